@@ -1,0 +1,105 @@
+"""The door: raw answers in, a frozen `Application` out, or every reason why not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.errors import InvalidApplication, Problem
+from inference.fields import Field, Refused, shorten
+
+
+class Application(NamedTuple):
+    """The answers of one applicant, validated.
+
+    `values` holds one float64 a field, in field order, encoded as `inference.fields` says.
+    """
+
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The fields of a release, in order."""
+
+    fields: tuple[Field, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(field.name for field in self.fields)
+
+    def parse(self, answers: Mapping[str, object]) -> Application:
+        """Validate a mapping of field name -> answer.
+
+        Raises `InvalidApplication` that names every bad, missing or unknown field at once.
+        """
+        try:
+            if len(answers) == len(self.fields):
+                return Application(tuple([field.parse(answers[field.name]) for field in self.fields]))
+        except (Refused, KeyError):
+            pass  # gather every problem, not only the first
+        raise InvalidApplication(tuple(self._problems(answers)))
+
+    def _problems(self, answers: Mapping[str, object]) -> list[Problem]:
+        problems = []
+        for field in self.fields:
+            if field.name not in answers:
+                problems.append(replace(field.problem("missing", None), got="no answer"))
+                continue
+            try:
+                field.parse(answers[field.name])
+            except Refused as refused:
+                problems.append(refused.problem)
+        known = ", ".join(self.names)
+        problems += [
+            Problem(shorten(name), "unknown_field", known, "an answer")
+            for name in answers
+            if name not in self.names
+        ]
+        return problems
+
+    def name_answers(self, answers: Sequence[object], named: Mapping[str, object]) -> dict[str, object]:
+        """Positional answers (in field order) and named ones as one mapping, as a call would bind them."""
+        if len(answers) > len(self.fields):
+            allowed = f"{len(self.fields)} answers: {', '.join(self.names)}"
+            raise InvalidApplication((Problem("answers", "unknown_field", allowed, f"{len(answers)} answers"),))
+        bound = dict(zip(self.names, answers, strict=False))
+        twice = [name for name in named if name in bound]
+        if twice:
+            raise InvalidApplication(
+                tuple(
+                    Problem(shorten(name), "unknown_field", "one answer a field", "two answers") for name in twice
+                )
+            )
+        return {**bound, **named}
+
+    def encode(self, columns: Mapping[str, Sequence[object]]) -> npt.NDArray[np.float64]:
+        """Whole columns of answers -> (m, n_fields) float64, through the same parsing as one application.
+
+        Raises `InvalidApplication` at the first answer of a column that cannot be used.
+        """
+        encoded = []
+        for field in self.fields:
+            try:
+                encoded.append([field.parse(raw) for raw in columns[field.name]])
+            except Refused as refused:
+                raise InvalidApplication((refused.problem,)) from None
+        return np.array(encoded, np.float64).T.copy()
+
+    def answers(self, application: Application) -> dict[str, float | int | str | None]:
+        """The canonical answers of an application, for records and replays."""
+        return {
+            field.name: field.answer(value) for field, value in zip(self.fields, application.values, strict=True)
+        }
+
+    @property
+    def reference(self) -> Application:
+        """The reference applicant: medians and most common answers; long lists unset (NaN)."""
+        return Application(tuple(field.reference for field in self.fields))
+
+    @property
+    def example(self) -> dict[str, object]:
+        """A whole set of raw answers that the form accepts."""
+        return {field.name: field.example for field in self.fields}

@@ -1,0 +1,226 @@
+"""The ten questions: what each accepts, and how an answer becomes a number.
+
+Every answer is held as one float64: a number as itself, a choice as its index in the field's list, and
+"not stated" as NaN where the field is a number. Texts end here.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from inference.errors import Problem
+
+NOT_STATED = "not_stated"
+Texts = Mapping[str, str]  # language code -> text
+
+
+class Refused(Exception):
+    """One answer refused. Never leaves this package: callers see `InvalidApplication`."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(str(problem))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """What every field has, whatever its kind.
+
+    `actionable` is the direction in which an applicant can move the answer (`down`, `up`, `either`) or None;
+    `notice` says whether the field may stand as a principal reason on a notice. `reference` is the
+    reference applicant's value in the encoded form above (NaN: unset), `example` a raw answer.
+    """
+
+    name: str
+    group: str
+    label: Texts
+    help: Texts
+    actionable: str | None
+    notice: bool
+    unit: Texts
+    reference: float
+    example: Any
+
+    def parse(self, raw: object) -> float:
+        """The answer as one float64, or `Refused`."""
+        raise NotImplementedError
+
+    def answer(self, value: float) -> float | int | str | None:
+        """The inverse of `parse`: the canonical answer for an encoded value; None for not stated or unset."""
+        raise NotImplementedError
+
+    @property
+    def allowed(self) -> str:
+        """What the field accepts, as one English phrase."""
+        raise NotImplementedError
+
+    def problem(self, kind: str, raw: object) -> Problem:
+        """A `Problem` with this answer."""
+        return Problem(self.name, kind, self.allowed, shorten(raw), self.unit["en"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberField(Field):
+    """A number with a unit and bounds (both allowed values); `usual` is the 0.5–99.5 % range in training."""
+
+    minimum: float
+    maximum: float
+    whole: bool
+    optional: bool
+    typical: tuple[float, float]
+    usual: tuple[float, float]
+
+    def parse(self, raw: object) -> float:
+        kind = type(raw)
+        if kind is not int and kind is not float:
+            if self.optional and (raw is None or (isinstance(raw, str) and raw == NOT_STATED)):
+                return math.nan
+            raw = self._number(raw)
+        # The comparison is also false for NaN, and safe for integers too large for a float.
+        if self.minimum <= raw <= self.maximum:  # type: ignore[operator]
+            value = float(raw) + 0.0  # type: ignore[arg-type]  # + 0.0 turns -0.0 into 0.0
+            if not self.whole or value.is_integer():
+                return value
+        raise self._refusal(raw)
+
+    def answer(self, value: float) -> float | int | None:
+        if math.isnan(value):
+            return None
+        return int(value) if self.whole else value
+
+    @property
+    def allowed(self) -> str:
+        what = "a whole number" if self.whole else "a number"
+        return f"{what} from {self.minimum:,.10g} to {self.maximum:,.10g}" + (
+            f", or {NOT_STATED}" if self.optional else ""
+        )
+
+    def _number(self, raw: object) -> int | float:
+        """NumPy's and other registered numbers as Python's; anything else is refused."""
+        if hasattr(raw, "dtype") and getattr(raw, "shape", None) == () and raw.dtype.kind in "iuf":
+            return raw.item()  # type: ignore[attr-defined, no-any-return]
+        raise Refused(self.problem("not_stated" if raw is None else "not_a_number", raw))
+
+    def _refusal(self, raw: Any) -> Refused:
+        if isinstance(raw, float) and not math.isfinite(raw):
+            return Refused(self.problem("not_finite", raw))
+        if raw < self.minimum:
+            return Refused(self.problem("too_small", raw))
+        if raw > self.maximum:
+            return Refused(self.problem("too_large", raw))
+        return Refused(self.problem("not_whole", raw))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One answer of a list; `count` is how many training loans gave it."""
+
+    code: str
+    label: Texts
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceField(Field):
+    """One of a list of codes.
+
+    With `digits` the list is a hierarchy of digit codes such as NAICS: an answer has exactly that many
+    digits, and one that is not in the list stands for its longest known prefix (at least two digits).
+    """
+
+    choices: tuple[Choice, ...]
+    digits: int | None
+    index: Mapping[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", {choice.code: i for i, choice in enumerate(self.choices)})
+
+    def parse(self, raw: object) -> float:
+        if type(raw) is str:
+            if self.digits is None or len(raw) == self.digits:
+                found = self.index.get(raw)
+                if found is not None:
+                    return float(found)
+                if self.digits is not None and raw.isascii() and raw.isdigit():
+                    return self._prefix(raw)
+            raise Refused(self.problem("not_a_choice", raw))
+        if raw is None and NOT_STATED in self.index:
+            return float(self.index[NOT_STATED])
+        if isinstance(raw, str):  # numpy.str_ and other subclasses
+            return self.parse(str(raw))
+        raise Refused(self.problem("not_stated" if raw is None else "not_a_text", raw))
+
+    def _prefix(self, raw: str) -> float:
+        for length in range(len(raw) - 1, 1, -1):
+            found = self.index.get(raw[:length])
+            if found is not None:
+                return float(found)
+        raise Refused(self.problem("not_a_choice", raw))
+
+    def answer(self, value: float) -> str | None:
+        return None if math.isnan(value) else self.choices[int(value)].code
+
+    @property
+    def allowed(self) -> str:
+        if self.digits is not None:
+            return f"a code of {self.digits} digits that begins with a known sector"
+        codes = [choice.code for choice in self.choices]
+        return "one of " + ", ".join(codes if len(codes) <= 60 else [*codes[:60], "…"])
+
+
+def shorten(raw: object) -> str:
+    """A `repr` of at most 40 characters that cannot fail, for the person who typed it."""
+    if isinstance(raw, int) and not isinstance(raw, bool) and raw.bit_length() > 128:
+        return f"an integer of {raw.bit_length()} bits"
+    if isinstance(raw, (str, bytes)):
+        raw = raw[:40]
+    elif not isinstance(raw, (int, float, type(None))):
+        return f"a {type(raw).__name__}"
+    text = repr(raw)
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def field_from_json(spec: Mapping[str, Any]) -> Field:
+    """A field as a release's manifest describes it.
+
+    Raises KeyError, TypeError or ValueError where the description is not whole; the release turns these
+    into `BadRelease`.
+    """
+    common = {
+        key: spec[key] for key in ("name", "group", "label", "help", "unit", "actionable", "notice", "example")
+    }
+    for text in (spec["label"], spec["help"], spec["unit"]):
+        if not (isinstance(text, dict) and text.keys() >= {"en", "fr"}):
+            raise ValueError(f"field {spec['name']}: texts are needed in en and fr")
+    if spec["kind"] == "number":
+        reference = float("nan") if spec["reference"] is None else float(spec["reference"])
+        return NumberField(
+            **common,
+            reference=reference,
+            minimum=float(spec["minimum"]),
+            maximum=float(spec["maximum"]),
+            whole=bool(spec["whole"]),
+            optional=bool(spec["optional"]),
+            typical=_pair(spec["typical"]),
+            usual=_pair(spec["usual"]),
+        )
+    if spec["kind"] == "choice":
+        codes = [choice["code"] for choice in spec["choices"]]
+        if len(set(codes)) != len(codes):
+            raise ValueError(f"field {spec['name']}: a choice is listed twice")
+        reference = float("nan") if spec["reference"] is None else float(codes.index(spec["reference"]))
+        return ChoiceField(
+            **common,
+            reference=reference,
+            choices=tuple(Choice(code=c["code"], label=c["label"], count=int(c["count"])) for c in spec["choices"]),
+            digits=spec["digits"],
+        )
+    raise ValueError(f"field {spec['name']}: kind {spec['kind']!r} is not known")
+
+
+def _pair(values: Any) -> tuple[float, float]:
+    low, high = values
+    if not float(low) <= float(high):
+        raise ValueError(f"a range needs low <= high, got {values!r}")
+    return float(low), float(high)

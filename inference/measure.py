@@ -1,0 +1,81 @@
+"""Clocks and the process's own figures. Whatever reads time takes a `Clock`, so that tests can set it."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Three clocks: elapsed wall time and CPU time of this thread in ns, and UTC in seconds since 1970."""
+
+    wall: Callable[[], int] = time.perf_counter_ns
+    cpu: Callable[[], int] = time.thread_time_ns
+    utc: Callable[[], float] = time.time
+
+
+class Stopwatch:
+    """Wall milliseconds from lap to lap, and CPU milliseconds of the whole."""
+
+    __slots__ = ("_clock", "_cpu", "_last", "_started", "laps")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.laps: dict[str, float] = {}
+        self._cpu = clock.cpu()
+        self._started = self._last = clock.wall()
+
+    def lap(self, stage: str) -> None:
+        """End the stage that ran since the last lap."""
+        now = self._clock.wall()
+        self.laps[stage] = (now - self._last) / 1e6
+        self._last = now
+
+    @property
+    def total(self) -> float:
+        """Wall ms from the start to the last lap."""
+        return (self._last - self._started) / 1e6
+
+    @property
+    def cpu(self) -> float:
+        """CPU ms of this thread since the start."""
+        return (self._clock.cpu() - self._cpu) / 1e6
+
+
+class ProcessSampler:
+    """The latest CPU % and resident memory of this process, from psutil.
+
+    `cpu_percent` around a tenth of a millisecond of work says 0 or thousands, so one background thread
+    samples it at an interval that means something, and a score reads the latest sample for nothing.
+    CPU % counts all threads: 200 is two busy cores. None until the first interval has passed.
+    """
+
+    def __init__(self, interval: float = 0.5) -> None:
+        self._process = psutil.Process()
+        self._process.cpu_percent(None)  # the first call only sets the starting point
+        self.cpu_percent: float | None = None
+        self.rss_mb = self._process.memory_info().rss / 2**20
+        self._stop = threading.Event()
+        self._interval = interval
+        self._thread = threading.Thread(target=self._run, name="process-sampler", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval):
+            self.cpu_percent = self._process.cpu_percent(None)
+            self.rss_mb = self._process.memory_info().rss / 2**20
+
+    def close(self) -> None:
+        """Stop sampling and wait for the thread."""
+        self._stop.set()
+        self._thread.join()
+
+
+@cache
+def process_sampler() -> ProcessSampler:
+    """The one sampler of this process."""
+    return ProcessSampler()

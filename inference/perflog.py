@@ -1,0 +1,116 @@
+"""The performance log: one JSON line a score, in one file a UTC day. No answer of an applicant is in it.
+
+A line is appended by one `os.write` on an O_APPEND descriptor: several processes may share the file, and
+kill -9 loses no line that was acknowledged. A buffered handler would lose dozens. The log never stops a
+score: what cannot be written is counted in `dropped`, and said once the log can be written again.
+"""
+
+import json
+import logging
+import os
+import threading
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from inference.measure import Clock
+
+logger = logging.getLogger(__name__)
+
+
+class PerformanceLog:
+    """Appends to `<stem>-<UTC day><suffix>` beside `path`, and points `path` itself at today's file.
+
+    Days older than `keep_days` are removed when a new day begins; 0 keeps all. Thread-safe.
+    """
+
+    def __init__(self, path: Path, keep_days: int, clock: Clock | None = None) -> None:
+        self._path, self._keep_days = path, keep_days
+        self._clock = clock or Clock()
+        self._lock = threading.Lock()
+        self._descriptor: int | None = None
+        self._second = -1  # UTC second for which the state below holds
+        self._stamp = ""  # that second in ISO 8601
+        self._day = ""
+        self._torn = False  # the file's last line has no end
+        self._unsaid = 0  # dropped lines that no line in the log has told of yet
+        self.dropped = 0
+
+    def write(self, entry: dict[str, Any]) -> bool:
+        """Append one entry with its UTC time put first; False when it had to be dropped."""
+        with self._lock:
+            try:
+                now = self._clock.utc()
+                if int(now) != self._second:
+                    self._turn_to(now)
+                if self._descriptor is None:
+                    return self._drop()
+                time = f"{self._stamp}.{int(now % 1 * 1e6):06d}Z"
+                line = json.dumps({"time": time, **entry}, allow_nan=False)
+                if self._unsaid:
+                    line = json.dumps({"time": time, "dropped": self._unsaid}) + "\n" + line
+                data = (("\n" if self._torn else "") + line + "\n").encode()
+                written = os.write(self._descriptor, data)
+                self._torn = 0 < written < len(data) or (self._torn and not written)
+                if written < len(data):
+                    return self._drop()
+                self._unsaid = 0
+            except (OSError, ValueError) as error:
+                return self._drop(error)
+        return True
+
+    def _drop(self, error: Exception | None = None) -> bool:
+        if error and not self._unsaid:
+            logger.warning("performance log %s: %s; lines are dropped until it can be written", self._path, error)
+        self.dropped += 1
+        self._unsaid += 1
+        return False
+
+    def _turn_to(self, now: float) -> None:
+        """Once a second: keep the stamp, change files with the day, and notice a file that was moved away."""
+        self._second = int(now)
+        moment = datetime.fromtimestamp(self._second, UTC)
+        self._stamp = moment.strftime("%Y-%m-%dT%H:%M:%S")
+        day = self._stamp[:10]
+        file = self._file(day)
+        if self._descriptor is not None and day == self._day and file.exists():
+            return
+        self.close()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
+        size = os.fstat(self._descriptor).st_size
+        self._torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
+        if day != self._day:
+            self._day = day
+            self._point_at(file)
+            self._remove_before(moment.date() - timedelta(days=self._keep_days))
+
+    def _file(self, day: str) -> Path:
+        return self._path.with_name(f"{self._path.stem}-{day}{self._path.suffix}")
+
+    def _point_at(self, file: Path) -> None:
+        """A convenience for `tail -F`; where links are not possible, there is none."""
+        new = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        try:
+            if self._path.is_symlink() or not self._path.exists():
+                new.symlink_to(file.name)
+                new.replace(self._path)
+        except OSError:
+            new.unlink(missing_ok=True)
+
+    def _remove_before(self, oldest: date) -> None:
+        if not self._keep_days:
+            return
+        for file in self._path.parent.glob(f"{self._path.stem}-????-??-??{self._path.suffix}"):
+            try:
+                if date.fromisoformat(file.stem[-10:]) < oldest:
+                    file.unlink(missing_ok=True)
+            except (OSError, ValueError) as error:
+                logger.warning("performance log: %s stays: %s", file, error)
+
+    def close(self) -> None:
+        """Close the file; a later write opens it again."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+            self._second = -1

@@ -1,0 +1,101 @@
+"""From a PD to points and a suggested decision. The model suggests, the officer decides.
+
+A loan of 1 earns `margin` when it is paid back and loses `loss given default x unguaranteed share` when it
+is not. It breaks even at PD* = margin / (margin + loss): Elkan 2001, "The foundations of cost-sensitive
+learning".
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.application import Application, Form
+from inference.fields import ChoiceField, NumberField
+
+APPROVE, REFER, DECLINE = "approve", "refer", "decline"
+
+
+class Decision(NamedTuple):
+    """What the policy suggests for one application, and the figures behind it."""
+
+    suggestion: str  # approve, refer or decline
+    break_even: float  # PD*, 0..1
+    refer_from: float  # the PD from which it refers
+    decline_from: float  # the PD above which it declines
+    unusual: tuple[str, ...]  # names of fields whose answer is rare among the training loans
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """The scorecard scale: `anchor` points at good:bad odds of `odds`, `double` more double the odds."""
+
+    anchor: float
+    odds: float
+    double: float
+
+    def of(self, pd: float) -> float:
+        """Points of a PD in (0, 1); they fall as the PD rises."""
+        return self.anchor + self.double * math.log2((1.0 - pd) / pd / self.odds)
+
+
+class Policy:
+    """A release's policy: margin, loss given default, refer band, and what counts as unusual.
+
+    `spec` holds `margin`, `lgd` (fractions of the amount), `guarantee` (the field with the guaranteed share
+    in per cent, or None), `refer_band` (0.25: ± 25 % of PD*), `rare_below` (training loans). Raises KeyError,
+    TypeError or ValueError where it is not whole.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], form: Form) -> None:
+        self.margin, self.lgd = float(spec["margin"]), float(spec["lgd"])
+        self.refer_band = float(spec["refer_band"])
+        if not (0 < self.margin < math.inf and 0 < self.lgd <= 1 and 0 <= self.refer_band < 1):
+            raise ValueError("policy: needs margin > 0, 0 < lgd <= 1, 0 <= refer_band < 1")
+        guarantee = spec["guarantee"]
+        self._guarantee = None if guarantee is None else form.names.index(guarantee)
+        self._ranges: list[tuple[int, str, float, float]] = []
+        self._rare: list[tuple[int, str, frozenset[float]]] = []
+        for at, field in enumerate(form.fields):
+            if isinstance(field, NumberField):
+                self._ranges.append((at, field.name, *field.usual))
+            elif isinstance(field, ChoiceField):
+                below = int(spec["rare_below"])
+                rare = frozenset(float(i) for i, choice in enumerate(field.choices) if choice.count < below)
+                if rare:
+                    self._rare.append((at, field.name, rare))
+
+    def break_even(self, application: Application) -> float:
+        """PD* of this application: the loss counts only the share that no guarantee covers."""
+        return float(self._break_even(0.0 if self._guarantee is None else application.values[self._guarantee]))
+
+    def break_evens(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """PD* of many: encoded answers (m, n_fields) -> (m,)."""
+        covered = np.zeros(len(values)) if self._guarantee is None else values[:, self._guarantee]
+        return np.asarray(self._break_even(covered))
+
+    def _break_even(self, guaranteed: Any) -> Any:
+        loss = self.lgd * (1.0 - guaranteed / 100.0)
+        return self.margin / (self.margin + loss)
+
+    def unusual(self, application: Application) -> tuple[str, ...]:
+        """Fields whose answer lies beyond the usual range or is a rare choice. Not stated is usual."""
+        values = application.values
+        names = [name for at, name, low, high in self._ranges if values[at] < low or values[at] > high]
+        names += [name for at, name, rare in self._rare if values[at] in rare]
+        return tuple(names)
+
+    def decide(self, pd: float, application: Application) -> Decision:
+        """Approve below the refer band, decline above it, refer within it or when an answer is unusual."""
+        break_even = self.break_even(application)
+        refer_from = break_even * (1.0 - self.refer_band)
+        decline_from = break_even * (1.0 + self.refer_band)
+        unusual = self.unusual(application)
+        if unusual or refer_from <= pd <= decline_from:
+            suggestion = REFER
+        else:
+            suggestion = APPROVE if pd < refer_from else DECLINE
+        return Decision(suggestion, break_even, refer_from, decline_from, unusual)

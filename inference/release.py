@@ -1,0 +1,134 @@
+"""Opens a release: digests first, parsing after.
+
+A release is a folder `<name>-<first 12 of its digest>` with `manifest.json` and the files that scoring reads.
+Its digest is the sha256 of the manifest, which holds the sha256 of every other file. Each file is read once,
+checked, and those same bytes are parsed; the model card and its plots lie beside, outside the digest.
+"""
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inference.application import Form
+from inference.calibration import Calibration
+from inference.errors import BadRelease
+from inference.fields import field_from_json
+from inference.policy import Points, Policy
+from inference.rows import RowBuilder, Table
+
+FORMAT = 1  # raise it when an older reader could misunderstand; tests/test_release.py pins what is read
+LARGEST = 64 << 20  # bytes of one file; the embedded releases stay below 3 MB
+MODEL, TABLES = "model.ubj", "history.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One trained model and all that scoring with it needs; immutable, named by its digest."""
+
+    folder: Path
+    digest: str  # sha256 of manifest.json, 64 hex digits
+    manifest: Mapping[str, Any]  # as parsed; titles, population and training figures are read from here
+    form: Form
+    rows: RowBuilder
+    calibration: Calibration
+    points: Points
+    policy: Policy
+    model: bytes  # XGBoost's UBJ format
+
+    @property
+    def name(self) -> str:
+        """`<recipe>-<first 12 of the digest>`, as records and logs show it."""
+        return f"{self.manifest['name']}-{self.digest[:12]}"
+
+
+def open_release(folder: Path | str, digest: str | None = None) -> Release:
+    """Open the release in `folder`.
+
+    `digest` is the expected sha256 of its manifest (at least 12 hex digits); without one the folder's name
+    must end in it. Raises `BadRelease` where anything is missing, truncated, altered, of an unknown format,
+    or does not fit together.
+    """
+    folder = Path(folder)
+    expected = digest or folder.resolve().name.rpartition("-")[2]
+    if not re.fullmatch(r"[0-9a-f]{12,64}", expected):
+        raise BadRelease(folder, "a folder named <name>-<first 12 of its digest>, or an expected digest", expected)
+    content = read(folder / "manifest.json")
+    found = hashlib.sha256(content).hexdigest()
+    if not found.startswith(expected):
+        raise BadRelease(folder / "manifest.json", f"sha256 {expected}", found)
+    try:
+        manifest = json.loads(content)
+        if manifest["format"] != FORMAT:
+            raise BadRelease(folder / "manifest.json", f"format {FORMAT}", f"format {manifest['format']!r}")
+        files = {name: verified(folder, name, entry["sha256"]) for name, entry in manifest["files"].items()}
+        form = Form(tuple(field_from_json(spec) for spec in manifest["fields"]))
+        release = Release(
+            folder=folder,
+            digest=found,
+            manifest=manifest,
+            form=form,
+            rows=RowBuilder(form, manifest["features"], parse_tables(files.get(TABLES))),
+            calibration=Calibration(**manifest["calibration"]),
+            points=Points(**manifest["points"]),
+            policy=Policy(manifest["policy"], form),
+            model=files[MODEL],
+        )
+        columns = [column["name"] for column in manifest["columns"]]
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise BadRelease(folder / "manifest.json", "a whole release", f"{type(error).__name__}: {error}") from error
+    if tuple(columns) != release.rows.columns:
+        wrong = next(
+            (pair for pair in zip(columns, release.rows.columns, strict=False) if pair[0] != pair[1]), None
+        )
+        raise BadRelease(
+            folder / "manifest.json",
+            f"{len(columns)} columns in order",
+            f"{len(release.rows.columns)} from the feature list, first difference {wrong}",
+        )
+    return release
+
+
+def read(file: Path) -> bytes:
+    """A file's bytes, read once; `BadRelease` where it is missing or larger than any release's."""
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(LARGEST + 1)
+    except OSError as error:
+        raise BadRelease(file, "a readable file", error.strerror or type(error).__name__) from error
+    if len(content) > LARGEST:
+        raise BadRelease(file, f"at most {LARGEST} bytes", "more")
+    return content
+
+
+def verified(folder: Path, name: str, sha256: str) -> bytes:
+    """The bytes of one of a release's files, if their sha256 is the expected one."""
+    if Path(name).name != name:
+        raise BadRelease(folder / "manifest.json", "plain file names", repr(name))
+    content = read(folder / name)
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise BadRelease(folder / name, f"sha256 {sha256}", f"{found} ({len(content)} bytes)")
+    return content
+
+
+def parse_tables(content: bytes | None) -> dict[str, Table]:
+    """History tables from an .npz: `<table>.keys` (n,) text and `<table>.values` (n + 1, k) float32."""
+    if content is None:
+        return {}
+    tables = {}
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        for name in arrays.files:
+            table, _, part = name.rpartition(".")
+            if part == "keys":
+                values = arrays[f"{table}.values"]
+                if values.dtype != np.float32 or values.ndim != 2 or not np.isfinite(values).all():
+                    raise ValueError(f"table {table}: finite float32 of two dimensions are needed")
+                tables[table] = Table(tuple(arrays[name].tolist()), values)
+    return tables

@@ -1,0 +1,347 @@
+"""From answers to the model's rows: the one feature code, in training and in serving.
+
+A release lists its features as blocks. Each kind of block is one class here and nothing else anywhere: it
+names its columns, and writes them for one application (`fill`, plain floats) and for many (`build`, arrays).
+Both use only + − × ÷, comparisons and look-ups in float64 and cast to float32 once: equal bit for bit.
+
+NaN means "not stated" or "undefined" (÷ 0) and spreads through arithmetic; in the row it is written as 0.
+"""
+
+import math
+import operator
+import threading
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.application import Application, Form
+from inference.fields import ChoiceField, NumberField
+
+Column = npt.NDArray[np.float64]  # (m,)
+Matrix = npt.NDArray[np.float32]  # (m, n_features)
+
+SMALLEST_DIVISOR = 1e-6  # below it a quotient is undefined: it would say nothing and could leave float32
+
+
+class Table(NamedTuple):
+    """A history table: one float32 row a key, and after them one row that stands for all keys together."""
+
+    keys: tuple[str, ...]
+    values: Matrix  # (len(keys) + 1, n_columns)
+
+
+class Block(Protocol):
+    """One kind of feature.
+
+    `quantities` are the float64 values known so far, by slot: the ten answers, then what blocks append.
+    """
+
+    columns: tuple[str, ...]
+
+    def fill(self, quantities: list[float], row: npt.NDArray[np.float32]) -> None:
+        """Write this block's columns of one application into `row` (n_features,)."""
+
+    def build(self, quantities: list[Column], rows: Matrix) -> None:
+        """Write this block's columns of m applications into `rows` (m, n_features)."""
+
+
+class Plan:
+    """What blocks are built from: the form, the tables, and where each name is found so far."""
+
+    def __init__(self, form: Form, tables: Mapping[str, Table]) -> None:
+        self.form, self.tables = form, tables
+        self.slots = {name: slot for slot, name in enumerate(form.names)}  # name -> slot in quantities
+        self.n_quantities = len(self.slots)
+        self.columns: list[str] = []  # of the row, so far
+
+    def take(self, columns: Sequence[str]) -> slice:
+        """Reserve the next columns of the row."""
+        for name in columns:
+            if name in self.columns:
+                raise ValueError(f"column {name} is made twice")
+            self.columns.append(name)
+        return slice(len(self.columns) - len(columns), len(self.columns))
+
+    def append(self, name: str) -> int:
+        """Reserve the next slot of the quantities."""
+        self.slots.setdefault(name, self.n_quantities)
+        self.n_quantities += 1
+        return self.n_quantities - 1
+
+    def number(self, name: str) -> int:
+        """The slot of a number field."""
+        if not isinstance(self.form.fields[self.form.names.index(name)], NumberField):
+            raise ValueError(f"{name} is no number field")
+        return self.slots[name]
+
+    def choice(self, name: str) -> tuple[int, ChoiceField]:
+        """Slot and field of a choice field."""
+        field = self.form.fields[self.form.names.index(name)]
+        if not isinstance(field, ChoiceField):
+            raise ValueError(f"{name} is no choice field")
+        return self.slots[name], field
+
+
+class Numbers:
+    """Number fields as they are: `{"kind": "numbers", "of": [field, …]}`."""
+
+    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
+        self.columns = tuple(spec["of"])
+        self.sources = [plan.number(name) for name in self.columns]
+        self.at = plan.take(self.columns)
+
+    def fill(self, quantities: list[float], row: npt.NDArray[np.float32]) -> None:
+        row[self.at] = [stated(quantities[source]) for source in self.sources]
+
+    def build(self, quantities: list[Column], rows: Matrix) -> None:
+        for at, source in enumerate(self.sources, self.at.start):
+            write(rows, at, quantities[source])
+
+
+class NotStated:
+    """1 where a number field is not stated: `{"kind": "not_stated", "of": [field, …]}`."""
+
+    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
+        self.columns = tuple(f"{name}=not_stated" for name in spec["of"])
+        self.sources = [plan.number(name) for name in spec["of"]]
+        self.at = plan.take(self.columns)
+
+    def fill(self, quantities: list[float], row: npt.NDArray[np.float32]) -> None:
+        for at, source in enumerate(self.sources, self.at.start):
+            if math.isnan(quantities[source]):
+                row[at] = 1.0
+
+    def build(self, quantities: list[Column], rows: Matrix) -> None:
+        for at, source in enumerate(self.sources, self.at.start):
+            rows[:, at] = np.isnan(quantities[source])
+
+
+class Arithmetic:
+    """One operation a column: `{"kind": "arithmetic", "columns": [[name, left, "+-*/", right], …]}`.
+
+    `left` and `right` are number fields or any earlier column of arithmetic or history.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
+        self.columns = tuple(name for name, *_ in spec["columns"])
+        # A history column enters as the model sees it, float32 widened to float64.
+        operands = {name for _, left, _, right in spec["columns"] for name in (left, right)}
+        borrowed = [name for name in plan.columns if name in operands and name not in plan.slots]
+        self.borrowed = [plan.columns.index(name) for name in borrowed]
+        for name in borrowed:
+            plan.append(name)
+        self.steps: list[tuple[Callable[[float, float], float], Callable[..., Column], int, int]] = []
+        for name, left, sign, right in spec["columns"]:
+            one, many = OPERATIONS[sign]
+            self.steps.append((one, many, self._slot(left, plan), self._slot(right, plan)))
+            plan.append(name)
+        self.at = plan.take(self.columns)
+
+    @staticmethod
+    def _slot(name: str, plan: Plan) -> int:
+        return plan.number(name) if name in plan.form.names else plan.slots[name]
+
+    def fill(self, quantities: list[float], row: npt.NDArray[np.float32]) -> None:
+        quantities.extend(row.item(at) for at in self.borrowed)
+        for one, _, left, right in self.steps:
+            quantities.append(one(quantities[left], quantities[right]))
+        row[self.at] = [stated(value) for value in quantities[-len(self.steps) :]]
+
+    def build(self, quantities: list[Column], rows: Matrix) -> None:
+        quantities.extend(rows[:, at].astype(np.float64) for at in self.borrowed)
+        for at, (_, many, left, right) in enumerate(self.steps, self.at.start):
+            quantities.append(many(quantities[left], quantities[right]))
+            write(rows, at, quantities[-1])
+
+
+class OneHot:
+    """One column a choice: `{"kind": "one_hot", "of": field}`; with `"prefix": n`, one a distinct prefix."""
+
+    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
+        self.source, field = plan.choice(spec["of"])
+        prefix = spec.get("prefix")
+        groups = [choice.code[:prefix] for choice in field.choices]
+        if prefix is not None:  # a node shorter than the prefix belongs to no group
+            groups = [group if len(group) == prefix else "" for group in groups]
+        distinct = [group for group in dict.fromkeys(groups) if group]
+        name = spec["of"] if prefix is None else f"{spec['of']}[{prefix}]"
+        self.columns = tuple(f"{name}={group}" for group in distinct)
+        self.at = plan.take(self.columns)
+        position = {group: at for at, group in enumerate(distinct, self.at.start)}
+        self.position = [position.get(group, -1) for group in groups] + [-1]  # the last: unset
+
+    def fill(self, quantities: list[float], row: npt.NDArray[np.float32]) -> None:
+        at = self.position[index(quantities[self.source])]
+        if at >= 0:
+            row[at] = 1.0
+
+    def build(self, quantities: list[Column], rows: Matrix) -> None:
+        at = np.array(self.position)[indices(quantities[self.source])]
+        known = np.flatnonzero(at >= 0)
+        rows[known, at[known]] = 1.0
+
+
+class History:
+    """A row of a table looked up by one or more keys.
+
+    `{"kind": "history", "table": name, "key": [part, …], "columns": [name, …]}`; a part is `{"of": choice
+    field}`, `{"of": choice field, "prefix": n}` or `{"of": number field, "edges": [e, …]}` (band i holds
+    e[i-1] <= value < e[i]). Key texts are joined by "|"; a code that the table lacks stands for its longest
+    known prefix; whatever is unset or unknown takes the row of all.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
+        self.columns = tuple(spec["columns"])
+        table = plan.tables[spec["table"]]
+        if table.values.shape != (len(table.keys) + 1, len(self.columns)):
+            raise ValueError(f"table {spec['table']} has shape {table.values.shape}")
+        self.values = table.values
+        self.slices = list(table.values)  # a view a row, made once
+        self.at = plan.take(self.columns)
+        self.parts = [KeyPart(part, plan) for part in spec["key"]]
+        known = {key: at for at, key in enumerate(table.keys)}
+        everything = len(table.keys)
+        self.rows_of_key = [
+            everything if None in groups else find(known, [str(group) for group in groups], everything)
+            for groups in product(*[[*part.groups, None] for part in self.parts])
+        ]
+
+    def fill(self, quantities: list[float], row: npt.NDArray[np.float32]) -> None:
+        at = 0
+        for part in self.parts:
+            at = at * part.size + part.one(quantities[part.source])
+        row[self.at] = self.slices[self.rows_of_key[at]]
+
+    def build(self, quantities: list[Column], rows: Matrix) -> None:
+        at = np.zeros(len(rows), np.intp)
+        for part in self.parts:
+            at = at * part.size + part.many(quantities[part.source])
+        rows[:, self.at] = self.values[np.array(self.rows_of_key)[at]]
+
+
+class KeyPart:
+    """One part of a history key: an answer -> the index of its group; the last index means unset."""
+
+    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
+        self.edges: list[float] | None = None
+        self.group_of: list[int] = []
+        if "edges" in spec:
+            self.source = plan.number(spec["of"])
+            self.edges = [float(edge) for edge in spec["edges"]]
+            self.groups = [str(band) for band in range(len(self.edges) + 1)]
+        else:
+            self.source, field = plan.choice(spec["of"])
+            codes = [choice.code[: spec.get("prefix")] for choice in field.choices]
+            self.groups = list(dict.fromkeys(codes))
+            number = {group: at for at, group in enumerate(self.groups)}
+            self.group_of = [number[code] for code in codes] + [len(self.groups)]
+        self.size = len(self.groups) + 1
+
+    def one(self, value: float) -> int:
+        if self.edges is None:
+            return self.group_of[index(value)]
+        return self.size - 1 if math.isnan(value) else bisect_right(self.edges, value)
+
+    def many(self, values: Column) -> npt.NDArray[np.intp]:
+        if self.edges is None:
+            return np.array(self.group_of)[indices(values)]
+        bands = np.searchsorted(np.array(self.edges), values, side="right")
+        return np.where(np.isnan(values), self.size - 1, bands)
+
+
+def find(known: Mapping[str, int], key: list[str], otherwise: int) -> int:
+    """The table row of a key, or of the key with its last code cut to the longest known prefix."""
+    *before, last = key
+    for length in range(len(last), 0, -1):
+        found = known.get("|".join([*before, last[:length]]))
+        if found is not None:
+            return found
+    return otherwise
+
+
+def stated(value: float) -> float:
+    return value if value == value else 0.0  # NaN alone differs from itself
+
+
+def index(value: float) -> int:
+    return int(value) if value == value else -1
+
+
+def indices(values: Column) -> npt.NDArray[np.intp]:
+    return np.where(np.isnan(values), -1.0, values).astype(np.intp)
+
+
+def write(rows: Matrix, at: int, values: Column) -> None:
+    rows[:, at] = np.where(np.isnan(values), 0.0, values)
+
+
+def divide(left: float, right: float) -> float:
+    return left / right if abs(right) >= SMALLEST_DIVISOR else math.nan
+
+
+def divide_columns(left: Column, right: Column) -> Column:
+    quotient: Column = np.full(len(left), np.nan)
+    return np.divide(left, right, out=quotient, where=np.abs(right) >= SMALLEST_DIVISOR)
+
+
+OPERATIONS: dict[str, tuple[Callable[[float, float], float], Callable[..., Column]]] = {
+    "+": (operator.add, np.add),
+    "-": (operator.sub, np.subtract),
+    "*": (operator.mul, np.multiply),
+    "/": (divide, divide_columns),
+}
+KINDS: dict[str, Callable[[Mapping[str, Any], Plan], Block]] = {
+    "numbers": Numbers,
+    "not_stated": NotStated,
+    "arithmetic": Arithmetic,
+    "one_hot": OneHot,
+    "history": History,
+}
+
+
+class RowBuilder:
+    """Turns applications into rows of float32, at indices computed once.
+
+    Raises KeyError, TypeError or ValueError where the feature list does not fit the form or the tables.
+    """
+
+    def __init__(
+        self, form: Form, features: Sequence[Mapping[str, Any]], tables: Mapping[str, Table] | None = None
+    ) -> None:
+        plan = Plan(form, tables or {})
+        self._blocks = [KINDS[spec["kind"]](spec, plan) for spec in features]
+        self.columns = tuple(plan.columns)
+        self._thread = threading.local()
+
+    def fill(self, application: Application) -> Matrix:
+        """Write one application into this thread's own row and return it.
+
+        Shape (1, n_features), float32, C order. The next `fill` of the same thread overwrites it: copy to
+        keep. One row a thread, since a shared one gives wrong answers under load.
+        """
+        try:
+            row, flat = self._thread.row
+        except AttributeError:
+            row = np.zeros((1, len(self.columns)), np.float32)
+            flat = row[0]
+            self._thread.row = row, flat
+        flat.fill(0.0)
+        quantities = list(application.values)
+        for block in self._blocks:
+            block.fill(quantities, flat)
+        return row  # type: ignore[no-any-return]
+
+    def build(self, values: npt.NDArray[np.float64]) -> Matrix:
+        """Encoded answers (m, n_fields) float64 -> new rows (m, n_features) float32.
+
+        Each row equals what `fill` writes for the same answers, bit for bit.
+        """
+        rows = np.zeros((len(values), len(self.columns)), np.float32)
+        quantities = [np.ascontiguousarray(values[:, at]) for at in range(values.shape[1])]
+        for block in self._blocks:
+            block.build(quantities, rows)
+        return rows

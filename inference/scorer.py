@@ -1,0 +1,133 @@
+"""The sentence: answers -> application -> row -> probability -> PD -> decision, timed and logged."""
+
+import itertools
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.application import Application
+from inference.engines import Engine, open_engine
+from inference.errors import TenfoldError
+from inference.measure import Clock, ProcessSampler, Stopwatch, process_sampler
+from inference.perflog import PerformanceLog
+from inference.release import Release, open_release
+from inference.settings import Settings
+
+# A request id is unique without a lock or a system call a score: eight random bytes a process, then a count.
+PROCESS = os.urandom(8).hex()
+COUNT = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One explained suggestion. `pd`, `break_even` and the cut-offs are probabilities in 0..1."""
+
+    pd: float
+    points: float
+    decision: str  # approve, refer or decline, as the policy suggests
+    break_even: float
+    refer_from: float
+    decline_from: float
+    unusual: tuple[str, ...]  # fields whose answer is rare among the training loans: it refers
+    release: str
+    engine: str
+    request_id: str
+    application: Application = field(repr=False)  # no answer in a log by way of a repr
+    milliseconds: Mapping[str, float]  # wall time: total, validate, row, predict, policy
+
+    def as_dict(self) -> dict[str, Any]:
+        """The score as JSON can hold it, without the answers."""
+        return {name: value for name, value in asdict(self).items() if name != "application"}
+
+
+class Scorer:
+    """A release with its engine and a performance log. Thread-safe."""
+
+    def __init__(
+        self,
+        release: Release,
+        engine: Engine,
+        log: PerformanceLog | None = None,
+        clock: Clock | None = None,
+        process: ProcessSampler | None = None,
+    ) -> None:
+        self.release, self.engine, self.log = release, engine, log
+        self._clock = clock or Clock()
+        self._process = process or process_sampler()
+
+    def score(self, answers: Mapping[str, object], request_id: str | None = None) -> Score:
+        """Score a mapping of field name -> answer.
+
+        Raises `InvalidApplication` that names every bad field at once; that is logged too, by its kind.
+        """
+        watch = Stopwatch(self._clock)
+        request_id = request_id or f"{PROCESS}-{next(COUNT):x}"
+        try:
+            application = self.release.form.parse(answers)
+            watch.lap("validate")
+            row = self.release.rows.fill(application)
+            watch.lap("row")
+            probability = self.engine.predict_proba(row)
+            watch.lap("predict")
+            pd = float(self.release.calibration.pd(probability)[0])
+            decision = self.release.policy.decide(pd, application)
+            points = self.release.points.of(pd)
+            watch.lap("policy")
+        except TenfoldError as error:
+            watch.lap("error")
+            self._write(request_id, watch, {"error": type(error).__name__})
+            raise
+        self._write(request_id, watch, {"pd": round(pd, 6), "decision": decision.suggestion})
+        return Score(
+            pd, points, *decision, self.release.name, self.engine.name, request_id, application,
+            {"total": watch.total, **watch.laps},
+        )  # fmt: skip
+
+    def pds(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """PDs of many encoded applications, (m, n_fields) float64 -> (m,) float64. Writes no log."""
+        return self.release.calibration.pd(self.engine.predict_proba(self.release.rows.build(values)))
+
+    def _write(self, request_id: str, watch: Stopwatch, outcome: Mapping[str, object]) -> None:
+        if self.log is not None:
+            self.log.write(
+                {
+                    "id": request_id,
+                    "release": self.release.name,
+                    "engine": self.engine.name,
+                    "ms": {"total": watch.total, **watch.laps},
+                    "thread_cpu_ms": watch.cpu,
+                    "cpu_percent": self._process.cpu_percent,
+                    "rss_mb": round(self._process.rss_mb, 1),
+                    **outcome,
+                }
+            )
+
+
+def open_scorer(settings: Settings) -> Scorer:
+    """The scorer that the settings describe; `BadRelease` or `EngineUnavailable` where it cannot be had."""
+    release = open_release(settings.release, settings.release_digest)
+    log = None if settings.log is None else PerformanceLog(settings.log, settings.log_days)
+    return Scorer(release, open_engine(settings.engine, release), log)
+
+
+@cache
+def default_scorer() -> Scorer:
+    """The one scorer of this process, from the environment's settings."""
+    return open_scorer(Settings.from_environment())
+
+
+def predict_credit_score(*answers: object, **named: object) -> Score:
+    """Score one application with the release that the environment names.
+
+    Ten answers in field order, or by name, or some of each. Raises `InvalidApplication` that names every
+    bad field at once.
+
+    >>> predict_credit_score(amount=1000, price=1400, ...)  # doctest: +SKIP
+    """
+    scorer = default_scorer()
+    return scorer.score(scorer.release.form.name_answers(answers, named))

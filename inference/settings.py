@@ -1,0 +1,62 @@
+"""Settings from the environment, read once into a frozen object. Defaults just work."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from inference.errors import BadSetting
+
+ROOT = Path(__file__).resolve().parent.parent
+RELEASES = ROOT / "models" / "releases"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What can be set, by `TENFOLD_` and the name in capitals."""
+
+    release: Path
+    release_digest: str | None = None  # expected sha256 of the manifest; else the folder's name holds it
+    engine: str = "xgboost"
+    log: Path | None = ROOT / "logs" / "predictions.jsonl"  # None: `off`
+    log_days: int = 190  # older days are removed; 0 keeps all. The EU AI Act asks for six months
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Raises `BadSetting` for an unknown TENFOLD_ name or a value that cannot be used."""
+        known = {f"TENFOLD_{field.name.upper()}" for field in fields(cls)}
+        given = {name: value for name, value in environ.items() if name.startswith("TENFOLD_") and value}
+        unknown = sorted(given.keys() - known)
+        if unknown:
+            raise BadSetting(f"{', '.join(unknown)}: no such setting. Known: {', '.join(sorted(known))}")
+        log = given.get("TENFOLD_LOG", "")
+        values: dict[str, object] = {
+            "release": Path(given["TENFOLD_RELEASE"]) if "TENFOLD_RELEASE" in given else default_release()
+        }
+        if "TENFOLD_RELEASE_DIGEST" in given:
+            values["release_digest"] = given["TENFOLD_RELEASE_DIGEST"].lower()
+        if "TENFOLD_ENGINE" in given:
+            values["engine"] = given["TENFOLD_ENGINE"]
+        if log:
+            values["log"] = None if log == "off" else Path(log)
+        if "TENFOLD_LOG_DAYS" in given:
+            values["log_days"] = whole("TENFOLD_LOG_DAYS", given["TENFOLD_LOG_DAYS"], 0, 36_500)
+        return cls(**values)  # type: ignore[arg-type]
+
+
+def whole(name: str, text: str, low: int, high: int) -> int:
+    """A whole number from a setting."""
+    if not (text.isascii() and text.isdigit() and low <= int(text[:9]) <= high and len(text) < 10):
+        raise BadSetting(f"{name}: a whole number from {low} to {high} is needed, got {text!r}")
+    return int(text)
+
+
+def default_release() -> Path:
+    """The folder named in models/releases/DEFAULT, which training writes."""
+    pointer = RELEASES / "DEFAULT"
+    try:
+        return RELEASES / pointer.read_text().strip()
+    except OSError as error:
+        raise BadSetting(
+            f"{pointer} cannot be read: {error.strerror}. Run 'make train' or set TENFOLD_RELEASE to a folder"
+        ) from None

@@ -1,0 +1,122 @@
+"""What a recipe says: how one source of loans becomes a release."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import compress
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from inference.rows import Table
+
+# Regulation B (12 CFR 1002.6), EU Directive 2023/2225 art. 18 and the charter's article 21 name these. Age is
+# allowed where a recipe says why: `why_age`.
+PROHIBITED = {
+    "sex", "gender", "race", "racial", "color", "colour", "ethnic", "ethnicity", "religion", "religious",
+    "marital", "married", "marriage", "spouse", "national", "nationality", "citizenship", "birthplace",
+    "disability", "disabled", "pregnant", "pregnancy", "orientation", "genetic", "union", "political",
+}  # fmt: skip
+
+
+class Prohibited(ValueError):
+    """A recipe names an attribute that credit must not be decided on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loans:
+    """Loans with their outcome: a column of raw form answers a field, and for each loan bad (1) or good (0).
+
+    `months` counts months since year 0 (12 · year + month - 1); all 0 where the source has no dates.
+    """
+
+    answers: Mapping[str, Sequence[object]]
+    bad: npt.NDArray[np.int8]
+    months: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.bad)
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "Loans":
+        """The loans chosen by a mask."""
+        answers = {name: list(compress(column, chosen)) for name, column in self.answers.items()}
+        return Loans(answers, self.bad[chosen], self.months[chosen])
+
+
+def raw_answers(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, list[object]]:
+    """The named columns as the form would give them: plain Python values, None where not stated."""
+    return {name: frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in names}
+
+
+def number_field(name: str, group: str, en: str, fr: str, unit: Mapping[str, str], **rest: Any) -> dict[str, Any]:
+    """The description of a number field; what most fields share can be left out."""
+    described = {"kind": "number", "name": name, "group": group, "label": {"en": en, "fr": fr}, "unit": unit}
+    return described | {"whole": False, "optional": False, "actionable": None, "notice": True} | rest
+
+
+def choice_field(
+    name: str, group: str, en: str, fr: str, choices: Mapping[str, tuple[str, str]], **rest: Any
+) -> dict[str, Any]:
+    """The description of a choice field; `choices` maps code -> (English, French)."""
+    listed = [{"code": code, "label": {"en": en, "fr": fr}} for code, (en, fr) in choices.items()]
+    described = {
+        "kind": "choice",
+        "name": name,
+        "group": group,
+        "label": {"en": en, "fr": fr},
+        "choices": listed,
+    }
+    return described | {"unit": {"en": "", "fr": ""}, "digits": None, "actionable": None, "notice": True} | rest
+
+
+class HistoryTables(Protocol):
+    """Knows the past: tables as they stood at the end of the month before `month`."""
+
+    def tables(self, month: int) -> dict[str, Table]:
+        """The tables that an application of that month is scored with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """One source of loans, and the choices that make a release of it.
+
+    `fields` are the manifest's field descriptions without what training counts (usual and typical ranges,
+    how many gave a choice, the reference). `monotone` maps a column, or a pattern ending in "*", to +1 (never
+    lowers the PD) or -1.
+    """
+
+    name: str
+    title: Mapping[str, str]
+    notice: Mapping[str, str]  # what the release is, and is not, for whoever reads a score of it
+    date: str  # of the release, ISO; training writes no clock into it, so that two trainings agree
+    groups: Sequence[Mapping[str, Any]]
+    fields: Sequence[Mapping[str, Any]]
+    features: Sequence[Mapping[str, Any]]
+    monotone: Mapping[str, int]
+    parameters: Mapping[str, Any]  # of XGBClassifier
+    policy: Mapping[str, Any]
+    points: Mapping[str, float]
+    load: Callable[[], Loans]
+    history: Callable[[], HistoryTables] | None = None
+    window: tuple[int, int, int] | None = None  # months: train from, calibrate from, train until (excluded)
+    why_age: str = ""
+    rare_below: int = field(default=30)  # fewer loans than that support no rate
+
+    def __post_init__(self) -> None:
+        for spec in self.fields:
+            words = set(re.findall(r"[a-z]+", f"{spec['name']} {spec['label']['en']}".replace("_", " ").lower()))
+            if found := words & PROHIBITED:
+                raise Prohibited(f"recipe {self.name}: field {spec['name']} names {', '.join(sorted(found))}")
+            if "age" in words and not self.why_age:
+                raise Prohibited(
+                    f"recipe {self.name}: field {spec['name']} is an age; say why in why_age or drop it"
+                )
+
+    def constraint(self, column: str) -> int:
+        """The monotone constraint of a column: +1, -1 or 0."""
+        for pattern, sign in self.monotone.items():
+            if column == pattern or (pattern.endswith("*") and column.startswith(pattern[:-1])):
+                return sign
+        return 0

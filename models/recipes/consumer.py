@@ -1,0 +1,150 @@
+"""Consumer credits: 4,454 granted credits and their outcome (see models/data/CONSUMER.md)."""
+
+from typing import Any
+
+import numpy as np
+
+from models.data import loans
+from models.recipe import Loans, Recipe, choice_field, number_field, raw_answers
+
+MONEY = {"en": "money units", "fr": "unités monétaires"}
+MONTHLY = {"en": "money units a month", "fr": "unités monétaires par mois"}
+
+
+FIELDS = [
+    number_field(
+        "amount", "loan", "Amount", "Montant", MONEY, minimum=10, maximum=50_000, actionable="down", example=1000,
+        help={"en": "Amount of the credit", "fr": "Montant du crédit"},
+    ),
+    number_field(
+        "price", "loan", "Price of the goods", "Prix du bien", MONEY, minimum=10, maximum=100_000, example=1400,
+        help={"en": "What the financed goods cost", "fr": "Prix du bien financé"},
+    ),
+    number_field(
+        "term", "loan", "Term", "Durée", {"en": "months", "fr": "mois"}, minimum=1, maximum=120, whole=True,
+        actionable="either", example=48,
+        help={"en": "Months until the last instalment", "fr": "Nombre de mois jusqu’à la dernière échéance"},
+    ),
+    number_field(
+        "income", "money", "Income", "Revenus", MONTHLY, minimum=1, maximum=10_000, optional=True, example=125,
+        help={"en": "Net income a month", "fr": "Revenus nets mensuels"},
+    ),
+    number_field(
+        "expenses", "money", "Expenses", "Charges", MONTHLY, minimum=0, maximum=5_000, example=51,
+        help={"en": "Fixed expenses a month", "fr": "Charges fixes mensuelles"},
+    ),
+    number_field(
+        "assets", "money", "Assets", "Patrimoine", MONEY, minimum=0, maximum=1_000_000, optional=True, example=0,
+        help={"en": "What the applicant owns", "fr": "Biens possédés par l’emprunteur"},
+    ),
+    number_field(
+        "seniority", "person", "Years in the job", "Ancienneté dans l’emploi", {"en": "years", "fr": "ans"},
+        minimum=0, maximum=60, whole=True, example=5,
+        help={"en": "Completed years in the present job", "fr": "Années révolues dans l’emploi actuel"},
+    ),
+    choice_field(
+        "job", "person", "Job", "Emploi",
+        {
+            "fixed": ("Fixed", "CDI"),
+            "part_time": ("Part-time", "Temps partiel"),
+            "freelance": ("Freelance", "Indépendant"),
+            "other": ("Other", "Autre"),
+        },
+        example="fixed", help={"en": "Kind of employment", "fr": "Nature de l’emploi"},
+    ),
+    choice_field(
+        "home", "person", "Home", "Logement",
+        {
+            "owner": ("Owner", "Propriétaire"),
+            "rent": ("Rent", "Locataire"),
+            "parents": ("With parents", "Chez ses parents"),
+            "private": ("Private arrangement", "Contrat privé"),
+            "other": ("Other", "Autre"),
+            "not_stated": ("Not stated", "Non précisé"),
+        },
+        example="rent", help={"en": "How the applicant lives", "fr": "Situation de logement"},
+    ),
+    choice_field(
+        "prior_record", "person", "Earlier bad record", "Incident de paiement antérieur",
+        {"no": ("No", "Non"), "yes": ("Yes", "Oui")},
+        example="no",
+        help={"en": "A bad payment record before this credit", "fr": "Incident de paiement avant ce crédit"},
+    ),
+]  # fmt: skip
+
+FEATURES: list[dict[str, Any]] = [
+    {"kind": "numbers", "of": ["amount", "price", "term", "income", "expenses", "assets", "seniority"]},
+    {"kind": "not_stated", "of": ["income", "assets"]},
+    {
+        "kind": "arithmetic",
+        "columns": [
+            ["instalment", "amount", "/", "term"],
+            ["burden", "instalment", "/", "income"],
+            ["surplus", "income", "-", "expenses"],
+            ["repayment_capacity", "surplus", "-", "instalment"],
+            ["share_financed", "amount", "/", "price"],
+            ["asset_cover", "assets", "/", "amount"],
+        ],
+    },
+    {"kind": "one_hot", "of": "job"},
+    {"kind": "one_hot", "of": "home"},
+    {"kind": "one_hot", "of": "prior_record"},
+]
+
+
+def load() -> Loans:
+    """The committed loans, as the form would have given them."""
+    frame = loans.consumer()
+    answers = raw_answers(frame, [spec["name"] for spec in FIELDS])
+    return Loans(answers, frame["bad"].to_numpy(np.int8), np.zeros(len(frame), np.int32))
+
+
+RECIPE = Recipe(
+    name="consumer",
+    title={"en": "Consumer credit", "fr": "Crédit à la consommation"},
+    notice={
+        "en": "Demonstration: 4,454 historical consumer credits of one lender, undated, none of a declined "
+        "applicant; money in the source’s unit, believed to be thousands of pesetas. Not for live decisions.",
+        "fr": "Démonstration : 4 454 crédits à la consommation anciens d’un seul prêteur, non datés, sans aucun "
+        "dossier refusé ; montants dans l’unité de la source, sans doute des milliers de pesetas. Ne convient "
+        "pas à des décisions réelles.",
+    },
+    date="2026-11-22",
+    groups=[
+        {"name": "loan", "label": {"en": "Loan", "fr": "Crédit"}},
+        {"name": "person", "label": {"en": "Person", "fr": "Personne"}},
+        {"name": "money", "label": {"en": "Money", "fr": "Budget"}},
+    ],
+    fields=FIELDS,
+    features=FEATURES,
+    # What an analyst would sign: more of it is never better (+1) or never worse (-1), all else equal.
+    monotone={
+        "seniority": -1,
+        "income": -1,
+        "assets": -1,
+        "surplus": -1,
+        "repayment_capacity": -1,
+        "asset_cover": -1,
+        "expenses": +1,
+        "amount": +1,
+        "instalment": +1,
+        "burden": +1,
+        "share_financed": +1,
+        "price": -1,
+        "prior_record=yes": +1,
+        "prior_record=no": -1,
+    },
+    parameters={
+        "n_estimators": 400,
+        "max_depth": 3,
+        "learning_rate": 0.03,
+        "min_child_weight": 10,
+        "subsample": 0.8,
+        "colsample_bytree": 0.3,
+        "reg_lambda": 5.0,
+    },
+    # Five to one: a bad credit costs the whole amount, a good one earns a fifth of it. Break-even 1/6.
+    policy={"margin": 0.2, "lgd": 1.0, "guarantee": None, "refer_band": 0.25},
+    points={"anchor": 600.0, "odds": 5.0, "double": 20.0},
+    load=load,
+)
