@@ -54,9 +54,7 @@ class Form:
                 problems.append(refused.problem)
         known = ", ".join(self.names)
         problems += [
-            Problem(shorten(name), "unknown_field", known, "an answer")
-            for name in answers
-            if name not in self.names
+            Problem(shorten(name), "unknown_field", known, "an answer") for name in answers if name not in self.names
         ]
         return problems
 
@@ -69,9 +67,7 @@ class Form:
         twice = [name for name in named if name in bound]
         if twice:
             raise InvalidApplication(
-                tuple(
-                    Problem(shorten(name), "unknown_field", "one answer a field", "two answers") for name in twice
-                )
+                tuple(Problem(shorten(name), "unknown_field", "one answer a field", "two answers") for name in twice)
             )
         return {**bound, **named}
 
@@ -90,9 +86,7 @@ class Form:
 
     def answers(self, application: Application) -> dict[str, float | int | str | None]:
         """The canonical answers of an application, for records and replays."""
-        return {
-            field.name: field.answer(value) for field, value in zip(self.fields, application.values, strict=True)
-        }
+        return {field.name: field.answer(value) for field, value in zip(self.fields, application.values, strict=True)}
 
     @property
     def reference(self) -> Application:

@@ -12,6 +12,7 @@ from typing import Any
 from inference.errors import Problem
 
 NOT_STATED = "not_stated"
+NO_ANSWER = {"en": "not stated", "fr": "non précisé"}
 Texts = Mapping[str, str]  # language code -> text
 
 
@@ -48,6 +49,10 @@ class Field:
 
     def answer(self, value: float) -> float | int | str | None:
         """The inverse of `parse`: the canonical answer for an encoded value; None for not stated or unset."""
+        raise NotImplementedError
+
+    def show(self, value: float, language: str) -> str:
+        """An encoded value for a person: the number with its unit, or the label of the choice."""
         raise NotImplementedError
 
     @property
@@ -88,6 +93,14 @@ class NumberField(Field):
         if math.isnan(value):
             return None
         return int(value) if self.whole else value
+
+    def show(self, value: float, language: str) -> str:
+        if math.isnan(value):
+            return NO_ANSWER[language]
+        text = f"{value:,.10g}"
+        if language == "fr":  # narrow no-break spaces between thousands, a decimal comma
+            text = text.translate({ord(","): "\u202f", ord("."): ","})
+        return f"{text} {self.unit[language]}".rstrip()
 
     @property
     def allowed(self) -> str:
@@ -161,6 +174,9 @@ class ChoiceField(Field):
     def answer(self, value: float) -> str | None:
         return None if math.isnan(value) else self.choices[int(value)].code
 
+    def show(self, value: float, language: str) -> str:
+        return NO_ANSWER[language] if math.isnan(value) else self.choices[int(value)].label[language]
+
     @property
     def allowed(self) -> str:
         if self.digits is not None:
@@ -187,9 +203,7 @@ def field_from_json(spec: Mapping[str, Any]) -> Field:
     Raises KeyError, TypeError or ValueError where the description is not whole; the release turns these
     into `BadRelease`.
     """
-    common = {
-        key: spec[key] for key in ("name", "group", "label", "help", "unit", "actionable", "notice", "example")
-    }
+    common = {key: spec[key] for key in ("name", "group", "label", "help", "unit", "actionable", "notice", "example")}
     for text in (spec["label"], spec["help"], spec["unit"]):
         if not (isinstance(text, dict) and text.keys() >= {"en", "fr"}):
             raise ValueError(f"field {spec['name']}: texts are needed in en and fr")

@@ -84,9 +84,7 @@ def open_release(folder: Path | str, digest: str | None = None) -> Release:
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise BadRelease(folder / "manifest.json", "a whole release", f"{type(error).__name__}: {error}") from error
     if tuple(columns) != release.rows.columns:
-        wrong = next(
-            (pair for pair in zip(columns, release.rows.columns, strict=False) if pair[0] != pair[1]), None
-        )
+        wrong = next((pair for pair in zip(columns, release.rows.columns, strict=False) if pair[0] != pair[1]), None)
         raise BadRelease(
             folder / "manifest.json",
             f"{len(columns)} columns in order",

@@ -6,9 +6,9 @@ import time
 
 from inference.settings import RELEASES
 from models.card import write_card
-from models.evaluate import report
 from models.export import export, make_default
 from models.recipes import consumer, sba
+from models.report import report
 from models.train import train
 
 RECIPES = {"consumer": consumer.RECIPE, "sba": sba.RECIPE}  # the first is the default release

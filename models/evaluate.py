@@ -57,6 +57,5 @@ def deciles(bad: Labels, pd: Floats, n: int = 10) -> list[Decile]:
     """Loans cut into `n` groups of equal size by PD, with predicted and observed rates."""
     groups = np.array_split(np.argsort(pd, kind="stable"), n)
     return [
-        Decile(float(pd[at[0]]), float(pd[at[-1]]), len(at), int(bad[at].sum()), float(pd[at].mean()))
-        for at in groups
+        Decile(float(pd[at[0]]), float(pd[at[-1]]), len(at), int(bad[at].sum()), float(pd[at].mean())) for at in groups
     ]

@@ -35,6 +35,7 @@ class Loans:
     answers: Mapping[str, Sequence[object]]
     bad: npt.NDArray[np.int8]
     months: npt.NDArray[np.int32]
+    bad_months: npt.NDArray[np.int32]  # when a bad one was recorded as such; 0 where not known or not bad
 
     def __len__(self) -> int:
         return len(self.bad)
@@ -42,7 +43,7 @@ class Loans:
     def where(self, chosen: npt.NDArray[np.bool_]) -> "Loans":
         """The loans chosen by a mask."""
         answers = {name: list(compress(column, chosen)) for name, column in self.answers.items()}
-        return Loans(answers, self.bad[chosen], self.months[chosen])
+        return Loans(answers, self.bad[chosen], self.months[chosen], self.bad_months[chosen])
 
 
 def raw_answers(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, list[object]]:
@@ -98,8 +99,9 @@ class Recipe:
     parameters: Mapping[str, Any]  # of XGBClassifier
     policy: Mapping[str, Any]
     points: Mapping[str, float]
-    load: Callable[[], Loans]
+    load: Callable[[], Loans]  # all loans, later ones included; training takes those of its window
     history: Callable[[], HistoryTables] | None = None
+    later: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # later vintages: months from, until
     window: tuple[int, int, int] | None = None  # months: train from, calibrate from, train until (excluded)
     why_age: str = ""
     rare_below: int = field(default=30)  # fewer loans than that support no rate
@@ -110,9 +112,7 @@ class Recipe:
             if found := words & PROHIBITED:
                 raise Prohibited(f"recipe {self.name}: field {spec['name']} names {', '.join(sorted(found))}")
             if "age" in words and not self.why_age:
-                raise Prohibited(
-                    f"recipe {self.name}: field {spec['name']} is an age; say why in why_age or drop it"
-                )
+                raise Prohibited(f"recipe {self.name}: field {spec['name']} is an age; say why in why_age or drop it")
 
     def constraint(self, column: str) -> int:
         """The monotone constraint of a column: +1, -1 or 0."""

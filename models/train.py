@@ -46,9 +46,7 @@ class Trained:
     sample: Sample  # the training loans
     model: XGBClassifier
     calibration: Calibration
-    unseen: list[
-        tuple[npt.NDArray[np.intp], Floats]
-    ]  # (loans of the sample, raw p by models that had not seen them)
+    unseen: list[tuple[npt.NDArray[np.intp], Floats]]  # (loans of the sample, raw p by models that had not seen them)
 
 
 def train(recipe: Recipe, loans: Loans | None = None) -> Trained:
@@ -76,10 +74,12 @@ def train(recipe: Recipe, loans: Loans | None = None) -> Trained:
 def prepare(recipe: Recipe, form: Form, history: HistoryTables | None, loans: Loans) -> Sample:
     """Encode and build; where there is history, each month's rows with that month's tables."""
     values = form.encode(loans.answers)
+    if history is None:
+        return Sample(values, RowBuilder(form, recipe.features).build(values), loans.bad, loans.months)
     months, inverse = np.unique(loans.months, return_inverse=True)
     rows: list[Matrix] = []
     for number, month in enumerate(tqdm(months.tolist(), desc=f"{recipe.name}: rows by month", disable=None)):
-        builder = RowBuilder(form, recipe.features, history.tables(month) if history else {})
+        builder = RowBuilder(form, recipe.features, history.tables(month))
         rows.append(builder.build(values[inverse == number]))
     order = np.argsort(inverse, kind="stable")  # where the rows of each month belong
     together = np.empty((len(values), rows[0].shape[1]), np.float32)
@@ -102,9 +102,7 @@ def fit(
     return model.fit(rows, bad)
 
 
-def cross_validate(
-    recipe: Recipe, columns: Sequence[str], sample: Sample
-) -> list[tuple[npt.NDArray[np.intp], Floats]]:
+def cross_validate(recipe: Recipe, columns: Sequence[str], sample: Sample) -> list[tuple[npt.NDArray[np.intp], Floats]]:
     """Repeated stratified folds: for each repeat, every loan's p from a model that had not seen it."""
 
     def one(seen: npt.NDArray[np.intp], unseen: npt.NDArray[np.intp]) -> Floats:
@@ -118,9 +116,7 @@ def cross_validate(
     repeats = []
     for repeat in range(REPEATS):
         p = np.empty(len(sample.bad))
-        for (_, unseen), predicted in zip(
-            splits[repeat], found[repeat * FOLDS : (repeat + 1) * FOLDS], strict=True
-        ):
+        for (_, unseen), predicted in zip(splits[repeat], found[repeat * FOLDS : (repeat + 1) * FOLDS], strict=True):
             p[unseen] = predicted
         repeats.append((everyone, p))
     return repeats

@@ -58,7 +58,7 @@ def sba() -> pd.DataFrame:
     Rows approved from STUDY_FIRST to STUDY_LAST are study rows, complete in all ten answers: amount ($, gross
     approval), guaranteed_share (percent, two decimals), employees, new_business (yes, no), jobs_created and
     jobs_retained (<NA> where not stated, always both), franchise (yes, no), revolving (yes, no, not_stated),
-    naics (six digits, 2002 edition where 1997 was recognised), state (two letters, DC included). Earlier approvals
+    naics (six digits, NAICS 2007), state (two letters, DC included). Earlier approvals
     are history rows: past events only, with approved, amount, employees, naics (missing where not coded), state,
     charged_off and charged_off_month; every other answer is missing.
 

@@ -96,7 +96,8 @@ def load() -> Loans:
     """The committed loans, as the form would have given them."""
     frame = loans.consumer()
     answers = raw_answers(frame, [spec["name"] for spec in FIELDS])
-    return Loans(answers, frame["bad"].to_numpy(np.int8), np.zeros(len(frame), np.int32))
+    undated = np.zeros(len(frame), np.int32)
+    return Loans(answers, frame["bad"].to_numpy(np.int8), undated, undated)
 
 
 RECIPE = Recipe(

@@ -1,0 +1,106 @@
+"""The command line: `python -m inference score --example`, or a JSON file, or name=value pairs."""
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from inference.application import Form
+from inference.errors import InvalidApplication, TenfoldError
+from inference.fields import NumberField
+from inference.scorer import Score, Scorer, open_scorer
+from inference.settings import Settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status: 0 scored, 1 the release, engine or a setting cannot be used, 2 the answers cannot."""
+    parser = argparse.ArgumentParser(prog="python -m inference", description="Score credit applications.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    score = commands.add_parser(
+        "score",
+        help="score one application",
+        epilog="A readable card on a terminal, JSON elsewhere. Not stated is written name=not_stated.",
+    )
+    score.add_argument("answers", nargs="*", help="application.json, or name=value for every field")
+    score.add_argument("--example", action="store_true", help="score the release's example applicant")
+    score.add_argument("--json", action="store_true", help="JSON on a terminal too")
+    score.add_argument("--release", type=Path, help="a release folder (else TENFOLD_RELEASE, else the default)")
+    given = parser.parse_args(arguments)
+    if given.example == bool(given.answers):
+        score.error("give --example, or a JSON file, or name=value pairs")
+    try:
+        settings = Settings.from_environment()
+        if given.release:
+            settings = replace(settings, release=given.release, release_digest=None)
+        scorer = open_scorer(settings)
+        form = scorer.release.form
+        result = scorer.score(form.example if given.example else read_answers(given.answers, form))
+    except InvalidApplication as error:
+        print(f"The application cannot be scored:\n{error}", file=sys.stderr)
+        return 2
+    except TenfoldError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(json.dumps(result.as_dict(), indent=2) if given.json or not sys.stdout.isatty() else card(scorer, result))
+    return 0
+
+
+class Unreadable(TenfoldError):
+    """The command line's answers are no JSON object and no name=value pairs."""
+
+
+def read_answers(words: list[str], form: Form) -> dict[str, object]:
+    """A mapping of field name -> raw answer, from one JSON file or from name=value pairs."""
+    if len(words) == 1 and "=" not in words[0]:
+        try:
+            answers = json.loads(Path(words[0]).read_bytes())
+        except OSError as error:
+            raise Unreadable(f"{words[0]}: {error.strerror}") from None
+        except (ValueError, RecursionError) as error:
+            raise Unreadable(f"{words[0]} is no JSON: {error}") from None
+        if not isinstance(answers, dict):
+            raise Unreadable(f"{words[0]}: a JSON object of {', '.join(form.names)} is needed")
+        return answers
+    numbers = {field.name for field in form.fields if isinstance(field, NumberField)}
+    answers = {}
+    for word in words:
+        name, sign, text = word.partition("=")
+        if not sign:
+            raise Unreadable(f"{word!r}: name=value is needed, one of {', '.join(form.names)}")
+        if name in answers:
+            raise Unreadable(f"{name} is given twice")
+        answers[name] = as_number(text) if name in numbers else text
+    return answers
+
+
+def as_number(text: str) -> object:
+    """What a person typed as a number; a text that is none stays one, and the form refuses it."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def card(scorer: Scorer, score: Score) -> str:
+    """The score for a person at a terminal."""
+    release, form = scorer.release, scorer.release.form
+    width = max(len(field.label["en"]) for field in form.fields)
+    lines = [
+        f"{release.manifest['title']['en']}: the model suggests {score.decision.upper()}",
+        f"PD {score.pd:.1%}, {score.points:.0f} points; break-even {score.break_even:.1%}, "
+        f"refers from {score.refer_from:.1%} to {score.decline_from:.1%}",
+    ]
+    if score.unusual:
+        lines.append(f"Refer because unusual among the training loans: {', '.join(score.unusual)}")
+    lines.append("")
+    for field, value in zip(form.fields, score.application.values, strict=True):
+        lines.append(f"  {field.label['en']:<{width}}  {field.show(value, 'en')}")
+    lines += ["", release.manifest["notice"]["en"], f"release {release.name}, engine {score.engine}"]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
