@@ -27,7 +27,7 @@ CARD = CONSUMER_CSV.with_name("CONSUMER.md")
 
 SOURCE_COLUMNS = (
     "rownames Status Seniority Home Time Age Marital Records Job Expenses Income Assets Debt Amount Price"
-).split()  # noqa: SIM905 - words read better than one a line
+).split()
 JOBS = {"fixed": "fixed", "partime": "part_time", "freelance": "freelance", "others": "other"}
 HOMES = {
     "owner": "owner",

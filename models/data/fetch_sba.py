@@ -34,17 +34,17 @@ SOURCE_COLUMNS = (
     "LoanNr_ChkDgt Name City State Zip Bank BankState NAICS ApprovalDate ApprovalFY Term NoEmp NewExist CreateJob "
     "RetainedJob FranchiseCode UrbanRural RevLineCr LowDoc ChgOffDate DisbursementDate DisbursementGross "
     "BalanceGross MIS_Status ChgOffPrinGr GrAppv SBA_Appv"
-).split()  # noqa: SIM905 - words read better than one a line
+).split()
 # Only these are ever read. The disbursement and ChgOffPrinGr serve the check against the published case and the
 # losses of the card; they never reach the Parquet, because they are known only after the decision.
 READ_COLUMNS = (
     "State NAICS ApprovalDate NoEmp NewExist CreateJob RetainedJob FranchiseCode RevLineCr ChgOffDate "
     "DisbursementDate DisbursementGross MIS_Status ChgOffPrinGr GrAppv SBA_Appv"
-).split()  # noqa: SIM905 - words read better than one a line
-STATES = (  # and the District of Columbia
+).split()
+STATES = (
     "AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO "
     "MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY"
-).split()  # noqa: SIM905 - words read better than one a line
+).split()
 NEW_BUSINESS = {"1": "no", "2": "yes"}
 REVOLVING = {"Y": "yes", "N": "no"}
 LAST_YEAR = 2015  # a two-digit year past it belongs to the last century: the extract is of 2014
@@ -69,7 +69,7 @@ SCHEMA = pa.schema(
         pa.field("charged_off_month", pa.int32()),
     ]
 )
-STUDY_ONLY = "guaranteed_share new_business jobs_created jobs_retained franchise revolving".split()
+STUDY_ONLY = ["guaranteed_share", "new_business", "jobs_created", "jobs_retained", "franchise", "revolving"]
 
 
 def read(content: bytes) -> pd.DataFrame:
@@ -140,7 +140,9 @@ def clean(loans: pd.DataFrame, old_codes: dict[str, str], titled: frozenset[str]
     wrong = (loans["amount"] <= 0) | (share <= 0) | (share > 100)
     loans = tally.drop(loans, wrong, "amount or guaranteed share not above 0, or share above 100 %")
     is_504 = loans["guaranteed_share"] >= DEBENTURE_SHARE
+    ever = loans["charged_off"][is_504].sum()
     loans = tally.drop(loans, is_504, f"guaranteed share {DEBENTURE_SHARE} % or more (504 debentures)").copy()
+    tally.note("of these 504 debentures charged off", ever)
 
     impossible = loans["charged_off_month"] < loans["approved"]
     tally.note("mapped: charge-off dated before approval to no date", impossible.sum())
@@ -184,6 +186,8 @@ def _study(loans: pd.DataFrame, tally: cards.Tally) -> pd.DataFrame:
     tally.note("of them with 0 employees, kept", (loans["employees"] == 0).sum())
     huge = loans["employees"] > SIZE_STANDARD
     tally.note(f"of them with more than {SIZE_STANDARD:,} employees, kept", huge.sum())
+    once = loans["charged_off_month"].notna() & ~loans["charged_off"]
+    tally.note("of them charged off once but paid in full by 2014: date kept, label no", once.sum())
     undated = loans["charged_off"] & loans["charged_off_month"].isna()
     tally.note("of them charged off without a date", undated.sum())
     return loans
@@ -210,9 +214,9 @@ def parquet(loans: pd.DataFrame) -> bytes:
 
 def case(raw: pd.DataFrame) -> str:
     """Return the check against the published case (Li, Mickel & Taylor 2018: 2,102 loans, 32.6 % charged off)."""
-    # Compared in the source's own four digits, a blank date counts as "up to 2010", as the case has it.
-    year = pd.to_datetime(raw["DisbursementDate"].where(raw["DisbursementDate"] != ""), format="%d-%b-%y").dt.year
-    chosen = (raw["State"] == "CA") & raw["NAICS"].str.startswith("53") & ~(year > 2010) & (raw["MIS_Status"] != "")
+    # A loan without a disbursement date counts: so, and only so, the case's own number of loans comes out.
+    late = dates(raw["DisbursementDate"]).dt.year > 2010
+    chosen = (raw["State"] == "CA") & raw["NAICS"].str.startswith("53") & ~late & (raw["MIS_Status"] != "")
     rate = (raw.loc[chosen, "MIS_Status"] == "CHGOFF").mean()
     return f"California, NAICS 53, disbursed up to 2010: {chosen.sum():,} loans, {rate:.1%} charged off."
 
