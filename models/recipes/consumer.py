@@ -110,6 +110,26 @@ RECIPE = Recipe(
         "dossier refusé ; montants dans l’unité de la source, sans doute des milliers de pesetas. Ne convient "
         "pas à des décisions réelles.",
     },
+    data_card="CONSUMER.md",
+    limits=[
+        "Only granted credits are in the data: nobody knows how the refused would have done. For applicants unlike "
+        "those one lender once granted, the PD extrapolates.",
+        "One lender, one country, one product mix, and no dates (peseta and source point to Spain before 2002). "
+        "No split by time is possible, so nothing here shows how the model ages, and a downturn may be absent.",
+        "The share of bad credits is far above ordinary consumer lending: a high-risk lender, or a sample enriched "
+        "with bad ones. Elsewhere the order of the PDs is worth more than their level; calibrate anew.",
+        "What counted as bad (days in arrears, time observed) is not published; the PD is the chance of that outcome, "
+        "over a time that nobody knows.",
+        "The unit of money is not named by the source (believed to be thousands of pesetas); the model knows no "
+        "inflation and no other currency.",
+        "“Not stated” is an answer here, and a telling one: credits without an income went bad far more often (figures "
+        "under Data). Ask for the income rather than let the model guess.",
+        "A few thousand credits: the intervals in the tables are part of the result, and rare answers carry little "
+        "evidence. The intervals cover chance, not a change of lender, country or time.",
+        "Sex, race, religion, nationality, marital status and age are not entered, and most were never recorded: "
+        "whether the model treats groups alike cannot be measured on this data, in either direction. Home, job and "
+        "years in the job may stand in for age and marital status.",
+    ],
     date="2026-11-22",
     groups=[
         {"name": "loan", "label": {"en": "Loan", "fr": "Crédit"}},
