@@ -94,8 +94,7 @@ class Policy:
         refer_from = break_even * (1.0 - self.refer_band)
         decline_from = break_even * (1.0 + self.refer_band)
         unusual = self.unusual(application)
-        if unusual or refer_from <= pd <= decline_from:
+        suggestion = APPROVE if pd < refer_from else DECLINE if pd > decline_from else REFER
+        if unusual:
             suggestion = REFER
-        else:
-            suggestion = APPROVE if pd < refer_from else DECLINE
         return Decision(suggestion, break_even, refer_from, decline_from, unusual)

@@ -9,22 +9,29 @@ from inference.errors import BadSetting
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASES = ROOT / "models" / "releases"
+WITHOUT_PREFIX = ("host", "port")  # HOST and PORT are what every host and container platform sets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What can be set, by `TENFOLD_` and the name in capitals."""
+    """What can be set, by `TENFOLD_` and the name in capitals; host and port by `HOST` and `PORT` alone."""
 
     release: Path
     release_digest: str | None = None  # expected sha256 of the manifest; else the folder's name holds it
     engine: str = "xgboost"
     log: Path | None = ROOT / "logs" / "predictions.jsonl"  # None: `off`
     log_days: int = 190  # older days are removed; 0 keeps all. The EU AI Act asks for six months
+    host: str = "127.0.0.1"
+    port: int = 7860
+    public_demo: bool = False  # anyone may look in: the page says that nothing is kept
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
-        """Raises `BadSetting` for an unknown TENFOLD_ name or a value that cannot be used."""
-        known = {f"TENFOLD_{field.name.upper()}" for field in fields(cls)}
+        """Raises `BadSetting` for an unknown TENFOLD_ name or a value that cannot be used.
+
+        Where `SPACE_ID` is set (Hugging Face), the defaults are a public demo on 0.0.0.0.
+        """
+        known = {f"TENFOLD_{field.name.upper()}" for field in fields(cls) if field.name not in WITHOUT_PREFIX}
         given = {name: value for name, value in environ.items() if name.startswith("TENFOLD_") and value}
         unknown = sorted(given.keys() - known)
         if unknown:
@@ -41,6 +48,14 @@ class Settings:
             values["log"] = None if log == "off" else Path(log)
         if "TENFOLD_LOG_DAYS" in given:
             values["log_days"] = whole("TENFOLD_LOG_DAYS", given["TENFOLD_LOG_DAYS"], 0, 36_500)
+        if environ.get("SPACE_ID"):
+            values.update(host="0.0.0.0", public_demo=True)  # noqa: S104 - a Space is there to be seen
+        if environ.get("HOST"):
+            values["host"] = environ["HOST"]
+        if environ.get("PORT"):
+            values["port"] = whole("PORT", environ["PORT"], 1, 65_535)
+        if "TENFOLD_PUBLIC_DEMO" in given:
+            values["public_demo"] = on_or_off("TENFOLD_PUBLIC_DEMO", given["TENFOLD_PUBLIC_DEMO"])
         return cls(**values)  # type: ignore[arg-type]
 
 
@@ -49,6 +64,13 @@ def whole(name: str, text: str, low: int, high: int) -> int:
     if not (text.isascii() and text.isdigit() and low <= int(text[:9]) <= high and len(text) < 10):
         raise BadSetting(f"{name}: a whole number from {low} to {high} is needed, got {text!r}")
     return int(text)
+
+
+def on_or_off(name: str, text: str) -> bool:
+    """A switch from a setting, in any case."""
+    if text.lower() not in ("on", "off"):
+        raise BadSetting(f"{name}: on or off is needed, got {text!r}")
+    return text.lower() == "on"
 
 
 def default_release() -> Path:

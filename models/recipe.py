@@ -99,6 +99,7 @@ class Recipe:
     features: Sequence[Mapping[str, Any]]
     monotone: Mapping[str, int]
     parameters: Mapping[str, Any]  # of XGBClassifier
+    half_life: float | None = None  # months: a loan so much older counts half in training
     policy: Mapping[str, Any]
     points: Mapping[str, float]
     load: Callable[[], Loans]  # all loans, later ones included; training takes those of its window

@@ -148,14 +148,14 @@ def later_results(trained: Trained) -> list[Result]:
         sample.bad[unseen_at],
         [trained.calibration.pd(unseen_p)],
     )
-    simple = fit(replace(recipe, monotone={}), plain.columns, plain_rows, sample.bad)
+    simple = fit(replace(recipe, monotone={}), plain.columns, plain_rows, sample.bad, sample.months)
     card = scorecard(plain.columns, recipe).fit(plain_rows, sample.bad)
     # What a bank could have fitted in real time: only outcomes known at the release's date.
     horizon = 36
     known = every.where((every.months >= recipe.window[0]) & (every.months < end - horizon)) if recipe.window else every
     known_rows = prepare(recipe, form, trained.history, known).rows
     soon = within(known.months, known.bad_months, horizon)
-    real_time = fit(recipe, trained.builder.columns, known_rows, soon)
+    real_time = fit(recipe, trained.builder.columns, known_rows, soon, known.months)
     results = [unseen]
     for name, (start, until) in recipe.later.items():
         loans = every.where((every.months >= start) & (every.months < until))

@@ -67,7 +67,7 @@ def train(recipe: Recipe, loans: Loans | None = None) -> Trained:
     calibration = calibrate(
         np.concatenate([p for _, p in unseen]), np.concatenate([sample.bad[at] for at, _ in unseen])
     )
-    model = fit(recipe, builder.columns, sample.rows, sample.bad)
+    model = fit(recipe, builder.columns, sample.rows, sample.bad, sample.months)
     return Trained(recipe, fields, form, builder, tables, history, sample, model, calibration, unseen)
 
 
@@ -88,9 +88,15 @@ def prepare(recipe: Recipe, form: Form, history: HistoryTables | None, loans: Lo
 
 
 def fit(
-    recipe: Recipe, columns: Sequence[str], rows: Matrix, bad: npt.NDArray[np.int8], threads: int = 2
+    recipe: Recipe,
+    columns: Sequence[str],
+    rows: Matrix,
+    bad: npt.NDArray[np.int8],
+    months: npt.NDArray[np.int32],
+    threads: int = 2,
 ) -> XGBClassifier:
     """The recipe's model on these rows. A fixed number of threads: sums of floats depend on it."""
+    weights = None if recipe.half_life is None else 0.5 ** ((months.max() - months) / recipe.half_life)
     model = XGBClassifier(
         objective="binary:logistic",
         tree_method="hist",
@@ -99,14 +105,14 @@ def fit(
         monotone_constraints=tuple(recipe.constraint(column) for column in columns),
         **recipe.parameters,
     )
-    return model.fit(rows, bad)
+    return model.fit(rows, bad, sample_weight=weights)
 
 
 def cross_validate(recipe: Recipe, columns: Sequence[str], sample: Sample) -> list[tuple[npt.NDArray[np.intp], Floats]]:
     """Repeated stratified folds: for each repeat, every loan's p from a model that had not seen it."""
 
     def one(seen: npt.NDArray[np.intp], unseen: npt.NDArray[np.intp]) -> Floats:
-        model = fit(recipe, columns, sample.rows[seen], sample.bad[seen], threads=1)
+        model = fit(recipe, columns, sample.rows[seen], sample.bad[seen], sample.months[seen], threads=1)
         return model.predict_proba(sample.rows[unseen])[:, 1].astype(np.float64)
 
     splits = [list(folds(sample, repeat)) for repeat in range(REPEATS)]
@@ -134,7 +140,7 @@ def predict_later(
     before = sample.months < split
     later = np.flatnonzero(~before)
     frozen = RowBuilder(form, recipe.features, history.tables(split) if history else {})
-    model = fit(recipe, frozen.columns, sample.rows[before], sample.bad[before])
+    model = fit(recipe, frozen.columns, sample.rows[before], sample.bad[before], sample.months[before])
     return later, model.predict_proba(frozen.build(sample.values[later]))[:, 1].astype(np.float64)
 
 

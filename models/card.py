@@ -1,0 +1,342 @@
+"""Writes MODEL_CARD.md and its plots into a release's folder, beside the digest, not under it.
+
+The headings follow Mitchell et al. 2019, "Model cards for model reporting" (doi 10.1145/3287560.3287596).
+Every figure comes from the training run that made the release; words about the loans come from the recipe.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from inference.fields import ChoiceField, Field, NumberField
+from inference.release import Release
+from inference.rows import KINDS, Plan
+from models import plots, readings
+from models.outcomes import SUGGESTIONS, Book, Group, books, by_band
+from models.readings import percent, rate
+from models.report import Report, Result
+from models.train import Trained
+
+CARD = "MODEL_CARD.md"
+MOST_COLUMNS = 20  # in the plot of feature importance
+KIND_TEXTS = {
+    "numbers": "answers as they are",
+    "not_stated": "flags for answers not stated",
+    "arithmetic": "sums, differences, products and ratios of answers or history",
+    "one_hot": "one column a choice (or a prefix of its code)",
+    "history": "looked up in the release’s history tables",
+}
+
+LATER = (
+    "On later vintages, none of which entered training or calibration. Their outcomes were known to whoever made the "
+    "recipe, and only loans with a known outcome are there: a later vintage, not a forecast."
+)
+FOLDED = (
+    "By cross-validation: models of the same recipe, each trained on four fifths of the loans and tried on the last "
+    "fifth; the release itself is trained on all of them. The two numbers of calibration were fitted on these same "
+    "PDs, so that the mean PD equals the bad rate by construction; how well the deciles agree is a finding."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the card shows: computed once, drawn and told from the same figures."""
+
+    release: Release
+    trained: Trained
+    report: Report
+    headline: list[Result]
+    simpler: list[Result]  # the scorecard on the same loans
+    bands: list[tuple[str, list[Group]]]
+    gains: list[tuple[str, float]]  # (column, share of the total gain), largest first
+    books: list[Book]
+
+
+def write_card(release: Release, trained: Trained, report: Report) -> None:
+    """Write the model card and its plots (SVG) beside the release's files."""
+    found = find(release, trained, report)
+    samples = [one.sample for one in found.headline]
+    pictures = {
+        "roc": plots.roc(found.headline, found.simpler),
+        "calibration": plots.calibration(found.headline),
+        "score_bands": plots.score_bands(found.bands, samples),
+        "importance": plots.importance(found.gains[:MOST_COLUMNS]),
+        "decisions": plots.decisions(found.books),
+    }
+    if trained.recipe.later:
+        pictures["vintages"] = plots.vintages(found.books)
+    for name, picture in pictures.items():
+        (release.folder / f"{name}.svg").write_text(picture, encoding="utf-8")
+    (release.folder / CARD).write_text(card(found), encoding="utf-8")
+
+
+def find(release: Release, trained: Trained, report: Report) -> Findings:
+    """The figures behind the card."""
+    headline = [one for one in report.results if one.headline]
+    fewest = max(trained.recipe.rare_below, min(len(one.bad) for one in headline) // 100)
+    score = trained.model.get_booster().get_score(importance_type="total_gain")
+    gain = {name: float(value) for name, value in score.items() if isinstance(value, float)}  # trees have no lists
+    total = sum(gain.values())
+    # The booster was trained on an array: it names column 7 "f7".
+    gains = [(column, gain.get(f"f{at}", 0.0) / total) for at, column in enumerate(trained.builder.columns)]
+    return Findings(
+        release=release,
+        trained=trained,
+        report=report,
+        headline=headline,
+        simpler=[one for one in report.results if "scorecard" in one.model],
+        bands=by_band(release.points, headline, fewest),
+        gains=sorted((pair for pair in gains if pair[1] > 0), key=lambda pair: -pair[1]),
+        books=books(release, trained, report),
+    )
+
+
+def card(found: Findings) -> str:
+    """The whole card as Markdown."""
+    recipe = found.trained.recipe
+    sections = [
+        f"# Model card: {recipe.title['en']}\n\n> {recipe.notice['en']}\n\n"
+        f"Written by `make train` (`python -m models train {recipe.name}`) with the release beside it; "
+        "every figure below comes from that run. Do not edit.",
+        f"## Model details\n\n{details(found)}",
+        f"## Intended use\n\n{intended_use()}",
+        f"## Data\n\n{data(found)}",
+        f"## Fields\n\n{fields(found)}",
+        f"## Features\n\n{features(found)}",
+        f"## Training and calibration\n\n{training(found)}",
+        f"## Policy: assumptions that a lender must set\n\n{policy(found)}",
+        f"## Results\n\n{results(found)}",
+        f"## Suggested decisions\n\n{decisions(found)}",
+        "## Limits and ethical considerations\n\n" + "\n".join(f"- {limit}" for limit in recipe.limits),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool = False) -> str:
+    """A Markdown table; with `numbers`, all columns but the first are right-aligned."""
+    rule = ["---", *["---:" if numbers else "---"] * (len(head) - 1)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, rule, *rows])
+
+
+def names(columns: Sequence[str]) -> str:
+    """Names as code, or a dash."""
+    return ", ".join(f"`{name}`" for name in columns) or "–"
+
+
+def details(found: Findings) -> str:
+    manifest, release = found.release.manifest, found.release
+    points = release.points
+    return "\n".join(
+        [
+            f"- Release `{release.name}`, format {manifest['format']}, dated {manifest['date']}",
+            f"- Digest (sha256 of `manifest.json`): `{release.digest}`",
+            "- Gradient-boosted trees (XGBoost, `binary:logistic`), then two numbers of calibration",
+            f"- In: {len(release.form.fields)} answers. Out: a PD between 0 and 1, points, a suggested decision "
+            "and the reasons for it; the officer decides",
+            f"- Points: {points.anchor:g} at good-to-bad odds of {points.odds:g} to 1; "
+            f"{points.double:g} more double the odds",
+        ]
+    )
+
+
+def intended_use() -> str:
+    return (
+        "**For** showing, testing and teaching how a credit decision is scored, explained and recorded, on real "
+        "loans; and as a pattern for a lender that trains a release on its own. A person decides each "
+        "application; the score is one of the things that this person sees.\n\n"
+        "**Not for** decisions about real applicants; decisions without a person; populations, products, "
+        "currencies or years other than those of the data; setting prices, limits, provisions or capital; "
+        "employment, insurance or housing."
+    )
+
+
+def data(found: Findings) -> str:
+    recipe, sample = found.trained.recipe, found.trained.sample
+    text = (
+        f"Source, licence, cleaning and counts: [data card](../../data/{recipe.data_card}). The model was trained on "
+        f"{len(sample.bad):,} loans, {int(sample.bad.sum()):,} of them bad ({percent(float(sample.bad.mean()))})."
+    )
+    rows = []
+    for at, field in enumerate(found.trained.form.fields):
+        missing = np.isnan(sample.values[:, at])
+        if isinstance(field, NumberField) and field.optional:
+            groups = [Group(int(chosen.sum()), int(sample.bad[chosen].sum())) for chosen in (missing, ~missing)]
+            rows.append([f"`{field.name}`", *[cell for one in groups for cell in (f"{one.loans:,}", rate(one))]])
+    if not rows:
+        return text
+    head = ["field", "not stated", "bad rate (95 % interval)", "stated", "bad rate (95 % interval)"]
+    return f"{text}\n\n{table(head, rows, numbers=True)}"
+
+
+def fields(found: Findings) -> str:
+    below = int(found.release.manifest["policy"]["rare_below"])
+    head = ["field", "label", "unit", "allowed", "usual in training", "applicant can move it", "on a notice"]
+    rows = [
+        [
+            f"`{one.name}`",
+            one.label["en"],
+            one.unit["en"] or "–",
+            allowed(one),
+            usual(one, below),
+            one.actionable or "no",
+            "yes" if one.notice else "no",
+        ]
+        for one in found.release.form.fields
+    ]
+    return (
+        f"{table(head, rows)}\n\nUsual: between the 0.5 % and the 99.5 % quantile of the training loans; for a list, "
+        f"choices that at least {below} of them gave. An answer outside is unusual, and the application is referred."
+    )
+
+
+def allowed(field: Field) -> str:
+    """What the field accepts; a long list by its length."""
+    if isinstance(field, ChoiceField) and (field.digits or len(field.choices) > 10):
+        kind = f" of {field.digits} digits" if field.digits else ""
+        return f"{len(field.choices):,} codes{kind}" + (", or one with a known prefix" if field.digits else "")
+    return field.allowed.removeprefix("one of ")
+
+
+def usual(field: Field, below: int) -> str:
+    """The usual range, or how many choices there are and which of them are rare."""
+    if isinstance(field, NumberField):
+        return " to ".join(f"{end:,.10g}" for end in field.usual)
+    if not isinstance(field, ChoiceField):
+        return "–"
+    rare = [choice.code for choice in field.choices if choice.count < below]
+    text = f"{len(field.choices):,} choices"
+    if not rare:
+        return text
+    return f"{text}, rare: {', '.join(rare)}" if len(rare) <= 5 else f"{text}, {len(rare):,} of them rare"
+
+
+def features(found: Findings) -> str:
+    trained = found.trained
+    plan = Plan(trained.form, trained.tables)
+    kinds: Counter[str] = Counter()
+    for spec in trained.recipe.features:
+        kinds[spec["kind"]] += len(KINDS[spec["kind"]](spec, plan).columns)
+    columns = trained.builder.columns
+    rows = [[kind, KIND_TEXTS.get(kind, ""), str(count)] for kind, count in kinds.items()]
+    signs = {sign: [one for one in columns if trained.recipe.constraint(one) == sign] for sign in (1, -1)}
+    history = ""
+    if trained.tables:
+        as_of = found.release.manifest["training"]["tables_as_of"]
+        keys = sum(len(one.keys) for one in trained.tables.values())
+        history = (
+            f" The {len(trained.tables)} history tables ({keys:,} keys) stand as of the end of {as_of}; training "
+            "built each month’s rows with that month’s tables."
+        )
+    return (
+        f"{len(columns)} columns, every one a function of the answers and of the release’s tables.{history}\n\n"
+        f"{table(['kind', 'what', 'columns'], rows)}\n\n"
+        f"Monotone constraints ({len(signs[1]) + len(signs[-1])} of {len(columns)} columns), all else equal:\n\n"
+        f"- more never lowers the PD: {families(trained.recipe.monotone, signs[1])}\n"
+        f"- more never raises the PD: {families(trained.recipe.monotone, signs[-1])}"
+    )
+
+
+def families(monotone: Mapping[str, int], columns: Sequence[str]) -> str:
+    """Constrained columns, those of one pattern together with their number."""
+    patterns = [one for one in monotone if one.endswith("*")]
+    counts: Counter[str] = Counter()
+    for column in columns:
+        pattern = next((one for one in patterns if column not in monotone and column.startswith(one[:-1])), column)
+        counts[pattern] += 1
+    return ", ".join(f"`{name}`" + (f" ({n})" if name.endswith("*") else "") for name, n in counts.items()) or "–"
+
+
+def training(found: Findings) -> str:
+    trained, about = found.trained, found.release.manifest["training"]
+    window = f"loans of {about['from']} to {about['to']}" if about["from"] else "all loans (the source has no dates)"
+    parameters = ", ".join(f"{name} {value}" for name, value in about["parameters"].items())
+    libraries = ", ".join(f"{name} {number}" for name, number in about["libraries"].items())
+    a, b = found.release.calibration.intercept, found.release.calibration.slope
+    unseen = (
+        "the last part of the training window, by a model trained on the part before"
+        if trained.recipe.window
+        else f"{len(trained.unseen)} repeats of cross-validation"
+    )
+    return "\n".join(
+        [
+            f"- Training: {window}, {about['loans']:,} loans",
+            f"- Trees: {trained.model.get_booster().num_boosted_rounds():,}; parameters: {parameters}",
+            f"- Libraries: {libraries}",
+            f"- Calibration: logit(PD) = {a:.4f} + {b:.4f} · logit(p), fitted on PDs of loans that the model had not "
+            f"seen ({unseen}). 0 and 1 would mean that nothing had to be corrected",
+        ]
+    )
+
+
+def policy(found: Findings) -> str:
+    about = found.release.manifest["policy"]
+    margin, lgd, band = about["margin"], about["lgd"], about["refer_band"]
+    even = "PD* = margin / (margin + loss)"
+    if about["guarantee"]:
+        ends = [margin / (margin + lgd * (1 - share)) for share in (0.0, 0.5, 0.85)]
+        loss = (
+            f"the loss given default times the share that `{about['guarantee']}` leaves uncovered; PD* is "
+            f"{ends[0]:.3f} without a guarantee, {ends[1]:.3f} with one of 50 %, {ends[2]:.3f} with one of 85 %"
+        )
+    else:
+        loss = f"the loss given default; PD* is {margin / (margin + lgd):.3f} for every application"
+    return (
+        f"A good loan is taken to earn {margin:g} of its amount (margin), a bad one to lose {lgd:g} of it (loss given "
+        "default, LGD). **Both figures are assumptions, not findings: a lender must put its own in their place.** They "
+        "decide how many are approved; the PD does not depend on them.\n\n"
+        f"- Break-even: {even}; the loss is {loss}\n"
+        f"- Below {1 - band:g} · PD*: approve. Above {1 + band:g} · PD*: decline. Between, or where an answer is "
+        "unusual: refer to a person"
+    )
+
+
+def results(found: Findings) -> str:
+    how = LATER if found.trained.recipe.later else FOLDED
+    parts = [
+        f"{how} In brackets: 95 % bootstrap intervals (chance in drawing these loans, nothing else). AUC and KS: "
+        "higher is better; Brier and log loss: lower is better.",
+        found.report.table(),
+        figure("roc", "ROC curves", readings.roc(found.headline, found.simpler)),
+        "Mean PD and bad rate by decile of PD, lowest to highest:",
+        found.report.calibration(),
+        figure("calibration", "Calibration by decile", readings.calibration(found.headline)),
+    ]
+    if found.trained.recipe.later:
+        parts.append(figure("vintages", "Mean PD and bad rate by vintage", readings.vintages(found.books)))
+    samples = [one.sample for one in found.headline]
+    parts += [
+        figure("score_bands", "Bad rate by score band", readings.score_bands(found.bands, samples)),
+        figure("importance", "Feature importance", readings.importance(found.gains, MOST_COLUMNS)),
+    ]
+    return "\n\n".join(parts)
+
+
+def figure(name: str, title: str, reading: str) -> str:
+    """A picture with its plain reading."""
+    return f"![{title}]({name}.svg)\n\n{reading}"
+
+
+def decisions(found: Findings) -> str:
+    head = ["loans", "n"]
+    head += [text for name in SUGGESTIONS for text in (name, "bad rate (95 % interval)")]
+    head += ["unusual, so referred", "all: bad rate"]
+    rows = []
+    for book in found.books:
+        cells = [cell for name in SUGGESTIONS for cell in (percent(book.share(name)), rate(book.groups[name]))]
+        label = f"{book.label} (in training)" if book.in_training else book.label
+        unusual = percent(book.unusual / book.all.loans)
+        rows.append([label, f"{book.all.loans:,.0f}", *cells, unusual, percent(book.all.rate)])
+    marked = (
+        " Rows marked “in training” are loans that the model had seen: they show the mix, not how good it is."
+        if any(one.in_training for one in found.books)
+        else ""
+    )
+    return (
+        "What the policy above, with its assumed margin and LGD, would have suggested for loans that were in fact "
+        f"granted.{marked}\n\n{table(head, rows, numbers=True)}\n\n"
+        + figure(
+            "decisions", "Shares of suggested decisions and the bad rate in each", readings.decisions(found.books[-1])
+        )
+    )
