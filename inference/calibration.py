@@ -13,7 +13,7 @@ EDGE = 1e-7
 
 def logit(p: Floats) -> Floats:
     """Log-odds of probabilities of any shape, kept within ± 16.1 so that none is infinite."""
-    p = np.minimum(np.maximum(p, EDGE), 1.0 - EDGE)
+    p = np.clip(p, EDGE, 1.0 - EDGE)
     return np.log(p / (1.0 - p))
 
 
@@ -33,9 +33,12 @@ class Calibration:
         if not (np.isfinite(self.intercept) and 0 < self.slope < np.inf):
             raise ValueError(f"calibration needs a finite intercept and slope > 0, got {self}")
 
-    def pd(self, p: Floats) -> Floats:
-        """Model probabilities (any shape, float64) -> PD in (0, 1), float64.
-
-        One and many go through the same ufuncs, so their PDs are the same bits.
-        """
+    def pds(self, p: Floats) -> Floats:
+        """Model probabilities (m,) float64 -> PDs (m,) float64 in (0, 1)."""
         return expit(self.intercept + self.slope * logit(p))
+
+    def pd(self, p: float) -> float:
+        """The same for one probability, and the same bits: NumPy's log and exp, not math's, which may differ."""
+        p = min(max(p, EDGE), 1.0 - EDGE)
+        z = self.intercept + self.slope * float(np.log(p / (1.0 - p)))
+        return 1.0 / (1.0 + float(np.exp(-z)))

@@ -16,7 +16,7 @@ class Engine(Protocol):
 
     name: str
 
-    def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Rows (m, n_features) float32, C order -> the model's probability of default (m,), uncalibrated."""
 
 
@@ -35,18 +35,18 @@ class XGBoostEngine:
         from xgboost.core import XGBoostError
 
         file = release.folder / MODEL
-        self._classifier = XGBClassifier(n_jobs=threads)
+        self.classifier = XGBClassifier(n_jobs=threads)
         try:
-            self._classifier.load_model(bytearray(release.model))
+            self.classifier.load_model(bytearray(release.model))
         except XGBoostError as error:
             raise BadRelease(file, "a model that XGBoost can read", str(error).splitlines()[0]) from None
-        booster = self._classifier.get_booster()
+        booster = self.classifier.get_booster()
         booster.set_param({"nthread": threads})
         if booster.num_features() != len(release.rows.columns):
             raise BadRelease(file, f"{len(release.rows.columns)} features", booster.num_features())
 
-    def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        return self._classifier.predict_proba(rows)[:, 1].astype(np.float64)
+    def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return self.classifier.predict_proba(rows)[:, 1]
 
 
 def open_engine(name: str, release: Release, threads: int = 1) -> Engine:

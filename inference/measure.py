@@ -19,29 +19,31 @@ class Clock:
 
 
 class Stopwatch:
-    """Wall milliseconds from lap to lap, and CPU milliseconds of the whole."""
+    """Wall time from lap to lap, and CPU time of the whole. A lap only notes the time: sums come afterwards."""
 
-    __slots__ = ("_clock", "_cpu", "_last", "_started", "laps")
+    __slots__ = ("_clock", "_cpu", "_started", "_ticks", "_wall")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.laps: dict[str, float] = {}
+        self._wall = clock.wall
+        self._ticks: list[tuple[str, int]] = []
         self._cpu = clock.cpu()
-        self._started = self._last = clock.wall()
+        self._started = clock.wall()
 
     def lap(self, stage: str) -> None:
         """End the stage that ran since the last lap."""
-        now = self._clock.wall()
-        self.laps[stage] = (now - self._last) / 1e6
-        self._last = now
+        self._ticks.append((stage, self._wall()))
 
-    @property
-    def total(self) -> float:
-        """Wall ms from the start to the last lap."""
-        return (self._last - self._started) / 1e6
+    def milliseconds(self) -> dict[str, float]:
+        """Wall ms: `total` from the start to the last lap, then each stage."""
+        last = self._started
+        found = {"total": (self._ticks[-1][1] - last) / 1e6}
+        for stage, tick in self._ticks:
+            found[stage] = (tick - last) / 1e6
+            last = tick
+        return found
 
-    @property
-    def cpu(self) -> float:
+    def cpu_ms(self) -> float:
         """CPU ms of this thread since the start."""
         return (self._clock.cpu() - self._cpu) / 1e6
 

@@ -5,7 +5,6 @@ kill -9 loses no line that was acknowledged. A buffered handler would lose dozen
 score: what cannot be written is counted in `dropped`, and said once the log can be written again.
 """
 
-import json
 import logging
 import os
 import threading
@@ -13,9 +12,16 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from inference.measure import Clock
 
 logger = logging.getLogger(__name__)
+
+
+def as_line(entry: dict[str, Any]) -> bytes:
+    """One JSON line. orjson, for json.dumps takes twenty times as long: a tenth of a whole score."""
+    return orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
 
 
 class PerformanceLog:
@@ -46,16 +52,17 @@ class PerformanceLog:
                 if self._descriptor is None:
                     return self._drop()
                 time = f"{self._stamp}.{int(now % 1 * 1e6):06d}Z"
-                line = json.dumps({"time": time, **entry}, allow_nan=False)
+                data = as_line({"time": time, **entry})
                 if self._unsaid:
-                    line = json.dumps({"time": time, "dropped": self._unsaid}) + "\n" + line
-                data = (("\n" if self._torn else "") + line + "\n").encode()
+                    data = as_line({"time": time, "dropped": self._unsaid}) + data
+                if self._torn:
+                    data = b"\n" + data
                 written = os.write(self._descriptor, data)
                 self._torn = 0 < written < len(data) or (self._torn and not written)
                 if written < len(data):
                     return self._drop()
                 self._unsaid = 0
-            except (OSError, ValueError) as error:
+            except (OSError, TypeError) as error:
                 return self._drop(error)
         return True
 
@@ -105,7 +112,7 @@ class PerformanceLog:
             try:
                 if date.fromisoformat(file.stem[-10:]) < oldest:
                     file.unlink(missing_ok=True)
-            except (OSError, ValueError) as error:
+            except (OSError, TypeError) as error:
                 logger.warning("performance log: %s stays: %s", file, error)
 
     def close(self) -> None:

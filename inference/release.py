@@ -33,6 +33,7 @@ class Release:
     """One trained model and all that scoring with it needs; immutable, named by its digest."""
 
     folder: Path
+    name: str  # `<recipe>-<first 12 of the digest>`, as records and logs show it
     digest: str  # sha256 of manifest.json, 64 hex digits
     manifest: Mapping[str, Any]  # as parsed; titles, population and training figures are read from here
     form: Form
@@ -41,11 +42,6 @@ class Release:
     points: Points
     policy: Policy
     model: bytes  # XGBoost's UBJ format
-
-    @property
-    def name(self) -> str:
-        """`<recipe>-<first 12 of the digest>`, as records and logs show it."""
-        return f"{self.manifest['name']}-{self.digest[:12]}"
 
 
 def open_release(folder: Path | str, digest: str | None = None) -> Release:
@@ -71,6 +67,7 @@ def open_release(folder: Path | str, digest: str | None = None) -> Release:
         form = Form(tuple(field_from_json(spec) for spec in manifest["fields"]))
         release = Release(
             folder=folder,
+            name=f"{manifest['name']}-{found[:12]}",
             digest=found,
             manifest=manifest,
             form=form,

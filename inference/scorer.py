@@ -74,7 +74,7 @@ class Scorer:
             watch.lap("row")
             probability = self.engine.predict_proba(row)
             watch.lap("predict")
-            pd = float(self.release.calibration.pd(probability)[0])
+            pd = self.release.calibration.pd(float(probability[0]))
             decision = self.release.policy.decide(pd, application)
             points = self.release.points.of(pd)
             watch.lap("policy")
@@ -82,30 +82,33 @@ class Scorer:
             watch.lap("error")
             self._write(request_id, watch, {"error": type(error).__name__})
             raise
-        self._write(request_id, watch, {"pd": round(pd, 6), "decision": decision.suggestion})
+        milliseconds = self._write(request_id, watch, {"pd": round(pd, 6), "decision": decision.suggestion})
         return Score(
             pd, points, *decision, self.release.name, self.engine.name, request_id, application,
-            {"total": watch.total, **watch.laps},
+            milliseconds,
         )  # fmt: skip
 
     def pds(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """PDs of many encoded applications, (m, n_fields) float64 -> (m,) float64. Writes no log."""
-        return self.release.calibration.pd(self.engine.predict_proba(self.release.rows.build(values)))
+        p = self.engine.predict_proba(self.release.rows.build(values))
+        return self.release.calibration.pds(p.astype(np.float64))
 
-    def _write(self, request_id: str, watch: Stopwatch, outcome: Mapping[str, object]) -> None:
+    def _write(self, request_id: str, watch: Stopwatch, outcome: Mapping[str, object]) -> dict[str, float]:
+        milliseconds = watch.milliseconds()
         if self.log is not None:
             self.log.write(
                 {
                     "id": request_id,
                     "release": self.release.name,
                     "engine": self.engine.name,
-                    "ms": {"total": watch.total, **watch.laps},
-                    "thread_cpu_ms": watch.cpu,
+                    "ms": milliseconds,
+                    "thread_cpu_ms": watch.cpu_ms(),
                     "cpu_percent": self._process.cpu_percent,
                     "rss_mb": round(self._process.rss_mb, 1),
                     **outcome,
                 }
             )
+        return milliseconds
 
 
 def open_scorer(settings: Settings) -> Scorer:

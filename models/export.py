@@ -67,7 +67,7 @@ def describe(trained: Trained, metrics: Mapping[str, Any], files: Mapping[str, b
     """The manifest, as plain JSON values."""
     recipe, sample = trained.recipe, trained.sample
     at = np.concatenate([loans for loans, _ in trained.unseen])
-    unseen = trained.calibration.pd(np.concatenate([p for _, p in trained.unseen]))
+    unseen = trained.calibration.pds(np.concatenate([p for _, p in trained.unseen]))
     repeats = len(trained.unseen)
     return {
         "format": FORMAT,
@@ -124,7 +124,7 @@ def golden(trained: Trained) -> list[dict[str, Any]]:
     rows = trained.builder.build(
         trained.form.encode({name: [one[name] for one in applications] for name in trained.form.names})
     )
-    pds = trained.calibration.pd(trained.model.predict_proba(rows)[:, 1].astype(np.float64))
+    pds = trained.calibration.pds(trained.model.predict_proba(rows)[:, 1].astype(np.float64))
     return [{"answers": one, "pd": float(pd)} for one, pd in zip(applications, pds, strict=True)]
 
 

@@ -96,8 +96,10 @@ class Level:
 
     def window(self, key: str, month: int, length: int | None) -> Floats:
         """(groups,): a sum over the `length` months before `month`, or over all of them."""
-        until = self.cumulated[key][month]
-        return until if length is None else until - self.cumulated[key][max(month - length, 0)]
+        sums = self.cumulated[key]
+        before: Floats = sums[0 if length is None else max(month - length, 0)]
+        since: Floats = sums[month] - before
+        return since
 
     def features(self, month: int) -> dict[str, Floats]:
         """All features of every group, (groups,) each, as of the end of the month before."""

@@ -77,7 +77,7 @@ def books(release: Release, trained: Trained, report: Report) -> list[Book]:
     for year in years.tolist():
         at = sample.months // 12 == year
         p = trained.model.predict_proba(sample.rows[at])[:, 1].astype(np.float64)
-        pds = [trained.calibration.pd(p)]
+        pds = [trained.calibration.pds(p)]
         found.append(decide(release, f"{year}", sample.values[at], sample.bad[at], pds, in_training=True))
     every = recipe.load()
     for (name, (start, until)), one in zip(recipe.later.items(), headline, strict=True):

@@ -117,7 +117,7 @@ def report(trained: Trained) -> Report:
 def fold_results(trained: Trained) -> list[Result]:
     """Undated loans: the release's repeated folds, and a scorecard on the same folds."""
     bad = trained.sample.bad
-    pds = [trained.calibration.pd(p) for _, p in trained.unseen]
+    pds = [trained.calibration.pds(p) for _, p in trained.unseen]
     plain = RowBuilder(trained.form, plain_features(trained.recipe))
     rows = plain.build(trained.sample.values)
     scorecards = []
@@ -146,7 +146,7 @@ def later_results(trained: Trained) -> list[Result]:
         "this recipe, trained before",
         "calibration window",
         sample.bad[unseen_at],
-        [trained.calibration.pd(unseen_p)],
+        [trained.calibration.pds(unseen_p)],
     )
     simple = fit(replace(recipe, monotone={}), plain.columns, plain_rows, sample.bad, sample.months)
     card = scorecard(plain.columns, recipe).fit(plain_rows, sample.bad)
@@ -164,7 +164,7 @@ def later_results(trained: Trained) -> list[Result]:
         refreshed = prepare(recipe, form, trained.history, loans).rows
 
         def pd(rows: Matrix) -> list[Floats]:
-            return [trained.calibration.pd(probability(trained.model, rows))]
+            return [trained.calibration.pds(probability(trained.model, rows))]
 
         results += [
             Result("this release", f"{name}, frozen tables", loans.bad, pd(frozen), headline=True),
