@@ -26,6 +26,10 @@ class Form:
 
     fields: tuple[Field, ...]
 
+    def __post_init__(self) -> None:
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"a field is listed twice: {', '.join(self.names)}")
+
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(field.name for field in self.fields)
@@ -67,7 +71,7 @@ class Form:
         twice = [name for name in named if name in bound]
         if twice:
             raise InvalidApplication(
-                tuple(Problem(shorten(name), "unknown_field", "one answer a field", "two answers") for name in twice)
+                tuple(Problem(name, "unknown_field", "one answer a field", "two answers") for name in twice)
             )
         return {**bound, **named}
 

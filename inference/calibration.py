@@ -9,6 +9,8 @@ Floats = npt.NDArray[np.float64]
 
 # A probability nearer to 0 or 1 than this says nothing more; float32 holds no 1 - p below 6e-8 anyway.
 EDGE = 1e-7
+# A steep slope must not push a PD to 0 or 1, where odds and points have no value.
+STEEPEST = 30.0
 
 
 def logit(p: Floats) -> Floats:
@@ -35,10 +37,10 @@ class Calibration:
 
     def pds(self, p: Floats) -> Floats:
         """Model probabilities (m,) float64 -> PDs (m,) float64 in (0, 1)."""
-        return expit(self.intercept + self.slope * logit(p))
+        return expit(np.clip(self.intercept + self.slope * logit(p), -STEEPEST, STEEPEST))
 
     def pd(self, p: float) -> float:
         """The same for one probability, and the same bits: NumPy's log and exp, not math's, which may differ."""
         p = min(max(p, EDGE), 1.0 - EDGE)
         z = self.intercept + self.slope * float(np.log(p / (1.0 - p)))
-        return 1.0 / (1.0 + float(np.exp(-z)))
+        return 1.0 / (1.0 + float(np.exp(-min(max(z, -STEEPEST), STEEPEST))))

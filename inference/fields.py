@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from inference.errors import Problem
 
 NOT_STATED = "not_stated"
@@ -110,9 +112,9 @@ class NumberField(Field):
         )
 
     def _number(self, raw: object) -> int | float:
-        """NumPy's and other registered numbers as Python's; anything else is refused."""
-        if hasattr(raw, "dtype") and getattr(raw, "shape", None) == () and raw.dtype.kind in "iuf":
-            return raw.item()  # type: ignore[attr-defined, no-any-return]
+        """NumPy's numbers as Python's; anything else is refused, `numpy.ma.masked` (0.0 to NumPy) too."""
+        if isinstance(raw, np.generic) and raw.dtype.kind in "iuf":
+            return float(raw) if raw.dtype.kind == "f" else int(raw)  # item() leaves a longdouble one
         raise Refused(self.problem("not_stated" if raw is None else "not_a_number", raw))
 
     def _refusal(self, raw: Any) -> Refused:
@@ -209,11 +211,12 @@ def field_from_json(spec: Mapping[str, Any]) -> Field:
             raise ValueError(f"field {spec['name']}: texts are needed in en and fr")
     if spec["kind"] == "number":
         reference = float("nan") if spec["reference"] is None else float(spec["reference"])
+        minimum, maximum = _pair((spec["minimum"], spec["maximum"]))
         return NumberField(
             **common,
             reference=reference,
-            minimum=float(spec["minimum"]),
-            maximum=float(spec["maximum"]),
+            minimum=minimum,
+            maximum=maximum,
             whole=bool(spec["whole"]),
             optional=bool(spec["optional"]),
             typical=_pair(spec["typical"]),
@@ -235,6 +238,6 @@ def field_from_json(spec: Mapping[str, Any]) -> Field:
 
 def _pair(values: Any) -> tuple[float, float]:
     low, high = values
-    if not float(low) <= float(high):
-        raise ValueError(f"a range needs low <= high, got {values!r}")
+    if not -math.inf < float(low) <= float(high) < math.inf:
+        raise ValueError(f"a range needs finite low <= high, got {values!r}")
     return float(low), float(high)

@@ -37,6 +37,10 @@ class Points:
     odds: float
     double: float
 
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.anchor) and 0 < self.odds < math.inf and 0 < self.double < math.inf):
+            raise ValueError(f"points need a finite anchor, odds > 0 and double > 0, got {self}")
+
     def of(self, pd: float) -> float:
         """Points of a PD in (0, 1); they fall as the PD rises."""
         return self.anchor + self.double * math.log2((1.0 - pd) / pd / self.odds)
@@ -57,6 +61,10 @@ class Policy:
             raise ValueError("policy: needs margin > 0, 0 < lgd <= 1, 0 <= refer_band < 1")
         guarantee = spec["guarantee"]
         self._guarantee = None if guarantee is None else form.names.index(guarantee)
+        if self._guarantee is not None:
+            share = form.fields[self._guarantee]
+            if not isinstance(share, NumberField) or share.optional or share.minimum < 0 or share.maximum > 100:
+                raise ValueError(f"policy: guarantee {guarantee} must be a number from 0 to 100 that is always stated")
         self._ranges: list[tuple[int, str, float, float]] = []
         self._rare: list[tuple[int, str, frozenset[float]]] = []
         for at, field in enumerate(form.fields):

@@ -117,13 +117,19 @@ def parse_tables(content: bytes | None) -> dict[str, Table]:
     """History tables from an .npz: `<table>.keys` (n,) text and `<table>.values` (n + 1, k) float32."""
     if content is None:
         return {}
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            arrays = dict(stored)
+    except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds where a file is broken
+        raise ValueError(f"{TABLES}: {type(error).__name__}: {error}") from error
     tables = {}
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        for name in arrays.files:
-            table, _, part = name.rpartition(".")
-            if part == "keys":
-                values = arrays[f"{table}.values"]
-                if values.dtype != np.float32 or values.ndim != 2 or not np.isfinite(values).all():
-                    raise ValueError(f"table {table}: finite float32 of two dimensions are needed")
-                tables[table] = Table(tuple(arrays[name].tolist()), values)
+    for name, keys in arrays.items():
+        table, _, part = name.rpartition(".")
+        if part == "keys":
+            values = arrays[f"{table}.values"]
+            if keys.dtype.kind != "U" or keys.ndim != 1 or len(set(keys.tolist())) < len(keys):
+                raise ValueError(f"{TABLES}: table {table}: distinct texts are needed as keys")
+            if values.dtype != np.float32 or values.ndim != 2 or not np.isfinite(values).all():
+                raise ValueError(f"{TABLES}: table {table}: finite float32 of two dimensions are needed")
+            tables[table] = Table(tuple(keys.tolist()), values)
     return tables

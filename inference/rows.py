@@ -194,13 +194,35 @@ class OneHot:
         rows[known, at[known]] = 1.0
 
 
+class Code:
+    """A code's digits as one number: `{"kind": "code", "of": digit-code field}`; its neighbours are its relatives.
+
+    A shorter prefix is filled up with zeros: 72 stands at 720000, where its sector begins.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
+        self.source, field = plan.choice(spec["of"])
+        if field.digits is None or field.digits > 7:  # float32 holds every whole number of seven digits
+            raise ValueError(f"{spec['of']} is no digit code of at most 7 digits")
+        self.columns: tuple[str, ...] = (spec["of"],)
+        self.at = plan.take(self.columns).start
+        self.numbers = [float(choice.code.ljust(field.digits, "0")) for choice in field.choices] + [0.0]
+        self.number_of = {float(i): number for i, number in enumerate(self.numbers[:-1])}
+
+    def fill(self, quantities: list[float], row: memoryview[float]) -> None:
+        row[self.at] = self.number_of.get(quantities[self.source], 0.0)
+
+    def build(self, quantities: list[Column], rows: Matrix) -> None:
+        rows[:, self.at] = np.array(self.numbers)[indices(quantities[self.source])]
+
+
 class History:
     """A row of a table looked up by one or more keys.
 
     `{"kind": "history", "table": name, "key": [part, …], "columns": [name, …]}`; a part is `{"of": choice
     field}`, `{"of": choice field, "prefix": n}` or `{"of": number field, "edges": [e, …]}` (band i holds
-    e[i-1] <= value < e[i]). Key texts are joined by "|"; a code that the table lacks stands for its longest
-    known prefix; whatever is unset or unknown takes the row of all.
+    e[i-1] <= value < e[i]). Key texts are joined by "|"; where the last part is a digit code that the table
+    lacks, its longest known prefix stands for it; whatever is unset or unknown takes the row of all.
     """
 
     def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
@@ -213,8 +235,9 @@ class History:
         self.parts = [KeyPart(part, plan) for part in spec["key"]]
         known = {key: at for at, key in enumerate(table.keys)}
         everything = len(table.keys)
+        shortest = 1 if self.parts[-1].hierarchy else None
         self.rows_of_key = [
-            everything if None in groups else find(known, [str(group) for group in groups], everything)
+            everything if None in groups else find(known, [str(group) for group in groups], everything, shortest)
             for groups in product(*[[*part.groups, None] for part in self.parts])
         ]
         views = [memoryview(row) for row in np.ascontiguousarray(self.values)]
@@ -239,19 +262,23 @@ class KeyPart:
     `group(value, otherwise)` does it for one answer, `many` for a column.
     """
 
-    __slots__ = ("edges", "group", "group_of", "groups", "size", "source")
+    __slots__ = ("edges", "group", "group_of", "groups", "hierarchy", "size", "source")
 
     def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
         self.edges: list[float] = []
+        self.hierarchy = False  # whether a prefix stands for every code that begins with it
         self.group_of: list[int] = []
         self.group: Callable[[float, int], int]
         if "edges" in spec:
             self.source = plan.number(spec["of"])
             self.edges = [float(edge) for edge in spec["edges"]]
+            if self.edges != sorted(set(self.edges)):
+                raise ValueError(f"edges of {spec['of']} must rise, got {self.edges}")
             self.groups = [str(band) for band in range(len(self.edges) + 1)]
             self.group = self.band
         else:
             self.source, field = plan.choice(spec["of"])
+            self.hierarchy = field.digits is not None
             codes = [choice.code[: spec.get("prefix")] for choice in field.choices]
             self.groups = list(dict.fromkeys(codes))
             number = {group: at for at, group in enumerate(self.groups)}
@@ -269,10 +296,13 @@ class KeyPart:
         return np.where(np.isnan(values), self.size - 1, bands)
 
 
-def find(known: Mapping[str, int], key: list[str], otherwise: int) -> int:
-    """The table row of a key, or of the key with its last code cut to the longest known prefix."""
+def find(known: Mapping[str, int], key: list[str], otherwise: int, shortest: int | None) -> int:
+    """The table row of a key, or of the key with its last code cut to its longest known prefix.
+
+    With `shortest` None nothing is cut: band 10 is no part of band 1, and "not_stated" none of "no".
+    """
     *before, last = key
-    for length in range(len(last), 0, -1):
+    for length in range(len(last), (shortest or len(last)) - 1, -1):
         found = known.get("|".join([*before, last[:length]]))
         if found is not None:
             return found
@@ -307,6 +337,7 @@ KINDS: dict[str, Callable[[Mapping[str, Any], Plan], Block]] = {
     "not_stated": NotStated,
     "arithmetic": Arithmetic,
     "one_hot": OneHot,
+    "code": Code,
     "history": History,
 }
 

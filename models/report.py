@@ -1,5 +1,6 @@
 """How good a release is, beside simpler models in the same run: tables for the console, manifest and card."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -200,6 +201,8 @@ def plain_features(recipe: Recipe) -> list[Any]:
 def scorecard(columns: Sequence[str], recipe: Recipe) -> Any:
     """A scorecard as the industry builds them: numbers in quantile bins, one weight a bin, logistic."""
     numbers = [at for at, name in enumerate(columns) if name in {spec["name"] for spec in recipe.fields}]
+    # Narrow bins (many numbers are 0) are merged, which is what is wanted; the warning says no more.
+    warnings.filterwarnings("ignore", "Bins whose width are too small", UserWarning)
     bins = KBinsDiscretizer(8, encode="onehot", strategy="quantile", quantile_method="averaged_inverted_cdf")
     encode = ColumnTransformer([("bins", bins, numbers)], remainder="passthrough")
     return make_pipeline(encode, LogisticRegression(C=1.0, max_iter=500))

@@ -104,9 +104,9 @@ RECIPE = Recipe(
     name="consumer",
     title={"en": "Consumer credit", "fr": "Crédit à la consommation"},
     notice={
-        "en": "Demonstration: 4,454 historical consumer credits of one lender, undated, none of a declined "
+        "en": "Demonstration: 4,452 historical consumer credits of one lender, undated, none of a declined "
         "applicant; money in the source’s unit, believed to be thousands of pesetas. Not for live decisions.",
-        "fr": "Démonstration : 4 454 crédits à la consommation anciens d’un seul prêteur, non datés, sans aucun "
+        "fr": "Démonstration : 4 452 crédits à la consommation anciens d’un seul prêteur, non datés, sans aucun "
         "dossier refusé ; montants dans l’unité de la source, sans doute des milliers de pesetas. Ne convient "
         "pas à des décisions réelles.",
     },
