@@ -8,7 +8,7 @@ export TENFOLD_RELEASE := $(firstword $(wildcard models/releases/$(RELEASE)-*) $
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format train data lock clean
+.PHONY: help setup browser run test check format train data bench bench-click figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -24,7 +24,14 @@ setup: .venv/installed  ## create .venv and install what the lock says
 run: setup  ## serve the app on http://127.0.0.1:7860 (RELEASE=sba for the small-business release)
 	$(BIN)/python app.py
 
-test: setup  ## run all tests
+browser: setup  # an installed Chromium, else Debian's package where we are root, else Playwright's own
+	@if command -v chromium chromium-browser google-chrome >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "No Chromium here: installing Debian's package …"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	else echo "No Chromium here: letting Playwright download its own …"; $(BIN)/playwright install chromium; fi
+
+test: setup browser  ## run all tests, in a real browser too
 	$(BIN)/python -m pytest
 
 check: setup  ## formatter, linter, type checker
@@ -42,6 +49,18 @@ train: setup  ## train, evaluate and export both embedded releases from the comm
 data: setup  ## fetch the loans from their sources again (needs the network)
 	$(BIN)/python -m models.data.fetch_consumer
 	$(BIN)/python -m models.data.fetch_sba
+
+bench: setup  ## what a score costs over a bare predict_proba
+	$(BIN)/python -m profiling.bench_score
+
+bench-click: setup browser  ## from click to changed result, beside a bare Gradio page
+	$(BIN)/python -m profiling.bench_click
+
+figures: setup  ## write the README's figures from the releases and profiling/out/bench.json
+	$(BIN)/python -m profiling.readme
+
+space: setup  ## list what would be uploaded to a Hugging Face Space (nothing is sent)
+	$(BIN)/python -m web.space
 
 lock: setup  ## resolve requirements-dev.txt for Linux into requirements.lock, with hashes
 	$(BIN)/python -m pip install --quiet uv

@@ -1,4 +1,4 @@
-"""`python -m models train [consumer|sba …]`: make the embedded releases from the committed loans."""
+"""`python -m models train [recipe …]` makes releases from the committed loans; `search` tries parameters."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ from models.card import write_card
 from models.export import export, make_default
 from models.recipes import consumer, sba
 from models.report import report
+from models.search import search, table
 from models.train import train
 
 RECIPES = {"consumer": consumer.RECIPE, "sba": sba.RECIPE}  # the first is the default release
@@ -19,8 +20,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m models", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     training = commands.add_parser("train", help="train, evaluate and export releases")
-    training.add_argument("recipes", nargs="*", choices=[*RECIPES, []], default=list(RECIPES))
-    named = parser.parse_args(arguments).recipes
+    training.add_argument(
+        "recipes", nargs="*", metavar="recipe", help=f"of {', '.join(RECIPES)}; all where none is named"
+    )
+    searching = commands.add_parser("search", help="try random parameters inside a recipe's training window")
+    searching.add_argument("recipe", choices=list(RECIPES))
+    searching.add_argument("--candidates", type=int, default=20)
+    given = parser.parse_args(arguments)
+    if given.command == "search":
+        print(table(search(RECIPES[given.recipe], given.candidates), RECIPES[given.recipe]))
+        return 0
+    named = given.recipes or list(RECIPES)
+    if unknown := [name for name in named if name not in RECIPES]:
+        training.error(f"no recipe {', '.join(unknown)}; there are {', '.join(RECIPES)}")
     for name in named:
         started = time.monotonic()
         trained = train(RECIPES[name])

@@ -51,15 +51,10 @@ class Trained:
 
 def train(recipe: Recipe, loans: Loans | None = None) -> Trained:
     """Train a recipe on its loans (or on those given). Deterministic on one machine."""
-    loans = loans or recipe.load()
-    start, split, end = recipe.window or (0, 0, 1)
-    loans = loans.where((loans.months >= start) & (loans.months < end))
-    fields = counted(recipe, loans)
-    form = Form(tuple(field_from_json(spec) for spec in fields))
-    history = recipe.history() if recipe.history else None
+    fields, form, history, sample = prepared(recipe, loans)
+    _, split, end = recipe.window or (0, 0, 1)
     tables = history.tables(end) if history else {}
     builder = RowBuilder(form, recipe.features, tables)
-    sample = prepare(recipe, form, history, loans)
     if recipe.window:
         unseen = [predict_later(recipe, form, history, sample, split)]
     else:
@@ -69,6 +64,19 @@ def train(recipe: Recipe, loans: Loans | None = None) -> Trained:
     )
     model = fit(recipe, builder.columns, sample.rows, sample.bad, sample.months)
     return Trained(recipe, fields, form, builder, tables, history, sample, model, calibration, unseen)
+
+
+def prepared(
+    recipe: Recipe, loans: Loans | None = None
+) -> tuple[list[dict[str, Any]], Form, HistoryTables | None, Sample]:
+    """What every training begins with: fields counted on the window's loans, the form, the history, the sample."""
+    loans = loans or recipe.load()
+    start, _, end = recipe.window or (0, 0, 1)
+    loans = loans.where((loans.months >= start) & (loans.months < end))
+    fields = counted(recipe, loans)
+    form = Form(tuple(field_from_json(spec) for spec in fields))
+    history = recipe.history() if recipe.history else None
+    return fields, form, history, prepare(recipe, form, history, loans)
 
 
 def prepare(recipe: Recipe, form: Form, history: HistoryTables | None, loans: Loans) -> Sample:

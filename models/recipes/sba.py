@@ -141,8 +141,9 @@ FIRST = month(199001)  # older approvals hardly bear on the windows
 class SbaHistory:
     """What was known of guaranteed loans at the end of any month from 2000 to 2007."""
 
-    def __init__(self) -> None:
-        frame = loans.sba()
+    def __init__(self, frame: pd.DataFrame | None = None) -> None:
+        """Of the committed loans, or of a frame with the same columns."""
+        frame = loans.sba() if frame is None else frame
         frame = frame[month(frame["approved"]) >= FIRST]
         codes = list(industries())
         naics = frame["naics"].fillna("")

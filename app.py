@@ -1,0 +1,30 @@
+"""python app.py: settings, release, scorer, desk, server. Composition only."""
+
+import sys
+
+from inference.errors import TenfoldError
+from inference.scorer import open_scorer
+from inference.settings import Settings
+
+
+def main() -> int:
+    """Serve until stopped. Exit status 1, with one message, where a setting or the release cannot be used."""
+    try:
+        settings = Settings.from_environment()
+        scorer = open_scorer(settings)
+    except TenfoldError as error:
+        print(f"Tenfold cannot start: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    # Only now, since Gradio takes seconds to import: a wrong setting is said at once.
+    import uvicorn
+
+    from web.server import create_app
+
+    app = create_app(scorer, settings)
+    print(f"Tenfold: {scorer.release.name} on http://{settings.host}:{settings.port}", flush=True)  # noqa: T201
+    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

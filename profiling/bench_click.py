@@ -1,0 +1,163 @@
+"""From click to changed result, in headless Chromium: `python -m profiling.bench_click`.
+
+The real app stands beside bare Gradio pages (ten numbers, one HTML output, a function that adds them up) in the
+same browser and the same run, click about click. Quote the ratio: absolute times drift with the machine.
+"""
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+from playwright.sync_api import Page, sync_playwright
+
+from profiling import results
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+DESK = "Tenfold's desk"
+BARE = "bare Gradio, async, without the queue"
+PAGES = {BARE: "/", "bare Gradio, without the queue": "/plain/", "bare Gradio, queued": "/queued/"}
+START = 120  # seconds that a server may take to come up
+
+# Runs in the page: one click, and the milliseconds until the result's text is another.
+CLICK = """async () => {
+    const result = document.querySelector("#result .html-container");  // without Gradio's progress display
+    const before = result.textContent;
+    const changed = new Promise((resolve) => {
+        const observer = new MutationObserver(() => {
+            if (result.textContent === before) return;
+            observer.disconnect();
+            resolve(performance.now());
+        });
+        observer.observe(result, { childList: true, subtree: true, characterData: true });
+    });
+    const started = performance.now();
+    document.querySelector("#score").click();
+    const took = (await changed) - started;
+    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+    return took;
+}"""
+
+
+def serve_bare(port: int) -> None:
+    """Three bare pages on one server, mounted as the desk is."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    import gradio as gr
+    import uvicorn
+    from fastapi import FastAPI
+
+    counter = iter(range(10**9))
+
+    async def add_async(*values: float) -> str:
+        return f"<p>{sum(values)} {next(counter)}</p>"
+
+    def add(*values: float) -> str:
+        return f"<p>{sum(values)} {next(counter)}</p>"
+
+    app = FastAPI()
+    for path, function, queue in (("/plain", add, False), ("/queued", add, True), ("/", add_async, False)):
+        with gr.Blocks() as page:
+            numbers = [gr.Number(at) for at in range(10)]
+            button = gr.Button(elem_id="score")
+            result = gr.HTML("<p>none</p>", elem_id="result")
+            button.click(function, numbers, result, queue=queue)
+        gr.mount_gradio_app(app, page, path, run_history=False, ssr_mode=False)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+
+
+@contextmanager
+def served(command: list[str], path: str, environment: dict[str, str]) -> Iterator[str]:
+    """A server's address, from when `path` answers until it is no longer needed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = [part.replace("PORT", str(port)) for part in command]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment, "PORT": str(port)})
+    try:
+        until = time.monotonic() + START
+        while not answers(url + path):
+            if process.poll() is not None or time.monotonic() > until:
+                raise SystemExit(f"{' '.join(command)} did not come up")
+            time.sleep(0.05)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of the address is answered with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - a server of our own
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def measure(pages: dict[str, Page], clicks: int) -> dict[str, list[float]]:
+    """Milliseconds of every click, the pages in turn; the first ones of each only warm up."""
+    times: dict[str, list[float]] = {name: [] for name in pages}
+    for at in range(-10, clicks):
+        for name, page in pages.items():
+            took = page.evaluate(CLICK)
+            if at >= 0:
+                times[name].append(took)
+    return times
+
+
+def main() -> int:
+    """Print a row a page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clicks", type=int, default=50)
+    parser.add_argument("--serve-bare", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve_bare:
+        serve_bare(given.serve_bare)
+        return 0
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with ExitStack() as stack:
+        log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "predictions.jsonl"
+        bare = stack.enter_context(
+            served([sys.executable, "-m", "profiling.bench_click", "--serve-bare", "PORT"], "/queued/", {})
+        )
+        desk = stack.enter_context(served([sys.executable, "app.py"], "/readyz", {"TENFOLD_LOG": str(log)}))
+        playwright = stack.enter_context(sync_playwright())
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+        pages = {}
+        for name, url in {DESK: desk + "/", **{name: bare + path for name, path in PAGES.items()}}.items():
+            pages[name] = page = browser.new_page()
+            page.goto(url)
+            page.wait_for_selector("#score")
+            page.wait_for_selector("#result p, #result .card")
+        pages[DESK].wait_for_selector("html[data-desk=ready]")
+        times = measure(pages, given.clicks)
+        browser.close()
+    figures = {
+        name: {"p50_ms": float(np.percentile(took, 50)), "p95_ms": float(np.percentile(took, 95))}
+        for name, took in times.items()
+    }
+    print("| page | p50 ms | p95 ms |\n| --- | ---: | ---: |")
+    for name, row in figures.items():
+        print(f"| {name} | {row['p50_ms']:.1f} | {row['p95_ms']:.1f} |")
+    ratio = figures[DESK]["p50_ms"] / figures[BARE]["p50_ms"]
+    print(f"\nThe desk takes {ratio:.2f} times as long as the quickest bare page, p50 of {given.clicks} clicks.")
+    results.merge("click", {"clicks": given.clicks, **figures}, {"click_over_bare_gradio": ratio})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""The project's frame: pins, README, and what a fresh machine would be told."""
+
+import re
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from profiling.readme import README, written
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pins(name: str) -> list[Requirement]:
+    lines = (ROOT / name).read_text().splitlines()
+    return [Requirement(line.split("#")[0]) for line in lines if line[:1].isalpha()]
+
+
+def test_space_runs_the_pinned_gradio() -> None:
+    """The Spaces front matter names the same gradio as requirements.txt."""
+    front = README.read_text(encoding="utf-8").split("---")[1]
+    version = re.search(r"^sdk_version: (\S+)$", front, re.MULTILINE)
+    assert version
+    assert f"gradio=={version[1]}" in {str(pin) for pin in pins("requirements.txt")}
+
+
+def test_every_requirement_is_pinned_exactly() -> None:
+    """requirements.txt and requirements-dev.txt pin every package to one version."""
+    for pin in [*pins("requirements.txt"), *pins("requirements-dev.txt")]:
+        assert re.fullmatch(r"==[0-9][0-9a-z.]*", str(pin.specifier)), pin
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+def test_one_xgboost_on_every_system(system: str) -> None:
+    """Exactly one of the two xgboost distributions is asked for, whatever the system."""
+    asked = [
+        pin.name
+        for pin in pins("requirements.txt")
+        if pin.name.startswith("xgboost") and (pin.marker is None or pin.marker.evaluate({"sys_platform": system}))
+    ]
+    assert len(asked) == 1
+
+
+def test_one_xgboost_is_installed() -> None:
+    """The environment holds one xgboost distribution, never both: they overwrite each other's files."""
+    names = {str(found.metadata["Name"]).lower().replace("_", "-") for found in distributions()}
+    assert len(names & {"xgboost", "xgboost-cpu"}) == 1
+
+
+def test_lock_holds_the_pins() -> None:
+    """requirements.lock locks the versions that the requirements pin, each with hashes."""
+    lock = (ROOT / "requirements.lock").read_text()
+    locked = dict(re.findall(r"^([a-z0-9-]+)==([0-9][^ ]*)", lock, re.MULTILINE))
+    for pin in [*pins("requirements.txt"), *pins("requirements-dev.txt")]:
+        if pin.marker is None or pin.marker.evaluate({"sys_platform": "linux"}):
+            assert locked.get(pin.name.lower().replace("_", "-")) == str(pin.specifier)[2:], pin
+    assert lock.count("--hash=sha256:") >= len(locked)
+
+
+def test_readme_figures_are_the_sources() -> None:
+    """Every figure block of the README is what its script writes today."""
+    text = README.read_text(encoding="utf-8")
+    assert written(text) == text, "run: python -m profiling.readme"
+
+
+def test_readme_snippet_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The README's Python example runs as it stands and prints a decision."""
+    monkeypatch.setenv("TENFOLD_LOG", str(tmp_path / "predictions.jsonl"))
+    snippet = re.search(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert snippet
+    exec(compile(snippet[1], "README.md", "exec"), {})  # noqa: S102 - our own README
+    assert capsys.readouterr().out.split()[0] in {"approve", "refer", "decline"}
+
+
+def test_no_data_file_is_too_large() -> None:
+    """No committed data file reaches 9 MB."""
+    for folder in ("models", "docs"):
+        for file in (ROOT / folder).rglob("*"):
+            assert not file.is_file() or file.stat().st_size < 9_000_000, file

@@ -1,0 +1,351 @@
+"""A release is opened only when every byte is as it was; whatever is else is refused, by file."""
+
+import hashlib
+import io
+import json
+import os
+import random
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import NAMES, choice, number
+
+from inference.application import Form
+from inference.errors import BadRelease
+from inference.release import FORMAT, MODEL, TABLES, Release, open_release
+from inference.scorer import Scorer
+from inference.settings import default_release
+
+MUTATIONS = 2000  # of every file
+Manifest = dict[str, Any]
+
+
+@pytest.fixture
+def copy(folder: Path, tmp_path: Path) -> Path:
+    """A release folder that a test may spoil."""
+    return shutil.copytree(folder, tmp_path / folder.name)
+
+
+def sealed(folder: Path, manifest: Manifest) -> Path:
+    """The folder with another manifest, all digests made to fit again and the folder named by them."""
+    files = manifest.get("files")
+    for name, entry in files.items() if isinstance(files, dict) else ():
+        if isinstance(entry, dict) and (folder / name).is_file():
+            entry["sha256"] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    content = json.dumps(manifest).encode()
+    (folder / "manifest.json").write_bytes(content)
+    return folder.rename(folder.with_name(f"edited-{hashlib.sha256(content).hexdigest()[:12]}"))
+
+
+def edited(folder: Path, edit: Callable[[Manifest], object]) -> Path:
+    """The folder with its manifest edited and sealed again."""
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    edit(manifest)
+    return sealed(folder, manifest)
+
+
+def refused(folder: Path, digest: str | None = None) -> BadRelease:
+    with pytest.raises(BadRelease) as caught:
+        open_release(folder, digest)
+    assert caught.value.expected
+    return caught.value
+
+
+# --- what opens ---
+
+
+def test_the_default_release_is_there() -> None:
+    """models/releases/DEFAULT names a release that opens, and these tests found it."""
+    assert open_release(default_release()).manifest["name"] in NAMES
+
+
+def test_a_release_is_named_by_the_digest_of_its_manifest(folder: Path, release: Release) -> None:
+    """Digest and name are the sha256 of manifest.json, which is also the folder's name."""
+    assert release.digest == hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+    assert release.name == folder.name == f"{release.manifest['name']}-{release.digest[:12]}"
+
+
+def test_golden_applications_have_their_pd(scorer: Scorer) -> None:
+    """The applications in the manifest score to the PDs beside them, within a millionth."""
+    golden = scorer.release.manifest["golden"]
+    assert len(golden) > 5
+    for case in golden:
+        assert scorer.score(case["answers"]).pd == pytest.approx(case["pd"], abs=1e-6)
+
+
+@pytest.mark.parametrize("length", [12, 20, 64])
+def test_an_explicit_digest_opens_a_folder_of_any_name(copy: Path, release: Release, length: int) -> None:
+    """With at least 12 hex digits of the expected digest given, the folder's name does not matter."""
+    assert open_release(copy.rename(copy.with_name("any")), release.digest[:length]).digest == release.digest
+
+
+def test_what_lies_beside_the_release_is_not_read(copy: Path, release: Release) -> None:
+    """Other files in the folder, such as the model card, are outside the digest."""
+    (copy / "MODEL_CARD.md").write_text("edited")
+    assert open_release(copy).digest == release.digest
+
+
+# --- what is altered ---
+
+
+def test_every_mutation_of_every_file_is_refused(copy: Path, record_property: Callable[[str, object], None]) -> None:
+    """2,000 altered copies of each file: all refused, by name, with what was expected and what was found."""
+    chance = random.Random(5)
+    files = ["manifest.json", *json.loads((copy / "manifest.json").read_bytes())["files"]]
+    for name in files:
+        file = copy / name
+        whole = file.read_bytes()
+        for _ in range(MUTATIONS):
+            with file.open("r+b") as stream:
+                mutate(stream, whole, chance)
+            error = refused(copy)
+            assert error.file == str(file)
+            assert re.fullmatch(r"sha256 [0-9a-f]{12,64}", error.expected)
+            assert re.match(r"[0-9a-f]{64}", error.found)
+            restore(file, whole)
+        open_release(copy)
+    record_property("mutated release files refused", MUTATIONS * len(files))
+
+
+def mutate(stream: Any, whole: bytes, chance: random.Random) -> None:
+    """Alter an open file in one of five ways, each of which changes its bytes."""
+    at = chance.randrange(len(whole))
+    length = min(chance.choice([1, 8, 512]), len(whole) - at)
+    kind = chance.choice(["flip", "truncate", "append", "delete", "zero"])
+    if kind == "zero" and not any(whole[at : at + length]):
+        kind = "flip"  # zeros already
+    if kind == "append":
+        stream.seek(0, os.SEEK_END)
+        stream.write(chance.randbytes(length))
+        return
+    stream.seek(at)
+    if kind == "flip":
+        stream.write(bytes([whole[at] ^ 1 << chance.randrange(8)]))
+    elif kind == "zero":
+        stream.write(bytes(length))
+    else:
+        stream.write(whole[at + length :] if kind == "delete" else b"")
+        stream.truncate()
+
+
+def restore(file: Path, whole: bytes) -> None:
+    with file.open("r+b") as stream:
+        stream.write(whole)
+        stream.truncate()
+
+
+def test_a_missing_file_is_named(copy: Path) -> None:
+    """Without one of its files a release is refused, and the error says which and what to do."""
+    for name in ["manifest.json", *json.loads((copy / "manifest.json").read_bytes())["files"]]:
+        (copy / name).rename(copy / "away")
+        error = refused(copy)
+        assert (error.file, error.found) == (str(copy / name), "No such file or directory")
+        assert "make train" in str(error)
+        (copy / "away").rename(copy / name)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """A path to nothing, to a file or to a folder of another name is no release."""
+    (tmp_path / "consumer-0123456789ab").write_text("a file")
+    assert refused(tmp_path / "consumer-0123456789ab").found == "Not a directory"
+    assert refused(tmp_path / "gone-0123456789ab").found == "No such file or directory"
+    assert "folder named" in refused(tmp_path).expected
+
+
+@pytest.mark.parametrize("name", ["consumer-000000000000", "consumer", "consumer-", "consumer-XYZ", "0" * 12])
+def test_a_folder_of_another_name_is_refused(copy: Path, name: str) -> None:
+    """A folder whose name does not end in its digest is refused."""
+    refused(copy.rename(copy.with_name(name)))
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, "0" * 12, "abc", "", "g" * 64, "0" * 65])
+def test_an_expected_digest_is_not_guessed(copy: Path, digest: str) -> None:
+    """A digest that is another, too short or none at all is refused; an empty one means the folder's name."""
+    if digest:
+        refused(copy, digest)
+    else:
+        assert open_release(copy, digest)
+
+
+def test_a_directory_in_place_of_a_file_is_refused(copy: Path) -> None:
+    """A model that is a directory is named as what cannot be read."""
+    (copy / MODEL).unlink()
+    (copy / MODEL).mkdir()
+    assert refused(copy).file.endswith(MODEL)
+
+
+# --- what is whole, and still not a release: digests made to fit ---
+
+
+@pytest.mark.parametrize("version", [0, FORMAT + 1, str(FORMAT), None, [FORMAT]])
+def test_an_unknown_format_is_refused(copy: Path, version: object) -> None:
+    """A manifest of another format version is refused before anything else of it is looked at."""
+    error = refused(edited(copy, lambda manifest: (manifest.clear(), manifest.update(format=version))))
+    assert (error.expected, error.found) == (f"format {FORMAT}", f"format {version!r}")
+
+
+@pytest.mark.parametrize(
+    "key", ["format", "name", "files", "fields", "features", "columns", "calibration", "points", "policy"]
+)
+def test_a_manifest_that_lacks_a_part_is_refused(copy: Path, key: str) -> None:
+    """Whatever scoring reads in a manifest must be there; the error names what is missing."""
+    error = refused(edited(copy, lambda manifest: manifest.pop(key)))
+    assert error.file.endswith("manifest.json")
+    assert key in error.found
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda m: m["columns"].insert(0, m["columns"].pop(1)),
+        lambda m: m["columns"].pop(),
+        lambda m: m["columns"].append({"name": "more"}),
+        lambda m: m["columns"].clear(),
+        lambda m: m["features"].pop(),
+        lambda m: m["features"].reverse(),
+        lambda m: m["features"][0].update(kind="logarithm"),
+        lambda m: m["features"][0].update(of=["nothing"]),
+        lambda m: m["features"][0].pop("of"),
+        lambda m: m["features"].append(m["features"][0]),
+        lambda m: m["features"].append({"kind": "history", "table": "none", "key": [], "columns": ["a"]}),
+        lambda m: m["fields"].pop(0),
+        lambda m: m["fields"].append(m["fields"][0]),
+        lambda m: m["fields"][0].update(kind="date"),
+        lambda m: m["fields"][0].update(minimum=float("nan")),
+        lambda m: m["fields"][0].update(label={"en": "no French"}),
+        lambda m: m["fields"][0].pop("usual"),
+        lambda m: m["calibration"].update(slope=-1),
+        lambda m: m["calibration"].update(slope=0),
+        lambda m: m["calibration"].update(intercept=float("nan")),
+        lambda m: m["calibration"].update(intercept="0"),
+        lambda m: m["calibration"].pop("slope"),
+        lambda m: m["points"].update(odds=0),
+        lambda m: m["points"].update(double=-20),
+        lambda m: m["points"].update(anchor=None),
+        lambda m: m["points"].update(more=1),
+        lambda m: m["policy"].update(margin=0),
+        lambda m: m["policy"].update(lgd=2),
+        lambda m: m["policy"].update(refer_band=1),
+        lambda m: m["policy"].update(guarantee="nothing"),
+        lambda m: m["policy"].update(guarantee=m["fields"][-1]["name"]),
+        lambda m: m["policy"].pop("rare_below"),
+        lambda m: m["files"].pop(MODEL),
+        lambda m: m["files"].update({"../up": {"sha256": "0"}}),
+        lambda m: m["files"].update({"/etc/passwd": {"sha256": "0"}}),
+        lambda m: m["files"].update({"..": {"sha256": "0"}}),
+        lambda m: m["files"].update({"a\0b": {"sha256": "0"}}),
+        lambda m: m["files"].update({MODEL: None}),
+        lambda m: m.update(files=[]),
+        lambda m: m.update(fields={}),
+        lambda m: m.update(features=None),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(copy: Path, edit: Callable[[Manifest], object]) -> None:
+    """With all digests right, a manifest whose parts do not fit is still no release; the error names a file."""
+    assert Path(refused(edited(copy, edit)).file).parent.name.startswith("edited-")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"null", b"[]", b"7", b"\xff\xfe", b"[" * 100_000, b'{"format": 1}'])
+def test_a_manifest_that_is_no_manifest_is_refused(tmp_path: Path, content: bytes) -> None:
+    """Anything but a JSON object with the right parts is refused, even under its own digest."""
+    folder = tmp_path / f"odd-{hashlib.sha256(content).hexdigest()[:12]}"
+    folder.mkdir()
+    (folder / "manifest.json").write_bytes(content)
+    assert refused(folder).file.endswith("manifest.json")
+
+
+def test_a_path_out_of_the_folder_is_never_read(copy: Path) -> None:
+    """A manifest cannot point at a file elsewhere, even at one that has the digest it gives."""
+    (copy.parent / "up").write_bytes(b"elsewhere")
+    digest = hashlib.sha256(b"elsewhere").hexdigest()
+    error = refused(edited(copy, lambda manifest: manifest["files"].update({"../up": {"sha256": digest}})))
+    assert (error.expected, error.found) == ("plain file names", "'../up'")
+
+
+# --- history tables ---
+
+KEYS = np.array(["CA", "NY"])
+VALUES = np.array([[0.1], [0.2], [0.15]], np.float32)
+
+
+@pytest.fixture
+def with_history(copy: Path) -> Callable[[bytes], Path]:
+    """Makes a release of two fields with a history table, out of these bytes of an .npz."""
+
+    def make(content: bytes) -> Path:
+        manifest = json.loads((copy / "manifest.json").read_bytes())
+        (copy / TABLES).write_bytes(content)
+        history = {"kind": "history", "table": "states", "key": [{"of": "state"}], "columns": ["state.rate"]}
+        manifest |= {
+            "fields": [number("amount"), choice("state", "CA", "NY")],
+            "features": [{"kind": "numbers", "of": ["amount"]}, history],
+            "columns": [{"name": "amount"}, {"name": "state.rate"}],
+            "policy": {**manifest["policy"], "guarantee": None},
+            "files": {MODEL: {}, TABLES: {}},
+        }
+        return sealed(copy, manifest)
+
+    return make
+
+
+def npz(**arrays: Any) -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, allow_pickle=True, **{f"states.{name}": array for name, array in arrays.items()})
+    return stream.getvalue()
+
+
+def test_history_tables_are_read_from_a_plain_npz(with_history: Callable[[bytes], Path]) -> None:
+    """Keys and values stored in the .npz come out in the row."""
+    release = open_release(with_history(npz(keys=KEYS, values=VALUES)))
+    form: Form = release.form
+    assert release.rows.fill(form.parse({"amount": 7, "state": "NY"})).tolist() == [[7.0, float(np.float32(0.2))]]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        npz(keys=KEYS, values=VALUES[:2]),
+        npz(keys=KEYS, values=np.hstack([VALUES, VALUES])),
+        npz(keys=KEYS, values=VALUES.ravel()),
+        npz(keys=KEYS, values=VALUES.astype(np.float64)),
+        npz(keys=KEYS, values=VALUES * np.float32("nan")),
+        npz(keys=np.array([1, 2]), values=VALUES),
+        npz(keys=np.array(["CA", "CA"]), values=VALUES),
+        npz(keys=KEYS.reshape(1, 2), values=VALUES),
+        npz(keys=KEYS.astype(object), values=VALUES),
+        npz(keys=KEYS),
+        npz(values=VALUES),
+        b"",
+        b"PK\x03\x04 no archive",
+        b"\x93NUMPY no array",
+        npz(keys=KEYS, values=VALUES)[:-30],
+    ],
+)
+def test_tables_that_do_not_fit_are_refused(with_history: Callable[[bytes], Path], content: bytes) -> None:
+    """Tables of another shape or type, with pickles, or in no archive at all are refused under their own digest."""
+    refused(with_history(content))
+
+
+def test_broken_archives_of_tables_are_refused(with_history: Callable[[bytes], Path]) -> None:
+    """300 mutated .npz files under their own digests either open or are refused: nothing else comes out."""
+    chance = random.Random(6)
+    whole = npz(keys=KEYS, values=VALUES)
+    folder = with_history(whole)
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    outcomes = {"opened": 0, "refused": 0}
+    for _ in range(300):
+        restore(folder / TABLES, whole)
+        with (folder / TABLES).open("r+b") as stream:
+            mutate(stream, whole, chance)
+        folder = sealed(folder, manifest)
+        try:
+            open_release(folder)
+            outcomes["opened"] += 1
+        except BadRelease:
+            outcomes["refused"] += 1
+    assert min(outcomes.values()) > 10

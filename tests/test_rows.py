@@ -1,0 +1,311 @@
+"""From answers to rows: what each kind of feature holds, and that one and many are the same bytes."""
+
+import json
+import math
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from threading import Barrier
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import RealLoans
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inference.application import Application, Form
+from inference.fields import ChoiceField, Field, NumberField
+from inference.release import Release
+from inference.rows import RowBuilder, Table
+from models.train import prepare
+
+EDGES = [1, 2, 3, 5, 8, 13, 20, 25, 30, 35]  # of staff: eleven bands, so that one is called "10"
+FEATURES: list[dict[str, Any]] = [
+    {"kind": "numbers", "of": ["amount", "staff", "income"]},
+    {"kind": "not_stated", "of": ["income"]},
+    {
+        "kind": "arithmetic",
+        "columns": [
+            ["surplus", "income", "-", "staff"],
+            ["ratio", "amount", "/", "staff"],
+            ["chained", "ratio", "+", "surplus"],
+            ["squared", "amount", "*", "amount"],
+        ],
+    },
+    {"kind": "one_hot", "of": "state"},
+    {"kind": "one_hot", "of": "line"},
+    {"kind": "one_hot", "of": "industry", "prefix": 2},
+    {"kind": "history", "table": "states", "key": [{"of": "state"}], "columns": ["state.rate", "state.mean"]},
+    {"kind": "history", "table": "sectors", "key": [{"of": "industry", "prefix": 2}], "columns": ["sector.rate"]},
+    {"kind": "history", "table": "industries", "key": [{"of": "industry"}], "columns": ["industry.rate"]},
+    {"kind": "history", "table": "lines", "key": [{"of": "line"}], "columns": ["line.rate"]},
+    {"kind": "history", "table": "bands", "key": [{"of": "staff", "edges": EDGES}], "columns": ["band.rate"]},
+    {"kind": "history", "table": "incomes", "key": [{"of": "income", "edges": [500]}], "columns": ["income.rate"]},
+    {
+        "kind": "history",
+        "table": "pairs",
+        "key": [{"of": "state"}, {"of": "industry", "prefix": 4}],
+        "columns": ["pair.rate"],
+    },
+    {
+        "kind": "arithmetic",
+        "columns": [["against_state", "amount", "/", "state.mean"], ["again", "against_state", "*", "ratio"]],
+    },
+]
+
+
+def table(rows: dict[str, Any], everything: Any) -> Table:
+    return Table(tuple(rows), np.array([*rows.values(), everything], np.float32).reshape(len(rows) + 1, -1))
+
+
+TABLES = {
+    "states": table({"CA": [0.1, 300.1], "NY": [0.2, 0.0]}, [0.15, 250.0]),
+    "sectors": table({"72": 0.3, "11": 0.4}, 0.35),
+    "industries": table({"722110": 0.5, "72": 0.6}, 0.55),
+    "lines": table({"no": 0.01, "yes": 0.02}, 0.03),
+    "bands": table({str(band): band / 100 for band in range(10)}, 0.99),  # no band "10"
+    "incomes": table({"0": 0.61, "1": 0.62}, 0.63),
+    "pairs": table({"CA|7221": 0.71, "CA|11": 0.72, "NY|72": 0.73}, 0.75),
+}
+APPLICANT = {"amount": 1000, "staff": 4, "income": 500, "state": "CA", "line": "yes", "industry": "722110"}
+
+
+@pytest.fixture(scope="module")
+def builder(form: Form) -> RowBuilder:
+    """A plan with every kind of block."""
+    return RowBuilder(form, FEATURES, TABLES)
+
+
+def filled(form: Form, builder: RowBuilder, **changes: Any) -> dict[str, float]:
+    """The row of the applicant with these answers changed, by column."""
+    row = builder.fill(form.parse({**APPLICANT, **changes}))[0]
+    return dict(zip(builder.columns, row.tolist(), strict=True))
+
+
+def single(value: float) -> float:
+    """A float64 cast to float32 once."""
+    return float(np.float32(value))
+
+
+# --- what the kinds of features hold ---
+
+
+def test_a_row_is_what_was_worked_out_by_hand(form: Form, builder: RowBuilder) -> None:
+    """Numbers, flags, arithmetic, one-hot choices and history of one applicant, each cast to float32 once."""
+    mean = single(300.1)  # history enters arithmetic as the model sees it
+    assert filled(form, builder) == {
+        "amount": 1000, "staff": 4, "income": 500, "income=not_stated": 0,
+        "surplus": 496, "ratio": 250, "chained": 746, "squared": 1e6,
+        "state=CA": 1, "state=NY": 0, "state=TX": 0,
+        "line=no": 0, "line=yes": 1, "line=not_stated": 0,
+        "industry[2]=72": 1, "industry[2]=11": 0,
+        "state.rate": single(0.1), "state.mean": mean, "sector.rate": single(0.3), "industry.rate": 0.5,
+        "line.rate": single(0.02), "band.rate": single(0.03), "income.rate": single(0.62), "pair.rate": single(0.71),
+        "against_state": single(1000 / mean), "again": single(1000 / mean * 250),
+    }  # fmt: skip
+
+
+def test_not_stated_is_zero_with_a_flag(form: Form, builder: RowBuilder) -> None:
+    """A number not stated is 0 beside a flag of 1, it spreads through arithmetic, and its history is of all."""
+    row = filled(form, builder, income=None)
+    assert (row["income"], row["income=not_stated"]) == (0, 1)
+    assert (row["surplus"], row["chained"]) == (0, 0)
+    assert row["income.rate"] == single(0.63)
+
+
+def test_zero_means_zero(form: Form, builder: RowBuilder) -> None:
+    """An answer of 0 is 0 with no flag, and is not taken for "not stated"."""
+    row = filled(form, builder, income=0)
+    assert (row["income"], row["income=not_stated"], row["surplus"]) == (0, 0, -4)
+    assert row["income.rate"] == single(0.61)
+
+
+def test_a_quotient_by_zero_is_undefined(form: Form, builder: RowBuilder) -> None:
+    """÷ 0 gives 0 in the row, and so does whatever is computed from it."""
+    row = filled(form, builder, staff=0)
+    assert (row["ratio"], row["chained"], row["again"]) == (0, 0, 0)
+    assert filled(form, builder, state="NY")["against_state"] == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "changes", "expected"),
+    [
+        ("state.rate", {"state": "TX"}, 0.15),
+        ("industry.rate", {"industry": "722211"}, 0.6),
+        ("industry.rate", {"industry": "722999"}, 0.6),
+        ("industry.rate", {"industry": "111110"}, 0.55),
+        ("sector.rate", {"industry": "111999"}, 0.4),
+        ("line.rate", {"line": "not_stated"}, 0.03),
+        ("band.rate", {"staff": 0}, 0.0),
+        ("band.rate", {"staff": 1}, 0.01),
+        ("band.rate", {"staff": 34}, 0.09),
+        ("band.rate", {"staff": 35}, 0.99),
+        ("income.rate", {"income": 499.9}, 0.61),
+        ("pair.rate", {"industry": "111110"}, 0.72),
+        ("pair.rate", {"state": "NY"}, 0.73),
+        ("pair.rate", {"state": "NY", "industry": "111110"}, 0.75),
+        ("pair.rate", {"state": "TX"}, 0.75),
+    ],
+)
+def test_history_is_looked_up_by_the_answers(
+    form: Form, builder: RowBuilder, column: str, changes: dict[str, Any], expected: float
+) -> None:
+    """A key takes its own row; a digit code that is not there its longest known prefix; all else the row of all."""
+    assert filled(form, builder, **changes)[column] == single(expected)
+
+
+def test_what_is_unset_takes_the_row_of_all(form: Form, builder: RowBuilder) -> None:
+    """A long list left unset, as in the reference applicant, has no one-hot column and the history of all."""
+    unset = Application((1000.0, 4.0, 500.0, math.nan, 1.0, math.nan))
+    row = dict(zip(builder.columns, builder.fill(unset)[0].tolist(), strict=True))
+    assert not any(value for name, value in row.items() if name.startswith(("state=", "industry[")))
+    found = [row[name] for name in ("state.rate", "sector.rate", "industry.rate", "pair.rate")]
+    assert found == [single(value) for value in (0.15, 0.35, 0.55, 0.75)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "error"),
+    [
+        ({"kind": "numbers", "of": ["state"]}, ValueError),
+        ({"kind": "numbers", "of": ["age"]}, ValueError),
+        ({"kind": "numbers", "of": ["amount", "amount"]}, ValueError),
+        ({"kind": "one_hot", "of": "amount"}, ValueError),
+        ({"kind": "logarithm", "of": ["amount"]}, KeyError),
+        ({"kind": "arithmetic", "columns": [["a", "amount", "^", "staff"]]}, KeyError),
+        ({"kind": "arithmetic", "columns": [["a", "amount", "+", "later"], ["later", "staff", "+", 1]]}, KeyError),
+        ({"kind": "arithmetic", "columns": [["a", "amount", "+", "state"]]}, ValueError),
+        ({"kind": "history", "table": "gone", "key": [{"of": "state"}], "columns": ["a", "b"]}, KeyError),
+        ({"kind": "history", "table": "states", "key": [{"of": "state"}], "columns": ["a"]}, ValueError),
+        ({"kind": "history", "table": "bands", "key": [{"of": "staff", "edges": [2, 1]}], "columns": "a"}, ValueError),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_feature_that_does_not_fit_is_an_error(form: Form, spec: dict[str, Any], error: type[Exception]) -> None:
+    """Fields of the wrong kind, unknown names, kinds, signs and tables, and tables of another shape are refused."""
+    with pytest.raises(error):
+        RowBuilder(form, [spec], TABLES)
+
+
+# --- one and many, bit for bit ---
+
+
+def encoded(field: Field) -> st.SearchStrategy[float]:
+    """Any value a field can hold: within its bounds, a choice, or unset."""
+    if isinstance(field, NumberField):
+        low, high = math.ceil(field.minimum), math.floor(field.maximum)
+        numbers = st.integers(low, high).map(float) if field.whole else st.floats(field.minimum, field.maximum)
+        small = st.sampled_from(
+            [field.minimum, field.maximum, *(float(low + i) for i in range(min(8, high - low + 1)))]
+        )
+        return st.one_of(numbers, small, st.just(math.nan))
+    assert isinstance(field, ChoiceField)
+    return st.integers(-1, len(field.choices) - 1).map(lambda i: math.nan if i < 0 else float(i))
+
+
+def assert_same_bytes(builder: RowBuilder, form: Form, cases: int) -> int:
+    """`fill` of each application equals its row of `build`, by bytes; returns how many were tried."""
+    tried = 0
+
+    @settings(max_examples=cases)
+    @given(st.lists(st.tuples(*map(encoded, form.fields)), min_size=1, max_size=4))
+    def holds(values: list[tuple[float, ...]]) -> None:
+        nonlocal tried
+        tried += len(values)
+        rows = builder.build(np.array(values))
+        assert rows.dtype == np.float32
+        assert np.isfinite(rows).all()
+        for value, row in zip(values, rows, strict=True):
+            assert builder.fill(Application(value)).tobytes() == row.tobytes()
+
+    holds()
+    return tried
+
+
+def test_fill_equals_build_for_every_kind_of_feature(form: Form, builder: RowBuilder, record_property: Any) -> None:
+    """One application filled and many built are the same bytes, in a plan that has every kind of block."""
+    record_property("rows compared by hypothesis", assert_same_bytes(builder, form, 700))
+
+
+def test_fill_equals_build_in_every_release(release: Release, record_property: Any) -> None:
+    """One application filled and many built are the same bytes, with each release's features and tables."""
+    record_property("rows compared by hypothesis", assert_same_bytes(release.rows, release.form, 500))
+
+
+def test_fill_equals_build_over_whole_ranges(release: Release) -> None:
+    """20,000 applications drawn evenly from all that the form accepts: the same bytes one by one and at once."""
+    random = np.random.default_rng(1)
+    columns = []
+    for field in release.form.fields:
+        if isinstance(field, NumberField):
+            column = random.uniform(field.minimum, field.maximum, 20_000)
+            column = np.round(column) if field.whole else column
+        else:
+            column = random.integers(0, len(field.choices), 20_000).astype(float)  # type: ignore[attr-defined]
+        columns.append(np.where(random.random(20_000) < 0.05, np.nan, column))
+    values = np.column_stack(columns)
+    rows = release.rows.build(values)
+    for value, row in zip(values.tolist(), rows, strict=True):
+        assert release.rows.fill(Application(tuple(value))).tobytes() == row.tobytes()
+
+
+def test_real_loans_fill_their_training_rows(release: Release, real: RealLoans, record_property: Any) -> None:
+    """At least 2,000 real loans: the form's raw answers fill the very row that training built, bit for bit."""
+    recipe, history, form = real.recipe, real.history, release.form
+    sample = prepare(recipe, form, history, real.loans)
+    tables = {month: history.tables(month) if history else {} for month in np.unique(real.loans.months).tolist()}
+    builders = {month: RowBuilder(form, recipe.features, tables[month]) for month in tables}
+    builders = builders if history else {0: release.rows}
+    assert len(real.loans) >= 2000
+    for at, month in enumerate(real.loans.months.tolist()):
+        row = builders[month].fill(form.parse(real.answers(at)))
+        assert row.tobytes() == sample.rows[at].tobytes()
+    record_property("real loans compared with their training rows", len(real.loans))
+
+
+def test_a_release_serves_with_the_tables_of_its_own_date(release: Release, real: RealLoans) -> None:
+    """A release's rows are the recipe's features with the tables as of the end of its training window."""
+    recipe, form = real.recipe, release.form
+    tables = real.history.tables(recipe.window[2]) if real.history and recipe.window else {}
+    assert json.loads(json.dumps(list(recipe.features))) == release.manifest["features"]
+    values = form.encode(real.loans.answers)
+    assert RowBuilder(form, recipe.features, tables).build(values).tobytes() == release.rows.build(values).tobytes()
+
+
+# --- the thread's own row ---
+
+
+def test_the_next_fill_leaves_nothing_behind(release: Release, real: RealLoans) -> None:
+    """A thread's row is one and the same, and each fill wipes what the one before wrote."""
+    form, rows = release.form, release.rows
+    applications = [form.parse(real.answers(at)) for at in range(200)]
+    fresh = rows.build(np.array([application.values for application in applications]))
+    for (one, two), expected in zip(pairwise(applications), fresh[1:], strict=True):
+        assert rows.fill(one) is rows.fill(two)
+        assert rows.fill(two).tobytes() == expected.tobytes()
+
+
+def test_each_thread_has_its_own_row(form: Form, builder: RowBuilder) -> None:
+    """Two threads that fill at the same time each see their own application."""
+    turn = Barrier(2)
+
+    def fill(amount: int) -> tuple[float, int]:
+        turn.wait(timeout=10)
+        row = builder.fill(form.parse({**APPLICANT, "amount": amount}))
+        turn.wait(timeout=10)  # both have filled, neither has read
+        return float(row[0, 0]), id(row)
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(50):
+            (one, first), (two, second) = pool.map(fill, (100, 200))
+            assert (one, two) == (100.0, 200.0)
+            assert first != second
+
+
+def test_rows_are_as_the_engine_wants_them(release: Release) -> None:
+    """Rows are float32 in C order, with the columns that the manifest names in that order."""
+    form = release.form
+    names = [column["name"] for column in release.manifest["columns"]]
+    assert list(release.rows.columns) == names
+    assert [column["index"] for column in release.manifest["columns"]] == list(range(len(names)))
+    for rows in (release.rows.fill(form.reference), release.rows.build(np.array([form.reference.values] * 3))):
+        assert (rows.dtype, rows.shape[1], rows.flags.c_contiguous) == (np.float32, len(names), True)

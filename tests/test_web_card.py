@@ -1,0 +1,145 @@
+"""The result panel's HTML, without a browser."""
+
+import copy
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from inference.application import Form
+from inference.errors import InvalidApplication, Problem
+from inference.fields import NumberField, field_from_json
+from inference.release import Release
+from inference.scorer import Score, Scorer, open_scorer
+from inference.settings import Settings, default_release
+from web.card import intro_card, nearest_band, notice_card, problem_card, score_card, share_riskier
+from web.scale import Cuts, draw, scale_of
+from web.texts import LANGUAGES, texts_in
+
+MARKUP = "<script>alert('x')</script>\"&"
+
+
+@pytest.fixture(scope="module")
+def scorer() -> Scorer:
+    return open_scorer(Settings(release=default_release(), log=None))
+
+
+@pytest.fixture(scope="module")
+def score(scorer: Scorer) -> Score:
+    return scorer.score(scorer.release.form.example)
+
+
+def parsed(html: str) -> ET.Element:
+    """The card as XML: it must be well-formed, so that no text has ended an element or an attribute."""
+    return ET.fromstring(html.replace("&nbsp;", " "))  # noqa: S314 - our own text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_score_card_holds_the_figures_in_the_language(scorer: Scorer, score: Score, language: str) -> None:
+    """Decision in words, PD, points and release, written as the language writes numbers."""
+    texts = texts_in(language)
+    card = parsed(score_card(score, scorer.release, texts))
+    text = "".join(card.itertext())
+    pd = f"{100 * score.pd:.1f}"
+    assert texts(f"decision.{score.decision}") in text
+    assert (pd.replace(".", ",") if language == "fr" else pd) in text
+    assert f"{score.points:.0f}" in text
+    assert scorer.release.name in text
+    assert card.get("data-decision") == score.decision
+
+
+def marked(value: Any) -> Any:
+    """A manifest's part with markup in every text."""
+    if isinstance(value, dict):
+        return {
+            key: value[key]
+            if key in ("name", "code", "group", "kind", "actionable", "reference", "example")
+            else marked(value[key])
+            for key in value
+        }
+    if isinstance(value, list):
+        return [marked(item) for item in value]
+    return value + MARKUP if isinstance(value, str) else value
+
+
+@pytest.fixture
+def hostile(scorer: Scorer) -> Release:
+    """The release with markup in every label, help, unit, title, notice and date."""
+    manifest = copy.deepcopy(dict(scorer.release.manifest))
+    manifest["fields"] = marked(manifest["fields"])
+    for part in ("title", "notice", "date"):
+        manifest[part] = marked(manifest[part])
+    form = Form(tuple(field_from_json(spec) for spec in manifest["fields"]))
+    return replace(scorer.release, manifest=manifest, form=form)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_is_escaped(scorer: Scorer, score: Score, hostile: Release, language: str) -> None:
+    """Markup in any text of the release, of the applicant or of the engine stays text in every card."""
+    texts = texts_in(language)
+    names = hostile.form.names
+    odd = replace(score, unusual=names, request_id=MARKUP, engine=MARKUP)
+    problems = [Problem(name, kind, MARKUP, repr(MARKUP), MARKUP) for name in (*names, MARKUP) for kind in KINDS]
+    for html in (
+        score_card(score, hostile, texts),
+        score_card(odd, hostile, texts),
+        intro_card(hostile, texts),
+        problem_card(problems, hostile, texts),
+        notice_card("gone", texts),
+    ):
+        assert "<script" not in html
+        parsed(html)
+
+
+KINDS = (
+    "missing", "unknown_field", "not_a_number", "not_finite", "not_whole", "too_small", "too_large",
+    "not_a_choice", "not_stated",
+)  # fmt: skip
+
+
+def test_unusual_answers_are_named_with_what_is_usual(scorer: Scorer) -> None:
+    """A refer for an unusual answer names the field, the answer and the usual range."""
+    form = scorer.release.form
+    field = next(one for one in form.fields if isinstance(one, NumberField))
+    high = field.maximum
+    card = score_card(scorer.score({**form.example, field.name: high}), scorer.release, texts_in("en"))
+    assert f"{field.label['en']}: {field.show(high, 'en')} (usual: " in card
+
+
+def test_problems_are_told_with_bounds_and_unit(scorer: Scorer) -> None:
+    """Each problem stands with its field's label and bound in the page's language."""
+    form = scorer.release.form
+    field = next(one for one in form.fields if isinstance(one, NumberField) and one.maximum >= 1000)
+    with pytest.raises(InvalidApplication) as caught:
+        scorer.score({**form.example, field.name: field.maximum * 2})
+    text = "".join(parsed(problem_card(caught.value.problems, scorer.release, texts_in("fr"))).itertext())
+    assert field.label["fr"] in text
+    assert field.show(field.maximum, "fr") in text
+
+
+def test_percentile_and_band() -> None:
+    """The share with a higher PD comes from the percentiles; a PD between bands belongs to the nearest."""
+    percentiles = [at / 100 for at in range(101)]
+    assert share_riskier(0.25, percentiles) == pytest.approx(0.75)
+    assert share_riskier(2.0, percentiles) == 0.0
+    bands = [{"low": 0.1, "high": 0.2}, {"low": 0.3, "high": 0.4}]
+    assert nearest_band(0.15, bands) is bands[0]
+    assert nearest_band(0.29, bands) is bands[1]
+    assert nearest_band(0.99, bands) is bands[1]
+
+
+def test_scale_keeps_order_and_limits(scorer: Scorer) -> None:
+    """Along the axis a higher PD never lies further left, and nothing lies off it."""
+    scale = scale_of(scorer.release)
+    places = [scale.x(pd) for pd in (1e-9, 0.01, 0.1, 0.5, 0.9, 1.0, 1.2)]
+    assert places == sorted(places)
+    assert all(0 <= x <= 100 for x in places)
+
+
+def test_no_decline_where_a_guarantee_covers_nearly_all(scorer: Scorer) -> None:
+    """A cut-off beyond certainty is not drawn, and the text says that no PD declines."""
+    svg = draw(scorer.release, Cuts(0.9, 0.7, 1.1), texts_in("en"), 0.8)
+    parsed(svg)
+    assert "no PD is high enough" in svg
+    assert ">Decline<" not in svg

@@ -1,0 +1,226 @@
+"""The site in process: health, languages, headers, model card, Gradio's settings."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from fastapi.testclient import TestClient
+
+from inference.scorer import Scorer, open_scorer
+from inference.settings import Settings, default_release
+from web.desk import build_desk
+from web.health import golden_problems, readiness
+from web.model_card import CARD, render
+from web.server import create_app
+from web.texts import texts_in
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml"}
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(release=default_release(), log=tmp_path_factory.mktemp("logs") / "predictions.jsonl")
+
+
+@pytest.fixture(scope="module")
+def scorer(settings: Settings) -> Scorer:
+    return open_scorer(settings)
+
+
+@pytest.fixture(scope="module")
+def client(scorer: Scorer, settings: Settings) -> Iterator[TestClient]:
+    with TestClient(create_app(scorer, settings), follow_redirects=False) as client:
+        yield client
+
+
+def build(scorer: Scorer, language: str, with_api: bool = False) -> gr.Blocks:
+    """One desk, made as the server makes it: within an event loop."""
+
+    async def within() -> gr.Blocks:
+        return build_desk(scorer, texts_in(language), with_api=with_api)
+
+    return asyncio.run(within())
+
+
+def page_config(html: str) -> dict[str, Any]:
+    start = html.index("window.gradio_config = ") + len("window.gradio_config = ")
+    return json.JSONDecoder().raw_decode(html[start:])[0]  # type: ignore[no-any-return]
+
+
+def test_livez_and_readyz(client: TestClient, scorer: Scorer) -> None:
+    """Both are green, and ready says with which release."""
+    assert client.get("/livez").status_code == 200
+    ready = client.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.json()["digest"] == scorer.release.digest
+    assert ready.json()["golden"] > 0
+
+
+def test_readyz_is_red_when_a_golden_pd_differs(scorer: Scorer, settings: Settings) -> None:
+    """A PD that is off by more than 1e-6 makes the server not ready, and it says which application."""
+    golden = [{**one, "pd": one["pd"] + 2e-6 * (at == 3)} for at, one in enumerate(scorer.release.manifest["golden"])]
+    release = replace(scorer.release, manifest={**scorer.release.manifest, "golden": golden})
+    off = Scorer(release, scorer.engine)
+    assert [problem.split(":")[0] for problem in golden_problems(off)] == ["golden application 3"]
+    with TestClient(create_app(off, settings)) as client:
+        answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert "golden application 3" in answer.text
+
+
+def test_readyz_is_red_when_the_log_cannot_be_written(scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
+    """A log in what is no folder makes the server not ready; a log that is off does not."""
+    (tmp_path / "file").touch()
+    blocked = readiness(scorer, replace(settings, log=tmp_path / "file" / "predictions.jsonl"))
+    assert blocked["status"] == "not ready"
+    assert "log" in blocked["problems"][0]
+    assert readiness(scorer, replace(settings, log=None))["status"] == "ready"
+    assert readiness(scorer, replace(settings, log=Path("/proc/none/p.jsonl")))["status"] == "not ready"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "goes"),
+    [
+        ("/", {"Accept-Language": "fr-CH, fr;q=0.9, en;q=0.8"}, "/fr/"),
+        ("/", {"Accept-Language": "en, fr;q=0.9"}, None),
+        ("/", {"Accept-Language": "de, it"}, None),
+        ("/", {"Accept-Language": "fr;q=0, en;q=0.1"}, None),
+        ("/", {"Accept-Language": "fr;q=x,,;;="}, None),
+        ("/", {"Accept-Language": "fr", "Cookie": "lang=en"}, None),
+        ("/", {"Accept-Language": "en", "Cookie": "lang=fr"}, "/fr/"),
+        ("/", {"Accept-Language": "en", "Cookie": "lang=xx; lang\x01=1"}, None),
+        ("/?lang=en", {"Accept-Language": "fr", "Cookie": "lang=fr"}, None),
+        ("/?lang=fr", {}, "/fr/"),
+        ("/fr", {}, "/fr/"),
+        ("/fr/", {"Accept-Language": "en", "Cookie": "lang=en"}, None),
+        ("/fr/?lang=en", {}, "/"),
+        ("/fr/?lang=../../evil", {}, None),
+    ],
+)
+def test_language_of_a_page(client: TestClient, path: str, headers: dict[str, str], goes: str | None) -> None:
+    """An explicit choice wins over the cookie, the cookie over Accept-Language; a French address stays French."""
+    answer = client.get(path, headers={**BROWSER, **headers})
+    assert answer.headers.get("location") == goes
+    assert answer.status_code == (200 if goes is None else 307)
+    if goes is None:
+        language = "fr" if path.startswith("/fr") else "en"
+        assert f'lang="{language}"' in answer.text[:200]
+        assert "<title>Tenfold" in answer.text
+
+
+def test_choice_is_kept_in_a_lax_cookie(client: TestClient) -> None:
+    """Only an explicit choice sets the cookie."""
+    kept = client.get("/?lang=en", headers=BROWSER).headers["set-cookie"]
+    assert kept.startswith("lang=en;")
+    assert "SameSite=Lax" in kept
+    assert "set-cookie" not in client.get("/", headers=BROWSER).headers
+    client.cookies.clear()
+
+
+def test_no_other_site_may_call(client: TestClient) -> None:
+    """No origin gets CORS headers, neither on a page nor on Gradio's API, preflight included."""
+    for origin in ("https://evil.example", "http://localhost:3000", "null"):
+        for method, path in (("GET", "/gradio_api/info"), ("OPTIONS", "/gradio_api/run/predict"), ("GET", "/readyz")):
+            headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+            answer = client.request(method, path, headers=headers)
+            assert "access-control-allow-origin" not in answer.headers
+
+
+def test_pages_allow_nothing_from_elsewhere(client: TestClient) -> None:
+    """The page's policy keeps every request at home, and the page names no other host that it would load from."""
+    for path in ("/", "/fr/"):
+        answer = client.get(path, headers=BROWSER)
+        assert "connect-src 'self'" in answer.headers["content-security-policy"]
+        assert "fonts.googleapis" not in answer.text
+
+
+def test_gradio_is_set_as_decided(client: TestClient) -> None:
+    """Run history, shown errors, analytics, monitoring and footer are off; the upload limit is set."""
+    for path in ("/", "/fr/"):
+        config = page_config(client.get(path, headers=BROWSER).text)
+        assert not config["analytics_enabled"]
+        assert not config["show_error"]
+        assert not config["run_history"]
+        assert config["footer_links"] == []
+        assert config["max_file_size"] == 2**20
+        assert not config["connect_heartbeat"]
+    assert client.get("/monitoring").status_code != 200
+
+
+def test_button_event_is_private_and_skips_the_queue(scorer: Scorer) -> None:
+    """The one event with a server function beside the API is private and unqueued."""
+    desk = build(scorer, "en", with_api=True)
+    with_server = {fn.api_name: fn for fn in desk.fns.values() if fn.fn}
+    visible = {fn.api_visibility for name, fn in with_server.items() if name != "predict_credit_score"}
+    assert visible == {"private"}
+    assert not any(fn.queue for fn in with_server.values())
+    french = build(scorer, "fr")
+    assert "predict_credit_score" not in {fn.api_name for fn in french.fns.values()}
+
+
+def test_endpoint_by_calling_the_blocks(scorer: Scorer) -> None:
+    """The API's function takes the fields in order and returns the score's JSON, or every problem."""
+    desk = build(scorer, "en", with_api=True)
+    function = next(fn.fn for fn in desk.fns.values() if fn.api_name == "predict_credit_score")
+    assert function is not None
+    example = list(scorer.release.form.example.values())
+    assert asyncio.run(function(*example))["decision"] in ("approve", "refer", "decline")
+    assert len(asyncio.run(function(*([{}] * len(example))))["problems"]) == len(example)
+
+
+def run_event(client: TestClient, data: list[object]) -> str:
+    answer = client.post("/gradio_api/run/predict", json={"data": data, "fn_index": 0, "session_hash": "s"})
+    assert answer.status_code == 200
+    return str(answer.json()["data"][0])
+
+
+def test_markup_in_an_answer_comes_back_as_text(client: TestClient, scorer: Scorer) -> None:
+    """Markup sent in place of any answer shows as text in the card."""
+    html = run_event(client, ["<script>alert(1)</script>"] * len(scorer.release.form.fields) + [False, False])
+    assert 'data-state="problems"' in html
+    assert "<script" not in html
+
+
+def test_odd_payloads_do_not_break_the_event(client: TestClient) -> None:
+    """Values of any JSON type bring a card, never a stack trace."""
+    for value in (None, {}, [], 1e308, True, "\u0000", -0.0):
+        assert 'class="card"' in run_event(client, [value] * 12)
+
+
+def test_assets_are_served_by_digest(client: TestClient) -> None:
+    """Style and script carry their digest in the name and may be kept; another digest is not found."""
+    page = client.get("/", headers=BROWSER).text
+    path = next(part for part in page.split('"') if part.startswith("desk/") and part.endswith("desk.js"))
+    answer = client.get(f"/{path}")
+    assert answer.status_code == 200
+    assert "immutable" in answer.headers["cache-control"]
+    assert client.get("/desk/000000000000/desk.js").status_code == 404
+    assert client.get("/desk/000000000000/..%2fserver.py").status_code == 404
+
+
+def test_model_card_shows_markup_as_text(scorer: Scorer, tmp_path: Path) -> None:
+    """A card is rendered with tables and pictures; markup and script links in it are text. None is said so."""
+    (tmp_path / CARD).write_text(
+        "# Card\n\n<script>x</script> [a](javascript:alert(1))\n\n|a|b|\n|-|-|\n|1|2|\n\n![p](p.svg)\n"
+    )
+    html, found = render(replace(scorer.release, folder=tmp_path))
+    assert found
+    assert "<table>" in html
+    assert '<img src="p.svg"' in html
+    assert "<script" not in html
+    assert 'href="javascript' not in html
+    (tmp_path / CARD).unlink()
+    html, found = render(replace(scorer.release, folder=tmp_path))
+    assert not found
+    assert "no model card yet" in html
+
+
+def test_only_plots_are_served_from_the_release(client: TestClient) -> None:
+    """Neither the manifest nor the model, nor anything outside, can be fetched as a plot."""
+    for name in ("manifest.json", "model.ubj", "..%2fDEFAULT", ".svg", "none.svg"):
+        assert client.get(f"/model-card/{name}").status_code == 404

@@ -1,0 +1,241 @@
+"""The result panel, one HTML text for each of its states. Pure functions; every text is escaped here.
+
+States: `intro` before the first score, `score`, `problems`. The page's script makes two more, `gone` and
+`failed`, out of templates that are made here too.
+"""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from inference.application import Application
+from inference.errors import Problem
+from inference.fields import ChoiceField, Field, NumberField
+from inference.policy import APPROVE, DECLINE, REFER
+from inference.release import Release
+from inference.scorer import Score
+from web.form import row_id
+from web.numbers import write_number, write_percent
+from web.scale import Cuts, describe, draw, loans
+from web.texts import Texts
+
+# A sign of its own for each decision, in outline, half and full: told apart without colour.
+SIGNS = {
+    APPROVE: '<circle cx="12" cy="12" r="10"/><path d="M7 12.5l3.5 3.5L17 9"/>',
+    REFER: '<circle cx="12" cy="12" r="10"/><path class="full" d="M12 2a10 10 0 0 0 0 20z"/>',
+    DECLINE: '<circle class="full" cx="12" cy="12" r="10"/><path class="on-full" d="M7 12h10"/>',
+}
+
+
+def score_card(score: Score, release: Release, texts: Texts) -> str:
+    """The suggestion, its figures and its reason."""
+    language = texts.language
+    pd, points = write_percent(score.pd, language), f"{score.points:.0f}"
+    decision = texts(f"decision.{score.decision}")
+    cuts = Cuts(score.break_even, score.refer_from, score.decline_from)
+    headline = (
+        f'<span class="decision">{sign(score.decision)}<strong>{escape(decision)}</strong></span>'
+        f'<span class="figure"><abbr title="{escape(texts("result.pd_long"))}">{escape(texts("result.pd"))}</abbr> '
+        f"<b>{escape(pd)}</b></span>"
+        f'<span class="figure"><b>{points}</b> {escape(texts("result.points"))}</span>'
+    )
+    announced = texts("result.announce", decision=decision, pd=pd, points=points)
+    made = texts("result.made", release=release.name, date=release.manifest["date"], id=score.request_id)
+    sentences = "".join(f"<li>{escape(text)}</li>" for text in in_people(score.pd, release, texts))
+    return panel(
+        "score",
+        texts("result.title"),
+        f'<div class="headline">{headline}</div>'
+        f"<figure>{draw(release, cuts, texts, score.pd)}</figure>"
+        f'<ul class="sentences">{sentences}</ul>'
+        f"<h3>{escape(texts('reason.title'))}</h3>{reason(score, release, texts)}"
+        f"<h3>{escape(texts('policy.title'))}</h3>{policy_table(cuts, texts)}"
+        f'<p class="quiet">{escape(made)}</p>',
+        bar=headline,
+        attributes={"decision": score.decision, "announce": announced},
+        stale=texts("result.stale"),
+    )
+
+
+def intro_card(release: Release, texts: Texts) -> str:
+    """What will stand here, and the cut-offs that are known before any score."""
+    example = release.form.parse(release.form.example)
+    break_even = release.policy.break_even(example)
+    band = release.policy.refer_band
+    cuts = Cuts(break_even, break_even * (1 - band), break_even * (1 + band))
+    known = {"loans": loans(release, texts)}
+    rows = "".join(
+        f"<dt>{escape(texts(f'intro.{part}'))}</dt><dd>{escape(texts(f'intro.{part}_text', **known))}</dd>"
+        for part in ("decision", "pd", "rank")
+    )
+    return panel(
+        "intro",
+        texts("intro.title"),
+        f'<p>{escape(texts("intro.lead"))}</p><dl class="rows">{rows}</dl>'
+        f"<h3>{escape(texts('intro.scale'))}</h3><figure>{draw(release, cuts, texts, None)}</figure>"
+        f'<p class="quiet">{escape(" ".join(describe(release, cuts, texts, None)))}</p>',
+        bar=escape(texts("intro.bar")),
+    )
+
+
+def problem_card(problems: Sequence[Problem], release: Release, texts: Texts) -> str:
+    """Every answer that cannot be used; the page's script puts each message under its field as well."""
+    fields = {field.name: field for field in release.form.fields}
+    items = []
+    for problem in problems:
+        field = fields.get(problem.field)
+        name = escape(field.label[texts.language] if field else problem.field)
+        message = escape(explain(problem, field, texts))
+        if field:
+            link = f'<a href="#{row_id(field)}">{name}</a>'
+            items.append(f'<li data-row="{row_id(field)}">{link}: <span class="message">{message}</span></li>')
+        else:
+            items.append(f"<li>{name}: {message}</li>")
+    title = texts("problems.one") if len(problems) == 1 else texts("problems.many", count=len(problems))
+    return panel(
+        "problems",
+        title,
+        f"<p>{escape(texts('problems.lead'))}</p><ul>{''.join(items)}</ul>",
+        bar=escape(title),
+        role="alert",
+    )
+
+
+def notice_card(kind: str, texts: Texts) -> str:
+    """`gone`: the server does not answer. `failed`: it answered with an error."""
+    return panel(
+        kind,
+        texts(f"{kind}.title"),
+        f"<p>{escape(texts(f'{kind}.lead'))}</p><p>{escape(texts(f'{kind}.what'))}</p>",
+        bar=escape(texts(f"{kind}.bar")),
+        role="alert",
+    )
+
+
+def panel(
+    state: str,
+    title: str,
+    body: str,
+    bar: str,
+    role: str = "",
+    attributes: Mapping[str, str] | None = None,
+    stale: str = "",
+) -> str:
+    """A card: its title, its body, and the one line that stays in view on a phone.
+
+    `title`, `stale` (the title once the form has changed) and the attributes are texts, `body` and `bar` HTML.
+    """
+    data = "".join(f' data-{name}="{escape(value)}"' for name, value in (attributes or {}).items())
+    alert = f' role="{role}"' if role else ""
+    note = f'<span class="stale-note">{escape(stale)}</span>' if stale else ""
+    heading = f'<h2><span class="fresh">{escape(title)}</span>{note}</h2>'
+    return (
+        f'<article class="card" data-state="{state}"{data}><div{alert}>{heading}{body}</div>'
+        f'<div class="bar" aria-hidden="true">{bar}</div></article>'
+    )
+
+
+def sign(decision: str) -> str:
+    return f'<svg class="sign" viewBox="0 0 24 24" width="28" height="28" aria-hidden="true">{SIGNS[decision]}</svg>'
+
+
+def in_people(pd: float, release: Release, texts: Texts) -> list[str]:
+    """The PD as counts: what the model expects of 1,000, what happened to loans like it, the rank among all."""
+    language = texts.language
+    population = release.manifest["population"]
+    people = round(1000 * pd)
+    sentences = [texts("result.expects", people=people) if people else texts("result.expects_few")]
+    if bands := population.get("bands"):
+        band = nearest_band(pd, bands)
+        sentences.append(
+            texts(
+                "result.observed",
+                loans=write_number(band["loans"], language),
+                bad=write_number(band["bad"], language),
+                low=write_percent(band["low"], language),
+                high=write_percent(band["high"], language),
+                rate=write_percent(band["bad"] / band["loans"], language),
+            )
+        )
+    riskier = share_riskier(pd, population["pd_percentiles"])
+    key = "result.rank_most" if riskier > 0.99 else "result.rank_least" if riskier < 0.01 else "result.rank"
+    sentences.append(texts(key, share=write_percent(riskier, language, 0), loans=loans(release, texts)))
+    return sentences
+
+
+def nearest_band(pd: float, bands: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The band that holds the PD, or the nearest one where it lies between or beyond them."""
+    return min(bands, key=lambda band: max(band["low"] - pd, pd - band["high"], 0.0))
+
+
+def share_riskier(pd: float, percentiles: Sequence[float]) -> float:
+    """The share of the population with a higher PD; `percentiles` are the 0th to the 100th."""
+    return 1.0 - float(np.interp(pd, percentiles, np.linspace(0.0, 1.0, len(percentiles))))
+
+
+def reason(score: Score, release: Release, texts: Texts) -> str:
+    """Why this decision, from the policy's own figures."""
+    language = texts.language
+    values = {
+        "refer_from": write_percent(score.refer_from, language),
+        "decline_from": write_percent(score.decline_from, language),
+        "band": write_percent(release.policy.refer_band, language, 0),
+    }
+    if not score.unusual:
+        return f"<p>{escape(texts(f'reason.{score.decision}', **values))}</p>"
+    items = "".join(
+        f"<li>{escape(unusual_answer(name, score.application, release, texts))}</li>" for name in score.unusual
+    )
+    return f"<p>{escape(texts('reason.unusual'))}</p><ul>{items}</ul>"
+
+
+def unusual_answer(name: str, application: Application, release: Release, texts: Texts) -> str:
+    """An answer with what would be usual, such as "Amount: 9,000 money units (usual: 180 to 3,000)"."""
+    language = texts.language
+    at = release.form.names.index(name)
+    field: Field = release.form.fields[at]
+    value = application.values[at]
+    answer = f"{field.label[language]}{chr(0xA0) if language == 'fr' else ''}: {field.show(value, language)}"
+    if isinstance(field, NumberField):
+        low, high = (write_number(bound, language) for bound in field.usual)
+        return texts("reason.unusual_range", answer=answer, low=low, high=high)
+    assert isinstance(field, ChoiceField)  # noqa: S101 - for the type checker: there are two kinds
+    count = write_number(field.choices[int(value)].count, language)
+    return texts("reason.unusual_rare", answer=answer, count=count, loans=loans(release, texts))
+
+
+def policy_table(cuts: Cuts, texts: Texts) -> str:
+    """Break-even and the range that refers."""
+    language = texts.language
+    values = {
+        "refer_from": write_percent(cuts.refer_from, language),
+        "decline_from": write_percent(cuts.decline_from, language) if cuts.can_decline else "",
+    }
+    rows = [
+        (texts("policy.break_even"), write_percent(cuts.break_even, language)),
+        (texts("policy.refer"), texts("policy.refer_range" if cuts.can_decline else "policy.refer_open", **values)),
+    ]
+    return f'<dl class="rows">{"".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows)}</dl>'
+
+
+def explain(problem: Problem, field: Field | None, texts: Texts) -> str:
+    """A problem in the page's language, with the field's bounds and unit."""
+    language = texts.language
+    if isinstance(field, NumberField):
+        unit = field.unit[language]
+        values = {
+            "low": write_number(field.minimum, language),
+            "high": f"{write_number(field.maximum, language)} {unit}".rstrip(),
+            "got": problem.got.strip("'\""),
+            "example": write_number(1234 if field.whole else 1234.5, language),
+        }
+        values["got"] = f"«\u00a0{values['got']}\u00a0»" if language == "fr" else f"“{values['got']}”"
+        if problem.kind == "too_small":
+            values["low"] = f"{values['low']} {unit}".rstrip()
+        kind = "missing_optional" if problem.kind == "missing" and field.optional else problem.kind
+        return texts(f"problem.{kind}", **values)
+    if field is None:
+        return texts("problem.unknown_field")
+    return texts("problem.missing_choice" if problem.kind in ("missing", "not_stated") else "problem.not_a_choice")

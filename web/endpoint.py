@@ -1,0 +1,60 @@
+"""Gradio's own API: `predict_credit_score`, with the release's fields as its parameters."""
+
+import inspect
+from typing import Any, Literal
+
+import gradio.events
+
+from inference.application import Form
+from inference.errors import InvalidApplication
+from inference.fields import ChoiceField, Field, NumberField
+from inference.scorer import Scorer
+
+LISTED_UP_TO = 60  # choices; longer lists are named in the release and not in the signature
+
+
+def add_endpoint(scorer: Scorer) -> None:
+    """Add the endpoint to the Blocks that is being built.
+
+    It answers with `Score.as_dict()`, or with `{"problems": [...]}`: one entry a bad field, each with field,
+    kind, allowed, got and unit. An exception would reach the client without its text, since the server shows
+    no errors.
+    """
+    names = scorer.release.form.names
+
+    async def predict_credit_score(*answers: object) -> dict[str, Any]:
+        try:
+            return scorer.score(dict(zip(names, answers, strict=True))).as_dict()
+        except InvalidApplication as error:
+            return {"problems": [problem_json(problem) for problem in error.problems]}
+
+    dress(predict_credit_score, scorer.release.form)
+    gradio.events.api(
+        predict_credit_score,
+        api_name="predict_credit_score",
+        api_description="Score one application. A number that may be left open takes null for not stated.",
+        queue=False,
+    )
+
+
+def problem_json(problem: Any) -> dict[str, str]:
+    return {name: getattr(problem, name) for name in ("field", "kind", "allowed", "got", "unit")}
+
+
+def dress(function: Any, form: Form) -> None:
+    """Give a function that takes any answers the form's own parameters, by name and type."""
+    kinds = {field.name: type_of(field) for field in form.fields}
+    function.__annotations__ = {**kinds, "return": dict}
+    function.__signature__ = inspect.Signature(
+        [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kinds[name]) for name in kinds],
+        return_annotation=dict,
+    )
+
+
+def type_of(field: Field) -> Any:
+    """The Python type that describes a field's answers."""
+    if isinstance(field, NumberField):
+        return float | None if field.optional else float
+    if isinstance(field, ChoiceField) and field.digits is None and len(field.choices) <= LISTED_UP_TO:
+        return Literal[tuple(choice.code for choice in field.choices)]
+    return str

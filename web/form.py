@@ -1,0 +1,182 @@
+"""The form: one widget a field of the release, and the way back from what stands in them to raw answers.
+
+Nothing here knows a release or a field by name.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from inference.application import Form
+from inference.fields import NOT_STATED, Choice, ChoiceField, Field, NumberField
+from web.numbers import LONGEST, read_number, write_number
+from web.texts import Texts
+
+RADIO_UP_TO = 6  # choices; more go into a list to search
+EMPTY = (None, "")
+
+
+@dataclass(frozen=True)
+class Widgets:
+    """The widgets of a form, in the order in which their values travel."""
+
+    form: Form
+    texts: Texts
+    boxes: dict[str, gr.Textbox | gr.Radio | gr.Dropdown]  # one a field
+    not_stated: dict[str, gr.Checkbox]  # one for each number that may be left open
+
+    @property
+    def all(self) -> list[Any]:
+        return [*self.boxes.values(), *self.not_stated.values()]
+
+    @property
+    def number_boxes(self) -> list[gr.Textbox]:
+        return [box for box in self.boxes.values() if isinstance(box, gr.Textbox)]
+
+    def answers(self, values: Sequence[object]) -> dict[str, object]:
+        """What stands in the widgets -> raw answers by field name; what was left open is not among them."""
+        given = dict(zip(self.boxes, values, strict=False))
+        left_open = {name for name, on in zip(self.not_stated, values[len(given) :], strict=False) if on is True}
+        answers: dict[str, object] = {}
+        for field in self.form.fields:
+            raw = given.get(field.name)
+            if field.name in left_open:
+                answers[field.name] = NOT_STATED
+            elif isinstance(raw, str) and isinstance(field, NumberField):
+                if raw.strip():
+                    answers[field.name] = read_number(raw, self.texts.language)
+            elif raw not in EMPTY:
+                answers[field.name] = raw
+        return answers
+
+    @property
+    def example(self) -> list[object]:
+        """Values that fill the form with the release's example."""
+        language = self.texts.language
+        return [
+            *(shown_example(field, language) for field in self.form.fields),
+            *(self.form.example[name] in (None, NOT_STATED) for name in self.not_stated),
+        ]
+
+    @property
+    def empty(self) -> list[object]:
+        """Values that leave every question open."""
+        return [
+            *("" if isinstance(field, NumberField) else None for field in self.form.fields),
+            *(False for _ in self.not_stated),
+        ]
+
+
+def build_form(form: Form, groups: Sequence[Any], texts: Texts) -> Widgets:
+    """Draw the form, group by group, inside the current Gradio layout."""
+    language = texts.language
+    boxes: dict[str, Any] = {}
+    not_stated: dict[str, gr.Checkbox] = {}
+    named = [group["name"] for group in groups]
+    others = [{"name": name, "label": {}} for name in dict.fromkeys(f.group for f in form.fields) if name not in named]
+    for group in [*groups, *others]:
+        with gr.Column(elem_classes="group", min_width=0):
+            label = group["label"].get(language, "")
+            gr.HTML(f"<h3>{escape(label)}</h3>", js_on_load=None, elem_classes="group-name", visible=bool(label))
+            for field in form.fields:
+                if field.group != group["name"]:
+                    continue
+                with gr.Column(elem_id=row_id(field), elem_classes=["field", kind_of(field)], min_width=0):
+                    boxes[field.name] = widget(field, texts)
+                    if isinstance(field, NumberField) and field.optional:
+                        left_open = form.example[field.name] in (None, NOT_STATED)
+                        not_stated[field.name] = gr.Checkbox(
+                            left_open, label=texts("form.not_stated"), container=False, elem_classes="not-stated"
+                        )
+    return Widgets(form, texts, {name: boxes[name] for name in form.names}, not_stated)
+
+
+def widget(field: Field, texts: Texts) -> gr.Textbox | gr.Radio | gr.Dropdown:
+    """The widget of one field, holding its example."""
+    language = texts.language
+    common: dict[str, Any] = {
+        "label": field.label[language],
+        "info": escape(help_text(field, texts)),
+        "value": shown_example(field, language),
+        "elem_classes": "answer",
+        "interactive": True,
+        "min_width": 0,
+    }
+    if isinstance(field, ChoiceField):
+        choices = offered(field, language)
+        if len(choices) <= RADIO_UP_TO:
+            return gr.Radio(choices, **common)
+        return gr.Dropdown(choices, filterable=True, **common)
+    # A text box, since a number box of a browser drops what it cannot read, changes when the wheel turns over
+    # it, and knows no thousands separator.
+    return gr.Textbox(
+        lines=1,
+        max_lines=1,
+        max_length=LONGEST,
+        html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False, enterkeyhint="go"),
+        **common,
+    )
+
+
+def row_id(field: Field) -> str:
+    """The id of the element around a field's widget."""
+    return "field-" + re.sub(r"[^a-zA-Z0-9_-]", "-", field.name)
+
+
+def kind_of(field: Field) -> str:
+    """The class by which the page's style and script know what kind of widget it is."""
+    if isinstance(field, NumberField):
+        return "number"
+    assert isinstance(field, ChoiceField)  # noqa: S101 - for the type checker: there are two kinds
+    return "radio" if len(offered(field, "en")) <= RADIO_UP_TO else "list"
+
+
+def help_text(field: Field, texts: Texts) -> str:
+    """What the question means, and what is typical or how to search."""
+    parts = [field.help[texts.language]]
+    if isinstance(field, NumberField):
+        low, high = (write_number(value, texts.language) for value in field.typical)
+        parts.append(texts("form.typical", low=low, high=high))
+    elif kind_of(field) == "list":
+        parts.append(texts("form.search" if isinstance(field, ChoiceField) and field.digits else "form.search_words"))
+    return "; ".join(part for part in parts if part)
+
+
+def shown_example(field: Field, language: str) -> str | None:
+    """The example answer as its widget shows or holds it."""
+    if isinstance(field, NumberField):
+        return "" if field.example in (None, NOT_STATED) else write_number(float(field.example), language)
+    assert isinstance(field, ChoiceField)  # noqa: S101
+    codes = [code for _, code in offered(field, language)]
+    return field.example if field.example in codes else None
+
+
+def offered(field: ChoiceField, language: str) -> list[tuple[str, str]]:
+    """(text, code) of the choices that a person can pick.
+
+    Of a hierarchy of digit codes only whole codes, by code; of a long list by title; short ones as they are.
+    """
+    choices = [choice for choice in field.choices if field.digits is None or len(choice.code) == field.digits]
+    pairs = [(choice_text(choice, language), choice.code) for choice in choices]
+    if field.digits is not None:
+        return sorted(pairs, key=lambda pair: pair[1])
+    if len(pairs) > RADIO_UP_TO:
+        return sorted(pairs, key=lambda pair: (pair[1] == NOT_STATED, alphabetical(pair[0])))
+    return pairs
+
+
+def choice_text(choice: Choice, language: str) -> str:
+    """The title, after the code where that is a public one such as 722511 or CA and not a word of ours."""
+    title = choice.label[language]
+    is_public = choice.code.isdigit() or (choice.code.isupper() and choice.code != title)
+    return f"{choice.code} — {title}" if is_public and title else title or choice.code
+
+
+def alphabetical(text: str) -> str:
+    """A sort key without accents and case."""
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().casefold()

@@ -1,0 +1,94 @@
+"""Gradio's page in our dress: language, title, style and script in the HTML itself, before Gradio starts.
+
+Gradio adds `head` and `css` with a script once it runs, which is too late for the language that it picks its
+own words by, and shows an unstyled page first.
+"""
+
+import json
+from html import escape
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from inference.release import Release
+from web.assets import asset_path
+from web.form import kind_of, row_id
+from web.languages import UP, page_language
+from web.texts import texts_in
+
+# Gradio needs inline script and eval; the rest of the web needs nothing from this page, nor it from the web.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; "
+    "form-action 'self'; frame-ancestors 'self' https://huggingface.co https://*.hf.space"
+)
+OPENING = '<html\n\tlang="en"'
+
+
+class PageDress:
+    """Rewrites the HTML of the desk's pages on its way out, and adds the headers that keep it at home."""
+
+    def __init__(self, app: ASGIApp, release: Release) -> None:
+        self.app = app
+        self.heads = {language: head(release, language) for language in ("en", "fr")}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        language = page_language(scope)
+        if language is None:
+            await self.app(scope, receive, send)
+            return
+        # Ask for the plain page, since a compressed one cannot be rewritten.
+        plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+        start: Message = {}
+        body = bytearray()
+
+        async def dress(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            if message["type"] != "http.response.body":
+                await send(message)
+                return
+            body.extend(message.get("body", b""))
+            if message.get("more_body"):
+                return
+            headers = MutableHeaders(scope=start)
+            content = bytes(body)
+            if start["status"] == 200 and content and headers.get("content-type", "").startswith("text/html"):
+                content = self.rewrite(content.decode(), language).encode()
+                headers["Content-Length"] = str(len(content))
+            headers["Content-Security-Policy"] = POLICY
+            headers["X-Content-Type-Options"] = "nosniff"
+            headers["Referrer-Policy"] = "no-referrer"
+            await send(start)
+            await send({"type": "http.response.body", "body": content})
+
+        await self.app({**scope, "headers": plain}, receive, dress)
+
+    def rewrite(self, page: str, language: str) -> str:
+        """The page with its language on the first line and our head at the end of its own."""
+        page = page.replace(OPENING, f'<html\n\tlang="{language}"', 1)
+        return page.replace("</head>", self.heads[language] + "</head>", 1)
+
+
+def head(release: Release, language: str) -> str:
+    """What the page needs before Gradio starts: its title, its language, its style, and what the script must know."""
+    texts = texts_in(language)
+    up = UP[language]
+    title = f"Tenfold · {release.manifest['title'][language]}"
+    known = {
+        "language": language,
+        "rows": [
+            {"id": row_id(field), "kind": kind_of(field), "unit": field.unit[language]} for field in release.form.fields
+        ],
+    }
+    facts = json.dumps(known).replace("<", r"\u003c")  # no text can end the script
+    return (
+        f"<title>{escape(title)}</title>"
+        f'<meta name="description" content="{escape(texts("page.description"))}">'
+        f'<link rel="stylesheet" href="{up}{asset_path("desk.css")}">'
+        f'<script id="desk-facts" type="application/json">{facts}</script>'
+        f'<script src="{up}{asset_path("early.js")}"></script><script src="{up}{asset_path("desk.js")}" defer></script>'
+        f"<noscript>{escape(texts('page.noscript'))}</noscript>"
+    )

@@ -1,0 +1,165 @@
+"""The picture of a score: the PD between the cut-offs, over how past loans spread. Inline SVG, pure functions.
+
+The axis is linear in points, so in the log-odds of the PD: low risk left, high risk right. All x are per cent
+of the width, so that the words keep their size on a phone.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+
+import numpy as np
+
+from inference.release import Release
+from web.numbers import write_number, write_percent
+from web.texts import Texts
+
+BINS = 48  # of the density
+EDGE = 0.03  # of the width, left free beyond the population
+NEAR = 16.0  # per cent of the width that a cut-off's figures take; the ends' own give way to them
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A release's axis: log-odds at both ends, and the population's density as the path of an area."""
+
+    low: float
+    high: float
+    area: str
+    loans: int
+
+    def x(self, pd: float) -> float:
+        """Per cent of the width, kept on the scale."""
+        if pd >= 1.0:
+            return 100.0
+        return min(100.0, max(0.0, 100.0 * (log_odds(pd) - self.low) / (self.high - self.low)))
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """The policy's cut-offs for one application, all PDs."""
+
+    break_even: float
+    refer_from: float
+    decline_from: float
+
+    @property
+    def can_decline(self) -> bool:
+        """Where a guarantee covers nearly all, no PD is high enough to decline."""
+        return self.decline_from < 1.0
+
+
+def log_odds(pd: float) -> float:
+    pd = min(max(pd, 1e-7), 1 - 1e-7)
+    return math.log(pd / (1 - pd))
+
+
+def scale_of(release: Release) -> Scale:
+    """The axis of a release, from the PDs of its training population."""
+    population = release.manifest["population"]
+    return scale_from(tuple(population["pd_percentiles"]), int(population["loans"]))
+
+
+@lru_cache(maxsize=4)
+def scale_from(pds: tuple[float, ...], loans: int) -> Scale:
+    """The axis from the 0th to the 100th percentile of a population's PDs."""
+    percentiles = np.array([log_odds(pd) for pd in pds])
+    low, high = float(percentiles[1]), float(percentiles[-2])
+    margin = EDGE * (high - low)
+    low, high = low - margin, high + margin
+    grid = np.linspace(low, high, BINS + 1)
+    share = np.interp(grid, percentiles, np.linspace(0, 1, len(percentiles)))
+    density = np.diff(share)
+    for _ in range(3):  # a hundred percentiles make a ragged outline
+        density = np.convolve(np.pad(density, 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
+    heights = 100 - 96 * density / density.max()
+    middles = (np.arange(BINS) + 0.5) * 100 / BINS
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(middles, heights, strict=True))
+    return Scale(low, high, f"M0,100 L{points} L100,100 Z", loans)
+
+
+def draw(release: Release, cuts: Cuts, texts: Texts, pd: float | None) -> str:
+    """The scale with both cut-offs, and with the mark of an application where there is one."""
+    scale, language = scale_of(release), texts.language
+
+    def points(at: float) -> str:
+        return f"{release.points.of(at):.0f}"
+
+    def per_cent(at: float) -> str:
+        return write_percent(at, language)
+
+    refer, decline = scale.x(cuts.refer_from), scale.x(cuts.decline_from)
+    figures = [figure(refer, "end", per_cent(cuts.refer_from), points(cuts.refer_from))]
+    if cuts.can_decline:
+        figures.append(figure(decline, "start", per_cent(cuts.decline_from), points(cuts.decline_from)))
+    left, right = probability(scale.low), probability(scale.high)
+    if refer > 2 * NEAR:
+        named = f"{texts('result.pd')} {per_cent(left)}", f"{points(left)} {texts('result.points')}"
+        figures.append(figure(0.0, "start", *named, "end-of-scale"))
+    if max(refer, decline) < 100.0 - NEAR:
+        figures.append(figure(100.0, "end", per_cent(right), points(right), "end-of-scale"))
+    words = [f'<text class="zone-name" x="0" y="92">{escape(texts("decision.approve"))}</text>']
+    words.append(
+        f'<text class="zone-name" x="{(refer + decline) / 2:.2f}%" y="92" text-anchor="middle">'
+        f"{escape(texts('decision.refer'))}</text>"
+    )
+    if cuts.can_decline:
+        words.append(
+            f'<text class="zone-name" x="100%" y="92" text-anchor="end">{escape(texts("decision.decline"))}</text>'
+        )
+    lines = "".join(
+        f'<line class="cut" x1="{x:.2f}%" x2="{x:.2f}%" y1="16" y2="76"/>'
+        for x in ([refer, decline] if cuts.can_decline else [refer])
+    )
+    title = texts("scale.title" if pd is not None else "scale.title_policy")
+    return (
+        '<svg class="scale" role="img" aria-labelledby="scale-title scale-text" width="100%" height="132">'
+        f'<title id="scale-title">{escape(title)}</title>'
+        f'<desc id="scale-text">{escape(" ".join(describe(release, cuts, texts, pd)))}</desc>'
+        '<svg x="0" y="16" width="100%" height="48" viewBox="0 0 100 100" preserveAspectRatio="none">'
+        f'<path class="population" d="{scale.area}"/></svg>'
+        f'<rect class="zone approve" x="0" y="64" width="{refer:.2f}%" height="8"/>'
+        f'<rect class="zone refer" x="{refer:.2f}%" y="64" width="{decline - refer:.2f}%" height="8"/>'
+        f'<rect class="zone decline" x="{decline:.2f}%" y="64" width="{100 - decline:.2f}%" height="8"/>'
+        f"{lines}{mark(scale.x(pd)) if pd is not None else ''}{''.join(words)}{''.join(figures)}</svg>"
+    )
+
+
+def describe(release: Release, cuts: Cuts, texts: Texts, pd: float | None) -> list[str]:
+    """The picture in sentences."""
+    language = texts.language
+    sentences = []
+    if pd is not None:
+        sentences.append(texts("scale.mark", pd=write_percent(pd, language), points=f"{release.points.of(pd):.0f}"))
+    named = {"refer": cuts.refer_from, "decline": cuts.decline_from} if cuts.can_decline else {"refer": cuts.refer_from}
+    values = {f"{name}_from": write_percent(at, language) for name, at in named.items()}
+    values |= {f"{name}_points": f"{release.points.of(at):.0f}" for name, at in named.items()}
+    sentences.append(texts("scale.cuts" if cuts.can_decline else "scale.cuts_open", **values))
+    sentences.append(texts("scale.density", loans=loans(release, texts)))
+    return sentences
+
+
+def loans(release: Release, texts: Texts) -> str:
+    """How many loans the population holds, written out."""
+    return write_number(scale_of(release).loans, texts.language)
+
+
+def figure(x: float, anchor: str, pd: str, points: str, kind: str = "cut-off") -> str:
+    """A PD and its points under the axis."""
+    return (
+        f'<g class="{kind}"><text x="{x:.2f}%" y="110" text-anchor="{anchor}">{escape(pd)}</text>'
+        f'<text class="points" x="{x:.2f}%" y="126" text-anchor="{anchor}">{escape(points)}</text></g>'
+    )
+
+
+def mark(x: float) -> str:
+    """A line over the whole picture with a head, so that it is not only a colour."""
+    return (
+        f'<svg class="mark" x="{x:.2f}%" y="0" width="1" height="80" overflow="visible">'
+        '<line x1="0" x2="0" y1="10" y2="76"/><path d="M-7,0 H7 L0,12 Z"/></svg>'
+    )
+
+
+def probability(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-log_odds))

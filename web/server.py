@@ -1,0 +1,61 @@
+"""One FastAPI app: health, model card, the desk in English at / and in French at /fr."""
+
+import asyncio
+
+import gradio as gr
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from inference.scorer import Scorer
+from inference.settings import Settings
+from web.assets import asset_routes
+from web.desk import build_desk
+from web.health import health_routes
+from web.languages import HOME, LanguageChoice
+from web.model_card import model_card_routes
+from web.page import PageDress
+from web.texts import texts_in
+
+LARGEST_UPLOAD = "1mb"  # Gradio takes uploads even where no component asks for one
+ORIGINS: list[str] = []  # other sites whose pages may call this server from a browser: none
+
+
+def create_app(scorer: Scorer, settings: Settings) -> FastAPI:
+    """The whole site around one scorer."""
+    return asyncio.run(assemble(scorer, settings))
+
+
+async def assemble(scorer: Scorer, settings: Settings) -> FastAPI:
+    """The same for a caller within an event loop.
+
+    Outside one Gradio opens a loop for every page, lock and event that it makes, and closes none.
+    """
+    app = FastAPI(title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(PageDress, release=scorer.release)
+    app.add_middleware(LanguageChoice)
+    app.add_middleware(CORSMiddleware, allow_origins=ORIGINS)
+    app.include_router(health_routes(scorer, settings))
+    app.include_router(model_card_routes(scorer.release))
+    app.include_router(asset_routes())
+    for language in ("fr", "en"):  # the longer path first: "/" takes all that is left
+        desk = build_desk(scorer, texts_in(language), public_demo=settings.public_demo, with_api=HOME[language] == "/")
+        gr.mount_gradio_app(
+            app,
+            desk,
+            HOME[language].rstrip("/") or "/",
+            footer_links=[],
+            run_history=False,  # it would keep what was typed in the browser
+            show_error=False,
+            ssr_mode=False,
+            enable_monitoring=False,
+            max_file_size=LARGEST_UPLOAD,
+            theme=theme(),
+        )
+    return app
+
+
+def theme() -> gr.themes.Base:
+    """System fonts and our one accent; web/static/desk.css does the rest. A named font would be fetched."""
+    sans = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
+    mono = ["ui-monospace", "SF Mono", "Consolas", "monospace"]
+    return gr.themes.Base(font=sans, font_mono=mono)

@@ -1,0 +1,217 @@
+// What Gradio leaves open: units and field errors where they belong, a result that says when it is stale, a
+// failed call that keeps what was typed, dark colours that are remembered.
+(() => {
+  "use strict";
+  const facts = JSON.parse(document.getElementById("desk-facts").textContent);
+  const byId = (id) => document.getElementById(id);
+  const rowOf = (fact) => byId(fact.id);
+  const inputOf = (row) => row.querySelector(".answer input");
+
+  // ---- dressing the widgets once Gradio has drawn them ------------------------------------------------------
+
+  const dress = () => {
+    for (const fact of facts.rows) {
+      const row = rowOf(fact);
+      const name = row.querySelector('[data-testid="block-info"]');
+      const help = row.querySelector(".info-text");
+      name.id = `${fact.id}-name`;
+      if (help) help.id = `${fact.id}-help`;
+      if (fact.kind === "radio") {
+        const group = row.querySelector("fieldset");
+        group.setAttribute("role", "radiogroup");
+        group.setAttribute("aria-labelledby", name.id);
+        // One name a group: the arrow keys walk within it, and Tab passes it as one stop.
+        for (const input of row.querySelectorAll("input")) input.name = fact.id;
+      } else {
+        const input = inputOf(row);
+        input.id = `${fact.id}-input`;
+        input.setAttribute("aria-label", name.textContent.trim() + (fact.unit ? ` (${fact.unit})` : ""));
+        if (fact.kind === "number") {
+          input.inputMode = "decimal";
+          input.parentElement.dataset.unit = fact.unit;
+        } else {
+          input.setAttribute("role", "combobox");
+          input.setAttribute("aria-autocomplete", "list");
+        }
+      }
+      describe(fact);
+    }
+  };
+
+  const describe = (fact) => {
+    const row = rowOf(fact);
+    const target = fact.kind === "radio" ? row.querySelector("fieldset") : inputOf(row);
+    const ids = [`${fact.id}-error`, `${fact.id}-help`].filter(byId);
+    if (ids.length) target.setAttribute("aria-describedby", ids.join(" "));
+    else target.removeAttribute("aria-describedby");
+    if (byId(`${fact.id}-error`)) target.setAttribute("aria-invalid", "true");
+    else target.removeAttribute("aria-invalid");
+  };
+
+  // ---- numbers: thousands apart while nobody edits them -----------------------------------------------------
+
+  const SPACES = /[\s\u00a0\u202f\u2009]/g;
+  const PLAIN = { en: /^[+-]?\d+(\.\d*)?$/, fr: /^[+-]?\d+(,\d*)?$/ }[facts.language];
+  const GROUPED = { en: /^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$/, fr: /^[+-]?\d{1,3}([\s\u00a0\u202f\u2009]\d{3})+(,\d*)?$/ }[facts.language];
+  const ungrouped = (text) => (GROUPED.test(text) ? text.replace(facts.language === "fr" ? SPACES : /,/g, "") : text);
+  const grouped = (text) => {
+    if (!PLAIN.test(text)) return text;
+    const [whole, ...rest] = text.split(facts.language === "fr" ? "," : ".");
+    const apart = whole.replace(/\B(?=(\d{3})+$)/g, facts.language === "fr" ? "\u202f" : ",");
+    return [apart, ...rest].join(facts.language === "fr" ? "," : ".");
+  };
+  const rewrite = (input, text) => {
+    if (input.value === text) return;
+    input.value = text;
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  const isNumber = (element) => element.matches?.(".field.number .answer input");
+
+  // ---- stale: what stands in the form is not what was scored ------------------------------------------------
+
+  const contents = () =>
+    facts.rows
+      .map((fact) => {
+        const row = rowOf(fact);
+        if (fact.kind === "radio") return row.querySelector("input:checked")?.value ?? "";
+        const open = row.querySelector(".not-stated input")?.checked;
+        return open ? "\u0000" : ungrouped(inputOf(row).value.trim());
+      });
+  let scored = []; // the contents that the card on display answers
+  let sent = [];
+  const refresh = () => {
+    const now = contents();
+    byId("result").classList.toggle("stale", now.some((value, at) => value !== scored[at]));
+    facts.rows.forEach((fact, at) => {
+      if (now[at] !== scored[at]) clearError(fact);
+    });
+  };
+  let waiting = false;
+  const refreshSoon = () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => requestAnimationFrame(() => { waiting = false; refresh(); }));
+  };
+
+  // ---- errors under their fields ----------------------------------------------------------------------------
+
+  const clearError = (fact) => {
+    const error = byId(`${fact.id}-error`);
+    if (!error) return;
+    error.remove();
+    describe(fact);
+  };
+  const showErrors = (card) => {
+    let first = null;
+    for (const fact of facts.rows) {
+      clearError(fact);
+      const message = card.querySelector(`[data-row="${CSS.escape(fact.id)}"] .message`);
+      if (!message) continue;
+      const error = document.createElement("p");
+      error.id = `${fact.id}-error`;
+      error.className = "field-error";
+      error.textContent = message.textContent;
+      rowOf(fact).querySelector(".answer").after(error);
+      describe(fact);
+      first ??= rowOf(fact).querySelector(".answer input:not(:disabled)");
+    }
+    if (first) {
+      first.focus({ preventScroll: true });
+      first.closest(".field").scrollIntoView({ block: "nearest" });
+    }
+  };
+
+  const received = () => {
+    const card = byId("result").querySelector(".card");
+    if (!card) return;
+    scored = card.dataset.state === "intro" ? contents() : sent;
+    showErrors(card);
+    refresh();
+    byId("announcer").textContent = card.dataset.announce ?? "";
+  };
+
+  // ---- a call that fails ------------------------------------------------------------------------------------
+
+  // Left to itself Gradio would show its own English message, stop every further call, and load the page anew
+  // once the server is back: what was typed would be gone. So a failed score answers with a card of ours.
+  const PATIENCE = 15000; // ms
+  const plainFetch = window.fetch.bind(window);
+  const ownCard = (kind) => {
+    const html = byId(`card-${kind}`).innerHTML;
+    return new Response(JSON.stringify({ data: [html], is_generating: false }), {
+      status: 200,
+      headers: { "Content-Type": "application/json" },
+    });
+  };
+  window.fetch = async (input, init) => {
+    const url = String(input?.url ?? input);
+    if (!url.includes("/gradio_api/run/")) return plainFetch(input, init);
+    sent = contents();
+    try {
+      const answer = await plainFetch(input, { ...init, signal: AbortSignal.timeout(PATIENCE) });
+      if (answer.ok) return answer;
+      // A proxy in front of a stopped server answers for it.
+      return ownCard([502, 503, 504].includes(answer.status) ? "gone" : "failed");
+    } catch {
+      return ownCard("gone");
+    }
+  };
+
+  // ---- dark colours -----------------------------------------------------------------------------------------
+
+  const KEY = "tenfold-dark";
+  const remembered = () => { try { return localStorage.getItem(KEY); } catch { return null; } };
+  const paint = () => {
+    const wish = remembered();
+    if (wish !== null) document.body.classList.toggle("dark", wish === "on");
+    document.querySelector(".dark-toggle")?.setAttribute("aria-pressed", document.body.classList.contains("dark"));
+  };
+
+  // ---- start ------------------------------------------------------------------------------------------------
+
+  const start = () => {
+    dress();
+    scored = contents();
+    paint();
+    // Gradio sets the class by the system's preference, at its start and when that changes.
+    new MutationObserver(paint).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    new MutationObserver(received).observe(byId("result"), { childList: true, subtree: true });
+
+    const form = byId("application");
+    form.addEventListener("focusin", (event) => {
+      if (isNumber(event.target)) rewrite(event.target, ungrouped(event.target.value));
+      if (event.target.matches(".answer input:not([type=radio])")) event.target.select();
+    });
+    form.addEventListener("focusout", (event) => {
+      if (isNumber(event.target)) rewrite(event.target, grouped(event.target.value.trim()));
+    });
+    form.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && event.target.matches("[type=radio], [type=checkbox]")) byId("score").click();
+    });
+    for (const kind of ["input", "change", "click", "keyup", "pointerup", "focusout"])
+      document.addEventListener(kind, refreshSoon, true);
+    document.querySelector(".dark-toggle").addEventListener("click", () => {
+      const dark = !document.body.classList.contains("dark");
+      try { localStorage.setItem(KEY, dark ? "on" : "off"); } catch { /* a private window: for this page only */ }
+      document.body.classList.toggle("dark", dark);
+      paint();
+    });
+    byId("result").addEventListener("click", (event) => {
+      const row = event.target.closest("a[href^='#field-']");
+      if (!row) return;
+      event.preventDefault();
+      byId(row.hash.slice(1)).querySelector(".answer input").focus();
+    });
+    document.documentElement.dataset.desk = "ready";
+  };
+
+  const drawn = () =>
+    byId("announcer") && byId("result")?.querySelector(".card") &&
+    facts.rows.every((fact) => rowOf(fact)?.querySelector(".answer input"));
+  const watcher = new MutationObserver(() => {
+    if (!drawn()) return;
+    watcher.disconnect();
+    start();
+  });
+  watcher.observe(document.documentElement, { childList: true, subtree: true });
+})();
