@@ -42,14 +42,31 @@ def measures(bad: Labels, pd: Floats) -> dict[str, float]:
     return {name: measure(bad, pd) for name, measure in MEASURES.items()}
 
 
-def intervals(bad: Labels, pds: list[Floats], resamples: int = 300, seed: int = 0) -> dict[str, list[float]]:
-    """Percentile bootstrap intervals (95 %) over loans, each measure averaged over the repeats in `pds`."""
+def intervals(bad: Labels, pds: list[Floats], resamples: int = 500, seed: int = 0) -> dict[str, list[float]]:
+    """Percentile bootstrap intervals (95 %) over loans, each measure averaged over the repeats in `pds`.
+
+    A resample is a weight a loan; loans are sorted once, so that a resample costs a few passes and no sort.
+    """
     generator = np.random.default_rng(seed)
+    ranked = [np.unique(pd, return_inverse=True)[1] for pd in pds]
+    losses = [np.where(bad, -np.log(np.maximum(pd, 1e-9)), -np.log(np.maximum(1 - pd, 1e-9))) for pd in pds]
     drawn: dict[str, list[float]] = {name: [] for name in MEASURES}
     for _ in range(resamples):
-        at = generator.integers(0, len(bad), len(bad))
-        for name, measure in MEASURES.items():
-            drawn[name].append(float(np.mean([measure(bad[at], pd[at]) for pd in pds])))
+        weight = np.bincount(generator.integers(0, len(bad), len(bad)), minlength=len(bad)).astype(np.float64)
+        found = dict.fromkeys(MEASURES, 0.0)
+        for pd, rank, loss in zip(pds, ranked, losses, strict=True):
+            bads = np.bincount(rank, weights=weight * bad)  # by distinct PD, rising
+            goods = np.bincount(rank, weights=weight * (1 - bad))
+            below = np.cumsum(goods) - goods
+            found["auc"] += float((bads * (below + goods / 2)).sum() / (bads.sum() * goods.sum()))
+            gap = np.cumsum(goods) / goods.sum() - np.cumsum(bads) / bads.sum()
+            found["ks"] += float(np.abs(gap).max())
+            found["brier"] += float(weight @ (pd - bad) ** 2 / len(bad))
+            found["log_loss"] += float(weight @ loss / len(bad))
+            found["mean_pd"] += float(weight @ pd / len(bad))
+            found["bad_rate"] += float(weight @ bad / len(bad))
+        for name, total in found.items():
+            drawn[name].append(total / len(pds))
     return {name: [float(q) for q in np.quantile(values, [0.025, 0.975])] for name, values in drawn.items()}
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inference.engines import open_engine
+from inference.engines import XGBoostEngine
 from inference.perflog import PerformanceLog
 from inference.release import open_release
 from inference.scorer import Scorer
@@ -31,7 +31,7 @@ def microseconds(call: Callable[[], object]) -> float:
 def bench(folder: Path, rounds: int) -> dict[str, float]:
     """Median and p99 in µs of both, and their ratios."""
     release = open_release(folder)
-    engine = open_engine("xgboost", release)
+    engine = XGBoostEngine(release)
     with tempfile.TemporaryDirectory() as logs:
         scorer = Scorer(release, engine, PerformanceLog(Path(logs) / "predictions.jsonl", 1))
         answers = release.form.example

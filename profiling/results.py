@@ -14,7 +14,7 @@ BENCH = OUT / "bench.json"
 
 def read() -> dict[str, Any]:
     """All figures so far; empty where no benchmark has run."""
-    return json.loads(BENCH.read_text()) if BENCH.exists() else {}  # type: ignore[no-any-return]
+    return json.loads(BENCH.read_text()) if BENCH.exists() else {}
 
 
 def merge(section: str, figures: Mapping[str, Any], ratios: Mapping[str, float] | None = None) -> None:

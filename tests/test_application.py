@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import NAMES, RealLoans, form_of, number
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parts import NAMES, RealLoans, form_of, number
 
 from inference.application import Application, Form
 from inference.errors import InvalidApplication, Problem

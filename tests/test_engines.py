@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost
-from conftest import RealLoans
+from parts import RealLoans
 
 from inference.engines import XGBoostEngine, open_engine
 from inference.errors import BadRelease, EngineUnavailable

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import choice, number
 from hypothesis import given
 from hypothesis import strategies as st
+from parts import choice, number
 
 from inference.application import Form
 from inference.fields import ChoiceField, Field, NumberField, Refused, field_from_json, shorten
@@ -168,7 +168,7 @@ def test_an_unknown_digit_code_stands_for_its_longest_known_prefix(fields: dict[
 
 
 @pytest.mark.parametrize(
-    "raw", ["999999", "72", "7221", "72211", "7221100", "72211x", "７２２１１０", "-72211", 722110, ""]
+    "raw", ["999999", "72", "7221", "72211", "7221100", "72211x", "７２２１１０", "-72211", "72２２11", 722110, ""]
 )
 def test_a_nonsense_digit_code_is_refused(fields: dict[str, Any], raw: object) -> None:
     """No known sector, too few or too many digits, other characters or a number: none of it is an industry."""
@@ -235,6 +235,7 @@ def test_a_huge_integer_is_described() -> None:
         (number("a"), {"minimum": 5, "maximum": 4}),
         (number("a"), {"maximum": math.inf}),
         (number("a"), {"minimum": math.nan}),
+        (number("a"), {"minimum": -math.inf}),
         (number("a"), {"minimum": "five"}),
         (number("a"), {"usual": [2, 1]}),
         (number("a"), {"typical": [1]}),

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import RealLoans, choice, form_of, number
 from hypothesis import given
 from hypothesis import strategies as st
+from parts import RealLoans, choice, form_of, number
 
 from inference.application import Application, Form
 from inference.policy import APPROVE, DECLINE, REFER, Points, Policy

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import NAMES, choice, number
+from parts import NAMES, choice, number
 
 from inference.application import Form
 from inference.errors import BadRelease

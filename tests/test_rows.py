@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import RealLoans
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parts import RealLoans
 
 from inference.application import Application, Form
 from inference.fields import ChoiceField, Field, NumberField
 from inference.release import Release
-from inference.rows import RowBuilder, Table
+from inference.rows import KINDS, OPERATIONS, RowBuilder, Table
 from models.train import prepare
 
 EDGES = [1, 2, 3, 5, 8, 13, 20, 25, 30, 35]  # of staff: eleven bands, so that one is called "10"
@@ -35,6 +35,7 @@ FEATURES: list[dict[str, Any]] = [
     {"kind": "one_hot", "of": "state"},
     {"kind": "one_hot", "of": "line"},
     {"kind": "one_hot", "of": "industry", "prefix": 2},
+    {"kind": "code", "of": "industry"},
     {"kind": "history", "table": "states", "key": [{"of": "state"}], "columns": ["state.rate", "state.mean"]},
     {"kind": "history", "table": "sectors", "key": [{"of": "industry", "prefix": 2}], "columns": ["sector.rate"]},
     {"kind": "history", "table": "industries", "key": [{"of": "industry"}], "columns": ["industry.rate"]},
@@ -90,6 +91,13 @@ def single(value: float) -> float:
 # --- what the kinds of features hold ---
 
 
+def test_every_kind_of_feature_is_in_the_plan() -> None:
+    """The plan of these tests has every kind of block and every operation that there is."""
+    assert {spec["kind"] for spec in FEATURES} == KINDS.keys()
+    steps = [step for spec in FEATURES if spec["kind"] == "arithmetic" for step in spec["columns"]]
+    assert {sign for _, _, sign, _ in steps} == OPERATIONS.keys()
+
+
 def test_a_row_is_what_was_worked_out_by_hand(form: Form, builder: RowBuilder) -> None:
     """Numbers, flags, arithmetic, one-hot choices and history of one applicant, each cast to float32 once."""
     mean = single(300.1)  # history enters arithmetic as the model sees it
@@ -98,7 +106,7 @@ def test_a_row_is_what_was_worked_out_by_hand(form: Form, builder: RowBuilder) -
         "surplus": 496, "ratio": 250, "chained": 746, "squared": 1e6,
         "state=CA": 1, "state=NY": 0, "state=TX": 0,
         "line=no": 0, "line=yes": 1, "line=not_stated": 0,
-        "industry[2]=72": 1, "industry[2]=11": 0,
+        "industry[2]=72": 1, "industry[2]=11": 0, "industry": 722110,
         "state.rate": single(0.1), "state.mean": mean, "sector.rate": single(0.3), "industry.rate": 0.5,
         "line.rate": single(0.02), "band.rate": single(0.03), "income.rate": single(0.62), "pair.rate": single(0.71),
         "against_state": single(1000 / mean), "again": single(1000 / mean * 250),
@@ -145,12 +153,17 @@ def test_a_quotient_by_zero_is_undefined(form: Form, builder: RowBuilder) -> Non
         ("pair.rate", {"state": "NY"}, 0.73),
         ("pair.rate", {"state": "NY", "industry": "111110"}, 0.75),
         ("pair.rate", {"state": "TX"}, 0.75),
+        ("industry", {"industry": "722999"}, 720000),
+        ("industry", {"industry": "111999"}, 111000),
     ],
 )
 def test_history_is_looked_up_by_the_answers(
     form: Form, builder: RowBuilder, column: str, changes: dict[str, Any], expected: float
 ) -> None:
-    """A key takes its own row; a digit code that is not there its longest known prefix; all else the row of all."""
+    """A key takes its own row; a digit code that is not there its longest known prefix; all else the row of all.
+
+    A code as a number is that of the prefix it stands for, filled up with zeros.
+    """
     assert filled(form, builder, **changes)[column] == single(expected)
 
 
@@ -159,6 +172,7 @@ def test_what_is_unset_takes_the_row_of_all(form: Form, builder: RowBuilder) -> 
     unset = Application((1000.0, 4.0, 500.0, math.nan, 1.0, math.nan))
     row = dict(zip(builder.columns, builder.fill(unset)[0].tolist(), strict=True))
     assert not any(value for name, value in row.items() if name.startswith(("state=", "industry[")))
+    assert row["industry"] == 0
     found = [row[name] for name in ("state.rate", "sector.rate", "industry.rate", "pair.rate")]
     assert found == [single(value) for value in (0.15, 0.35, 0.55, 0.75)]
 
@@ -170,6 +184,8 @@ def test_what_is_unset_takes_the_row_of_all(form: Form, builder: RowBuilder) -> 
         ({"kind": "numbers", "of": ["age"]}, ValueError),
         ({"kind": "numbers", "of": ["amount", "amount"]}, ValueError),
         ({"kind": "one_hot", "of": "amount"}, ValueError),
+        ({"kind": "code", "of": "state"}, ValueError),
+        ({"kind": "code", "of": "amount"}, ValueError),
         ({"kind": "logarithm", "of": ["amount"]}, KeyError),
         ({"kind": "arithmetic", "columns": [["a", "amount", "^", "staff"]]}, KeyError),
         ({"kind": "arithmetic", "columns": [["a", "amount", "+", "later"], ["later", "staff", "+", 1]]}, KeyError),
@@ -187,6 +203,13 @@ def test_a_feature_that_does_not_fit_is_an_error(form: Form, spec: dict[str, Any
 
 
 # --- one and many, bit for bit ---
+
+
+@given(st.sampled_from(list(OPERATIONS)), *[st.floats(-1e9, 1e9) | st.sampled_from([0.0, 1e-7, math.nan])] * 2)
+def test_each_operation_is_the_same_for_one_and_for_many(sign: str, left: float, right: float) -> None:
+    """+ - x and / of two floats and of two columns are the same float64, or undefined in both."""
+    one, many = OPERATIONS[sign]
+    np.testing.assert_array_equal(many(np.array([left] * 9), np.array([right] * 9)), [one(left, right)] * 9)
 
 
 def encoded(field: Field) -> st.SearchStrategy[float]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost
-from conftest import NAMES, RealLoans, newest, sampler
+from parts import NAMES, RealLoans, newest, sampler
 
 from inference.engines import XGBoostEngine
 from inference.errors import InvalidApplication

@@ -206,11 +206,14 @@ def test_assets_are_served_by_digest(client: TestClient) -> None:
 def test_model_card_shows_markup_as_text(scorer: Scorer, tmp_path: Path) -> None:
     """A card is rendered with tables and pictures; markup and script links in it are text. None is said so."""
     (tmp_path / CARD).write_text(
-        "# Card\n\n<script>x</script> [a](javascript:alert(1))\n\n|a|b|\n|-|-|\n|1|2|\n\n![p](p.svg)\n"
+        "# Card\n\n<script>x</script> [a](javascript:alert(1)) [d](../DATA.md)\n\n|a|b|\n|-|-:|\n|1|2|\n\n![p](p.svg)\n"
     )
     html, found = render(replace(scorer.release, folder=tmp_path))
     assert found
     assert "<table>" in html
+    assert '<td class="right">2' in html
+    assert "style=" not in html
+    assert "../DATA.md" not in html
     assert '<img src="p.svg"' in html
     assert "<script" not in html
     assert 'href="javascript' not in html

@@ -84,15 +84,16 @@ def problem_card(problems: Sequence[Problem], release: Release, texts: Texts) ->
     """Every answer that cannot be used; the page's script puts each message under its field as well."""
     fields = {field.name: field for field in release.form.fields}
     items = []
+    colon = texts("mark.colon")
     for problem in problems:
         field = fields.get(problem.field)
         name = escape(field.label[texts.language] if field else problem.field)
         message = escape(explain(problem, field, texts))
         if field:
             link = f'<a href="#{row_id(field)}">{name}</a>'
-            items.append(f'<li data-row="{row_id(field)}">{link}: <span class="message">{message}</span></li>')
+            items.append(f'<li data-row="{row_id(field)}">{link}{colon} <span class="message">{message}</span></li>')
         else:
-            items.append(f"<li>{name}: {message}</li>")
+            items.append(f"<li>{name}{colon} {message}</li>")
     title = texts("problems.one") if len(problems) == 1 else texts("problems.many", count=len(problems))
     return panel(
         "problems",
@@ -188,7 +189,10 @@ def reason(score: Score, release: Release, texts: Texts) -> str:
     items = "".join(
         f"<li>{escape(unusual_answer(name, score.application, release, texts))}</li>" for name in score.unusual
     )
-    return f"<p>{escape(texts('reason.unusual'))}</p><ul>{items}</ul>"
+    alone = REFER if score.refer_from <= score.pd <= score.decline_from else APPROVE
+    alone = DECLINE if score.pd > score.decline_from else alone
+    by_pd = escape(texts("reason.alone", decision=texts(f"decision.{alone}")))
+    return f"<p>{escape(texts('reason.unusual'))}</p><ul>{items}</ul><p>{by_pd}</p>"
 
 
 def unusual_answer(name: str, application: Application, release: Release, texts: Texts) -> str:
@@ -197,7 +201,7 @@ def unusual_answer(name: str, application: Application, release: Release, texts:
     at = release.form.names.index(name)
     field: Field = release.form.fields[at]
     value = application.values[at]
-    answer = f"{field.label[language]}{chr(0xA0) if language == 'fr' else ''}: {field.show(value, language)}"
+    answer = f"{field.label[language]}{texts('mark.colon')} {field.show(value, language)}"
     if isinstance(field, NumberField):
         low, high = (write_number(bound, language) for bound in field.usual)
         return texts("reason.unusual_range", answer=answer, low=low, high=high)

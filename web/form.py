@@ -60,7 +60,7 @@ class Widgets:
         language = self.texts.language
         return [
             *(shown_example(field, language) for field in self.form.fields),
-            *(self.form.example[name] in (None, NOT_STATED) for name in self.not_stated),
+            *(is_open(field) for name in self.not_stated for field in self.form.fields if field.name == name),
         ]
 
     @property
@@ -77,21 +77,20 @@ def build_form(form: Form, groups: Sequence[Any], texts: Texts) -> Widgets:
     language = texts.language
     boxes: dict[str, Any] = {}
     not_stated: dict[str, gr.Checkbox] = {}
-    named = [group["name"] for group in groups]
-    others = [{"name": name, "label": {}} for name in dict.fromkeys(f.group for f in form.fields) if name not in named]
-    for group in [*groups, *others]:
+    named = {group["name"]: group["label"][language] for group in groups}
+    used = dict.fromkeys(field.group for field in form.fields)
+    for name in [*(name for name in named if name in used), *(name for name in used if name not in named)]:
         with gr.Column(elem_classes="group", min_width=0):
-            label = group["label"].get(language, "")
-            gr.HTML(f"<h3>{escape(label)}</h3>", js_on_load=None, elem_classes="group-name", visible=bool(label))
+            if name in named:
+                gr.HTML(f"<h3>{escape(named[name])}</h3>", js_on_load=None, elem_classes="group-name")
             for field in form.fields:
-                if field.group != group["name"]:
+                if field.group != name:
                     continue
                 with gr.Column(elem_id=row_id(field), elem_classes=["field", kind_of(field)], min_width=0):
                     boxes[field.name] = widget(field, texts)
                     if isinstance(field, NumberField) and field.optional:
-                        left_open = form.example[field.name] in (None, NOT_STATED)
                         not_stated[field.name] = gr.Checkbox(
-                            left_open, label=texts("form.not_stated"), container=False, elem_classes="not-stated"
+                            is_open(field), label=texts("form.not_stated"), container=False, elem_classes="not-stated"
                         )
     return Widgets(form, texts, {name: boxes[name] for name in form.names}, not_stated)
 
@@ -104,7 +103,7 @@ def widget(field: Field, texts: Texts) -> gr.Textbox | gr.Radio | gr.Dropdown:
         "info": escape(help_text(field, texts)),
         "value": shown_example(field, language),
         "elem_classes": "answer",
-        "interactive": True,
+        "interactive": not is_open(field),
         "min_width": 0,
     }
     if isinstance(field, ChoiceField):
@@ -136,6 +135,11 @@ def kind_of(field: Field) -> str:
     return "radio" if len(offered(field, "en")) <= RADIO_UP_TO else "list"
 
 
+def is_open(field: Field) -> bool:
+    """Whether the example leaves this number open."""
+    return isinstance(field, NumberField) and field.example in (None, NOT_STATED)
+
+
 def help_text(field: Field, texts: Texts) -> str:
     """What the question means, and what is typical or how to search."""
     parts = [field.help[texts.language]]
@@ -144,13 +148,13 @@ def help_text(field: Field, texts: Texts) -> str:
         parts.append(texts("form.typical", low=low, high=high))
     elif kind_of(field) == "list":
         parts.append(texts("form.search" if isinstance(field, ChoiceField) and field.digits else "form.search_words"))
-    return "; ".join(part for part in parts if part)
+    return f"{texts('mark.semicolon')} ".join(part for part in parts if part)
 
 
 def shown_example(field: Field, language: str) -> str | None:
     """The example answer as its widget shows or holds it."""
     if isinstance(field, NumberField):
-        return "" if field.example in (None, NOT_STATED) else write_number(float(field.example), language)
+        return "" if is_open(field) else write_number(float(field.example), language)
     assert isinstance(field, ChoiceField)  # noqa: S101
     codes = [code for _, code in offered(field, language)]
     return field.example if field.example in codes else None

@@ -13,6 +13,13 @@ from web.texts import texts_in
 
 CARD = "MODEL_CARD.md"
 PLOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.(svg|png)")
+# What the renderer writes -> what fits this page: wide tables scroll, alignment is a class since no inline style is
+# allowed, and links into the repository, which is not served, are only their words.
+FITTED = [
+    (re.compile(r"<table>(.*?)</table>", re.S), r'<div class="wide" tabindex="0"><table>\1</table></div>'),
+    (re.compile(r'(<t[hd]) style="text-align:(left|right|center)"'), r'\1 class="\2"'),
+    (re.compile(r'<a href="(?!https?://|#)[^"]*">(.*?)</a>', re.S), r"\1"),
+]
 # Nothing in a card runs or calls out, whoever wrote it.
 CARD_POLICY = "default-src 'none'; img-src 'self'; style-src 'self'; base-uri 'self'; form-action 'none'"
 PLOT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; font-src data:; img-src data:; sandbox"
@@ -46,7 +53,8 @@ def render(release: Release) -> tuple[str, bool]:
         found = True
     except (OSError, UnicodeDecodeError):
         body, found = f"<p>{escape(texts('card.missing'))}</p>", False
-    body = re.sub(r"<table>(.*?)</table>", r'<div class="wide" tabindex="0"><table>\1</table></div>', body, flags=re.S)
+    for pattern, replacement in FITTED:
+        body = pattern.sub(replacement, body)
     title = escape(f"{release.manifest['title']['en']} · {texts('footer.model_card')}")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><base href="model-card/">'

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Server
 from gradio_client import Client
+from live import ROOT, Server
 
 from inference.fields import NumberField
 from inference.scorer import open_scorer

@@ -185,6 +185,11 @@
     form.addEventListener("focusout", (event) => {
       if (isNumber(event.target)) rewrite(event.target, grouped(event.target.value.trim()));
     });
+    // Gradio's list filters when a key goes down; a text that is pasted or dictated brings none.
+    form.addEventListener("input", (event) => {
+      if (event.target.matches(".field.list input"))
+        event.target.dispatchEvent(new KeyboardEvent("keydown", { key: "Unidentified", bubbles: true }));
+    });
     form.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && event.target.matches("[type=radio], [type=checkbox]")) byId("score").click();
     });

@@ -1,0 +1,64 @@
+"""Parts that tests are built from: the releases there are, real loans, and descriptions of fields."""
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from inference.application import Form
+from inference.fields import field_from_json
+from inference.measure import ProcessSampler
+from inference.settings import RELEASES
+from models.recipe import HistoryTables, Loans, Recipe
+
+# Digests change with every training: releases are found by their manifests and known by their recipe's name.
+FOLDER = re.compile(r"(\w+)-[0-9a-f]{12}")
+NAMES = sorted({found[1] for file in RELEASES.glob("*/manifest.json") if (found := FOLDER.fullmatch(file.parent.name))})
+
+
+def newest(name: str) -> Path:
+    """The release folder of a recipe: the newest, for a training may be about to replace another."""
+    found = [file for file in RELEASES.glob("*/manifest.json") if FOLDER.fullmatch(file.parent.name)]
+    return max((file for file in found if file.parent.name[:-13] == name), key=lambda file: file.stat().st_mtime).parent
+
+
+class RealLoans(NamedTuple):
+    """A sample of the loans that a release was trained on, and what training builds their rows with."""
+
+    recipe: Recipe
+    loans: Loans
+    history: HistoryTables | None
+
+    def answers(self, at: int) -> dict[str, object]:
+        """The raw answers of one loan, as the form would have given them."""
+        return {name: column[at] for name, column in self.loans.answers.items()}
+
+
+def sampler() -> ProcessSampler:
+    """A process sampler whose thread has ended: no test waits for it, and no thread outlives a test."""
+    made = ProcessSampler()
+    made.close()
+    return made
+
+
+def number(name: str, low: float = 0, high: float = 1000, **rest: Any) -> dict[str, Any]:
+    """The description of a number field as a manifest holds it."""
+    common = {"kind": "number", "minimum": low, "maximum": high, "whole": False, "optional": False}
+    ranges = {"typical": [low, high], "usual": [low, high], "reference": low, "example": low}
+    return described(name) | common | ranges | rest
+
+
+def choice(name: str, *codes: str, **rest: Any) -> dict[str, Any]:
+    """The description of a choice field as a manifest holds it."""
+    choices = [{"code": code, "label": {"en": code.upper(), "fr": code.title()}, "count": 100} for code in codes]
+    common = {"kind": "choice", "choices": choices, "digits": None, "reference": codes[0], "example": codes[0]}
+    return described(name) | common | rest
+
+
+def described(name: str) -> dict[str, Any]:
+    texts = {"label": {"en": name, "fr": name}, "help": {"en": "", "fr": ""}, "unit": {"en": "€", "fr": "€"}}
+    return {"name": name, "group": "all", "actionable": None, "notice": True} | texts
+
+
+def form_of(*specs: dict[str, Any]) -> Form:
+    """A form of the fields described."""
+    return Form(tuple(field_from_json(spec) for spec in specs))
