@@ -181,13 +181,13 @@ JUNK = [
 def usable(field: Field, raw: Any) -> bool:
     """What a field should accept, said once more and in another way than in inference/fields.py."""
     if isinstance(field, ChoiceField):
-        codes = {choice.code for choice in field.choices}
+        codes = field.index.keys()
         if raw is None or not isinstance(raw, str):
             return raw is None and NOT_STATED in codes
         if field.digits is None:
             return raw in codes
         whole = len(raw) == field.digits and set(raw) <= set("0123456789")
-        return whole and any(raw.startswith(code) for code in codes)
+        return whole and any(raw[:length] in codes for length in range(2, field.digits + 1))
     assert isinstance(field, NumberField)
     if raw is None or (isinstance(raw, str) and raw == NOT_STATED):
         return field.optional

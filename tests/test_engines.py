@@ -107,40 +107,18 @@ def sweeps(release: Release, real: RealLoans, name: str) -> Any:
     return values
 
 
-@pytest.mark.parametrize(("source", "name"), [(source, name) for source in EXPECTED for name in EXPECTED[source]])
-def test_a_field_moves_the_pd_one_way(scorer: Scorer, real: RealLoans, source: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("folder", "name", "sign"),
+    [(source, name, sign) for source, fields in EXPECTED.items() for name, sign in fields.items()],
+    indirect=["folder"],
+)
+def test_a_field_moves_the_pd_one_way(scorer: Scorer, real: RealLoans, name: str, sign: int) -> None:
     """Over 250 real applicants: more income, assets, years or price never raises the PD; more debt never lowers it."""
-    release = scorer.release
-    if release.manifest["name"] != source:
-        pytest.skip("another release's field")
-    values = sweeps(release, real, name)
+    values = sweeps(scorer.release, real, name)
     pds = scorer.pds(values.reshape(-1, values.shape[-1])).reshape(values.shape[:2])
-    steps = np.diff(pds, axis=1) * EXPECTED[source][name]
+    steps = np.diff(pds, axis=1) * sign
     assert (steps >= 0).all()
     assert (steps > 0).any(axis=1).mean() > 0.5  # and it does move
-
-
-def test_answers_that_move_only_constrained_columns_move_the_pd_that_way(scorer: Scorer, real: RealLoans) -> None:
-    """In every release: where a changed answer raises only columns that never lower the PD, the PD does not fall.
-
-    Any field of any release, with the manifest's constraints: a worse charge-off history is among them.
-    """
-    release = scorer.release
-    signs = np.array([column["monotone"] for column in release.manifest["columns"]])
-    compared = 0
-    for name in release.form.names:
-        values = sweeps(release, real, name)
-        flat = values.reshape(-1, values.shape[-1])
-        rows = release.rows.build(flat).reshape(*values.shape[:2], -1)
-        change = np.sign(np.diff(rows, axis=1)) * signs
-        free = (np.diff(rows, axis=1) != 0) & (signs == 0)
-        step = np.diff(scorer.pds(flat).reshape(values.shape[:2]), axis=1)
-        up = ~free.any(axis=2) & (change >= 0).all(axis=2)
-        down = ~free.any(axis=2) & (change <= 0).all(axis=2)
-        assert (step[up] >= 0).all()
-        assert (step[down] <= 0).all()
-        compared += int((up | down).sum())
-    assert compared > APPLICANTS
 
 
 def test_a_constrained_column_moves_the_pd_one_way(scorer: Scorer, real: RealLoans) -> None:

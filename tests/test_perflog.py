@@ -193,7 +193,7 @@ def end(writer):
 
 writers = [start(n) for n in range(4)]
 for kill in range(kills):
-    moment = time.perf_counter() + chance.random() * 0.008
+    moment = time.perf_counter() + chance.random() * 0.004
     while time.perf_counter() < moment:
         for writer in writers:
             drain(writer)
@@ -233,7 +233,7 @@ def test_kill_9_loses_no_acknowledged_line(tmp_path: Path, record_property: Call
     A kill can cut a line at the end of a memory page; long lines here, so that it does. What was cut spoils no
     other line, though three processes go on writing into the same file.
     """
-    acknowledged = run_writers(tmp_path / "scores.jsonl", 200, -1, 3000)
+    acknowledged = run_writers(tmp_path / "scores.jsonl", 200, -1, 1500)
     found: Counter[str] = Counter()
     cut = 0
     for file in tmp_path.glob("scores-*.jsonl"):
