@@ -242,6 +242,7 @@ def test_kill_9_loses_no_acknowledged_line(tmp_path: Path, record_property: Call
                 found[json.loads(line)["id"]] += 1
             except ValueError:
                 cut += 1
+        file.unlink()  # hundreds of megabytes
     assert len(acknowledged) > 2000
     assert not [name for name in acknowledged if found[name] != 1]
     assert set(found.values()) == {1}
