@@ -8,7 +8,7 @@ export TENFOLD_RELEASE := $(firstword $(wildcard models/releases/$(RELEASE)-*) $
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test check format train data bench bench-click figures space lock clean
+.PHONY: help setup browser run test test-core test-browser check format train data bench bench-click figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,7 +32,13 @@ browser: setup  # an installed Chromium, else Debian's package where we are root
 	else echo "No Chromium here: letting Playwright download its own …"; $(BIN)/playwright install chromium; fi
 
 test: setup browser  ## run all tests, in a real browser too
-	$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-core test-browser
+
+test-core: setup  # what needs no browser; beside it, on the second core, what does
+	$(BIN)/python -m pytest --ignore=tests/browser
+
+test-browser: setup browser
+	$(BIN)/python -m pytest tests/browser
 
 check: setup  ## formatter, linter, type checker
 	$(BIN)/ruff format --check .

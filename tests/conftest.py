@@ -75,6 +75,11 @@ def form() -> Form:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests last: Playwright keeps an event loop in this thread, in which no other can be run."""
+    items.sort(key=lambda item: item.path.parent.name == "browser")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many cases hypothesis tried, where a test recorded it."""
     for report in terminalreporter.stats.get("passed", []):
