@@ -203,6 +203,8 @@ def scorecard(columns: Sequence[str], recipe: Recipe) -> Any:
     numbers = [at for at, name in enumerate(columns) if name in {spec["name"] for spec in recipe.fields}]
     # Narrow bins (many numbers are 0) are merged, which is what is wanted; the warning says no more.
     warnings.filterwarnings("ignore", "Bins whose width are too small", UserWarning)
-    bins = KBinsDiscretizer(8, encode="onehot", strategy="quantile", quantile_method="averaged_inverted_cdf")
+    bins = KBinsDiscretizer(
+        8, encode="onehot", strategy="quantile", quantile_method="averaged_inverted_cdf", random_state=0
+    )
     encode = ColumnTransformer([("bins", bins, numbers)], remainder="passthrough")
     return make_pipeline(encode, LogisticRegression(C=1.0, max_iter=500))
