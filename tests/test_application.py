@@ -212,17 +212,18 @@ def ends(form: Form) -> list[object]:
 def spoiled(form: Form, real: RealLoans) -> st.SearchStrategy[dict[Any, Any]]:
     """A real application in which one or two answers are others, are left out, or are of no field.
 
-    Few draws a case: hypothesis takes longer to draw than the door to answer.
+    The second answer comes with the loan: hypothesis takes longer to draw one than the door to answer.
     """
-    names = [*form.names, "age", 7]
-    junk = st.one_of(*JUNK, st.sampled_from(ends(form)), st.just(GONE))
+    names, odd, possible = [*form.names, "age", 7], [*ODD, GONE], ends(form)
+    changes = [(name, None) for name in names] * 11 + [(one, two) for one in names for two in names if one != two]
 
-    def spoil(at: int, one: Any, value: object, other: Any, another: object) -> dict[Any, Any]:
-        answers = {**real.answers(at), one: value, other: another}
-        return {name: answer for name, answer in answers.items() if name is not GONE and answer is not GONE}
+    def spoil(at: int, changed: tuple[Any, Any], answer: object) -> dict[Any, Any]:
+        first, second = changed
+        answers = {**real.answers(at), **({second: odd[at % len(odd)]} if second is not None else {}), first: answer}
+        return {name: answer for name, answer in answers.items() if answer is not GONE}
 
-    loan, second = st.integers(0, len(real.loans) - 1), st.sampled_from([*names, *[GONE] * len(names)])
-    return st.builds(spoil, loan, st.sampled_from(names), junk, second, junk)
+    answer = st.one_of(*JUNK, st.sampled_from(possible), st.sampled_from([*possible, GONE]))
+    return st.builds(spoil, st.integers(0, len(real.loans) - 1), st.sampled_from(changes), answer)
 
 
 def test_junk_gives_an_invalid_application_or_a_probability(
@@ -255,5 +256,5 @@ def test_junk_gives_an_invalid_application_or_a_probability(
 
     holds()
     assert sum(outcomes.values()) * len(NAMES) >= 10_000
-    assert min(outcomes.values()) * len(NAMES) >= 500
+    assert min(outcomes.values()) * len(NAMES) >= 200
     record_property("hypothesis cases at the door", sum(outcomes.values()))

@@ -90,7 +90,7 @@ def test_a_number_within_its_bounds_is_that_float(fields: dict[str, Any], raw: o
         (1000j, "not_a_number"),
         (date(2020, 1, 1), "not_a_number"),
     ],
-    ids=repr,
+    ids=shorten,
 )
 def test_anything_else_is_no_number(fields: dict[str, Any], raw: object, kind: str) -> None:
     """What is not finite, out of bounds or of another type is refused, with a word that says which."""
@@ -145,7 +145,7 @@ def test_a_choice_is_its_place_in_the_list(fields: dict[str, Any]) -> None:
         (["CA"], "not_a_text"),
         (np.array("CA"), "not_a_text"),
     ],
-    ids=repr,
+    ids=shorten,
 )
 def test_anything_else_is_no_choice(fields: dict[str, Any], raw: object, kind: str) -> None:
     """A code that is not in the list, or no text at all, is refused; so is a number where a text belongs."""

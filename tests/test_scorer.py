@@ -121,9 +121,9 @@ def test_a_book_scores_as_its_applications_do(scorer: Scorer, real: RealLoans) -
 def test_threads_score_as_one_does(scorer: Scorer, real: RealLoans) -> None:
     """8 threads x 2,000 scores, each in its own order, equal the serial results exactly; no two ids are the same.
 
-    Releases after the first have 500 a thread: the threads are the same.
+    Releases after the first have 250 a thread: the threads are the same.
     """
-    n_scores = SCORES if real.recipe.name == NAMES[0] else 500
+    n_scores = SCORES if real.recipe.name == NAMES[0] else 250
     answers = [real.answers(at) for at in range(n_scores)]
 
     def outcome(score: Score) -> tuple[object, ...]:
