@@ -14,7 +14,7 @@ from inference.settings import Settings
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status: 0 scored, 1 the release, engine or a setting cannot be used, 2 the answers cannot."""
+    """Exit status: 0 scored, 2 an answer is refused, 1 whatever else kept it from scoring, with the reason."""
     parser = argparse.ArgumentParser(prog="python -m inference", description="Score credit applications.")
     commands = parser.add_subparsers(dest="command", required=True)
     score = commands.add_parser(

@@ -99,10 +99,7 @@ class NumberField(Field):
     def show(self, value: float, language: str) -> str:
         if math.isnan(value):
             return NO_ANSWER[language]
-        text = f"{value:,.10g}"
-        if language == "fr":  # narrow no-break spaces between thousands, a decimal comma
-            text = text.translate({ord(","): "\u202f", ord("."): ","})
-        return f"{text} {self.unit[language]}".rstrip()
+        return f"{write_number(value, language)} {self.unit[language]}".rstrip()
 
     @property
     def allowed(self) -> str:
@@ -185,6 +182,16 @@ class ChoiceField(Field):
             return f"a code of {self.digits} digits that begins with a known sector"
         codes = [choice.code for choice in self.choices]
         return "one of " + ", ".join(codes if len(codes) <= 60 else [*codes[:60], "…"])
+
+
+def write_number(value: float, language: str) -> str:
+    """A number with its thousands apart, up to ten digits."""
+    return localised(f"{value:,.10g}", language)
+
+
+def localised(text: str, language: str) -> str:
+    """Python's separators changed into the language's: in French a narrow no-break space and a decimal comma."""
+    return text.translate({ord(","): "\u202f", ord("."): ","}) if language == "fr" else text
 
 
 def shorten(raw: object) -> str:

@@ -179,9 +179,9 @@ class OneHot:
         name = spec["of"] if prefix is None else f"{spec['of']}[{prefix}]"
         self.columns = tuple(f"{name}={group}" for group in distinct)
         position = {group: at for at, group in enumerate(distinct, plan.take(self.columns).start)}
-        self.position = [position.get(group, -1) for group in groups] + [-1]  # the last: unset
+        self.position = np.array([position.get(group, -1) for group in groups] + [-1])  # the last: unset
         # By the float that stands for a choice: a look-up takes a third of what int() and an index take.
-        self.column_of = {float(i): at for i, at in enumerate(self.position[:-1]) if at >= 0}
+        self.column_of = {float(i): at for i, at in enumerate(self.position[:-1].tolist()) if at >= 0}
 
     def fill(self, quantities: list[float], row: memoryview[float]) -> None:
         at = self.column_of.get(quantities[self.source])
@@ -189,7 +189,7 @@ class OneHot:
             row[at] = 1.0
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
-        at = np.array(self.position)[indices(quantities[self.source])]
+        at = self.position[indices(quantities[self.source])]
         known = np.flatnonzero(at >= 0)
         rows[known, at[known]] = 1.0
 
@@ -206,14 +206,15 @@ class Code:
             raise ValueError(f"{spec['of']} is no digit code of at most 7 digits")
         self.columns: tuple[str, ...] = (spec["of"],)
         self.at = plan.take(self.columns).start
-        self.numbers = [float(choice.code.ljust(field.digits, "0")) for choice in field.choices] + [0.0]
-        self.number_of = {float(i): number for i, number in enumerate(self.numbers[:-1])}
+        numbers = [float(choice.code.ljust(field.digits, "0")) for choice in field.choices]
+        self.numbers = np.array([*numbers, 0.0])  # the last: unset
+        self.number_of = {float(i): number for i, number in enumerate(numbers)}
 
     def fill(self, quantities: list[float], row: memoryview[float]) -> None:
         row[self.at] = self.number_of.get(quantities[self.source], 0.0)
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
-        rows[:, self.at] = np.array(self.numbers)[indices(quantities[self.source])]
+        rows[:, self.at] = self.numbers[indices(quantities[self.source])]
 
 
 class History:
@@ -236,12 +237,13 @@ class History:
         known = {key: at for at, key in enumerate(table.keys)}
         everything = len(table.keys)
         shortest = 1 if self.parts[-1].hierarchy else None
-        self.rows_of_key = [
+        rows_of_key = [
             everything if None in groups else find(known, [str(group) for group in groups], everything, shortest)
             for groups in product(*[[*part.groups, None] for part in self.parts])
         ]
+        self.rows_of_key = np.array(rows_of_key)
         views = [memoryview(row) for row in np.ascontiguousarray(self.values)]
-        self.view_of_key = [views[at] for at in self.rows_of_key]
+        self.view_of_key = [views[at] for at in rows_of_key]
 
     def fill(self, quantities: list[float], row: memoryview[float]) -> None:
         at = 0
@@ -253,7 +255,7 @@ class History:
         at = np.zeros(len(rows), np.intp)
         for part in self.parts:
             at = at * part.size + part.many(quantities[part.source])
-        rows[:, self.at] = self.values[np.array(self.rows_of_key)[at]]
+        rows[:, self.at] = self.values[self.rows_of_key[at]]
 
 
 class KeyPart:
@@ -267,7 +269,7 @@ class KeyPart:
     def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
         self.edges: list[float] = []
         self.hierarchy = False  # whether a prefix stands for every code that begins with it
-        self.group_of: list[int] = []
+        self.group_of: npt.NDArray[np.intp] | None = None  # of a choice; the last: unset
         self.group: Callable[[float, int], int]
         if "edges" in spec:
             self.source = plan.number(spec["of"])
@@ -282,7 +284,7 @@ class KeyPart:
             codes = [choice.code[: spec.get("prefix")] for choice in field.choices]
             self.groups = list(dict.fromkeys(codes))
             number = {group: at for at, group in enumerate(self.groups)}
-            self.group_of = [number[code] for code in codes] + [len(self.groups)]
+            self.group_of = np.array([number[code] for code in codes] + [len(self.groups)])
             self.group = {float(i): number[code] for i, code in enumerate(codes)}.get
         self.size = len(self.groups) + 1
 
@@ -290,9 +292,9 @@ class KeyPart:
         return bisect_right(self.edges, value) if value == value else otherwise
 
     def many(self, values: Column) -> npt.NDArray[np.intp]:
-        if self.group_of:
-            return np.array(self.group_of)[indices(values)]
-        bands = np.searchsorted(np.array(self.edges), values, side="right")
+        if self.group_of is not None:
+            return self.group_of[indices(values)]
+        bands = np.searchsorted(self.edges, values, side="right")
         return np.where(np.isnan(values), self.size - 1, bands)
 
 

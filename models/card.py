@@ -21,14 +21,6 @@ from models.train import Trained
 
 CARD = "MODEL_CARD.md"
 MOST_COLUMNS = 20  # in the plot of feature importance
-KIND_TEXTS = {
-    "numbers": "answers as they are",
-    "not_stated": "flags for answers not stated",
-    "arithmetic": "sums, differences, products and ratios of answers or history",
-    "one_hot": "one column a choice (or a prefix of its code)",
-    "history": "looked up in the release’s history tables",
-}
-
 LATER = (
     "On later vintages, none of which entered training or calibration. Their outcomes were known to whoever made the "
     "recipe, and only loans with a known outcome are there: a later vintage, not a forecast."
@@ -219,7 +211,11 @@ def features(found: Findings) -> str:
     for spec in trained.recipe.features:
         kinds[spec["kind"]] += len(KINDS[spec["kind"]](spec, plan).columns)
     columns = trained.builder.columns
-    rows = [[kind, KIND_TEXTS.get(kind, ""), str(count)] for kind, count in kinds.items()]
+    # A kind says what it is in its own docstring, before the JSON: nothing here to forget when one is added.
+    rows = [
+        [kind, (KINDS[kind].__doc__ or "").partition("\n")[0].partition(":")[0], str(count)]
+        for kind, count in kinds.items()
+    ]
     signs = {sign: [one for one in columns if trained.recipe.constraint(one) == sign] for sign in (1, -1)}
     history = ""
     if trained.tables:

@@ -46,11 +46,15 @@ class Events:
         )
         return flat.reshape(self.months, groups).astype(np.float64)
 
-    def pace(self, age: int | None = None) -> Floats:
-        """(months, months): the share of each month's approvals charged off in each month, up to an age."""
-        bad = self.bad if age is None else np.where(self.bad - self.approved < age, self.bad, -1)
-        count = self.sums(bad, self.approved, self.months).T
-        approved = np.bincount(self.approved, minlength=self.months)
+    def bad_before(self, age: int | None) -> Ints:
+        """`bad` with later charge-offs than at that age in months left out."""
+        return self.bad if age is None else np.where(self.bad - self.approved < age, self.bad, -1)
+
+    def pace(self, peers: npt.NDArray[np.bool_], age: int | None) -> Floats:
+        """(months, months): the share of each month's approved peers charged off in each month, up to an age."""
+        approved_in = np.where(peers, self.approved, -1)
+        count = self.sums(self.bad_before(age), approved_in, self.months).T
+        approved = np.bincount(self.approved[peers], minlength=self.months)
         return np.divide(count, approved[:, None], out=np.zeros_like(count), where=approved[:, None] > 0)
 
 
@@ -76,17 +80,10 @@ class Level:
         """
         above = np.array(list(parent_of), np.int64)
         groups = len(above)
-        coded = group >= 0
-        peers = Events(
-            events.first, events.months, np.where(coded, events.approved, -1), np.where(coded, events.bad, -1), {}
-        )
-        seen = peers.approved[coded]
         sums = {"loans": events.sums(events.approved, group, groups)}
         for label, age in (("", None), ("_young", YOUNG)):
-            pace = Events(events.first, events.months, seen, peers.bad[coded], {}).pace(age)
-            bad = events.bad if age is None else np.where(events.bad - events.approved < age, events.bad, -1)
-            sums[f"observed{label}"] = events.sums(bad, group, groups)
-            sums[f"expected{label}"] = pace.T @ sums["loans"]
+            sums[f"observed{label}"] = events.sums(events.bad_before(age), group, groups)
+            sums[f"expected{label}"] = events.pace(group >= 0, age).T @ sums["loans"]
         for trait, values in events.traits.items():
             stated = ~np.isnan(values)
             sums[f"{trait}:sum"] = events.sums(events.approved, group, groups, np.nan_to_num(values))

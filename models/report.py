@@ -43,10 +43,9 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All results of a release; `intervals` are 95 % bootstrap intervals of the headline rows."""
+    """All results of a release; `rows` are their measures, with 95 % bootstrap intervals for the headline ones."""
 
     results: list[Result]
-    intervals: dict[str, dict[str, list[float]]]
     rows: list[dict[str, Any]]
 
     @property
@@ -104,15 +103,11 @@ class Report:
 def report(trained: Trained) -> Report:
     """Evaluate a trained recipe on loans it has not seen, and simpler models on the same loans."""
     results = later_results(trained) if trained.recipe.later else fold_results(trained)
-    found = {
-        one.sample: intervals(one.bad, one.pds)
-        for one in tqdm([one for one in results if one.headline], desc="intervals", disable=None)
-    }
     rows = []
-    for one in results:
+    for one in tqdm(results, desc="measures", disable=None):
         row = {"model": one.model, "sample": one.sample, "loans": len(one.bad), **one.measures}
-        rows.append(row | ({"intervals": found[one.sample]} if one.headline else {}))
-    return Report(results, found, rows)
+        rows.append(row | ({"intervals": intervals(one.bad, one.pds)} if one.headline else {}))
+    return Report(results, rows)
 
 
 def fold_results(trained: Trained) -> list[Result]:

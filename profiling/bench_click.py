@@ -6,7 +6,6 @@ same browser and the same run, click about click. Quote the ratio: absolute time
 
 import argparse
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,12 +20,9 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 from profiling import results
+from profiling.chromium import launch
 
 ROOT = Path(__file__).resolve().parent.parent
-CHROMIUM = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
 DESK = "Tenfold's desk"
 BARE = "bare Gradio, async, without the queue"
 PAGES = {BARE: "/", "bare Gradio, without the queue": "/plain/", "bare Gradio, queued": "/queued/"}
@@ -79,14 +75,14 @@ def serve_bare(port: int) -> None:
 
 
 @contextmanager
-def served(command: list[str], path: str, environment: dict[str, str]) -> Iterator[str]:
-    """A server's address, from when `path` answers until it is no longer needed."""
+def served(command: list[str], path: str, environment: dict[str, str], folder: Path = ROOT) -> Iterator[str]:
+    """The address of a server started in `folder`, from when `path` answers until it is no longer needed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     command = [part.replace("PORT", str(port)) for part in command]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment, "PORT": str(port)})
+    process = subprocess.Popen(command, cwd=folder, env={**os.environ, **environment, "PORT": str(port)})
     try:
         until = time.monotonic() + START
         while not answers(url + path):
@@ -128,7 +124,6 @@ def main() -> int:
     if given.serve_bare:
         serve_bare(given.serve_bare)
         return 0
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with ExitStack() as stack:
         log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "predictions.jsonl"
         bare = stack.enter_context(
@@ -136,7 +131,7 @@ def main() -> int:
         )
         desk = stack.enter_context(served([sys.executable, "app.py"], "/readyz", {"TENFOLD_LOG": str(log)}))
         playwright = stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+        browser = launch(playwright)
         pages = {}
         for name, url in {DESK: desk + "/", **{name: bare + path for name, path in PAGES.items()}}.items():
             pages[name] = page = browser.new_page()

@@ -67,7 +67,7 @@ def test_every_figure_and_link_resolves(release: Release, card: str) -> None:
 def test_results_equal_the_manifest(release: Release, card: str) -> None:
     """Table and deciles of the card say what the manifest's metrics say."""
     metrics = release.manifest["training"]["metrics"]
-    assert Report([], {}, metrics["table"]).table() in card
+    assert Report([], metrics["table"]).table() in card
     shown = np.array([line[1:] for line in rows(card, "decile")], float)
     expected = [[d["mean_pd"], d["bad_rate"]] for groups in metrics["deciles"].values() for d in groups]
     across = np.array(expected).reshape(-1, 10, 2).transpose(1, 0, 2).reshape(10, -1)

@@ -7,11 +7,11 @@ import re
 import gradio as gr
 import pytest
 
-from inference.fields import NOT_STATED, ChoiceField, NumberField, field_from_json
+from inference.fields import NOT_STATED, ChoiceField, NumberField, field_from_json, write_number
 from inference.release import open_release
 from inference.settings import default_release
 from web.form import Widgets, build_form, offered, row_id
-from web.numbers import read_number, write_number, write_percent
+from web.numbers import read_number, write_percent
 from web.texts import FOLDER, LANGUAGES, texts_in
 
 

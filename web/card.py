@@ -12,12 +12,12 @@ import numpy as np
 
 from inference.application import Application
 from inference.errors import Problem
-from inference.fields import ChoiceField, Field, NumberField
+from inference.fields import ChoiceField, Field, NumberField, write_number
 from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
 from inference.scorer import Score
 from web.form import row_id
-from web.numbers import write_number, write_percent
+from web.numbers import write_percent
 from web.scale import Cuts, describe, draw, loans
 from web.texts import Texts
 

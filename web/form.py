@@ -13,8 +13,8 @@ from typing import Any
 import gradio as gr
 
 from inference.application import Form
-from inference.fields import NOT_STATED, Choice, ChoiceField, Field, NumberField
-from web.numbers import LONGEST, read_number, write_number
+from inference.fields import NOT_STATED, Choice, ChoiceField, Field, NumberField, write_number
+from web.numbers import LONGEST, read_number
 from web.texts import Texts
 
 RADIO_UP_TO = 6  # choices; more go into a list to search

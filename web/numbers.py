@@ -1,6 +1,8 @@
-"""Numbers as people write them: read from a box, shown on the page, in the page's language."""
+"""Numbers as people type them, and shares in per cent, in the page's language."""
 
 import re
+
+from inference.fields import localised
 
 # Thousands may be grouped, but then in threes: "1,5" typed in English is a slip, not fifteen.
 SPACES = " \u00a0\u202f\u2009"
@@ -10,7 +12,7 @@ PATTERNS = {
 }
 DECIMAL = {"en": ".", "fr": ","}
 LONGEST = 30  # characters; no field of any release needs more
-THIN = "\u202f"  # narrow no-break space, before % and between French thousands
+THIN = "\u202f"  # narrow no-break space, before %
 
 
 def read_number(text: str, language: str) -> int | float | str:
@@ -26,17 +28,7 @@ def read_number(text: str, language: str) -> int | float | str:
     return float(plain) if "." in plain else int(plain)
 
 
-def write_number(value: float, language: str) -> str:
-    """A number with its thousands apart, up to ten digits."""
-    return localised(f"{value:,.10g}", language)
-
-
 def write_percent(share: float, language: str, digits: int = 1) -> str:
     """A share of one in per cent; below 1 % with one more digit, so that a small PD keeps its figures."""
     digits += 1 if 0 < abs(share) < 0.00995 else 0
     return localised(f"{100 * share:,.{digits}f}", language) + THIN + "%"
-
-
-def localised(text: str, language: str) -> str:
-    """Python's separators changed into the language's."""
-    return text.translate({ord(","): THIN, ord("."): ","}) if language == "fr" else text

@@ -11,8 +11,9 @@ from html import escape
 
 import numpy as np
 
+from inference.fields import write_number
 from inference.release import Release
-from web.numbers import write_number, write_percent
+from web.numbers import write_percent
 from web.texts import Texts
 
 BINS = 48  # of the density

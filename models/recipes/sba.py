@@ -165,25 +165,25 @@ class SbaHistory:
             listed[f"{first}|{second}"] = [f"{one}|{two}" for one in listed[first] for two in listed[second]]
         self._events = self._past(frame)
         self._keys, self._listed = keys, listed
+        self._at = {name: {key: i for i, key in enumerate(these)} for name, these in listed.items()}
         everything = Level.of(self._events, "all", np.zeros(len(frame), np.int64))
         self._levels: dict[str, Level] = {}
         for name, parent, part in (
             ("naics2", "", 0), ("naics3", "naics2", 2), ("naics4", "naics3", 3), ("naics6", "naics4", 4),
             ("state", "", 0), ("size", "", 0), ("amount", "", 0),
         ):  # fmt: skip
-            above = [listed[parent].index(key[:part]) for key in listed[name]] if parent else [0] * len(listed[name])
+            above = [self._at[parent][key[:part]] for key in listed[name]] if parent else [0] * len(listed[name])
             self._levels[name] = self._level(name, self._levels.get(parent, everything), above)
         for name, parent, part in (
             ("state|naics2", "naics2", 1),
             ("amount|naics2", "naics2", 1),
             ("state|amount", "amount", 1),
         ):
-            above = [listed[parent].index(key.split("|")[part]) for key in listed[name]]
+            above = [self._at[parent][key.split("|")[part]] for key in listed[name]]
             self._levels[name] = self._level(name, self._levels[parent], above)
 
     def _level(self, name: str, parent: Level, above: list[int]) -> Level:
-        at = {key: i for i, key in enumerate(self._listed[name])}
-        group = self._keys[name].map(at).fillna(-1).to_numpy(np.int64)
+        group = self._keys[name].map(self._at[name]).fillna(-1).to_numpy(np.int64)
         return Level.of(self._events, name, group, parent, above)
 
     @staticmethod
@@ -230,7 +230,7 @@ class SbaHistory:
     def _part(
         self, name: str, keys: Sequence[str], names: Sequence[str]
     ) -> tuple[Level, npt.NDArray[np.int64], Sequence[str]]:
-        at = {key: i for i, key in enumerate(self._listed[name])}
+        at = self._at[name]
         cut = int(name[5:]) if name.startswith("naics") else None
         return self._levels[name], np.array([at[key[:cut]] for key in keys], np.int64), names
 

@@ -1,16 +1,16 @@
 """A real server, started as people start it, and a real Chromium in front of it."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from live import CHROMIUM, PATIENCE, Desk, Server
+from live import PATIENCE, Desk, Server
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
 from inference.release import open_release
 from inference.settings import default_release
+from profiling.chromium import launch
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +49,7 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
+    chromium = launch(playwright)
     yield chromium
     chromium.close()
 

@@ -24,10 +24,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SCREENSHOTS = ROOT / "tests" / "screenshots"
 SERVED = ("app.py", "inference", "web", "models/__init__.py", "models/releases")
 DEADLINE = 120  # seconds from start to ready; a machine that is busy otherwise needs many
-CHROMIUM = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
 NOBODY = 65534
 PATIENCE = 15_000  # ms that a step in the browser may take
 

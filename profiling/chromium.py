@@ -1,0 +1,17 @@
+"""The Chromium that tests and benchmarks drive, and how it is started: quietly, and calling nobody."""
+
+import shutil
+
+from playwright.sync_api import Browser, Playwright
+
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+
+
+def launch(playwright: Playwright) -> Browser:
+    """An installed Chromium or Chrome, else the one that Playwright has downloaded."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    return playwright.chromium.launch(executable_path=program, args=FLAGS)
