@@ -8,7 +8,7 @@ from pathlib import Path
 
 from inference.application import Form
 from inference.errors import InvalidApplication, TenfoldError
-from inference.fields import NumberField
+from inference.fields import NumberField, shorten
 from inference.scorer import Score, Scorer, open_scorer
 from inference.settings import Settings
 
@@ -54,7 +54,7 @@ def read_answers(words: list[str], form: Form) -> dict[str, object]:
     """A mapping of field name -> raw answer, from one JSON file or from name=value pairs."""
     if len(words) == 1 and "=" not in words[0]:
         try:
-            answers = json.loads(Path(words[0]).read_bytes())
+            answers = json.loads(Path(words[0]).read_bytes(), object_pairs_hook=each_once)
         except OSError as error:
             raise Unreadable(f"{words[0]}: {error.strerror}") from None
         except (ValueError, RecursionError) as error:
@@ -69,8 +69,18 @@ def read_answers(words: list[str], form: Form) -> dict[str, object]:
         if not sign:
             raise Unreadable(f"{word!r}: name=value is needed, one of {', '.join(form.names)}")
         if name in answers:
-            raise Unreadable(f"{name} is given twice")
+            raise Unreadable(f"{shorten(name)} is given twice")
         answers[name] = as_number(text) if name in numbers else text
+    return answers
+
+
+def each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object; of two answers to one name JSON readers would quietly take the last."""
+    answers: dict[str, object] = {}
+    for name, answer in pairs:
+        if name in answers:
+            raise Unreadable(f"{shorten(name)} is given twice")
+        answers[name] = answer
     return answers
 
 

@@ -63,17 +63,13 @@ class Form:
         return problems
 
     def name_answers(self, answers: Sequence[object], named: Mapping[str, object]) -> dict[str, object]:
-        """Positional answers (in field order) and named ones as one mapping, as a call would bind them."""
-        if len(answers) > len(self.fields):
-            allowed = f"{len(self.fields)} answers: {', '.join(self.names)}"
-            raise InvalidApplication((Problem("answers", "unknown_field", allowed, f"{len(answers)} answers"),))
-        bound = dict(zip(self.names, answers, strict=False))
-        twice = [name for name in named if name in bound]
-        if twice:
-            raise InvalidApplication(
-                tuple(Problem(name, "unknown_field", "one answer a field", "two answers") for name in twice)
-            )
-        return {**bound, **named}
+        """Positional answers (in field order) and named ones as one mapping, as a call would bind them.
+
+        What no call could bind goes under a name that no field has, so that `parse` refuses it with all the rest.
+        """
+        bound: dict[str, object] = dict(zip(self.names, answers, strict=False))
+        bound |= {f"answer {at}": answers[at - 1] for at in range(len(self.fields) + 1, len(answers) + 1)}
+        return bound | {f"{name} (twice)" if name in bound else name: answer for name, answer in named.items()}
 
     def encode(self, columns: Mapping[str, Sequence[object]]) -> npt.NDArray[np.float64]:
         """Whole columns of answers -> (m, n_fields) float64, through the same parsing as one application.

@@ -1,5 +1,6 @@
 """From the model's probability to the PD: logit(PD) = a + b · logit(p), b > 0 (Platt 1999, two numbers)."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,14 +9,14 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 # A probability nearer to 0 or 1 than this says nothing more; float32 holds no 1 - p below 6e-8 anyway.
-EDGE = 1e-7
+EDGE, HIGHEST = 1e-7, 1.0 - 1e-7
 # A steep slope must not push a PD to 0 or 1, where odds and points have no value.
 STEEPEST = 30.0
 
 
 def logit(p: Floats) -> Floats:
     """Log-odds of probabilities of any shape, kept within ± 16.1 so that none is infinite."""
-    p = np.clip(p, EDGE, 1.0 - EDGE)
+    p = np.clip(p, EDGE, HIGHEST)
     return np.log(p / (1.0 - p))
 
 
@@ -35,12 +36,13 @@ class Calibration:
         if not (np.isfinite(self.intercept) and 0 < self.slope < np.inf):
             raise ValueError(f"calibration needs a finite intercept and slope > 0, got {self}")
 
-    def pds(self, p: Floats) -> Floats:
-        """Model probabilities (m,) float64 -> PDs (m,) float64 in (0, 1)."""
-        return expit(np.clip(self.intercept + self.slope * logit(p), -STEEPEST, STEEPEST))
-
     def pd(self, p: float) -> float:
-        """The same for one probability, and the same bits: NumPy's log and exp, not math's, which may differ."""
-        p = min(max(p, EDGE), 1.0 - EDGE)
-        z = self.intercept + self.slope * float(np.log(p / (1.0 - p)))
-        return 1.0 / (1.0 + float(np.exp(-min(max(z, -STEEPEST), STEEPEST))))
+        """The model's probability -> PD in (0, 1)."""
+        p = EDGE if p < EDGE else HIGHEST if p > HIGHEST else p
+        z = self.intercept + self.slope * math.log(p / (1.0 - p))
+        z = -STEEPEST if z < -STEEPEST else STEEPEST if z > STEEPEST else z
+        return 1.0 / (1.0 + math.exp(-z))
+
+    def pds(self, p: Floats) -> Floats:
+        """Many at once, (m,) float64 -> (m,) float64: the same bits, which NumPy's own log and exp would not give."""
+        return np.fromiter(map(self.pd, p.tolist()), np.float64, len(p))

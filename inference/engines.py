@@ -1,14 +1,15 @@
 """From rows to the model's probability. Only this file imports an engine's package."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from inference.errors import BadRelease, EngineUnavailable
-from inference.release import MODEL, Release
+from inference.release import MODEL, ONNX, Release
 
-ENGINES = ("xgboost",)
+TOLERANCE = 1e-6  # of a PD: engines agree within it, and processors differ by less
 
 
 class Engine(Protocol):
@@ -49,8 +50,90 @@ class XGBoostEngine:
         return self.classifier.predict_proba(rows)[:, 1]
 
 
+class OnnxEngine:
+    """ONNX Runtime on the release's own `model.onnx`: quickest for single rows."""
+
+    name = "onnx"
+
+    def __init__(self, release: Release, threads: int = 1) -> None:
+        """Parse the bytes whose digest has matched."""
+        try:
+            from onnxruntime import InferenceSession, SessionOptions
+        except ImportError:
+            raise missing(self.name) from None
+        if release.onnx is None:
+            raise EngineUnavailable(
+                f"release {release.name} has no {ONNX}: use TENFOLD_ENGINE=xgboost, or train it again with 'make train'"
+            )
+        options = SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.log_severity_level = 3  # errors reach us as exceptions
+        try:
+            session = InferenceSession(release.onnx, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has a class of its own for each way to fail
+            raise BadRelease(release.folder / ONNX, "a model that ONNX Runtime can read", error) from None
+        (rows,) = session.get_inputs()
+        if rows.shape[1] != len(release.rows.columns):
+            raise BadRelease(release.folder / ONNX, f"{len(release.rows.columns)} features", rows.shape[1])
+        self._run, self._input, self._outputs = session.run, rows.name, [session.get_outputs()[-1].name]
+
+    def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return self._run(self._outputs, {self._input: rows})[0][:, 1]  # type: ignore[no-any-return]
+
+
+class OneDalEngine:
+    """oneDAL (Intel) on trees converted from the release's model when it is opened: quickest for many rows."""
+
+    name = "onedal"
+
+    def __init__(self, release: Release, threads: int = 1) -> None:
+        try:
+            import daal4py
+            from daal4py.mb import convert_model
+        except ImportError:
+            raise missing(self.name) from None
+        daal4py.daalinit(threads)  # for the whole process: oneDAL knows no threads of one model
+        self._model = convert_model(XGBoostEngine(release).classifier.get_booster())
+
+    def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return self._model.predict_proba(rows)[:, 1].astype(np.float32)  # type: ignore[no-any-return]
+
+
+KINDS: dict[str, Callable[[Release, int], Engine]] = {
+    kind.name: kind for kind in (XGBoostEngine, OnnxEngine, OneDalEngine)
+}
+ENGINES = tuple(KINDS)
+
+
+def missing(name: str) -> EngineUnavailable:
+    return EngineUnavailable(
+        f"engine {name} is not installed: run 'pip install -r requirements-engines.txt' or set TENFOLD_ENGINE=xgboost"
+    )
+
+
 def open_engine(name: str, release: Release, threads: int = 1) -> Engine:
-    """The engine of that name with the release's model; `EngineUnavailable` where there is none."""
-    if name != "xgboost":
+    """The engine of that name with the release's model.
+
+    Any other than xgboost must first reproduce the PDs of the release's golden applications within TOLERANCE.
+    Raises `EngineUnavailable` where it is not known, not installed or does not, `BadRelease` where it cannot
+    read the model.
+    """
+    if name not in KINDS:
         raise EngineUnavailable(f"engine {name!r} is not known; TENFOLD_ENGINE takes one of {', '.join(ENGINES)}")
-    return XGBoostEngine(release, threads)
+    engine = KINDS[name](release, threads)
+    if name != XGBoostEngine.name:
+        off = float(np.abs(golden_differences(engine, release)).max())
+        if not off <= TOLERANCE:
+            raise EngineUnavailable(
+                f"engine {name} is refused: a golden PD of release {release.name} is off by {off:.2g}, more than "
+                f"{TOLERANCE:g}. Use TENFOLD_ENGINE=xgboost"
+            )
+    return engine
+
+
+def golden_differences(engine: Engine, release: Release) -> npt.NDArray[np.float64]:
+    """What the engine gives for each golden application of the release, less the PD in its manifest: (n,)."""
+    golden = release.manifest["golden"]
+    values = release.form.encode({name: [one["answers"][name] for one in golden] for name in release.form.names})
+    pds = release.calibration.pds(engine.predict_proba(release.rows.build(values)).astype(np.float64))
+    return np.asarray(pds - [one["pd"] for one in golden])

@@ -79,7 +79,7 @@ class PerformanceLog:
         file = self._file(day)
         if self._descriptor is not None and day == self._day and self._holds(self._descriptor, file):
             return
-        self.close()
+        self._close()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
         if day != self._day:
@@ -119,7 +119,11 @@ class PerformanceLog:
                 logger.warning("performance log: %s stays: %s", file, error)
 
     def close(self) -> None:
-        """Close the file; a later write opens it again."""
+        """Close the file, after the line that another thread may be writing; a later write opens it again."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

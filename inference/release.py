@@ -25,7 +25,7 @@ from inference.rows import RowBuilder, Table
 
 FORMAT = 1  # raise it when an older reader could misunderstand; tests/test_release.py pins what is read
 LARGEST = 64 << 20  # bytes of one file; the embedded releases stay below 3 MB
-MODEL, TABLES = "model.ubj", "history.npz"
+MODEL, ONNX, TABLES = "model.ubj", "model.onnx", "history.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Release:
     points: Points
     policy: Policy
     model: bytes  # XGBoost's UBJ format
+    onnx: bytes | None  # the same model for ONNX Runtime; not every release has it
 
 
 def open_release(folder: Path | str, digest: str | None = None) -> Release:
@@ -76,6 +77,7 @@ def open_release(folder: Path | str, digest: str | None = None) -> Release:
             points=Points(**manifest["points"]),
             policy=Policy(manifest["policy"], form),
             model=files[MODEL],
+            onnx=files.get(ONNX),
         )
         columns = [column["name"] for column in manifest["columns"]]
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:

@@ -1,8 +1,9 @@
 """From answers to the model's rows: the one feature code, in training and in serving.
 
 A release lists its features as blocks. Each kind of block is one class here and nothing else anywhere: it
-names its columns, and writes them for one application (`fill`, plain floats) and for many (`build`, arrays).
-Both use only + − × ÷, comparisons and look-ups in float64 and cast to float32 once: equal bit for bit.
+names its columns, and says how they are written for one application (`source`, plain floats) and for many
+(`build`, arrays). Both use only + − × ÷, comparisons and look-ups in float64 and cast to float32 once: equal bit
+for bit.
 
 NaN means "not stated" or "undefined" (÷ 0) and spreads through arithmetic; in the row it is written as 0.
 """
@@ -10,7 +11,6 @@ NaN means "not stated" or "undefined" (÷ 0) and spreads through arithmetic; in 
 from __future__ import annotations  # memoryview[float] is for the type checker: Python 3.11 cannot subscript it
 
 import math
-import operator
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
@@ -39,15 +39,17 @@ class Table(NamedTuple):
 class Block(Protocol):
     """One kind of feature.
 
-    `quantities` are the float64 values known so far, by slot: the ten answers, then what blocks append.
+    Quantities are the values known so far, by slot: the ten answers as float64, then what blocks append.
     """
 
     columns: tuple[str, ...]
 
-    def fill(self, quantities: list[float], row: memoryview[float]) -> None:
-        """Write this block's columns of one application into `row`, n_features float32 that are all 0.
+    def source(self, constant: Callable[[object], str]) -> list[str]:
+        """Python statements that write this block's columns of one application, `q0`, `q1`, … being the quantities.
 
-        A memoryview, since it writes a float in half of an array's time and a slice in a third.
+        They assign to `row`, a memoryview of n_features float32 that are all 0, or to `raw`, the same memory as
+        bytes. `constant` gives a value the name by which a statement can use it; nothing else enters the statements
+        but numbers of ours.
         """
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
@@ -61,6 +63,7 @@ class Plan:
         self.form, self.tables = form, tables
         self.slots = {name: slot for slot, name in enumerate(form.names)}  # name -> slot in quantities
         self.n_quantities = len(self.slots)
+        self.groups: dict[str, tuple[int, KeyPart]] = {}  # parts of history keys so far, with their slots
         self.columns: list[str] = []  # of the row, so far
 
     def take(self, columns: Sequence[str]) -> slice:
@@ -98,15 +101,12 @@ class Numbers:
         self.columns = tuple(spec["of"])
         self.pairs = list(enumerate([plan.number(name) for name in self.columns], plan.take(self.columns).start))
 
-    def fill(self, quantities: list[float], row: memoryview[float]) -> None:
-        for at, source in self.pairs:
-            value = quantities[source]
-            if value == value:  # NaN alone differs from itself
-                row[at] = value
+    def source(self, constant: Callable[[object], str]) -> list[str]:
+        return [unless_nan(at, slot) for at, slot in self.pairs]
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
-        for at, source in self.pairs:
-            write(rows, at, quantities[source])
+        for at, slot in self.pairs:
+            write(rows, at, quantities[slot])
 
 
 class NotStated:
@@ -116,15 +116,12 @@ class NotStated:
         self.columns = tuple(f"{name}=not_stated" for name in spec["of"])
         self.pairs = list(enumerate([plan.number(name) for name in spec["of"]], plan.take(self.columns).start))
 
-    def fill(self, quantities: list[float], row: memoryview[float]) -> None:
-        for at, source in self.pairs:
-            value = quantities[source]
-            if value != value:
-                row[at] = 1.0
+    def source(self, constant: Callable[[object], str]) -> list[str]:
+        return [f"if q{slot} != q{slot}: row[{at}] = 1.0" for at, slot in self.pairs]
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
-        for at, source in self.pairs:
-            rows[:, at] = np.isnan(quantities[source])
+        for at, slot in self.pairs:
+            rows[:, at] = np.isnan(quantities[slot])
 
 
 class Arithmetic:
@@ -138,31 +135,28 @@ class Arithmetic:
         # A history column enters as the model sees it, float32 widened to float64.
         operands = {name for _, left, _, right in spec["columns"] for name in (left, right)}
         borrowed = [name for name in plan.columns if name in operands and name not in plan.slots]
-        self.borrowed = [plan.columns.index(name) for name in borrowed]
-        for name in borrowed:
-            plan.append(name)
-        self.steps: list[tuple[int, Callable[[float, float], float], Callable[..., Column], int, int]] = []
+        self.borrowed = [(plan.append(name), plan.columns.index(name)) for name in borrowed]
+        self.steps: list[tuple[int, int, str, int, int]] = []  # (slot, column, sign, left slot, right slot)
         for at, (name, left, sign, right) in enumerate(spec["columns"], plan.take(self.columns).start):
-            one, many = OPERATIONS[sign]
-            self.steps.append((at, one, many, self._slot(left, plan), self._slot(right, plan)))
-            plan.append(name)
+            operand_slots = self._slot(left, plan), self._slot(right, plan)
+            self.steps.append((plan.append(name), at, sign, *operand_slots))
 
     @staticmethod
     def _slot(name: str, plan: Plan) -> int:
         return plan.number(name) if name in plan.form.names else plan.slots[name]
 
-    def fill(self, quantities: list[float], row: memoryview[float]) -> None:
-        quantities.extend([row[at] for at in self.borrowed])
-        for at, one, _, left, right in self.steps:
-            value = one(quantities[left], quantities[right])
-            quantities.append(value)
-            if value == value:
-                row[at] = value
+    def source(self, constant: Callable[[object], str]) -> list[str]:
+        statements = [f"q{slot} = row[{at}]" for slot, at in self.borrowed]
+        for slot, at, sign, left, right in self.steps:
+            expression, _ = OPERATIONS[sign]
+            statements += [f"q{slot} = {expression.format(f'q{left}', f'q{right}')}", unless_nan(at, slot)]
+        return statements
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
-        quantities.extend(rows[:, at].astype(np.float64) for at in self.borrowed)
-        for at, _, many, left, right in self.steps:
-            quantities.append(many(quantities[left], quantities[right]))
+        quantities.extend(rows[:, at].astype(np.float64) for _, at in self.borrowed)
+        for _, at, sign, left, right in self.steps:
+            _, operation = OPERATIONS[sign]
+            quantities.append(operation(quantities[left], quantities[right]))
             write(rows, at, quantities[-1])
 
 
@@ -170,7 +164,7 @@ class OneHot:
     """One column a choice: `{"kind": "one_hot", "of": field}`; with `"prefix": n`, one a distinct prefix."""
 
     def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
-        self.source, field = plan.choice(spec["of"])
+        self.slot, field = plan.choice(spec["of"])
         prefix = spec.get("prefix")
         groups = [choice.code[:prefix] for choice in field.choices]
         if prefix is not None:  # a node shorter than the prefix belongs to no group
@@ -183,13 +177,11 @@ class OneHot:
         # By the float that stands for a choice: a look-up takes a third of what int() and an index take.
         self.column_of = {float(i): at for i, at in enumerate(self.position[:-1].tolist()) if at >= 0}
 
-    def fill(self, quantities: list[float], row: memoryview[float]) -> None:
-        at = self.column_of.get(quantities[self.source])
-        if at is not None:
-            row[at] = 1.0
+    def source(self, constant: Callable[[object], str]) -> list[str]:
+        return [f"at = {constant(self.column_of.get)}(q{self.slot})", "if at is not None: row[at] = 1.0"]
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
-        at = self.position[indices(quantities[self.source])]
+        at = self.position[indices(quantities[self.slot])]
         known = np.flatnonzero(at >= 0)
         rows[known, at[known]] = 1.0
 
@@ -201,7 +193,7 @@ class Code:
     """
 
     def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
-        self.source, field = plan.choice(spec["of"])
+        self.slot, field = plan.choice(spec["of"])
         if field.digits is None or field.digits > 7:  # float32 holds every whole number of seven digits
             raise ValueError(f"{spec['of']} is no digit code of at most 7 digits")
         self.columns: tuple[str, ...] = (spec["of"],)
@@ -210,11 +202,42 @@ class Code:
         self.numbers = np.array([*numbers, 0.0])  # the last: unset
         self.number_of = {float(i): number for i, number in enumerate(numbers)}
 
-    def fill(self, quantities: list[float], row: memoryview[float]) -> None:
-        row[self.at] = self.number_of.get(quantities[self.source], 0.0)
+    def source(self, constant: Callable[[object], str]) -> list[str]:
+        return [f"row[{self.at}] = {constant(self.number_of.get)}(q{self.slot}, 0.0)"]
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
-        rows[:, self.at] = self.numbers[indices(quantities[self.source])]
+        rows[:, self.at] = self.numbers[indices(quantities[self.slot])]
+
+
+class Placed:
+    """Columns of a model made elsewhere, in its order, each 0 unless an answer sets it.
+
+    `{"kind": "placed", "columns": [name, …], "numbers": {number field: column}, "choices": {choice field: {code:
+    column}}}`: a number is written as it is, a choice as 1 in its column; a code without one sets nothing.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
+        self.columns = tuple(spec["columns"])
+        start = plan.take(self.columns).start
+        at = {name: start + i for i, name in enumerate(self.columns)}
+        targets = [*spec["numbers"].values(), *(one for codes in spec["choices"].values() for one in codes.values())]
+        if twice := sorted({name for name in targets if targets.count(name) > 1}):
+            raise ValueError(f"set by two answers: {', '.join(twice)}")
+        self.pairs = [(at[column], plan.number(name)) for name, column in spec["numbers"].items()]
+        self.flags: list[tuple[int, int, float]] = []  # (column, slot, the float that stands for the choice)
+        for name, codes in spec["choices"].items():
+            slot, field = plan.choice(name)
+            self.flags += [(at[column], slot, float(field.index[code])) for code, column in codes.items()]
+
+    def source(self, constant: Callable[[object], str]) -> list[str]:
+        numbers = [unless_nan(at, slot) for at, slot in self.pairs]
+        return numbers + [f"if q{slot} == {choice!r}: row[{at}] = 1.0" for at, slot, choice in self.flags]
+
+    def build(self, quantities: list[Column], rows: Matrix) -> None:
+        for at, slot in self.pairs:
+            write(rows, at, quantities[slot])
+        for at, slot, choice in self.flags:
+            rows[:, at] = quantities[slot] == choice
 
 
 class History:
@@ -233,28 +256,44 @@ class History:
             raise ValueError(f"table {spec['table']} has shape {table.values.shape}")
         self.values = table.values
         self.at = plan.take(self.columns)
-        self.parts = [KeyPart(part, plan) for part in spec["key"]]
+        self.new: list[tuple[int, KeyPart]] = []  # parts that no earlier block has looked up, with their slots
+        parts = []
+        self.key: list[tuple[int, int]] = []  # for each part: its slot, how many groups it has
+        for part_spec in spec["key"]:
+            name = repr(sorted(part_spec.items()))
+            if name not in plan.groups:
+                plan.groups[name] = plan.append(name), KeyPart(part_spec, plan)
+                self.new.append(plan.groups[name])
+            slot, part = plan.groups[name]
+            parts.append(part)
+            self.key.append((slot, part.size))
         known = {key: at for at, key in enumerate(table.keys)}
         everything = len(table.keys)
-        shortest = 1 if self.parts[-1].hierarchy else None
+        shortest = 1 if parts[-1].hierarchy else None
         rows_of_key = [
             everything if None in groups else find(known, [str(group) for group in groups], everything, shortest)
-            for groups in product(*[[*part.groups, None] for part in self.parts])
+            for groups in product(*[[*part.groups, None] for part in parts])
         ]
         self.rows_of_key = np.array(rows_of_key)
-        views = [memoryview(row) for row in np.ascontiguousarray(self.values)]
-        self.view_of_key = [views[at] for at in rows_of_key]
+        # As bytes: a copy of them touches a third of the memory that one between memoryviews does, and after a
+        # predict_proba none of it is in the processor's cache.
+        copies = [row.tobytes() for row in self.values]
+        self.bytes_of_key = [copies[at] for at in rows_of_key]
 
-    def fill(self, quantities: list[float], row: memoryview[float]) -> None:
-        at = 0
-        for part in self.parts:
-            at = at * part.size + part.group(quantities[part.source], part.size - 1)
-        row[self.at] = self.view_of_key[at]
+    def source(self, constant: Callable[[object], str]) -> list[str]:
+        statements = [f"q{slot} = {constant(part.group)}(q{part.slot}, {part.size - 1})" for slot, part in self.new]
+        index = "0"
+        for slot, size in self.key:
+            index = f"({index} * {size} + q{slot})" if index != "0" else f"q{slot}"
+        size = self.values.itemsize
+        rows = constant(self.bytes_of_key)
+        return [*statements, f"raw[{size * self.at.start}:{size * self.at.stop}] = {rows}[{index}]"]
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
+        quantities.extend(part.many(quantities[part.slot]) for _, part in self.new)  # type: ignore[misc]
         at = np.zeros(len(rows), np.intp)
-        for part in self.parts:
-            at = at * part.size + part.many(quantities[part.source])
+        for slot, size in self.key:
+            at = at * size + quantities[slot].astype(np.intp)
         rows[:, self.at] = self.values[self.rows_of_key[at]]
 
 
@@ -264,7 +303,7 @@ class KeyPart:
     `group(value, otherwise)` does it for one answer, `many` for a column.
     """
 
-    __slots__ = ("edges", "group", "group_of", "groups", "hierarchy", "size", "source")
+    __slots__ = ("edges", "group", "group_of", "groups", "hierarchy", "size", "slot")
 
     def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
         self.edges: list[float] = []
@@ -272,14 +311,14 @@ class KeyPart:
         self.group_of: npt.NDArray[np.intp] | None = None  # of a choice; the last: unset
         self.group: Callable[[float, int], int]
         if "edges" in spec:
-            self.source = plan.number(spec["of"])
+            self.slot = plan.number(spec["of"])
             self.edges = [float(edge) for edge in spec["edges"]]
             if self.edges != sorted(set(self.edges)):
                 raise ValueError(f"edges of {spec['of']} must rise, got {self.edges}")
             self.groups = [str(band) for band in range(len(self.edges) + 1)]
             self.group = self.band
         else:
-            self.source, field = plan.choice(spec["of"])
+            self.slot, field = plan.choice(spec["of"])
             self.hierarchy = field.digits is not None
             codes = [choice.code[: spec.get("prefix")] for choice in field.choices]
             self.groups = list(dict.fromkeys(codes))
@@ -311,6 +350,11 @@ def find(known: Mapping[str, int], key: list[str], otherwise: int, shortest: int
     return otherwise
 
 
+def unless_nan(at: int, slot: int) -> str:
+    """The statement that writes a quantity as a column; NaN alone differs from itself, and leaves it 0."""
+    return f"if q{slot} == q{slot}: row[{at}] = q{slot}"
+
+
 def indices(values: Column) -> npt.NDArray[np.intp]:
     return np.where(np.isnan(values), -1.0, values).astype(np.intp)
 
@@ -319,20 +363,20 @@ def write(rows: Matrix, at: int, values: Column) -> None:
     rows[:, at] = np.where(np.isnan(values), 0.0, values)
 
 
-def divide(left: float, right: float) -> float:
-    return left / right if abs(right) >= SMALLEST_DIVISOR else math.nan
-
-
 def divide_columns(left: Column, right: Column) -> Column:
     quotient: Column = np.full(len(left), np.nan)
     return np.divide(left, right, out=quotient, where=np.abs(right) >= SMALLEST_DIVISOR)
 
 
-OPERATIONS: dict[str, tuple[Callable[[float, float], float], Callable[..., Column]]] = {
-    "+": (operator.add, np.add),
-    "-": (operator.sub, np.subtract),
-    "*": (operator.mul, np.multiply),
-    "/": (divide, divide_columns),
+# A sign's expression for two quantities, and the same for two columns.
+OPERATIONS: dict[str, tuple[str, Callable[..., Column]]] = {
+    "+": ("{0} + {1}", np.add),
+    "-": ("{0} - {1}", np.subtract),
+    "*": ("{0} * {1}", np.multiply),
+    "/": (
+        f"{{0}} / {{1}} if {{1}} >= {SMALLEST_DIVISOR!r} or {{1}} <= {-SMALLEST_DIVISOR!r} else nan",
+        divide_columns,
+    ),
 }
 KINDS: dict[str, Callable[[Mapping[str, Any], Plan], Block]] = {
     "numbers": Numbers,
@@ -340,8 +384,28 @@ KINDS: dict[str, Callable[[Mapping[str, Any], Plan], Block]] = {
     "arithmetic": Arithmetic,
     "one_hot": OneHot,
     "code": Code,
+    "placed": Placed,
     "history": History,
 }
+
+
+def compiled(
+    blocks: Sequence[Block], n_answers: int
+) -> Callable[[tuple[float, ...], memoryview[float], memoryview[int]], None]:
+    """One function of all blocks' statements in a straight line, as `dataclasses` makes its methods.
+
+    Calls from block to block would take longer than the work in them: about three times as long in all.
+    """
+    namespace: dict[str, object] = {"nan": math.nan}
+
+    def constant(value: object) -> str:
+        namespace[f"c{len(namespace)}"] = value
+        return f"c{len(namespace) - 1}"
+
+    statements = [f"{''.join(f'q{slot}, ' for slot in range(n_answers))} = values"]
+    statements += [statement for block in blocks for statement in block.source(constant)]
+    exec("def write(values, row, raw):\n " + "\n ".join(statements), namespace)  # noqa: S102 - our own statements
+    return namespace["write"]  # type: ignore[return-value]
 
 
 class RowBuilder:
@@ -356,7 +420,8 @@ class RowBuilder:
         plan = Plan(form, tables or {})
         self._blocks = [KINDS[spec["kind"]](spec, plan) for spec in features]
         self.columns = tuple(plan.columns)
-        self._zeros: memoryview[float] = memoryview(np.zeros(len(self.columns), np.float32))  # type: ignore[arg-type]
+        self._write = compiled(self._blocks, len(form.names))
+        self._zeros = bytes(np.zeros(len(self.columns), np.float32))
         self._thread = threading.local()
 
     def fill(self, application: Application) -> Matrix:
@@ -366,15 +431,14 @@ class RowBuilder:
         keep. One row a thread, since a shared one gives wrong answers under load.
         """
         try:
-            row, flat = self._thread.row
+            row, flat, raw = self._thread.row
         except AttributeError:
             row = np.zeros((1, len(self.columns)), np.float32)
             flat = memoryview(row[0])
-            self._thread.row = row, flat
-        flat[:] = self._zeros
-        quantities = list(application.values)
-        for block in self._blocks:
-            block.fill(quantities, flat)
+            raw = flat.cast("B")
+            self._thread.row = row, flat, raw
+        raw[:] = self._zeros
+        self._write(application.values, flat, raw)
         return row  # type: ignore[no-any-return]  # what a thread holds has no type
 
     def build(self, values: npt.NDArray[np.float64]) -> Matrix:

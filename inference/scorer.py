@@ -3,9 +3,8 @@
 import itertools
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from inference.application import Application
 from inference.engines import Engine, open_engine
 from inference.errors import TenfoldError
-from inference.measure import Clock, ProcessSampler, Stopwatch, process_sampler
+from inference.measure import Clock, ProcessSampler, process_sampler
 from inference.perflog import PerformanceLog
 from inference.release import Release, open_release
 from inference.settings import Settings
@@ -23,8 +22,7 @@ PROCESS = os.urandom(8).hex()
 COUNT = itertools.count(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     """One explained suggestion. `pd`, `break_even` and the cut-offs are probabilities in 0..1."""
 
     pd: float
@@ -37,12 +35,16 @@ class Score:
     release: str
     engine: str
     request_id: str
-    application: Application = field(repr=False)  # no answer in a log by way of a repr
+    application: Application
     milliseconds: Mapping[str, float]  # wall time: total, validate, row, predict, policy
 
     def as_dict(self) -> dict[str, Any]:
         """The score as JSON can hold it, without the answers."""
-        return {name: value for name, value in asdict(self).items() if name != "application"}
+        return {name: value for name, value in self._asdict().items() if name != "application"}
+
+    def __repr__(self) -> str:
+        """No answer gets into a log by way of a repr."""
+        return f"Score({', '.join(f'{name}={value!r}' for name, value in self.as_dict().items())})"
 
 
 class Scorer:
@@ -65,36 +67,42 @@ class Scorer:
 
         Raises `InvalidApplication` that names every bad field at once; that is logged too, by its kind.
         """
-        watch = Stopwatch(self._clock)
+        clock, release = self._clock.wall, self.release
+        cpu, started = self._clock.cpu(), clock()
         request_id = request_id or f"{PROCESS}-{next(COUNT):x}"
         try:
-            application = self.release.form.parse(answers)
-            watch.lap("validate")
-            row = self.release.rows.fill(application)
-            watch.lap("row")
+            application = release.form.parse(answers)
+            validated = clock()
+            row = release.rows.fill(application)
+            filled = clock()
             probability = self.engine.predict_proba(row)
-            watch.lap("predict")
-            pd = self.release.calibration.pd(float(probability[0]))
-            decision = self.release.policy.decide(pd, application)
-            points = self.release.points.of(pd)
-            watch.lap("policy")
+            predicted = clock()
+            pd = release.calibration.pd(float(probability[0]))
+            decision = release.policy.decide(pd, application)
+            points = release.points.of(pd)
+            decided = clock()
         except TenfoldError as error:
-            watch.lap("error")
-            self._write(request_id, watch, {"error": type(error).__name__})
+            self._write(request_id, {"total": (clock() - started) / 1e6}, cpu, {"error": type(error).__name__})
             raise
-        milliseconds = self._write(request_id, watch, {"pd": round(pd, 6), "decision": decision.suggestion})
-        return Score(
-            pd, points, *decision, self.release.name, self.engine.name, request_id, application,
-            milliseconds,
-        )  # fmt: skip
+        milliseconds = {
+            "total": (decided - started) / 1e6,
+            "validate": (validated - started) / 1e6,
+            "row": (filled - validated) / 1e6,
+            "predict": (predicted - filled) / 1e6,
+            "policy": (decided - predicted) / 1e6,
+        }
+        self._write(request_id, milliseconds, cpu, {"pd": round(pd, 6), "decision": decision.suggestion})
+        return Score(pd, points, *decision, release.name, self.engine.name, request_id, application, milliseconds)
 
     def pds(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """PDs of many encoded applications, (m, n_fields) float64 -> (m,) float64. Writes no log."""
         p = self.engine.predict_proba(self.release.rows.build(values))
         return self.release.calibration.pds(p.astype(np.float64))
 
-    def _write(self, request_id: str, watch: Stopwatch, outcome: Mapping[str, object]) -> dict[str, float]:
-        milliseconds = watch.milliseconds()
+    def _write(
+        self, request_id: str, milliseconds: Mapping[str, float], cpu: int, outcome: Mapping[str, object]
+    ) -> None:
+        """One line of the log; `cpu` is this thread's CPU time at the start, in ns."""
         if self.log is not None:
             self.log.write(
                 {
@@ -102,13 +110,12 @@ class Scorer:
                     "release": self.release.name,
                     "engine": self.engine.name,
                     "ms": milliseconds,
-                    "thread_cpu_ms": watch.cpu_ms(),
+                    "thread_cpu_ms": (self._clock.cpu() - cpu) / 1e6,
                     "cpu_percent": self._process.cpu_percent,
-                    "rss_mb": round(self._process.rss_mb, 1),
+                    "rss_mb": self._process.rss_mb,
                     **outcome,
                 }
             )
-        return milliseconds
 
 
 def open_scorer(settings: Settings) -> Scorer:

@@ -1,15 +1,16 @@
-"""`python -m models train [recipe …]` makes releases from the committed loans; `search` tries parameters."""
+"""`python -m models train [recipe …]` makes releases from the committed loans; `search` and `choose` try others."""
 
 import argparse
 import sys
 import time
 
 from inference.settings import RELEASES
+from models.adopt import add_command
 from models.card import write_card
 from models.export import export, make_default
 from models.recipes import consumer, sba
 from models.report import report
-from models.search import search, table
+from models.search import choose, search
 from models.train import train
 
 RECIPES = {"consumer": consumer.RECIPE, "sba": sba.RECIPE}  # the first is the default release
@@ -26,9 +27,18 @@ def main(arguments: list[str] | None = None) -> int:
     searching = commands.add_parser("search", help="try random parameters inside a recipe's training window")
     searching.add_argument("recipe", choices=list(RECIPES))
     searching.add_argument("--candidates", type=int, default=20)
+    choosing = commands.add_parser("choose", help="see what groups of columns are worth inside the training window")
+    choosing.add_argument("recipe", choices=list(RECIPES))
+    choosing.add_argument("--without", action="append", metavar="COLUMNS", help="names or patterns, comma between")
+    add_command(commands)
     given = parser.parse_args(arguments)
+    if given.command == "adopt":
+        return int(given.run(given))
     if given.command == "search":
-        print(table(search(RECIPES[given.recipe], given.candidates), RECIPES[given.recipe]))
+        print(search(RECIPES[given.recipe], given.candidates))
+        return 0
+    if given.command == "choose":
+        print(choose(RECIPES[given.recipe], given.without or ()))
         return 0
     named = given.recipes or list(RECIPES)
     if unknown := [name for name in named if name not in RECIPES]:

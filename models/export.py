@@ -6,42 +6,63 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from onnxmltools import convert_xgboost
+from onnxmltools.convert.common.data_types import FloatTensorType
+from xgboost import XGBClassifier
 
-from inference.release import FORMAT, MODEL, TABLES, Release, open_release
+from inference.application import Form
+from inference.fields import NumberField
+from inference.release import FORMAT, MODEL, ONNX, TABLES, Release, open_release
 from inference.rows import Table
-from models.evaluate import deciles
+from models.evaluate import Floats, Labels, deciles
 from models.train import Trained
 
-LIBRARIES = ("numpy", "pandas", "scikit-learn", "xgboost-cpu")
+LIBRARIES = ("numpy", "pandas", "scikit-learn", "xgboost-cpu", "onnxmltools")
+OPSET = 15  # of ONNX: old enough for any runtime of these years
 
 
 def export(trained: Trained, metrics: Mapping[str, Any], releases: Path) -> Release:
     """Write the release into `releases`, in place of older ones of the same recipe, and open it."""
-    files = {MODEL: bytes(trained.model.get_booster().save_raw("ubj"))}
+    files = {MODEL: bytes(trained.model.get_booster().save_raw("ubj")), ONNX: as_onnx(trained.model)}
     if trained.tables:
         files[TABLES] = tables_as_bytes(trained.tables)
-    manifest = json.dumps(
-        describe(trained, metrics, files), ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True
-    )
-    content = manifest.encode() + b"\n"
+    release = write_release(describe(trained, metrics), files, releases)
+    for old in releases.glob(f"{trained.recipe.name}-" + "[0-9a-f]" * 12):
+        if old.name != release.folder.name:
+            shutil.rmtree(old)
+    return release
+
+
+def write_release(manifest: Mapping[str, Any], files: Mapping[str, bytes], releases: Path) -> Release:
+    """Write the files and the manifest over them into `releases`, in a folder named by its digest, and open it."""
+    listed = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
+    text = json.dumps({**manifest, "files": listed}, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True)
+    content = text.encode() + b"\n"
     digest = hashlib.sha256(content).hexdigest()
-    name = trained.recipe.name
+    name = manifest["name"]
     building = releases / f".{name}.new"
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     for file, data in {**files, "manifest.json": content}.items():
         (building / file).write_bytes(data)
     folder = releases / f"{name}-{digest[:12]}"
-    for old in releases.glob(f"{name}-" + "[0-9a-f]" * 12):
-        shutil.rmtree(old)
+    shutil.rmtree(folder, ignore_errors=True)
     building.rename(folder)
     return open_release(folder, digest)
+
+
+def as_onnx(model: XGBClassifier) -> bytes:
+    """The model in ONNX, the same bytes every time: float32 rows (m, n) in, label and probabilities (m, 2) out."""
+    rows = [("rows", FloatTensorType([None, model.n_features_in_]))]
+    converted = convert_xgboost(model, initial_types=rows, target_opset=OPSET)
+    converted.graph.name = "model"  # instead of a random one
+    return bytes(converted.SerializeToString(deterministic=True))
 
 
 def make_default(release: Release) -> None:
@@ -63,12 +84,16 @@ def tables_as_bytes(tables: Mapping[str, Table]) -> bytes:
     return stream.getvalue()
 
 
-def describe(trained: Trained, metrics: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
-    """The manifest, as plain JSON values."""
+def describe(trained: Trained, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest without its list of files, as plain JSON values."""
+
+    def pds(values: Floats) -> Floats:
+        rows = trained.builder.build(values)
+        return trained.calibration.pds(trained.model.predict_proba(rows)[:, 1].astype(np.float64))
+
     recipe, sample = trained.recipe, trained.sample
     at = np.concatenate([loans for loans, _ in trained.unseen])
     unseen = trained.calibration.pds(np.concatenate([p for _, p in trained.unseen]))
-    repeats = len(trained.unseen)
     return {
         "format": FORMAT,
         "name": recipe.name,
@@ -85,16 +110,9 @@ def describe(trained: Trained, metrics: Mapping[str, Any], files: Mapping[str, b
         "calibration": {"intercept": trained.calibration.intercept, "slope": trained.calibration.slope},
         "policy": {**recipe.policy, "rare_below": recipe.rare_below},
         "points": recipe.points,
-        "population": {
-            "of": "PDs of training loans by models that had not seen them",
-            "loans": len(at) // repeats,
-            "bad_rate": float(sample.bad[at].mean()),
-            "pd_percentiles": [float(q) for q in np.quantile(unseen, np.linspace(0, 1, 101))],
-            "bands": [
-                {"low": d.low, "high": d.high, "loans": d.loans // repeats, "bad": d.bad // repeats}
-                for d in deciles(sample.bad[at], unseen)
-            ],
-        },
+        "population": population(
+            "PDs of training loans by models that had not seen them", sample.bad[at], unseen, len(trained.unseen)
+        ),
         "training": {
             "loans": len(sample.bad),
             "bad": int(sample.bad.sum()),
@@ -105,27 +123,35 @@ def describe(trained: Trained, metrics: Mapping[str, Any], files: Mapping[str, b
             "metrics": metrics,
             "libraries": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         },
-        "golden": golden(trained),
-        "files": {
-            name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()
-        },
+        "golden": golden(trained.form, pds),
     }
 
 
-def golden(trained: Trained) -> list[dict[str, Any]]:
-    """Made-up applications with the PD that this release gives them: any reader must reproduce these.
+def population(of: str, bad: Labels, pds: Floats, repeats: int = 1) -> dict[str, Any]:
+    """How PDs spread over loans, and what became of each tenth; with repeats every loan is there so many times."""
+    return {
+        "of": of,
+        "loans": len(bad) // repeats,
+        "bad_rate": float(bad.mean()),
+        "pd_percentiles": [float(q) for q in np.quantile(pds, np.linspace(0, 1, 101))],
+        "bands": [
+            {"low": d.low, "high": d.high, "loans": d.loans // repeats, "bad": d.bad // repeats}
+            for d in deciles(bad, pds)
+        ],
+    }
+
+
+def golden(form: Form, pds: Callable[[Floats], Floats]) -> list[dict[str, Any]]:
+    """Made-up applications with the PD that `pds` gives their encoded answers: any reader must reproduce these.
 
     The example, and the example with each number at the ends of its usual range.
     """
-    applications = [dict(trained.form.example)]
-    for spec in trained.fields:
-        if spec["kind"] == "number":
-            applications += [{**trained.form.example, spec["name"]: end} for end in spec["usual"]]
-    rows = trained.builder.build(
-        trained.form.encode({name: [one[name] for one in applications] for name in trained.form.names})
-    )
-    pds = trained.calibration.pds(trained.model.predict_proba(rows)[:, 1].astype(np.float64))
-    return [{"answers": one, "pd": float(pd)} for one, pd in zip(applications, pds, strict=True)]
+    applications = [dict(form.example)]
+    for field in form.fields:
+        if isinstance(field, NumberField):
+            applications += [{**form.example, field.name: end} for end in field.usual]
+    values = form.encode({name: [one[name] for one in applications] for name in form.names})
+    return [{"answers": one, "pd": float(pd)} for one, pd in zip(applications, pds(values), strict=True)]
 
 
 def month_text(month: int) -> str:

@@ -12,17 +12,37 @@ import pandas as pd
 
 from inference.rows import Table
 
-# Regulation B (12 CFR 1002.6), EU Directive 2023/2225 art. 18 and the charter's article 21 name these. Age is
-# allowed where a recipe says why: `why_age`.
+# Regulation B (12 CFR 1002.6), EU Directive 2023/2225 art. 18 and the charter's article 21 name these.
 PROHIBITED = {
-    "sex", "gender", "race", "racial", "color", "colour", "ethnic", "ethnicity", "religion", "religious",
-    "marital", "married", "marriage", "spouse", "national", "nationality", "citizenship", "birthplace",
-    "disability", "disabled", "pregnant", "pregnancy", "orientation", "genetic", "union", "political",
+    "sex", "gender", "race", "racial", "color", "colour", "ethnic", "ethnicity", "minority", "religion", "religious",
+    "faith", "belief", "beliefs", "church", "marital", "married", "marriage", "spouse", "civil", "divorced", "widowed",
+    "maiden", "national", "nationality", "citizenship", "immigration", "birthplace", "native", "disability", "disabled",
+    "pregnant", "pregnancy", "orientation", "genetic", "union", "political",
 }  # fmt: skip
+# A harmless name does not hide what is asked: these answers give it away. Whole answers only, since an industry may
+# well be that of religious organisations.
+PROHIBITED_ANSWERS = {"married", "unmarried", "divorced", "widowed", "male", "female"}
+# Allowed where a recipe says why: `why_age`.
+AGE = {"age", "aged", "birth", "birthday", "birthdate", "birthyear", "born", "dob", "elderly"}
 
 
 class Prohibited(ValueError):
     """A recipe names an attribute that credit must not be decided on."""
+
+
+def refuse_prohibited(owner: str, spec: Mapping[str, Any], why_age: str, *columns: str) -> None:
+    """Raise `Prohibited` where a field, or a column of a foreign model that it sets, names such an attribute."""
+    named = words(" ".join([spec["name"], spec["label"]["en"], *columns]))
+    answers = {text.lower() for one in spec.get("choices", []) for text in (one["code"], one["label"]["en"])}
+    if found := (named & PROHIBITED) | (answers & PROHIBITED_ANSWERS):
+        raise Prohibited(f"{owner}: field {spec['name']} names {', '.join(sorted(found))}")
+    if named & AGE and not why_age:
+        raise Prohibited(f"{owner}: field {spec['name']} is an age; say why in why_age or drop it")
+
+
+def words(text: str) -> set[str]:
+    """The words of a name or a label, in small letters."""
+    return set(re.findall(r"[a-z]+", text.replace("_", " ").lower()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +131,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for spec in self.fields:
-            words = set(re.findall(r"[a-z]+", f"{spec['name']} {spec['label']['en']}".replace("_", " ").lower()))
-            if found := words & PROHIBITED:
-                raise Prohibited(f"recipe {self.name}: field {spec['name']} names {', '.join(sorted(found))}")
-            if "age" in words and not self.why_age:
-                raise Prohibited(f"recipe {self.name}: field {spec['name']} is an age; say why in why_age or drop it")
+            refuse_prohibited(f"recipe {self.name}", spec, self.why_age)
 
     def constraint(self, column: str) -> int:
         """The monotone constraint of a column: +1, -1 or 0."""

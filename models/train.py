@@ -108,10 +108,9 @@ def fit(
     model = XGBClassifier(
         objective="binary:logistic",
         tree_method="hist",
-        random_state=0,
         n_jobs=threads,
         monotone_constraints=tuple(recipe.constraint(column) for column in columns),
-        **recipe.parameters,
+        **{"random_state": 0, **recipe.parameters},
     )
     return model.fit(rows, bad, sample_weight=weights)
 

@@ -115,7 +115,8 @@ def test_not_stated_can_be_said(release: Release, scorer: Scorer, capsys: pytest
         (["{tmp}/deep.json"], "is no JSON"),
         (["{tmp}"], "Is a directory"),
         (["a=1", "b"], "'b': name=value is needed"),
-        (["a=1", "a=2"], "a is given twice"),
+        (["a=1", "a=2"], "'a' is given twice"),
+        (["{tmp}/twice.json"], "'a' is given twice"),
     ],
 )
 def test_answers_that_cannot_be_read_are_explained(
@@ -123,6 +124,7 @@ def test_answers_that_cannot_be_read_are_explained(
 ) -> None:
     """A file that is missing or no JSON object, or words that are no pairs: a sentence on stderr, no traceback."""
     (tmp_path / "text.json").write_text("amount: 1")
+    (tmp_path / "twice.json").write_text('{"a": 1, "b": 2, "a": 3}')
     (tmp_path / "list.json").write_text("[1]")
     (tmp_path / "deep.json").write_text("[" * 100_000)
     assert main(["score", *(word.format(tmp=tmp_path) for word in words)]) != 0

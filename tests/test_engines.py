@@ -1,19 +1,22 @@
 """The engine gives what XGBoost gives, and the model behind it is monotone where its manifest says so."""
 
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import xgboost
-from parts import RealLoans
+from parts import RealLoans, sampler
 
-from inference.engines import XGBoostEngine, open_engine
+from inference.engines import ENGINES, TOLERANCE, Engine, OnnxEngine, XGBoostEngine, open_engine
 from inference.errors import BadRelease, EngineUnavailable
 from inference.fields import ChoiceField, NumberField
-from inference.release import MODEL, Release
+from inference.release import MODEL, ONNX, Release
 from inference.scorer import Scorer
+from models.export import as_onnx
 
 APPLICANTS, STEPS = 250, 12
 # What an analyst expects of a release's fields: +1 never lowers the PD, -1 never raises it.
@@ -85,6 +88,118 @@ def test_a_model_of_other_features_is_a_bad_release(release: Release) -> None:
     with pytest.raises(BadRelease) as caught:
         XGBoostEngine(replace(release, model=bytes(small.get_booster().save_raw("ubj"))))
     assert (caught.value.expected, caught.value.found) == (f"{len(release.rows.columns)} features", "3")
+
+
+# --- the other engines, beside XGBoost ---
+
+OTHERS = [name for name in ENGINES if name != "xgboost"]
+
+
+@pytest.fixture(scope="session", params=OTHERS)
+def other(request: pytest.FixtureRequest, release: Release) -> Engine:
+    """Each engine that is not the reference; opening it has already compared the golden PDs."""
+    return open_engine(request.param, release)
+
+
+def at_thresholds(release: Release, engine: XGBoostEngine) -> Any:
+    """The example's row with one feature moved onto each split threshold of the model, and one ulp to either side."""
+    trees = engine.classifier.get_booster().trees_to_dataframe()
+    splits = trees[trees["Feature"] != "Leaf"]
+    pairs = {(int(name[1:]), np.float32(at)) for name, at in zip(splits["Feature"], splits["Split"], strict=True)}
+    feature, threshold = (np.array(part) for part in zip(*sorted(pairs), strict=True))
+    low, high = (np.nextafter(threshold, np.float32(side)) for side in (-np.inf, np.inf))
+    rows = np.repeat(release.rows.fill(release.form.parse(release.form.example)), 3 * len(pairs), axis=0)
+    rows[np.arange(len(rows)), np.tile(feature, 3)] = np.concatenate([threshold, low, high])
+    return rows
+
+
+def test_engines_agree_at_every_threshold(
+    release: Release, engine: XGBoostEngine, other: Engine, record_property: Any
+) -> None:
+    """On every split threshold of the model and one ulp to either side: within 1e-6 of XGBoost."""
+    rows = at_thresholds(release, engine)
+    np.testing.assert_allclose(other.predict_proba(rows), engine.predict_proba(rows), rtol=0, atol=TOLERANCE)
+    record_property(f"rows at thresholds, {other.name} against xgboost", len(rows))
+
+
+def test_engines_agree_on_odd_rows(release: Release, engine: XGBoostEngine, other: Engine) -> None:
+    """Zeros, denormals, the largest floats and random rows of all magnitudes: within 1e-6 of XGBoost."""
+    random = np.random.default_rng(5)
+    n = len(release.rows.columns)
+    ends = [0.0, -0.0, 1e-45, -1e-45, 1e-38, 3.4e38, -3.4e38]
+    rows = np.vstack(
+        [
+            np.outer(ends, np.ones(n)),
+            random.choice([-1, 1], (5000, n)) * 10.0 ** random.uniform(-12, 12, (5000, n)),
+            random.choice(ends, (1000, n)),
+        ]
+    ).astype(np.float32)
+    np.testing.assert_allclose(other.predict_proba(rows), engine.predict_proba(rows), rtol=0, atol=TOLERANCE)
+
+
+def test_engines_score_real_loans_alike(scorer: Scorer, real: RealLoans, other: Engine, record_property: Any) -> None:
+    """Real loans: PDs within 1e-6 of XGBoost's, and another decision only that close to a cut-off."""
+    there = Scorer(scorer.release, other, process=sampler())
+    for at in range(len(real.loans)):
+        one, two = scorer.score(real.answers(at)), there.score(real.answers(at))
+        assert two.engine == other.name
+        assert abs(one.pd - two.pd) <= TOLERANCE
+        nearest = min(abs(one.pd - one.refer_from), abs(one.pd - one.decline_from))
+        assert one.decision == two.decision or nearest <= TOLERANCE
+    record_property(f"real loans scored by {other.name} and xgboost", len(real.loans))
+
+
+def test_an_engine_predicts_a_batch_as_its_rows(release: Release, real: RealLoans, other: Engine) -> None:
+    """Many at once are what each is by itself, within 1e-6, as float32 of shape (m,)."""
+    rows = real_rows(release, real)[:300]
+    singles = np.concatenate([other.predict_proba(rows[at : at + 1]) for at in range(len(rows))])
+    together = other.predict_proba(rows)
+    assert (together.dtype, together.shape) == (np.float32, (300,))
+    np.testing.assert_allclose(together, singles, rtol=0, atol=TOLERANCE)
+
+
+def test_threads_share_an_engine(release: Release, real: RealLoans, other: Engine) -> None:
+    """8 threads on one engine get exactly what one thread gets."""
+    rows = real_rows(release, real)[:400]
+    serial = [float(other.predict_proba(rows[at : at + 1])[0]) for at in range(len(rows))]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            together = list(pool.map(lambda at: float(other.predict_proba(rows[at : at + 1])[0]), range(len(rows))))
+            assert together == serial
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_an_engine_that_is_off_is_refused(release: Release, name: str) -> None:
+    """An engine must give the release's golden PDs within 1e-6, else it is refused with the difference."""
+    golden = [{**one, "pd": one["pd"] + 5e-6} for one in release.manifest["golden"]]
+    with pytest.raises(EngineUnavailable, match=rf"{name} is refused.*off by [45]\.?\d*e-06"):
+        open_engine(name, replace(release, manifest={**release.manifest, "golden": golden}))
+
+
+def test_onnx_needs_the_releases_own_model(release: Release) -> None:
+    """A release without model.onnx, or with one that is broken or of other features, does not open with onnx."""
+    with pytest.raises(EngineUnavailable, match=r"no model\.onnx.*make train"):
+        OnnxEngine(replace(release, onnx=None))
+    small = xgboost.XGBClassifier(n_estimators=1, n_jobs=1).fit(np.eye(4, 3, dtype=np.float32), [0, 1, 0, 1])
+    for model in (b"", b"no model", as_onnx(small)):
+        with pytest.raises(BadRelease) as caught:
+            OnnxEngine(replace(release, onnx=model))
+        assert caught.value.file.endswith(ONNX)
+
+
+def test_the_onnx_model_is_an_export_of_the_model(release: Release, engine: XGBoostEngine) -> None:
+    """model.onnx is, byte for byte, what exporting the release's model gives."""
+    assert release.onnx == as_onnx(engine.classifier)
+
+
+@pytest.mark.parametrize(("name", "package"), [("onnx", "onnxruntime"), ("onedal", "daal4py")])
+def test_a_missing_package_is_told_with_the_command(
+    release: Release, name: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine whose package is not installed is refused, with what to run."""
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed: import raises ImportError
+    with pytest.raises(EngineUnavailable, match=rf"engine {name} is not installed.*requirements-engines\.txt"):
+        open_engine(name, release)
 
 
 # --- monotone ---

@@ -6,7 +6,8 @@ import pytest
 
 from models.data import loans
 from models.history import PRIOR_CHARGE_OFFS, Events, Level, table
-from models.recipes.sba import INDEX, SbaHistory, month
+from models.recipes.sba import STATES
+from models.recipes.sba_history import INDEX, TABLES, SbaHistory, month
 
 AS_OF = 200401
 
@@ -18,14 +19,14 @@ def frame() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def history(frame: pd.DataFrame) -> SbaHistory:
-    return SbaHistory(frame)
+    return SbaHistory(STATES, TABLES, frame)
 
 
 def test_tables_know_nothing_of_what_came_later(frame: pd.DataFrame, history: SbaHistory) -> None:
     """Without every approval and charge-off from a month on, that month's tables are the same bits."""
     then = frame[frame["approved"] < AS_OF].copy()
     then.loc[(then["charged_off_month"] >= AS_OF).fillna(False), "charged_off_month"] = pd.NA
-    known = SbaHistory(then).tables(month(AS_OF))
+    known = SbaHistory(STATES, TABLES, then).tables(month(AS_OF))
     for name, expected in history.tables(month(AS_OF)).items():
         assert known[name].keys == expected.keys
         assert known[name].values.tobytes() == expected.values.tobytes(), name
@@ -54,8 +55,10 @@ def test_a_code_without_loans_takes_its_prefix(history: SbaHistory) -> None:
     group = at["7221"]  # a prefix: no loan carries it
     four, six = industry.values[group], industry.values[at["722110"]]
     assert (four != six).any()
-    width = len(INDEX)
-    assert np.allclose(four[-13 : -13 + width], four[-26 : -26 + width])  # naics6 columns = naics4 columns
+    starts = dict(zip(TABLES["industry"], np.cumsum([0, *map(len, TABLES["industry"].values())]), strict=False))
+    indices = {level: four[at : at + len(INDEX)] for level, at in starts.items()}
+    assert np.allclose(indices["naics6"], indices["naics4"])
+    assert not np.allclose(indices["naics4"], indices["naics3"])
 
 
 def events(bad_share: list[float], months: int = 40, each: int = 200) -> Events:

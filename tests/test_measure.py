@@ -7,7 +7,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from inference.measure import Clock, ProcessSampler, Stopwatch, process_sampler
+from inference.measure import Clock, ProcessSampler, process_sampler
 
 
 def until(holds: Callable[[], bool], seconds: float = 30) -> bool:
@@ -20,25 +20,15 @@ def until(holds: Callable[[], bool], seconds: float = 30) -> bool:
     return True
 
 
-def test_a_stopwatch_tells_each_lap_and_the_whole() -> None:
-    """Laps are wall milliseconds since the lap before, the total ends at the last lap, CPU is read at the end."""
-    wall, cpu = iter([10_000_000, 11_000_000, 13_500_000]), iter([5_000_000, 5_250_000])
-    watch = Stopwatch(Clock(wall=lambda: next(wall), cpu=lambda: next(cpu)))
-    watch.lap("one")
-    watch.lap("two")
-    assert watch.milliseconds() == {"total": 3.5, "one": 1.0, "two": 2.5}
-    assert watch.cpu_ms() == 0.25
-
-
 def test_the_real_clock_counts_this_threads_work() -> None:
     """By default wall time passes, CPU time is this thread's own, and UTC is the system's."""
-    watch = Stopwatch(Clock())
+    clock = Clock()
+    wall, cpu = clock.wall(), clock.cpu()
     other = threading.Thread(target=lambda: sum(range(3_000_000)))
     other.start()
     other.join()
-    watch.lap("waited")
-    assert watch.milliseconds()["waited"] > 2 * watch.cpu_ms() > 0
-    assert Clock().utc() == pytest.approx(time.time(), abs=5)
+    assert clock.wall() - wall > 2 * (clock.cpu() - cpu) > 0
+    assert clock.utc() == pytest.approx(time.time(), abs=5)
 
 
 def test_the_sampler_knows_memory_at_once_and_cpu_after_an_interval() -> None:

@@ -13,6 +13,7 @@ NAMES = [
     "sex", "gender", "race", "skin_colour", "color", "ethnic_group", "ethnicity", "religion", "marital_status",
     "married", "spouse_income", "national_origin", "nationality", "citizenship", "disability", "pregnant",
     "sexual_orientation", "birthplace", "political_party", "trade_union",
+    "faith", "minority_owned", "civil_status", "maiden_name", "immigration_status",
 ]  # fmt: skip
 
 
@@ -42,12 +43,31 @@ def test_a_prohibited_attribute_is_refused_by_its_label(label: str) -> None:
         with_field("x1", label)
 
 
-@pytest.mark.parametrize(("name", "label"), [("age", "A"), ("x1", "Age"), ("applicant_age", "A"), ("age_band", "A")])
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("age", "A"), ("x1", "Age"), ("applicant_age", "A"), ("age_band", "A"), ("date_of_birth", "A"),
+        ("birth_year", "A"), ("year_born", "A"), ("dob", "A"), ("x1", "Birthday"),
+    ],
+)  # fmt: skip
 def test_age_needs_a_reason(name: str, label: str) -> None:
     """Age is refused, and accepted only where the recipe says why."""
     with pytest.raises(Prohibited, match="why_age"):
         with_field(name, label)
     assert with_field(name, label, why_age="Regulation B allows it in an empirically derived system").why_age
+
+
+@pytest.mark.parametrize("choices", [{"m": ("Married", "A")}, {"married": ("M", "A")}, {"1": ("Female", "F")}])
+def test_a_prohibited_attribute_is_refused_by_its_answers(choices: dict[str, tuple[str, str]]) -> None:
+    """A harmless name and label do not hide an attribute that the answers spell out."""
+    with pytest.raises(Prohibited, match="field x1"):
+        replace(RECIPE, fields=[choice_field("x1", "person", "A label", "Un titre", choices)])
+
+
+def test_an_industry_may_be_of_religious_organisations() -> None:
+    """A prohibited word within an answer is no attribute of the applicant."""
+    field = choice_field("industry", "x", "Industry", "Secteur", {"8131": ("Religious organizations", "A")})
+    assert replace(RECIPE, fields=[field]).fields == [field]
 
 
 @pytest.mark.parametrize("name", ["amount_2", "mortgage", "sextant", "stage", "wage", "average", "racing_horses"])

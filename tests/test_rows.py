@@ -52,6 +52,12 @@ FEATURES: list[dict[str, Any]] = [
         "kind": "arithmetic",
         "columns": [["against_state", "amount", "/", "state.mean"], ["again", "against_state", "*", "ratio"]],
     },
+    {
+        "kind": "placed",
+        "columns": ["never", "x_income", "is_yes", "x_staff", "is_no", "is_tx"],
+        "numbers": {"staff": "x_staff", "income": "x_income"},
+        "choices": {"line": {"no": "is_no", "yes": "is_yes"}, "state": {"TX": "is_tx"}},
+    },
 ]
 
 
@@ -110,6 +116,7 @@ def test_a_row_is_what_was_worked_out_by_hand(form: Form, builder: RowBuilder) -
         "state.rate": single(0.1), "state.mean": mean, "sector.rate": single(0.3), "industry.rate": 0.5,
         "line.rate": single(0.02), "band.rate": single(0.03), "income.rate": single(0.62), "pair.rate": single(0.71),
         "against_state": single(1000 / mean), "again": single(1000 / mean * 250),
+        "never": 0, "x_income": 500, "is_yes": 1, "x_staff": 4, "is_no": 0, "is_tx": 0,
     }  # fmt: skip
 
 
@@ -208,8 +215,9 @@ def test_a_feature_that_does_not_fit_is_an_error(form: Form, spec: dict[str, Any
 @given(st.sampled_from(list(OPERATIONS)), *[st.floats(-1e9, 1e9) | st.sampled_from([0.0, 1e-7, math.nan])] * 2)
 def test_each_operation_is_the_same_for_one_and_for_many(sign: str, left: float, right: float) -> None:
     """+ - x and / of two floats and of two columns are the same float64, or undefined in both."""
-    one, many = OPERATIONS[sign]
-    np.testing.assert_array_equal(many(np.array([left] * 9), np.array([right] * 9)), [one(left, right)] * 9)
+    expression, many = OPERATIONS[sign]
+    one = eval(expression.format("left", "right"), {"left": left, "right": right, "nan": math.nan})  # noqa: S307 - our own
+    np.testing.assert_array_equal(many(np.array([left] * 9), np.array([right] * 9)), [one] * 9)
 
 
 def encoded(field: Field) -> st.SearchStrategy[float]:

@@ -79,7 +79,7 @@ def test_every_text_is_escaped(scorer: Scorer, score: Score, hostile: Release, l
     """Markup in any text of the release, of the applicant or of the engine stays text in every card."""
     texts = texts_in(language)
     names = hostile.form.names
-    odd = replace(score, unusual=names, request_id=MARKUP, engine=MARKUP)
+    odd = score._replace(unusual=names, request_id=MARKUP, engine=MARKUP)
     problems = [Problem(name, kind, MARKUP, repr(MARKUP), MARKUP) for name in (*names, MARKUP) for kind in KINDS]
     for html in (
         score_card(score, hostile, texts),

@@ -65,10 +65,11 @@ def intro_card(release: Release, texts: Texts) -> str:
     break_even = release.policy.break_even(example)
     band = release.policy.refer_band
     cuts = Cuts(break_even, break_even * (1 - band), break_even * (1 + band))
+    parts = ["decision", "pd"] if release.manifest["population"] is None else ["decision", "pd", "rank"]
     known = {"loans": loans(release, texts)}
     rows = "".join(
         f"<dt>{escape(texts(f'intro.{part}'))}</dt><dd>{escape(texts(f'intro.{part}_text', **known))}</dd>"
-        for part in ("decision", "pd", "rank")
+        for part in parts
     )
     return panel(
         "intro",
@@ -143,11 +144,15 @@ def sign(decision: str) -> str:
 
 
 def in_people(pd: float, release: Release, texts: Texts) -> list[str]:
-    """The PD as counts: what the model expects of 1,000, what happened to loans like it, the rank among all."""
+    """The PD as counts: what the model expects of 1,000, and of the population, where there is one, what happened to
+    loans like it and the rank among all.
+    """
     language = texts.language
     population = release.manifest["population"]
     people = round(1000 * pd)
     sentences = [texts("result.expects", people=people) if people else texts("result.expects_few")]
+    if population is None:  # a model adopted without its loans
+        return sentences
     if bands := population.get("bands"):
         band = nearest_band(pd, bands)
         sentences.append(

@@ -17,6 +17,7 @@ from web.numbers import write_percent
 from web.texts import Texts
 
 BINS = 48  # of the density
+HALF_WIDTH = math.log(32)  # of the axis around break-even where no population is known: odds 32 times up and down
 EDGE = 0.03  # of the width, left free beyond the population
 NEAR = 16.0  # per cent of the width that a cut-off's figures take; the ends' own give way to them
 
@@ -57,8 +58,11 @@ def log_odds(pd: float) -> float:
 
 
 def scale_of(release: Release) -> Scale:
-    """The axis of a release, from the PDs of its training population."""
+    """The axis of a release, from the PDs of its training population; without one, around the cut-offs."""
     population = release.manifest["population"]
+    if population is None:
+        middle = log_odds(release.policy.break_even(release.form.parse(release.form.example)))
+        return Scale(middle - HALF_WIDTH, middle + HALF_WIDTH, "", 0)
     return scale_from(tuple(population["pd_percentiles"]), int(population["loans"]))
 
 
@@ -137,7 +141,8 @@ def describe(release: Release, cuts: Cuts, texts: Texts, pd: float | None) -> li
     values = {f"{name}_from": write_percent(at, language) for name, at in named.items()}
     values |= {f"{name}_points": f"{release.points.of(at):.0f}" for name, at in named.items()}
     sentences.append(texts("scale.cuts" if cuts.can_decline else "scale.cuts_open", **values))
-    sentences.append(texts("scale.density", loans=loans(release, texts)))
+    if release.manifest["population"] is not None:
+        sentences.append(texts("scale.density", loans=loans(release, texts)))
     return sentences
 
 

@@ -1,0 +1,103 @@
+"""Past loans given to an adoption: read from a CSV, scored by the release, and what came of them."""
+
+import csv
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from inference.application import Form
+from inference.errors import InvalidApplication, TenfoldError
+from inference.fields import NumberField
+from inference.scorer import Scorer
+from models.evaluate import Floats, Labels, intervals, measures
+from models.export import population
+from models.train import calibrate
+from models.verdicts import FAILS, PASSES, WARNS, Verdict
+
+OUTCOME = "bad"
+FEWEST = 10  # of each outcome: fewer support no figure
+
+
+class BadLoans(TenfoldError):
+    """A file of loans that cannot be read; the message names the line, and no answer."""
+
+
+class PastLoans(NamedTuple):
+    """Loans with a known outcome."""
+
+    values: Floats  # (m, n_fields), encoded answers
+    bad: Labels  # (m,)
+
+
+def read_loans(file: Path, form: Form) -> PastLoans:
+    """A CSV with a column a field, named as the field, and a column `bad` of 0 and 1; an empty cell is not stated."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            if missing := [name for name in (*form.names, OUTCOME) if name not in (reader.fieldnames or ())]:
+                raise BadLoans(f"{file}: no column {', '.join(missing)}")
+            loans = [one_loan(row, form, f"{file}: line {reader.line_num}") for row in reader]
+    except OSError as error:
+        raise BadLoans(f"{file}: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadLoans(f"{file} is no CSV in UTF-8: {error}") from None
+    bad = np.array([outcome for _, outcome in loans], np.int8)
+    if min(bad.sum(), len(bad) - bad.sum()) < FEWEST:
+        raise BadLoans(
+            f"{file}: at least {FEWEST} loans of each outcome are needed, found {int(bad.sum())} bad of {len(bad)}"
+        )
+    return PastLoans(np.array([values for values, _ in loans]), bad)
+
+
+def one_loan(row: dict[str, str], form: Form, place: str) -> tuple[tuple[float, ...], int]:
+    """Encoded answers and outcome of one line."""
+    if row[OUTCOME] not in ("0", "1"):
+        raise BadLoans(f"{place}: {OUTCOME}: 0 or 1 is needed")
+    answers: dict[str, object] = {}
+    for field in form.fields:
+        text = row[field.name]
+        try:
+            answers[field.name] = (float(text) if isinstance(field, NumberField) else text) if text else None
+        except ValueError:
+            raise BadLoans(f"{place}: {field.name}: {field.allowed} is needed") from None
+    try:
+        return form.parse(answers).values, int(row[OUTCOME])
+    except InvalidApplication as error:
+        needed = "; ".join(f"{one.field}: {one.allowed} is needed" for one in error.problems)
+        raise BadLoans(f"{place}: {needed}") from None
+
+
+def measured(scorer: Scorer, loans: PastLoans) -> tuple[dict[str, Any], Verdict]:
+    """The manifest's population, and whether the PDs tell good from bad and are as high as what happened."""
+    pds = scorer.pds(loans.values)
+    found = measures(loans.bad, pds)
+    ranges = intervals(loans.bad, [pds])
+    low, high = ranges["bad_rate"]
+    text = (
+        f"{len(loans.bad):,} loans, which the model may have been trained on: AUC {found['auc']:.3f} "
+        f"({ranges['auc'][0]:.3f}–{ranges['auc'][1]:.3f}); mean PD {found['mean_pd']:.1%}, went bad "
+        f"{found['bad_rate']:.1%} ({low:.1%}–{high:.1%})."
+    )
+    outcome = PASSES
+    if not low <= found["mean_pd"] <= high:
+        outcome = WARNS
+        text += f"\nThe level of the PDs is not that of these loans. {remedy(scorer, loans)}"
+    if ranges["auc"][0] <= 0.5:
+        outcome = FAILS
+        text += "\nIt tells good from bad no better than chance."
+    of = "PDs of the loans given at adoption, which the model may have been trained on"
+    return population(of, loans.bad, pds), Verdict(
+        "past loans", outcome, text, {"measures": found, "intervals": ranges}
+    )
+
+
+def remedy(scorer: Scorer, loans: PastLoans) -> str:
+    """The two numbers that would put the PDs on these loans' level, as the fields file takes them."""
+    probabilities = scorer.engine.predict_proba(scorer.release.rows.build(loans.values))
+    try:
+        fitted = calibrate(probabilities.astype(np.float64), loans.bad)
+    except ValueError:
+        return "No calibration mends that: the more the model fears, the fewer went bad."
+    numbers = f"{{ intercept = {fitted.intercept:.4f}, slope = {fitted.slope:.4f} }}"
+    return f"This in the fields file would fit them: calibration = {numbers}"

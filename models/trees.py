@@ -1,0 +1,129 @@
+"""Reads the trees of an XGBoost model: where they split, what hangs on it, and how far the margin can go.
+
+XGBoost's JSON model format is described at https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.errors import TenfoldError
+
+LEAF = -1
+ROUNDING = 2.0**-23  # relative error of one float32 operation
+
+
+class UnfitModel(TenfoldError):
+    """A model of a kind that no release can hold; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One tree, by node. A row goes left where its column is smaller than the node's value, both as float32."""
+
+    left: Sequence[int]  # node numbers; LEAF where there is none
+    right: Sequence[int]
+    column: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float32]  # the threshold of a split, the margin of a leaf
+    gain: npt.NDArray[np.float64]
+
+    @property
+    def splits(self) -> npt.NDArray[np.intp]:
+        """The numbers of the nodes that split."""
+        return np.flatnonzero(np.asarray(self.left) != LEAF)
+
+    def extremes(self, low: list[float], high: list[float], node: int = 0) -> tuple[float, float]:
+        """The least and the greatest leaf that rows with low <= column <= high can reach.
+
+        Both lists hold a bound a column, exact in float32; they are as they were on return.
+        """
+        value = float(self.value[node])
+        if self.left[node] == LEAF:
+            return value, value
+        at = int(self.column[node])
+        lowest, highest = low[at], high[at]
+        found = []
+        if lowest < value:
+            high[at] = min(highest, float(np.nextafter(self.value[node], np.float32(-np.inf))))
+            found.append(self.extremes(low, high, self.left[node]))
+            high[at] = highest
+        if highest >= value:
+            low[at] = max(lowest, value)
+            found.append(self.extremes(low, high, self.right[node]))
+            low[at] = lowest
+        return min(one for one, _ in found), max(one for _, one in found)
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """All trees of a model whose margin is `base` and a leaf a tree, and whose probability is its logistic."""
+
+    trees: list[Tree]
+    base: float
+    n_columns: int
+
+    def thresholds(self) -> list[npt.NDArray[np.float32]]:
+        """Of each column, the thresholds of its splits, sorted; one that splits twice is there twice."""
+        columns = np.concatenate([tree.column[tree.splits] for tree in self.trees])
+        values = np.concatenate([tree.value[tree.splits] for tree in self.trees])
+        return [np.sort(values[columns == at]) for at in range(self.n_columns)]
+
+    def gains(self) -> npt.NDArray[np.float64]:
+        """Of each column, the gain of its splits together, (n_columns,)."""
+        gains = np.zeros(self.n_columns)
+        for tree in self.trees:
+            np.add.at(gains, tree.column[tree.splits], tree.gain[tree.splits])
+        return gains
+
+    def bounds(self, low: Sequence[float], high: Sequence[float]) -> tuple[float, float]:
+        """Bounds that the model's probability cannot leave for rows with low <= column <= high.
+
+        Each tree is taken at its own extreme, so no row need reach them; they are widened by what float32 sums lose.
+        """
+        extremes = np.array([tree.extremes(list(low), list(high)) for tree in self.trees])
+        slack = ROUNDING * (len(extremes) + 1) * (abs(self.base) + float(np.abs(extremes).max(axis=1).sum()))
+        least, greatest = self.base + extremes.sum(axis=0)
+        lowest, highest = logistic(float(least) - slack), logistic(float(greatest) + slack)
+        return max(0.0, lowest - 4 * ROUNDING), min(1.0, highest + 4 * ROUNDING)  # XGBoost's logistic is float32 too
+
+
+def logistic(margin: float) -> float:
+    return 1.0 / (1.0 + math.exp(-min(max(margin, -700.0), 700.0)))
+
+
+def read_forest(booster: Any) -> Forest:
+    """The trees of a Booster, or `UnfitModel` where it is no plain sum of trees for good against bad."""
+    learner = json.loads(booster.save_raw("json"))["learner"]
+    objective = learner["objective"]["name"]
+    if objective != "binary:logistic":
+        raise UnfitModel(f"its objective is {objective}; only binary:logistic gives a probability of default")
+    kind = learner["gradient_booster"]["name"]
+    if kind != "gbtree":
+        raise UnfitModel(f"its booster is {kind}; only gbtree is a plain sum of trees, as all engines read it")
+    specs = learner["gradient_booster"]["model"]["trees"]
+    if "c" in learner["feature_types"] or any(any(spec["split_type"]) for spec in specs):
+        raise UnfitModel(
+            "it has categorical features, whose numbers stand for categories in an order that only its training data "
+            "knew; train it with one column of 0 and 1 a choice"
+        )
+    n_columns = int(learner["learner_model_param"]["num_feature"])
+    if not any(len(spec["left_children"]) > 1 for spec in specs):
+        raise UnfitModel("none of its trees splits: every applicant would get the same PD")
+    base = json.loads(learner["learner_model_param"]["base_score"])  # a number, or from XGBoost 3.1 a list of one
+    probability = float(base[0] if isinstance(base, list) else base)
+    return Forest([read_tree(spec) for spec in specs], math.log(probability / (1 - probability)), n_columns)
+
+
+def read_tree(spec: Mapping[str, Any]) -> Tree:
+    return Tree(
+        left=spec["left_children"],
+        right=spec["right_children"],
+        column=np.array(spec["split_indices"], np.int64),
+        value=np.array(spec["split_conditions"], np.float32),
+        gain=np.array(spec["loss_changes"], np.float64),
+    )

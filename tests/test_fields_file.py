@@ -1,0 +1,157 @@
+"""The fields file: ADOPT.md's example as it is understood, and every mistake named at its place."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from adoptable import FIELDS, table
+
+from inference.fields import ChoiceField, NumberField
+from models.fields_file import BadFields, FieldsFile, read_features, read_fields
+
+FEATURES = list(table()[0].columns)
+SHORT = """\
+name = "short"
+title = "Short"
+date = 2026-01-31
+threshold = 0.2
+[fields.income]
+label = "Income"
+range = [0, 1000]
+example = 100
+[fields.job]
+label = "Job"
+example = "no"
+choices = { no = "No", yes = "Yes" }
+"""
+
+
+@pytest.fixture
+def understood(tmp_path: Path) -> Any:
+    """A function that reads a text as a fields file."""
+
+    def read(text: str, features: list[str] = FEATURES) -> FieldsFile:
+        file = tmp_path / "fields.toml"
+        file.write_text(text, "utf-8")
+        return read_fields(file, features)
+
+    return read
+
+
+def test_the_example_of_the_page_is_whole(understood: Any) -> None:
+    """Ten fields that set all eighteen features of the model, with directions for five."""
+    fields = understood(FIELDS)
+    assert len(fields.form.fields) == 10
+    assert sorted(column for columns in fields.columns.values() for column in columns) == sorted(FEATURES)
+    assert fields.columns["term"] == ("time",)
+    assert fields.columns["prior_record"] == ("records",)
+    assert fields.directions == {"amount": 1, "income": -1, "expenses": 1, "assets": -1, "seniority": -1}
+    assert fields.manifest["date"] == "2026-11-23"
+
+
+def test_what_a_short_file_leaves_out(understood: Any) -> None:
+    """Both languages the same, the usual range all of it, columns as get_dummies names them, 600 points."""
+    fields = understood(SHORT, ["income", "job_no", "job_yes"])
+    income, job = fields.form.fields
+    assert isinstance(income, NumberField)
+    assert isinstance(job, ChoiceField)
+    assert income.label == {"en": "Income", "fr": "Income"}
+    assert income.usual == income.typical == (0, 1000)
+    assert (income.reference, income.whole, income.optional) == (100, False, False)
+    assert [choice.label["fr"] for choice in job.choices] == ["No", "Yes"]
+    assert fields.columns == {"income": ("income",), "job": ("job_no", "job_yes")}
+    assert not fields.directions
+    assert fields.manifest["policy"]["margin"] == pytest.approx(0.25)  # 0.25 / (0.25 + 1) = 0.2
+    assert fields.manifest["points"] == {"anchor": 600.0, "odds": pytest.approx(4), "double": 20.0}
+    assert fields.manifest["calibration"] == {"intercept": 0.0, "slope": 1.0}
+    assert "elsewhere" in fields.manifest["notice"]["en"]
+
+
+def test_a_row_is_zeros_but_for_the_answers(understood: Any) -> None:
+    """Raw values in their columns, 1 for the choice, 0 elsewhere; a number not stated is 0."""
+    fields = understood(
+        SHORT.replace("example = 100", "example = 100\noptional = true"), ["a", "job_yes", "income", "job_no"]
+    )
+    values = fields.form.encode({"income": [7.5, None], "job": ["yes", "no"]})
+    assert math.isnan(values[1, 0])
+    assert fields.builder.build(values).tolist() == [[0, 1, 7.5, 0], [0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("name =", "nam =", "the file: nam means nothing here; known: name, title"),
+        ('name = "short"', "", "'name' is missing"),
+        ('"short"', '"Short Name"', "name: small letters"),
+        ("date = 2026-01-31", 'date = "2026-01-31"', "such as 2026-01-31 without quotes"),
+        ("threshold = 0.2", "threshold = 20", "lie between 0 and 1"),
+        ("threshold = 0.2", 'threshold = "x"', "could not convert"),
+        ("threshold = 0.2", "threshold = 0.9", "which no applicant can have: set refer_band below 0.11"),
+        ("range = [0, 1000]", "", "field income: 'range' is missing"),
+        ("range = [0, 1000]", "range = [0]", "field income: not enough values"),
+        ("range = [0, 1000]", "range = [1000, 0]", "field income: range: the smallest answer and the largest"),
+        ("range", "rnge", "field income: rnge means nothing here"),
+        ("example = 100", "example = 5000", "income: too large"),
+        ("example = 100", 'example = 100\ndirection = "left"', "field income: direction: up or down"),
+        ("example = 100", 'example = 100\nfeature = "incom"', "no feature incom (the nearest is income); name the"),
+        ("example = 100", 'example = 100\nfeature = "job_no"', "set by two answers: job_no"),
+        ('label = "Job"', 'label = { en = "Job" }', "field job: a text, or"),
+        ('example = "no"', 'example = "none"', "field job: example 'none' is none of its choices: no, yes"),
+        ('example = "no"', 'example = "no"\nfeatures = { nay = "job_no" }', "field job: features: nay means nothing"),
+        ('yes = "Yes"', 'yes = "Yes", other = "Other"', "no feature job_other (the nearest"),
+        ('label = "Job"', 'label = "Marital status"', "field job names marital"),
+        ('yes = "Yes"', 'married = "Married"', "names married"),
+        ('example = "no"', 'example = "no"\nfeatures = { yes = "gender" }', "field job names gender"),
+        ('label = "Job"', 'label = "Age"', "is an age; say why in why_age"),
+        ("[fields.job]", "[fields.job", "is no TOML"),
+        ("[fields.income]", "[fields.'']", "field '': as a name"),
+        ("[fields.income]", "[fields.class]", "field 'class': as a name"),
+        (
+            "range = [0, 1000]",
+            "range = [0, 1000]\nusual = [-1, 10]",
+            "field income: usual: a part of the range 0 to 1000",
+        ),
+        ("range = [0, 1000]", "range = [0, 1000]\nusual = [100.2, 100.8]\nwhole = true", "field income: usual"),
+        ("threshold = 0.2", "threshold = 0.2\npoints = { anchr = 1 }", "unexpected keyword argument 'anchr'"),
+        ("threshold = 0.2", "threshold = 0.2\ncalibration = { slope = -1 }", "slope > 0"),
+    ],
+)
+def test_a_mistake_is_named_at_its_place(understood: Any, old: str, new: str, told: str) -> None:
+    """The error names the file, the field and what is needed."""
+    assert old in SHORT
+    features = ["income", "job_no", "job_yes", "job_married", "gender"]
+    with pytest.raises(BadFields) as caught:
+        understood(SHORT.replace(old, new, 1), features)
+    assert told in str(caught.value)
+    assert "fields.toml" in str(caught.value)
+
+
+def test_age_with_a_reason_is_taken(understood: Any) -> None:
+    """As in a recipe."""
+    text = SHORT.replace('label = "Job"', 'label = "Age"').replace(
+        "[fields.income]", 'why_age = "law"\n[fields.income]'
+    )
+    assert understood(text, ["income", "job_no", "job_yes"]).form.names == ("income", "job")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"a\nb\na\n", "line 3: one distinct feature name a line is needed, found a for the second time"),
+        (b"a\n\nb\n", "line 2: one distinct feature name a line is needed, found an empty line"),
+        (b"", "line 1"),
+        (b"\xff\xfe", "no UTF-8"),
+    ],
+)
+def test_a_broken_feature_list_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
+    """By line."""
+    (tmp_path / "features.txt").write_bytes(content)
+    with pytest.raises(BadFields, match=told):
+        read_features(tmp_path / "features.txt")
+
+
+def test_a_feature_list_may_end_as_it_likes(tmp_path: Path) -> None:
+    """Blank lines at the end and Windows line ends are no features."""
+    (tmp_path / "features.txt").write_bytes(b"a\r\nb c\r\n\r\n")
+    assert read_features(tmp_path / "features.txt") == ["a", "b c"]
