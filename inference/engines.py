@@ -1,5 +1,6 @@
 """From rows to the model's probability. Only this file imports an engine's package."""
 
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -58,7 +59,7 @@ class OnnxEngine:
     def __init__(self, release: Release, threads: int = 1) -> None:
         """Parse the bytes whose digest has matched."""
         try:
-            from onnxruntime import InferenceSession, SessionOptions
+            from onnxruntime import InferenceSession, OrtValue, SessionOptions
         except ImportError:
             raise missing(self.name) from None
         if release.onnx is None:
@@ -75,10 +76,27 @@ class OnnxEngine:
         (rows,) = session.get_inputs()
         if rows.shape[1] != len(release.rows.columns):
             raise BadRelease(release.folder / ONNX, f"{len(release.rows.columns)} features", rows.shape[1])
-        self._run, self._input, self._outputs = session.run, rows.name, [session.get_outputs()[-1].name]
+        self._session, self._input, self._output = session, rows.name, session.get_outputs()[-1].name
+        self._tensor, self._thread = OrtValue.ortvalue_from_numpy, threading.local()
 
     def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return self._run(self._outputs, {self._input: rows})[0][:, 1]  # type: ignore[no-any-return]
+        if len(rows) == 1:
+            return self._predict_one(rows)
+        return self._session.run([self._output], {self._input: rows})[0][:, 1]  # type: ignore[no-any-return]
+
+    def _predict_one(self, row: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """By way of arrays bound once a thread: a quarter less time than `run`, which makes tensors of both."""
+        try:
+            binding, bound, probabilities = self._thread.bound
+        except AttributeError:
+            bound, probabilities = np.zeros_like(row), np.zeros((1, 2), np.float32)
+            binding = self._session.io_binding()
+            binding.bind_ortvalue_input(self._input, self._tensor(bound))
+            binding.bind_ortvalue_output(self._output, self._tensor(probabilities))
+            self._thread.bound = binding, bound, probabilities
+        bound[:] = row
+        self._session.run_with_iobinding(binding)
+        return probabilities[:, 1].copy()  # type: ignore[no-any-return]  # what a thread holds has no type
 
 
 class OneDalEngine:

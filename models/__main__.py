@@ -8,12 +8,10 @@ from inference.settings import RELEASES
 from models.adopt import add_command
 from models.card import write_card
 from models.export import export, make_default
-from models.recipes import consumer, sba
+from models.recipes import RECIPES
 from models.report import report
 from models.search import choose, search
 from models.train import train
-
-RECIPES = {"consumer": consumer.RECIPE, "sba": sba.RECIPE}  # the first is the default release
 
 
 def main(arguments: list[str] | None = None) -> int:

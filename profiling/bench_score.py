@@ -1,24 +1,37 @@
-"""What predict_credit_score costs over a bare predict_proba of the same row: `python -m profiling.bench_score`.
+"""What predict_credit_score costs, with each engine, over a bare predict_proba, and under the path of before.
 
-Both run in turn in one process, on the same real form answers, with the performance log written; equal
-probabilities are checked first. Quote the ratio: absolute times drift with the machine.
+`python -m profiling.bench_score`. All in one process, on the same real applications, with the performance log
+written; equal probabilities are checked first. Each engine takes BLOCK applications in turn, so that it finds the
+processor's caches as it leaves them itself, as it would in a server, and a busy machine slows all alike; the bare
+predict_proba goes before each score by xgboost, on the same row. Quote the ratios: absolute times drift.
 """
 
 import argparse
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 
-from inference.engines import XGBoostEngine
+from inference.application import Application
+from inference.engines import ENGINES, TOLERANCE, open_engine
 from inference.perflog import PerformanceLog
-from inference.release import open_release
-from inference.scorer import Scorer
-from inference.settings import RELEASES
+from inference.release import Release, open_release
+from inference.scorer import Score, Scorer
 from profiling import results
+from profiling.legacy import Legacy
+from profiling.workload import applications, embedded
+
+BARE, BEFORE = "predict_proba", "legacy"
+BLOCK = 25
+STAGES = ("validate", "row", "predict", "policy", "log")
+Times = dict[str, list[float]]  # µs
 
 
 def microseconds(call: Callable[[], object]) -> float:
@@ -28,58 +41,118 @@ def microseconds(call: Callable[[], object]) -> float:
     return (time.perf_counter_ns() - started) / 1e3
 
 
-def bench(folder: Path, rounds: int) -> dict[str, float]:
-    """Median and p99 in µs of both, and their ratios."""
+def bench(folder: Path, rounds: int) -> dict[str, Any]:
+    """Medians and p99 in µs of all that is compared, `rounds` calls each (the slow path of before a fifth of it)."""
     release = open_release(folder)
-    engine = XGBoostEngine(release)
+    answers = applications(release, 500)
+    legacy = Legacy(release)
+    features = [legacy.features(one) for one in answers]
     with tempfile.TemporaryDirectory() as logs:
-        scorer = Scorer(release, engine, PerformanceLog(Path(logs) / "predictions.jsonl", 1))
-        answers = release.form.example
-        row = release.rows.fill(release.form.parse(answers)).copy()
-        bare = release.calibration.pd(float(engine.predict_proba(row)[0]))
-        if scorer.score(answers).pd != bare:
-            raise SystemExit(f"{release.name}: the score and a bare predict_proba differ; nothing was timed")
-        classifier = engine.classifier
-        times = {"predict_proba": np.empty(rounds), "predict_credit_score": np.empty(rounds)}
-        stages: dict[str, list[float]] = {}
-        for at in range(-rounds // 10, rounds):  # the first tenth only warms up, and is overwritten
-            times["predict_proba"][at] = microseconds(lambda: classifier.predict_proba(row))
-            started = time.perf_counter_ns()
-            score = scorer.score(answers)
-            times["predict_credit_score"][at] = (time.perf_counter_ns() - started) / 1e3
-            for stage, ms in score.milliseconds.items():
-                stages.setdefault(stage, []).append(ms * 1e3)
-    found = {f"{name}_{label}": float(np.percentile(t, q)) for name, t in times.items() for label, q in QUANTILES}
-    found |= {f"{stage}_p50": float(np.median(t)) for stage, t in stages.items()}
-    found["log_p50"] = found["predict_credit_score_p50"] - found["total_p50"]
-    for label, _ in QUANTILES:
-        found[f"ratio_{label}"] = found[f"predict_credit_score_{label}"] / found[f"predict_proba_{label}"]
-    return found | {"features": len(release.rows.columns)}
+        scorers = {
+            name: Scorer(release, open_engine(name, release), PerformanceLog(Path(logs) / f"{name}.jsonl", 1))
+            for name in ENGINES
+        }
+        check(release, scorers, answers, [legacy.predict(one) for one in features])
+        rows = [release.rows.fill(release.form.parse(one)).copy() for one in answers]
+        times: Times = {name: [] for name in (BARE, BEFORE, *ENGINES)}
+        stages: dict[str, Times] = {name: {stage: [] for stage in STAGES} for name in ENGINES}
+        turns = cycle(range(len(answers)))
+        bare = scorers["xgboost"].engine.classifier.predict_proba  # type: ignore[attr-defined]
+        for block in range(-2, rounds // BLOCK):  # the first two only warm up
+            if block == 0:
+                times = {name: [] for name in times}
+                stages = {name: {stage: [] for stage in STAGES} for name in ENGINES}
+            for name, scorer in scorers.items():
+                for at in islice(turns, BLOCK):
+                    if name == "xgboost":
+                        times[BARE].append(microseconds(lambda at=at: bare(rows[at])))  # type: ignore[misc]
+                    started = time.perf_counter_ns()
+                    score = scorer.score(answers[at])
+                    took = (time.perf_counter_ns() - started) / 1e3
+                    times[name].append(took)
+                    for stage, spent in spent_in(score, took).items():
+                        stages[name][stage].append(spent)
+            times[BEFORE] += [
+                microseconds(lambda at=at: legacy.predict(features[at]))  # type: ignore[misc]
+                for at in islice(turns, BLOCK // 5)
+            ]
+    found = {name: {"p50": statistics.median(t), "p99": float(np.percentile(t, 99))} for name, t in times.items()}
+    for name in ENGINES:
+        found[name]["stages"] = {stage: statistics.median(t) for stage, t in stages[name].items()}  # type: ignore[assignment]
+    return {"features": len(release.rows.columns), **found, "alone": alone(release, answers)}
 
 
-QUANTILES = (("p50", 50), ("p99", 99))
+def check(
+    release: Release, scorers: dict[str, Scorer], answers: Sequence[dict[str, object]], before: Sequence[float]
+) -> None:
+    """End with an error unless every engine and the path of before give the same PDs."""
+    expected = np.array([scorers["xgboost"].score(one).pd for one in answers])
+    others = {name: np.array([scorer.score(one).pd for one in answers]) for name, scorer in scorers.items()}
+    others[BEFORE] = release.calibration.pds(np.array(before))
+    for name, pds in others.items():
+        if (off := float(np.abs(pds - expected).max())) > TOLERANCE:
+            raise SystemExit(f"{release.name}: PDs by {name} are off by {off:.2g}; nothing was timed")
+
+
+def spent_in(score: Score, took: float) -> dict[str, float]:
+    """µs by stage of one score that took so long in all; the log is what comes after the last of its own clocks."""
+    inside = {stage: ms * 1e3 for stage, ms in score.milliseconds.items()}
+    return {**inside, "log": took - inside.pop("total")}
+
+
+def alone(release: Release, answers: Sequence[dict[str, object]]) -> dict[str, float]:
+    """µs of each stage repeated by itself, all in the processor's caches; and of psutil's own work for one sample."""
+    form, policy = release.form, release.policy
+    application: Application = form.parse(answers[0])
+    process = psutil.Process()
+    with tempfile.TemporaryDirectory() as logs:
+        log = PerformanceLog(Path(logs) / "alone.jsonl", 1)
+        entry = {"id": "0" * 20, "ms": dict.fromkeys(("total", *STAGES[:4]), 0.123), "pd": 0.123456}
+        calls: dict[str, Callable[[], object]] = {
+            "validate": lambda: form.parse(answers[0]),
+            "row": lambda: release.rows.fill(application),
+            "policy": lambda: (release.calibration.pd(0.2), policy.decide(0.2, application), release.points.of(0.2)),
+            "log": lambda: log.write(entry),
+            "psutil": lambda: (process.cpu_percent(None), process.memory_info()),
+        }
+        found = {name: statistics.median(microseconds(call) for _ in range(2000)) for name, call in calls.items()}
+        log.close()
+    return found
 
 
 def main() -> int:
-    """Print a row a release."""
+    """Print a row a release and path, and where the time goes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5000)
     rounds = parser.parse_args().rounds
-    print("| release | predict_proba p50 µs | predict_credit_score p50 µs | ratio p50 | ratio p99 | stages, p50 µs |")
-    print("| --- | ---: | ---: | ---: | ---: | --- |")
     figures = {}
-    for folder in sorted(path.parent for path in RELEASES.glob("*/manifest.json")):
+    for folder in embedded():
         figures[folder.name.rpartition("-")[0]] = found = bench(folder, rounds)
-        stages = ", ".join(
-            f"{name} {found[f'{name}_p50']:.1f}" for name in ("validate", "row", "predict", "policy", "log")
-        )
-        print(
-            f"| {folder.name} | {found['predict_proba_p50']:.0f} | {found['predict_credit_score_p50']:.0f} | "
-            f"{found['ratio_p50']:.3f} | {found['ratio_p99']:.3f} | {stages} |"
-        )
+        bare = found[BARE]
+        print(f"\n{folder.name}: {found['features']} features\n")
+        print("| | p50 µs | p99 µs | p50 over predict_proba | validate | row | predict | policy | log |")
+        print("| --- |" + " ---: |" * 8)
+        for name in (BARE, *ENGINES, BEFORE):
+            row = found[name]
+            spent = " | ".join(f"{µs:.1f}" for µs in row["stages"].values()) if "stages" in row else " | " * 4
+            ratio = row["p50"] / bare["p50"]
+            print(f"| {label(name)} | {row['p50']:.0f} | {row['p99']:.0f} | {ratio:.3f} | {spent} |")
+        print("Repeated alone, µs: " + ", ".join(f"{name} {µs:.1f}" for name, µs in found["alone"].items()))
     headline = max(figures.values(), key=lambda found: found["features"])  # the release with the longest row
-    results.merge("score", {"rounds": rounds, **figures}, {"score_overhead_xgboost": headline["ratio_p50"]})
+    p50 = {name: headline[name]["p50"] for name in (BARE, BEFORE, *ENGINES)}
+    ratios = {
+        "score_overhead_xgboost": p50["xgboost"] / p50[BARE],
+        "score_onnx_us": p50["onnx"],
+        "legacy_over_score_xgboost": p50[BEFORE] / p50["xgboost"],
+        "legacy_over_score_onnx": p50[BEFORE] / p50["onnx"],
+    }
+    print("\n" + ", ".join(f"{name} {value:.3g}" for name, value in ratios.items()))
+    results.merge("score", {"rounds": rounds, **figures}, ratios)
     return 0
+
+
+def label(name: str) -> str:
+    return {BARE: BARE, BEFORE: "dict → DataFrame → predict_proba"}.get(name, f"predict_credit_score, {name}")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from inference.engines import ENGINES
 from inference.settings import RELEASES, ROOT
-from profiling import results
+from profiling import bench_score, results
 
 README = ROOT / "README.md"
 BLOCK = re.compile(r"(<!-- figures:(\w+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
@@ -57,18 +58,20 @@ def models() -> str:
 
 
 def score() -> str:
-    """What a score costs over a bare predict_proba (python -m profiling.bench_score)."""
+    """What a score costs, with each engine, beside a bare predict_proba and the path of before."""
     found = results.read()["score"]
     lines = [
-        "| release | predict_proba, p50 | predict_credit_score, p50 | ratio p50 | ratio p99 |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| release | way | p50 | p99 | p50 over predict_proba |",
+        "| --- | --- | ---: | ---: | ---: |",
     ]
-    for name, row in found.items():
-        if isinstance(row, dict):
-            lines.append(
-                f"| {name} | {row['predict_proba_p50']:.0f} µs | {row['predict_credit_score_p50']:.0f} µs "
-                f"| {row['ratio_p50']:.2f} | {row['ratio_p99']:.2f} |"
-            )
+    for release, rows in found.items():
+        if isinstance(rows, dict):
+            bare = rows[bench_score.BARE]["p50"]
+            for name in (bench_score.BARE, *ENGINES, bench_score.BEFORE):
+                p50, p99 = rows[name]["p50"], rows[name]["p99"]
+                lines.append(
+                    f"| {release} | {bench_score.label(name)} | {p50:.0f} µs | {p99:.0f} µs | {p50 / bare:.2f} |"
+                )
     return "\n".join([*lines, "", f"Measured on {found['machine']}."])
 
 

@@ -1,6 +1,5 @@
 """What the tests share: every release in models/releases, its loans, and a small form made by hand."""
 
-import importlib
 import shutil
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from inference.application import Form
 from inference.engines import XGBoostEngine
 from inference.release import Release, open_release
 from inference.scorer import Scorer
-from models.recipe import Recipe
+from models.recipes import RECIPES
 
 # The same cases on every run and machine, and none kept on disk: a failure is there again for whoever runs it.
 settings.register_profile(
@@ -50,7 +49,7 @@ def scorer(release: Release, engine: XGBoostEngine) -> Scorer:
 @pytest.fixture(scope="session")
 def real(release: Release) -> RealLoans:
     """At most LOANS loans: of all months where they have no date, else of three months of the training window."""
-    recipe: Recipe = importlib.import_module(f"models.recipes.{release.manifest['name']}").RECIPE
+    recipe = RECIPES[release.manifest["name"]]
     loans = recipe.load()
     start, _, end = recipe.window or (0, 0, 1)
     months = np.linspace(start, end - 1, 3, dtype=int) if recipe.window else np.array([0])

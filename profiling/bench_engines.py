@@ -1,0 +1,192 @@
+"""The engines side by side, from one row to 48,744: `python -m profiling.bench_engines`.
+
+One process; real applications; equal probabilities checked first. Each engine takes every batch in turn, so that a
+busy machine slows all alike. Opening an engine and its first call (cold) are apart from what it does later (warm):
+the study that this project grew out of measured the two together. Also: XGBoost as a joblib .pkl loads it, treelite's
+GTIL on the same trees, and what building the rows costs.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+
+from inference.engines import ENGINES, TOLERANCE, XGBoostEngine, open_engine
+from inference.release import Release, open_release
+from inference.rows import Matrix
+from inference.settings import ROOT
+from profiling import results
+from profiling.engines_plot import plot
+from profiling.workload import applications, embedded
+
+SIZES = (1, 2, 8, 32, 128, 512, 1024, 4096, 48_744)
+LARGEST = SIZES[-1]  # the study's batch
+THREADS = (1, 2)
+PKL, GTIL = "joblib .pkl", "treelite GTIL"
+REFERENCE = "xgboost"
+Predict = Callable[[Matrix], npt.NDArray[np.float32]]
+
+
+def from_pickle(release: Release, threads: int) -> Predict:
+    """The model as joblib.dump and joblib.load leave it: our own bytes, so the pickle is one that may be loaded."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "best_model.pkl"
+        joblib.dump(XGBoostEngine(release, threads).classifier, file)
+        classifier = joblib.load(file)
+    return lambda rows: classifier.predict_proba(rows)[:, 1]
+
+
+def by_gtil(release: Release, threads: int) -> Predict:
+    """treelite's General Tree Inference Library."""
+    import treelite
+
+    model = treelite.frontend.from_xgboost(XGBoostEngine(release).classifier.get_booster())
+    return lambda rows: treelite.gtil.predict(model, rows, nthread=threads).reshape(-1)
+
+
+def opened(name: str, release: Release, threads: int) -> Predict:
+    """An engine of ours, or one of the two that are only compared with."""
+    if name in ENGINES:
+        return open_engine(name, release, threads).predict_proba
+    return {PKL: from_pickle, GTIL: by_gtil}[name](release, threads)
+
+
+NAMES = (*ENGINES, PKL, GTIL)
+
+
+def bench(release: Release, values: npt.NDArray[np.float64], budget: float) -> dict[str, Any]:
+    """Seconds by threads, engine and batch: medians of as many turns as `budget` seconds a batch and engine allow."""
+    rows = release.rows.build(values)
+    building = median_of(lambda: release.rows.build(values), 5)
+    found: dict[str, Any] = {"build_s": building, "features": rows.shape[1], "threads": {}}
+    for threads in THREADS:
+        predicts, cold = {}, {}
+        for name in NAMES:  # oneDAL's number of threads is the whole process's, hence one number of threads at a time
+            started = time.perf_counter()
+            predicts[name] = opened(name, release, threads)
+            ready = time.perf_counter()
+            predicts[name](rows[:1])
+            cold[name] = {"open_s": ready - started, "first_call_s": time.perf_counter() - ready}
+        check(release, predicts, rows)
+        warm = {
+            name: {str(size): s for size, s in times.items()} for name, times in timed(predicts, rows, budget).items()
+        }
+        found["threads"][str(threads)] = {"cold": cold, "warm_s": warm}
+    return found
+
+
+def check(release: Release, predicts: dict[str, Predict], rows: Matrix) -> None:
+    """End with an error unless all agree, in a batch and one by one."""
+    expected = predicts[REFERENCE](rows)
+    for name, predict in predicts.items():
+        singles = np.concatenate([predict(rows[at : at + 1]) for at in range(200)])
+        off = max(np.abs(predict(rows) - expected).max(), np.abs(singles - expected[:200]).max())
+        if not off <= TOLERANCE:
+            raise SystemExit(f"{release.name}: {name} is off by {off:.2g}; nothing was timed")
+
+
+def timed(predicts: dict[str, Predict], rows: Matrix, budget: float) -> dict[str, dict[int, float]]:
+    """Median seconds a call by engine and batch."""
+    found: dict[str, dict[int, float]] = {name: {} for name in predicts}
+    for size in SIZES:
+        batch = rows[:size]
+        once = [median_of(partial(predict, batch), 1) for predict in predicts.values()]
+        turns = int(np.clip(budget * len(predicts) / sum(once), 3, 400))
+        times: dict[str, list[float]] = {name: [] for name in predicts}
+        for _ in range(turns):
+            for name, predict in predicts.items():
+                predict(batch)  # the one before has emptied the caches of this one's trees
+                times[name].append(seconds(partial(predict, batch)))
+        for name, taken in times.items():
+            found[name][size] = statistics.median(taken)
+    return found
+
+
+def seconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def median_of(call: Callable[[], object], turns: int) -> float:
+    return statistics.median(seconds(call) for _ in range(turns))
+
+
+def crossovers(warm: dict[str, dict[str, float]], one: str, other: str) -> list[float]:
+    """Batch sizes at which the quicker of two engines changes, between two sizes measured (on logarithmic scales)."""
+    lead = [np.log(warm[one][str(size)] / warm[other][str(size)]) for size in SIZES]
+    found = []
+    for at in range(len(SIZES) - 1):
+        if lead[at] * lead[at + 1] < 0:
+            share = lead[at] / (lead[at] - lead[at + 1])
+            found.append(float(SIZES[at] * (SIZES[at + 1] / SIZES[at]) ** share))
+    return found
+
+
+def table(found: dict[str, Any]) -> str:
+    """Times by batch, and the ratio to XGBoost beside each."""
+    lines = []
+    for threads, part in found["threads"].items():
+        warm, cold = part["warm_s"], part["cold"]
+        lines += [
+            f"\n{threads} thread(s)\n",
+            "| rows | " + " | ".join(NAMES) + " |",
+            "| ---: |" + " ---: |" * len(NAMES),
+        ]
+        for size in map(str, SIZES):
+            cells = [f"{duration(warm[name][size])} ({warm[name][size] / warm[REFERENCE][size]:.2f})" for name in NAMES]
+            lines.append(f"| {int(size):,} | " + " | ".join(cells) + " |")
+        for what, label in (("open_s", "opening"), ("first_call_s", "first call")):
+            lines.append(f"| {label} | " + " | ".join(duration(cold[name][what]) for name in NAMES) + " |")
+        for name in (*ENGINES[1:], GTIL):
+            if at := crossovers(warm, name, REFERENCE):
+                lines.append(
+                    f"{name} and {REFERENCE} change places at {', '.join(f'{size:,.0f}' for size in at)} rows."
+                )
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    if seconds < 1e-3:
+        return f"{seconds * 1e6:.0f} µs"
+    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def main() -> int:
+    """Print the tables, draw the plot."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--budget", type=float, default=1.5, help="seconds for each batch and engine (%(default)s)")
+    budget = parser.parse_args().budget
+    figures: dict[str, Any] = {}
+    for folder in embedded():
+        release = open_release(folder)
+        answers = applications(release, LARGEST)
+        values = release.form.encode({name: [one[name] for one in answers] for name in release.form.names})
+        figures[folder.name.rpartition("-")[0]] = found = bench(release, values, budget)
+        print(f"\n{release.name}: {found['features']} features; building {LARGEST:,} rows {duration(found['build_s'])}")
+        print(table(found))
+    headline = max(figures.values(), key=lambda found: found["features"])
+    one = headline["threads"]["1"]["warm_s"]
+    ratios = {
+        "batch_build_over_predict": headline["build_s"] / one[REFERENCE][str(LARGEST)],
+        "batch_48744_xgboost_over_onedal": one[REFERENCE][str(LARGEST)] / one["onedal"][str(LARGEST)],
+        "batch_48744_onnx_over_xgboost": one["onnx"][str(LARGEST)] / one[REFERENCE][str(LARGEST)],
+        "single_xgboost_over_onnx": one[REFERENCE]["1"] / one["onnx"]["1"],
+    }
+    print("\n" + ", ".join(f"{name} {value:.3g}" for name, value in ratios.items()))
+    results.merge("engines", figures, ratios)
+    plot(headline, NAMES, ROOT / "docs" / "engines.svg")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

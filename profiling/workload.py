@@ -1,0 +1,23 @@
+"""What benchmarks score: real applications of the embedded releases, the same ones on every run."""
+
+from pathlib import Path
+
+import numpy as np
+
+from inference.release import Release
+from inference.settings import RELEASES
+from models.recipes import RECIPES
+
+SEED = 0
+
+
+def embedded() -> list[Path]:
+    """The folders of the embedded releases, by name."""
+    return sorted(file.parent for file in RELEASES.glob("*/manifest.json"))
+
+
+def applications(release: Release, count: int) -> list[dict[str, object]]:
+    """Raw answers of `count` real loans of the release's source, drawn with SEED; some twice where there are fewer."""
+    loans = RECIPES[release.manifest["name"]].load()
+    drawn = np.random.default_rng(SEED).choice(len(loans), count, replace=count > len(loans)).tolist()
+    return [{name: column[at] for name, column in loans.answers.items()} for at in drawn]
