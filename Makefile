@@ -10,7 +10,7 @@ export TENFOLD_RELEASE := $(firstword $(wildcard models/releases/$(RELEASE)-*) $
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test test-core test-browser check format train data bench bench-click figures space lock clean
+.PHONY: help setup browser run test test-core test-browser check format train data profile snakeviz-before snakeviz-after bench bench-start bench-click figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -60,8 +60,19 @@ data: setup  ## fetch the loans from their sources again (needs the network)
 	$(BIN)/python -m models.data.fetch_consumer
 	$(BIN)/python -m models.data.fetch_sba
 
-bench: setup  ## what a score costs over a bare predict_proba
+profile: setup  ## the pandas path of before and the NumPy path of after under cProfile, on real loans
+	$(BIN)/python -m profiling profile
+
+snakeviz-before snakeviz-after: snakeviz-%: setup  # of these two files only; without a display the address is printed
+	@test -f profiling/out/$*.prof || $(MAKE) --no-print-directory profile
+	$(BIN)/python -m snakeviz $(if $(DISPLAY)$(WAYLAND_DISPLAY),,--server) profiling/out/$*.prof
+
+bench: setup  ## the engines side by side, and what a score costs over a bare predict_proba
+	$(BIN)/python -m profiling.bench_engines
 	$(BIN)/python -m profiling.bench_score
+
+bench-start: setup  ## from python app.py to a green /readyz, beside the imports alone
+	$(BIN)/python -m profiling.bench_start
 
 bench-click: setup browser  ## from click to changed result, beside a bare Gradio page
 	$(BIN)/python -m profiling.bench_click

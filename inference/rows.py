@@ -404,7 +404,8 @@ def compiled(
 
     statements = [f"{''.join(f'q{slot}, ' for slot in range(n_answers))} = values"]
     statements += [statement for block in blocks for statement in block.source(constant)]
-    exec("def write(values, row, raw):\n " + "\n ".join(statements), namespace)  # noqa: S102 - our own statements
+    text = "def write(values, row, raw):\n " + "\n ".join(statements)
+    exec(compile(text, f"{__file__} (compiled)", "exec"), namespace)  # noqa: S102 - our own statements
     return namespace["write"]  # type: ignore[return-value]
 
 

@@ -27,7 +27,17 @@ def test_serves_from_a_fresh_environment(tmp_path: Path, monkeypatch: pytest.Mon
             shutil.copyfile(source, target)
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", python.parent.parent], check=True)
-    install = [python, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check", "-r", "requirements.txt"]
+    install = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--disable-pip-version-check",
+        "-r",
+        "requirements.txt",
+    ]
     subprocess.run(install, cwd=tmp_path / "app", check=True)
     for name in os.environ:
         if name.startswith(("TENFOLD_", "GRADIO_", "SPACE_", "PYTHON")):
