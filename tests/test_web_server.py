@@ -1,9 +1,11 @@
 """The site in process: health, languages, headers, model card, Gradio's settings."""
 
 import asyncio
+import html
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +229,20 @@ def test_only_plots_are_served_from_the_release(client: TestClient) -> None:
     """Neither the manifest nor the model, nor anything outside, can be fetched as a plot."""
     for name in ("manifest.json", "model.ubj", "..%2fDEFAULT", ".svg", "none.svg"):
         assert client.get(f"/model-card/{name}").status_code == 404
+
+
+def test_the_performance_page_says_what_is_missing(scorer: Scorer, tmp_path: Path) -> None:
+    """No log, no score yet, lines that could not be written, and lines that cannot be read."""
+    off = Settings(release=default_release(), log=None)
+    with TestClient(create_app(scorer, off)) as client:
+        assert texts_in("fr")("performance.off") in html.unescape(client.get("/fr/performance").text)
+    log = tmp_path / "scores.jsonl"
+    on = replace(off, log=log)
+    with TestClient(create_app(open_scorer(on), on)) as client:
+        assert texts_in("en")("performance.none") in html.unescape(client.get("/performance").text)
+        today = tmp_path / f"scores-{datetime.now(UTC):%Y-%m-%d}.jsonl"
+        today.write_text('\n{"time": "2026-11-23T12:00:00.000000Z", "dropped": 1234}\n<b>no line\n')
+        page = html.unescape(client.get("/performance").text)
+    assert texts_in("en")("performance.dropped", count="1,234") in page
+    assert texts_in("en")("performance.broken", count="1") in page
+    assert "<b>" not in page

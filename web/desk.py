@@ -111,11 +111,12 @@ def header(title: str, texts: Texts, public_demo: bool) -> str:
 def footer(scorer: Scorer, texts: Texts) -> str:
     """What the release is and is not, its name, its card."""
     release = scorer.release
-    card = f"{UP[texts.language]}model-card"
+    card, opens = f"{UP[texts.language]}model-card", 'target="_blank" rel="noopener"'
     return (
         f"<footer><p>{escape(release.manifest['notice'][texts.language])}</p>"
         f"<p>{escape(texts('footer.release'))} <code>{escape(release.name)}</code> · "
-        f'<a href="{card}" target="_blank" rel="noopener">{escape(texts("footer.model_card"))}</a></p></footer>'
+        f'<a href="{card}" {opens}>{escape(texts("footer.model_card"))}</a> · '
+        f'<a href="performance" {opens}>{escape(texts("footer.performance"))}</a></p></footer>'
     )
 
 

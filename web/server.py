@@ -1,4 +1,4 @@
-"""One FastAPI app: health, model card, the desk in English at / and in French at /fr."""
+"""One FastAPI app: health, model card, performance, the desk in English at / and in French at /fr."""
 
 import asyncio
 
@@ -14,6 +14,7 @@ from web.health import health_routes
 from web.languages import HOME, LanguageChoice
 from web.model_card import model_card_routes
 from web.page import PageDress
+from web.performance import performance_routes
 from web.texts import texts_in
 
 LARGEST_UPLOAD = "1mb"  # Gradio takes uploads even where no component asks for one
@@ -36,6 +37,7 @@ async def assemble(scorer: Scorer, settings: Settings) -> FastAPI:
     app.add_middleware(CORSMiddleware, allow_origins=ORIGINS)
     app.include_router(health_routes(scorer, settings))
     app.include_router(model_card_routes(scorer.release))
+    app.include_router(performance_routes(scorer, settings))
     app.include_router(asset_routes())
     for language in ("fr", "en"):  # the longer path first: "/" takes all that is left
         desk = build_desk(scorer, texts_in(language), public_demo=settings.public_demo, with_api=HOME[language] == "/")

@@ -1,0 +1,162 @@
+"""Reads performance logs back: ours, and the older kind that the study before this project wrote.
+
+Ours is described in `inference/perflog.py`. The older kind are JSON lines with `timestamp`, `duration` in seconds,
+`cpu_percent`, `memory_usage_MB`, `prediction` and `input`; the last holds an applicant's answers and is not looked at.
+A line that cannot be read is counted, with its place and what is wrong with it, but without what is in it.
+"""
+
+import math
+import struct
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+STAGES = ("validate", "row", "predict", "policy")
+FIGURES = ("total", *STAGES, "thread_cpu", "cpu_percent", "rss_mb")  # ms, ms …, ms, % of one core, MB
+RECORD = np.dtype([("minute", "<i8"), ("group", "<i4"), *((name, "<f4") for name in FIGURES)])
+pack = struct.Struct(f"<qi{len(FIGURES)}f").pack  # the same in bytes
+NAN = math.nan
+OLDER = ("(older log)", "(older log)")  # it names neither release nor engine
+LENGTHS = (1, 5, 15, 60, 4 * 60, 24 * 60, 7 * 24 * 60, 28 * 24 * 60)  # of a stretch of time, minutes
+MOST_SHOWN = 20  # broken lines; more are only counted
+
+
+class Broken(NamedTuple):
+    """A line that cannot be read."""
+
+    file: str
+    line: int  # counted from 1
+    what: str
+
+
+class Records(NamedTuple):
+    """Scores, n of them, in the order in which they were read."""
+
+    scores: npt.NDArray[np.void]  # (n,) of RECORD: UTC minute since 1970, which of `names`, FIGURES or NaN
+    names: list[tuple[str, str]]  # release and engine
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """One field of all scores, (n,)."""
+        return self.scores[name]
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "Records":
+        """The scores chosen by a mask."""
+        return Records(self.scores[chosen], self.names)
+
+
+class Reader:
+    """Takes lines, of any number of logs; holds 44 bytes a score."""
+
+    def __init__(self) -> None:
+        self.errors: Counter[str] = Counter()  # refused scores by kind
+        self.error_minutes: list[int] = []
+        self.dropped = 0  # lines that a log says it could not write
+        self.broken = 0
+        self.broken_lines: list[Broken] = []  # the first MOST_SHOWN
+        self._scores = bytearray()
+        self._group_of: dict[tuple[str, str], int] = {}
+        self._minute_of: dict[str, int] = {}  # of the times seen, to the minute: else they take a third of the reading
+
+    def read(self, lines: Iterable[bytes], file: str = "") -> None:
+        """Take the lines of one log."""
+        for number, line in enumerate(lines, 1):
+            try:
+                self._take(orjson.loads(line))
+            except (LookupError, TypeError, ValueError, AttributeError, OverflowError, struct.error) as error:
+                if not line.strip():
+                    continue
+                self.broken += 1
+                if len(self.broken_lines) < MOST_SHOWN:
+                    self.broken_lines.append(Broken(file, number, reason(error)))
+
+    @property
+    def records(self) -> Records:
+        """The scores read so far."""
+        return Records(np.frombuffer(bytes(self._scores), RECORD), list(self._group_of))
+
+    def keep_last(self, count: int) -> None:
+        """Forget all but the last scores read, and all but the last errors' times."""
+        del self._scores[: max(0, len(self._scores) - count * RECORD.itemsize)]
+        del self.error_minutes[: max(0, len(self.error_minutes) - count)]
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        """One line's object. Whatever it lacks raises an error, and nothing of it is kept."""
+        if "duration" in entry:
+            self._take_older(entry)
+            return
+        minute = self._minute(entry["time"])
+        if "dropped" in entry:
+            self.dropped += int(entry["dropped"])
+            return
+        ms = entry["ms"]
+        if "error" in entry:
+            self.errors[str(entry["error"])] += 1
+            self.error_minutes.append(minute)
+            return
+        cpu, rss = entry["cpu_percent"], entry["rss_mb"]
+        self._scores += pack(
+            minute, self._group((entry["release"], entry["engine"])),
+            ms["total"], ms["validate"], ms["row"], ms["predict"], ms["policy"], entry["thread_cpu_ms"],
+            NAN if cpu is None else cpu, NAN if rss is None else rss,
+        )  # fmt: skip
+
+    def _take_older(self, entry: dict[str, Any]) -> None:
+        when = entry["timestamp"]
+        minute = int(when // 60) if isinstance(when, int | float) else self._minute(when.replace(",", "."))
+        unknown = [NAN] * (len(FIGURES) - 3)
+        figures = (entry["duration"] * 1e3, *unknown, entry["cpu_percent"], entry["memory_usage_MB"])
+        self._scores += pack(minute, self._group(OLDER), *figures)
+
+    def _group(self, names: tuple[str, str]) -> int:
+        number = self._group_of.get(names)
+        if number is None:
+            if not all(isinstance(name, str) for name in names):
+                raise TypeError("release and engine")
+            number = self._group_of[names] = len(self._group_of)
+        return number
+
+    def _minute(self, time: str) -> int:
+        """UTC minutes since 1970 of an ISO time; without a zone it is UTC."""
+        if len(time) == len("2026-01-01T00:00:00.000000Z") and time[-1] == "Z" and time[:16] in self._minute_of:
+            return self._minute_of[time[:16]]
+        moment = datetime.fromisoformat(time)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        minute = int(moment.timestamp() // 60)
+        if time[-1] == "Z":
+            self._minute_of[time[:16]] = minute
+        return minute
+
+
+def over_time(records: Records, most: int) -> tuple[int, dict[int, Records]]:
+    """The scores by stretches of time of one of LENGTHS, in minutes: the shortest by which there are at most `most`.
+
+    The length, and for every stretch with scores its first minute since 1970 and its scores, in order.
+    """
+    minutes = records.column("minute")
+    first, last = int(minutes.min()), int(minutes.max())
+    length = next((one for one in LENGTHS if last // one - first // one < most), LENGTHS[-1])
+    starts = minutes - minutes % length
+    return length, {int(start): records.where(starts == start) for start in np.unique(starts)}
+
+
+def reason(error: Exception) -> str:
+    """What is wrong with a line, without anything of the line."""
+    if isinstance(error, orjson.JSONDecodeError):
+        return "no JSON: cut short, or two lines in one"
+    if isinstance(error, KeyError):
+        return f"no {error.args[0]}"
+    return "a figure or a time that is none"
+
+
+def quantiles(values: npt.NDArray[Any], q: Iterable[float]) -> list[float]:
+    """Quantiles of those that are there, NaN where none is."""
+    values = values[~np.isnan(values)]
+    return [float(one) for one in np.quantile(values, list(q))] if len(values) else [NAN for _ in q]

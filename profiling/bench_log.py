@@ -1,0 +1,91 @@
+"""How long `python -m profiling log` takes over a million lines, and how much memory: `python -m profiling.bench_log`.
+
+The lines are what this machine's scorer writes for real applications, repeated with new times over thirty days. Beside
+it, in the same run, the least that any reader in Python can do: every line through the JSON parser, and nothing kept.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import orjson
+
+from inference.engines import open_engine
+from inference.perflog import PerformanceLog
+from inference.release import open_release
+from inference.scorer import Scorer
+from profiling import results
+from profiling.workload import applications, embedded
+
+PARSE = "import orjson, sys\nfor line in open(sys.argv[1], 'rb'): line.isspace() or orjson.loads(line)"
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+DAYS = 30
+
+
+def main() -> int:
+    """Print and keep the figures; exit status 1 where the report does not count every line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lines", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "million.jsonl"
+        write(file, given.lines, Path(folder) / "template.jsonl")
+        command = [sys.executable, "-m", "profiling", "log", str(file)]
+        found, least = [], []
+        for _ in range(given.rounds):
+            text, *figures = run(command)
+            if f"{given.lines:,} scores." not in text:
+                print(text)
+                return 1
+            found.append(figures)
+            least.append(run([sys.executable, "-c", PARSE, str(file)])[1:])
+        seconds, rss = min(one[0] for one in found), max(one[1] for one in found)
+        size = file.stat().st_size
+    parse = min(one[0] for one in least)
+    print(f"{given.lines:,} lines ({size / 1e6:.0f} MB): {seconds:.1f} s, at most {rss:.0f} MB RSS")
+    print(f"only parsed, nothing kept: {parse:.1f} s; ratio {seconds / parse:.2f} (the least of {given.rounds} rounds)")
+    kept = {"lines": given.lines, "bytes": size, "seconds": seconds, "rss_mb": rss, "parse_only_seconds": parse}
+    results.merge("log", kept, {"log_over_parse_only": seconds / parse})
+    return 0
+
+
+def write(file: Path, lines: int, template: Path) -> None:
+    """Lines as the scorer of the first release writes them, evenly over DAYS."""
+    release = open_release(embedded()[0])
+    log = PerformanceLog(template, 1)
+    scorer = Scorer(release, open_engine("xgboost", release), log)
+    for answers in applications(release, 1000):
+        scorer.score(answers)
+    log.close()
+    entries = [orjson.loads(line) for line in template.resolve().read_bytes().split()]
+    step = timedelta(days=DAYS) / lines
+    with file.open("wb") as stream:
+        for at in range(lines):
+            when = FIRST + at * step
+            entry = {**entries[at % len(entries)], "time": f"{when:%Y-%m-%dT%H:%M:%S.%f}Z"}
+            stream.write(b"\n" + orjson.dumps(entry))
+
+
+def run(command: list[str]) -> tuple[str, float, float]:
+    """A command's output, seconds and largest resident memory in MB, as the kernel counted it."""
+    started = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, stdout=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        took = time.perf_counter() - started
+        output.seek(0)
+        text = output.read()
+    if process.returncode:
+        raise SystemExit(f"{command}: exit status {process.returncode}\n{text}")
+    return text, took, usage.ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,247 @@
+"""Performance logs read back: ours as the scorer writes it, the older kind, and whatever else stands in a file."""
+
+import math
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.errors import InvalidApplication
+from inference.measure import Clock
+from inference.perflog import PerformanceLog
+from inference.perfread import FIGURES, Reader, over_time, quantiles
+from inference.scorer import Scorer
+from profiling.__main__ import main
+from profiling.log import resampled, split
+from web.log_tail import LogTail
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
+OLDER = b'{"timestamp": "2024-05-01 10:00:59,123", "duration": 0.0525, "cpu_percent": 12.5, "memory_usage_MB": 310.25, '
+OLDER += b'"prediction": 1, "input": {"AMT_CREDIT": 424242.0}}'
+
+
+class Time:
+    """UTC as a test wants it."""
+
+    now = NOON
+
+    def utc(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def logged(scorer: Scorer, tmp_path: Path, time: Time) -> Scorer:
+    """A scorer that writes a log at the test's own time."""
+    log = PerformanceLog(tmp_path / "scores.jsonl", 0, Clock(utc=time.utc))
+    return Scorer(scorer.release, scorer.engine, log)
+
+
+def read(*lines: bytes) -> Reader:
+    reader = Reader()
+    reader.read(lines, "scores.jsonl")
+    return reader
+
+
+def line(**changes: object) -> bytes:
+    """A line of ours, changed; a key of None's type Ellipsis is left out."""
+    ms = {"total": 1.0, "validate": 0.1, "row": 0.2, "predict": 0.6, "policy": 0.1}
+    entry = {
+        "time": "2026-11-23T12:00:00.000000Z", "id": "a-1", "release": "small-1", "engine": "xgboost", "ms": ms,
+        "thread_cpu_ms": 0.9, "cpu_percent": None, "rss_mb": 200.5, "pd": 0.1, "decision": "approve", **changes,
+    }  # fmt: skip
+    return b"\n" + orjson.dumps({name: value for name, value in entry.items() if value is not ...})
+
+
+def test_what_the_scorer_writes_is_what_is_read(logged: Scorer, tmp_path: Path, time: Time) -> None:
+    """Every figure of every score, to the precision of a float32, with its minute, release and engine."""
+    example = logged.release.form.example
+    scores = [logged.score(example) for _ in range(3)]
+    time.now += 180
+    scores.append(logged.score(example))
+    with pytest.raises(InvalidApplication):
+        logged.score({})
+    reader = Reader()
+    with (tmp_path / "scores.jsonl").open("rb") as lines:
+        reader.read(lines)
+    records = reader.records
+    assert records.names == [(logged.release.name, "xgboost")]
+    assert records.column("minute").tolist() == [NOON // 60] * 3 + [NOON // 60 + 3]
+    for name in FIGURES[:5]:
+        expected = np.array([score.milliseconds[name] for score in scores], np.float32)
+        assert np.array_equal(records.column(name), expected)
+    assert (records.column("thread_cpu") > 0).all()
+    assert reader.errors == {"InvalidApplication": 1}
+    assert reader.error_minutes == [NOON // 60 + 3]
+    assert not reader.broken
+    assert not reader.dropped
+
+
+def test_the_older_kind_is_read() -> None:
+    """Seconds become milliseconds; what it does not say is NaN; its input is not kept."""
+    epoch = b'{"timestamp": 1714557659.5, "duration": 0.05, "cpu_percent": 1, "memory_usage_MB": 2, "prediction": 0}'
+    reader = read(OLDER, epoch)
+    records = reader.records
+    assert records.column("minute").tolist() == [datetime(2024, 5, 1, 10, tzinfo=UTC).timestamp() // 60] * 2
+    assert records.column("total").tolist() == pytest.approx([52.5, 50.0])
+    assert np.isnan(records.column("predict")).all()
+    assert records.column("cpu_percent").tolist() == [12.5, 1]
+    assert records.column("rss_mb").tolist() == [310.25, 2]
+    assert b"424242" not in bytes(records.scores)
+
+
+def test_an_unknown_figure_is_nan_and_not_zero() -> None:
+    records = read(line(cpu_percent=None), line(cpu_percent=50)).records
+    assert math.isnan(records.column("cpu_percent")[0])
+    assert quantiles(records.column("cpu_percent"), (0.5,)) == [50.0]
+    assert all(math.isnan(one) for one in quantiles(records.column("cpu_percent")[:1], (0.5, 0.9)))
+
+
+@pytest.mark.parametrize(
+    ("broken", "what"),
+    [
+        (line()[:-20], "no JSON: cut short, or two lines in one"),
+        (line() + line()[1:], "no JSON: cut short, or two lines in one"),
+        (b"\xff\xfe", "no JSON: cut short, or two lines in one"),
+        (line(time=...), "no time"),
+        (line(ms=...), "no ms"),
+        (line(release=...), "no release"),
+        (line(rss_mb=...), "no rss_mb"),
+        (line(ms={"total": 1.0}), "no validate"),
+        (line(time="yesterday"), "a figure or a time that is none"),
+        (line(time=""), "a figure or a time that is none"),
+        (line(rss_mb="much"), "a figure or a time that is none"),
+        (line(rss_mb=1e300), "a figure or a time that is none"),
+        (line(release=["a"]), "a figure or a time that is none"),
+        (line(engine=7), "a figure or a time that is none"),
+        (b"[1, 2]", "a figure or a time that is none"),
+        (b"null", "a figure or a time that is none"),
+        (OLDER.replace(b"0.0525", b'"slow"'), "a figure or a time that is none"),
+        (OLDER.replace(b"0.0525", b"null"), "a figure or a time that is none"),
+    ],
+)
+def test_a_broken_line_is_counted_and_nothing_of_it_kept(broken: bytes, what: str) -> None:
+    """With its place; the lines around it are read."""
+    reader = read(line(), b"\n", broken, line())
+    assert len(reader.records) == 2
+    assert reader.broken == 1
+    assert reader.broken_lines[0] == ("scores.jsonl", 3, what)
+
+
+@given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([line(), OLDER, line(error="X")])), max_size=8))
+def test_no_bytes_stop_the_reading(lines: list[bytes]) -> None:
+    """Every line is a score, an error, blank, or counted as broken."""
+    reader = read(*lines)
+    good = sum(one in (line(), OLDER, line(error="X")) for one in lines)
+    assert len(reader.records) + reader.errors.total() >= good
+    assert reader.broken <= len(lines) - good
+
+
+def test_the_stretches_of_time_hold_all_scores() -> None:
+    """Each score in the stretch it belongs to, by the shortest length that gives few enough."""
+    times = ["2026-11-23T00:00:00.000000Z", "2026-11-23T00:59:00.000000Z", "2026-11-23T09:30:00.000000Z"]
+    records = read(*(line(time=one) for one in times)).records
+    length, parts = over_time(records, 48)
+    assert length == 15
+    assert [len(part) for part in parts.values()] == [1, 1, 1]
+    assert all((part.column("minute") - start < length).all() for start, part in parts.items())
+    length, parts = over_time(records, 2)
+    assert length == 24 * 60
+    assert [len(part) for part in parts.values()] == [3]
+
+
+def test_the_bootstrap_is_that_of_drawing_with_replacement() -> None:
+    """Its median and spread agree with samples really drawn."""
+    values = np.sort(np.random.default_rng(3).lognormal(0, 1, 400).astype(np.float32))
+    random = np.random.default_rng(4)
+    drawn = np.sort(random.choice(values, (4000, len(values))), axis=1)[:, round(0.9 * len(values)) - 1]
+    found = resampled(values, 0.9, random)
+    assert np.quantile(found, [0.025, 0.5, 0.975]) == pytest.approx(np.quantile(drawn, [0.025, 0.5, 0.975]), rel=0.05)
+
+
+def test_before_and_after_a_date() -> None:
+    """The ratio of a log that became twice as quick is a half, and its interval says so."""
+    random = np.random.default_rng(5)
+    slow, quick = random.lognormal(0, 0.2, 500), random.lognormal(0, 0.2, 500) / 2
+    stages = {"validate": 0, "row": 0, "predict": 0, "policy": 0}
+    records = read(
+        *(line(ms={"total": float(ms), **stages}) for ms in slow),
+        *(line(time="2026-11-24T00:00:00.000000Z", ms={"total": float(ms), **stages}) for ms in quick),
+    ).records
+    median = split(records, int(datetime(2026, 11, 24, tzinfo=UTC).timestamp()) // 60)[0]
+    assert median.ratio == pytest.approx(0.5, rel=0.05)
+    assert median.low < 0.5 < median.high < 0.6
+    assert split(records, 0) == []
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tables, the comparison, what was broken, and the plot."""
+    file, picture = tmp_path / "scores.jsonl", tmp_path / "plot.svg"
+    lines = [line(), line(time="2026-11-24T08:00:00.000000Z", engine="onnx"), line(error="InvalidApplication")]
+    file.write_bytes(b"".join([*lines, line(dropped=3), b"\nhalf of a li", b"\n", OLDER]))
+    assert main(["log", str(file), "--split", "2026-11-24", "--plot", str(picture)]) == 0
+    said = capsys.readouterr().out
+    rows = [" ".join(row.split()[:4]) for row in said.splitlines()]
+    assert {"2026-11-23 small-1 xgboost 1", "2026-11-24 small-1 onnx 1", "2024-05-01 (older log) (older"} <= set(rows)
+    assert "Before and from 2026-11-24 00:00 UTC on" in said
+    assert "3 scores.\n1 refused: InvalidApplication 1.\n3 lines that the log could not write" in said
+    assert f"{file}: line 6: no JSON" in said
+    assert "half of" not in said
+    assert "<svg" in picture.read_text()
+    assert main(["log", str(tmp_path / "missing.jsonl")]) == 2
+    assert "missing.jsonl: No such file" in capsys.readouterr().err
+
+
+def test_the_command_reads_a_pipe() -> None:
+    """As in `zcat old.gz | python -m profiling log -`."""
+    command = [sys.executable, "-m", "profiling", "log", "-"]
+    said = subprocess.run(command, input=line() * 5, capture_output=True, check=True).stdout.decode()
+    assert "5 scores." in said
+
+
+def test_the_tail_of_a_growing_log(tmp_path: Path) -> None:
+    """What is there, then what is added, a cut line once it is whole, and the next day's file."""
+    first, second = tmp_path / "scores-2026-11-23.jsonl", tmp_path / "scores-2026-11-24.jsonl"
+    tail = LogTail(tmp_path / "scores.jsonl")
+    assert len(tail.follow().records) == 0
+    first.write_bytes(line() * 2)
+    assert len(tail.follow().records) == 2
+    with first.open("ab") as stream:
+        stream.write(line()[:40])
+        stream.flush()
+        assert len(tail.follow().records) == 2
+        stream.write(line()[40:])
+    assert len(tail.follow().records) == 3
+    with first.open("ab") as stream:
+        stream.write(line())
+    second.write_bytes(line())
+    assert len(tail.follow().records) == 5
+    assert len(tail.follow().records) == 5
+    second.write_bytes(b"")  # another file in its place
+    second.write_bytes(line(engine="onnx"))
+    assert tail.follow().broken == 0
+    first.unlink()
+    assert len(tail.follow().records) >= 5
+
+
+def test_the_tail_of_a_large_log_begins_near_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At whole lines, over the files of two days."""
+    monkeypatch.setattr("web.log_tail.FIRST_BYTES", 10 * len(line()) + 7)
+    monkeypatch.setattr("web.log_tail.MOST_SCORES", 8)
+    (tmp_path / "scores-2026-11-22.jsonl").write_bytes(line(engine="onnx") * 1000)
+    (tmp_path / "scores-2026-11-23.jsonl").write_bytes(line() * 4)
+    reader = LogTail(tmp_path / "scores.jsonl").follow()
+    assert not reader.broken
+    assert len(reader.records) == 8
+    engines = [reader.records.names[group][1] for group in reader.records.column("group")]
+    assert engines == ["onnx"] * 4 + ["xgboost"] * 4
