@@ -10,7 +10,7 @@ export TENFOLD_RELEASE := $(firstword $(wildcard models/releases/$(RELEASE)-*) $
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test test-core test-browser check format train data profile snakeviz-before snakeviz-after bench bench-start bench-click figures space lock clean
+.PHONY: help setup browser run test test-core test-browser check format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-click figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -70,6 +70,10 @@ snakeviz-before snakeviz-after: snakeviz-%: setup  # of these two files only; wi
 bench: setup  ## the engines side by side, and what a score costs over a bare predict_proba
 	$(BIN)/python -m profiling.bench_engines
 	$(BIN)/python -m profiling.bench_score
+
+bench-log: setup  ## a million lines of a performance log read, and a score's p99 with the Performance page open
+	$(BIN)/python -m profiling.bench_log
+	$(BIN)/python -m profiling.bench_page
 
 bench-start: setup  ## from python app.py to a green /readyz, beside the imports alone
 	$(BIN)/python -m profiling.bench_start

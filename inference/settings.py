@@ -21,6 +21,7 @@ class Settings:
     engine: str = "xgboost"
     log: Path | None = ROOT / "logs" / "predictions.jsonl"  # None: `off`
     log_days: int = 190  # older days are removed; 0 keeps all. The EU AI Act asks for six months
+    ledger: Path | None = ROOT / "logs" / "ledger.sqlite3"  # None: `off`, which is the default of a public demo
     host: str = "127.0.0.1"
     port: int = 7860
     public_demo: bool = False  # anyone may look in: the page says that nothing is kept
@@ -56,6 +57,10 @@ class Settings:
             values["port"] = whole("PORT", environ["PORT"], 1, 65_535)
         if "TENFOLD_PUBLIC_DEMO" in given:
             values["public_demo"] = on_or_off("TENFOLD_PUBLIC_DEMO", given["TENFOLD_PUBLIC_DEMO"])
+        if values.get("public_demo"):
+            values["ledger"] = None
+        if ledger := given.get("TENFOLD_LEDGER", ""):
+            values["ledger"] = None if ledger == "off" else Path(ledger)
         return cls(**values)  # type: ignore[arg-type]
 
 

@@ -97,7 +97,8 @@ def check(
 def spent_in(score: Score, took: float) -> dict[str, float]:
     """µs by stage of one score that took so long in all; the log is what comes after the last of its own clocks."""
     inside = {stage: ms * 1e3 for stage, ms in score.milliseconds.items()}
-    return {**inside, "log": took - inside.pop("total")}
+    total = inside.pop("total")
+    return {**inside, "log": took - total}
 
 
 def alone(release: Release, answers: Sequence[dict[str, object]]) -> dict[str, float]:

@@ -26,8 +26,8 @@ from profiling import results
 from profiling.bench_score import microseconds
 from profiling.html_report import write_html
 from profiling.legacy import Legacy
-from profiling.profile_file import Function, read_profile
-from profiling.report import as_text, bars, package, tables
+from profiling.profile_file import Function, Profile, read_profile
+from profiling.report import as_text, bars, groups, package, tables
 from profiling.workload import SEED, applications, embedded
 
 LOANS = 500
@@ -68,9 +68,13 @@ def run(given: argparse.Namespace) -> int:
     """Profile every embedded release."""
     given.out.mkdir(parents=True, exist_ok=True)
     releases = sorted((open_release(folder) for folder in embedded()), key=lambda one: len(one.rows.columns))
+    figures: dict[str, Any] = {"loans": given.loans}
     for release in releases:
         suffix = "" if release is releases[-1] else f"-{release.manifest['name']}"
-        print(profiled(release, given.loans, given.out, suffix))
+        text, figures[release.manifest["name"]] = profiled(release, given.loans, given.out, suffix)
+        print(text)
+    if given.out == results.OUT:
+        results.merge("profile", figures)
     print("\nLook into them:")
     for name in ("before", "after"):
         print(f"  make snakeviz-{name}    or: python -m snakeviz {shown(given.out / name)}.prof")
@@ -86,8 +90,11 @@ def stage(function: Function) -> str | None:
     return None if function.file == "~" else package(function)
 
 
-def profiled(release: Release, loans: int, out: Path, suffix: str) -> str:
-    """Both paths over the same loans: equal probabilities checked, timed in turn, profiled one after the other."""
+def profiled(release: Release, loans: int, out: Path, suffix: str) -> tuple[str, dict[str, Any]]:
+    """Both paths over the same loans: equal probabilities checked, timed in turn, profiled one after the other.
+
+    What the two profiles say, and the figures to keep.
+    """
     answers = applications(release, loans)
     legacy = Legacy(release)
     features = [legacy.features(one) for one in answers]
@@ -118,7 +125,12 @@ def profiled(release: Release, loans: int, out: Path, suffix: str) -> str:
         ("machine", results.machine()),
         ("versions", ", ".join(f"{name} {version(name)}" for name in VERSIONS) + f", {platform.system()}"),
     ]
-    return reported(about, out, suffix)
+    profiles = {name: read_profile(out / f"{name}{suffix}.prof") for name in paths}
+    figures = {
+        name: {"p50_us": p50[name], "profiled_s": one.seconds, "calls": one.calls, "groups_s": groups(one, stage)}
+        for name, one in profiles.items()
+    }
+    return reported(profiles["before"], profiles["after"], about, out, suffix), figures
 
 
 def over(path: Callable[[int], object], loans: int) -> None:
@@ -126,9 +138,8 @@ def over(path: Callable[[int], object], loans: int) -> None:
         path(at)
 
 
-def reported(about: Sequence[tuple[str, str]], out: Path, suffix: str) -> str:
-    """What the two files say, as text; and as HTML beside them."""
-    before, after = (read_profile(out / f"{name}{suffix}.prof") for name in ("before", "after"))
+def reported(before: Profile, after: Profile, about: Sequence[tuple[str, str]], out: Path, suffix: str) -> str:
+    """What the two profiles say, as text; and as HTML beside them."""
     file = out / f"report{suffix}.html"
     write_html(file, before, after, bars(before, after, stage), tables(before, after, stage, 20), about)
     head = "\n".join(f"{term}: {text}" for term, text in about)

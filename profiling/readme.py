@@ -1,4 +1,4 @@
-"""Write the README's figures from the releases and bench.json: `python -m profiling.readme`; --check only compares.
+"""Write the figures of both READMEs from the releases and bench.json: `python -m profiling.readme`; --check compares.
 
 A block stands between `<!-- figures:NAME -->` and `<!-- /figures -->`; nobody types what is between them.
 """
@@ -7,14 +7,14 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from inference.engines import ENGINES
 from inference.settings import RELEASES, ROOT
-from profiling import bench_score, results
+from profiling import bench_engines, bench_score, results
 
 README = ROOT / "README.md"
+STUDY = ROOT / "profiling" / "README.md"
 BLOCK = re.compile(r"(<!-- figures:(\w+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
 
 
@@ -85,22 +85,121 @@ def click() -> str:
     return "\n".join([*lines, "", f"Measured on {found['machine']}."])
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"releases": releases, "models": models, "score": score, "click": click}
+def largest(section: str) -> dict[str, Any]:
+    """A section's figures of the release with the longest row: the one that the study is about."""
+    found = results.read()[section]
+    return dict(found[max(features(), key=lambda name: features()[name])])
+
+
+def features() -> dict[str, int]:
+    """How many features the embedded releases have, by their names."""
+    return {manifest["name"]: len(manifest["columns"]) for manifest in manifests().values()}
+
+
+def before_after() -> str:
+    """The two paths without a profiler, and what the profiler says of each (python -m profiling profile)."""
+    found = results.read()["profile"]
+    loans = found["loans"]
+    lines = ["| release | features | before, p50 | after, p50 | ratio |", "| --- | ---: | ---: | ---: | ---: |"]
+    for name, columns in features().items():
+        before, after = (found[name][path]["p50_us"] for path in ("before", "after"))
+        lines.append(f"| {name} | {columns} | {before / 1e3:.1f} ms | {after / 1e3:.2f} ms | {before / after:.1f} |")
+    paths = [largest("profile")[path] for path in ("before", "after")]
+    groups = sorted(
+        {name for path in paths for name in path["groups_s"]}, key=lambda n: -paths[0]["groups_s"].get(n, 0)
+    )
+    lines += ["", "Under the profiler, the longer row, own time of a score by group:", ""]
+    lines += ["| group | before | share | after | share |", "| --- | ---: | ---: | ---: | ---: |"]
+    for name in groups:
+        cells = [path["groups_s"].get(name, 0.0) for path in paths]
+        if any(cell / path["profiled_s"] >= 0.001 for cell, path in zip(cells, paths, strict=True)):
+            lines.append(
+                f"| {name} | "
+                + " | ".join(
+                    f"{1e6 * cell / loans:,.0f} µs | {cell / path['profiled_s']:.1%}"
+                    for cell, path in zip(cells, paths, strict=True)
+                )
+                + " |"
+            )
+    calls = " | ".join(f"{path['calls'] / loans:,.0f} | " for path in paths)
+    return "\n".join([*lines, f"| calls a score | {calls}|", "", f"Measured on {found['machine']}."])
+
+
+def stages() -> str:
+    """Where each microsecond of a score goes, of the release with the longest row (python -m profiling.bench_score)."""
+    found = largest("score")
+    names = bench_score.STAGES
+    lines = ["| | whole | " + " | ".join(names) + " |", "| --- |" + " ---: |" * (len(names) + 1)]
+    for engine in ENGINES:
+        row = found[engine]
+        cells = [row["p50"], *(row["stages"][name] for name in names)]
+        lines.append(f"| {engine} | " + " | ".join(f"{cell:.0f} µs" for cell in cells) + " |")
+    alone = [found["alone"].get(name) for name in names]
+    lines.append("| repeated alone | | " + " | ".join("–" if µs is None else f"{µs:.1f} µs" for µs in alone) + " |")
+    return "\n".join([*lines, "", f"One sample by psutil takes {found['alone']['psutil']:.0f} µs."])
+
+
+def engines() -> str:
+    """Warm and cold, one row to 48,744, of the release with the longest row (python -m profiling.bench_engines)."""
+    found = largest("engines")
+    built = bench_engines.duration(found["build_s"])
+    return f"{bench_engines.table(found).strip()}\n\nBuilding {bench_engines.LARGEST:,} rows from ten columns: {built}."
+
+
+def logs() -> str:
+    """Reading a log, and the price of looking at it (make bench-log)."""
+    found = results.read()
+    log, page = found["log"], found["page"]
+    shown = {"closed": "nobody looks", "open": "one person looks", "ten_open": "ten people look"}
+    lines = [
+        f"{log['lines']:,} lines ({log['bytes'] / 1e6:.0f} MB): {log['seconds']:.1f} s and {log['rss_mb']:.0f} MB of "
+        f"memory; parsing the JSON alone takes {log['parse_only_seconds']:.1f} s.",
+        "",
+        "| Performance page | a score, p50 | p99 | client waits, p50 | p99 |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name, label in shown.items():
+        row = [page[name][key] for key in ("score_p50_ms", "score_p99_ms", "wait_p50_ms", "wait_p99_ms")]
+        lines.append(f"| {label} | " + " | ".join(f"{ms:.2f} ms" for ms in row) + " |")
+    return "\n".join(lines)
+
+
+def ratios() -> str:
+    """All ratios, as every benchmark left them."""
+    found = results.read()["ratios"]
+    return "\n".join(
+        ["| ratio | |", "| --- | ---: |", *(f"| `{name}` | {found[name]:.3g} |" for name in sorted(found))]
+    )
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "releases": releases,
+    "models": models,
+    "score": score,
+    "click": click,
+    "before_after": before_after,
+    "stages": stages,
+    "engines": engines,
+    "logs": logs,
+    "ratios": ratios,
+}
 
 
 def written(text: str) -> str:
-    """The README with every block as its source says today."""
+    """A README with every block as its source says today."""
     return BLOCK.sub(lambda found: f"{found[1]}{BLOCKS[found[2]]()}\n{found[3]}", text)
 
 
-def main(readme: Path = README) -> int:
-    """Exit status 1 with --check where the README differs."""
-    before = readme.read_text(encoding="utf-8")
-    after = written(before)
-    if "--check" in sys.argv:
-        return int(before != after)
-    readme.write_text(after, encoding="utf-8")
-    return 0
+def main() -> int:
+    """Exit status 1 with --check where a README differs."""
+    differ = False
+    for file in (README, STUDY):
+        before = file.read_text(encoding="utf-8")
+        after = written(before)
+        differ |= before != after
+        if "--check" not in sys.argv:
+            file.write_text(after, encoding="utf-8")
+    return int(differ and "--check" in sys.argv)
 
 
 if __name__ == "__main__":

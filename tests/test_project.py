@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from profiling.readme import README, written
+from profiling.readme import BLOCK, README, STUDY, written
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -61,9 +61,11 @@ def test_lock_holds_the_pins() -> None:
     assert lock.count("--hash=sha256:") >= len(locked)
 
 
-def test_readme_figures_are_the_sources() -> None:
-    """Every figure block of the README is what its script writes today."""
-    text = README.read_text(encoding="utf-8")
+@pytest.mark.parametrize("file", [README, STUDY])
+def test_readme_figures_are_the_sources(file: Path) -> None:
+    """Every figure block of both READMEs is what its script writes today."""
+    text = file.read_text(encoding="utf-8")
+    assert text.count("<!-- figures:") == len(BLOCK.findall(text)) > 0
     assert written(text) == text, "run: python -m profiling.readme"
 
 

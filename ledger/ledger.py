@@ -1,0 +1,170 @@
+"""The ledger: records that are on disk before anybody hears of them, many a commit when many wait.
+
+One thread writes. It takes all drafts that have come in meanwhile, chains and commits them together, and only then
+answers each: so a hundred clients that wait share one commit, and a single one waits for its own alone.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from inference.errors import TenfoldError
+from inference.measure import Clock
+from ledger import store
+from ledger.records import BEFORE_ALL, BEGUN, FORMAT, Draft, Key, Record, seal
+from ledger.store import LedgerUnavailable, Store
+
+logger = logging.getLogger(__name__)
+MOST = 500  # drafts a commit
+
+
+class KeyReused(TenfoldError):
+    """An Idempotency-Key came with another request than before."""
+
+
+class Ledger:
+    """Appends to one ledger file. Thread-safe; several processes may each have one on the same file."""
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        """Open the file, or make it; `LedgerUnavailable` where that cannot be done."""
+        self.store = Store(path, create=True)
+        self.problem: str | None = None  # why the last write failed; None once one succeeds
+        self._clock = clock or Clock()
+        self._given_up = False
+        self._drafts: queue.SimpleQueue[tuple[Draft, Future[Record]] | None] = queue.SimpleQueue()
+        self._closing = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        try:
+            self._write([])  # the first record of a new file; on an old one, a look at its head
+        except BaseException:
+            self.store.close()
+            raise
+        self._thread.start()
+
+    def submit(self, draft: Draft) -> "Future[Record]":
+        """The record, once it is on disk; or `LedgerUnavailable`, or `KeyReused`. Where the draft's Idempotency-Key is
+        known with the same digest, the record that was written then."""
+        future: Future[Record] = Future()
+        with self._closing:
+            if self._closed:
+                future.set_exception(LedgerUnavailable(f"{self.store.path}: closed"))
+            else:
+                self._drafts.put((draft, future))
+        return future
+
+    def append(self, draft: Draft) -> Record:
+        """The same, waited for."""
+        return self.submit(draft).result()
+
+    def head(self) -> tuple[int, str]:
+        """Sequence and hash, in hex, of the last record: to be kept by somebody else."""
+        with self.store.reading() as connection:
+            found = store.head(connection)
+        if found is None:
+            raise LedgerUnavailable(f"{self.store.path}: no record, not even the first")
+        return found[0], found[1].hex()
+
+    def close(self) -> None:
+        """Write what was submitted, then close the file."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._drafts.put(None)
+        self._thread.join()
+        self.store.close()
+
+    def _run(self) -> None:
+        open_for_more = True
+        while open_for_more:
+            waiting = []
+            item = self._drafts.get()
+            while item is not None:
+                waiting.append(item)
+                if len(waiting) == MOST or self._drafts.empty():
+                    break
+                item = self._drafts.get()
+            open_for_more = item is not None
+            if waiting:
+                self._answer(waiting)
+
+    def _answer(self, waiting: Sequence[tuple[Draft, "Future[Record]"]]) -> None:
+        """Commit the drafts and settle their futures. Whatever goes wrong, no future is left hanging."""
+        outcomes: Sequence[Record | Exception]
+        try:
+            outcomes = self._write([draft for draft, _ in waiting])
+        except Exception as error:
+            failure = LedgerUnavailable(f"{self.store.path}: not recorded: {store.cause(error)}")
+            outcomes = [failure] * len(waiting)
+        for (_, future), outcome in zip(waiting, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+    def _write(self, drafts: Sequence[Draft]) -> Sequence[Record | Exception]:
+        """One commit. After an error that leaves in doubt what is on disk nothing is written any more: a failed fsync
+        must not be tried again, for the kernel forgets what it could not write."""
+        if self._given_up:
+            raise LedgerUnavailable(f"{self.problem}; restart to go on")
+        try:
+            with self.store.writing() as connection:
+                self.store.check_version(connection)
+                outcomes, new, keys = self._chained(connection, drafts)
+                if new:
+                    store.insert(connection, new, keys)
+            self.store.check_still_there()
+        except Exception as error:
+            self._given_up = not store.passing(error)
+            if self.problem is None:
+                logger.error("ledger %s: %s", self.store.path, store.cause(error))
+            self.problem = f"ledger: {store.cause(error)}"
+            raise
+        self.problem = None
+        return outcomes
+
+    def _chained(
+        self, connection: sa.Connection, drafts: Sequence[Draft]
+    ) -> tuple[list[Record | Exception], list[Record], list[tuple[Key, int]]]:
+        """What becomes of each draft; the new records; and their keys."""
+        at, before = store.head(connection) or (0, BEFORE_ALL)
+        outcomes: list[Record | Exception] = []
+        new: list[Record] = []
+        keys = []
+        asked = [draft.key for draft in drafts if draft.key]
+        known = store.kept_keys(connection, asked) if asked else {}
+        if at == 0:
+            drafts = [Draft(BEGUN, "begun", {"format": FORMAT}), *drafts]
+        for draft in drafts:
+            name = draft.key and (draft.key.client, draft.key.key)
+            if draft.key and name in known:
+                digest, record = known[name]
+                same = digest == draft.key.digest
+                outcomes.append(record if same else KeyReused("this Idempotency-Key came with another request before"))
+                continue
+            at += 1
+            record = seal(draft, at, before, self._clock.utc())
+            before = record.hash
+            new.append(record)
+            if draft.kind != BEGUN:
+                outcomes.append(record)
+            if draft.key and name:
+                keys.append((draft.key, at))
+                known[name] = (draft.key.digest, record)
+        return outcomes, new, keys
+
+
+def open_ledger(path: Path | None, say: Callable[[str], None] = logger.info) -> Ledger | None:
+    """The ledger of a setting, None for `off`; its head is said, so that a log elsewhere keeps it."""
+    if path is None:
+        return None
+    ledger = Ledger(path)
+    seq, digest = ledger.head()
+    say(f"ledger {path}: {seq:,} records, head {digest}")
+    return ledger

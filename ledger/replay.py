@@ -1,0 +1,92 @@
+"""Old decisions scored again: with the release they were made with, the same row and the same PD must come out."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from inference.engines import TOLERANCE, open_engine
+from inference.errors import BadRelease, TenfoldError
+from inference.release import Release, open_release
+from inference.scorer import Scorer
+from ledger.records import Record
+
+SAME, DIFFERENT, IMPOSSIBLE = "same", "different", "impossible"
+
+
+class Replayed(NamedTuple):
+    """One record scored again: the outcome, and why where it is not the same."""
+
+    id: str
+    outcome: str
+    why: str
+    off: float | None  # of the PD
+
+
+class Replayer:
+    """Finds each record's release among folders, by its digest, and scores with the engine that was used."""
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._folders = list(folders)
+        self._scorers: dict[tuple[str, str], Scorer | str] = {}
+
+    def replay(self, records: Iterable[Record]) -> Iterator[Replayed]:
+        """Every `scored` record, in turn. Nothing is recorded or logged."""
+        for record in records:
+            yield self.one(record)
+
+    def one(self, record: Record) -> Replayed:
+        """One record again."""
+        fields, personal = record.fields(), record.personal_fields()
+        if personal is None:
+            return Replayed(fields["id"], IMPOSSIBLE, "its answers were erased at the end of their retention", None)
+        scorer = self._scorer(fields["release"], fields["release_name"], fields["engine"])
+        if isinstance(scorer, str):
+            return Replayed(fields["id"], IMPOSSIBLE, scorer, None)
+        try:
+            score = scorer.score(personal["answers"])
+        except TenfoldError as error:
+            return Replayed(fields["id"], DIFFERENT, f"the answers are refused today: {type(error).__name__}", None)
+        off = abs(score.pd - fields["pd"])
+        row = hashlib.sha256(scorer.release.rows.fill(score.application).tobytes()).hexdigest()
+        differs = []
+        if row != personal["row"]:
+            differs.append("another row")
+        if not off <= TOLERANCE:
+            differs.append(f"the PD is off by {off:.2g}")
+        if score.decision != fields["decision"]:
+            differs.append(f"the decision is {score.decision} and was {fields['decision']}")
+        return Replayed(fields["id"], DIFFERENT if differs else SAME, "; ".join(differs), off)
+
+    def _scorer(self, digest: str, name: str, engine: str) -> Scorer | str:
+        """The scorer, or why there is none."""
+        if (digest, engine) not in self._scorers:
+            try:
+                release = self._release(digest)
+                found = f"its release {name} is no longer here" if release is None else None
+                self._scorers[digest, engine] = found or Scorer(release, open_engine(engine, release))  # type: ignore[arg-type]
+            except TenfoldError as error:
+                self._scorers[digest, engine] = str(error)
+        return self._scorers[digest, engine]
+
+    def _release(self, digest: str) -> Release | None:
+        for folder in self._folders:
+            try:
+                if hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest() == digest:
+                    return open_release(folder, digest)
+            except OSError:
+                continue
+        return None
+
+
+def release_folders(parents: Iterable[Path]) -> list[Path]:
+    """Every release folder in some folders, or these themselves."""
+    found = []
+    for parent in parents:
+        if (parent / "manifest.json").is_file():
+            found.append(parent)
+        elif parent.is_dir():
+            found += sorted(file.parent for file in parent.glob("*/manifest.json"))
+        else:
+            raise BadRelease(parent, "a release folder, or a folder of some", "nothing")
+    return found
