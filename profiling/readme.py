@@ -105,9 +105,8 @@ def before_after() -> str:
         before, after = (found[name][path]["p50_us"] for path in ("before", "after"))
         lines.append(f"| {name} | {columns} | {before / 1e3:.1f} ms | {after / 1e3:.2f} ms | {before / after:.1f} |")
     paths = [largest("profile")[path] for path in ("before", "after")]
-    groups = sorted(
-        {name for path in paths for name in path["groups_s"]}, key=lambda n: -paths[0]["groups_s"].get(n, 0)
-    )
+    before, after = (path["groups_s"] for path in paths)
+    groups = sorted({*before, *after}, key=lambda name: (-before.get(name, 0), -after.get(name, 0)))
     lines += ["", "Under the profiler, the longer row, own time of a score by group:", ""]
     lines += ["| group | before | share | after | share |", "| --- | ---: | ---: | ---: | ---: |"]
     for name in groups:

@@ -23,12 +23,21 @@ def test_each_setting_is_read() -> None:
     found = Settings.from_environment({
         "TENFOLD_RELEASE": "/there", "TENFOLD_RELEASE_DIGEST": "ABCDEF012345", "TENFOLD_ENGINE": "onnx",
         "TENFOLD_LOG": "/var/log/t.jsonl", "TENFOLD_LOG_DAYS": "0", "TENFOLD_PUBLIC_DEMO": "On",
-        "HOST": "10.0.0.1", "PORT": "80",
+        "TENFOLD_LEDGER": "/var/lib/l.db", "HOST": "10.0.0.1", "PORT": "80",
     })  # fmt: skip
     assert found == Settings(
         release=Path("/there"), release_digest="abcdef012345", engine="onnx", log=Path("/var/log/t.jsonl"), log_days=0,
-        host="10.0.0.1", port=80, public_demo=True,
+        ledger=Path("/var/lib/l.db"), host="10.0.0.1", port=80, public_demo=True,
     )  # fmt: skip
+
+
+def test_a_public_demo_keeps_nothing_unless_told_to() -> None:
+    """The ledger is off in a public demonstration, on elsewhere, and off where it is said so."""
+    assert Settings.from_environment({}).ledger == ROOT / "logs" / "ledger.sqlite3"
+    assert Settings.from_environment({"SPACE_ID": "a/b"}).ledger is None
+    assert Settings.from_environment({"TENFOLD_PUBLIC_DEMO": "on"}).ledger is None
+    assert Settings.from_environment({"TENFOLD_LEDGER": "off"}).ledger is None
+    assert Settings.from_environment({"SPACE_ID": "a/b", "TENFOLD_LEDGER": "/data/l.db"}).ledger == Path("/data/l.db")
 
 
 def test_the_log_can_be_off() -> None:
