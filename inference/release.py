@@ -25,6 +25,7 @@ from inference.rows import RowBuilder, Table
 
 FORMAT = 1  # raise it when an older reader could misunderstand; tests/test_release.py pins what is read
 LARGEST = 64 << 20  # bytes of one file; the embedded releases stay below 3 MB
+LANGUAGES = ("en", "fr")  # that every text of a release is in
 MODEL, ONNX, TABLES = "model.ubj", "model.onnx", "history.npz"
 
 
@@ -80,6 +81,9 @@ def open_release(folder: Path | str, digest: str | None = None) -> Release:
             onnx=files.get(ONNX),
         )
         columns = [column["name"] for column in manifest["columns"]]
+        check_words(manifest, form)
+        if not release.model.startswith(b"{"):  # XGBoost aborts the whole process where there is nothing to parse
+            raise ValueError(f"{MODEL} is no UBJSON object")
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise BadRelease(folder / "manifest.json", "a whole release", f"{type(error).__name__}: {error}") from error
     if tuple(columns) != release.rows.columns:
@@ -90,6 +94,29 @@ def open_release(folder: Path | str, digest: str | None = None) -> Release:
             f"{len(release.rows.columns)} from the feature list, first difference {wrong}",
         )
     return release
+
+
+def check_words(manifest: Mapping[str, Any], form: Form) -> None:
+    """What pages and cards say of a release must be there, in both languages; else they would fail when opened."""
+    groups = {group["name"]: group["label"] for group in manifest["groups"]}
+    for what, said in {"title": manifest["title"], "notice": manifest["notice"], **groups}.items():
+        for language in LANGUAGES:
+            if not isinstance(said[language], str) or not said[language].strip():
+                raise ValueError(f"{what}: a text in {language!r} is needed")
+    if groups and (astray := [field.name for field in form.fields if field.group not in groups]):
+        raise ValueError(f"fields of a group that is not listed: {', '.join(astray)}")
+    if not isinstance(manifest["date"], str) or not isinstance(manifest["golden"], list):
+        raise ValueError("a date and a list of golden applications are needed")
+    population = manifest["population"]
+    if population is not None:
+        percentiles = np.array(population["pd_percentiles"], np.float64)
+        if (
+            len(percentiles) < 3
+            or not ((percentiles >= 0) & (percentiles <= 1)).all()
+            or (np.diff(percentiles) < 0).any()
+        ):
+            raise ValueError("population: ascending probabilities are needed as pd_percentiles")
+        int(population["loans"])
 
 
 def read(file: Path) -> bytes:

@@ -199,7 +199,24 @@ def test_an_unknown_format_is_refused(copy: Path, version: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["format", "name", "files", "fields", "features", "columns", "calibration", "points", "policy"]
+    "key",
+    [
+        "format",
+        "name",
+        "files",
+        "fields",
+        "features",
+        "columns",
+        "calibration",
+        "points",
+        "policy",
+        "title",
+        "notice",
+        "groups",
+        "date",
+        "golden",
+        "population",
+    ],
 )
 def test_a_manifest_that_lacks_a_part_is_refused(copy: Path, key: str) -> None:
     """Whatever scoring reads in a manifest must be there; the error names what is missing."""
@@ -222,6 +239,15 @@ def test_a_manifest_that_lacks_a_part_is_refused(copy: Path, key: str) -> None:
         lambda m: m["features"][0].pop("of"),
         lambda m: m["features"].append(m["features"][0]),
         lambda m: m["features"].append({"kind": "history", "table": "none", "key": [], "columns": ["a"]}),
+        lambda m: m["title"].pop("fr"),
+        lambda m: m["notice"].update(en=" "),
+        lambda m: m["notice"].update(en=7),
+        lambda m: m["groups"].pop(),
+        lambda m: m["groups"][0].pop("label"),
+        lambda m: m.update(golden={}),
+        lambda m: m.update(date=None),
+        lambda m: m.update(population={"loans": 3, "pd_percentiles": [0.5, 0.1, 0.9]}),
+        lambda m: m.update(population={"loans": 3}),
         lambda m: m["fields"].pop(0),
         lambda m: m["fields"].append(m["fields"][0]),
         lambda m: m["fields"][0].update(kind="date"),
@@ -291,6 +317,7 @@ def with_history(tmp_path: Path) -> Callable[[bytes], Path]:
         manifest = json.loads((copy / "manifest.json").read_bytes())
         (copy / TABLES).write_bytes(content)
         history = {"kind": "history", "table": "states", "key": [{"of": "state"}], "columns": ["state.rate"]}
+        manifest["groups"] = []
         manifest |= {
             "fields": [number("amount"), choice("state", "CA", "NY")],
             "features": [{"kind": "numbers", "of": ["amount"]}, history],
@@ -359,3 +386,12 @@ def test_broken_archives_of_tables_are_refused(with_history: Callable[[bytes], P
         except BadRelease:
             outcomes["refused"] += 1
     assert min(outcomes.values()) > 10
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b"\0" * 8])
+def test_a_model_that_is_no_object_is_refused(copy: Path, content: bytes) -> None:
+    """Even under digests that match: XGBoost would abort the process on an empty file instead of raising."""
+    (copy / MODEL).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    error = refused(edited(copy, lambda manifest: manifest["files"][MODEL].update(sha256=digest)))
+    assert "UBJSON" in error.found
