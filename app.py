@@ -1,10 +1,11 @@
-"""python app.py: settings, release, scorer, desk, server. Composition only."""
+"""python app.py: settings, release, scorer, ledger, desk, server. Composition only."""
 
 import sys
 
 from inference.errors import TenfoldError
 from inference.scorer import open_scorer
 from inference.settings import Settings
+from ledger.ledger import open_ledger
 
 
 def main() -> int:
@@ -12,6 +13,7 @@ def main() -> int:
     try:
         settings = Settings.from_environment()
         scorer = open_scorer(settings)
+        ledger = open_ledger(settings.ledger, print)
     except TenfoldError as error:
         print(f"Tenfold cannot start: {error}", file=sys.stderr)  # noqa: T201
         return 1
@@ -20,9 +22,13 @@ def main() -> int:
 
     from web.server import create_app
 
-    app = create_app(scorer, settings)
+    app = create_app(scorer, settings, ledger)
     print(f"Tenfold: {scorer.release.name} on http://{settings.host}:{settings.port}", flush=True)  # noqa: T201
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning")
+    try:
+        uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning")
+    finally:
+        if ledger:
+            ledger.close()
     return 0
 
 

@@ -32,19 +32,14 @@ class Ledger:
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         """Open the file, or make it; `LedgerUnavailable` where that cannot be done."""
-        self.store = Store(path, create=True)
-        self.problem: str | None = None  # why the last write failed; None once one succeeds
         self._clock = clock or Clock()
+        self.store = Store(path, seal(Draft(BEGUN, "begun", {"format": FORMAT}), 1, BEFORE_ALL, self._clock.utc()))
+        self.problem: str | None = None  # why the last write failed; None once one succeeds
         self._given_up = False
         self._drafts: queue.SimpleQueue[tuple[Draft, Future[Record]] | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
-        try:
-            self._write([])  # the first record of a new file; on an old one, a look at its head
-        except BaseException:
-            self.store.close()
-            raise
         self._thread.start()
 
     def submit(self, draft: Draft) -> "Future[Record]":
@@ -64,11 +59,18 @@ class Ledger:
 
     def head(self) -> tuple[int, str]:
         """Sequence and hash, in hex, of the last record: to be kept by somebody else."""
-        with self.store.reading() as connection:
-            found = store.head(connection)
+        try:
+            with self.store.reading() as connection:
+                seq, digest = self._head(connection)
+        except store.DATABASE_ERRORS as error:
+            raise LedgerUnavailable(f"{self.store.path}: {store.cause(error)}") from error
+        return seq, digest.hex()
+
+    def _head(self, connection: sa.Connection) -> tuple[int, bytes]:
+        found = store.head(connection)
         if found is None:
-            raise LedgerUnavailable(f"{self.store.path}: no record, not even the first")
-        return found[0], found[1].hex()
+            raise LedgerUnavailable(f"{self.store.path}: no record is left, not even the first")
+        return found
 
     def close(self) -> None:
         """Write what was submitted, then close the file."""
@@ -133,14 +135,12 @@ class Ledger:
         self, connection: sa.Connection, drafts: Sequence[Draft]
     ) -> tuple[list[Record | Exception], list[Record], list[tuple[Key, int]]]:
         """What becomes of each draft; the new records; and their keys."""
-        at, before = store.head(connection) or (0, BEFORE_ALL)
+        at, before = self._head(connection)
         outcomes: list[Record | Exception] = []
         new: list[Record] = []
         keys = []
         asked = [draft.key for draft in drafts if draft.key]
         known = store.kept_keys(connection, asked) if asked else {}
-        if at == 0:
-            drafts = [Draft(BEGUN, "begun", {"format": FORMAT}), *drafts]
         for draft in drafts:
             name = draft.key and (draft.key.client, draft.key.key)
             if draft.key and name in known:
@@ -152,8 +152,7 @@ class Ledger:
             record = seal(draft, at, before, self._clock.utc())
             before = record.hash
             new.append(record)
-            if draft.kind != BEGUN:
-                outcomes.append(record)
+            outcomes.append(record)
             if draft.key and name:
                 keys.append((draft.key, at))
                 known[name] = (draft.key.digest, record)

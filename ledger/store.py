@@ -19,6 +19,7 @@ from inference.errors import TenfoldError
 from ledger.records import Key, Record
 
 APPLICATION, VERSION = 0x54464C44, 1  # of the file, as `file` shows and as another version of this program knows
+DATABASE_ERRORS = (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError)
 WAIT = 5.0  # seconds for another process that is writing
 TABLES = sa.MetaData()
 ENTRIES = sa.Table(
@@ -73,10 +74,11 @@ class LedgerUnavailable(TenfoldError):
 class Store:
     """One ledger file. Thread-safe; other processes may read and write it at the same time."""
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path, first: Record | None = None) -> None:
+        """Open a file; or make it, where a first record is given and no file is there, or an empty one."""
         self.path = path.absolute()
         try:
-            if create and not self.path.exists():
+            if first and not self.path.exists():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             if not self.path.exists():
@@ -84,10 +86,10 @@ class Store:
             self._engine = sa.create_engine("sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=8)
             event.listen(self._engine, "begin", begin)
             with self.writing() as connection:
-                self._prepare(connection)
-            if create:
+                self._prepare(connection, first)
+            if first:
                 sync_folder(self.path.parent)
-        except (OSError, sa.exc.DBAPIError) as error:
+        except DATABASE_ERRORS as error:
             raise LedgerUnavailable(f"{self.path}: {cause(error)}") from error
         self._files = self._identities()
 
@@ -106,16 +108,17 @@ class Store:
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
-    def _prepare(self, connection: sa.Connection) -> None:
-        """Make the tables in an empty file; refuse any other that is not of this version."""
+    def _prepare(self, connection: sa.Connection, first: Record | None) -> None:
+        """Make the tables in an empty file, with the first record; refuse any other that is not of this version."""
         application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
         tables = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
-        if not tables and not application:
+        if first and not tables and not application:
             TABLES.create_all(connection)
             for guard in GUARDS:
                 connection.exec_driver_sql(guard)
             connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION}")
             connection.exec_driver_sql(f"PRAGMA user_version={VERSION}")
+            insert(connection, [first], [])
         elif application != APPLICATION:
             raise LedgerUnavailable(f"{self.path}: a database, but no ledger of Tenfold; nothing was changed")
         self.check_version(connection)
@@ -270,6 +273,12 @@ def newest(connection: sa.Connection, limit: int, before: int | None, **equal: s
         column = PERSONAL.c.reference if name == "reference" else ENTRIES.c[name]
         query = query.where(column == value)
     return [Record(*row) for row in connection.execute(query)]
+
+
+def damage(connection: sa.Connection) -> str | None:
+    """What SQLite finds wrong with the file's pages, indexes included."""
+    found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
+    return None if found == "ok" else found
 
 
 def stray_personal(connection: sa.Connection) -> list[int]:

@@ -25,6 +25,8 @@ def verify(ledger: Store, head: str | None = None) -> Found:
     with ledger.reading() as connection:
         try:
             found = chain(store.records(connection), head)
+            if found.problem is None and (damage := store.damage(connection)):
+                return found._replace(problem=f"the records are whole, and the file is damaged: {damage}")
             stray = store.stray_personal(connection) if found.problem is None else []
         except (sa.exc.DatabaseError, ValueError) as error:
             return Found(0, "", 0, f"the file cannot be read to its end: {store.cause(error)}", None)

@@ -83,4 +83,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many cases hypothesis tried, where a test recorded it."""
     for report in terminalreporter.stats.get("passed", []):
         for name, value in report.user_properties:
-            terminalreporter.write_line(f"{name}: {value:,} ({report.nodeid})")
+            shown = f"{value:,}" if isinstance(value, int) else value
+            terminalreporter.write_line(f"{name}: {shown} ({report.nodeid})")

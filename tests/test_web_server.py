@@ -18,6 +18,7 @@ from inference.settings import Settings, default_release
 from web.desk import build_desk
 from web.health import golden_problems, readiness
 from web.model_card import CARD, render
+from web.recording import Recorder
 from web.server import create_app
 from web.texts import texts_in
 
@@ -44,7 +45,7 @@ def build(scorer: Scorer, language: str, with_api: bool = False) -> gr.Blocks:
     """One desk, made as the server makes it: within an event loop."""
 
     async def within() -> gr.Blocks:
-        return build_desk(scorer, texts_in(language), with_api=with_api)
+        return build_desk(Recorder(scorer), texts_in(language), with_api=with_api)
 
     return asyncio.run(within())
 

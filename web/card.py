@@ -16,6 +16,7 @@ from inference.fields import ChoiceField, Field, NumberField, write_number
 from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
 from inference.scorer import Score
+from ledger.records import Record
 from web.form import row_id
 from web.numbers import write_percent
 from web.scale import Cuts, describe, draw, loans
@@ -29,8 +30,8 @@ SIGNS = {
 }
 
 
-def score_card(score: Score, release: Release, texts: Texts) -> str:
-    """The suggestion, its figures and its reason."""
+def score_card(score: Score, release: Release, texts: Texts, record: Record | None = None) -> str:
+    """The suggestion, its figures and its reason; and where it is recorded."""
     language = texts.language
     pd, points = write_percent(score.pd, language), f"{score.points:.0f}"
     decision = texts(f"decision.{score.decision}")
@@ -43,6 +44,8 @@ def score_card(score: Score, release: Release, texts: Texts) -> str:
     )
     announced = texts("result.announce", decision=decision, pd=pd, points=points)
     made = texts("result.made", release=release.name, date=release.manifest["date"], id=score.request_id)
+    if record is not None:
+        made += " " + texts("result.recorded", seq=write_number(record.seq, language))
     sentences = "".join(f"<li>{escape(text)}</li>" for text in in_people(score.pd, release, texts))
     return panel(
         "score",
@@ -106,7 +109,7 @@ def problem_card(problems: Sequence[Problem], release: Release, texts: Texts) ->
 
 
 def notice_card(kind: str, texts: Texts) -> str:
-    """`gone`: the server does not answer. `failed`: it answered with an error."""
+    """`gone`: the server does not answer. `failed`: it says that it failed. `unrecorded`: its ledger failed."""
     return panel(
         kind,
         texts(f"{kind}.title"),

@@ -9,12 +9,15 @@ import gradio as gr
 
 from inference.errors import InvalidApplication
 from inference.scorer import Scorer
+from ledger.store import LedgerUnavailable
 from web.card import intro_card, notice_card, problem_card, score_card
 from web.endpoint import add_endpoint
 from web.form import Widgets, build_form
 from web.languages import UP
+from web.recording import Recorder
 from web.texts import LANGUAGES, Texts
 
+OFFICER = "desk"  # who asks, as long as nobody has to say so
 ACCENT = "#1f5f8b"
 WAITING = 64  # calls of the API that may wait; scoring takes well below a millisecond
 SCORING = 8  # calls that may run at the same time
@@ -28,9 +31,9 @@ class DeskBlocks(gr.Blocks):
         return self
 
 
-def build_desk(scorer: Scorer, texts: Texts, *, public_demo: bool = False, with_api: bool = False) -> gr.Blocks:
+def build_desk(recorder: Recorder, texts: Texts, *, public_demo: bool = False, with_api: bool = False) -> gr.Blocks:
     """The whole page in one language: header, form, result panel, footer."""
-    release = scorer.release
+    scorer, release = recorder.scorer, recorder.scorer.release
     title = release.manifest["title"][texts.language]
     with DeskBlocks(title=f"Tenfold · {title}", fill_width=True, analytics_enabled=False) as desk:
         static(header(title, texts, public_demo), "header")
@@ -47,7 +50,7 @@ def build_desk(scorer: Scorer, texts: Texts, *, public_demo: bool = False, with_
         static(footer(scorer, texts) + templates(texts), "footer")
 
         async def score_click(*values: object) -> str:
-            return score_values(scorer, widgets, values)
+            return await score_values(recorder, widgets, values)
 
         gr.on(
             [score.click, *(box.submit for box in widgets.number_boxes)],
@@ -66,17 +69,20 @@ def build_desk(scorer: Scorer, texts: Texts, *, public_demo: bool = False, with_
             shut = "(on) => ({__type__: 'update', interactive: !on, ...(on ? {value: ''} : {})})"
             left_open.change(None, left_open, widgets.boxes[name], js=shut)
         if with_api:
-            add_endpoint(scorer)
+            add_endpoint(recorder)
     return desk  # type: ignore[no-any-return]  # Gradio's context manager is untyped
 
 
-def score_values(scorer: Scorer, widgets: Widgets, values: tuple[object, ...]) -> str:
+async def score_values(recorder: Recorder, widgets: Widgets, values: tuple[object, ...]) -> str:
     """What stands in the form -> the card that answers it."""
     texts = widgets.texts
     try:
-        return score_card(scorer.score(widgets.answers(values)), scorer.release, texts)
+        score, record = await recorder.score(widgets.answers(values), by=OFFICER, channel="desk")
     except InvalidApplication as error:
-        return problem_card(error.problems, scorer.release, texts)
+        return problem_card(error.problems, recorder.scorer.release, texts)
+    except LedgerUnavailable:
+        return notice_card("unrecorded", texts)
+    return score_card(score, recorder.scorer.release, texts, record)
 
 
 def fill(button: gr.Button, outputs: Sequence[Any], values: Sequence[object]) -> None:

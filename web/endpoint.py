@@ -8,37 +8,38 @@ import gradio.events
 from inference.application import Form
 from inference.errors import InvalidApplication
 from inference.fields import ChoiceField, Field, NumberField
-from inference.scorer import Scorer
+from ledger.store import LedgerUnavailable
+from web.api import problem_json
+from web.recording import Recorder
 
 LISTED_UP_TO = 60  # choices; longer lists are named in the release and not in the signature
 
 
-def add_endpoint(scorer: Scorer) -> None:
+def add_endpoint(recorder: Recorder) -> None:
     """Add the endpoint to the Blocks that is being built.
 
-    It answers with `Score.as_dict()`, or with `{"problems": [...]}`: one entry a bad field, each with field,
-    kind, allowed, got and unit. An exception would reach the client without its text, since the server shows
-    no errors.
+    It answers with `Score.as_dict()`; or with `{"problems": [...]}`: one entry a bad field, each with field, kind,
+    allowed, got and unit; or with `{"problem": ...}` where it cannot be recorded. An exception would reach the client
+    without its text, since the server shows no errors.
     """
-    names = scorer.release.form.names
+    form = recorder.scorer.release.form
 
     async def predict_credit_score(*answers: object) -> dict[str, Any]:
         try:
-            return scorer.score(dict(zip(names, answers, strict=True))).as_dict()
+            score, _ = await recorder.score(dict(zip(form.names, answers, strict=True)), by="gradio", channel="api")
+            return score.as_dict()
         except InvalidApplication as error:
             return {"problems": [problem_json(problem) for problem in error.problems]}
+        except LedgerUnavailable:
+            return {"problem": "not recorded, so not answered: the server's log says why"}
 
-    dress(predict_credit_score, scorer.release.form)
+    dress(predict_credit_score, form)
     gradio.events.api(
         predict_credit_score,
         api_name="predict_credit_score",
         api_description="Score one application. A number that may be left open takes null for not stated.",
         queue=False,
     )
-
-
-def problem_json(problem: Any) -> dict[str, str]:
-    return {name: getattr(problem, name) for name in ("field", "kind", "allowed", "got", "unit")}
 
 
 def dress(function: Any, form: Form) -> None:

@@ -9,9 +9,11 @@ from fastapi import APIRouter, Response
 from inference.engines import TOLERANCE, golden_differences
 from inference.scorer import Scorer
 from inference.settings import Settings
+from ledger.ledger import Ledger
+from ledger.store import LedgerUnavailable
 
 
-def health_routes(scorer: Scorer, settings: Settings) -> APIRouter:
+def health_routes(scorer: Scorer, settings: Settings, ledger: Ledger | None = None) -> APIRouter:
     """`GET /livez` is 200 while the process answers; `GET /readyz` is 200 or 503, and says why."""
     router = APIRouter()
 
@@ -21,7 +23,7 @@ def health_routes(scorer: Scorer, settings: Settings) -> APIRouter:
 
     @router.get("/readyz")
     def readyz(response: Response) -> dict[str, Any]:
-        state = readiness(scorer, settings)
+        state = readiness(scorer, settings, ledger)
         response.status_code = 503 if state["problems"] else 200
         response.headers["Cache-Control"] = "no-store"
         return state
@@ -29,19 +31,19 @@ def health_routes(scorer: Scorer, settings: Settings) -> APIRouter:
     return router
 
 
-def readiness(scorer: Scorer, settings: Settings) -> dict[str, Any]:
-    """Digest, golden applications and log; `problems` is empty where all is well."""
+def readiness(scorer: Scorer, settings: Settings, ledger: Ledger | None = None) -> dict[str, Any]:
+    """Digest, golden applications, log and ledger; `problems` is empty where all is well."""
     release = scorer.release
-    golden = golden_problems(scorer)
-    log = log_problems(settings.log)
+    problems = golden_problems(scorer) + log_problems(settings.log) + ledger_problems(ledger)
     return {
-        "status": "not ready" if golden or log else "ready",
-        "problems": golden + log,
+        "status": "not ready" if problems else "ready",
+        "problems": problems,
         "release": release.name,
         "digest": release.digest,
         "engine": scorer.engine.name,
         "golden": len(release.manifest["golden"]),
         "log": "off" if settings.log is None else str(settings.log),
+        "ledger": "off" if ledger is None else str(ledger.store.path),
         "log_lines_dropped": scorer.log.dropped if scorer.log else 0,
     }
 
@@ -75,4 +77,19 @@ def log_problems(log: Path | None) -> list[str]:
             return [f"log: the disk under {folder} is full"]
     except OSError as error:
         return [f"log: {folder}: {error.strerror}"]
+    return []
+
+
+def ledger_problems(ledger: Ledger | None) -> list[str]:
+    """Why no decision could be recorded: what the last write said, or a file that is gone; nothing is written."""
+    if ledger is None:
+        return []
+    if ledger.problem:
+        return [ledger.problem]
+    try:
+        ledger.store.check_still_there()
+        if not os.statvfs(ledger.store.path.parent).f_bavail:
+            return [f"ledger: the disk under {ledger.store.path.parent} is full"]
+    except (OSError, LedgerUnavailable) as error:
+        return [f"ledger: {error}"]
     return []

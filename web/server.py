@@ -1,4 +1,4 @@
-"""One FastAPI app: health, model card, performance, the desk in English at / and in French at /fr."""
+"""One FastAPI app: the API, health, metrics, model card, performance, the desk in English at / and in French at /fr."""
 
 import asyncio
 
@@ -8,25 +8,29 @@ from starlette.middleware.cors import CORSMiddleware
 
 from inference.scorer import Scorer
 from inference.settings import Settings
+from ledger.ledger import Ledger
+from web.api import add_api
 from web.assets import asset_routes
 from web.desk import build_desk
 from web.health import health_routes
 from web.languages import HOME, LanguageChoice
+from web.metrics import metrics_routes
 from web.model_card import model_card_routes
 from web.page import PageDress
 from web.performance import performance_routes
+from web.recording import Recorder
 from web.texts import texts_in
 
 LARGEST_UPLOAD = "1mb"  # Gradio takes uploads even where no component asks for one
 ORIGINS: list[str] = []  # other sites whose pages may call this server from a browser: none
 
 
-def create_app(scorer: Scorer, settings: Settings) -> FastAPI:
+def create_app(scorer: Scorer, settings: Settings, ledger: Ledger | None = None) -> FastAPI:
     """The whole site around one scorer."""
-    return asyncio.run(assemble(scorer, settings))
+    return asyncio.run(assemble(scorer, settings, ledger))
 
 
-async def assemble(scorer: Scorer, settings: Settings) -> FastAPI:
+async def assemble(scorer: Scorer, settings: Settings, ledger: Ledger | None = None) -> FastAPI:
     """The same for a caller within an event loop.
 
     Outside one Gradio opens a loop for every page, lock and event that it makes, and closes none.
@@ -35,12 +39,17 @@ async def assemble(scorer: Scorer, settings: Settings) -> FastAPI:
     app.add_middleware(PageDress, release=scorer.release)
     app.add_middleware(LanguageChoice)
     app.add_middleware(CORSMiddleware, allow_origins=ORIGINS)
-    app.include_router(health_routes(scorer, settings))
+    recorder = Recorder(scorer, ledger)
+    app.include_router(health_routes(scorer, settings, ledger))
+    app.include_router(metrics_routes(recorder.metrics))
+    add_api(app, recorder)
     app.include_router(model_card_routes(scorer.release))
     app.include_router(performance_routes(scorer, settings))
     app.include_router(asset_routes())
     for language in ("fr", "en"):  # the longer path first: "/" takes all that is left
-        desk = build_desk(scorer, texts_in(language), public_demo=settings.public_demo, with_api=HOME[language] == "/")
+        desk = build_desk(
+            recorder, texts_in(language), public_demo=settings.public_demo, with_api=HOME[language] == "/"
+        )
         gr.mount_gradio_app(
             app,
             desk,

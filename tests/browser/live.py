@@ -22,7 +22,7 @@ from web.texts import texts_in
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCREENSHOTS = ROOT / "tests" / "screenshots"
-SERVED = ("app.py", "inference", "web", "models/__init__.py", "models/releases")
+SERVED = ("app.py", "inference", "ledger", "web", "models/__init__.py", "models/releases")
 DEADLINE = 120  # seconds from start to ready; a machine that is busy otherwise needs many
 NOBODY = 65534
 PATIENCE = 15_000  # ms that a step in the browser may take
@@ -48,7 +48,7 @@ class Server:
             shutil.rmtree(folder)
         self.writable = self.home / "writable"
         self.writable.mkdir()
-        self.log = self.writable / "predictions.jsonl"
+        self.log, self.ledger = self.writable / "predictions.jsonl", self.writable / "ledger.sqlite3"
         self.home.chmod(0o755)
         self.command = [sys.executable, "app.py"]
         as_nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
@@ -74,6 +74,7 @@ class Server:
             "HOME": str(self.writable),
             "TMPDIR": str(self.writable),
             "TENFOLD_LOG": str(self.log),
+            "TENFOLD_LEDGER": str(self.ledger),
             "TENFOLD_RELEASE": str(self.checkout / "models" / "releases" / self.release.name),
         }
         self.output = (self.writable / "output.txt").open("a")

@@ -1,0 +1,306 @@
+"""The API for other systems: score one application or many, look records up, know the release.
+
+Its routes are Starlette's own, without FastAPI's parsing: the release's form is the one parser of answers, here as
+everywhere, and the description in web/openapi.py is drawn from it.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from inference.errors import InvalidApplication, Problem, TenfoldError
+from inference.scorer import Score
+from ledger import store
+from ledger.ledger import KeyReused
+from ledger.records import SCORED, Key, Record
+from ledger.store import LedgerUnavailable
+from web.openapi import describe
+from web.recording import Recorder
+
+PREFIX = "/api/v1"
+MOST_ITEMS = 1000  # a batch
+MOST_BYTES = {"one": 64 << 10, "batch": 4 << 20}
+MOST_LISTED, LISTED = 200, 50
+LONGEST_REFERENCE, LONGEST_KEY = 100, 200  # characters
+PUBLIC = (
+    "decision", "pd", "points", "break_even", "refer_from", "decline_from", "unusual", "reasons", "release_name",
+    "release", "engine",
+)  # fmt: skip
+CLIENT = "api"  # who asks, as long as nobody has to say so
+
+
+class Refusal(TenfoldError):
+    """A request that cannot be answered: an RFC 9457 problem."""
+
+    def __init__(self, status: int, kind: str, title: str, detail: str = "", **more: Any) -> None:
+        super().__init__(title)
+        self.status = status
+        problem = {"type": f"urn:tenfold:{kind}", "title": title, "status": status, "detail": detail, **more}
+        self.problem = {name: value for name, value in problem.items() if value != ""}
+
+    def response(self) -> Response:
+        """As `application/problem+json`."""
+        return Response(orjson.dumps(self.problem), self.status, HEADERS, "application/problem+json")
+
+
+class Item(NamedTuple):
+    """One application to score."""
+
+    answers: Mapping[str, object]
+    reference: str | None
+
+
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def add_api(app: FastAPI, recorder: Recorder) -> None:
+    """Add all routes to the app."""
+    api = Api(recorder)
+    for method, path, function in (
+        ("POST", "/score", api.score),
+        ("POST", "/score:batch", api.score_batch),
+        ("GET", "/decisions", api.decisions),
+        ("GET", "/decisions/{id}", api.decision),
+        ("GET", "/release", api.release),
+        ("GET", "/ledger/head", api.head),
+        ("GET", "/openapi.json", api.openapi),
+    ):
+        app.add_route(PREFIX + path, answering(function), [method], include_in_schema=False)
+
+
+def answering(function: Any) -> Any:
+    """A route around a function that returns what JSON can hold, or raises."""
+
+    async def route(request: Request) -> Response:
+        try:
+            return Response(orjson.dumps(await function(request)), 200, HEADERS, "application/json")
+        except Refusal as refusal:
+            return refusal.response()
+        except InvalidApplication as error:
+            return invalid(error).response()
+        except KeyReused as error:
+            return Refusal(422, "idempotency-key-reused", str(error)).response()
+        except LedgerUnavailable:
+            # What exactly happened stands in the server's log and in /readyz: paths are nobody's business here.
+            return Refusal(
+                503, "not-recorded", "The ledger cannot be read or written, so there is no answer"
+            ).response()
+
+    return route
+
+
+def invalid(error: InvalidApplication) -> Refusal:
+    """Every bad field at once."""
+    title = "The application cannot be scored"
+    return Refusal(422, "invalid-application", title, errors=[problem_json(one) for one in error.problems])
+
+
+def problem_json(problem: Problem) -> dict[str, str]:
+    """One bad field."""
+    return {name: getattr(problem, name) for name in ("field", "kind", "allowed", "got", "unit")}
+
+
+class Api:
+    """What the routes do."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._release = recorder.scorer.release
+        self._described = describe(self._release, recorder.ledger is not None)
+
+    async def score(self, request: Request) -> dict[str, Any]:
+        """Score one application."""
+        body, raw = await read_json(request, MOST_BYTES["one"])
+        item = as_item(body)
+        key = idempotency_key(request, raw)
+        score, record = await self._recorder.score(
+            item.answers, by=CLIENT, channel="api", reference=item.reference, key=key
+        )
+        return self._answer(score, record)
+
+    async def score_batch(self, request: Request) -> dict[str, Any]:
+        """Score many; each succeeds or fails on its own."""
+        body, raw = await read_json(request, MOST_BYTES["batch"])
+        if set(body) != {"items"} or not isinstance(body["items"], list) or not body["items"]:
+            raise Refusal(422, "invalid-request", 'A batch is {"items": [ … ]} with at least one item')
+        if len(body["items"]) > MOST_ITEMS:
+            raise Refusal(422, "invalid-request", f"A batch has at most {MOST_ITEMS:,} items")
+        key = idempotency_key(request, raw)
+
+        async def one(at: int, entry: object) -> dict[str, Any]:
+            try:
+                item = as_item(entry)
+                its_key = key and Key(key.client, f"{key.key}/{at}", key.digest)
+                found = await self._recorder.score(
+                    item.answers, by=CLIENT, channel="api", reference=item.reference, key=its_key
+                )
+                return {"status": 200, **self._answer(*found)}
+            except InvalidApplication as error:
+                return invalid(error).problem
+            except Refusal as refusal:
+                return refusal.problem
+
+        # In pieces, so that others are served between them, and each piece shares its commits.
+        answers: list[dict[str, Any]] = []
+        entries = body["items"]
+        for start in range(0, len(entries), 16):
+            answers += await asyncio.gather(
+                *(one(at, entries[at]) for at in range(start, min(start + 16, len(entries))))
+            )
+            await asyncio.sleep(0)
+        return {"items": answers}
+
+    def _answer(self, score: Score, record: Record | None) -> dict[str, Any]:
+        """What is told of a score: where it is recorded, what the record says, which may be of an earlier request."""
+        if record is None:
+            said = {
+                **score.as_dict(), "reasons": None, "release_name": self._release.name, "release": self._release.digest,
+            }  # fmt: skip
+            return {"id": score.request_id, **{name: said[name] for name in PUBLIC}, "recorded": None}
+        fields = record.fields()
+        recorded = {"seq": record.seq, "time": fields["time"], "hash": record.hash.hex()}
+        return {"id": fields["id"], **{name: fields[name] for name in PUBLIC}, "recorded": recorded}
+
+    async def decisions(self, request: Request) -> dict[str, Any]:
+        """Records, the newest first, a page at a time."""
+        asked = dict(request.query_params)
+        limit = whole(asked.pop("limit", str(LISTED)), "limit", 1, MOST_LISTED)
+        before = asked.pop("before", None)
+        at = None if before is None else whole(before, "before", 1, 2**53)
+        if unknown := sorted(asked.keys() - {"kind", "by", "decision", "reference"}):
+            raise Refusal(422, "invalid-request", f"No such parameter: {', '.join(unknown)[:200]}")
+        records = await self._read(lambda connection: store.newest(connection, limit, at, **asked))
+        more = records[-1].seq if len(records) == limit else None
+        return {"items": [listed(record) for record in records], "next": more}
+
+    async def decision(self, request: Request) -> dict[str, Any]:
+        """One record, whole, with all that refers to it."""
+        name = request.path_params["id"]
+        records = await self._read(lambda connection: store.by_id(connection, [name]))
+        if not records:
+            raise Refusal(404, "no-such-record", "No record has this id")
+        after = await self._read(lambda connection: store.following(connection, name))
+        return {**shown(records[0]), "followed_by": [shown(record) for record in after]}
+
+    async def release(self, request: Request) -> dict[str, Any]:
+        """The release: what it asks for, how good it is, where its card is."""
+        manifest = self._release.manifest
+        training = manifest.get("training") or {}
+        return {
+            "name": self._release.name,
+            "digest": self._release.digest,
+            "engine": self._recorder.scorer.engine.name,
+            "date": manifest["date"],
+            "title": manifest["title"],
+            "notice": manifest["notice"],
+            "fields": [
+                {**spec, "bounds": field.allowed}
+                for spec, field in zip(manifest["fields"], self._release.form.fields, strict=True)
+            ],
+            "policy": manifest["policy"],
+            "metrics": training.get("metrics"),
+            "model_card": "/model-card",
+        }
+
+    async def head(self, request: Request) -> dict[str, Any]:
+        """The last record's sequence and hash, for somebody else to keep."""
+        seq, digest = await self._read(lambda connection: store.head(connection) or (0, b""))
+        return {"seq": seq, "hash": digest.hex()}
+
+    async def openapi(self, request: Request) -> dict[str, Any]:
+        """This API's own description."""
+        return self._described
+
+    async def _read(self, query: Any) -> Any:
+        """Ask the ledger in another thread; 404 where there is none."""
+        ledger = self._recorder.ledger
+        if ledger is None:
+            raise Refusal(404, "no-ledger", "This server keeps no ledger")
+
+        def ask() -> Any:
+            with ledger.store.reading() as connection:
+                return query(connection)
+
+        try:
+            return await run_in_threadpool(ask)
+        except store.DATABASE_ERRORS as error:
+            raise LedgerUnavailable(store.cause(error)) from None
+
+
+async def read_json(request: Request, most: int) -> tuple[dict[str, Any], bytes]:
+    """The body as an object, and as it came."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Refusal(415, "no-json", "Content-Type: application/json is needed")
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            raise Refusal(413, "too-large", f"The body may have {most:,} bytes")
+        parts.append(part)
+    raw = b"".join(parts)
+    try:
+        body = orjson.loads(raw)
+    except ValueError:
+        raise Refusal(400, "no-json", "The body is no JSON") from None
+    if not isinstance(body, dict):
+        raise Refusal(422, "invalid-request", "The body is no JSON object")
+    return body, raw
+
+
+def as_item(body: object) -> Item:
+    """One application of a request: `answers`, and a `reference` of the caller's own."""
+    if not isinstance(body, dict) or not isinstance(body.get("answers"), dict):
+        raise Refusal(422, "invalid-request", 'An application is {"answers": {…}}, with a "reference" if you like')
+    if unknown := sorted(body.keys() - {"answers", "reference"}):
+        raise Refusal(422, "invalid-request", f"Beside answers and reference, nothing is known: {unknown[0][:40]!r}")
+    reference = body.get("reference")
+    if reference is not None and not (
+        isinstance(reference, str) and 0 < len(reference) <= LONGEST_REFERENCE and reference.isprintable()
+    ):
+        raise Refusal(422, "invalid-request", f"A reference is a text of 1 to {LONGEST_REFERENCE} printable characters")
+    return Item(body["answers"], reference)
+
+
+def idempotency_key(request: Request, raw: bytes) -> Key | None:
+    """The request's Idempotency-Key with the digest of the body it belongs to."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
+        raise Refusal(400, "invalid-request", f"An Idempotency-Key has 1 to {LONGEST_KEY} ASCII characters")
+    return Key(CLIENT, f"{request.url.path} {key}", hashlib.sha256(raw).digest())
+
+
+def whole(text: str, name: str, low: int, high: int) -> int:
+    """A whole number of the query."""
+    if not (text.isascii() and text.isdigit() and len(text) < 17 and low <= int(text) <= high):
+        raise Refusal(422, "invalid-request", f"{name}: a whole number from {low} to {high} is needed")
+    return int(text)
+
+
+def listed(record: Record) -> dict[str, Any]:
+    """A line of a list: no answers."""
+    fields = record.fields()
+    reference = (record.personal_fields() or {}).get("reference")
+    names = ("id", "time", "kind", "by", "decision", "of", "pd", "points", "release_name")
+    return {"seq": record.seq, **{name: fields.get(name) for name in names}, "reference": reference}
+
+
+def shown(record: Record) -> dict[str, Any]:
+    """All of a record. Where its personal part was erased, `personal` is null and `erased` true."""
+    fields = record.fields()
+    promised = fields.pop("personal")
+    personal = record.personal_fields()
+    return {
+        **fields, "hash": record.hash.hex(), "commitment": promised, "personal": personal,
+        "erased": promised is not None and personal is None,
+        "can_replay": fields["kind"] == SCORED and personal is not None,
+    }  # fmt: skip
