@@ -10,7 +10,7 @@ export TENFOLD_RELEASE := $(firstword $(wildcard models/releases/$(RELEASE)-*) $
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test test-core test-browser check format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-click figures space lock clean
+.PHONY: help setup browser run test test-core test-browser check format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-click faults figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -80,6 +80,12 @@ bench-start: setup  ## from python app.py to a green /readyz, beside the imports
 
 bench-click: setup browser  ## from click to changed result, beside a bare Gradio page
 	$(BIN)/python -m profiling.bench_click
+
+faults: setup  ## kill, cut, fill and fuzz in full (an hour); the figures go into the README
+	@command -v strace >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq strace >/dev/null; } \
+		|| echo "No strace here: failing system calls are left out"
+	FAULTS=full $(BIN)/python -m pytest tests/faults
+	$(BIN)/python -m profiling.readme
 
 figures: setup  ## write the README's figures from the releases and profiling/out/bench.json
 	$(BIN)/python -m profiling.readme

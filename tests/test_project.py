@@ -1,12 +1,19 @@
 """The project's frame: pins, README, and what a fresh machine would be told."""
 
+import json
 import re
+import subprocess
+import sys
+from contextlib import closing
 from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
+from ledger.store import Store
+from ledger.verify import verify
+from profiling.bench_click import served
 from profiling.readme import BLOCK, README, STUDY, written
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,12 +79,36 @@ def test_readme_figures_are_the_sources(file: Path) -> None:
 def test_readme_snippet_runs(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The README's Python example runs as it stands and prints a decision."""
+    """The README's first Python example runs as it stands and prints a decision."""
     monkeypatch.setenv("TENFOLD_LOG", str(tmp_path / "predictions.jsonl"))
-    snippet = re.search(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert snippet
-    exec(compile(snippet[1], "README.md", "exec"), {})  # noqa: S102 - our own README
+    exec(compile(snippets("python")[0], "README.md", "exec"), {})  # noqa: S102 - our own README
     assert capsys.readouterr().out.split()[0] in {"approve", "refer", "decline"}
+
+
+def snippets(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_readme_calls_of_the_api_run(tmp_path: Path) -> None:
+    """curl, httpx and gradio_client, as they stand there but for the port, against the real app; all is recorded."""
+    environment = {"TENFOLD_LOG": str(tmp_path / "p.jsonl"), "TENFOLD_LEDGER": str(tmp_path / "ledger.sqlite3")}
+    curl, (_, *calls) = snippets("sh"), snippets("python")
+    assert (len(curl), len(calls)) == (1, 2)
+    with served([sys.executable, "app.py"], "/readyz", environment) as url:
+
+        def said(command: list[str], text: str) -> str:
+            text = text.replace("http://127.0.0.1:7860", url)
+            done = subprocess.run([*command, text], capture_output=True, text=True, timeout=120)
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        answers = [said(["sh", "-c"], curl[0]) for _ in range(2)]
+        assert answers[0] == answers[1]
+        assert json.loads(answers[0])["recorded"]["seq"] == 2
+        for call in calls:
+            assert said([sys.executable, "-c"], call).split()[0] in {"approve", "refer", "decline"}
+    with closing(Store(tmp_path / "ledger.sqlite3")) as ledger:
+        assert verify(ledger).records == 1 + 1 + 2 + 1
 
 
 def test_no_data_file_is_too_large() -> None:

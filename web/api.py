@@ -12,8 +12,11 @@ from typing import Any, NamedTuple
 import orjson
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
 
 from inference.errors import InvalidApplication, Problem, TenfoldError
 from inference.scorer import Score
@@ -63,16 +66,34 @@ HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 def add_api(app: FastAPI, recorder: Recorder) -> None:
     """Add all routes to the app."""
     api = Api(recorder)
-    for method, path, function in (
-        ("POST", "/score", api.score),
-        ("POST", "/score:batch", api.score_batch),
-        ("GET", "/decisions", api.decisions),
-        ("GET", "/decisions/{id}", api.decision),
-        ("GET", "/release", api.release),
-        ("GET", "/ledger/head", api.head),
-        ("GET", "/openapi.json", api.openapi),
-    ):
-        app.add_route(PREFIX + path, answering(function), [method], include_in_schema=False)
+    routes = [
+        Route(path, answering(function), methods=[method])
+        for method, path, function in (
+            ("POST", "/score", api.score),
+            ("POST", "/score:batch", api.score_batch),
+            ("GET", "/decisions", api.decisions),
+            ("GET", "/decisions/{id}", api.decision),
+            ("GET", "/release", api.release),
+            ("GET", "/ledger/head", api.head),
+            ("GET", "/openapi.json", api.openapi),
+        )
+    ]
+    app.mount(PREFIX, Problems(Router(routes)))
+
+
+class Problems:
+    """A path or a method that there is not, as a problem too."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._router(scope, receive, send)
+        except HTTPException as error:
+            response = Refusal(error.status_code, "no-such-route", error.detail).response()
+            response.headers.update(error.headers or {})
+            await response(scope, receive, send)
 
 
 def answering(function: Any) -> Any:
@@ -86,7 +107,7 @@ def answering(function: Any) -> Any:
         except InvalidApplication as error:
             return invalid(error).response()
         except KeyReused as error:
-            return Refusal(422, "idempotency-key-reused", str(error)).response()
+            return Refusal(409, "idempotency-key-reused", str(error)).response()
         except LedgerUnavailable:
             # What exactly happened stands in the server's log and in /readyz: paths are nobody's business here.
             return Refusal(

@@ -5,6 +5,7 @@ from typing import Any
 from inference.fields import NOT_STATED, ChoiceField, Field, NumberField
 from inference.release import Release
 
+EACH = {"description": "As the body of /score. One that is not fails on its own, and the others are scored."}
 PROBLEM = ("field", "kind", "allowed", "got", "unit")
 LISTED_UP_TO = 60  # choices; longer lists are named in GET /release
 Schema = dict[str, Any]
@@ -22,12 +23,12 @@ def describe(release: Release, with_ledger: bool) -> Schema:
     paths: Schema = {
         "/api/v1/score": {
             "post": operation("score", "Score one application", "Score", request=ref("Application"), example=example,
-                              parameters=[key], errors=(400, 413, 415, 422, 503))
+                              parameters=[key], errors=(400, 409, 413, 415, 422, 503))
         },
         "/api/v1/score:batch": {
             "post": operation("score_batch", "Score up to 1,000; each succeeds or fails on its own", "Scores",
                               request=ref("Applications"), example={"items": [example]}, parameters=[key],
-                              errors=(400, 413, 415, 422, 503))
+                              errors=(400, 409, 413, 415, 422, 503))
         },
         "/api/v1/release": {"get": operation("release", "The release: fields, bounds, metrics, model card", "Release")},
         "/api/v1/decisions": {
@@ -125,7 +126,7 @@ def schemas(release: Release) -> Schema:
         },
         "Applications": {
             "type": "object",
-            "properties": {"items": {"type": "array", "items": ref("Application"), "minItems": 1, "maxItems": 1000}},
+            "properties": {"items": {"type": "array", "items": EACH, "minItems": 1, "maxItems": 1000}},
             "required": ["items"],
             "additionalProperties": False,
         },

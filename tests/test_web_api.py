@@ -1,0 +1,249 @@
+"""The API in process, with a real ledger: scores recorded, batches, problems, idempotency, lists, metrics."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from parts import NAMES, newest
+from prometheus_client.parser import text_string_to_metric_families
+
+from inference.scorer import Scorer, open_scorer
+from inference.settings import Settings
+from ledger.ledger import Ledger
+from ledger.store import Store
+from ledger.verify import verify
+from web.server import create_app
+
+API = "/api/v1"
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    folder = tmp_path_factory.mktemp("api")
+    return Settings(release=newest(request.param), log=folder / "p.jsonl", ledger=folder / "ledger.sqlite3")
+
+
+@pytest.fixture(scope="module")
+def scorer(settings: Settings) -> Scorer:
+    return open_scorer(settings)
+
+
+@pytest.fixture(scope="module")
+def client(scorer: Scorer, settings: Settings) -> Iterator[TestClient]:
+    assert settings.ledger
+    with closing(Ledger(settings.ledger)) as ledger, TestClient(create_app(scorer, settings, ledger)) as client:
+        yield client
+
+
+@pytest.fixture
+def item(scorer: Scorer) -> dict[str, Any]:
+    return {"answers": dict(scorer.release.form.example), "reference": "A-1"}
+
+
+def records(settings: Settings) -> int:
+    assert settings.ledger
+    with closing(Store(settings.ledger)) as opened:
+        found = verify(opened)
+    assert found.problem is None
+    return found.records
+
+
+def test_a_score_is_recorded_before_it_is_told(
+    client: TestClient, scorer: Scorer, settings: Settings, item: dict[str, Any]
+) -> None:
+    """The answer is that of the scorer, and its record can be looked up with all that led to it."""
+    before = records(settings)
+    answer = client.post(f"{API}/score", json=item)
+    assert answer.status_code == 200
+    told = answer.json()
+    expected = scorer.score(item["answers"])
+    assert (told["pd"], told["points"], told["decision"]) == (expected.pd, expected.points, expected.decision)
+    assert told["recorded"]["seq"] == before + 1 == records(settings)
+    found = client.get(f"{API}/decisions/{told['id']}").json()
+    assert found["hash"] == told["recorded"]["hash"]
+    assert found["personal"]["reference"] == "A-1"
+    assert found["personal"]["answers"].keys() == item["answers"].keys()
+    assert found["release"] == scorer.release.digest
+    assert client.get(f"{API}/ledger/head").json() == {"seq": before + 1, "hash": found["hash"]}
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_every_bad_field_is_listed(client: TestClient, scorer: Scorer, settings: Settings) -> None:
+    """422 as application/problem+json, and no record."""
+    before = records(settings)
+    answer = client.post(f"{API}/score", json={"answers": {"nothing": "<b>"}})
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["type"] == "urn:tenfold:invalid-application"
+    assert [one["field"] for one in problem["errors"]] == [*scorer.release.form.names, "'nothing'"]
+    assert records(settings) == before
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "kind"),
+    [
+        (b"{", {}, 400, "no-json"),
+        (b"", {}, 400, "no-json"),
+        (b"\xff", {}, 400, "no-json"),
+        (b'{"answers": NaN}', {}, 400, "no-json"),
+        (b"[]", {}, 422, "invalid-request"),
+        (b"{}", {}, 422, "invalid-request"),
+        (b'{"answers": []}', {}, 422, "invalid-request"),
+        (b'{"answers": {}, "extra": 1}', {}, 422, "invalid-request"),
+        (b'{"answers": {}, "reference": 7}', {}, 422, "invalid-request"),
+        (b'{"answers": {}, "reference": ""}', {}, 422, "invalid-request"),
+        (b'{"answers": {}, "reference": "a\\nb"}', {}, 422, "invalid-request"),
+        (b'{"answers": {}, "reference": "' + b"a" * 101 + b'"}', {}, 422, "invalid-request"),
+        (b"{}", {"Content-Type": "text/plain"}, 415, "no-json"),
+        (b'{"answers": {}}', {"Idempotency-Key": "k" * 201}, 400, "invalid-request"),
+        (b'{"answers": {}}', {"Idempotency-Key": "caf\xe9".encode("latin-1")}, 400, "invalid-request"),
+        (b"[" + b" " * (64 << 10), {}, 413, "too-large"),
+    ],
+)
+def test_requests_that_are_none(
+    client: TestClient, body: bytes, headers: dict[str, Any], status: int, kind: str
+) -> None:
+    """Each is refused with what is wrong with it."""
+    answer = client.post(f"{API}/score", content=body, headers={"Content-Type": "application/json", **headers})
+    assert (answer.status_code, answer.json()["type"]) == (status, f"urn:tenfold:{kind}")
+    assert answer.json()["status"] == status
+
+
+def test_each_item_of_a_batch_on_its_own(
+    client: TestClient, scorer: Scorer, settings: Settings, item: dict[str, Any]
+) -> None:
+    """Good ones are scored and recorded, bad ones say why, in their order."""
+    before = records(settings)
+    answer = client.post(f"{API}/score:batch", json={"items": [item, {"answers": {}}, 7, item]})
+    assert answer.status_code == 200
+    items = answer.json()["items"]
+    assert [one["status"] for one in items] == [200, 422, 422, 200]
+    assert items[0]["pd"] == items[3]["pd"] == scorer.score(item["answers"]).pd
+    assert len(items[1]["errors"]) == len(scorer.release.form.fields)
+    assert records(settings) == before + 2
+    thousand = client.post(f"{API}/score:batch", json={"items": [item] * 1000}).json()["items"]
+    assert {one["status"] for one in thousand} == {200}
+    assert len({one["id"] for one in thousand}) == 1000
+    for body in ({"items": [item] * 1001}, {"items": []}, {"items": 1}, {"more": []}):
+        assert client.post(f"{API}/score:batch", json=body).status_code == 422
+
+
+def test_the_same_key_gives_the_same_record(client: TestClient, settings: Settings, item: dict[str, Any]) -> None:
+    """One score, one batch: repeated they are told again, not made again; another body is refused."""
+    before = records(settings)
+    key = {"Idempotency-Key": "one"}
+    first = client.post(f"{API}/score", json=item, headers=key).json()
+    assert client.post(f"{API}/score", json=item, headers=key).json() == first
+    other = client.post(f"{API}/score", json={**item, "reference": "B"}, headers=key)
+    assert (other.status_code, other.json()["type"]) == (409, "urn:tenfold:idempotency-key-reused")
+    batch = {"items": [item, item]}
+    found = client.post(f"{API}/score:batch", json=batch, headers=key).json()
+    assert client.post(f"{API}/score:batch", json=batch, headers=key).json() == found
+    assert len({one["id"] for one in found["items"]}) == 2
+    assert records(settings) == before + 3
+
+
+def test_lists_are_paged_and_filtered(client: TestClient, item: dict[str, Any]) -> None:
+    """The newest first; `next` leads through all of them without a gap or a repeat; answers are not listed."""
+    for at in range(5):
+        client.post(f"{API}/score", json={**item, "reference": f"paged {at}"})
+    seen, before = [], None
+    while True:
+        page = client.get(f"{API}/decisions", params={"limit": 2, **({"before": before} if before else {})}).json()
+        seen += [one["seq"] for one in page["items"]]
+        before = page["next"]
+        if before is None or len(seen) > 6:
+            break
+    assert seen == list(range(seen[0], seen[0] - len(seen), -1))
+    found = client.get(f"{API}/decisions", params={"reference": "paged 3"}).json()["items"]
+    assert [one["reference"] for one in found] == ["paged 3"]
+    assert "personal" not in found[0]
+    assert client.get(f"{API}/decisions", params={"kind": "begun"}).json()["items"][0]["seq"] == 1
+    for query in ("limit=0", "limit=201", "limit=x", "before=-1", "sort=pd"):
+        assert client.get(f"{API}/decisions?{query}").status_code == 422
+    assert client.get(f"{API}/decisions/none").status_code == 404
+
+
+def test_the_release_says_what_it_asks_for(client: TestClient, scorer: Scorer) -> None:
+    found = client.get(f"{API}/release").json()
+    assert found["digest"] == scorer.release.digest
+    assert [one["name"] for one in found["fields"]] == list(scorer.release.form.names)
+    assert all(one["bounds"] for one in found["fields"])
+    assert found["metrics"]
+    assert client.get(found["model_card"]).status_code == 200
+
+
+def test_the_description_has_examples_that_work(client: TestClient) -> None:
+    """Each example of the OpenAPI document is accepted, and every reference in it leads somewhere."""
+    document = client.get(f"{API}/openapi.json").json()
+    for path, methods in document["paths"].items():
+        if "post" in methods:
+            example = methods["post"]["requestBody"]["content"]["application/json"]["example"]
+            assert client.post(path, json=example).status_code == 200
+    for name in {part.split('"')[0] for part in json.dumps(document).split("#/components/schemas/")[1:]}:
+        assert name in document["components"]["schemas"]
+
+
+def test_metrics_count_what_happened(client: TestClient, item: dict[str, Any]) -> None:
+    """In Prometheus's own format: scores by stage and decision, refusals, the ledger."""
+
+    def read() -> dict[str, float]:
+        families = text_string_to_metric_families(client.get("/metrics").text)
+        samples = [sample for family in families for sample in family.samples]
+        return {f"{one.name}{one.labels.get('stage', one.labels.get('decision', ''))}": one.value for one in samples}
+
+    before = read()
+    decision = client.post(f"{API}/score", json=item).json()["decision"]
+    client.post(f"{API}/score", json={"answers": {}})
+    after = read()
+    assert after["tenfold_score_seconds_counttotal"] == before["tenfold_score_seconds_counttotal"] + 1
+    assert after["tenfold_score_seconds_sumpredict"] > before["tenfold_score_seconds_sumpredict"]
+    assert after[f"tenfold_decisions_total{decision}"] == before[f"tenfold_decisions_total{decision}"] + 1
+    assert after["tenfold_refused_total"] == before["tenfold_refused_total"] + 1
+    assert after["tenfold_ledger_up"] == 1
+
+
+def test_without_a_ledger(scorer: Scorer, settings: Settings, item: dict[str, Any]) -> None:
+    """Scores are told as not recorded; there is nothing to look up."""
+    with TestClient(create_app(scorer, settings)) as client:
+        assert client.post(f"{API}/score", json=item).json()["recorded"] is None
+        for path in ("decisions", "decisions/x", "ledger/head"):
+            answer = client.get(f"{API}/{path}")
+            assert (answer.status_code, answer.json()["type"]) == (404, "urn:tenfold:no-ledger")
+        assert client.get("/readyz").json()["ledger"] == "off"
+
+
+def test_no_record_no_answer(scorer: Scorer, settings: Settings, tmp_path: Path, item: dict[str, Any]) -> None:
+    """With the ledger's file gone the API, Gradio's endpoint and the desk give no decision, and /readyz is red."""
+    file = tmp_path / "gone.sqlite3"
+    with closing(Ledger(file)) as ledger, TestClient(create_app(scorer, settings, ledger)) as client:
+        assert client.get("/readyz").status_code == 200
+        file.unlink()
+        answer = client.post(f"{API}/score", json=item)
+        assert (answer.status_code, answer.json()["type"]) == (503, "urn:tenfold:not-recorded")
+        assert str(file) not in answer.text
+        assert "pd" not in answer.json()
+        batch = client.post(f"{API}/score:batch", json={"items": [item]})
+        assert batch.status_code == 503
+        endpoint = {"data": list(item["answers"].values())}
+        told = client.post("/gradio_api/run/predict_credit_score", json=endpoint).json()["data"][0]
+        assert told.keys() == {"problem"}
+        click = {"data": [*item["answers"].values(), *[False] * 9], "fn_index": 0, "session_hash": "s"}
+        card = client.post("/gradio_api/run/predict", json=click).json()["data"][0]
+        assert 'data-state="unrecorded"' in card or 'data-state="problems"' in card
+        ready = client.get("/readyz")
+        assert ready.status_code == 503
+        assert "replaced, moved or deleted" in ready.json()["problems"][0]
+
+
+def test_what_there_is_not_is_a_problem_too(client: TestClient) -> None:
+    """Another path, another method."""
+    nowhere, method = client.get(f"{API}/nowhere"), client.delete(f"{API}/score")
+    assert (nowhere.status_code, method.status_code) == (404, 405)
+    assert {one.headers["content-type"] for one in (nowhere, method)} == {"application/problem+json"}
+    assert method.headers["allow"] == "POST"
