@@ -244,6 +244,7 @@ def test_no_record_no_answer(scorer: Scorer, settings: Settings, tmp_path: Path,
 def test_what_there_is_not_is_a_problem_too(client: TestClient) -> None:
     """Another path, another method."""
     nowhere, method = client.get(f"{API}/nowhere"), client.delete(f"{API}/score")
-    assert (nowhere.status_code, method.status_code) == (404, 405)
-    assert {one.headers["content-type"] for one in (nowhere, method)} == {"application/problem+json"}
+    odd = client.get(f"{API}/decisions/%0Aa%0A")
+    assert (nowhere.status_code, method.status_code, odd.status_code) == (404, 405, 404)
+    assert {one.headers["content-type"] for one in (nowhere, method, odd)} == {"application/problem+json"}
     assert method.headers["allow"] == "POST"

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference.errors import InvalidApplication, Problem, TenfoldError
 from inference.scorer import Score
@@ -67,7 +67,7 @@ def add_api(app: FastAPI, recorder: Recorder) -> None:
     """Add all routes to the app."""
     api = Api(recorder)
     routes = [
-        Route(path, answering(function), methods=[method])
+        Route(PREFIX + path, answering(function), methods=[method])
         for method, path, function in (
             ("POST", "/score", api.score),
             ("POST", "/score:batch", api.score_batch),
@@ -78,16 +78,24 @@ def add_api(app: FastAPI, recorder: Recorder) -> None:
             ("GET", "/openapi.json", api.openapi),
         )
     ]
-    app.mount(PREFIX, Problems(Router(routes)))
+    app.add_middleware(ApiFirst, router=Router(routes))
 
 
-class Problems:
-    """A path or a method that there is not, as a problem too."""
+class ApiFirst:
+    """Sends all below PREFIX to the API, before anything that pages need.
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+    A path or a method that there is not is a problem too. A mount would not do: its pattern lets a path with a
+    newline through, to Gradio.
+    """
+
+    def __init__(self, app: ASGIApp, router: Router) -> None:
+        self._app, self._router = app, router
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"].removeprefix(scope.get("root_path", "")) if scope["type"] == "http" else ""
+        if not path.startswith(PREFIX + "/"):
+            await self._app(scope, receive, send)
+            return
         try:
             await self._router(scope, receive, send)
         except HTTPException as error:

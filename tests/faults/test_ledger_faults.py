@@ -94,9 +94,7 @@ def test_kill_9_loses_nothing(writer: Writer, tmp_path: Path, record_property: A
         said = writer.run(file, chance.uniform(0.0, 0.12))
         known |= said
         acknowledged += len(said)
-        if not file.exists():  # killed before it was made
-            assert not said
-            continue
+        Ledger(file).close()  # the restart; the first may come before the file was made
         found = Counter(ids(file))
         lost += len(known - found.keys())
         duplicated += sum(count > 1 for count in found.values())

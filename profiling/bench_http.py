@@ -1,0 +1,397 @@
+"""Scores over HTTP, side by side: `python -m profiling.bench_http` (make bench-http).
+
+One run, one machine, all servers up, taken in turn and several times over: a bare echo, our API with each engine and
+with the ledger off and on, Gradio's API without and with its queue, and the same release by the same engine behind
+BentoML, MLServer and LitServe, each in a virtual environment of its own under build/peers. All do the same work: ten
+fields in, validated, a PD out; ours also writes its performance log. wrk makes the load where it is installed, else
+a client in Python, which is slower than the servers: the table says which.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+from inference.engines import ENGINES
+from inference.release import Release, open_release
+from inference.settings import ROOT
+from profiling import results
+from profiling.workload import embedded
+
+CONNECTIONS = (1, 8, 64)
+PEERS = {"bentoml": "bentoml==1.4.39", "mlserver": "mlserver==1.7.1", "litserve": "litserve==0.2.19"}
+SHARED = ("numpy", "xgboost-cpu", "onnxruntime", "orjson", "psutil", "scikit-learn")  # as pinned here
+HOME = ROOT / "build" / "peers"
+PEER_ENGINE = "onnx"  # the quickest for one row
+START = 120  # seconds
+ECHO, QUEUED, CLIENT, UNQUEUED = "bare FastAPI echo", "Gradio, queued", "gradio_client", "Gradio, unqueued"
+LUA = 'wrk.method="POST"; wrk.headers["Content-Type"]="application/json"; wrk.body=[==[%s]==]'
+
+
+class Load(NamedTuple):
+    """What one load found: milliseconds, requests a second, answers that were none."""
+
+    p50: float
+    p99: float
+    rate: float
+    errors: int
+
+
+class Target(NamedTuple):
+    """A server and how it is asked."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    ready: str  # path
+    path: str
+    body: str
+    load: "Callable[[str, Target, int, float], Load]"
+
+
+def ours(name: str, engine: str, release: Release, folder: Path, ledger: bool, path: str, body: str) -> Target:
+    """The app itself."""
+    file = folder / f"{name.replace(' ', '-')}.sqlite3"
+    environment = {
+        "TENFOLD_RELEASE": str(release.folder), "TENFOLD_ENGINE": engine, "TENFOLD_LOG": str(folder / f"{name}.jsonl"),
+        "TENFOLD_LEDGER": str(file) if ledger else "off",
+    }  # fmt: skip
+    return Target(name, [sys.executable, "app.py"], environment, "/readyz", path, body, loaded)
+
+
+def targets(release: Release, folder: Path) -> tuple[list[Target], dict[str, str]]:
+    """All that can be compared here, and why the others cannot."""
+    answers = release.form.example
+    body = json.dumps({"answers": answers})
+    listed = json.dumps({"data": list(answers.values())})
+    peer = {"PEER_RELEASE": str(release.folder), "PEER_ENGINE": PEER_ENGINE, "PYTHONPATH": str(ROOT)}
+    python = [sys.executable, "-m"]
+    found = [Target(ECHO, [*python, "profiling.peers.echo"], {}, "/livez", "/echo", body, loaded)]
+    for engine in ENGINES:
+        for ledger in (False, True):
+            name = f"API, {engine}{', ledger' if ledger else ''}"
+            found.append(ours(name, engine, release, folder, ledger, "/api/v1/score", body))
+    path = "/gradio_api/run/predict_credit_score"
+    found.append(ours(UNQUEUED, PEER_ENGINE, release, folder, False, path, listed))
+    for name, load in ((QUEUED, queued), (CLIENT, by_client)):
+        one = Target(name, [*python, "profiling.peers.gradio_queued"], peer, "/config", "", json.dumps(answers), load)
+        found.append(one)
+    tensors = {"inputs": [{"name": "answers", "shape": [1], "datatype": "BYTES", "data": [json.dumps(answers)]}]}
+    (folder / "mlserver").mkdir()
+    model = {"name": "credit", "implementation": "profiling.peers.mlserver_app.Credit"}
+    (folder / "mlserver" / "model-settings.json").write_text(json.dumps(model))
+    missing = {}
+    for name, pin in PEERS.items():
+        try:
+            where = peer_environment(name, pin)
+        except subprocess.CalledProcessError as error:
+            missing[name] = f"cannot be installed: {(error.stderr or b'').decode()[-200:].strip()}"
+            continue
+        if name == "bentoml":
+            command = [str(where / "bentoml"), "serve", "profiling.peers.bentoml_app:Credit", "--host", "127.0.0.1"]
+            found.append(Target(name, [*command, "--port", "PORT"], peer, "/livez", "/score", body, loaded))
+        elif name == "litserve":
+            command = [str(where / "python"), "-m", "profiling.peers.litserve_app"]
+            found.append(Target(name, command, peer, "/health", "/predict", body, loaded))
+        else:
+            settings = {"MLSERVER_HOST": "127.0.0.1", "MLSERVER_HTTP_PORT": "PORT", "MLSERVER_PARALLEL_WORKERS": "0"}
+            free = {f"MLSERVER_{kind}_PORT": str(free_port()) for kind in ("GRPC", "METRICS")}
+            command = [str(where / "mlserver"), "start", str(folder / "mlserver")]
+            path = "/v2/models/credit/infer"
+            found.append(
+                Target(
+                    name, command, {**peer, **settings, **free}, "/v2/health/ready", path, json.dumps(tensors), loaded
+                )
+            )
+    return found, missing
+
+
+def peer_environment(name: str, pin: str) -> Path:
+    """The peer's own virtual environment, made once: its folder of commands."""
+    where = HOME / name / "bin"
+    done = HOME / name / "installed"
+    if not done.exists() or done.read_text() != pin:
+        print(f"Installing {pin} into build/peers/{name} …", flush=True)
+        shutil.rmtree(HOME / name, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", HOME / name], check=True, capture_output=True)
+        locked = (ROOT / "requirements.lock").read_text()
+        versions = [match[0] for one in SHARED if (match := re.search(rf"^{one}==[^ \\]+", locked, re.MULTILINE))]
+        pip = [str(where / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", pin, *versions]
+        subprocess.run(pip, check=True, capture_output=True)
+        done.write_text(pin)
+    return where
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def served(target: Target) -> Iterator[tuple[str, psutil.Process]]:
+    """The address of a running server, and its process."""
+    port = free_port()
+    environment = {**os.environ, "PORT": str(port)}
+    environment |= {key: value.replace("PORT", str(port)) for key, value in target.environment.items()}
+    command = [part.replace("PORT", str(port)) for part in target.command]
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        try:
+            until = time.monotonic() + START
+            url = f"http://127.0.0.1:{port}"
+            while not answers(url + target.ready):
+                if process.poll() is not None or time.monotonic() > until:
+                    output.seek(0)
+                    raise SystemExit(f"{target.name} did not come up:\n{output.read()[-2000:]}")
+                time.sleep(0.1)
+            yield url, psutil.Process(process.pid)
+        finally:
+            for child in psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []:
+                child.terminate()
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - a server of our own
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def check(target: Target, url: str, pd: float) -> None:
+    """End with an error unless the server gives the PD that it should; the echo gives back what it got."""
+    if target.load is loaded:
+        head = {"Content-Type": "application/json"}
+        request = urllib.request.Request(url + target.path, target.body.encode(), head)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            said = answer.read().decode()
+    else:
+        said = asyncio.run(asked_queued(url, target))
+    found = re.search(r'pd\\*": ?([0-9.e-]+)', said)
+    if target.name != ECHO and (not found or abs(float(found[1]) - pd) > 1e-6):
+        raise SystemExit(f"{target.name}: a PD of {pd} was expected: {said[:300]}")
+
+
+def loaded(url: str, target: Target, connections: int, seconds: float) -> Load:
+    """A load of one POST again and again, by wrk or by Python."""
+    if shutil.which("wrk"):
+        return by_wrk(url, target, connections, seconds)
+    return asyncio.run(by_python(url, target, connections, seconds))
+
+
+def by_wrk(url: str, target: Target, connections: int, seconds: float) -> Load:
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(LUA % target.body)
+        script.flush()
+        command = [
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{seconds:g}s",
+            "--latency",
+            "--timeout",
+            "30s",
+            "-s",
+            script.name,
+        ]
+        said = subprocess.run([*command, url + target.path], capture_output=True, text=True, check=True).stdout
+    units = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+    quantile = {
+        name: float(value) * units[unit] for name, value, unit in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s)", said)
+    }
+    rate = float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0])
+    errors = sum(map(int, re.findall(r"Non-2xx or 3xx responses: (\d+)", said)))
+    errors += sum(map(int, re.findall(r"(?:connect|read|write|timeout) (\d+)", said)))
+    return Load(quantile["50"], quantile["99"], rate, errors)
+
+
+async def by_python(url: str, target: Target, connections: int, seconds: float) -> Load:
+    """As many clients as connections, each over one that is kept open."""
+    import httpx
+
+    head = {"Content-Type": "application/json"}
+    limits = httpx.Limits(max_connections=connections)
+    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
+
+        async def ask() -> bool:
+            answer = await client.post(target.path, content=target.body, headers=head)
+            return bool(answer.status_code == 200)
+
+        return await repeated(ask, connections, seconds)
+
+
+async def repeated(ask: Callable[[], Any], clients: int, seconds: float) -> Load:
+    """So many clients that ask again and again."""
+    times: list[float] = []
+    errors = 0
+    started = time.perf_counter()
+
+    async def client() -> None:
+        nonlocal errors
+        while (began := time.perf_counter()) - started < seconds:
+            errors += not await ask()
+            times.append((time.perf_counter() - began) * 1e3)
+
+    await asyncio.gather(*(client() for _ in range(clients)))
+    spent = time.perf_counter() - started
+    ranked = sorted(times)
+    return Load(statistics.median(ranked), ranked[int(0.99 * (len(ranked) - 1))], len(times) / spent, errors)
+
+
+def queued(url: str, target: Target, connections: int, seconds: float) -> Load:
+    """Gradio's queue as its own documents have it for curl: a POST that gives an event, a GET of the event's stream."""
+
+    async def run() -> Load:
+        import httpx
+
+        limits = httpx.Limits(max_connections=2 * connections)
+        async with httpx.AsyncClient(base_url=url, limits=limits, timeout=60) as client:
+            return await repeated(lambda: one_queued(client, target), connections, seconds)
+
+    return asyncio.run(run())
+
+
+async def one_queued(client: Any, target: Target) -> bool:
+    return "complete" in await queued_text(client, target)
+
+
+async def queued_text(client: Any, target: Target) -> str:
+    event = (await client.post("/gradio_api/call/score", json={"data": [json.loads(target.body)]})).json()["event_id"]
+    async with client.stream("GET", f"/gradio_api/call/score/{event}") as stream:
+        return "".join([line async for line in stream.aiter_lines()])
+
+
+async def asked_queued(url: str, target: Target) -> str:
+    import httpx
+
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+        return await queued_text(client, target)
+
+
+def by_client(url: str, target: Target, connections: int, seconds: float) -> Load:
+    """gradio_client in as many threads as connections."""
+    from gradio_client import Client
+
+    client = Client(url, verbose=False)
+    answers = json.loads(target.body)
+
+    async def ask() -> bool:
+        score = await asyncio.to_thread(client.predict, answers, api_name="/score")
+        return "pd" in score
+
+    return asyncio.run(repeated(ask, connections, seconds))
+
+
+def memory(process: psutil.Process) -> float:
+    """MB of a process and all its children."""
+    return float(sum(one.memory_info().rss for one in (process, *process.children(recursive=True)))) / 2**20
+
+
+def measure(all_targets: list[Target], pd: float, rounds: int, seconds: float) -> dict[str, Any]:
+    """Every target at every number of connections, in turn; of several rounds the median by rate."""
+    loads: dict[tuple[str, int], list[Load]] = {}
+    with ExitStack() as stack:
+        running = {target.name: stack.enter_context(served(target)) for target in all_targets}
+        for target in all_targets:
+            check(target, running[target.name][0], pd)
+            target.load(running[target.name][0], target, 8, 1.0)  # warms up
+        for at in range(rounds):
+            for connections in CONNECTIONS:
+                for target in all_targets:
+                    found = target.load(running[target.name][0], target, connections, seconds)
+                    loads.setdefault((target.name, connections), []).append(found)
+                    print(f"round {at + 1}, {connections} connections, {target.name}: {found.rate:,.0f}/s", flush=True)
+        rss = {name: memory(process) for name, (_, process) in running.items()}
+    figures: dict[str, Any] = {}
+    for target in all_targets:
+        of = {str(one): middle(loads[target.name, one])._asdict() for one in CONNECTIONS}
+        figures[target.name] = {"connections": of, "rss_mb": rss[target.name]}
+    return figures
+
+
+def middle(found: list[Load]) -> Load:
+    """The median round by its rate, with the errors of all."""
+    chosen = sorted(found, key=lambda one: one.rate)[len(found) // 2]
+    return chosen._replace(errors=sum(one.errors for one in found))
+
+
+def ratios(figures: Mapping[str, Any]) -> dict[str, float]:
+    """What the issue asks for; rates at 8 connections."""
+
+    def rate(name: str) -> float:
+        return float(figures[name]["connections"]["8"]["rate"])
+
+    best = max((rate(name) for name in PEERS if name in figures), default=float("nan"))
+    at_eight = figures["API, onnx"]["connections"]["8"]
+    return {
+        "http_onnx_over_echo": rate("API, onnx") / rate(ECHO),
+        "http_ledger_over_no_ledger": (
+            figures["API, onnx, ledger"]["connections"]["64"]["rate"]
+            / figures["API, onnx"]["connections"]["64"]["rate"]
+        ),
+        "gradio_queue_over_http": rate("API, onnx") / rate(QUEUED),
+        "http_over_best_peer": rate("API, onnx") / best,
+        "http_with_ledger_over_best_peer": rate("API, onnx, ledger") / best,
+        "http_p99_over_p50": at_eight["p99"] / at_eight["p50"],
+    }
+
+
+def main() -> int:
+    """Print and keep the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    given = parser.parse_args()
+    release = max((open_release(folder) for folder in embedded()), key=lambda one: len(one.rows.columns))
+    with tempfile.TemporaryDirectory() as folder:
+        found, missing = targets(release, Path(folder))
+        pd = next(one["pd"] for one in release.manifest["golden"] if one["answers"] == release.form.example)
+        figures = measure(found, pd, given.rounds, given.seconds)
+    said = ratios(figures)
+    kept = {"client": "wrk" if shutil.which("wrk") else "Python", "missing": missing, "targets": figures}
+    results.merge("http", kept, said)
+    print(table(kept))
+    print(", ".join(f"{name} {value:.3g}" for name, value in said.items()))
+    return 0
+
+
+def table(kept: Mapping[str, Any]) -> str:
+    """A row a target."""
+    heads = ["| | " + " | ".join(f"{one} conn.: /s | p50 | p99" for one in CONNECTIONS) + " | errors | memory |"]
+    heads.append("| --- |" + " ---: |" * (3 * len(CONNECTIONS) + 2))
+    rows = []
+    for name, row in kept["targets"].items():
+        loads = [row["connections"][str(one)] for one in CONNECTIONS]
+        cells = [
+            cell for load in loads for cell in (f"{load['rate']:,.0f}", f"{load['p50']:.2f}", f"{load['p99']:.2f}")
+        ]
+        errors = sum(load["errors"] for load in loads)
+        rows.append(f"| {name} | " + " | ".join(cells) + f" | {errors} | {row['rss_mb']:.0f} MB |")
+    rows += [f"| {name} | {why} |" for name, why in kept["missing"].items()]
+    return "\n".join([*heads, *rows])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
