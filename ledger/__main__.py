@@ -103,7 +103,7 @@ def run_show(ledger: Store, given: argparse.Namespace) -> int:
 
 def run_head(ledger: Store, given: argparse.Namespace) -> int:
     with ledger.reading() as connection:
-        found = store.head(connection)
+        found = store.last(connection)
     print(f"{found[0]} {found[1].hex()}" if found else "no record")
     return 0
 

@@ -6,12 +6,11 @@ answers each: so a hundred clients that wait share one commit, and a single one 
 
 import logging
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-
-import sqlalchemy as sa
 
 from inference.errors import TenfoldError
 from inference.measure import Clock
@@ -61,13 +60,12 @@ class Ledger:
         """Sequence and hash, in hex, of the last record: to be kept by somebody else."""
         try:
             with self.store.reading() as connection:
-                seq, digest = self._head(connection)
+                seq, digest = self._found(store.last(connection))
         except store.DATABASE_ERRORS as error:
             raise LedgerUnavailable(f"{self.store.path}: {store.cause(error)}") from error
         return seq, digest.hex()
 
-    def _head(self, connection: sa.Connection) -> tuple[int, bytes]:
-        found = store.head(connection)
+    def _found(self, found: tuple[int, bytes] | None) -> tuple[int, bytes]:
         if found is None:
             raise LedgerUnavailable(f"{self.store.path}: no record is left, not even the first")
         return found
@@ -132,10 +130,10 @@ class Ledger:
         return outcomes
 
     def _chained(
-        self, connection: sa.Connection, drafts: Sequence[Draft]
+        self, connection: sqlite3.Connection, drafts: Sequence[Draft]
     ) -> tuple[list[Record | Exception], list[Record], list[tuple[Key, int]]]:
         """What becomes of each draft; the new records; and their keys."""
-        at, before = self._head(connection)
+        at, before = self._found(store.head(connection))
         outcomes: list[Record | Exception] = []
         new: list[Record] = []
         keys = []

@@ -1,25 +1,32 @@
-"""The ledger's file: SQLite by way of SQLAlchemy Core. The only module that knows SQL.
+"""The ledger's file: SQLite, described and read by way of SQLAlchemy Core. The only module that knows SQL.
 
 Write-ahead log and synchronous=FULL: once a commit has returned, its records are on disk. What the file is asked for by
 column (kind, time, decision …) is computed by SQLite from the records' own text, so that no column can say otherwise.
+
+Writing goes past SQLAlchemy to Python's own driver, and a commit's records in one statement a table: SQLAlchemy would
+take longer than the disk, and the driver gives the interpreter away at each statement and must wait to get it back.
 """
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from inference.errors import TenfoldError
 from ledger.records import Key, Record
 
 APPLICATION, VERSION = 0x54464C44, 1  # of the file, as `file` shows and as another version of this program knows
-DATABASE_ERRORS = (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError)
+DATABASE_ERRORS = (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError)
 WAIT = 5.0  # seconds for another process that is writing
 TABLES = sa.MetaData()
 ENTRIES = sa.Table(
@@ -67,6 +74,17 @@ WHOLE = sa.select(ENTRIES.c.seq, ENTRIES.c.hash, ENTRIES.c.body, PERSONAL.c.salt
 )
 
 
+def as_text(statement: Any) -> str:
+    """A statement as the driver takes it."""
+    return str(statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+
+
+SCHEMA = [as_text(CreateTable(table)) for table in TABLES.sorted_tables]
+SCHEMA += [as_text(CreateIndex(one)) for table in TABLES.sorted_tables for one in sorted(table.indexes, key=str)]
+HEAD = as_text(sa.select(ENTRIES.c.seq, ENTRIES.c.hash).order_by(ENTRIES.c.seq.desc()).limit(1))
+FIRST_AT = "SELECT min(seq) FROM entries WHERE time >= ?"
+
+
 class LedgerUnavailable(TenfoldError):
     """The ledger cannot be opened, read or written: what happened, where, and what to do."""
 
@@ -84,7 +102,8 @@ class Store:
             if not self.path.exists():
                 raise LedgerUnavailable(f"{self.path}: there is no ledger")
             self._engine = sa.create_engine("sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=8)
-            event.listen(self._engine, "begin", begin)
+            event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+            self._writer, self._writing = self._connect(), threading.Lock()
             with self.writing() as connection:
                 self._prepare(connection, first)
             if first:
@@ -108,36 +127,44 @@ class Store:
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
-    def _prepare(self, connection: sa.Connection, first: Record | None) -> None:
+    def _prepare(self, connection: sqlite3.Connection, first: Record | None) -> None:
         """Make the tables in an empty file, with the first record; refuse any other that is not of this version."""
-        application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
-        tables = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if first and not tables and not application:
-            TABLES.create_all(connection)
-            for guard in GUARDS:
-                connection.exec_driver_sql(guard)
-            connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION}")
-            connection.exec_driver_sql(f"PRAGMA user_version={VERSION}")
+            for statement in [*SCHEMA, *GUARDS]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id={APPLICATION}")
+            connection.execute(f"PRAGMA user_version={VERSION}")
             insert(connection, [first], [])
         elif application != APPLICATION:
             raise LedgerUnavailable(f"{self.path}: a database, but no ledger of Tenfold; nothing was changed")
         self.check_version(connection)
 
-    def check_version(self, connection: sa.Connection) -> None:
+    def check_version(self, connection: sqlite3.Connection) -> None:
         """Another version of this program may have changed the file since it was opened."""
-        version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version != VERSION:
             raise LedgerUnavailable(
                 f"{self.path}: a ledger of version {version}, and this program writes version {VERSION}. "
                 "Nothing was changed; use the program that belongs to it"
             )
 
-    def writing(self) -> Any:
-        """A transaction that holds the file's write lock from its start: a context manager with its connection."""
-        return self._engine.execution_options(writing=True).begin()
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that holds the file's write lock from its start, to read the chain's head under it."""
+        with self._writing:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
 
     def reading(self) -> Any:
-        """A transaction that sees the file as it is now."""
+        """A transaction that sees the file as it is now: a context manager with SQLAlchemy's connection."""
         return self._engine.begin()
 
     def check_still_there(self) -> None:
@@ -180,18 +207,13 @@ class Store:
 
     def empty_log(self) -> None:
         """Move the write-ahead log's content into the file and cut it to nothing."""
-        with self._engine.connect() as connection:
-            connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+        with self._writing:
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Give all connections back; the last one of all processes empties the write-ahead log into the file."""
         self._engine.dispose()
-
-
-def begin(connection: sa.Connection) -> None:
-    """Python's driver would begin only at the first write, too late to read the chain's head under the lock."""
-    writing = connection.get_execution_options().get("writing")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        self._writer.close()
 
 
 def cause(error: Exception) -> str:
@@ -204,7 +226,7 @@ def cause(error: Exception) -> str:
 
 def passing(error: Exception) -> bool:
     """Whether a failed write left the file as it was, so that a later one may be tried."""
-    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -217,31 +239,36 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def head(connection: sa.Connection) -> tuple[int, bytes] | None:
+def head(connection: sqlite3.Connection) -> tuple[int, bytes] | None:
     """Sequence and hash of the last record."""
-    row = connection.execute(sa.select(ENTRIES.c.seq, ENTRIES.c.hash).order_by(ENTRIES.c.seq.desc()).limit(1)).first()
-    return None if row is None else (row[0], row[1])
+    found: tuple[int, bytes] | None = connection.execute(HEAD).fetchone()
+    return found
 
 
-def insert(connection: sa.Connection, records: Sequence[Record], keys: Sequence[tuple[Key, int]]) -> None:
+def insert(connection: sqlite3.Connection, records: Sequence[Record], keys: Sequence[tuple[Key, int]]) -> None:
     """Write records and the idempotency keys that belong to them."""
-    connection.execute(sa.insert(ENTRIES), [{"seq": one.seq, "hash": one.hash, "body": one.body} for one in records])
-    if personal := [one for one in records if one.personal is not None]:
-        values = [{"seq": one.seq, "salt": one.salt, "body": one.personal} for one in personal]
-        connection.execute(sa.insert(PERSONAL), values)
-    if keys:
-        connection.execute(sa.insert(KEYS), [{**key._asdict(), "seq": seq} for key, seq in keys])
+    personal = [one for one in records if one.personal is not None]
+    insert_rows(connection, "entries (seq, hash, body)", [(one.seq, one.hash, one.body) for one in records])
+    insert_rows(connection, "personal (seq, salt, body)", [(one.seq, one.salt, one.personal) for one in personal])
+    insert_rows(connection, "idempotency (client, key, digest, seq)", [(*key, seq) for key, seq in keys])
 
 
-def kept_keys(connection: sa.Connection, keys: Sequence[Key]) -> dict[tuple[str, str], tuple[bytes, Record]]:
+def insert_rows(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """All rows in one statement; `table` with its columns is ours."""
+    if rows:
+        values = ", ".join(["(" + ", ".join("?" * len(rows[0])) + ")"] * len(rows))
+        connection.execute(f"INSERT INTO {table} VALUES {values}", [cell for row in rows for cell in row])  # noqa: S608
+
+
+def kept_keys(connection: sqlite3.Connection, keys: Sequence[Key]) -> dict[tuple[str, str], tuple[bytes, Record]]:
     """The digests and records that are known by (client, key)."""
-    wanted = sa.tuple_(KEYS.c.client, KEYS.c.key).in_([(key.client, key.key) for key in keys])
     rows = connection.execute(
-        WHOLE.join(KEYS, KEYS.c.seq == ENTRIES.c.seq)
-        .add_columns(KEYS.c.client, KEYS.c.key, KEYS.c.digest)
-        .where(wanted)
+        "SELECT i.client, i.key, i.digest, e.seq, e.hash, e.body, p.salt, p.body FROM idempotency i "  # noqa: S608
+        "JOIN entries e ON e.seq = i.seq LEFT JOIN personal p ON p.seq = i.seq "
+        f"WHERE (i.client, i.key) IN (VALUES {', '.join(['(?, ?)'] * len(keys))})",
+        [part for key in keys for part in key[:2]],
     )
-    return {(row[5], row[6]): (row[7], Record(*row[:5])) for row in rows}
+    return {(row[0], row[1]): (row[2], Record(*row[3:])) for row in rows}
 
 
 def by_id(connection: sa.Connection, ids: Sequence[str]) -> list[Record]:
@@ -287,15 +314,19 @@ def stray_personal(connection: sa.Connection) -> list[int]:
     return list(connection.execute(query.order_by(PERSONAL.c.seq)).scalars())
 
 
-def first_at(connection: sa.Connection, time: str) -> int | None:
+def first_at(connection: sqlite3.Connection, time: str) -> int | None:
     """The first record, by sequence, that is not older than a time."""
-    found: int | None = connection.execute(
-        sa.select(sa.func.min(ENTRIES.c.seq)).where(ENTRIES.c.time >= time)
-    ).scalar_one()
-    return found
+    (found,) = connection.execute(FIRST_AT, (time,)).fetchone()
+    return None if found is None else int(found)
 
 
-def erase_personal(connection: sa.Connection, through: int) -> int:
+def erase_personal(connection: sqlite3.Connection, through: int) -> int:
     """Erase the personal parts, and the idempotency keys, of all records up to a sequence; how many parts."""
-    connection.execute(sa.delete(KEYS).where(KEYS.c.seq <= through))
-    return int(connection.execute(sa.delete(PERSONAL).where(PERSONAL.c.seq <= through)).rowcount)
+    connection.execute("DELETE FROM idempotency WHERE seq <= ?", (through,))
+    return connection.execute("DELETE FROM personal WHERE seq <= ?", (through,)).rowcount
+
+
+def last(connection: sa.Connection) -> tuple[int, bytes] | None:
+    """`head`, for readers."""
+    row = connection.exec_driver_sql(HEAD).first()
+    return None if row is None else (row[0], row[1])

@@ -11,7 +11,7 @@ from typing import Any
 
 from inference.engines import ENGINES
 from inference.settings import RELEASES, ROOT
-from profiling import bench_engines, bench_score, results
+from profiling import bench_engines, bench_http, bench_score, results
 
 README = ROOT / "README.md"
 STUDY = ROOT / "profiling" / "README.md"
@@ -163,6 +163,34 @@ def logs() -> str:
     return "\n".join(lines)
 
 
+def http() -> str:
+    """The API, Gradio's and other serving systems over HTTP (make bench-http)."""
+    found = results.read()["http"]
+    return f"{bench_http.table(found)}\n\nTimes in ms; load by {found['client']}. Measured on {found['machine']}."
+
+
+def ledger() -> str:
+    """What a record costs, and a verification (python -m profiling.bench_ledger)."""
+    found = results.read()["ledger"]
+    rates = ", ".join(f"{rate:,.0f} with {writers}" for writers, rate in found["rates"].items())
+    return (
+        f"A record alone is on disk after {found['alone_ms']:.2f} ms (an append of the same bytes with fdatasync: "
+        f"{found['append_fdatasync_ms']:.2f} ms). Records a second by writers at once: {rates}. "
+        f"`verify` of {found['records']:,} records: {found['verify_s']:.1f} s, {found['verify_rss_mb']:.0f} MB."
+    )
+
+
+def faults() -> str:
+    """What was broken on purpose, and what became of it (make faults)."""
+    lines = ["| fault | what was found |", "| --- | --- |"]
+    for section, found in sorted(results.read().items()):
+        if section.startswith("faults_"):
+            figures = {name: value for name, value in found.items() if name not in ("at", "machine")}
+            said = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in figures.items())
+            lines.append(f"| {section.removeprefix('faults_').replace('_', ' ')} | {said} |")
+    return "\n".join(lines)
+
+
 def ratios() -> str:
     """All ratios, as every benchmark left them."""
     found = results.read()["ratios"]
@@ -180,6 +208,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "stages": stages,
     "engines": engines,
     "logs": logs,
+    "http": http,
+    "ledger": ledger,
+    "faults": faults,
     "ratios": ratios,
 }
 

@@ -240,7 +240,7 @@ class Api:
 
     async def head(self, request: Request) -> dict[str, Any]:
         """The last record's sequence and hash, for somebody else to keep."""
-        seq, digest = await self._read(lambda connection: store.head(connection) or (0, b""))
+        seq, digest = await self._read(lambda connection: store.last(connection) or (0, b""))
         return {"seq": seq, "hash": digest.hex()}
 
     async def openapi(self, request: Request) -> dict[str, Any]:

@@ -224,6 +224,27 @@ def test_server_gone_and_back(open_desk: Open, demo_server: Server) -> None:
     desk.complaints = [text for text in desk.complaints if text not in refused]
 
 
+def test_what_cannot_be_recorded_is_not_shown(open_desk: Open, demo_server: Server) -> None:
+    """With the ledger gone a card says so instead of a decision; the typed answers stay; a new ledger, and it works."""
+    desk = open_desk(at=demo_server)
+    box = desk.box(number(desk).name)
+    box.fill("2345")
+    desk.score()
+    expect(desk.card("score")).to_contain_text(desk.texts("result.recorded", seq="").rstrip("."))
+    demo_server.ledger.unlink()
+    desk.score()
+    card = desk.card("unrecorded")
+    expect(card).to_contain_text(desk.texts("unrecorded.what"))
+    assert "PD" not in card.inner_text()
+    expect(box).to_have_value("2,345")
+    desk.shoot("7-unrecorded")
+    desk.axe()
+    demo_server.stop()
+    demo_server.start()
+    desk.score()
+    desk.card("score")
+
+
 def test_a_failing_server_is_named(open_desk: Open) -> None:
     """An error of the server shows as a failed score, and the next click tries again."""
     desk = open_desk()
