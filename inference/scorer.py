@@ -36,11 +36,12 @@ class Score(NamedTuple):
     engine: str
     request_id: str
     application: Application
+    row: bytes  # the float32 row that was predicted, (n_features,): as personal as the answers
     milliseconds: Mapping[str, float]  # wall time: total, validate, row, predict, policy
 
     def as_dict(self) -> dict[str, Any]:
         """The score as JSON can hold it, without the answers."""
-        return {name: value for name, value in self._asdict().items() if name != "application"}
+        return {name: value for name, value in self._asdict().items() if name not in ("application", "row")}
 
     def __repr__(self) -> str:
         """No answer gets into a log by way of a repr."""
@@ -92,7 +93,9 @@ class Scorer:
             "policy": (decided - predicted) / 1e6,
         }
         self._write(request_id, milliseconds, cpu, {"pd": round(pd, 6), "decision": decision.suggestion})
-        return Score(pd, points, *decision, release.name, self.engine.name, request_id, application, milliseconds)
+        return Score(
+            pd, points, *decision, release.name, self.engine.name, request_id, application, row.tobytes(), milliseconds
+        )
 
     def pds(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """PDs of many encoded applications, (m, n_fields) float64 -> (m,) float64. Writes no log."""

@@ -26,7 +26,10 @@ def scored(
     corrects: str | None = None,
     key: Key | None = None,
 ) -> Draft:
-    """A score as a record. `by` is the officer or the client; `raw` the answers as they came in."""
+    """A score as a record. `by` is the officer or the client; `raw` the answers as they came in.
+
+    The row's digest is personal too: whoever has the release could try rows until one fits.
+    """
     fields = {
         "by": by,
         "channel": channel,
@@ -43,7 +46,11 @@ def scored(
         "reasons": reasons,
         "of": corrects,
     }
-    personal = {"answers": answers(score, release, raw), "row": row_digest(score, release), "reference": reference}
+    personal = {
+        "answers": answers(score, release, raw),
+        "row": hashlib.sha256(score.row).hexdigest(),
+        "reference": reference,
+    }
     return Draft(SCORED, score.request_id, fields, personal, key)
 
 
@@ -57,14 +64,6 @@ def answers(score: Score, release: Release, raw: Mapping[str, object]) -> dict[s
         if isinstance(field, ChoiceField) and field.digits is not None and isinstance(raw.get(field.name), str):
             found[field.name] = str(raw[field.name])
     return found
-
-
-def row_digest(score: Score, release: Release) -> str:
-    """SHA-256 of the float32 row, in hex, built anew: rows are equal bit for bit however often they are built.
-
-    Personal too: whoever has the release can try rows until one fits.
-    """
-    return hashlib.sha256(release.rows.fill(score.application).tobytes()).hexdigest()
 
 
 def decided(

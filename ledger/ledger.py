@@ -4,13 +4,17 @@ One thread writes. It takes all drafts that have come in meanwhile, chains and c
 answers each: so a hundred clients that wait share one commit, and a single one waits for its own alone.
 """
 
+import asyncio
 import logging
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from inference.errors import TenfoldError
 from inference.measure import Clock
@@ -20,10 +24,24 @@ from ledger.store import LedgerUnavailable, Store
 
 logger = logging.getLogger(__name__)
 MOST = 500  # drafts a commit
+MOST_DELAY, LOOK_AGAIN = 0.004, 0.0003  # seconds that a commit waits for more
+AnyFuture: TypeAlias = "Future[Record] | asyncio.Future[Record]"
+Settled: TypeAlias = tuple[AnyFuture, Record | Exception]
 
 
 class KeyReused(TenfoldError):
     """An Idempotency-Key came with another request than before."""
+
+
+def settle(settled: Sequence[Settled]) -> None:
+    """Tell each future what became of its draft; one that was cancelled meanwhile does not want to know."""
+    for future, outcome in settled:
+        if future.cancelled():
+            continue
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
 
 
 class Ledger:
@@ -35,7 +53,7 @@ class Ledger:
         self.store = Store(path, seal(Draft(BEGUN, "begun", {"format": FORMAT}), 1, BEFORE_ALL, self._clock.utc()))
         self.problem: str | None = None  # why the last write failed; None once one succeeds
         self._given_up = False
-        self._drafts: queue.SimpleQueue[tuple[Draft, Future[Record]] | None] = queue.SimpleQueue()
+        self._drafts: queue.SimpleQueue[tuple[Draft, AnyFuture] | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
@@ -45,12 +63,21 @@ class Ledger:
         """The record, once it is on disk; or `LedgerUnavailable`, or `KeyReused`. Where the draft's Idempotency-Key is
         known with the same digest, the record that was written then."""
         future: Future[Record] = Future()
+        self._put(draft, future)
+        return future
+
+    def submit_in_loop(self, draft: Draft) -> "asyncio.Future[Record]":
+        """The same for a coroutine, and cheaper: all that share a commit wake their event loop once."""
+        future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
+        self._put(draft, future)
+        return future
+
+    def _put(self, draft: Draft, future: AnyFuture) -> None:
         with self._closing:
             if self._closed:
                 future.set_exception(LedgerUnavailable(f"{self.store.path}: closed"))
             else:
                 self._drafts.put((draft, future))
-        return future
 
     def append(self, draft: Draft) -> Record:
         """The same, waited for."""
@@ -81,20 +108,27 @@ class Ledger:
         self.store.close()
 
     def _run(self) -> None:
+        last = 1
         open_for_more = True
         while open_for_more:
             waiting = []
             item = self._drafts.get()
+            # Whoever was answered together will soon ask again: a commit shared by as many costs each of them less than
+            # it makes them wait. One writer alone never waits.
+            until = time.monotonic() + MOST_DELAY
+            while last > 1 and self._drafts.qsize() < last - 1 and time.monotonic() < until:
+                time.sleep(LOOK_AGAIN)
             while item is not None:
                 waiting.append(item)
                 if len(waiting) == MOST or self._drafts.empty():
                     break
                 item = self._drafts.get()
             open_for_more = item is not None
+            last = len(waiting)
             if waiting:
                 self._answer(waiting)
 
-    def _answer(self, waiting: Sequence[tuple[Draft, "Future[Record]"]]) -> None:
+    def _answer(self, waiting: Sequence[tuple[Draft, AnyFuture]]) -> None:
         """Commit the drafts and settle their futures. Whatever goes wrong, no future is left hanging."""
         outcomes: Sequence[Record | Exception]
         try:
@@ -102,11 +136,15 @@ class Ledger:
         except Exception as error:
             failure = LedgerUnavailable(f"{self.store.path}: not recorded: {store.cause(error)}")
             outcomes = [failure] * len(waiting)
+        in_loops: dict[asyncio.AbstractEventLoop, list[Settled]] = {}
         for (_, future), outcome in zip(waiting, outcomes, strict=True):
-            if isinstance(outcome, Exception):
-                future.set_exception(outcome)
+            if isinstance(future, asyncio.Future):
+                in_loops.setdefault(future.get_loop(), []).append((future, outcome))
             else:
-                future.set_result(outcome)
+                settle([(future, outcome)])
+        for loop, settled in in_loops.items():
+            with suppress(RuntimeError):  # a loop that was closed meanwhile has nobody waiting
+                loop.call_soon_threadsafe(settle, settled)
 
     def _write(self, drafts: Sequence[Draft]) -> Sequence[Record | Exception]:
         """One commit. After an error that leaves in doubt what is on disk nothing is written any more: a failed fsync

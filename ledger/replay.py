@@ -48,7 +48,7 @@ class Replayer:
         except TenfoldError as error:
             return Replayed(fields["id"], DIFFERENT, f"the answers are refused today: {type(error).__name__}", None)
         off = abs(score.pd - fields["pd"])
-        row = hashlib.sha256(scorer.release.rows.fill(score.application).tobytes()).hexdigest()
+        row = hashlib.sha256(score.row).hexdigest()
         differs = []
         if row != personal["row"]:
             differs.append("another row")

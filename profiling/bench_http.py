@@ -1,6 +1,6 @@
 """Scores over HTTP, side by side: `python -m profiling.bench_http` (make bench-http).
 
-One run, one machine, all servers up, taken in turn and several times over: a bare echo, our API with each engine and
+One run, one machine, all servers up, taken in turn and several times over: bare echoes, our API with each engine and
 with the ledger off and on, Gradio's API without and with its queue, and the same release by the same engine behind
 BentoML, MLServer and LitServe, each in a virtual environment of its own under build/peers. All do the same work: ten
 fields in, validated, a PD out; ours also writes its performance log. wrk makes the load where it is installed, else
@@ -39,7 +39,8 @@ SHARED = ("numpy", "xgboost-cpu", "onnxruntime", "orjson", "psutil", "scikit-lea
 HOME = ROOT / "build" / "peers"
 PEER_ENGINE = "onnx"  # the quickest for one row
 START = 120  # seconds
-ECHO, QUEUED, CLIENT, UNQUEUED = "bare FastAPI echo", "Gradio, queued", "gradio_client", "Gradio, unqueued"
+ECHO, BYTES = "bare FastAPI echo", "bare FastAPI, bytes back"
+QUEUED, CLIENT, UNQUEUED = "Gradio, queued", "gradio_client", "Gradio, unqueued"
 LUA = 'wrk.method="POST"; wrk.headers["Content-Type"]="application/json"; wrk.body=[==[%s]==]'
 
 
@@ -81,7 +82,10 @@ def targets(release: Release, folder: Path) -> tuple[list[Target], dict[str, str
     listed = json.dumps({"data": list(answers.values())})
     peer = {"PEER_RELEASE": str(release.folder), "PEER_ENGINE": PEER_ENGINE, "PYTHONPATH": str(ROOT)}
     python = [sys.executable, "-m"]
-    found = [Target(ECHO, [*python, "profiling.peers.echo"], {}, "/livez", "/echo", body, loaded)]
+    found = [
+        Target(name, [*python, "profiling.peers.echo"], {}, "/livez", path, body, loaded)
+        for name, path in ((ECHO, "/echo"), (BYTES, "/bytes"))
+    ]
     for engine in ENGINES:
         for ledger in (False, True):
             name = f"API, {engine}{', ledger' if ledger else ''}"
@@ -190,7 +194,7 @@ def check(target: Target, url: str, pd: float) -> None:
     else:
         said = asyncio.run(asked_queued(url, target))
     found = re.search(r'pd\\*": ?([0-9.e-]+)', said)
-    if target.name != ECHO and (not found or abs(float(found[1]) - pd) > 1e-6):
+    if target.name not in (ECHO, BYTES) and (not found or abs(float(found[1]) - pd) > 1e-6):
         raise SystemExit(f"{target.name}: a PD of {pd} was expected: {said[:300]}")
 
 
@@ -347,6 +351,7 @@ def ratios(figures: Mapping[str, Any]) -> dict[str, float]:
     at_eight = figures["API, onnx"]["connections"]["8"]
     return {
         "http_onnx_over_echo": rate("API, onnx") / rate(ECHO),
+        "http_onnx_over_bytes_back": rate("API, onnx") / rate(BYTES),
         "http_ledger_over_no_ledger": (
             figures["API, onnx, ledger"]["connections"]["64"]["rate"]
             / figures["API, onnx"]["connections"]["64"]["rate"]

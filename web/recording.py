@@ -1,6 +1,5 @@
 """A score that somebody sees: made, recorded where there is a ledger, and counted. The desk and the API come here."""
 
-import asyncio
 from collections.abc import Mapping
 
 from inference.errors import InvalidApplication
@@ -36,7 +35,7 @@ class Recorder:
         if self.ledger is None:
             return score, None
         draft = scored(score, self.scorer.release, answers, by=by, channel=channel, reference=reference, key=key)
-        return score, await asyncio.wrap_future(self.ledger.submit(draft))
+        return score, await self.ledger.submit_in_loop(draft)
 
     def make(self, answers: Mapping[str, object]) -> Score:
         """The score alone, counted."""

@@ -1,6 +1,10 @@
-"""The least that a route of FastAPI can do: `python -m profiling.peers.echo` gives a request's body back."""
+"""The least that a route of FastAPI can do: `python -m profiling.peers.echo` gives a request's body back.
+
+/echo as its documentation has it, with the body parsed and written by FastAPI; /bytes without either.
+"""
 
 import os
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -9,7 +13,12 @@ app = FastAPI()
 
 
 @app.post("/echo")
-async def echo(request: Request) -> Response:
+async def echo(body: dict[str, Any]) -> dict[str, Any]:
+    return body
+
+
+@app.post("/bytes")
+async def as_bytes(request: Request) -> Response:
     return Response(await request.body(), media_type="application/json")
 
 
