@@ -5,17 +5,21 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from inference.application import Form
 from inference.errors import InvalidApplication, Problem
-from inference.fields import NumberField, field_from_json
+from inference.fields import NumberField, field_from_json, localised
+from inference.reasons import Reasons
 from inference.release import Release
 from inference.scorer import Score, Scorer, open_scorer
 from inference.settings import Settings, default_release
 from web.card import intro_card, nearest_band, notice_card, problem_card, score_card, share_riskier
+from web.recording import Told
 from web.scale import Cuts, draw, scale_of
 from web.texts import LANGUAGES, texts_in
+from web.why import SMALLEST
 
 MARKUP = "<script>alert('x')</script>\"&"
 
@@ -30,6 +34,13 @@ def score(scorer: Scorer) -> Score:
     return scorer.score(scorer.release.form.example)
 
 
+def told(scorer: Scorer, score: Score) -> Told:
+    """The score with its explanation, as the desk shows it."""
+    reasons = Reasons(scorer.release, scorer.engine)
+    explanation = reasons.explain(score.application)
+    return Told(score, None, explanation, reasons.principal(explanation))
+
+
 def parsed(html: str) -> ET.Element:
     """The card as XML: it must be well-formed, so that no text has ended an element or an attribute."""
     return ET.fromstring(html.replace("&nbsp;", " "))  # noqa: S314 - our own text
@@ -39,7 +50,7 @@ def parsed(html: str) -> ET.Element:
 def test_score_card_holds_the_figures_in_the_language(scorer: Scorer, score: Score, language: str) -> None:
     """Decision in words, PD, points and release, written as the language writes numbers."""
     texts = texts_in(language)
-    card = parsed(score_card(score, scorer.release, texts))
+    card = parsed(score_card(told(scorer, score), scorer.release, texts))
     text = "".join(card.itertext())
     pd = f"{100 * score.pd:.1f}"
     assert texts(f"decision.{score.decision}") in text
@@ -82,8 +93,8 @@ def test_every_text_is_escaped(scorer: Scorer, score: Score, hostile: Release, l
     odd = score._replace(unusual=names, request_id=MARKUP, engine=MARKUP)
     problems = [Problem(name, kind, MARKUP, repr(MARKUP), MARKUP) for name in (*names, MARKUP) for kind in KINDS]
     for html in (
-        score_card(score, hostile, texts),
-        score_card(odd, hostile, texts),
+        score_card(told(scorer, score), hostile, texts),
+        score_card(told(scorer, odd), hostile, texts),
         intro_card(hostile, texts),
         problem_card(problems, hostile, texts),
         notice_card("gone", texts),
@@ -103,7 +114,7 @@ def test_unusual_answers_are_named_with_what_is_usual(scorer: Scorer) -> None:
     form = scorer.release.form
     field = next(one for one in form.fields if isinstance(one, NumberField))
     high = field.maximum
-    card = score_card(scorer.score({**form.example, field.name: high}), scorer.release, texts_in("en"))
+    card = score_card(told(scorer, scorer.score({**form.example, field.name: high})), scorer.release, texts_in("en"))
     assert f"{field.label['en']}: {field.show(high, 'en')} (usual: " in card
 
 
@@ -143,3 +154,38 @@ def test_no_decline_where_a_guarantee_covers_nearly_all(scorer: Scorer) -> None:
     parsed(svg)
     assert "no PD is high enough" in svg
     assert ">Decline<" not in svg
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_moved_the_pd_is_told(scorer: Scorer, language: str) -> None:
+    """Each field with an effect has a row with its factor, the strongest first; the others are named as without."""
+    texts = texts_in(language)
+    release = scorer.release
+    answers = {
+        one.name: one.usual[1] if isinstance(one, NumberField) else one.answer(len(one.choices) - 1)
+        for one in release.form.fields
+    }
+    found = told(scorer, scorer.score(answers))
+    assert found.explanation
+    card = parsed(score_card(found, release, texts))
+    rows = ["".join(row.itertext()) for row in card.iter("tr")][1:]
+    effects = sorted(zip(found.explanation.effects, release.form.fields, strict=True), key=lambda one: -abs(one[0]))
+    moving = [(effect, field) for effect, field in effects if abs(effect) >= SMALLEST]
+    assert len(rows) == len(moving) > 3
+    for row, (effect, field) in zip(rows, moving, strict=True):
+        factor = localised(f"{np.exp(effect):.2f}", language)
+        assert row.startswith(field.label[language])
+        assert row.endswith(texts("why.raises" if effect > 0 else "why.lowers", factor=factor))
+
+
+def test_draft_reasons_are_for_what_is_no_approval(scorer: Scorer) -> None:
+    """A score that refers has draft reasons to confirm; the same one as an approval has none."""
+    texts = texts_in("en")
+    found = told(scorer, scorer.score(scorer.release.form.example))
+    for decision in ("refer", "decline"):
+        card = score_card(found._replace(score=found.score._replace(decision=decision)), scorer.release, texts)
+        assert texts("why.draft") in card
+        assert texts("why.confirm") in card or texts("why.no_reason") in card
+        assert card.count("<ol>") == bool(found.principal)
+    approval = score_card(found._replace(score=found.score._replace(decision="approve")), scorer.release, texts)
+    assert texts("why.draft") not in approval

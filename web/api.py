@@ -149,10 +149,8 @@ class Api:
         body, raw = await read_json(request, MOST_BYTES["one"])
         item = as_item(body)
         key = idempotency_key(request, raw)
-        score, record = await self._recorder.score(
-            item.answers, by=CLIENT, channel="api", reference=item.reference, key=key
-        )
-        return self._answer(score, record)
+        told = await self._recorder.score(item.answers, by=CLIENT, channel="api", reference=item.reference, key=key)
+        return self._answer(told.score, told.record)
 
     async def score_batch(self, request: Request) -> dict[str, Any]:
         """Score many; each succeeds or fails on its own."""
@@ -170,7 +168,7 @@ class Api:
                 found = await self._recorder.score(
                     item.answers, by=CLIENT, channel="api", reference=item.reference, key=its_key
                 )
-                return {"status": 200, **self._answer(*found)}
+                return {"status": 200, **self._answer(found.score, found.record)}
             except InvalidApplication as error:
                 return invalid(error).problem
             except Refusal as refusal:

@@ -16,11 +16,12 @@ from inference.fields import ChoiceField, Field, NumberField, write_number
 from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
 from inference.scorer import Score
-from ledger.records import Record
 from web.form import row_id
 from web.numbers import write_percent
+from web.recording import Told
 from web.scale import Cuts, describe, draw, loans
 from web.texts import Texts
+from web.why import why
 
 # A sign of its own for each decision, in outline, half and full: told apart without colour.
 SIGNS = {
@@ -30,8 +31,9 @@ SIGNS = {
 }
 
 
-def score_card(score: Score, release: Release, texts: Texts, record: Record | None = None) -> str:
-    """The suggestion, its figures and its reason; and where it is recorded."""
+def score_card(told: Told, release: Release, texts: Texts) -> str:
+    """The suggestion, its figures and its reason; what moved them; and where it is recorded."""
+    score, record, explanation, principal = told
     language = texts.language
     pd, points = write_percent(score.pd, language), f"{score.points:.0f}"
     decision = texts(f"decision.{score.decision}")
@@ -44,6 +46,10 @@ def score_card(score: Score, release: Release, texts: Texts, record: Record | No
     )
     announced = texts("result.announce", decision=decision, pd=pd, points=points)
     made = texts("result.made", release=release.name, date=release.manifest["date"], id=score.request_id)
+    moved = ""
+    if explanation is not None:
+        section = why(explanation, principal or [], score.decision, score.application, release, texts)
+        moved = f"<h3>{escape(texts('why.title'))}</h3>{section}"
     if record is not None:
         made += " " + texts("result.recorded", seq=write_number(record.seq, language))
     sentences = "".join(f"<li>{escape(text)}</li>" for text in in_people(score.pd, release, texts))
@@ -54,7 +60,7 @@ def score_card(score: Score, release: Release, texts: Texts, record: Record | No
         f"<figure>{draw(release, cuts, texts, score.pd)}</figure>"
         f'<ul class="sentences">{sentences}</ul>'
         f"<h3>{escape(texts('reason.title'))}</h3>{reason(score, release, texts)}"
-        f"<h3>{escape(texts('policy.title'))}</h3>{policy_table(cuts, texts)}"
+        f"{moved}<h3>{escape(texts('policy.title'))}</h3>{policy_table(cuts, texts)}"
         f'<p class="quiet">{escape(made)}</p>',
         bar=headline,
         attributes={"decision": score.decision, "announce": announced},

@@ -77,12 +77,12 @@ async def score_values(recorder: Recorder, widgets: Widgets, values: tuple[objec
     """What stands in the form -> the card that answers it."""
     texts = widgets.texts
     try:
-        score, record = await recorder.score(widgets.answers(values), by=OFFICER, channel="desk")
+        told = await recorder.score(widgets.answers(values), by=OFFICER, channel="desk", explain=True)
     except InvalidApplication as error:
         return problem_card(error.problems, recorder.scorer.release, texts)
     except LedgerUnavailable:
         return notice_card("unrecorded", texts)
-    return score_card(score, recorder.scorer.release, texts, record)
+    return score_card(told, recorder.scorer.release, texts)
 
 
 def fill(button: gr.Button, outputs: Sequence[Any], values: Sequence[object]) -> None:

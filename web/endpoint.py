@@ -26,8 +26,8 @@ def add_endpoint(recorder: Recorder) -> None:
 
     async def predict_credit_score(*answers: object) -> dict[str, Any]:
         try:
-            score, _ = await recorder.score(dict(zip(form.names, answers, strict=True)), by="gradio", channel="api")
-            return score.as_dict()
+            told = await recorder.score(dict(zip(form.names, answers, strict=True)), by="gradio", channel="api")
+            return told.score.as_dict()
         except InvalidApplication as error:
             return {"problems": [problem_json(problem) for problem in error.problems]}
         except LedgerUnavailable:

@@ -1,8 +1,13 @@
 """A score that somebody sees: made, recorded where there is a ledger, and counted. The desk and the API come here."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
+
+from starlette.concurrency import run_in_threadpool
 
 from inference.errors import InvalidApplication
+from inference.policy import APPROVE
+from inference.reasons import Explanation, Reasons
 from inference.scorer import Score, Scorer
 from ledger.decisions import scored
 from ledger.ledger import Ledger
@@ -10,11 +15,21 @@ from ledger.records import Key, Record
 from web.metrics import Metrics
 
 
+class Told(NamedTuple):
+    """What may be shown: a score, its record, its explanation and principal reasons where they were asked for."""
+
+    score: Score
+    record: Record | None
+    explanation: Explanation | None
+    principal: list[str] | None
+
+
 class Recorder:
     """A scorer with its ledger, or without one."""
 
     def __init__(self, scorer: Scorer, ledger: Ledger | None = None) -> None:
         self.scorer, self.ledger = scorer, ledger
+        self.reasons = Reasons(scorer.release, scorer.engine)
         self.metrics = Metrics(scorer, ledger)
 
     async def score(
@@ -25,17 +40,24 @@ class Recorder:
         channel: str,
         reference: str | None = None,
         key: Key | None = None,
-    ) -> tuple[Score, Record | None]:
-        """The score once its record is on disk.
+        explain: bool = False,
+    ) -> Told:
+        """The score once its record is on disk, explained where that is asked for.
 
         Raises `InvalidApplication`, or `LedgerUnavailable` where it cannot be recorded: then nobody may see it; or
         `KeyReused`. Where `key` was used for the same request before, the record of then.
         """
         score = self.make(answers)
+        explanation = principal = None
+        if explain:  # a thousand rows: not on the event loop's own thread
+            explanation = await run_in_threadpool(self.reasons.explain, score.application)
+            principal = [] if score.decision == APPROVE else self.reasons.principal(explanation)
         if self.ledger is None:
-            return score, None
-        draft = scored(score, self.scorer.release, answers, by=by, channel=channel, reference=reference, key=key)
-        return score, await self.ledger.submit_in_loop(draft)
+            return Told(score, None, explanation, principal)
+        draft = scored(
+            score, self.scorer.release, answers, by=by, channel=channel, reference=reference, reasons=principal, key=key
+        )
+        return Told(score, await self.ledger.submit_in_loop(draft), explanation, principal)
 
     def make(self, answers: Mapping[str, object]) -> Score:
         """The score alone, counted."""

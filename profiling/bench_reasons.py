@@ -1,0 +1,64 @@
+"""What exact reasons cost beside XGBoost's own pred_contribs, in turn on the same real loans.
+
+`python -m profiling.bench_reasons`. Ours are of the ten fields and exact; pred_contribs are of every column, by way of
+the trees' own paths. Both are checked to add up to the same score first.
+"""
+
+import argparse
+import statistics
+import sys
+from typing import Any
+
+import numpy as np
+import xgboost
+
+from inference.engines import ENGINES, XGBoostEngine, open_engine
+from inference.reasons import Reasons
+from inference.release import Release, open_release
+from profiling import results
+from profiling.bench_score import microseconds
+from profiling.workload import applications, embedded
+
+
+def bench(release: Release, loans: int) -> dict[str, Any]:
+    """Medians in µs over real loans, and how many fields differ from the reference applicant."""
+    parsed = [release.form.parse(one) for one in applications(release, loans)]
+    booster = XGBoostEngine(release).classifier.get_booster()
+    booster.feature_names = None
+    ways = {name: Reasons(release, open_engine(name, release)) for name in ENGINES}
+    rows = [xgboost.DMatrix(release.rows.fill(one).copy()) for one in parsed]
+    for one, row in zip(parsed[:20], rows, strict=False):
+        margin = booster.predict(row, pred_contribs=True).sum()
+        expected = release.calibration.pd(1 / (1 + np.exp(-margin)))
+        for name, reasons in ways.items():
+            if abs(reasons.explain(one).pd - expected) > 1e-5:
+                raise SystemExit(f"{release.name}: reasons by {name} explain another score; nothing was timed")
+    times: dict[str, list[float]] = {name: [] for name in (*ways, "pred_contribs")}
+    for one, row in zip(parsed, rows, strict=True):
+        for name, reasons in ways.items():
+            times[name].append(microseconds(lambda reasons=reasons, one=one: reasons.explain(one)))  # type: ignore[misc]
+        times["pred_contribs"].append(
+            microseconds(lambda row=row: booster.predict(row, pred_contribs=True))  # type: ignore[misc]
+        )
+    return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+def main() -> int:
+    """Print and keep the medians and their ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--loans", type=int, default=300)
+    loans = parser.parse_args().loans
+    figures, ratios = {}, {}
+    for folder in embedded():
+        release = open_release(folder)
+        name = release.manifest["name"]
+        figures[name] = found = bench(release, loans)
+        ratios[f"reasons_over_pred_contribs_{name}"] = found["xgboost"] / found["pred_contribs"]
+        print(f"{name}: " + ", ".join(f"{way} {µs / 1e3:.2f} ms" for way, µs in found.items()))
+    print(", ".join(f"{name} {value:.3f}" for name, value in ratios.items()))
+    results.merge("reasons", {"loans": loans, **figures}, ratios)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

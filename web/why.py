@@ -1,0 +1,81 @@
+"""What moved the PD: a bar a field, in log-odds against the reference applicant, with its odds factor in words."""
+
+from html import escape
+
+from inference.application import Application
+from inference.fields import Field, localised
+from inference.policy import APPROVE
+from inference.reasons import Explanation
+from inference.release import Release
+from web.numbers import write_percent
+from web.texts import Texts
+
+SMALLEST = 0.005  # log-odds; below it a factor reads as 1.00
+
+
+def why(
+    explanation: Explanation,
+    principal: list[str],
+    decision: str,
+    application: Application,
+    release: Release,
+    texts: Texts,
+) -> str:
+    """The section: where it starts, the bars, what had no effect, and draft reasons where it is no approval."""
+    language = texts.language
+    fields = release.form.fields
+    ranked = sorted(
+        zip(explanation.effects, explanation.odds_factors, fields, application.values, strict=True),
+        key=lambda one: -abs(one[0]),
+    )
+    moving = [one for one in ranked if abs(one[0]) >= SMALLEST]
+    still = [field.label[language] for effect, _, field, _ in ranked if abs(effect) < SMALLEST]
+    longest = max((abs(effect) for effect, *_ in moving), default=1.0)
+    rows = "".join(row(effect, factor, longest, field, value, texts) for effect, factor, field, value in moving)
+    lead = texts(
+        "why.lead",
+        pd=write_percent(explanation.pd, language),
+        reference=write_percent(explanation.reference_pd, language),
+    )
+    rest = f'<p class="quiet">{escape(texts("why.still", fields=", ".join(still)))}</p>' if still else ""
+    table = (
+        f'<table class="effects"><caption class="visually-hidden">{escape(texts("why.title"))}</caption>'
+        f'<thead class="visually-hidden"><tr><th scope="col">{escape(texts("why.answer"))}</th><td></td>'
+        f'<th scope="col">{escape(texts("why.odds"))}</th></tr></thead><tbody>{rows}</tbody></table>'
+        if rows
+        else ""
+    )
+    drafts = draft_reasons(principal, application, release, texts) if decision != APPROVE else ""
+    return f"<p>{escape(lead)}</p>{table}{rest}{drafts}"
+
+
+def row(effect: float, factor: float, longest: float, field: Field, value: float, texts: Texts) -> str:
+    """One field: its answer, its bar to the left (lowers) or right (raises), its factor."""
+    language = texts.language
+    width = 50 * abs(effect) / longest
+    start = 50.0 if effect > 0 else 50.0 - width
+    kind = "raises" if effect > 0 else "lowers"
+    times = localised(f"{factor:.2f}", language)
+    bar = (
+        '<svg class="effect" width="100%" height="16" aria-hidden="true"><line x1="50%" x2="50%" y1="0" y2="16"/>'
+        f'<rect class="{kind}" x="{start:.1f}%" width="{max(width, 0.6):.1f}%" y="3" height="10"/></svg>'
+    )
+    return (
+        f'<tr><th scope="row">{escape(field.label[language])} <span>{escape(field.show(value, language))}</span></th>'
+        f"<td>{bar}</td><td>{escape(texts(f'why.{kind}', factor=times))}</td></tr>"
+    )
+
+
+def draft_reasons(principal: list[str], application: Application, release: Release, texts: Texts) -> str:
+    """Up to four principal reasons, which somebody must confirm; or that there is none that may be told."""
+    language = texts.language
+    title = f"<h4>{escape(texts('why.draft'))}</h4>"
+    if not principal:
+        return f"{title}<p>{escape(texts('why.no_reason'))}</p>"
+    items = []
+    for name in principal:
+        at = release.form.names.index(name)
+        field = release.form.fields[at]
+        shown = field.show(application.values[at], language)
+        items.append(f"<li>{escape(field.label[language])}{texts('mark.colon')} {escape(shown)}</li>")
+    return f'{title}<ol>{"".join(items)}</ol><p class="quiet">{escape(texts("why.confirm"))}</p>'
