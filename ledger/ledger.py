@@ -199,7 +199,10 @@ def open_ledger(path: Path | None, say: Callable[[str], None] = logger.info) -> 
     """The ledger of a setting, None for `off`; its head is said, so that a log elsewhere keeps it."""
     if path is None:
         return None
-    ledger = Ledger(path)
+    try:
+        ledger = Ledger(path)
+    except LedgerUnavailable as error:
+        raise LedgerUnavailable(f"ledger {error}. TENFOLD_LEDGER names another file, or off") from None
     seq, digest = ledger.head()
     say(f"ledger {path}: {seq:,} records, head {digest}")
     return ledger

@@ -1,6 +1,7 @@
 """The project's frame: pins, README, and what a fresh machine would be told."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from ledger.store import Store
 from ledger.verify import verify
 from profiling.bench_click import served
 from profiling.readme import BLOCK, README, STUDY, written
+from web import space
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -109,6 +111,21 @@ def test_readme_calls_of_the_api_run(tmp_path: Path) -> None:
             assert said([sys.executable, "-c"], call).split()[0] in {"approve", "refer", "decline"}
     with closing(Store(tmp_path / "ledger.sqlite3")) as ledger:
         assert verify(ledger).records == 1 + 1 + 2 + 1
+
+
+def test_a_space_has_all_that_serving_imports() -> None:
+    """The files that would be uploaded, and no others, make the app and answer for its health."""
+    assert space.main() == 0
+    script = (
+        "import asyncio, app; from inference.scorer import open_scorer; from inference.settings import Settings\n"
+        "from web.server import create_app; from fastapi.testclient import TestClient\n"
+        "settings = Settings.from_environment(); assert settings.public_demo and settings.ledger is None\n"
+        "print(TestClient(create_app(open_scorer(settings), settings)).get('/readyz').json()['status'])"
+    )
+    environment = {"PATH": os.environ["PATH"], "SPACE_ID": "somebody/tenfold", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=space.SPACE, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "ready", done.stderr
 
 
 def test_no_data_file_is_too_large() -> None:

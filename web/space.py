@@ -11,7 +11,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SPACE = ROOT / "build" / "space"
-SERVED = ("app.py", "requirements.txt", "README.md", "LICENSE", "docs", "inference", "logs", "models/releases", "web")
+SERVED = (
+    "app.py",
+    "requirements.txt",
+    "README.md",
+    "LICENSE",
+    "docs",
+    "inference",
+    "ledger",
+    "logs",
+    "models/releases",
+    "web",
+)
 
 
 def main() -> int:
