@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
@@ -36,12 +36,11 @@ class KeyReused(TenfoldError):
 def settle(settled: Sequence[Settled]) -> None:
     """Tell each future what became of its draft; one that was cancelled meanwhile does not want to know."""
     for future, outcome in settled:
-        if future.cancelled():
-            continue
-        if isinstance(outcome, Exception):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
+        with suppress(InvalidStateError, asyncio.InvalidStateError):
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
 
 
 class Ledger:

@@ -104,12 +104,19 @@ class Store:
             self._engine = sa.create_engine("sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=8)
             event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
             self._writer, self._writing = self._connect(), threading.Lock()
+        except DATABASE_ERRORS as error:
+            raise LedgerUnavailable(f"{self.path}: {cause(error)}") from error
+        try:
             with self.writing() as connection:
                 self._prepare(connection, first)
             if first:
                 sync_folder(self.path.parent)
         except DATABASE_ERRORS as error:
+            self.close()
             raise LedgerUnavailable(f"{self.path}: {cause(error)}") from error
+        except LedgerUnavailable:
+            self.close()
+            raise
         self._files = self._identities()
 
     def _connect(self) -> sqlite3.Connection:
