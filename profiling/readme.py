@@ -180,14 +180,35 @@ def ledger() -> str:
     )
 
 
+FAULTS = {
+    "ledger_kills": "a writing process killed (-9) at random moments",
+    "server_kills": "the whole server killed (-9) under load, every open request sent again",
+    "ledger_full_disk": "a file system that is full, then has room",
+    "ledger_limits": "a file that may not grow, at ever other sizes",
+    "ledger_pwrite64_eio": "the n-th write fails (EIO), for every n",
+    "ledger_pwrite64_enospc": "the n-th write fails (ENOSPC), for every n",
+    "ledger_fdatasync_eio": "the n-th fdatasync fails, for every n",
+    "ledger_fsync_eio": "the n-th fsync fails, for every n",
+    "ledger_cut": "the ledger's file cut at every byte",
+    "ledger_wal_cut": "its write-ahead log cut, every seven bytes",
+    "api_consumer": "schemathesis on the API, all checks, consumer",
+    "api_sba": "schemathesis on the API, all checks, sba",
+}
+FIRST = ("kills", "limits", "places", "examples", "requests", "written", "acknowledged", "answered")
+
+
 def faults() -> str:
     """What was broken on purpose, and what became of it (make faults)."""
     lines = ["| fault | what was found |", "| --- | --- |"]
-    for section, found in sorted(results.read().items()):
-        if section.startswith("faults_"):
-            figures = {name: value for name, value in found.items() if name not in ("at", "machine")}
-            said = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in figures.items())
-            lines.append(f"| {section.removeprefix('faults_').replace('_', ' ')} | {said} |")
+    results_now = results.read()
+    for section, label in FAULTS.items():
+        found = results_now.get(f"faults_{section}")
+        if found is None:
+            continue
+        names = [name for name in FIRST if name in found]
+        names += [name for name in found if name not in (*FIRST, "at", "machine")]
+        said = ", ".join(f"{name.replace('_', ' ')} {found[name]:,}" for name in names)
+        lines.append(f"| {label} | {said} |")
     return "\n".join(lines)
 
 
