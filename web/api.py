@@ -24,6 +24,7 @@ from ledger import store
 from ledger.ledger import KeyReused
 from ledger.records import SCORED, Key, Record
 from ledger.store import LedgerUnavailable
+from web.form import LONGEST_REFERENCE
 from web.openapi import describe
 from web.recording import Recorder
 
@@ -31,7 +32,7 @@ PREFIX = "/api/v1"
 MOST_ITEMS = 1000  # a batch
 MOST_BYTES = {"one": 64 << 10, "batch": 4 << 20}
 MOST_LISTED, LISTED = 200, 50
-LONGEST_REFERENCE, LONGEST_KEY = 100, 200  # characters
+LONGEST_KEY = 200  # characters
 PUBLIC = (
     "decision", "pd", "points", "break_even", "refer_from", "decline_from", "unusual", "reasons", "release_name",
     "release", "engine",

@@ -40,7 +40,8 @@ def build_desk(recorder: Recorder, texts: Texts, *, public_demo: bool = False, w
         with gr.Row(elem_id="desk", equal_height=False):
             with gr.Column(elem_id="application", min_width=0):
                 static(f"<h2>{escape(texts('form.title'))}</h2>", "application-name")
-                widgets = build_form(release.form, release.manifest["groups"], texts)
+                with_reference = recorder.ledger is not None
+                widgets = build_form(release.form, release.manifest["groups"], texts, with_reference=with_reference)
                 with gr.Row(elem_id="actions"):
                     score = gr.Button(texts("form.score"), variant="primary", elem_id="score", min_width=0)
                     reset = gr.Button(texts("form.reset"), elem_id="reset", min_width=0)
@@ -53,7 +54,7 @@ def build_desk(recorder: Recorder, texts: Texts, *, public_demo: bool = False, w
             return await score_values(recorder, widgets, values)
 
         gr.on(
-            [score.click, *(box.submit for box in widgets.number_boxes)],
+            [score.click, *(box.submit for box in widgets.entered_by_return)],
             score_click,
             widgets.all,
             result,
@@ -77,7 +78,10 @@ async def score_values(recorder: Recorder, widgets: Widgets, values: tuple[objec
     """What stands in the form -> the card that answers it."""
     texts = widgets.texts
     try:
-        told = await recorder.score(widgets.answers(values), by=OFFICER, channel="desk", explain=True)
+        reference = widgets.reference_in(values)
+        told = await recorder.score(
+            widgets.answers(values), by=OFFICER, channel="desk", reference=reference, explain=True
+        )
     except InvalidApplication as error:
         return problem_card(error.problems, recorder.scorer.release, texts)
     except LedgerUnavailable:

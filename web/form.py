@@ -17,6 +17,7 @@ from inference.fields import NOT_STATED, Choice, ChoiceField, Field, NumberField
 from web.numbers import LONGEST, read_number
 from web.texts import Texts
 
+LONGEST_REFERENCE = 100  # characters
 RADIO_UP_TO = 6  # choices; more go into a list to search
 EMPTY = (None, "")
 
@@ -29,14 +30,23 @@ class Widgets:
     texts: Texts
     boxes: dict[str, gr.Textbox | gr.Radio | gr.Dropdown]  # one a field
     not_stated: dict[str, gr.Checkbox]  # one for each number that may be left open
+    reference: gr.Textbox | None  # the officer's own number of the application, where it can be recorded
 
     @property
     def all(self) -> list[Any]:
-        return [*self.boxes.values(), *self.not_stated.values()]
+        return [*self.boxes.values(), *self.not_stated.values(), *([self.reference] if self.reference else [])]
 
     @property
-    def number_boxes(self) -> list[gr.Textbox]:
-        return [box for box in self.boxes.values() if isinstance(box, gr.Textbox)]
+    def entered_by_return(self) -> list[gr.Textbox]:
+        """The boxes in which the Return key scores."""
+        return [box for box in [*self.boxes.values(), self.reference] if isinstance(box, gr.Textbox)]
+
+    def reference_in(self, values: Sequence[object]) -> str | None:
+        """The reference that stands in the form, on one line; None where there is none."""
+        if self.reference is None or len(values) < len(self.all) or not isinstance(values[len(self.all) - 1], str):
+            return None
+        typed = "".join(mark if mark.isprintable() else " " for mark in str(values[len(self.all) - 1]))
+        return " ".join(typed.split())[:LONGEST_REFERENCE] or None
 
     def answers(self, values: Sequence[object]) -> dict[str, object]:
         """What stands in the widgets -> raw answers by field name; what was left open is not among them."""
@@ -61,6 +71,7 @@ class Widgets:
         return [
             *(shown_example(field, language) for field in self.form.fields),
             *(is_open(field) for name in self.not_stated for field in self.form.fields if field.name == name),
+            *([""] if self.reference else []),
         ]
 
     @property
@@ -69,10 +80,11 @@ class Widgets:
         return [
             *("" if isinstance(field, NumberField) else None for field in self.form.fields),
             *(False for _ in self.not_stated),
+            *([""] if self.reference else []),
         ]
 
 
-def build_form(form: Form, groups: Sequence[Any], texts: Texts) -> Widgets:
+def build_form(form: Form, groups: Sequence[Any], texts: Texts, *, with_reference: bool = False) -> Widgets:
     """Draw the form, group by group, inside the current Gradio layout."""
     language = texts.language
     boxes: dict[str, Any] = {}
@@ -92,7 +104,27 @@ def build_form(form: Form, groups: Sequence[Any], texts: Texts) -> Widgets:
                         not_stated[field.name] = gr.Checkbox(
                             is_open(field), label=texts("form.not_stated"), container=False, elem_classes="not-stated"
                         )
-    return Widgets(form, texts, {name: boxes[name] for name in form.names}, not_stated)
+    reference = reference_box(texts) if with_reference else None
+    return Widgets(form, texts, {name: boxes[name] for name in form.names}, not_stated, reference)
+
+
+def reference_box(texts: Texts) -> gr.Textbox:
+    """Whatever the officer knows the application by; recorded with the score, and never sent to the model."""
+    with (
+        gr.Column(elem_classes="group", min_width=0),
+        gr.Column(elem_id="reference", elem_classes=["field", "text"], min_width=0),
+    ):
+        return gr.Textbox(
+            "",
+            label=texts("form.reference"),
+            info=texts("form.reference_help"),
+            lines=1,
+            max_lines=1,
+            max_length=LONGEST_REFERENCE,
+            elem_classes="answer",
+            min_width=0,
+            html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False, enterkeyhint="go"),
+        )
 
 
 def widget(field: Field, texts: Texts) -> gr.Textbox | gr.Radio | gr.Dropdown:

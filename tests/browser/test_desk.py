@@ -2,13 +2,15 @@
 
 import json
 import re
+import urllib.request
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import pytest
 from live import Desk, Server, releases
 from playwright.sync_api import expect
 
-from inference.fields import ChoiceField, NumberField
+from inference.fields import ChoiceField, NumberField, write_number
 from inference.scorer import open_scorer
 from inference.settings import Settings
 from web.form import RADIO_UP_TO, offered, row_id
@@ -243,6 +245,25 @@ def test_what_cannot_be_recorded_is_not_shown(open_desk: Open, demo_server: Serv
     demo_server.start()
     desk.score()
     desk.card("score")
+
+
+@pytest.mark.parametrize("path", ["/", "/fr/"])
+def test_a_reference_is_recorded(open_desk: Open, server: Server, path: str) -> None:
+    """What the officer types as a reference finds the record again; Return scores; Reset clears it; no log has it."""
+    desk = open_desk(path)
+    box = desk.page.get_by_label(desk.texts("form.reference"), exact=True)
+    reference = f"Dossier n° {desk.language} 7/2026"
+    box.fill(f"  {reference} ")
+    box.press("Enter")
+    number_of = desk.card("score").inner_text()
+    query = urlencode({"reference": reference})
+    with urllib.request.urlopen(f"{server.url}/api/v1/decisions?{query}") as answer:  # noqa: S310 - our own server
+        (found,) = json.loads(answer.read())["items"]
+    assert write_number(found["seq"], desk.language) in number_of
+    assert reference not in server.log.read_text()
+    desk.axe()
+    desk.page.click("#reset")
+    expect(box).to_have_value("")
 
 
 def test_a_failing_server_is_named(open_desk: Open) -> None:

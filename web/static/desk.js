@@ -36,6 +36,13 @@
       }
       describe(fact);
     }
+    const reference = byId("reference"); // no field of the release, and only there where it can be recorded
+    if (reference) {
+      const input = reference.querySelector("input, textarea");
+      const help = reference.querySelector(".info-text");
+      input.setAttribute("aria-label", reference.querySelector('[data-testid="block-info"]').textContent.trim());
+      if (help) input.setAttribute("aria-describedby", (help.id = "reference-help"));
+    }
   };
 
   const describe = (fact) => {
