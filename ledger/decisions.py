@@ -10,7 +10,6 @@ from inference.release import Release
 from inference.scorer import Score
 from ledger.records import DECIDED, SCORED, Draft, Key
 
-CHANNELS = ("desk", "api")
 DECISIONS = ("approve", "approve_changed", "refer", "decline", "incomplete")
 
 

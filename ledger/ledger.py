@@ -25,6 +25,7 @@ from ledger.store import LedgerUnavailable, Store
 logger = logging.getLogger(__name__)
 MOST = 500  # drafts a commit
 MOST_DELAY, LOOK_AGAIN = 0.004, 0.0003  # seconds that a commit waits for more
+IN_DOUBT = (*store.DATABASE_ERRORS, LedgerUnavailable)  # whatever else fails, fails before the disk is asked
 AnyFuture: TypeAlias = "Future[Record] | asyncio.Future[Record]"
 Settled: TypeAlias = tuple[AnyFuture, Record | Exception]
 
@@ -158,7 +159,7 @@ class Ledger:
                     store.insert(connection, new, keys)
             self.store.check_still_there()
         except Exception as error:
-            self._given_up = not store.passing(error)
+            self._given_up = isinstance(error, IN_DOUBT) and not store.passing(error)
             if self.problem is None:
                 logger.error("ledger %s: %s", self.store.path, store.cause(error))
             self.problem = f"ledger: {store.cause(error)}"

@@ -27,6 +27,7 @@ from ledger.records import Key, Record
 
 APPLICATION, VERSION = 0x54464C44, 1  # of the file, as `file` shows and as another version of this program knows
 DATABASE_ERRORS = (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError)
+PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONSTRAINT)
 WAIT = 5.0  # seconds for another process that is writing
 TABLES = sa.MetaData()
 ENTRIES = sa.Table(
@@ -234,7 +235,7 @@ def cause(error: Exception) -> str:
 def passing(error: Exception) -> bool:
     """Whether a failed write left the file as it was, so that a later one may be tried."""
     code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return code is not None and code & 0xFF in PASSING
 
 
 def sync_folder(folder: Path) -> None:

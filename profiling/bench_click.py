@@ -6,14 +6,9 @@ same browser and the same run, click about click. Quote the ratio: absolute time
 
 import argparse
 import os
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +16,12 @@ from playwright.sync_api import Page, sync_playwright
 
 from profiling import results
 from profiling.chromium import launch
+from profiling.serving import served
 
 ROOT = Path(__file__).resolve().parent.parent
 DESK = "Tenfold's desk"
 BARE = "bare Gradio, async, without the queue"
 PAGES = {BARE: "/", "bare Gradio, without the queue": "/plain/", "bare Gradio, queued": "/queued/"}
-START = 120  # seconds that a server may take to come up
 
 # Runs in the page: one click, and the milliseconds until the result's text is another.
 CLICK = """async () => {
@@ -72,36 +67,6 @@ def serve_bare(port: int) -> None:
             button.click(function, numbers, result, queue=queue)
         gr.mount_gradio_app(app, page, path, run_history=False, ssr_mode=False)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
-
-
-@contextmanager
-def served(command: list[str], path: str, environment: dict[str, str], folder: Path = ROOT) -> Iterator[str]:
-    """The address of a server started in `folder`, from when `path` answers until it is no longer needed."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    command = [part.replace("PORT", str(port)) for part in command]
-    process = subprocess.Popen(command, cwd=folder, env={**os.environ, **environment, "PORT": str(port)})
-    try:
-        until = time.monotonic() + START
-        while not answers(url + path):
-            if process.poll() is not None or time.monotonic() > until:
-                raise SystemExit(f"{' '.join(command)} did not come up")
-            time.sleep(0.05)
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def answers(url: str) -> bool:
-    """Whether a GET of the address is answered with 200."""
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - a server of our own
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def measure(pages: dict[str, Page], clicks: int) -> dict[str, list[float]]:

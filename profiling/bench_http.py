@@ -10,18 +10,16 @@ a client in Python, which is slower than the servers: the table says which.
 import argparse
 import asyncio
 import json
-import os
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +29,7 @@ from inference.engines import ENGINES
 from inference.release import Release, open_release
 from inference.settings import ROOT
 from profiling import results
+from profiling.serving import free_port, running
 from profiling.workload import embedded
 
 CONNECTIONS = (1, 8, 64)
@@ -38,7 +37,6 @@ PEERS = {"bentoml": "bentoml==1.4.39", "mlserver": "mlserver==1.7.1", "litserve"
 SHARED = ("numpy", "xgboost-cpu", "onnxruntime", "orjson", "psutil", "scikit-learn")  # as pinned here
 HOME = ROOT / "build" / "peers"
 PEER_ENGINE = "onnx"  # the quickest for one row
-START = 120  # seconds
 ECHO, BYTES = "bare FastAPI echo", "bare FastAPI, bytes back"
 QUEUED, CLIENT, UNQUEUED = "Gradio, queued", "gradio_client", "Gradio, unqueued"
 LUA = 'wrk.method="POST"; wrk.headers["Content-Type"]="application/json"; wrk.body=[==[%s]==]'
@@ -139,49 +137,6 @@ def peer_environment(name: str, pin: str) -> Path:
         subprocess.run(pip, check=True, capture_output=True)
         done.write_text(pin)
     return where
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-@contextmanager
-def served(target: Target) -> Iterator[tuple[str, psutil.Process]]:
-    """The address of a running server, and its process."""
-    port = free_port()
-    environment = {**os.environ, "PORT": str(port)}
-    environment |= {key: value.replace("PORT", str(port)) for key, value in target.environment.items()}
-    command = [part.replace("PORT", str(port)) for part in target.command]
-    with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
-        try:
-            until = time.monotonic() + START
-            url = f"http://127.0.0.1:{port}"
-            while not answers(url + target.ready):
-                if process.poll() is not None or time.monotonic() > until:
-                    output.seek(0)
-                    raise SystemExit(f"{target.name} did not come up:\n{output.read()[-2000:]}")
-                time.sleep(0.1)
-            yield url, psutil.Process(process.pid)
-        finally:
-            for child in psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []:
-                child.terminate()
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - a server of our own
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def check(target: Target, url: str, pd: float) -> None:
@@ -317,17 +272,19 @@ def measure(all_targets: list[Target], pd: float, rounds: int, seconds: float) -
     """Every target at every number of connections, in turn; of several rounds the median by rate."""
     loads: dict[tuple[str, int], list[Load]] = {}
     with ExitStack() as stack:
-        running = {target.name: stack.enter_context(served(target)) for target in all_targets}
+        servers = {
+            one.name: stack.enter_context(running(one.command, one.ready, one.environment)) for one in all_targets
+        }
         for target in all_targets:
-            check(target, running[target.name][0], pd)
-            target.load(running[target.name][0], target, 8, 1.0)  # warms up
+            check(target, servers[target.name][0], pd)
+            target.load(servers[target.name][0], target, 8, 1.0)  # warms up
         for at in range(rounds):
             for connections in CONNECTIONS:
                 for target in all_targets:
-                    found = target.load(running[target.name][0], target, connections, seconds)
+                    found = target.load(servers[target.name][0], target, connections, seconds)
                     loads.setdefault((target.name, connections), []).append(found)
                     print(f"round {at + 1}, {connections} connections, {target.name}: {found.rate:,.0f}/s", flush=True)
-        rss = {name: memory(process) for name, (_, process) in running.items()}
+        rss = {name: memory(process) for name, (_, process) in servers.items()}
     figures: dict[str, Any] = {}
     for target in all_targets:
         of = {str(one): middle(loads[target.name, one])._asdict() for one in CONNECTIONS}

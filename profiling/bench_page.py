@@ -21,8 +21,8 @@ from inference.perfread import Reader
 from inference.release import open_release
 from inference.settings import default_release
 from profiling import results
-from profiling.bench_click import served
 from profiling.bench_log import write
+from profiling.serving import served
 
 LOOKING = {"closed": 0, "open": 1, "ten_open": 10}  # people with the page open
 LINES = 25_000  # more than the page shows

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from profiling import results
-from profiling.bench_click import served
+from profiling.serving import served
 
 IMPORTS = "import gradio, xgboost"
 

@@ -21,6 +21,16 @@ def newest(name: str) -> Path:
     return max((file for file in found if file.parent.name[:-13] == name), key=lambda file: file.stat().st_mtime).parent
 
 
+class Time:
+    """UTC as a test wants it, in seconds since 1970."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def utc(self) -> float:
+        return self.now
+
+
 class RealLoans(NamedTuple):
     """A sample of the loans that a release was trained on, and what training builds their rows with."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from profiling.bench_click import served
+from profiling.serving import served
 from web.space import SERVED
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -114,6 +114,16 @@ def test_an_id_is_unique(ledger: Ledger, file: Path) -> None:
     with pytest.raises(LedgerUnavailable):
         ledger.append(draft("a"))
     assert problem(file) is None
+    assert ledger.append(draft("b")).seq == 3
+
+
+def test_a_record_that_is_no_json_stops_no_other(ledger: Ledger, file: Path) -> None:
+    """Half a character cannot be written as UTF-8: that record is refused, and the ledger goes on."""
+    with pytest.raises(LedgerUnavailable):
+        ledger.append(draft("a", broken="\ud800"))
+    assert ledger.append(draft("b")).seq == 2
+    assert ledger.problem is None
+    assert problem(file) is None
 
 
 def test_records_cannot_be_changed_by_a_slip(ledger: Ledger, file: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from parts import Time
 
 from inference.measure import Clock
 from inference.perflog import PerformanceLog
@@ -23,19 +24,9 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
 TODAY = "scores-2026-11-22.jsonl"
 
 
-class Time:
-    """UTC as a test wants it."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def utc(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def time() -> Time:
-    return Time()
+    return Time(NOON)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from parts import Time
 
 from inference.errors import InvalidApplication
 from inference.measure import Clock
@@ -26,18 +27,9 @@ OLDER = b'{"timestamp": "2024-05-01 10:00:59,123", "duration": 0.0525, "cpu_perc
 OLDER += b'"prediction": 1, "input": {"AMT_CREDIT": 424242.0}}'
 
 
-class Time:
-    """UTC as a test wants it."""
-
-    now = NOON
-
-    def utc(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def time() -> Time:
-    return Time()
+    return Time(NOON)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 
 from ledger.store import Store
 from ledger.verify import verify
-from profiling.bench_click import served
 from profiling.readme import BLOCK, README, STUDY, written
+from profiling.serving import served
 from web import space
 
 ROOT = Path(__file__).resolve().parent.parent

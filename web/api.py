@@ -25,14 +25,11 @@ from ledger.ledger import KeyReused
 from ledger.records import SCORED, Key, Record
 from ledger.store import LedgerUnavailable
 from web.form import LONGEST_REFERENCE
-from web.openapi import describe
+from web.openapi import LISTED, LONGEST_KEY, MOST_ITEMS, MOST_LISTED, PROBLEM, describe
 from web.recording import Recorder
 
 PREFIX = "/api/v1"
-MOST_ITEMS = 1000  # a batch
 MOST_BYTES = {"one": 64 << 10, "batch": 4 << 20}
-MOST_LISTED, LISTED = 200, 50
-LONGEST_KEY = 200  # characters
 PUBLIC = (
     "decision", "pd", "points", "break_even", "refer_from", "decline_from", "unusual", "reasons", "release_name",
     "release", "engine",
@@ -134,7 +131,7 @@ def invalid(error: InvalidApplication) -> Refusal:
 
 def problem_json(problem: Problem) -> dict[str, str]:
     """One bad field."""
-    return {name: getattr(problem, name) for name in ("field", "kind", "allowed", "got", "unit")}
+    return {name: getattr(problem, name) for name in PROBLEM}
 
 
 class Api:
@@ -211,10 +208,11 @@ class Api:
     async def decision(self, request: Request) -> dict[str, Any]:
         """One record, whole, with all that refers to it."""
         name = request.path_params["id"]
-        records = await self._read(lambda connection: store.by_id(connection, [name]))
+        records, after = await self._read(
+            lambda connection: (store.by_id(connection, [name]), store.following(connection, name))
+        )
         if not records:
             raise Refusal(404, "no-such-record", "No record has this id")
-        after = await self._read(lambda connection: store.following(connection, name))
         return {**shown(records[0]), "followed_by": [shown(record) for record in after]}
 
     async def release(self, request: Request) -> dict[str, Any]:

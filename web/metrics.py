@@ -9,10 +9,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
+from inference.perfread import STAGES
 from inference.scorer import Score, Scorer
 from ledger.ledger import Ledger
 
-STAGES = ("total", "validate", "row", "predict", "policy")
+TIMED = ("total", *STAGES)
 BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # ms
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -27,8 +28,8 @@ class Metrics(Collector):
     def __init__(self, scorer: Scorer, ledger: Ledger | None) -> None:
         self._scorer, self._ledger = scorer, ledger
         self._decisions: Counter[str] = Counter()
-        self._sums = dict.fromkeys(STAGES, 0.0)
-        self._buckets = {stage: [0] * (len(BOUNDS) + 1) for stage in STAGES}
+        self._sums = dict.fromkeys(TIMED, 0.0)
+        self._buckets = {stage: [0] * (len(BOUNDS) + 1) for stage in TIMED}
         self.refused = 0
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(self)
@@ -43,7 +44,7 @@ class Metrics(Collector):
     def collect(self) -> Iterator[HistogramMetricFamily | CounterMetricFamily | GaugeMetricFamily | InfoMetricFamily]:
         """All metrics, in Prometheus's units: seconds and bytes."""
         latency = HistogramMetricFamily("tenfold_score_seconds", "Wall time of a score by stage.", labels=["stage"])
-        for stage in STAGES:
+        for stage in TIMED:
             total, buckets = 0, []
             for bound, count in zip((*BOUNDS, None), self._buckets[stage], strict=True):
                 total += count

@@ -4,8 +4,12 @@ from typing import Any
 
 from inference.fields import NOT_STATED, ChoiceField, Field, NumberField
 from inference.release import Release
+from web.form import LONGEST_REFERENCE
 
 EACH = {"description": "As the body of /score. One that is not fails on its own, and the others are scored."}
+MOST_ITEMS = 1000  # a batch
+MOST_LISTED, LISTED = 200, 50  # records a page
+LONGEST_KEY = 200  # characters
 PROBLEM = ("field", "kind", "allowed", "got", "unit")
 LISTED_UP_TO = 60  # choices; longer lists are named in GET /release
 Schema = dict[str, Any]
@@ -18,7 +22,7 @@ def describe(release: Release, with_ledger: bool) -> Schema:
         "name": "Idempotency-Key",
         "in": "header",
         "description": "The same key with the same body gives the record that the first of them made.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[ -~]+$"},
+        "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]+$"},
     }
     paths: Schema = {
         "/api/v1/score": {
@@ -78,7 +82,8 @@ def operation(
 def list_parameters() -> list[Schema]:
     texts = ("kind", "by", "decision", "reference")
     return [
-        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}},
+        {"name": "limit", "in": "query",
+         "schema": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": LISTED}},
         {"name": "before", "in": "query", "description": "`next` of the page before",
          "schema": {"type": "integer", "minimum": 1, "maximum": 2**53}},
         *({"name": name, "in": "query", "schema": {"type": "string"}} for name in texts),
@@ -117,7 +122,8 @@ def schemas(release: Release) -> Schema:
             "properties": {
                 "answers": ref("Answers"),
                 "reference": {
-                    "type": ["string", "null"], "minLength": 1, "maxLength": 100, "pattern": "^[!-~]([ -~]*[!-~])?$",
+                    "type": ["string", "null"], "minLength": 1, "maxLength": LONGEST_REFERENCE,
+                    "pattern": "^[!-~]([ -~]*[!-~])?$",
                     "description": "Your own number of this application",
                 },
             },
@@ -126,7 +132,7 @@ def schemas(release: Release) -> Schema:
         },
         "Applications": {
             "type": "object",
-            "properties": {"items": {"type": "array", "items": EACH, "minItems": 1, "maxItems": 1000}},
+            "properties": {"items": {"type": "array", "items": EACH, "minItems": 1, "maxItems": MOST_ITEMS}},
             "required": ["items"],
             "additionalProperties": False,
         },

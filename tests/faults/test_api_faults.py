@@ -13,7 +13,7 @@ from scale import report, times
 
 from ledger.store import Store
 from ledger.verify import verify
-from profiling.bench_click import served
+from profiling.serving import served
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -174,16 +174,22 @@ def test_a_full_disk(tmp_path: Path, record_property: Any) -> None:
         subprocess.run(["umount", str(place)], check=True)
 
 
+def needs_strace() -> None:
+    """Skip where the kernel's calls cannot be made to fail."""
+    traced = (
+        shutil.which("strace")
+        and not subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True).returncode
+    )
+    if not traced:
+        pytest.skip("strace is needed to make the kernel's calls fail, and may not trace here: apt-get install strace")
+
+
 @pytest.mark.parametrize(
     ("call", "error"), [("pwrite64", "EIO"), ("pwrite64", "ENOSPC"), ("fdatasync", "EIO"), ("fsync", "EIO")]
 )
 def test_each_write_fails_once(tmp_path: Path, record_property: Any, call: str, error: str) -> None:
     """The n-th call into the kernel fails, for every n: no record is acknowledged that is not there afterwards."""
-    if (
-        not shutil.which("strace")
-        or subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True).returncode
-    ):
-        pytest.skip("strace is needed to make the kernel's calls fail, and may not trace here: apt-get install strace")
+    needs_strace()
     most = times(4, 60)
     refused = tried = 0
     for at in range(1, most + 1):
@@ -209,11 +215,7 @@ def test_each_write_fails_once(tmp_path: Path, record_property: Any, call: str, 
 
 def test_a_failed_fsync_is_not_tried_again(tmp_path: Path) -> None:
     """After an error that leaves in doubt what is on disk, every later record is refused until a restart."""
-    if (
-        not shutil.which("strace")
-        or subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True).returncode
-    ):
-        pytest.skip("strace is needed to make the kernel's calls fail, and may not trace here: apt-get install strace")
+    needs_strace()
     inject = ["strace", "-f", "-o", os.devnull, "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=8"]
     written, failed = once(tmp_path / "ledger.sqlite3", 20, *inject)
     assert len(written) + len(failed) == 20

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,7 +21,8 @@ from inference.settings import ROOT, default_release
 from ledger import store
 from ledger.store import Store
 from ledger.verify import verify
-from profiling.bench_click import answers as ready
+from profiling.serving import answers as ready
+from profiling.serving import free_port
 
 CLIENTS = 8
 START = 120  # seconds
@@ -75,9 +75,7 @@ def test_kill_9_of_the_server(tmp_path: Path, record_property: Any) -> None:
     kills = times(2, 200)
     chance = random.Random(0)
     file = tmp_path / "ledger.sqlite3"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     own = {"PORT": str(port), "TENFOLD_LOG": str(tmp_path / "p.jsonl"), "TENFOLD_LEDGER": str(file)}
     load = Load(port)
     repeated = 0

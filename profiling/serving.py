@@ -1,0 +1,82 @@
+"""Servers of our own for benchmarks and tests: started on a free port of this machine, and stopped again."""
+
+import os
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+START = 120  # seconds that a server may take to come up
+STOP = 20  # and to end
+
+
+@contextmanager
+def running(
+    command: list[str], path: str, environment: Mapping[str, str], folder: Path = ROOT
+) -> Iterator[tuple[str, psutil.Process]]:
+    """The address and the process of a server started in `folder`, from when `path` answers until no longer needed.
+
+    Its port stands in the environment, and wherever a word of the command or a value of `environment` says PORT. What
+    it says is shown if it does not come up.
+    """
+    port = str(free_port())
+    url = f"http://127.0.0.1:{port}"
+    own = {name: value.replace("PORT", port) for name, value in environment.items()}
+    command = [part.replace("PORT", port) for part in command]
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env={**os.environ, "PORT": port, **own}, stdout=output, stderr=output
+        )
+        try:
+            until = time.monotonic() + START
+            while not answers(url + path):
+                if process.poll() is not None or time.monotonic() > until:
+                    output.seek(0)
+                    raise SystemExit(f"{' '.join(command)} did not come up:\n{output.read()[-2000:]}")
+                time.sleep(0.05)
+            yield url, psutil.Process(process.pid)
+        finally:
+            stop(process)
+
+
+@contextmanager
+def served(command: list[str], path: str, environment: Mapping[str, str], folder: Path = ROOT) -> Iterator[str]:
+    """The address alone."""
+    with running(command, path, environment, folder) as (url, _):
+        yield url
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """End a server with its workers, in peace if it can."""
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.terminate()
+    process.terminate()
+    try:
+        process.wait(STOP)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of the address is answered with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - a server of our own
+            return bool(answer.status == 200)
+    except OSError:
+        return False
