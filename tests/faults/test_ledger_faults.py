@@ -174,6 +174,11 @@ def test_a_full_disk(tmp_path: Path, record_property: Any) -> None:
         subprocess.run(["umount", str(place)], check=True)
 
 
+def failing(call: str, error: str, at: int) -> list[str]:
+    """A command before a command, so that its `at`-th call of a kind fails."""
+    return ["strace", "-f", "-o", os.devnull, "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={at}"]
+
+
 def needs_strace() -> None:
     """Skip where the kernel's calls cannot be made to fail."""
     traced = (
@@ -190,34 +195,24 @@ def needs_strace() -> None:
 def test_each_write_fails_once(tmp_path: Path, record_property: Any, call: str, error: str) -> None:
     """The n-th call into the kernel fails, for every n: no record is acknowledged that is not there afterwards."""
     needs_strace()
-    most = times(4, 60)
-    refused = tried = 0
-    for at in range(1, most + 1):
+    traced = tmp_path / "calls"
+    once(tmp_path / "counted.sqlite3", 12, "strace", "-f", "-o", str(traced), "-e", f"trace={call}")
+    calls = traced.read_text().count(f"{call}(")
+    refused = 0
+    places = range(1, times(4, calls) + 1)
+    for at in places:
         file = tmp_path / f"ledger-{at}.sqlite3"
-        inject = [
-            "strace",
-            "-f",
-            "-o",
-            os.devnull,
-            "-e",
-            f"trace={call}",
-            "-e",
-            f"inject={call}:error={error}:when={at}",
-        ]
-        written, failed = once(file, 12, *inject)
-        tried += 1
+        written, failed = once(file, 12, *failing(call, error, at))
         refused += len(failed)
         check_after(file, written)
-        if not failed and len(written) == 12 and at > 4:
-            break  # there are fewer calls than that
-    report(f"ledger_{call}_{error.lower()}", record_property, places=tried, refused=refused, lost=0)
+    assert refused
+    report(f"ledger_{call}_{error.lower()}", record_property, places=len(places), refused=refused, lost=0)
 
 
 def test_a_failed_fsync_is_not_tried_again(tmp_path: Path) -> None:
     """After an error that leaves in doubt what is on disk, every later record is refused until a restart."""
     needs_strace()
-    inject = ["strace", "-f", "-o", os.devnull, "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=8"]
-    written, failed = once(tmp_path / "ledger.sqlite3", 20, *inject)
+    written, failed = once(tmp_path / "ledger.sqlite3", 20, *failing("fdatasync", "EIO", 8))
     assert len(written) + len(failed) == 20
     assert failed
     assert all("restart to go on" in line for line in failed[1:])
