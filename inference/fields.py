@@ -173,6 +173,19 @@ class ChoiceField(Field):
     def answer(self, value: float) -> str | None:
         return None if math.isnan(value) else self.choices[int(value)].code
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What answers are compared by: the choices, of a hierarchy of digit codes its shortest ones."""
+        if self.digits is None:
+            return tuple(choice.code for choice in self.choices)
+        shortest = min(len(choice.code) for choice in self.choices)
+        return tuple(choice.code for choice in self.choices if len(choice.code) == shortest)
+
+    def group_of(self, value: float) -> str:
+        """The group of an encoded answer, which is not unset."""
+        code = self.choices[int(value)].code
+        return code if self.digits is None else code[: min(len(choice.code) for choice in self.choices)]
+
     def show(self, value: float, language: str) -> str:
         return NO_ANSWER[language] if math.isnan(value) else self.choices[int(value)].label[language]
 

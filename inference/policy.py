@@ -49,9 +49,9 @@ class Points:
 class Policy:
     """A release's policy: margin, loss given default, refer band, and what counts as unusual.
 
-    `spec` holds `margin`, `lgd` (fractions of the amount), `guarantee` (the field with the guaranteed share
-    in per cent, or None), `refer_band` (0.25: ± 25 % of PD*), `rare_below` (training loans). Raises KeyError,
-    TypeError or ValueError where it is not whole.
+    `spec` holds `margin`, `lgd` (fractions of the amount), `amount` (the field with what is lent, or None where
+    none says it), `guarantee` (the field with the guaranteed share in per cent, or None), `refer_band` (0.25: ± 25 %
+    of PD*), `rare_below` (training loans). Raises KeyError, TypeError or ValueError where it is not whole.
     """
 
     def __init__(self, spec: Mapping[str, Any], form: Form) -> None:
@@ -59,7 +59,12 @@ class Policy:
         self.refer_band = float(spec["refer_band"])
         if not (0 < self.margin < math.inf and 0 < self.lgd <= 1 and 0 <= self.refer_band < 1):
             raise ValueError("policy: needs margin > 0, 0 < lgd <= 1, 0 <= refer_band < 1")
-        guarantee = spec["guarantee"]
+        amount, guarantee = spec.get("amount"), spec["guarantee"]
+        self.amount_at = None if amount is None else form.names.index(amount)
+        if self.amount_at is not None:
+            lent = form.fields[self.amount_at]
+            if not isinstance(lent, NumberField) or lent.optional or lent.minimum < 0:
+                raise ValueError(f"policy: amount {amount} must be a number from 0 up that is always stated")
         self._guarantee = None if guarantee is None else form.names.index(guarantee)
         if self._guarantee is not None:
             share = form.fields[self._guarantee]
@@ -75,6 +80,13 @@ class Policy:
                 rare = frozenset(float(i) for i, choice in enumerate(field.choices) if choice.count < below)
                 if rare:
                     self._rare.append((at, field.name, rare))
+
+    def exposure(self, application: Application) -> float | None:
+        """What is lent and no guarantee covers, in the amount's unit; None where no field says what is lent."""
+        if self.amount_at is None:
+            return None
+        covered = 0.0 if self._guarantee is None else application.values[self._guarantee]
+        return application.values[self.amount_at] * (1.0 - covered / 100.0)
 
     def break_even(self, application: Application) -> float:
         """PD* of this application: the loss counts only the share that no guarantee covers."""
@@ -106,3 +118,12 @@ class Policy:
         if unusual:
             suggestion = REFER
         return Decision(suggestion, break_even, refer_from, decline_from, unusual)
+
+    def approves(self, pds: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Which of many it would approve: PDs (m,) and encoded answers (m, n_fields) -> (m,)."""
+        approved = pds < self.break_evens(values) * (1.0 - self.refer_band)
+        for at, _, low, high in self._ranges:
+            approved &= ~((values[:, at] < low) | (values[:, at] > high))
+        for at, _, rare in self._rare:
+            approved &= ~np.isin(values[:, at], list(rare))
+        return approved

@@ -107,16 +107,18 @@ def check_words(manifest: Mapping[str, Any], form: Form) -> None:
         raise ValueError(f"fields of a group that is not listed: {', '.join(astray)}")
     if not isinstance(manifest["date"], str) or not isinstance(manifest["golden"], list):
         raise ValueError("a date and a list of golden applications are needed")
-    population = manifest["population"]
-    if population is not None:
-        percentiles = np.array(population["pd_percentiles"], np.float64)
-        if (
-            len(percentiles) < 3
-            or not ((percentiles >= 0) & (percentiles <= 1)).all()
-            or (np.diff(percentiles) < 0).any()
-        ):
-            raise ValueError("population: ascending probabilities are needed as pd_percentiles")
-        int(population["loans"])
+    if manifest["population"] is not None:
+        check_population(manifest["population"])
+        for one in (one for by in manifest["population"].get("by", {}).values() for one in by.values()):
+            check_population(one)
+
+
+def check_population(population: Mapping[str, Any]) -> None:
+    """How PDs spread over loans."""
+    percentiles = np.array(population["pd_percentiles"], np.float64)
+    if len(percentiles) < 3 or not ((percentiles >= 0) & (percentiles <= 1)).all() or (np.diff(percentiles) < 0).any():
+        raise ValueError("population: ascending probabilities are needed as pd_percentiles")
+    int(population["loans"])
 
 
 def read(file: Path) -> bytes:

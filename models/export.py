@@ -17,13 +17,14 @@ from onnxmltools.convert.common.data_types import FloatTensorType
 from xgboost import XGBClassifier
 
 from inference.application import Form
-from inference.fields import NumberField
+from inference.fields import ChoiceField, NumberField
 from inference.release import FORMAT, MODEL, ONNX, TABLES, Release, open_release
 from inference.rows import Table
 from models.evaluate import Floats, Labels, deciles
 from models.train import Trained
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "xgboost-cpu", "onnxmltools")
+ENOUGH = 100  # loans with the same answer, for a percentile among them
 OPSET = 15  # of ONNX: old enough for any runtime of these years
 
 
@@ -110,9 +111,12 @@ def describe(trained: Trained, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "calibration": {"intercept": trained.calibration.intercept, "slope": trained.calibration.slope},
         "policy": {**recipe.policy, "rare_below": recipe.rare_below},
         "points": recipe.points,
-        "population": population(
-            "PDs of training loans by models that had not seen them", sample.bad[at], unseen, len(trained.unseen)
-        ),
+        "population": {
+            **population(
+                "PDs of training loans by models that had not seen them", sample.bad[at], unseen, len(trained.unseen)
+            ),
+            "by": by_answer(trained.form, sample.values[at], sample.bad[at], unseen, len(trained.unseen)),
+        },
         "training": {
             "loans": len(sample.bad),
             "bad": int(sample.bad.sum()),
@@ -139,6 +143,24 @@ def population(of: str, bad: Labels, pds: Floats, repeats: int = 1) -> dict[str,
             for d in deciles(bad, pds)
         ],
     }
+
+
+def by_answer(form: Form, values: Floats, bad: Labels, pds: Floats, repeats: int = 1) -> dict[str, Any]:
+    """The same by each answer that enough loans gave: field -> code -> loans, bad, PDs at each twentieth."""
+    found: dict[str, Any] = {}
+    for at, field in enumerate(form.fields):
+        if not isinstance(field, ChoiceField):
+            continue
+        groups = np.array([field.group_of(value) for value in values[:, at]])
+        for code in dict.fromkeys(field.groups):
+            there = groups == code
+            if there.sum() >= repeats * ENOUGH:
+                found.setdefault(field.name, {})[code] = {
+                    "loans": int(there.sum()) // repeats,
+                    "bad": int(bad[there].sum()) // repeats,
+                    "pd_percentiles": [round(float(q), 6) for q in np.quantile(pds[there], np.linspace(0, 1, 21))],
+                }
+    return found
 
 
 def golden(form: Form, pds: Callable[[Floats], Floats]) -> list[dict[str, Any]]:

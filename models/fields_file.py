@@ -26,11 +26,15 @@ NOTICE = {
     "en": "Adopted: a model trained elsewhere, on loans that are not known here.",
     "fr": "Modèle repris, entraîné ailleurs sur des crédits inconnus ici.",
 }
-TOP = ("name", "title", "date", "threshold", "refer_band", "points", "calibration", "notice", "why_age", "fields")
-COMMON = ("label", "help", "example", "reference")
+TOP = (
+    "name", "title", "date", "threshold", "refer_band", "points", "calibration", "notice", "why_age", "amount",
+    "fields",
+)  # fmt: skip
+COMMON = ("label", "help", "example", "reference", "actionable", "on_notice")
 NUMBER = (*COMMON, "unit", "range", "usual", "typical", "whole", "optional", "feature", "direction")
 CHOICE = (*COMMON, "choices", "features")
 DIRECTIONS = {"up": +1, "down": -1}
+ACTIONABLE = (None, "up", "down", "either")
 
 
 class BadFields(TenfoldError):
@@ -92,6 +96,9 @@ def understood(said: Mapping[str, Any], features: Sequence[str]) -> FieldsFile:
         refuse_prohibited("an adopted model", spec, said.get("why_age", ""), *columns[spec["name"]].values())
     form = Form(tuple(field_from_json(spec) for spec in specs))
     form.parse(form.example)
+    lent = said.get("amount")
+    if lent is not None and not any(spec["name"] == lent and spec["kind"] == "number" for spec in specs):
+        raise BadFields(f"amount: the number field with what is lent is needed, got {lent!r}")
     block = placed(specs, columns, features)
     return FieldsFile(
         manifest={
@@ -122,7 +129,7 @@ def judgement(said: Mapping[str, Any]) -> dict[str, Any]:
             f"which no applicant can have: set refer_band below {1 / threshold - 1:.2f}"
         )
     # PD* = margin / (margin + loss) = threshold, where all of the loan is lost
-    policy = {"margin": threshold / (1 - threshold), "lgd": 1.0, "guarantee": None}
+    policy = {"margin": threshold / (1 - threshold), "lgd": 1.0, "amount": said.get("amount"), "guarantee": None}
     points = {"anchor": ANCHOR, "odds": (1 - threshold) / threshold, "double": DOUBLE, **said.get("points", {})}
     calibration = {"intercept": 0.0, "slope": 1.0, **said.get("calibration", {})}
     Points(**points)  # to be refused here, with the file's name
@@ -156,6 +163,9 @@ def field_spec(name: str, about: Mapping[str, Any]) -> dict[str, Any]:
         label = texts(about["label"])
         common: dict[str, Any] = {"help": texts(about.get("help", "")), "example": about["example"]}
         common["reference"] = about.get("reference", about["example"])
+        common["actionable"], common["notice"] = about.get("actionable"), about.get("on_notice", True)
+        if common["actionable"] not in ACTIONABLE or not isinstance(common["notice"], bool):
+            raise BadFields("actionable is up, down or either, and on_notice true or false")
         if is_choice:
             titles = {code: texts(one) for code, one in about["choices"].items()}
             for key in ("example", "reference"):

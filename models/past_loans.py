@@ -11,7 +11,7 @@ from inference.errors import InvalidApplication, TenfoldError
 from inference.fields import NumberField
 from inference.scorer import Scorer
 from models.evaluate import Floats, Labels, intervals, measures
-from models.export import population
+from models.export import by_answer, population
 from models.train import calibrate
 from models.verdicts import FAILS, PASSES, WARNS, Verdict
 
@@ -87,7 +87,8 @@ def measured(scorer: Scorer, loans: PastLoans) -> tuple[dict[str, Any], Verdict]
         outcome = FAILS
         text += "\nIt tells good from bad no better than chance."
     of = "PDs of the loans given at adoption, which the model may have been trained on"
-    return population(of, loans.bad, pds), Verdict(
+    by = by_answer(scorer.release.form, loans.values, loans.bad, pds)
+    return {**population(of, loans.bad, pds), "by": by}, Verdict(
         "past loans", outcome, text, {"measures": found, "intervals": ranges}
     )
 

@@ -155,3 +155,23 @@ def test_a_feature_list_may_end_as_it_likes(tmp_path: Path) -> None:
     """Blank lines at the end and Windows line ends are no features."""
     (tmp_path / "features.txt").write_bytes(b"a\r\nb c\r\n\r\n")
     assert read_features(tmp_path / "features.txt") == ["a", "b c"]
+
+
+PLACED = SHORT + 'features = { yes = "job_other" }\n'
+
+
+def test_what_is_lent_and_what_may_change(understood: Any) -> None:
+    """A lender's own model says which field is the amount, which answers may change, and which a notice may name."""
+    more = 'actionable = "down"\non_notice = false\n'
+    found = understood(
+        PLACED.replace("date = ", 'amount = "income"\ndate = ').replace(
+            'label = "Income"\n', f'label = "Income"\n{more}'
+        )
+    )
+    assert found.manifest["policy"]["amount"] == "income"
+    assert (found.form.fields[0].actionable, found.form.fields[0].notice) == ("down", False)
+    for wrong in ('amount = "job"', 'amount = "nothing"'):
+        with pytest.raises(BadFields, match="amount: the number field"):
+            understood(PLACED.replace("date = ", f"{wrong}\ndate = "))
+    with pytest.raises(BadFields, match="actionable"):
+        understood(PLACED.replace('label = "Income"\n', 'label = "Income"\nactionable = "sideways"\n'))

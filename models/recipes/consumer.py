@@ -165,7 +165,7 @@ RECIPE = Recipe(
         "reg_lambda": 5.0,
     },
     # Five to one: a bad credit costs the whole amount, a good one earns a fifth of it. Break-even 1/6.
-    policy={"margin": 0.2, "lgd": 1.0, "guarantee": None, "refer_band": 0.25},
+    policy={"margin": 0.2, "lgd": 1.0, "amount": "amount", "guarantee": None, "refer_band": 0.25},
     points={"anchor": 600.0, "odds": 5.0, "double": 20.0},
     load=load,
 )

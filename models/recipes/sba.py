@@ -179,7 +179,7 @@ RECIPE = Recipe(
         "max_bin": 128,
     },
     # Assumptions: a good loan earns a tenth of its amount over its life; the loss is what SBA.md finds on 2001-05.
-    policy={"margin": 0.1, "lgd": 0.62, "guarantee": "guaranteed_share", "refer_band": 0.25},
+    policy={"margin": 0.1, "lgd": 0.62, "amount": "amount", "guarantee": "guaranteed_share", "refer_band": 0.25},
     points={"anchor": 600.0, "odds": 3.0, "double": 20.0},
     load=load,
     history=partial(SbaHistory, list(STATES), TABLES),
