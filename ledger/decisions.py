@@ -1,4 +1,4 @@
-"""What is recorded: a score that was shown, and what somebody decided."""
+"""What is recorded: a score that was shown, what somebody decided, what a second person said, an objection."""
 
 import hashlib
 import os
@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from inference.fields import ChoiceField
+from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
 from inference.scorer import Score
-from ledger.records import DECIDED, SCORED, Draft, Key
+from ledger.records import AGREED, CONTESTED, DECIDED, SCORED, Draft, Key
 
 DECISIONS = ("approve", "approve_changed", "refer", "decline", "incomplete")
+STRICTNESS = {APPROVE: 0, REFER: 1, DECLINE: 2}
 
 
 def scored(
@@ -65,6 +67,16 @@ def answers(score: Score, release: Release, raw: Mapping[str, object]) -> dict[s
     return found
 
 
+def direction(decision: str, suggested: str) -> str:
+    """Which way a decision departs from the suggestion: `as_suggested`, `more_lenient`, `stricter`; or `incomplete`."""
+    if decision not in DECISIONS:
+        raise ValueError(f"decision: one of {', '.join(DECISIONS)} is needed, got {decision!r}")
+    if decision == "incomplete":
+        return "incomplete"
+    by = STRICTNESS[decision.removesuffix("_changed")] - STRICTNESS[suggested]
+    return "as_suggested" if by == 0 else "stricter" if by > 0 else "more_lenient"
+
+
 def decided(
     of: str,
     decision: str,
@@ -72,22 +84,60 @@ def decided(
     *,
     by: str,
     reference: str | None = None,
+    score: str | None = None,
     reason_code: str | None = None,
     justification: str | None = None,
     conditions: str | None = None,
     reasons: list[str] | None = None,
+    needs_second: bool = False,
+    contest: str | None = None,
+    key: Key | None = None,
 ) -> Draft:
-    """What an officer decided on the score with the id `of`."""
-    if decision not in DECISIONS:
-        raise ValueError(f"decision: one of {', '.join(DECISIONS)} is needed, got {decision!r}")
+    """What an officer decided on the case that began with the score `of`.
+
+    `score` is the one that was decided on, where answers were corrected since; `reasons` are the names of the fields
+    that the officer confirmed as principal reasons; `contest` is the objection that this decides.
+    """
+    went = direction(decision, suggested)
     fields = {
         "of": of,
+        "score": score or of,
         "decision": decision,
         "suggested": suggested,
-        "overridden": decision.removesuffix("_changed") != suggested,
+        "direction": went,
+        "overridden": went in ("more_lenient", "stricter"),
         "by": by,
         "reason_code": reason_code,
         "reasons": reasons,
+        "needs_second": needs_second,
+        "contest": contest,
     }
     personal = {"reference": reference, "justification": justification, "conditions": conditions}
-    return Draft(DECIDED, os.urandom(12).hex(), fields, personal)
+    return Draft(DECIDED, new_id(), fields, personal, key)
+
+
+def agreed(
+    of: str, *, by: str, agrees: bool, note: str | None = None, reference: str | None = None, key: Key | None = None
+) -> Draft:
+    """What a second person said of the decision `of`."""
+    return Draft(AGREED, new_id(), {"of": of, "by": by, "agrees": agrees}, {"reference": reference, "note": note}, key)
+
+
+def contested(
+    of: str,
+    *,
+    by: str,
+    reviewer: str,
+    deadline: str,
+    objection: str,
+    reference: str | None = None,
+    key: Key | None = None,
+) -> Draft:
+    """An objection to the decision `of`: who will look at it again, and until when (an ISO date)."""
+    fields = {"of": of, "by": by, "reviewer": reviewer, "deadline": deadline}
+    return Draft(CONTESTED, new_id(), fields, {"reference": reference, "objection": objection}, key)
+
+
+def new_id() -> str:
+    """An id that nobody can guess."""
+    return os.urandom(12).hex()

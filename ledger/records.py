@@ -20,6 +20,7 @@ import orjson
 FORMAT = 1
 BEFORE_ALL = bytes(32)  # what the first record has for a hash before
 BEGUN, SCORED, DECIDED, PURGED = "begun", "scored", "decided", "purged"
+AGREED, CONTESTED = "agreed", "contested"
 
 
 class Key(NamedTuple):

@@ -10,7 +10,7 @@ take longer than the disk, and the driver gives the interpreter away at each sta
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from inference.errors import TenfoldError
-from ledger.records import Key, Record
+from ledger.records import AGREED, DECIDED, SCORED, Key, Record
 
 APPLICATION, VERSION = 0x54464C44, 1  # of the file, as `file` shows and as another version of this program knows
 DATABASE_ERRORS = (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError)
@@ -308,6 +308,75 @@ def newest(connection: sa.Connection, limit: int, before: int | None, **equal: s
         column = PERSONAL.c.reference if name == "reference" else ENTRIES.c[name]
         query = query.where(column == value)
     return [Record(*row) for row in connection.execute(query)]
+
+
+def cases(
+    connection: sa.Connection, limit: int, before: int | None = None, asked: Mapping[str, str] | None = None
+) -> list[tuple[Record, Record | None, Record | None]]:
+    """A page of cases, the newest first: the score that each began with, its last decision, what a second person said.
+
+    `asked`: `reference` (a part of it), `since` and `until` (ISO dates, both included), `by` (who decided), `decision`
+    (one of them, or `open`), `overridden` (`yes` or `no`). `before` is the sequence of the last score seen.
+    """
+    first, decided, second = (ENTRIES.alias(name) for name in ("first", "decided", "second"))
+    personal = [PERSONAL.alias(f"{one.name}_personal") for one in (first, decided, second)]
+    query = sa.select(
+        *(column for pair in zip((first, decided, second), personal, strict=True) for column in whole(*pair))
+    )
+    source = first.outerjoin(decided, decided.c.seq == last_of(first, DECIDED))
+    source = source.outerjoin(second, second.c.seq == last_of(decided, AGREED))
+    for entry, part in zip((first, decided, second), personal, strict=True):
+        source = source.outerjoin(part, part.c.seq == entry.c.seq)
+    query = query.select_from(source).where(first.c.kind == SCORED, first.c.of.is_(None))
+    if before is not None:
+        query = query.where(first.c.seq < before)
+    for name, value in (asked or {}).items():
+        query = query.where(condition(name, value, first, decided))
+    found = connection.execute(query.order_by(first.c.seq.desc()).limit(limit))
+    return [(Record(*row[:5]), optional(row[5:10]), optional(row[10:])) for row in found]
+
+
+def whole(entry: Any, personal: Any) -> list[Any]:
+    """The columns of a record."""
+    return [entry.c.seq, entry.c.hash, entry.c.body, personal.c.salt, personal.c.body]
+
+
+def optional(row: Sequence[Any]) -> Record | None:
+    """A record of an outer join."""
+    return None if row[0] is None else Record(*row)
+
+
+def last_of(entry: Any, kind: str) -> Any:
+    """The sequence of the last record of a kind that refers to an entry."""
+    later = ENTRIES.alias(f"later_{kind}")
+    found = sa.select(sa.func.max(later.c.seq)).where(later.c.of == entry.c.id, later.c.kind == kind)
+    return found.correlate(entry).scalar_subquery()
+
+
+def condition(name: str, value: str, first: Any, decided: Any) -> Any:
+    """One thing that is asked of cases."""
+    if name == "reference":
+        like = "%" + "".join(f"\\{mark}" if mark in "%_\\" else mark for mark in value) + "%"
+        return first.c.seq.in_(sa.select(PERSONAL.c.seq).where(PERSONAL.c.reference.like(like, escape="\\")))
+    if name == "since":
+        return first.c.time >= value
+    if name == "until":
+        return first.c.time < f"{value}~"  # sorts after every time of that day
+    if name == "by":
+        return decided.c.by == value
+    if name == "overridden":
+        return sa.func.json_extract(decided.c.body, "$.overridden") == (value == "yes")
+    if name == "decision":
+        return decided.c.seq.is_(None) if value == "open" else decided.c.decision == value
+    raise ValueError(f"cases cannot be asked for their {name}")
+
+
+def directions(connection: sa.Connection) -> list[tuple[str, str, str | None, int]]:
+    """How decisions departed from suggestions: (month, direction, reason code, how many), the newest month first."""
+    month = sa.func.substr(ENTRIES.c.time, 1, 7)
+    parts = [sa.func.json_extract(ENTRIES.c.body, f"$.{name}") for name in ("direction", "reason_code")]
+    query = sa.select(month, *parts, sa.func.count()).where(ENTRIES.c.kind == DECIDED).group_by(month, *parts)
+    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query.order_by(month.desc()))]
 
 
 def damage(connection: sa.Connection) -> str | None:
