@@ -6,6 +6,7 @@ from inference.errors import TenfoldError
 from inference.scorer import open_scorer
 from inference.settings import Settings
 from ledger.ledger import open_ledger
+from web.lender import read_lender
 
 
 def main() -> int:
@@ -13,6 +14,7 @@ def main() -> int:
     try:
         settings = Settings.from_environment()
         scorer = open_scorer(settings)
+        lender = read_lender(settings.lender)
         ledger = open_ledger(settings.ledger, print)
     except TenfoldError as error:
         print(f"Tenfold cannot start: {error}", file=sys.stderr)  # noqa: T201
@@ -22,7 +24,7 @@ def main() -> int:
 
     from web.server import create_app
 
-    app = create_app(scorer, settings, ledger)
+    app = create_app(scorer, settings, ledger, lender)
     print(f"Tenfold: {scorer.release.name} on http://{settings.host}:{settings.port}", flush=True)  # noqa: T201
     try:
         uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning")

@@ -81,6 +81,11 @@ class Policy:
                 if rare:
                     self._rare.append((at, field.name, rare))
 
+    @property
+    def guaranteed(self) -> bool:
+        """Whether a field says how much of the loan a guarantee covers."""
+        return self._guarantee is not None
+
     def exposure(self, application: Application) -> float | None:
         """What is lent and no guarantee covers, in the amount's unit; None where no field says what is lent."""
         if self.amount_at is None:

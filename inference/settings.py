@@ -22,6 +22,7 @@ class Settings:
     log: Path | None = ROOT / "logs" / "predictions.jsonl"  # None: `off`
     log_days: int = 190  # older days are removed; 0 keeps all. The EU AI Act asks for six months
     ledger: Path | None = ROOT / "logs" / "ledger.sqlite3"  # None: `off`, which is the default of a public demo
+    lender: Path | None = None  # reason codes, limits and the words of notices; None: the examples of web/lender.toml
     host: str = "127.0.0.1"
     port: int = 7860
     public_demo: bool = False  # anyone may look in: the page says that nothing is kept
@@ -47,6 +48,8 @@ class Settings:
             values["engine"] = given["TENFOLD_ENGINE"]
         if log:
             values["log"] = None if log == "off" else Path(log)
+        if "TENFOLD_LENDER" in given:
+            values["lender"] = Path(given["TENFOLD_LENDER"])
         if "TENFOLD_LOG_DAYS" in given:
             values["log_days"] = whole("TENFOLD_LOG_DAYS", given["TENFOLD_LOG_DAYS"], 0, 36_500)
         if environ.get("SPACE_ID"):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from inference.engines import TOLERANCE, open_engine
 from inference.errors import BadRelease, TenfoldError
 from inference.release import Release, open_release
-from inference.scorer import Scorer
+from inference.scorer import Score, Scorer
 from ledger.records import Record
 
 SAME, DIFFERENT, IMPOSSIBLE = "same", "different", "impossible"
@@ -21,14 +21,18 @@ class Replayed(NamedTuple):
     outcome: str
     why: str
     off: float | None  # of the PD
+    score: Score | None = None  # as it comes out today
 
 
 class Replayer:
     """Finds each record's release among folders, by its digest, and scores with the engine that was used."""
 
-    def __init__(self, folders: Iterable[Path]) -> None:
+    def __init__(self, folders: Iterable[Path], known: Scorer | None = None) -> None:
+        """`known` is a scorer that is open already; it is asked without its log."""
         self._folders = list(folders)
         self._scorers: dict[tuple[str, str], Scorer | str] = {}
+        if known is not None:
+            self._scorers[known.release.digest, known.engine.name] = Scorer(known.release, known.engine)
 
     def replay(self, records: Iterable[Record]) -> Iterator[Replayed]:
         """Every `scored` record, in turn. Nothing is recorded or logged."""
@@ -40,7 +44,7 @@ class Replayer:
         fields, personal = record.fields(), record.personal_fields()
         if personal is None:
             return Replayed(fields["id"], IMPOSSIBLE, "its answers were erased at the end of their retention", None)
-        scorer = self._scorer(fields["release"], fields["release_name"], fields["engine"])
+        scorer = self.scorer(record)
         if isinstance(scorer, str):
             return Replayed(fields["id"], IMPOSSIBLE, scorer, None)
         try:
@@ -56,10 +60,12 @@ class Replayer:
             differs.append(f"the PD is off by {off:.2g}")
         if score.decision != fields["decision"]:
             differs.append(f"the decision is {score.decision} and was {fields['decision']}")
-        return Replayed(fields["id"], DIFFERENT if differs else SAME, "; ".join(differs), off)
+        return Replayed(fields["id"], DIFFERENT if differs else SAME, "; ".join(differs), off, score)
 
-    def _scorer(self, digest: str, name: str, engine: str) -> Scorer | str:
-        """The scorer, or why there is none."""
+    def scorer(self, record: Record) -> Scorer | str:
+        """The scorer that a `scored` record was made with, or why there is none. It writes no log."""
+        fields = record.fields()
+        digest, name, engine = fields["release"], fields["release_name"], fields["engine"]
         if (digest, engine) not in self._scorers:
             try:
                 release = self._release(digest)

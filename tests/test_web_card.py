@@ -10,14 +10,15 @@ import pytest
 
 from inference.application import Form
 from inference.errors import InvalidApplication, Problem
-from inference.fields import NumberField, field_from_json, localised
+from inference.fields import ChoiceField, NumberField, field_from_json, localised
 from inference.reasons import Reasons
 from inference.release import Release
 from inference.scorer import Score, Scorer, open_scorer
 from inference.settings import Settings, default_release
-from web.card import intro_card, nearest_band, notice_card, problem_card, score_card, share_riskier
+from web.card import intro_card, notice_card, problem_card, score_card
 from web.recording import Told
 from web.scale import Cuts, draw, scale_of
+from web.standing import nearest_band, share_riskier, wilson
 from web.texts import LANGUAGES, texts_in
 from web.why import SMALLEST
 
@@ -168,7 +169,8 @@ def test_what_moved_the_pd_is_told(scorer: Scorer, language: str) -> None:
     found = told(scorer, scorer.score(answers))
     assert found.explanation
     card = parsed(score_card(found, release, texts))
-    rows = ["".join(row.itertext()) for row in card.iter("tr")][1:]
+    table = next(one for one in card.iter("table") if one.get("class") == "effects")
+    rows = ["".join(row.itertext()) for row in table.iter("tr")][1:]
     effects = sorted(zip(found.explanation.effects, release.form.fields, strict=True), key=lambda one: -abs(one[0]))
     moving = [(effect, field) for effect, field in effects if abs(effect) >= SMALLEST]
     assert len(rows) == len(moving) > 3
@@ -189,3 +191,36 @@ def test_draft_reasons_are_for_what_is_no_approval(scorer: Scorer) -> None:
         assert card.count("<ol>") == bool(found.principal)
     approval = score_card(found._replace(score=found.score._replace(decision="approve")), scorer.release, texts)
     assert texts("why.draft") not in approval
+
+
+def test_the_interval_of_a_rate() -> None:
+    """Wilson's, by his formula's known values; it stays within 0 and 1."""
+    assert wilson(0, 10)[0] == 0.0
+    assert wilson(10, 10)[1] == pytest.approx(1.0, abs=1e-12)
+    assert wilson(1, 10) == pytest.approx((0.01788, 0.40415), abs=1e-4)
+    assert wilson(65, 445) == pytest.approx((0.1163, 0.1819), abs=2e-4)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_where_it_stands(scorer: Scorer, score: Score, language: str) -> None:
+    """What is at stake, from amount and PD; and the rank among loans with the same answer, by the manifest."""
+    texts = texts_in(language)
+    card = "".join(parsed(score_card(told(scorer, score), scorer.release, texts)).itertext())
+    policy, application = scorer.release.policy, score.application
+    exposure = policy.exposure(application)
+    assert exposure is not None
+    assert policy.amount_at is not None
+    loss = localised(f"{score.pd * policy.lgd * exposure:,.0f}", language)
+    unit = scorer.release.form.fields[policy.amount_at].unit[language]
+    assert f"{loss} {unit}" in card
+    by = scorer.release.manifest["population"]["by"]
+    found = 0
+    for name, groups in by.items():
+        at = scorer.release.form.names.index(name)
+        field = scorer.release.form.fields[at]
+        assert isinstance(field, ChoiceField)
+        group = groups.get(field.group_of(application.values[at]))
+        if group:
+            found += 1
+            assert localised(f"{group['loans']:,}", language) in card
+    assert found

@@ -184,7 +184,7 @@ def run_event(client: TestClient, data: list[object]) -> str:
 
 def test_markup_in_an_answer_comes_back_as_text(client: TestClient, scorer: Scorer) -> None:
     """Markup sent in place of any answer shows as text in the card."""
-    html = run_event(client, ["<script>alert(1)</script>"] * len(scorer.release.form.fields) + [False, False])
+    html = run_event(client, ["<script>alert(1)</script>"] * len(scorer.release.form.fields) + [False, False, ""])
     assert 'data-state="problems"' in html
     assert "<script" not in html
 
@@ -192,7 +192,7 @@ def test_markup_in_an_answer_comes_back_as_text(client: TestClient, scorer: Scor
 def test_odd_payloads_do_not_break_the_event(client: TestClient) -> None:
     """Values of any JSON type bring a card, never a stack trace."""
     for value in (None, {}, [], 1e308, True, "\u0000", -0.0):
-        assert 'class="card"' in run_event(client, [value] * 12)
+        assert 'class="card"' in run_event(client, [value] * 13)
 
 
 def test_assets_are_served_by_digest(client: TestClient) -> None:

@@ -6,9 +6,8 @@ States: `intro` before the first score, `score`, `problems`. The page's script m
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
-import numpy as np
+import orjson
 
 from inference.application import Application
 from inference.errors import Problem
@@ -20,6 +19,7 @@ from web.form import row_id
 from web.numbers import write_percent
 from web.recording import Told
 from web.scale import Cuts, describe, draw, loans
+from web.standing import among_the_same, in_words
 from web.texts import Texts
 from web.why import why
 
@@ -31,9 +31,9 @@ SIGNS = {
 }
 
 
-def score_card(told: Told, release: Release, texts: Texts) -> str:
-    """The suggestion, its figures and its reason; what moved them; and where it is recorded."""
-    score, record, explanation, principal = told
+def score_card(told: Told, release: Release, texts: Texts, deciding: str = "") -> str:
+    """The suggestion, its figures and its reason; what moved them; `deciding`, HTML; and where it is recorded."""
+    score, record, explanation, principal = told[:4]
     language = texts.language
     pd, points = write_percent(score.pd, language), f"{score.points:.0f}"
     decision = texts(f"decision.{score.decision}")
@@ -52,18 +52,22 @@ def score_card(told: Told, release: Release, texts: Texts) -> str:
         moved = f"<h3>{escape(texts('why.title'))}</h3>{section}"
     if record is not None:
         made += " " + texts("result.recorded", seq=write_number(record.seq, language))
-    sentences = "".join(f"<li>{escape(text)}</li>" for text in in_people(score.pd, release, texts))
+    sentences = "".join(f"<li>{escape(text)}</li>" for text in in_words(score.pd, score.application, release, texts))
     return panel(
         "score",
         texts("result.title"),
         f'<div class="headline">{headline}</div>'
         f"<figure>{draw(release, cuts, texts, score.pd)}</figure>"
-        f'<ul class="sentences">{sentences}</ul>'
+        f'<ul class="sentences">{sentences}</ul>{among_the_same(score.pd, score.application, release, texts)}'
         f"<h3>{escape(texts('reason.title'))}</h3>{reason(score, release, texts)}"
-        f"{moved}<h3>{escape(texts('policy.title'))}</h3>{policy_table(cuts, texts)}"
+        f"{moved}{deciding}<h3>{escape(texts('policy.title'))}</h3>{policy_table(cuts, texts)}"
         f'<p class="quiet">{escape(made)}</p>',
         bar=headline,
-        attributes={"decision": score.decision, "announce": announced},
+        attributes={
+            "decision": score.decision,
+            "announce": announced,
+            "answers": orjson.dumps(release.form.answers(score.application)).decode(),
+        },
         stale=texts("result.stale"),
     )
 
@@ -150,44 +154,6 @@ def panel(
 
 def sign(decision: str) -> str:
     return f'<svg class="sign" viewBox="0 0 24 24" width="28" height="28" aria-hidden="true">{SIGNS[decision]}</svg>'
-
-
-def in_people(pd: float, release: Release, texts: Texts) -> list[str]:
-    """The PD as counts: what the model expects of 1,000, and of the population, where there is one, what happened to
-    loans like it and the rank among all.
-    """
-    language = texts.language
-    population = release.manifest["population"]
-    people = round(1000 * pd)
-    sentences = [texts("result.expects", people=people) if people else texts("result.expects_few")]
-    if population is None:  # a model adopted without its loans
-        return sentences
-    if bands := population.get("bands"):
-        band = nearest_band(pd, bands)
-        sentences.append(
-            texts(
-                "result.observed",
-                loans=write_number(band["loans"], language),
-                bad=write_number(band["bad"], language),
-                low=write_percent(band["low"], language),
-                high=write_percent(band["high"], language),
-                rate=write_percent(band["bad"] / band["loans"], language),
-            )
-        )
-    riskier = share_riskier(pd, population["pd_percentiles"])
-    key = "result.rank_most" if riskier > 0.99 else "result.rank_least" if riskier < 0.01 else "result.rank"
-    sentences.append(texts(key, share=write_percent(riskier, language, 0), loans=loans(release, texts)))
-    return sentences
-
-
-def nearest_band(pd: float, bands: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The band that holds the PD, or the nearest one where it lies between or beyond them."""
-    return min(bands, key=lambda band: max(band["low"] - pd, pd - band["high"], 0.0))
-
-
-def share_riskier(pd: float, percentiles: Sequence[float]) -> float:
-    """The share of the population with a higher PD; `percentiles` are the 0th to the 100th."""
-    return 1.0 - float(np.interp(pd, percentiles, np.linspace(0.0, 1.0, len(percentiles))))
 
 
 def reason(score: Score, release: Release, texts: Texts) -> str:

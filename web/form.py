@@ -5,7 +5,7 @@ Nothing here knows a release or a field by name.
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -67,11 +67,15 @@ class Widgets:
     @property
     def example(self) -> list[object]:
         """Values that fill the form with the release's example."""
+        return self.holding(self.form.example)
+
+    def holding(self, answers: Mapping[str, object], reference: str = "") -> list[object]:
+        """Values that fill the form with these answers."""
         language = self.texts.language
         return [
-            *(shown_example(field, language) for field in self.form.fields),
-            *(is_open(field) for name in self.not_stated for field in self.form.fields if field.name == name),
-            *([""] if self.reference else []),
+            *(shown(field, answers.get(field.name), language) for field in self.form.fields),
+            *(answers.get(name) in (None, NOT_STATED) for name in self.not_stated),
+            *([reference] if self.reference else []),
         ]
 
     @property
@@ -133,7 +137,7 @@ def widget(field: Field, texts: Texts) -> gr.Textbox | gr.Radio | gr.Dropdown:
     common: dict[str, Any] = {
         "label": field.label[language],
         "info": escape(help_text(field, texts)),
-        "value": shown_example(field, language),
+        "value": shown(field, field.example, language),
         "elem_classes": "answer",
         "interactive": not is_open(field),
         "min_width": 0,
@@ -183,13 +187,13 @@ def help_text(field: Field, texts: Texts) -> str:
     return f"{texts('mark.semicolon')} ".join(part for part in parts if part)
 
 
-def shown_example(field: Field, language: str) -> str | None:
-    """The example answer as its widget shows or holds it."""
+def shown(field: Field, answer: object, language: str) -> str | None:
+    """An answer as its widget shows or holds it; nothing where it is none of this field."""
     if isinstance(field, NumberField):
-        return "" if is_open(field) else write_number(float(field.example), language)
+        return write_number(float(answer), language) if type(answer) in (int, float) else ""  # type: ignore[arg-type]
     assert isinstance(field, ChoiceField)  # noqa: S101
     codes = [code for _, code in offered(field, language)]
-    return field.example if field.example in codes else None
+    return str(answer) if answer in codes else None
 
 
 def offered(field: ChoiceField, language: str) -> list[tuple[str, str]]:

@@ -89,6 +89,7 @@ def head(release: Release, language: str) -> str:
         f'<meta name="description" content="{escape(texts("page.description"))}">'
         f'<link rel="stylesheet" href="{up}{asset_path("desk.css")}">'
         f'<script id="desk-facts" type="application/json">{facts}</script>'
-        f'<script src="{up}{asset_path("early.js")}"></script><script src="{up}{asset_path("desk.js")}" defer></script>'
+        f'<script src="{up}{asset_path("early.js")}"></script><script src="{up}{asset_path("common.js")}"></script>'
+        f'<script src="{up}{asset_path("desk.js")}" defer></script>'
         f"<noscript>{escape(texts('page.noscript'))}</noscript>"
     )

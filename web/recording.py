@@ -9,6 +9,7 @@ from inference.errors import InvalidApplication
 from inference.policy import APPROVE
 from inference.reasons import Explanation, Reasons
 from inference.scorer import Score, Scorer
+from inference.whatif import WhatIf
 from ledger.decisions import scored
 from ledger.ledger import Ledger
 from ledger.records import Key, Record
@@ -30,6 +31,7 @@ class Recorder:
     def __init__(self, scorer: Scorer, ledger: Ledger | None = None) -> None:
         self.scorer, self.ledger = scorer, ledger
         self.reasons = Reasons(scorer.release, scorer.engine)
+        self.whatif = WhatIf(scorer.release, scorer.engine)
         self.metrics = Metrics(scorer, ledger)
 
     async def score(
@@ -41,11 +43,13 @@ class Recorder:
         reference: str | None = None,
         key: Key | None = None,
         explain: bool = False,
+        corrects: str | None = None,
     ) -> Told:
         """The score once its record is on disk, explained where that is asked for.
 
         Raises `InvalidApplication`, or `LedgerUnavailable` where it cannot be recorded: then nobody may see it; or
-        `KeyReused`. Where `key` was used for the same request before, the record of then.
+        `KeyReused`. Where `key` was used for the same request before, the record of then. `corrects` is the id of the
+        score that a case began with.
         """
         score = self.make(answers)
         explanation = principal = None
@@ -55,7 +59,15 @@ class Recorder:
         if self.ledger is None:
             return Told(score, None, explanation, principal)
         draft = scored(
-            score, self.scorer.release, answers, by=by, channel=channel, reference=reference, reasons=principal, key=key
+            score,
+            self.scorer.release,
+            answers,
+            by=by,
+            channel=channel,
+            reference=reference,
+            reasons=principal,
+            corrects=corrects,
+            key=key,
         )
         return Told(score, await self.ledger.submit_in_loop(draft), explanation, principal)
 

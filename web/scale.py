@@ -73,15 +73,22 @@ def scale_from(pds: tuple[float, ...], loans: int) -> Scale:
     low, high = float(percentiles[1]), float(percentiles[-2])
     margin = EDGE * (high - low)
     low, high = low - margin, high + margin
+    return Scale(low, high, area(pds, low, high), loans)
+
+
+@lru_cache(maxsize=512)
+def area(pds: tuple[float, ...], low: float, high: float) -> str:
+    """How evenly spaced percentiles of PDs spread between two log-odds, as a path in a box of 100 by 100."""
+    percentiles = np.array([log_odds(pd) for pd in pds])
     grid = np.linspace(low, high, BINS + 1)
     share = np.interp(grid, percentiles, np.linspace(0, 1, len(percentiles)))
     density = np.diff(share)
     for _ in range(3):  # a hundred percentiles make a ragged outline
         density = np.convolve(np.pad(density, 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
-    heights = 100 - 96 * density / density.max()
+    heights = 100 - 96 * density / max(density.max(), 1e-9)
     middles = (np.arange(BINS) + 0.5) * 100 / BINS
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(middles, heights, strict=True))
-    return Scale(low, high, f"M0,100 L{points} L100,100 Z", loans)
+    return f"M0,100 L{points} L100,100 Z"
 
 
 def draw(release: Release, cuts: Cuts, texts: Texts, pd: float | None) -> str:
@@ -159,11 +166,11 @@ def figure(x: float, anchor: str, pd: str, points: str, kind: str = "cut-off") -
     )
 
 
-def mark(x: float) -> str:
+def mark(x: float, height: int = 80) -> str:
     """A line over the whole picture with a head, so that it is not only a colour."""
     return (
-        f'<svg class="mark" x="{x:.2f}%" y="0" width="1" height="80" overflow="visible">'
-        '<line x1="0" x2="0" y1="10" y2="76"/><path d="M-7,0 H7 L0,12 Z"/></svg>'
+        f'<svg class="mark" x="{x:.2f}%" y="0" width="1" height="{height}" overflow="visible">'
+        f'<line x1="0" x2="0" y1="10" y2="{height - 4}"/><path d="M-7,0 H7 L0,12 Z"/></svg>'
     )
 
 

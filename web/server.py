@@ -13,11 +13,14 @@ from web.api import add_api
 from web.assets import asset_routes
 from web.desk import build_desk
 from web.health import health_routes
+from web.history import History
 from web.languages import HOME, LanguageChoice
+from web.lender import Lender, read_lender
 from web.metrics import metrics_routes
 from web.model_card import model_card_routes
 from web.page import PageDress
 from web.performance import performance_routes
+from web.record import Records
 from web.recording import Recorder
 from web.texts import texts_in
 
@@ -25,12 +28,16 @@ LARGEST_UPLOAD = "1mb"  # Gradio takes uploads even where no component asks for 
 ORIGINS: list[str] = []  # other sites whose pages may call this server from a browser: none
 
 
-def create_app(scorer: Scorer, settings: Settings, ledger: Ledger | None = None) -> FastAPI:
-    """The whole site around one scorer."""
-    return asyncio.run(assemble(scorer, settings, ledger))
+def create_app(
+    scorer: Scorer, settings: Settings, ledger: Ledger | None = None, lender: Lender | None = None
+) -> FastAPI:
+    """The whole site around one scorer; `lender` as settings say it, else as they are read now."""
+    return asyncio.run(assemble(scorer, settings, ledger, lender or read_lender(settings.lender)))
 
 
-async def assemble(scorer: Scorer, settings: Settings, ledger: Ledger | None = None) -> FastAPI:
+async def assemble(
+    scorer: Scorer, settings: Settings, ledger: Ledger | None = None, lender: Lender | None = None
+) -> FastAPI:
     """The same for a caller within an event loop.
 
     Outside one Gradio opens a loop for every page, lock and event that it makes, and closes none.
@@ -39,16 +46,23 @@ async def assemble(scorer: Scorer, settings: Settings, ledger: Ledger | None = N
     app.add_middleware(PageDress, release=scorer.release)
     app.add_middleware(LanguageChoice)
     app.add_middleware(CORSMiddleware, allow_origins=ORIGINS)
-    recorder = Recorder(scorer, ledger)
+    recorder, lender = Recorder(scorer, ledger), lender or read_lender(settings.lender)
     add_api(app, recorder)
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))
     app.include_router(model_card_routes(scorer.release))
     app.include_router(performance_routes(scorer, settings))
     app.include_router(asset_routes())
+    if ledger is not None:
+        app.include_router(Records(recorder, lender).routes())
+        app.include_router(History(scorer, ledger, lender).routes())
     for language in ("fr", "en"):  # the longer path first: "/" takes all that is left
         desk = build_desk(
-            recorder, texts_in(language), public_demo=settings.public_demo, with_api=HOME[language] == "/"
+            recorder,
+            texts_in(language),
+            lender=lender,
+            public_demo=settings.public_demo,
+            with_api=HOME[language] == "/",
         )
         gr.mount_gradio_app(
             app,

@@ -22,21 +22,26 @@ def why(
     texts: Texts,
 ) -> str:
     """The section: where it starts, the bars, what had no effect, and draft reasons where it is no approval."""
+    lead = texts(
+        "why.lead",
+        pd=write_percent(explanation.pd, texts.language),
+        reference=write_percent(explanation.reference_pd, texts.language),
+    )
+    drafts = draft_reasons(principal, application, release, texts) if decision != APPROVE else ""
+    return f"<p>{escape(lead)}</p>{bars(explanation, application, release, texts)}{drafts}"
+
+
+def bars(explanation: Explanation, application: Application, release: Release, texts: Texts) -> str:
+    """A bar a field that moved the PD, the strongest first; then the fields that did not."""
     language = texts.language
-    fields = release.form.fields
     ranked = sorted(
-        zip(explanation.effects, explanation.odds_factors, fields, application.values, strict=True),
+        zip(explanation.effects, explanation.odds_factors, release.form.fields, application.values, strict=True),
         key=lambda one: -abs(one[0]),
     )
     moving = [one for one in ranked if abs(one[0]) >= SMALLEST]
     still = [field.label[language] for effect, _, field, _ in ranked if abs(effect) < SMALLEST]
     longest = max((abs(effect) for effect, *_ in moving), default=1.0)
     rows = "".join(row(effect, factor, longest, field, value, texts) for effect, factor, field, value in moving)
-    lead = texts(
-        "why.lead",
-        pd=write_percent(explanation.pd, language),
-        reference=write_percent(explanation.reference_pd, language),
-    )
     rest = f'<p class="quiet">{escape(texts("why.still", fields=", ".join(still)))}</p>' if still else ""
     table = (
         f'<table class="effects"><caption class="visually-hidden">{escape(texts("why.title"))}</caption>'
@@ -45,8 +50,7 @@ def why(
         if rows
         else ""
     )
-    drafts = draft_reasons(principal, application, release, texts) if decision != APPROVE else ""
-    return f"<p>{escape(lead)}</p>{table}{rest}{drafts}"
+    return table + rest
 
 
 def row(effect: float, factor: float, longest: float, field: Field, value: float, texts: Texts) -> str:

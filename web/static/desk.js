@@ -1,5 +1,5 @@
 // What Gradio leaves open: units and field errors where they belong, a result that says when it is stale, a
-// failed call that keeps what was typed, dark colours that are remembered.
+// failed call that keeps what was typed, what-ifs of what stands in the form.
 (() => {
   "use strict";
   const facts = JSON.parse(document.getElementById("desk-facts").textContent);
@@ -86,8 +86,12 @@
       });
   let scored = []; // the contents that the card on display answers
   let sent = [];
+  let last = "";
   const refresh = () => {
     const now = contents();
+    const changed = now.join("\u0001");
+    if (changed !== last && byId("result").querySelector('[data-state="score"]')) tryOut(250);
+    last = changed;
     byId("result").classList.toggle("stale", now.some((value, at) => value !== scored[at]));
     facts.rows.forEach((fact, at) => {
       if (now[at] !== scored[at]) clearError(fact);
@@ -135,6 +139,23 @@
     showErrors(card);
     refresh();
     byId("announcer").textContent = card.dataset.announce ?? "";
+    if (card.dataset.state === "score") tryOut(600);
+    else byId("tried").querySelector(".whatif")?.remove();
+  };
+
+  // ---- what if ----------------------------------------------------------------------------------------------
+
+  // The panel follows the form a moment after the last change, and is not asked for while clicks follow clicks.
+  let field = null; // of the curve
+  let timer = 0;
+  const ask = (button, wish) => {
+    rewrite(byId("asked").querySelector("input, textarea"), JSON.stringify(wish));
+    setTimeout(() => byId(button).click());
+  };
+  const answers = () => JSON.parse(byId("result").querySelector('[data-state="score"]')?.dataset.answers ?? "null");
+  const tryOut = (delay) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => { if (answers()) ask("try", { answers: answers(), field }); }, delay);
   };
 
   // ---- a call that fails ------------------------------------------------------------------------------------
@@ -143,35 +164,33 @@
   // once the server is back: what was typed would be gone. So a failed score answers with a card of ours.
   const PATIENCE = 15000; // ms
   const plainFetch = window.fetch.bind(window);
-  const ownCard = (kind) => {
-    const html = byId(`card-${kind}`).innerHTML;
-    return new Response(JSON.stringify({ data: [html], is_generating: false }), {
+  const ownAnswer = (data) =>
+    new Response(JSON.stringify({ data, is_generating: false }), {
       status: 200,
       headers: { "Content-Type": "application/json" },
     });
-  };
+  const ownCard = (kind) => ownAnswer([byId(`card-${kind}`).innerHTML]);
+  const ownPanel = () => ownAnswer([""]); // a what-if that fails says nothing, rather than something old
+  const unchanged = () => ownAnswer(Array(Number(byId("announcer").dataset.filled)).fill({ __type__: "update" }));
   window.fetch = async (input, init) => {
     const url = String(input?.url ?? input);
     if (!url.includes("/gradio_api/run/")) return plainFetch(input, init);
-    sent = contents();
+    const events = byId("announcer").dataset;
+    const event = String(JSON.parse(init.body).fn_index);
+    const card = event === events.score ? ownCard : event === events.try ? ownPanel : unchanged;
+    if (event === events.score) sent = contents();
     try {
       const answer = await plainFetch(input, { ...init, signal: AbortSignal.timeout(PATIENCE) });
-      if (answer.ok) return answer;
+      if (answer.ok) {
+        // Answers that are put into the form from outside bring no event of their own.
+        if (card === unchanged) for (const delay of [100, 400]) setTimeout(refresh, delay);
+        return answer;
+      }
       // A proxy in front of a stopped server answers for it.
-      return ownCard([502, 503, 504].includes(answer.status) ? "gone" : "failed");
+      return card([502, 503, 504].includes(answer.status) ? "gone" : "failed");
     } catch {
-      return ownCard("gone");
+      return card("gone");
     }
-  };
-
-  // ---- dark colours -----------------------------------------------------------------------------------------
-
-  const KEY = "tenfold-dark";
-  const remembered = () => { try { return localStorage.getItem(KEY); } catch { return null; } };
-  const paint = () => {
-    const wish = remembered();
-    if (wish !== null) document.body.classList.toggle("dark", wish === "on");
-    document.querySelector(".dark-toggle")?.setAttribute("aria-pressed", document.body.classList.contains("dark"));
   };
 
   // ---- start ------------------------------------------------------------------------------------------------
@@ -179,9 +198,6 @@
   const start = () => {
     dress();
     scored = contents();
-    paint();
-    // Gradio sets the class by the system's preference, at its start and when that changes.
-    new MutationObserver(paint).observe(document.body, { attributes: true, attributeFilter: ["class"] });
     new MutationObserver(received).observe(byId("result"), { childList: true, subtree: true });
 
     const form = byId("application");
@@ -202,12 +218,21 @@
     });
     for (const kind of ["input", "change", "click", "keyup", "pointerup", "focusout"])
       document.addEventListener(kind, refreshSoon, true);
-    document.querySelector(".dark-toggle").addEventListener("click", () => {
-      const dark = !document.body.classList.contains("dark");
-      try { localStorage.setItem(KEY, dark ? "on" : "off"); } catch { /* a private window: for this page only */ }
-      document.body.classList.toggle("dark", dark);
-      paint();
+    byId("tried").addEventListener("change", (event) => {
+      if (!event.target.matches("#curve-field")) return;
+      field = event.target.value;
+      tryOut(0);
     });
+    byId("tried").addEventListener("click", (event) => {
+      const put = event.target.closest("button.put");
+      if (put) ask("put", { answers: JSON.parse(put.dataset.answers) });
+    });
+    // ?of=ID: an earlier case's answers, to be corrected.
+    const of = new URLSearchParams(location.search).get("of");
+    if (of) {
+      rewrite(byId("origin").querySelector("input, textarea"), of);
+      setTimeout(() => byId("take").click(), 50);
+    }
     byId("result").addEventListener("click", (event) => {
       const row = event.target.closest("a[href^='#field-']");
       if (!row) return;

@@ -1,0 +1,429 @@
+"""Deciding, in process with a real ledger: who, why, a second person, an objection, the notice, the history."""
+
+import html
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from parts import NAMES, newest
+
+from inference.errors import BadSetting
+from inference.scorer import Scorer, open_scorer
+from inference.settings import Settings
+from ledger import cases, store
+from ledger.cases import OPEN, REVIEW, SETTLED, WAITING, Case
+from ledger.ledger import Ledger
+from ledger.records import AGREED, CONTESTED, DECIDED, SCORED
+from ledger.store import Store
+from ledger.verify import verify
+from web.lender import EXAMPLE, Lender, read_lender
+from web.server import create_app
+from web.texts import texts_in
+
+SENTENCE = "A sentence that says why."
+MARKUP = "<b onclick=alert(1)>\"'&"
+
+
+class Office:
+    """A server in process, and the words to decide with."""
+
+    def __init__(self, client: TestClient, scorer: Scorer, ledger: Ledger) -> None:
+        self.client, self.scorer, self.ledger = client, scorer, ledger
+
+    def score(self, reference: str = "A-1", **answers: object) -> str:
+        """A new case; its id."""
+        body = {"answers": {**self.scorer.release.form.example, **answers}, "reference": reference}
+        answer = self.client.post("/api/v1/score", json=body)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["id"])
+
+    def send(self, id: str, action: str, path: str = "", **form: Any) -> Any:
+        return self.client.post(f"{path}/record/{id}/{action}", data={"name": "Ann", **form})
+
+    def decide(self, id: str, decision: str, **form: Any) -> Any:
+        """A decision with all that any may need."""
+        codes = {f"reason_{went}": next(iter(listed)) for went, listed in LENDER.codes.items()}
+        return self.send(id, "decide", **{**codes, "decision": decision, "justification": SENTENCE, **form})
+
+    def case(self, id: str) -> Case:
+        with self.ledger.store.reading() as connection:
+            found = cases.find(connection, id)
+        assert found is not None
+        return found
+
+    def page(self, path: str) -> str:
+        answer = self.client.get(path)
+        assert answer.status_code == 200, answer.text
+        return html.unescape(re.sub(r"<[^>]+>", " ", answer.text))
+
+
+LENDER = read_lender(None)
+
+
+def office(folder: Path, name: str, lender: Lender) -> Iterator[Office]:
+    settings = Settings(release=newest(name), log=None)
+    scorer = open_scorer(settings)
+    with (
+        closing(Ledger(folder / "ledger.sqlite3")) as ledger,
+        TestClient(create_app(scorer, settings, ledger, lender)) as client,
+    ):
+        yield Office(client, scorer, ledger)
+    with closing(Store(folder / "ledger.sqlite3")) as opened:
+        assert verify(opened).problem is None
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """Each release; nobody needs a second person."""
+    yield from office(tmp_path_factory.mktemp("office"), request.param, LENDER)
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """The default release; above 900 a second person must agree."""
+    lender = replace(LENDER, second_person_above={"officer": 900})
+    yield from office(tmp_path_factory.mktemp("strict"), "consumer", lender)
+
+
+def test_a_decision_as_suggested(desk: Office) -> None:
+    """Recorded with the suggestion, who and when; shown on the case's page; and nothing more can be decided."""
+    id = desk.score()
+    suggested = desk.case(id).score.fields()["decision"]
+    assert desk.case(id).state == OPEN
+    answer = desk.decide(id, suggested)
+    assert answer.status_code == 200
+    case = desk.case(id)
+    assert case.state == SETTLED
+    assert case.decision is not None
+    fields = case.decision.fields()
+    assert (fields["decision"], fields["suggested"], fields["by"]) == (suggested, suggested, "Ann")
+    assert (fields["overridden"], fields["direction"], fields["reason_code"]) == (False, "as_suggested", None)
+    assert f"no. {case.decision.seq}" in answer.text
+    again = desk.decide(id, "decline")
+    assert again.status_code == 409
+    assert len(desk.case(id).records) == len(case.records)
+    for path, language in (("/record/", "en"), ("/fr/record/", "fr")):
+        page = desk.page(path + id)
+        assert texts_in(language)(f"decided.{suggested}") in page
+        assert texts_in(language)("replay.same") in page
+        assert "A-1" in page
+
+
+@pytest.mark.parametrize("decision", ["approve", "approve_changed", "refer", "decline", "incomplete"])
+def test_every_decision_can_be_recorded(desk: Office, decision: str) -> None:
+    """With a reason where it departs from the suggestion; the direction is recorded."""
+    id = desk.score()
+    assert desk.decide(id, decision, conditions=SENTENCE).status_code == 200
+    decided = desk.case(id).decision
+    assert decided is not None
+    fields, personal = decided.fields(), decided.personal_fields()
+    assert fields["decision"] == decision
+    other = fields["direction"] != "as_suggested"
+    assert bool(fields["reason_code"]) == other
+    assert fields["overridden"] == (fields["direction"] in ("more_lenient", "stricter"))
+    assert personal is not None
+    assert personal["conditions"] == (SENTENCE if decision == "approve_changed" else None)
+
+
+def other_than(desk: Office, id: str) -> str:
+    """A decision that departs from the suggestion."""
+    return "decline" if desk.case(id).score.fields()["decision"] != "decline" else "approve"
+
+
+@pytest.mark.parametrize(
+    ("form", "says"),
+    [
+        ({"decision": ""}, "decide.problem.choose"),
+        ({"decision": "maybe"}, "decide.problem.choose"),
+        ({"name": ""}, "decide.problem.name"),
+        ({"justification": ""}, "decide.problem.sentence"),
+        ({"justification": "no"}, "decide.problem.sentence"),
+        ({"reason_stricter": "", "reason_more_lenient": ""}, "decide.problem.choose"),
+        ({"reason_stricter": "none", "reason_more_lenient": "none"}, "decide.problem.choose"),
+        ({"decision": "approve_changed", "conditions": ""}, "decide.problem.sentence"),
+    ],
+)
+def test_what_lacks_something_is_not_recorded(desk: Office, form: dict[str, str], says: str) -> None:
+    """The form comes back with what is wrong and with what was typed; nothing is recorded."""
+    id = desk.score()
+    answer = desk.decide(id, **{"decision": other_than(desk, id), "name": "Zoë", **form})
+    assert answer.status_code == 422
+    assert html.escape(texts_in("en")(says)) in answer.text
+    assert desk.case(id).state == OPEN
+    if form.get("justification") is None:
+        assert SENTENCE in answer.text
+    french = desk.send(id, "decide", "/fr", decision="maybe")
+    assert html.escape(texts_in("fr")("decide.problem.choose")) in french.text
+
+
+def test_a_decline_needs_confirmed_reasons(desk: Office) -> None:
+    """Where the model suggests it: at least one draft reason confirmed, or a reason of the officer's own."""
+    id = decline(desk)
+    drafts = desk.case(id).score.fields()["reasons"]
+    assert desk.decide(id, "decline", justification="").status_code == 422
+    assert desk.decide(id, "decline", justification="", principal=["nothing"]).status_code == 422
+    if drafts:
+        assert desk.decide(id, "decline", justification="", principal=drafts[:1]).status_code == 200
+        decided = desk.case(id).decision
+        assert decided is not None
+        assert decided.fields()["reasons"] == drafts[:1]
+    else:
+        assert desk.decide(id, "decline").status_code == 200
+
+
+def decline(desk: Office) -> str:
+    """A case that the model would decline, scored at the desk's way, with draft reasons."""
+    for field in desk.scorer.release.form.fields:
+        for value in (getattr(field, "usual", None) or [choice.code for choice in getattr(field, "choices", ())])[:60]:
+            answers = {**desk.scorer.release.form.example, field.name: value}
+            try:
+                score = desk.scorer.score(answers)
+            except ValueError:
+                continue
+            if score.decision == "decline":
+                from inference.reasons import Reasons
+                from ledger.decisions import scored
+
+                reasons = Reasons(desk.scorer.release, desk.scorer.engine)
+                principal = reasons.principal(reasons.explain(score.application))
+                draft = scored(
+                    score, desk.scorer.release, answers, by="desk", channel="desk", reference="D-1", reasons=principal
+                )
+                desk.ledger.append(draft)
+                return score.request_id
+    pytest.fail("no decline found near the example")
+
+
+def test_the_notice_gives_confirmed_reasons_only(desk: Office) -> None:
+    """Of a confirmed decline its reasons; of an override the officer's own, and none of the model's."""
+    id = decline(desk)
+    drafts = desk.case(id).score.fields()["reasons"]
+    labels = {field.name: field.label["en"] for field in desk.scorer.release.form.fields}
+    assert desk.client.get(f"/record/{id}/notice").status_code == 404  # not decided yet
+    desk.decide(id, "decline", justification="", principal=drafts[:1])
+    page = desk.client.get(f"/record/{id}/notice").text
+    listed = re.findall(r"<li>(.*?)</li>", page)
+    assert len(listed) == 1
+    assert labels[drafts[0]] in html.unescape(listed[0])
+    assert html.escape(texts_in("en")("notice.draft")) in page
+    assert LENDER.notice["regulator"]["en"] in html.unescape(page)
+    assert "D-1" in page
+    french = html.unescape(desk.client.get(f"/record/{id}/notice?lang=fr").text)
+    assert texts_in("fr")("notice.decline") in french
+    assert LENDER.notice["contest"]["fr"] in french
+    lenient = decline(desk)
+    desk.decide(lenient, "refer", principal=drafts)
+    told = re.findall(r"<li>(.*?)</li>", desk.client.get(f"/record/{lenient}/notice").text)
+    code = next(iter(LENDER.codes["more_lenient"]))
+    assert [html.unescape(one) for one in told] == [LENDER.codes["more_lenient"][code]["en"]]
+
+
+def test_the_notice_as_a_pdf(desk: Office) -> None:
+    """A PDF of one page or two with any name's letters, in both languages."""
+    id = desk.score("Žofie Łęcka — № 7 Ω")
+    desk.decide(id, "decline", name="Ørsted", conditions=SENTENCE)
+    for language in ("en", "fr"):
+        answer = desk.client.get(f"/record/{id}/notice.pdf?lang={language}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/pdf"
+        assert answer.content.startswith(b"%PDF-")
+        assert b"/Lang" in answer.content
+        assert 1 <= len(re.findall(rb"/Type /Page\b", answer.content)) <= 2
+        assert len(answer.content) < 200_000
+
+
+def test_two_decisions_at_once(desk: Office) -> None:
+    """One is recorded; the other officer is told that somebody was quicker."""
+    for _ in range(5):
+        id = desk.score()
+        with ThreadPoolExecutor(4) as pool:
+            sent = [pool.submit(desk.decide, id, "decline", name=f"Officer {at}") for at in range(4)]
+            codes = sorted(one.result().status_code for one in sent)
+        assert codes == [200, 409, 409, 409]
+        assert len(desk.case(id).of_kind(DECIDED)) == 1
+
+
+def test_markup_stays_text(desk: Office) -> None:
+    """In every place of a case where somebody can type."""
+    id = desk.score(MARKUP)
+    answer = desk.decide(id, "incomplete", name=MARKUP, justification=MARKUP * 3, reason_incomplete="")
+    assert MARKUP not in answer.text
+    desk.decide(id, "approve_changed", name=MARKUP, justification=MARKUP * 3, conditions=MARKUP * 3)
+    desk.send(id, "contest", name=MARKUP, objection=MARKUP * 3, reviewer=MARKUP + "2")
+    paths = [f"/record/{id}", f"/record/{id}/notice", "/history", "/history/overrides"]
+    for path in paths + [f"/fr{path}" for path in paths]:
+        text = desk.client.get(path).text
+        assert MARKUP not in text
+        assert "<b " not in text
+    assert MARKUP not in desk.client.post("/history", data={"reference": MARKUP, "by": MARKUP}).text
+
+
+def test_above_an_amount_a_second_person_agrees(strict: Office) -> None:
+    """It does not hold until then; not by oneself; and a second person may send it back."""
+    small = strict.score(amount=800)
+    strict.decide(small, "decline")
+    assert strict.case(small).state == SETTLED
+    id = strict.score(amount=1000)
+    assert strict.decide(id, "decline", name="Ann").status_code == 200
+    assert strict.case(id).state == WAITING
+    assert strict.client.get(f"/record/{id}/notice").status_code == 404
+    assert texts_in("en")("agree.title") in strict.page(f"/record/{id}")
+    assert strict.send(id, "agree", agrees="yes", name="Ann").status_code == 422
+    assert strict.send(id, "agree", agrees="", name="Bob").status_code == 422
+    assert strict.send(id, "agree", agrees="no", name="Bob").status_code == 422  # a reason is needed
+    assert strict.decide(id, "approve", name="Bob").status_code == 409
+    assert strict.send(id, "agree", agrees="no", note=SENTENCE, name="Bob").status_code == 200
+    assert strict.case(id).state == OPEN
+    assert strict.decide(id, "refer", name="Ann").status_code == 200
+    assert strict.send(id, "agree", agrees="yes", name="Eve").status_code == 200
+    case = strict.case(id)
+    assert case.state == SETTLED
+    assert [one.fields()["by"] for one in case.of_kind(AGREED)] == ["Bob", "Eve"]
+    assert strict.send(id, "agree", agrees="yes", name="Zoë").status_code == 409
+
+
+def test_an_objection_is_decided_by_somebody_else(desk: Office) -> None:
+    """Contested, answers corrected, scored again, decided by another person: all one case."""
+    id = desk.score("C-1")
+    assert desk.send(id, "contest", objection=SENTENCE, reviewer="Bob").status_code == 409  # nothing decided yet
+    desk.decide(id, "decline", name="Ann")
+    for wrong in (
+        {"objection": ""},
+        {"reviewer": ""},
+        {"reviewer": "Ann"},
+        {"deadline": "yesterday"},
+        {"deadline": "2001-01-01"},
+    ):
+        form = {"objection": SENTENCE, "reviewer": "Bob", **wrong}
+        assert desk.send(id, "contest", **form).status_code == 422
+    assert desk.send(id, "contest", objection=SENTENCE, reviewer="Bob", name="Ann").status_code == 200
+    case = desk.case(id)
+    assert case.state == REVIEW
+    contested = case.of_kind(CONTESTED)[0].fields()
+    assert case.decision is not None
+    assert contested["of"] == cases.name(case.decision)
+    assert contested["reviewer"] == "Bob"
+    assert desk.decide(id, "approve", name="Ann").status_code == 422
+    assert SENTENCE in desk.page(f"/record/{id}")
+    assert desk.decide(id, "approve", name="Bob").status_code == 200
+    settled = desk.case(cases.name(case.of_kind(CONTESTED)[0]))  # found by any of its records
+    assert settled.state == SETTLED
+    assert settled.decision is not None
+    assert settled.decision.fields()["contest"] == cases.name(case.of_kind(CONTESTED)[0])
+    assert [one.fields()["kind"] for one in settled.records] == [SCORED, DECIDED, CONTESTED, DECIDED]
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Office]:
+    """The default release with a ledger of its own."""
+    yield from office(tmp_path, "consumer", LENDER)
+
+
+def test_the_history_is_searched(alone: Office) -> None:
+    """By part of a reference, day, person, decision and override; a page at a time; no search in an address."""
+    ids = [alone.score(f"H-{at:03d}") for at in range(120)]
+    for at, id in enumerate(ids[:60]):
+        alone.decide(id, ["refer", "approve", "decline"][at % 3], name=["Ann", "Bob"][at % 2])
+
+    def listed(**asked: str) -> list[str]:
+        text = alone.client.post("/history", data=asked).text
+        return re.findall(r"<td>(H-\d+)</td>", text)
+
+    assert listed() == [f"H-{at:03d}" for at in range(119, 69, -1)]
+    first = alone.client.get("/history").text
+    before = re.search(r'name="before" value="(\d+)"', first)
+    assert before
+    assert listed(before=before[1]) == [f"H-{at:03d}" for at in range(69, 19, -1)]
+    assert listed(reference="h-01") == [f"H-{at:03d}" for at in range(19, 9, -1)]
+    assert listed(reference="%") == []
+    assert len(listed(by="Ann")) == 30
+    assert listed(by="Nobody") == []
+    assert len(listed(decision="decline")) == 20
+    assert len(listed(decision="open")) == 50  # the first page of sixty
+    assert len(listed(overridden="yes")) == 40
+    assert len(listed(overridden="no")) == 20
+    today = alone.case(ids[0]).first.fields()["time"][:10]
+    assert len(listed(since=today, until=today)) == 50
+    assert listed(since="2099-01-01") == []
+    assert listed(until="2001-01-01") == []
+    assert listed(since="nonsense", decision="nonsense", before="nonsense") == listed()
+    page = alone.page("/history/overrides")
+    assert "40 / 60" in page
+    with alone.ledger.store.reading() as connection:
+        counts = store.directions(connection)
+    assert sum(count for *_, count in counts) == 60
+    assert alone.client.get("/fr/history").status_code == 200
+
+
+def test_pages_of_nothing(desk: Office) -> None:
+    """What is not there is said so, with 404; a form that is too large is refused."""
+    for path in ("/record/none", "/record/none/notice", "/fr/record/none", "/record/begun"):
+        assert desk.client.get(path).status_code == 404
+    assert desk.send("none", "decide").status_code == 404
+    assert desk.send(desk.score(), "decide", justification="x" * 70_000).status_code == 413
+
+
+def test_erased_answers_are_said_to_be(desk: Office) -> None:
+    """After a purge the case still opens, with what was decided and without what was personal."""
+    id = desk.score("ERASED-REF")
+    desk.decide(id, "decline", justification="Something personal in it.")
+    with desk.ledger.store.writing() as connection:
+        store.erase_personal(connection, desk.case(id).records[-1].seq)
+    page = desk.page(f"/record/{id}")
+    assert texts_in("en")("record.erased") in page
+    assert "ERASED-REF" not in page
+    assert "Something personal" not in page
+    assert texts_in("en")("decided.decline") in page
+    assert desk.client.get(f"/record/{id}/notice").status_code == 200
+    assert desk.client.get(f"/record/{id}/notice.pdf").status_code == 200
+    with desk.ledger.store.writing() as connection:  # as a purge does, so that the chain is whole again
+        from ledger.records import PURGED, Draft, seal
+
+        last, digest = store.head(connection) or (0, b"")
+        record = seal(
+            Draft(PURGED, f"purged-{last}", {"through": last, "before": "", "erased": 0}), last + 1, digest, 0
+        )
+        store.insert(connection, [record], [])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("contest_days = 30", "contest_days = 0", "contest_days"),
+        ("contest_days = 30", "", "contest_days"),
+        ("contest_days = 30", "contest_days = 30\nmore = 1", "more: no such setting"),
+        ('code = "security"', 'code = "known_customer"', "known_customer is there twice"),
+        ('fr = "Il manque un justificatif d’identité"', "", "fr"),
+        ("# officer = 50000", 'officer = "much"', "second_person_above"),
+        ("[creditor]", "[credit", "TENFOLD_LENDER"),
+    ],
+)
+def test_a_lender_file_that_cannot_be_used(tmp_path: Path, old: str, new: str, says: str) -> None:
+    """The message names the file, the place, and where a whole one is."""
+    text = EXAMPLE.read_text("utf-8")
+    assert old in text
+    file = tmp_path / "lender.toml"
+    file.write_text(text.replace(old, new, 1), "utf-8")
+    with pytest.raises(BadSetting, match=says) as refused:
+        read_lender(file)
+    assert str(file) in str(refused.value)
+
+
+def test_a_lender_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match="No such file"):
+        read_lender(tmp_path / "none.toml")
+
+
+def test_a_lenders_limits() -> None:
+    """By role; an amount that no field says counts as above."""
+    lender = replace(LENDER, second_person_above={"officer": 900})
+    assert lender.needs_second("officer", 900.01)
+    assert lender.needs_second("officer", None)
+    assert not lender.needs_second("officer", 900)
+    assert not lender.needs_second("manager", 10**9)

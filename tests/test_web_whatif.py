@@ -1,0 +1,173 @@
+"""The what-if panel by the desk's own event: true figures, in both languages, no record and no log line."""
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from parts import NAMES, newest
+
+from inference.fields import NumberField
+from inference.policy import APPROVE
+from inference.scorer import Scorer, open_scorer
+from inference.settings import Settings
+from inference.whatif import WhatIf
+from ledger.ledger import Ledger
+from web.numbers import write_percent
+from web.server import create_app
+from web.texts import texts_in
+
+
+class Desk:
+    """The desk in process: its events by name."""
+
+    def __init__(self, client: TestClient, scorer: Scorer, ledger: Ledger, log: Path) -> None:
+        self.client, self.scorer, self.ledger, self.log = client, scorer, ledger, log
+        page = client.get("/", headers={"Accept": "text/html"}).text
+        config = json.JSONDecoder().raw_decode(page[page.index("window.gradio_config = ") + 23 :])[0]
+        self.events = {one["api_name"]: one for one in config["dependencies"]}
+        self.known = re.search(r'data-score=\\?"(\d+)\\?" data-try=\\?"(\d+)\\?" data-put=\\?"(\d+)\\?"', page)
+
+    def run(self, event: int, data: list[object], path: str = "") -> list[Any]:
+        answer = self.client.post(
+            f"{path}/gradio_api/run/predict", json={"data": data, "fn_index": event, "session_hash": "s"}
+        )
+        assert answer.status_code == 200, answer.text
+        return list(answer.json()["data"])
+
+    def values(self, **changed: object) -> list[object]:
+        """What stands in the widgets: the example, with other answers."""
+        form = self.scorer.release.form
+        answers = {**form.example, **changed}
+        optional = [one for one in form.fields if isinstance(one, NumberField) and one.optional]
+        shown = [str(answers[one.name]) if isinstance(one, NumberField) else answers[one.name] for one in form.fields]
+        return [*shown, *(False for _ in optional), ""]
+
+    def tried(self, wish: object, path: str = "", **changed: object) -> str:
+        return str(self.run(1, [*self.values(**changed), json.dumps(wish)], path)[0])
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    folder = tmp_path_factory.mktemp("whatif")
+    settings = Settings(release=newest(request.param), log=folder / "p.jsonl")
+    scorer = open_scorer(settings)
+    with closing(Ledger(folder / "l.sqlite3")) as ledger, TestClient(create_app(scorer, settings, ledger)) as client:
+        yield Desk(client, scorer, ledger, folder / "p.jsonl")
+
+
+def amount_of(desk: Desk) -> NumberField:
+    """The field with what is lent."""
+    at = desk.scorer.release.policy.amount_at
+    assert at is not None
+    field = desk.scorer.release.form.fields[at]
+    assert isinstance(field, NumberField)
+    return field
+
+
+def words(panel: str) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", " ", panel))
+
+
+@pytest.mark.parametrize(("language", "path"), [("en", ""), ("fr", "/fr")])
+def test_the_form_beside_what_was_scored(desk: Desk, language: str, path: str) -> None:
+    """Both PDs, both suggestions, the change; and nothing is recorded or logged, nor counted."""
+    example = desk.scorer.release.form.example
+    field = amount_of(desk)
+    before, head = desk.log.read_text() if desk.log.exists() else "", desk.ledger.head()
+    whatif = WhatIf(desk.scorer.release, desk.scorer.engine)
+    half = whatif.score({**example, field.name: field.reference})
+    panel = words(desk.tried({"answers": example}, path, **{field.name: int(field.reference)}))
+    texts = texts_in(language)
+    for score in (whatif.score(example), half):
+        assert write_percent(score.pd, language) in panel
+        assert texts(f"decision.{score.decision}") in panel
+    if half.application != whatif.score(example).application:
+        assert field.show(field.reference, language) in panel
+    assert texts("whatif.lead") in panel
+    assert desk.ledger.head() == head
+    assert (desk.log.read_text() if desk.log.exists() else "") == before
+
+
+def test_every_field_has_its_curve(desk: Desk) -> None:
+    """A picture with a text equivalent for numbers, rows for choices; the choice that was made is marked."""
+    for field in desk.scorer.release.form.fields:
+        panel = desk.tried({"answers": desk.scorer.release.form.example, "field": field.name})
+        assert f'<option value="{field.name}" selected>' in panel
+        if isinstance(field, NumberField):
+            assert '<svg class="curve" role="img"' in panel
+            assert field.label["en"] in words(panel)
+            assert "NaN" not in panel
+            assert "nan" not in words(panel).split()
+        else:
+            assert "<tr class=own>" in panel
+
+
+def test_proposals_are_put_into_the_form_and_hold(desk: Desk) -> None:
+    """What a button would put into the form is approved when it is scored; what stays out of reach is said so."""
+    found = 0
+    field = amount_of(desk)
+    for amount in (field.usual[0], field.typical[0], field.reference, field.typical[1]):
+        answers = {**desk.scorer.release.form.example, field.name: amount}
+        panel = desk.tried({"answers": answers}, **{field.name: amount})
+        if desk.scorer.score(answers).decision == APPROVE:
+            assert texts_in("en")("whatif.approval") not in words(panel)
+            continue
+        puts = [json.loads(html.unescape(one)) for one in re.findall(r'class="put" data-answers="([^"]*)"', panel)]
+        assert puts or texts_in("en")("whatif.none", fields="")[:20] in words(panel)
+        for one in puts:
+            assert desk.scorer.score(one).decision == APPROVE
+            held = desk.run(2, [json.dumps({"answers": one})])
+            assert desk.run(0, [*held[:-1], "", ""])[0].count('data-decision="approve"') == 1
+            found += 1
+    assert found or desk.scorer.release.form.names[-1] == "state"  # near sba's example no amount is approved
+
+
+@pytest.mark.parametrize(
+    "wish", ["", "null", "[]", "{", '{"answers": 7}', '{"answers": {"amount": "x"}}', '{"answers": {}}', "x" * 20_000]
+)
+def test_a_wish_that_means_nothing_brings_nothing(desk: Desk, wish: str) -> None:
+    """No panel, and no error either."""
+    assert desk.run(1, [*desk.values(), wish]) == [""]
+    assert len(desk.run(2, [wish])) == len(desk.values())
+
+
+def test_a_form_that_cannot_be_scored_is_said_to_be(desk: Desk) -> None:
+    """The panel stays, of the answers that were scored."""
+    panel = desk.tried({"answers": desk.scorer.release.form.example}, **{amount_of(desk).name: "much"})
+    assert texts_in("en")("whatif.invalid") in words(panel)
+    assert '<svg class="curve"' in panel
+
+
+def test_a_case_is_corrected(desk: Desk) -> None:
+    """An earlier case's answers come into the form; the score of what is changed belongs to that case."""
+    texts = texts_in("en")
+    scored = desk.run(0, [*desk.values()[:-1], "R-7", ""])[0]
+    id = re.search(r'data-record="record/([^"]+)"', scored)
+    assert id
+    held = desk.run(3, [id[1]])
+    assert held[-2] == "R-7"
+    assert texts("correct.stop") in held[-1]
+    again = desk.run(0, [*held[:-1], id[1]])[0]
+    assert 'data-state="score"' in again
+    assert f'data-record="record/{id[1]}"' in again
+    page = words(desk.client.get(f"/record/{id[1]}").text)
+    assert texts("entry.corrected", decision="", pd="", release="")[:28] in page
+    decided = desk.client.post(
+        f"/record/{id[1]}/decide",
+        data={
+            "name": "Ann",
+            "decision": "incomplete",
+            "reason_incomplete": "income",
+            "justification": "A payslip is due.",
+        },
+    )
+    assert decided.status_code == 200
+    assert 'data-state="settled"' in desk.run(0, [*held[:-1], id[1]])[0]
+    assert 'data-state="settled"' in desk.run(0, [*held[:-1], "nothing"])[0]
+    assert texts("correct.impossible") in desk.run(3, ["nothing"])[-1]

@@ -1,0 +1,232 @@
+"""The part of a card or a record page where somebody decides, agrees, or objects; and what was decided. HTML only."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from urllib.parse import quote
+
+from inference.release import Release
+from ledger import cases
+from ledger.cases import OPEN, REVIEW, WAITING, Case
+from ledger.decisions import DECISIONS, direction
+from ledger.records import Record
+from web.deciding import LONGEST_NAME, LONGEST_TEXT, Form, one
+from web.languages import HOME
+from web.lender import DIRECTIONS, Lender
+from web.texts import Texts
+
+
+class DecideForm:
+    """Writes the section for one lender, in one language. `up` leads from the page it stands on to the app's root."""
+
+    def __init__(self, lender: Lender, texts: Texts, up: str, person: str | None = None) -> None:
+        self._lender, self._texts, self._up, self._person = lender, texts, up, person
+
+    def section(
+        self, case: Case, release: Release | None, problems: Mapping[str, str] | None = None, form: Form | None = None
+    ) -> str:
+        """What can be done with a case now. `problems` say why the last try was not recorded, `form` what it held."""
+        problems, form = problems or {}, form or {}
+        parts = []
+        if case.decision is not None:
+            parts.append(self.outcome(case, release))
+        if case.state in (OPEN, REVIEW):
+            parts.append(self.deciding(case, release, problems, form))
+        elif case.state == WAITING:
+            parts.append(self.agreeing(case, problems, form))
+        return self.around(case, "".join(parts))
+
+    @property
+    def home(self) -> str:
+        """The way to the desk in this language."""
+        return (self._up + HOME[self._texts.language].lstrip("/")) or "./"
+
+    def path(self, case: Case) -> str:
+        """The way to a case's page."""
+        return f"{self.home.removeprefix('./')}record/{quote(cases.name(case.first))}"
+
+    def around(self, case: Case, body: str) -> str:
+        """A section that the page's script finds, and knows where to send."""
+        gone = escape(self._texts("decide.gone"))
+        return f'<section class="decide" data-record="{escape(self.path(case))}" data-gone="{gone}">{body}</section>'
+
+    def contest(self, case: Case, problems: Mapping[str, str] | None = None, form: Form | None = None) -> str:
+        """Where an objection is written down."""
+        return self.around(case, self.contesting(problems or {}, form or {}))
+
+    def outcome(self, case: Case, release: Release | None) -> str:
+        """The last decision in words, with its way to the record and the notice."""
+        texts, decision = self._texts, case.decision
+        assert decision is not None  # noqa: S101 - asked for only then
+        fields = decision.fields()
+        key = {OPEN: "decide.not_agreed", WAITING: "decide.waiting"}.get(case.state, "decide.done")
+        said = texts(key, decision=texts(f"decided.{fields['decision']}"), by=fields["by"], seq=decision.seq)
+        path = self.path(case)
+        links = f'<a href="{escape(path)}">{escape(texts("decide.open"))}</a>'
+        if case.state not in (OPEN, WAITING):
+            links += f' · <a href="{escape(path)}/notice">{escape(texts("decide.notice"))}</a>'
+        return f'<p class="decided" role="status" tabindex="-1">{escape(said)}</p><p>{links}</p>'
+
+    def deciding(self, case: Case, release: Release | None, problems: Mapping[str, str], form: Form) -> str:
+        """Five decisions; what each needs shows once it is chosen, by the style alone."""
+        texts = self._texts
+        suggested = case.score.fields()["decision"]
+        chosen = one(form, "decision")
+        radios = "".join(
+            f'<label><input type="radio" name="decision" value="{name}" data-direction="{direction(name, suggested)}"'
+            f"{' checked' if name == chosen else ''}>{escape(texts(f'decide.{name}'))}"
+            f"{suggested_mark(texts) if name == suggested else ''}</label>"
+            for name in DECISIONS
+        )
+        lists = "".join(self.codes(went, one(form, f"reason_{went}")) for went in DIRECTIONS)
+        title = texts("decide.title" if case.state == OPEN else "decide.review_title")
+        review = ""
+        if case.contest is not None:
+            fields = case.contest.fields()
+            review = f"<p>{escape(texts('decide.review', by=fields['reviewer'], deadline=fields['deadline']))}</p>"
+        return self.form(
+            "decide",
+            f"<h3>{escape(title)}</h3>{review}<p class='quiet'>{escape(texts('decide.lead'))}</p>"
+            f'<div class="choices" role="radiogroup" aria-label="{escape(title)}">{radios}</div>'
+            f"{self.error('decision', problems)}"
+            f'<div class="when-changed">{self.long("conditions", form, problems)}</div>'
+            f"{self.principal(case, release, problems, form)}"
+            f'<div class="codes">{lists}{self.error("reason", problems)}</div>'
+            f'<div class="why-text">{self.long("justification", form, problems)}</div>'
+            f"{self.name(problems, form)}",
+            "decide.record",
+            problems,
+        )
+
+    def codes(self, went: str, chosen: str) -> str:
+        """The reason codes of one direction."""
+        texts = self._texts
+        options = "".join(
+            f'<option value="{escape(code)}"{" selected" if code == chosen else ""}>'
+            f"{escape(words[texts.language])}</option>"
+            for code, words in self._lender.codes[went].items()
+        )
+        return (
+            f'<label class="when-{went}">{escape(texts(f"decide.why_{went}"))}<select name="reason_{went}">'
+            f'<option value="">{escape(texts("decide.choose"))}</option>{options}</select></label>'
+        )
+
+    def principal(self, case: Case, release: Release | None, problems: Mapping[str, str], form: Form) -> str:
+        """The draft reasons to confirm, where the decision is the decline that the model suggests."""
+        texts, said = self._texts, case.score.fields()
+        if said["decision"] != "decline":
+            return ""
+        names = said["reasons"] or []
+        if not names:
+            return f'<p class="when-as-suggested quiet">{escape(texts("decide.no_reasons"))}</p>'
+        ticked = form.get("principal", [])
+        boxes = "".join(
+            f'<label><input type="checkbox" name="principal" value="{escape(name)}"'
+            f"{' checked' if name in ticked else ''}>{escape(answer_of(name, case.score, release, texts))}</label>"
+            for name in names
+        )
+        return (
+            f'<fieldset class="when-as-suggested"><legend>{escape(texts("decide.confirm"))}</legend>{boxes}'
+            f"{self.error('principal', problems)}</fieldset>"
+        )
+
+    def agreeing(self, case: Case, problems: Mapping[str, str], form: Form) -> str:
+        """A second person agrees, or sends it back."""
+        texts = self._texts
+        radios = "".join(
+            f'<label><input type="radio" name="agrees" value="{answer}"'
+            f"{' checked' if one(form, 'agrees') == answer else ''}>{escape(texts(f'agree.{answer}'))}</label>"
+            for answer in ("yes", "no")
+        )
+        return self.form(
+            "agree",
+            f"<h3>{escape(texts('agree.title'))}</h3><p class='quiet'>{escape(texts('agree.lead'))}</p>"
+            f'<div class="choices" role="radiogroup" aria-label="{escape(texts("agree.title"))}">{radios}</div>'
+            f"{self.error('agrees', problems)}{self.long('note', form, problems)}{self.name(problems, form)}",
+            "decide.record",
+            problems,
+        )
+
+    def contesting(self, problems: Mapping[str, str], form: Form) -> str:
+        """The applicant objects: what, who looks at it again, until when."""
+        texts = self._texts
+        return self.form(
+            "contest",
+            f"<p class='quiet'>{escape(texts('contest.lead', days=self._lender.contest_days))}</p>"
+            f"{self.long('objection', form, problems)}"
+            f"{self.short('reviewer', form, problems)}{self.short('deadline', form, problems, kind='date')}"
+            f"{self.name(problems, form)}",
+            "contest.record",
+            problems,
+        )
+
+    def form(self, action: str, body: str, button: str, problems: Mapping[str, str]) -> str:
+        """A form that the page's script sends, and puts the answer in its place."""
+        said = ""
+        if problems:
+            key = f"decide.problem.{problems['form']}" if "form" in problems else "decide.problem.some"
+            said = f'<p class="form-problem" role="alert" tabindex="-1">{escape(self._texts(key))}</p>'
+        return (
+            f'<form class="deciding" data-action="{action}" autocomplete="off" novalidate>{said}{body}'
+            f'<input type="hidden" name="up" value="{escape(self._up)}">'
+            f'<button type="submit">{escape(self._texts(button))}</button></form>'
+        )
+
+    def name(self, problems: Mapping[str, str], form: Form) -> str:
+        """Who decides: asked for as long as nobody has to log in."""
+        if self._person is not None:
+            return f'<p class="quiet">{escape(self._texts("decide.as", name=self._person))}</p>'
+        return self.short("name", form, problems, note="decide.trust")
+
+    def long(self, name: str, form: Form, problems: Mapping[str, str]) -> str:
+        """A text of some lines."""
+        return (
+            f'<label>{escape(self._texts(f"decide.{name}"))}<textarea name="{name}" rows="2" maxlength="{LONGEST_TEXT}"'
+            f"{invalid(name, problems)}>{escape(one(form, name))}</textarea></label>{self.error(name, problems)}"
+        )
+
+    def short(self, name: str, form: Form, problems: Mapping[str, str], kind: str = "text", note: str = "") -> str:
+        """A text of one line."""
+        said = f'<span class="quiet">{escape(self._texts(note))}</span>' if note else ""
+        return (
+            f'<label>{escape(self._texts(f"decide.{name}"))}<input type="{kind}" name="{name}"'
+            f' maxlength="{LONGEST_NAME}" value="{escape(one(form, name))}"'
+            f"{invalid(name, problems)}>{said}</label>{self.error(name, problems)}"
+        )
+
+    def error(self, part: str, problems: Mapping[str, str]) -> str:
+        """What is wrong with a part of the form, under it."""
+        if part not in problems:
+            return ""
+        return f'<p class="field-problem">{escape(self._texts(f"decide.problem.{problems[part]}"))}</p>'
+
+
+def invalid(name: str, problems: Mapping[str, str]) -> str:
+    return ' aria-invalid="true"' if name in problems else ""
+
+
+def suggested_mark(texts: Texts) -> str:
+    return f' <span class="quiet">{escape(texts("decide.suggested"))}</span>'
+
+
+def answer_of(name: str, score: Record, release: Release | None, texts: Texts) -> str:
+    """A field with the answer that was scored, such as "Home: Rent"; its bare name where its release is gone."""
+    personal = score.personal_fields()
+    if release is None or name not in release.form.names:
+        return name
+    field = release.form.fields[release.form.names.index(name)]
+    label = field.label[texts.language]
+    if personal is None:
+        return label
+    shown = show_answer(personal["answers"].get(name), name, release, texts)
+    return f"{label}{texts('mark.colon')} {shown}"
+
+
+def show_answer(answer: object, name: str, release: Release, texts: Texts) -> str:
+    """A recorded answer as a person reads it."""
+    field = release.form.fields[release.form.names.index(name)]
+    return field.show(field.parse(answer), texts.language)
+
+
+def answers_of(names: Iterable[str], score: Record, release: Release | None, texts: Texts) -> Sequence[str]:
+    """Several of them."""
+    return [answer_of(name, score, release, texts) for name in names]

@@ -1,0 +1,146 @@
+"""What an officer decides, from a form to a draft for the ledger: the rules, and every reason why not."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+from inference.errors import TenfoldError
+from inference.measure import Clock
+from ledger import cases
+from ledger.cases import OPEN, REVIEW, SETTLED, WAITING, Case
+from ledger.decisions import DECISIONS, agreed, contested, decided, direction
+from ledger.records import Draft, Key
+from web.lender import Lender
+
+LONGEST_NAME, LONGEST_TEXT = 60, 2000  # characters
+SHORTEST_TEXT = 10  # of a justification: a sentence, not a letter
+Form = Mapping[str, Sequence[str]]  # as a browser sends one
+
+
+class Person(NamedTuple):
+    """Who decides. `trusted` says that nobody had to prove the name."""
+
+    name: str
+    role: str
+    trusted: bool
+
+
+class Undecided(TenfoldError):
+    """Nothing was recorded: part of the form -> what is wrong with it, both as the texts name them."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems = problems
+        super().__init__(", ".join(f"{part}: {why}" for part, why in problems.items()))
+
+
+def one(form: Form, name: str, longest: int = LONGEST_TEXT) -> str:
+    """A single value of a form, on printable characters; line ends stay."""
+    values = form.get(name, [""])
+    kept = "".join(mark for mark in (values[0] if values else "") if mark.isprintable() or mark == "\n")
+    return kept.strip()[:longest]
+
+
+def decide(case: Case, form: Form, person: Person, amount: float | None, lender: Lender) -> Draft:
+    """A decision on a case that is open, or under review by another person than before. Raises `Undecided`."""
+    said = case.score.fields()
+    choice, problems = one(form, "decision"), named(person)
+    if case.state not in (OPEN, REVIEW):
+        raise Undecided({"form": "already"})
+    if case.state == REVIEW and person.name in case.decided_by:
+        problems["name"] = "another_person"
+    if choice not in DECISIONS:
+        raise Undecided({**problems, "decision": "choose"})
+    went = direction(choice, said["decision"])
+    code = one(form, f"reason_{went}") if went != "as_suggested" else ""
+    if went != "as_suggested" and code not in lender.codes[went]:
+        problems["reason"] = "choose"
+    justification, conditions = one(form, "justification"), one(form, "conditions")
+    drafts = list(said["reasons"] or [])
+    confirmed = [name for name in drafts if name in form.get("principal", [])]
+    by_model = choice == "decline" and went == "as_suggested"
+    if by_model and drafts and not confirmed and len(justification) < SHORTEST_TEXT:
+        problems["principal"] = "confirm"
+    if (went != "as_suggested" or (by_model and not drafts)) and len(justification) < SHORTEST_TEXT:
+        problems["justification"] = "sentence"
+    if choice == "approve_changed" and len(conditions) < SHORTEST_TEXT:
+        problems["conditions"] = "sentence"
+    if problems:
+        raise Undecided(problems)
+    return decided(
+        cases.name(case.first), choice, said["decision"],
+        by=person.name, reference=reference(case), score=said["id"], reason_code=code or None,
+        justification=justification or None, conditions=conditions if choice == "approve_changed" else None,
+        reasons=confirmed if by_model else None, needs_second=lender.needs_second(person.role, amount),
+        contest=cases.name(case.contest) if case.contest else None, key=key(case, form),
+    )  # fmt: skip
+
+
+def agree(case: Case, form: Form, person: Person) -> Draft:
+    """What a second person says of a decision that waits for one. Raises `Undecided`."""
+    problems = named(person)
+    if case.state != WAITING or case.decision is None:
+        raise Undecided({"form": "already"})
+    if person.name == case.decision.fields()["by"]:
+        problems["name"] = "second_person"
+    answer, note = one(form, "agrees"), one(form, "note")
+    if answer not in ("yes", "no"):
+        problems["agrees"] = "choose"
+    if answer == "no" and len(note) < SHORTEST_TEXT:
+        problems["note"] = "sentence"
+    if problems:
+        raise Undecided(problems)
+    return agreed(
+        cases.name(case.decision), by=person.name, agrees=answer == "yes", note=note or None,
+        reference=reference(case), key=key(case, form),
+    )  # fmt: skip
+
+
+def contest(case: Case, form: Form, person: Person, lender: Lender, clock: Clock | None = None) -> Draft:
+    """An objection to a decision: what it says, who looks at it again, until when. Raises `Undecided`."""
+    problems = named(person)
+    if case.state != SETTLED or case.decision is None:
+        raise Undecided({"form": "already"})
+    objection, reviewer = one(form, "objection"), one(form, "reviewer", LONGEST_NAME)
+    if len(objection) < SHORTEST_TEXT:
+        problems["objection"] = "sentence"
+    if not reviewer:
+        problems["reviewer"] = "name"
+    elif reviewer in case.decided_by:
+        problems["reviewer"] = "another_person"
+    today = datetime.fromtimestamp((clock or Clock()).utc(), UTC).date()
+    deadline = day(one(form, "deadline")) if one(form, "deadline") else today + timedelta(lender.contest_days)
+    if deadline is None or not today <= deadline <= today + timedelta(3650):
+        problems["deadline"] = "date"
+    if problems or deadline is None:
+        raise Undecided(problems)
+    return contested(
+        cases.name(case.decision), by=person.name, reviewer=reviewer, deadline=deadline.isoformat(),
+        objection=objection, reference=reference(case), key=key(case, form),
+    )  # fmt: skip
+
+
+def named(person: Person) -> dict[str, str]:
+    """Whether there is a name at all."""
+    return {} if person.name else {"name": "name"}
+
+
+def day(text: str) -> date | None:
+    """An ISO date, None where it is none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def reference(case: Case) -> str | None:
+    """The officer's own number of the application."""
+    found = (case.first.personal_fields() or {}).get("reference")
+    return None if found is None else str(found)
+
+
+def key(case: Case, form: Form) -> Key:
+    """One next record of a case, whoever comes first: a second one that did not see the first is refused, and a form
+    that was sent twice is recorded once."""
+    content = "\n".join(f"{name}={value}" for name in sorted(form) for value in form[name])
+    return Key("case", f"{cases.name(case.first)} {len(case.records)}", hashlib.sha256(content.encode()).digest())

@@ -1,0 +1,95 @@
+"""What a lender decides for itself: reason codes, limits, the words of notices. Read from a TOML file, once."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from inference.errors import BadSetting
+from web.texts import LANGUAGES
+
+EXAMPLE = Path(__file__).with_name("lender.toml")
+DIRECTIONS = ("more_lenient", "stricter", "incomplete")
+NOTICE = ("regulator", "retention", "contest")
+MOST_DAYS = 3650
+
+
+@dataclass(frozen=True, slots=True)
+class Lender:
+    """One lender's settings. Texts by language; `codes` by direction, each in the file's order."""
+
+    name: str
+    address: str
+    contest_days: int
+    notice: Mapping[str, Mapping[str, str]]
+    second_person_above: Mapping[str, float]
+    codes: Mapping[str, Mapping[str, Mapping[str, str]]]
+
+    def needs_second(self, role: str, amount: float | None) -> bool:
+        """Whether somebody of this role may not decide alone; where no field says the amount, a limit means always."""
+        limit = self.second_person_above.get(role)
+        return limit is not None and (amount is None or amount > limit)
+
+    def reason(self, direction: str, code: str, language: str) -> str:
+        """The words of a reason code; the code itself where the settings know it no longer."""
+        return self.codes.get(direction, {}).get(code, {}).get(language, code)
+
+
+def read_lender(file: Path | None) -> Lender:
+    """The settings of a file, or the examples that come with the program. Raises `BadSetting`."""
+    file = file or EXAMPLE
+    try:
+        return understood(tomllib.loads(file.read_text("utf-8")))
+    except OSError as error:
+        raise BadSetting(f"TENFOLD_LENDER: {file}: {error.strerror}") from None
+    except KeyError as error:
+        raise BadSetting(f"TENFOLD_LENDER: {file}: {error} is missing; web/lender.toml shows a whole file") from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise BadSetting(f"TENFOLD_LENDER: {file}: {error}; web/lender.toml shows a whole file") from None
+
+
+def understood(said: Mapping[str, Any]) -> Lender:
+    """The settings, each checked."""
+    known = {"contest_days", "creditor", "notice", "second_person_above", *DIRECTIONS}
+    if unknown := sorted(said.keys() - known):
+        raise ValueError(f"{', '.join(unknown)}: no such setting")
+    days = said["contest_days"]
+    if type(days) is not int or not 1 <= days <= MOST_DAYS:
+        raise ValueError(f"contest_days: a whole number from 1 to {MOST_DAYS} is needed")
+    limits = said.get("second_person_above", {})
+    for role, limit in limits.items():
+        if type(limit) not in (int, float) or not limit >= 0:
+            raise ValueError(f"second_person_above: {role}: an amount from 0 up is needed")
+    return Lender(
+        name=text(said["creditor"]["name"], "creditor.name"),
+        address=text(said["creditor"]["address"], "creditor.address"),
+        contest_days=days,
+        notice={name: texts(said["notice"][name], f"notice.{name}") for name in NOTICE},
+        second_person_above=limits,
+        codes={name: codes(said[name], name) for name in DIRECTIONS},
+    )
+
+
+def codes(listed: Any, name: str) -> dict[str, dict[str, str]]:
+    """Reason codes with their words."""
+    found: dict[str, dict[str, str]] = {}
+    for one in listed:
+        code = text(one["code"], f"{name}.code")
+        if code in found:
+            raise ValueError(f"{name}: the code {code} is there twice")
+        found[code] = texts(one, f"{name} {code}")
+    if not found:
+        raise ValueError(f"{name}: at least one reason code is needed")
+    return found
+
+
+def texts(said: Any, name: str) -> dict[str, str]:
+    """A text in every language."""
+    return {language: text(said[language], f"{name}.{language}") for language in LANGUAGES}
+
+
+def text(said: Any, name: str) -> str:
+    if not isinstance(said, str) or not said.strip():
+        raise ValueError(f"{name}: a text is needed")
+    return said.strip()

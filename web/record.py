@@ -1,0 +1,307 @@
+"""One case on a page: the score as it was, all that followed, and what can be done now. English and French."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from inference.fields import write_number
+from inference.reasons import Reasons
+from inference.release import Release
+from inference.scorer import Scorer
+from inference.settings import RELEASES
+from ledger import cases, store
+from ledger.cases import OPEN, REVIEW, SETTLED, Case
+from ledger.ledger import KeyReused
+from ledger.records import AGREED, CONTESTED, DECIDED, SCORED, Draft, Record
+from ledger.replay import SAME, Replayed, Replayer, release_folders
+from ledger.store import LedgerUnavailable
+from web.card import score_card
+from web.decide_form import DecideForm, answers_of
+from web.deciding import LONGEST_NAME, Form, Person, Undecided, agree, contest, decide, one
+from web.frame import HEADERS, plain_page, problem_page, root_from
+from web.languages import HOME
+from web.lender import Lender
+from web.notice import notice_html, notice_pdf
+from web.numbers import write_percent
+from web.recording import Recorder, Told
+from web.texts import LANGUAGES, Texts, texts_in
+
+MOST_BYTES = 64 << 10  # of a form
+OPEN_ROLE = "officer"  # of everybody, as long as nobody has to log in
+
+
+class Opened(NamedTuple):
+    """A case with its score made again: None, with the reason why, where that cannot be done."""
+
+    case: Case
+    replayed: Replayed
+    scorer: Scorer | None
+
+    @property
+    def release(self) -> Release | None:
+        return None if self.scorer is None else self.scorer.release
+
+
+class Records:
+    """The pages of cases and what is sent from them."""
+
+    def __init__(self, recorder: Recorder, lender: Lender) -> None:
+        assert recorder.ledger is not None  # noqa: S101 - there are no such pages without a ledger
+        self._ledger, self._lender = recorder.ledger, lender
+        self._title = recorder.scorer.release.manifest["title"]
+        folders = [*release_folders([RELEASES]), recorder.scorer.release.folder]
+        self._replayer = Replayer(folders, recorder.scorer)
+
+    def routes(self) -> APIRouter:
+        router = APIRouter()
+        for language in LANGUAGES:
+            path, texts = f"{HOME[language]}record/{{id}}", texts_in(language)
+            for name, function, method in (
+                ("", self.page, "GET"), ("/decide", self.sent("decide"), "POST"),
+                ("/agree", self.sent("agree"), "POST"), ("/contest", self.sent("contest"), "POST"),
+                ("/notice", self.notice, "GET"), ("/notice.pdf", self.notice_pdf, "GET"),
+            ):  # fmt: skip
+                router.add_api_route(path + name, bound(function, texts), methods=[method], response_class=HTMLResponse)
+        return router
+
+    async def page(self, request: Request, texts: Texts) -> Response:
+        """The whole case."""
+        opened = await run_in_threadpool(self.opened, request.path_params["id"])
+        here, title = f"record/{request.path_params['id']}", self._title[texts.language]
+        if isinstance(opened, str):
+            return HTMLResponse(problem_page(opened, texts, here, title), 404 if opened == "missing" else 503, HEADERS)
+        body = await run_in_threadpool(self.body, opened, texts)
+        return HTMLResponse(plain_page(heading(opened.case, texts), body, texts, here, title), headers=HEADERS)
+
+    def opened(self, id: str) -> Opened | str:
+        """The case of a record with its score made again; or which problem's page to show."""
+        try:
+            with self._ledger.store.reading() as connection:
+                case = cases.find(connection, id)
+        except store.DATABASE_ERRORS:
+            return "unreadable"
+        if case is None:
+            return "missing"
+        replayed = self._replayer.one(case.score)
+        scorer = self._replayer.scorer(case.score)
+        return Opened(case, replayed, scorer if isinstance(scorer, Scorer) else None)
+
+    def body(self, opened: Opened, texts: Texts) -> str:
+        """Score, answers, what happened, what can be done."""
+        case, form = opened.case, DecideForm(self._lender, texts, root_from("record/x", texts))
+        sections = [f"<h2>{escape(heading(case, texts))}</h2>", card(opened, texts)]
+        sections.append(f"<h3>{escape(texts('record.answers'))}</h3>{answers(opened, texts)}")
+        sections.append(f'<h3 id="decide">{escape(texts("record.decision"))}</h3>{form.section(case, opened.release)}')
+        if case.state == SETTLED:
+            summary = escape(texts("contest.title"))
+            sections.append(f'<details class="contest"><summary>{summary}</summary>{form.contest(case)}</details>')
+        if case.state in (OPEN, REVIEW) and case.score.personal is not None:
+            desk = f"{form.home}?of={quote(cases.name(case.first))}"
+            sections.append(f'<p><a href="{escape(desk)}">{escape(texts("record.correct"))}</a></p>')
+        sections.append(f"<h3>{escape(texts('record.history'))}</h3>{self.timeline(opened, texts)}")
+        return "".join(sections)
+
+    def timeline(self, opened: Opened, texts: Texts) -> str:
+        """Every record of the case, in order."""
+        items = "".join(f"<li>{entry(one, opened, self._lender, texts)}</li>" for one in opened.case.records)
+        return f'<ol class="timeline">{items}</ol>'
+
+    def sent(self, action: str) -> Any:
+        """A form of the page: recorded, or sent back with what is wrong."""
+
+        async def answer(request: Request, texts: Texts) -> Response:
+            form = await read_form(request)
+            if form is None:
+                return HTMLResponse("", 413, HEADERS)
+            opened = await run_in_threadpool(self.opened, request.path_params["id"])
+            if isinstance(opened, str):
+                return HTMLResponse("", 404 if opened == "missing" else 503, HEADERS)
+            try:
+                await self._ledger.submit_in_loop(self.draft(action, opened, form))
+            except Undecided as refused:
+                status = 409 if "form" in refused.problems else 422
+                return HTMLResponse(self.section(action, opened, texts, refused.problems, form), status, HEADERS)
+            except KeyReused:
+                opened = await run_in_threadpool(self.opened, request.path_params["id"])
+                if isinstance(opened, str):
+                    return HTMLResponse("", 503, HEADERS)
+                return HTMLResponse(self.section(action, opened, texts, {"form": "already"}, form), 409, HEADERS)
+            except LedgerUnavailable:
+                return HTMLResponse("", 503, HEADERS)
+            again = await run_in_threadpool(self.opened, request.path_params["id"])
+            if isinstance(again, str):
+                return HTMLResponse("", 503, HEADERS)
+            return HTMLResponse(self.section(action, again, texts, {}, {"up": form.get("up", [""])}), 200, HEADERS)
+
+        return answer
+
+    def draft(self, action: str, opened: Opened, form: Form) -> Draft:
+        """What a form asks to be recorded. Raises `Undecided`."""
+        person = Person(one(form, "name", LONGEST_NAME), OPEN_ROLE, trusted=True)
+        if action == "agree":
+            return agree(opened.case, form, person)
+        if action == "contest":
+            return contest(opened.case, form, person, self._lender)
+        return decide(opened.case, form, person, amount_of(opened), self._lender)
+
+    def section(self, action: str, opened: Opened, texts: Texts, problems: Mapping[str, str], form: Form) -> str:
+        """The part of a page that was sent, as it stands now; it says itself how far it stands from the app's root."""
+        up = one(form, "up")
+        made = DecideForm(self._lender, texts, up if up in ("", "../", "../../") else "")
+        if action == "contest" and problems and "form" not in problems:
+            return made.contest(opened.case, problems, form)
+        return made.section(opened.case, opened.release, problems, form)
+
+    async def notice(self, request: Request, texts: Texts) -> Response:
+        """The draft notice to print, in the applicant's language."""
+        return await self._notice(request, texts, "html")
+
+    async def notice_pdf(self, request: Request, texts: Texts) -> Response:
+        """The same as a PDF."""
+        return await self._notice(request, texts, "pdf")
+
+    async def _notice(self, request: Request, texts: Texts, kind: str) -> Response:
+        opened = await run_in_threadpool(self.opened, request.path_params["id"])
+        here, title = f"record/{request.path_params['id']}/notice", self._title[texts.language]
+        if isinstance(opened, str):
+            return HTMLResponse(problem_page(opened, texts, here, title), 404 if opened == "missing" else 503, HEADERS)
+        if opened.case.state != SETTLED:
+            return HTMLResponse(problem_page("no_notice", texts, here, title), 404, HEADERS)
+        asked = request.query_params.get("lang", texts.language)
+        applicant = texts_in(asked if asked in LANGUAGES else texts.language)
+        if kind == "pdf":
+            content = await run_in_threadpool(notice_pdf, opened.case, opened.release, self._lender, applicant)
+            name = f'inline; filename="notice-{cases.name(opened.case.first)}.pdf"'
+            return Response(content, 200, {**HEADERS, "Content-Disposition": name}, "application/pdf")
+        html = notice_html(opened.case, opened.release, self._lender, applicant, texts)
+        return HTMLResponse(html, headers=HEADERS)
+
+
+def bound(function: Any, texts: Texts) -> Any:
+    """A route in one language."""
+
+    async def route(request: Request) -> Response:
+        return await function(request, texts)  # type: ignore[no-any-return]
+
+    return route
+
+
+async def read_form(request: Request) -> dict[str, list[str]] | None:
+    """A form as a browser sends it; None where it is larger than any of ours."""
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MOST_BYTES:
+            return None
+        parts.append(part)
+    try:
+        return parse_qs(b"".join(parts).decode("utf-8", "replace"), max_num_fields=50)
+    except ValueError:
+        return None
+
+
+def amount_of(opened: Opened) -> float | None:
+    """What is lent."""
+    score, release = opened.replayed.score, opened.release
+    if score is None or release is None or release.policy.amount_at is None:
+        return None
+    return score.application.values[release.policy.amount_at]
+
+
+def heading(case: Case, texts: Texts) -> str:
+    """The reference, or the number of the record."""
+    found = (case.first.personal_fields() or {}).get("reference")
+    number = write_number(case.first.seq, texts.language)
+    return texts("record.title", reference=found) if found else texts("record.title_number", seq=number)
+
+
+def card(opened: Opened, texts: Texts) -> str:
+    """The score as it was; where it cannot be made again the figures that were recorded, and why."""
+    score, scorer = opened.replayed.score, opened.scorer
+    said = opened.case.score.fields()
+    same = opened.replayed.outcome == SAME
+    outcome = texts(f"replay.{opened.replayed.outcome}", why=opened.replayed.why)
+    note = f'<p class="replay {"same" if same else "not-same"}">{escape(outcome)}</p>'
+    if not same or score is None or scorer is None:
+        figures = texts(
+            "record.figures",
+            decision=texts(f"decision.{said['decision']}"),
+            pd=write_percent(said["pd"], texts.language),
+            points=f"{said['points']:.0f}",
+            release=said["release_name"],
+        )
+        return f"<p>{escape(figures)}</p>{note}"
+    reasons = Reasons(scorer.release, scorer.engine)
+    explanation = reasons.explain(score.application)
+    told = Told(score._replace(request_id=said["id"]), opened.case.score, explanation, said["reasons"])
+    return score_card(told, scorer.release, texts, "") + note
+
+
+def answers(opened: Opened, texts: Texts) -> str:
+    """What was answered; where answers were corrected, the ones of before too."""
+    personal = opened.case.score.personal_fields()
+    if personal is None:
+        return f"<p>{escape(texts('record.erased'))}</p>"
+    before = opened.case.first.personal_fields() or personal
+    rows = []
+    given = personal["answers"]
+    order = [name for name in opened.release.form.names if name in given] if opened.release else []
+    for name in [*order, *(name for name in given if name not in order)]:
+        answer = given[name]
+        label, shown = named_answer(name, answer, opened.release, texts)
+        was = before["answers"].get(name)
+        changed = "" if was == answer else texts("record.was", answer=named_answer(name, was, opened.release, texts)[1])
+        rows.append(f"<dt>{escape(label)}</dt><dd>{escape(shown)} {escape(changed)}</dd>")
+    return f'<dl class="rows">{"".join(rows)}</dl>'
+
+
+def named_answer(name: str, answer: Any, release: Release | None, texts: Texts) -> tuple[str, str]:
+    """A field's label and a recorded answer in words; as recorded where the release is gone."""
+    if release is None or name not in release.form.names:
+        return name, str(answer)
+    field = release.form.fields[release.form.names.index(name)]
+    return field.label[texts.language], field.show(field.parse(answer), texts.language)
+
+
+def entry(record: Record, opened: Opened, lender: Lender, texts: Texts) -> str:
+    """One record in words."""
+    fields, personal = record.fields(), record.personal_fields() or {}
+    lines: list[str] = []
+    if fields["kind"] == SCORED:
+        lines.append(
+            texts(
+                "entry.scored" if not fields.get("of") else "entry.corrected",
+                decision=texts(f"decision.{fields['decision']}"),
+                pd=write_percent(fields["pd"], texts.language),
+                release=fields["release_name"],
+            )
+        )
+    elif fields["kind"] == DECIDED:
+        decision = texts(f"decided.{fields['decision']}")
+        suggested = texts(f"decision.{fields['suggested']}")
+        lines.append(texts("entry.decided", decision=decision, suggested=suggested))
+        if fields["reason_code"]:
+            lines.append(lender.reason(fields["direction"], fields["reason_code"], texts.language))
+        if fields["needs_second"]:
+            lines.append(texts("entry.needs_second"))
+    elif fields["kind"] == AGREED:
+        lines.append(texts("entry.agreed" if fields["agrees"] else "entry.not_agreed"))
+    elif fields["kind"] == CONTESTED:
+        lines.append(texts("entry.contested", reviewer=fields["reviewer"], deadline=fields["deadline"]))
+    confirmed: Sequence[str] = answers_of(fields.get("reasons") or [], opened.case.score, opened.release, texts)
+    if fields["kind"] == DECIDED and confirmed:
+        lines.append(texts("entry.reasons", reasons="; ".join(confirmed)))
+    lines += [
+        str(personal[name]) for name in ("justification", "conditions", "note", "objection") if personal.get(name)
+    ]
+    head = texts(
+        "entry.head", seq=write_number(record.seq, texts.language), time=fields["time"][:16].replace("T", " "),
+        by=fields["by"],
+    )  # fmt: skip
+    said = "".join(f"<p>{escape(line)}</p>" for line in lines)
+    return f'<span class="quiet">{escape(head)}</span>{said}'
