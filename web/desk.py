@@ -88,7 +88,8 @@ def build_desk(
         filled = [*widgets.all, correcting]
         events = {
             "score": gr.on(scores, answering.score, [*widgets.all, origin], result, **shared),
-            "try": tries.click(answering.try_out, [*widgets.all, asked], tried, **shared),
+            # The last change is what counts: one panel at a time, then one for how the form stands by then.
+            "try": tries.click(answering.try_out, [*widgets.all, asked], tried, trigger_mode="always_last", **shared),
             "put": puts.click(answering.put, asked, widgets.all, **shared),
             "take": takes.click(answering.take, origin, filled, **shared),
         }
@@ -228,8 +229,7 @@ def footer(scorer: Scorer, texts: Texts) -> str:
     return (
         f"<footer><p>{escape(release.manifest['notice'][texts.language])}</p>"
         f"<p>{escape(texts('footer.release'))} <code>{escape(release.name)}</code> · "
-        f'<a href="{card}" {opens}>{escape(texts("footer.model_card"))}</a> · '
-        f'<a href="performance" {opens}>{escape(texts("footer.performance"))}</a></p></footer>'
+        f'<a href="{card}" {opens}>{escape(texts("footer.model_card"))}</a></p></footer>'
     )
 
 

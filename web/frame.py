@@ -26,11 +26,13 @@ def header(title: str, texts: Texts, here: str, up: str, public_demo: bool = Fal
     pages = {"desk": home, "history": f"{home}history", "performance": f"{home}performance"}
     if not ledger:
         del pages["history"]
+    pages["model"] = f"{up}model-card"
+    # From the desk each opens in a tab of its own: what was typed stays.
     ways = "".join(
-        f'<a href="{escape(path)}"{" aria-current=page" if name == here else ""}>{escape(texts(f"nav.{name}"))}</a>'
+        f'<a href="{escape(path)}"{" aria-current=page" if name == here else ""}'
+        f"{f' target=tenfold-{name}' if here == 'desk' != name else ''}>{escape(texts(f'nav.{name}'))}</a>"
         for name, path in pages.items()
     )
-    ways += f'<a href="{up}model-card">{escape(texts("nav.model"))}</a>'
     links = "".join(
         f'<a href="{language_link(language, here, up)}" lang="{language}" hreflang="{language}"'
         f"{' aria-current=true' if language == texts.language else ''}>{language.upper()}</a>"

@@ -32,6 +32,7 @@ from web.recording import Recorder, Told
 from web.texts import LANGUAGES, Texts, texts_in
 
 MOST_BYTES = 64 << 10  # of a form
+RECORDED = "X-Recorded"  # of an answer: whether the form was recorded; else it comes back with what is wrong
 OPEN_ROLE = "officer"  # of everybody, as long as nobody has to log in
 
 
@@ -121,22 +122,22 @@ class Records:
             opened = await run_in_threadpool(self.opened, request.path_params["id"])
             if isinstance(opened, str):
                 return HTMLResponse("", 404 if opened == "missing" else 503, HEADERS)
+            problems: Mapping[str, str] = {}
             try:
                 await self._ledger.submit_in_loop(self.draft(action, opened, form))
             except Undecided as refused:
-                status = 409 if "form" in refused.problems else 422
-                return HTMLResponse(self.section(action, opened, texts, refused.problems, form), status, HEADERS)
+                problems = refused.problems
             except KeyReused:
+                problems = {"form": "already"}
+            except LedgerUnavailable:
+                return HTMLResponse("", 503, HEADERS)
+            if "form" in problems or not problems:
                 opened = await run_in_threadpool(self.opened, request.path_params["id"])
                 if isinstance(opened, str):
                     return HTMLResponse("", 503, HEADERS)
-                return HTMLResponse(self.section(action, opened, texts, {"form": "already"}, form), 409, HEADERS)
-            except LedgerUnavailable:
-                return HTMLResponse("", 503, HEADERS)
-            again = await run_in_threadpool(self.opened, request.path_params["id"])
-            if isinstance(again, str):
-                return HTMLResponse("", 503, HEADERS)
-            return HTMLResponse(self.section(action, again, texts, {}, {"up": form.get("up", [""])}), 200, HEADERS)
+            typed = form if problems else {"up": form.get("up", [""])}
+            section = self.section(action, opened, texts, problems, typed)
+            return HTMLResponse(section, headers={**HEADERS, RECORDED: "no" if problems else "yes"})
 
         return answer
 

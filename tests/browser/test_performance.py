@@ -18,7 +18,7 @@ def test_it_follows_the_log(open_desk: OpenDesk) -> None:
     desk.score()
     desk.card("score")
     with desk.page.context.expect_page() as opened:
-        desk.page.get_by_role("link", name=desk.texts("footer.performance")).click()
+        desk.page.get_by_role("link", name=desk.texts("nav.performance")).click()
     page = opened.value
     page.wait_for_selector(".chart")
     assert page.locator(".chart").count() == 5

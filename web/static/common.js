@@ -19,6 +19,7 @@
     paint();
     new MutationObserver(paint).observe(document.body, { attributes: true, attributeFilter: ["class"] });
     system.addEventListener("change", paint);
+    addEventListener("desk-drawn", paint); // Gradio draws the switch long after the page is there
   };
   if (document.body) begin();
   else addEventListener("DOMContentLoaded", begin);
@@ -62,7 +63,7 @@
       });
       html = await answer.text();
     } catch { /* said below */ }
-    if (html === null || ![200, 409, 422].includes(answer.status)) {
+    if (html === null || !answer.ok) {
       button.disabled = false;
       let note = form.querySelector(".form-problem");
       if (!note) {
@@ -74,7 +75,7 @@
       note.textContent = section.dataset.gone;
       return;
     }
-    if (answer.status === 200 && plain) return location.reload();
+    if (answer.headers.get("X-Recorded") === "yes" && plain) return location.reload();
     const made = document.createElement("div");
     made.innerHTML = html;
     const fresh = made.firstElementChild;

@@ -239,6 +239,7 @@
       event.preventDefault();
       byId(row.hash.slice(1)).querySelector(".answer input").focus();
     });
+    dispatchEvent(new Event("desk-drawn"));
     document.documentElement.dataset.desk = "ready";
   };
 

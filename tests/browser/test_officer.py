@@ -1,0 +1,296 @@
+"""What an officer does with a score, in a real browser with a real ledger: what if, decide, find again, object."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from live import Desk, Server, releases
+from playwright.sync_api import Page, expect
+
+from inference.fields import NumberField
+from inference.policy import APPROVE
+from inference.scorer import open_scorer
+from inference.settings import Settings, default_release
+from web.lender import EXAMPLE
+from web.texts import texts_in
+
+Open = Callable[..., Desk]
+SENTENCE = "Two payslips and a bank statement."
+
+
+@pytest.fixture(scope="module")
+def limited(serve: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """A lender whose officers decide up to 900 alone."""
+    file = tmp_path_factory.mktemp("lender") / "lender.toml"
+    file.write_text(EXAMPLE.read_text("utf-8").replace("# officer = 50000", "officer = 900"), "utf-8")
+    for folder in (file.parent, *file.parent.parents[:2]):
+        folder.chmod(0o755)
+    file.chmod(0o644)
+    return serve(default_release(), TENFOLD_LENDER=str(file))
+
+
+def amount_of(desk: Desk) -> NumberField:
+    at = desk.release.policy.amount_at
+    assert at is not None
+    field = desk.release.form.fields[at]
+    assert isinstance(field, NumberField)
+    return field
+
+
+def scored(desk: Desk, reference: str = "") -> None:
+    """A score with its panel."""
+    if reference:
+        desk.page.locator("#reference input, #reference textarea").fill(reference)
+    desk.score()
+    desk.card("score")
+    desk.page.wait_for_selector("#tried .whatif")
+
+
+def decide(page: Page, decision: str, name: str = "Ann", sentence: str = SENTENCE) -> None:
+    """A decision with all that it needs; recorded when this returns."""
+    form = page.locator(".deciding[data-action=decide]")
+    form.locator(f"[value={decision}]").check()
+    for select in form.locator("select:visible").all():
+        select.select_option(index=1)
+    for box in form.locator("[name=principal]:visible").all()[:1]:
+        box.check()
+    for area in form.locator("textarea:visible").all():
+        area.fill(sentence)
+    form.locator("[name=name]").fill(name)
+    form.locator("button").click()
+
+
+def case_page(desk: Desk) -> Page:
+    """The case that was just decided, in this tab."""
+    desk.page.locator(".decide .decided + p a").first.click()
+    desk.page.wait_for_selector(".timeline")
+    return desk.page
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing has to be scrolled sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+@pytest.mark.parametrize("name", sorted(releases()))
+def test_what_if_follows_the_form(open_desk: Open, serve: Callable[..., Server], name: str) -> None:
+    """A changed answer shows beside what was scored, without a click; Back brings the scored answers again."""
+    desk = open_desk(at=serve(releases()[name]))
+    scored(desk)
+    page, texts, field = desk.page, desk.texts, amount_of(desk)
+    before = desk.box(field.name).input_value()
+    desk.box(field.name).fill(f"{field.typical[0]:g}")
+    page.wait_for_selector("#tried .beside")
+    assert desk.is_stale()
+    expect(page.locator(".deciding")).to_be_hidden()  # what stands in the form is not what would be decided
+    scorer = open_scorer(Settings(release=desk.release.folder, log=None))
+    for column, amount in (("2", field.example), ("3", field.typical[0])):
+        score = scorer.score({**desk.release.form.example, field.name: amount})
+        shown = page.locator(f"#tried .beside tbody tr:nth-child(1) :nth-child({column})")
+        expect(shown).to_have_text(texts(f"decision.{score.decision}"))
+        points = page.locator(f"#tried .beside tbody tr:nth-child(3) :nth-child({column})")
+        expect(points).to_have_text(f"{score.points:.0f}")
+    desk.shoot(f"20-what-if-{name}")
+    desk.axe()
+    page.locator("#tried .beside ~ p .put").click()
+    page.wait_for_selector("#result:not(.stale)")
+    expect(desk.box(field.name)).to_have_value(before)
+    expect(page.locator(".deciding")).to_be_visible()
+    page.wait_for_selector("#tried .beside", state="detached")
+    for other in desk.release.form.fields:
+        page.select_option("#curve-field", other.name)
+        kind = ".curve" if isinstance(other, NumberField) else ".bars"
+        page.wait_for_selector(f"#tried #curve-field:has(option[value={other.name}][selected])")
+        expect(page.locator(f"#tried {kind}")).to_be_visible()
+    desk.shoot(f"21-curve-{name}")
+
+
+def test_a_proposal_is_tried_and_scored(open_desk: Open) -> None:
+    """What would make it an approval is put into the form by a button, and is an approval when it is scored."""
+    desk = open_desk()
+    scored(desk)
+    assert desk.page.locator("#result .card").get_attribute("data-decision") != APPROVE
+    before = desk.server.ledger.stat().st_size
+    desk.page.locator("#tried li .put").first.click()
+    desk.page.wait_for_selector("#tried .beside")
+    desk.page.wait_for_selector("#result.stale")
+    assert desk.server.ledger.stat().st_size == before
+    desk.score()
+    expect(desk.page.locator("#result .card[data-decision=approve]")).to_be_visible()
+
+
+def test_a_decision_is_recorded_and_found_again(open_desk: Open) -> None:
+    """Incomplete forms say what is missing; a decision shows once it is on disk; the history finds it; it opens."""
+    desk = open_desk()
+    scored(desk, "B-2026/17")
+    page, texts = desk.page, desk.texts
+    page.click(".deciding button")
+    expect(page.locator(".form-problem")).to_be_visible()
+    page.check(".deciding [value=decline]")
+    expect(page.locator(".deciding .when-stricter")).to_be_visible()
+    expect(page.locator(".deciding .when-more_lenient")).to_be_hidden()
+    page.fill(".deciding [name=justification]", SENTENCE)
+    page.click(".deciding button")
+    expect(page.locator(".field-problem").first).to_be_visible()
+    expect(page.locator(".deciding [name=justification]")).to_have_value(SENTENCE)
+    desk.shoot("22-incomplete")
+    desk.axe()
+    decide(page, "decline")
+    expect(page.locator(".decided")).to_contain_text(texts("decided.decline"))
+    expect(page.locator(".deciding")).to_have_count(0)
+    desk.shoot("23-decided")
+    page.click("#header .pages a >> nth=1")
+    page.wait_for_selector("table.cases")
+    page.fill(".search [name=reference]", "b-2026/")
+    page.click(".search button")
+    page.wait_for_selector("table.cases")
+    assert "2026/17" not in page.url
+    expect(page.locator("table.cases tbody tr")).to_have_count(1)
+    expect(page.locator("table.cases")).to_contain_text("B-2026/17")
+    expect(page.locator("table.cases")).to_contain_text("Ann")
+    desk.shoot("24-history")
+    desk.axe()
+    page.click("table.cases a")
+    page.wait_for_selector(".timeline")
+    expect(page.locator("main")).to_contain_text(texts("replay.same"))
+    expect(page.locator("main")).to_contain_text(SENTENCE)
+    desk.shoot("25-case")
+    desk.axe()
+    page.click("text=" + texts("decide.notice"))
+    page.wait_for_selector(".draft")
+    expect(page.locator("main")).to_contain_text("B-2026/17")
+    desk.shoot("26-notice")
+    desk.axe()
+    page.click("nav a[lang=fr]")
+    expect(page.locator(".draft")).to_have_text(texts_in("fr")("notice.draft"))
+    page.goto(desk.server.url + "/history/overrides")
+    expect(page.locator("main")).to_contain_text(texts("direction.stricter"))
+    desk.shoot("27-overrides")
+    desk.axe()
+
+
+def test_a_second_person_and_an_objection(open_desk: Open, limited: Server) -> None:
+    """Above the limit nothing holds until another name agrees; an objection is decided by somebody else again, on
+    corrected answers."""
+    desk = open_desk(at=limited)
+    scored(desk, "C-9")
+    page, texts = desk.page, desk.texts
+    decide(page, "decline")
+    expect(page.locator(".decided")).to_contain_text(texts("decide.waiting", decision="", by="", seq="")[-30:])
+    agree = page.locator(".deciding[data-action=agree]")
+    agree.locator("[value=yes]").check()
+    expect(agree.locator("[name=name]")).to_have_value("Ann")  # remembered, and refused
+    agree.locator("button").click()
+    expect(page.locator(".field-problem")).to_have_text(texts("decide.problem.second_person"))
+    agree.locator("[name=name]").fill("Bob")
+    agree.locator("button").click()
+    expect(page.locator(".decided")).to_contain_text(texts("decided.decline"))
+    expect(page.locator(".deciding")).to_have_count(0)
+    case_page(desk)
+    address = page.url
+    page.click("details.contest summary")
+    contest = page.locator(".deciding[data-action=contest]")
+    contest.locator("[name=objection]").fill("The income was wrong: it is twice as high.")
+    contest.locator("[name=reviewer]").fill("Eve")
+    contest.locator("[name=name]").fill("Ann")
+    desk.shoot("28-objection")
+    contest.locator("button").click()
+    expect(page.locator(".deciding[data-action=decide]")).to_be_visible()
+    page.click("text=" + texts("record.correct"))
+    page.wait_for_selector("html[data-desk=ready]")
+    page.wait_for_selector(".correcting")
+    expect(page.locator("#reference input, #reference textarea")).to_have_value("C-9")
+    desk.box(amount_of(desk).name).fill("850")
+    desk.score()
+    desk.card("score")
+    desk.shoot("29-correcting")
+    desk.axe()
+    decide(page, "approve", name="Ann")
+    expect(page.locator(".field-problem")).to_have_text(texts("decide.problem.another_person"))
+    decide(page, "approve", name="Eve")
+    expect(page.locator(".decided")).to_contain_text(texts("decided.approve"))
+    page.goto(address)
+    expect(page.locator(".timeline li")).to_have_count(6)
+    expect(page.locator("main")).to_contain_text("(before: 1,000 money units)")
+    desk.shoot("30-reviewed")
+    desk.axe()
+
+
+def test_a_server_that_is_gone_takes_no_decision_away(open_desk: Open, limited: Server) -> None:
+    """What was typed stays, the form says that nothing was recorded, and it can be sent once the server is back."""
+    desk = open_desk(at=limited)
+    scored(desk)
+    limited.stop()
+    try:
+        decide(desk.page, "incomplete")
+        expect(desk.page.locator(".form-problem")).to_have_text(desk.texts("decide.gone"))
+        expect(desk.page.locator(".deciding [name=justification]")).to_have_value(SENTENCE)
+        desk.shoot("31-gone-while-deciding")
+        assert any("ERR_CONNECTION" in one for one in desk.complaints)
+    finally:
+        limited.start()
+    desk.page.click(".deciding button")
+    expect(desk.page.locator(".decided")).to_contain_text(desk.texts("decided.incomplete"))
+    desk.complaints.clear()  # the browser's own words about the server that was gone
+
+
+def test_deciding_on_a_phone_in_french_and_in_the_dark(open_desk: Open) -> None:
+    """Nothing is scrolled sideways on any view, and every word is French."""
+    desk = open_desk("/fr/", size=(390, 844), colours="dark")
+    scored(desk, "T-1")
+    page = desk.page
+    page.check(".deciding [value=approve]")
+    assert fits(page)
+    desk.shoot("32-phone-deciding")
+    desk.axe()
+    decide(page, "approve", sentence="Garantie de la mère du client.")
+    expect(page.locator(".decided")).to_contain_text(texts_in("fr")("decided.approve"))
+    case_page(desk)
+    assert "/fr/record/" in page.url
+    for shot, path in (("33-phone-case", page.url), ("34-phone-history", desk.server.url + "/fr/history")):
+        page.goto(path)
+        assert fits(page)
+        desk.shoot(shot)
+        desk.axe()
+        said = page.locator("main").inner_text()
+        english = [texts_in("en")(key) for key in ("record.answers", "record.history", "history.search", "decide.open")]
+        assert not [word for word in english if re.search(rf"\b{re.escape(word)}\b", said)]
+
+
+def test_deciding_by_keyboard_alone(open_desk: Open) -> None:
+    """From the score to a record with Tab, arrows, Space and Enter."""
+    desk = open_desk()
+    scored(desk)
+    page = desk.page
+    page.focus("#result summary")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.name === 'decision'"):
+            break
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    chosen = page.locator(".deciding [name=decision]:checked")
+    expect(chosen).to_have_value("refer")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.name") == "name"
+    page.keyboard.type("Zoë")
+    page.keyboard.press("Enter")
+    expect(page.locator(".decided")).to_contain_text("Zoë")
+    assert page.evaluate("document.activeElement.className") == "decided"  # where the voice goes on
+
+
+def test_the_names_of_an_officer_is_all_that_is_kept(open_desk: Open) -> None:
+    """Of what was typed into form and decision only the officer's own name stays in the browser."""
+    desk = open_desk()
+    scored(desk, "SECRET-REF")
+    decide(desk.page, "incomplete", name="Officer Kept", sentence="A canary of an applicant.")
+    desk.page.wait_for_selector(".decided")
+    kept = desk.page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, window.name])")
+    assert "Officer Kept" in kept
+    assert "SECRET-REF" not in kept
+    assert "canary" not in kept
+    log = Path(desk.server.log).read_text() + desk.server.said()
+    assert "SECRET-REF" not in log
+    assert "canary" not in log
