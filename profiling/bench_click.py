@@ -21,7 +21,8 @@ from profiling.serving import served
 ROOT = Path(__file__).resolve().parent.parent
 DESK = "Tenfold's desk"
 BARE = "bare Gradio, async, without the queue"
-PAGES = {BARE: "/", "bare Gradio, without the queue": "/plain/", "bare Gradio, queued": "/queued/"}
+PAGES = {BARE: "/"}
+OTHERS = {"bare Gradio, without the queue": "/plain/", "bare Gradio, queued": "/queued/"}
 
 # Runs in the page: one click, and the milliseconds until the result's text is another.
 CLICK = """async () => {
@@ -84,21 +85,25 @@ def main() -> int:
     """Print a row a page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clicks", type=int, default=50)
+    parser.add_argument(
+        "--all", action="store_true", help="beside other ways of bare Gradio too: pages cost each other"
+    )
     parser.add_argument("--serve-bare", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve_bare:
         serve_bare(given.serve_bare)
         return 0
     with ExitStack() as stack:
-        log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "predictions.jsonl"
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        written = {"TENFOLD_LOG": str(folder / "predictions.jsonl"), "TENFOLD_LEDGER": str(folder / "ledger.sqlite3")}
         bare = stack.enter_context(
             served([sys.executable, "-m", "profiling.bench_click", "--serve-bare", "PORT"], "/queued/", {})
         )
-        desk = stack.enter_context(served([sys.executable, "app.py"], "/readyz", {"TENFOLD_LOG": str(log)}))
+        desk = stack.enter_context(served([sys.executable, "app.py"], "/readyz", written))
         playwright = stack.enter_context(sync_playwright())
         browser = launch(playwright)
-        pages = {}
-        for name, url in {DESK: desk + "/", **{name: bare + path for name, path in PAGES.items()}}.items():
+        pages, bare_pages = {}, PAGES | (OTHERS if given.all else {})
+        for name, url in {DESK: desk + "/", **{name: bare + path for name, path in bare_pages.items()}}.items():
             pages[name] = page = browser.new_page()
             page.goto(url)
             page.wait_for_selector("#score")
