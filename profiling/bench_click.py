@@ -26,7 +26,8 @@ OTHERS = {"bare Gradio, without the queue": "/plain/", "bare Gradio, queued": "/
 
 # Runs in the page: one click, and the milliseconds until the result's text is another.
 CLICK = """async () => {
-    const result = document.querySelector("#result .html-container");  // without Gradio's progress display
+    const bare = document.querySelector("#result .html-container"); // without Gradio's progress display
+    const result = bare ?? document.querySelector("#result");
     const before = result.textContent;
     const changed = new Promise((resolve) => {
         const observer = new MutationObserver(() => {

@@ -159,9 +159,8 @@ def test_the_desk_scores_with_it(client: TestClient, scorer: Scorer) -> None:
         assert page.status_code == 200
         assert scorer.release.manifest["title"]["fr" if path == "/fr/" else "en"] in page.text
         assert "past approved loans spread" not in page.text
-    data = [*(str(one) for one in scorer.release.form.example.values()), False, False, ""]
-    answer = client.post("/gradio_api/run/predict", json={"data": data, "fn_index": 0, "session_hash": "s"})
-    card = str(answer.json()["data"][0])
+    held = {name: str(answer) for name, answer in scorer.release.form.example.items()}
+    card = client.post("/desk/score", json={"answers": held}).text
     assert f'data-decision="{scorer.score(scorer.release.form.example).decision}"' in card
     assert "past approved loans" not in card
     assert client.get("/readyz").status_code == 200

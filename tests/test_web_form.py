@@ -6,11 +6,12 @@ import re
 
 import gradio as gr
 import pytest
+from parts import NAMES, newest
 
-from inference.fields import NOT_STATED, ChoiceField, NumberField, field_from_json, write_number
+from inference.fields import NOT_STATED, ChoiceField, field_from_json, write_number
 from inference.release import open_release
 from inference.settings import default_release
-from web.form import Widgets, build_form, offered, row_id
+from web.form import Held, Widgets, build_form, kind_of, offered, optional, row_id
 from web.numbers import read_number, write_percent
 from web.texts import FOLDER, LANGUAGES, texts_in
 
@@ -62,43 +63,87 @@ def test_percentages() -> None:
     assert write_percent(0.25, "en", 0) == "25\u202f%"
 
 
-def build(language: str = "en") -> Widgets:
-    """The default release's form, made as the server makes it: within an event loop."""
+def held_in(language: str = "en", with_reference: bool = False) -> Held:
+    """The default release's form."""
+    return Held(open_release(default_release()).form, language, with_reference)
+
+
+def sent(held: Held, values: list[object], language: str) -> dict[str, object]:
+    """What the page's script sends of widgets that were filled with these values."""
+    fields = held.form.fields
+    ticks = dict(zip([one.name for one in optional(held.form)], values[len(fields) :], strict=False))
+    found: dict[str, object] = {}
+    for field, value in zip(fields, values, strict=False):
+        listed = isinstance(field, ChoiceField) and kind_of(field) == "list"
+        texts = {code: text for text, code in offered(field, language)} if listed else {}  # type: ignore[arg-type]
+        found[field.name] = None if ticks.get(field.name) else texts.get(str(value), value or "")
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_example_travels_through_the_widgets(name: str, language: str) -> None:
+    """The example as the widgets hold it comes back as an application equal to the example's own."""
+    form = open_release(newest(name)).form
+    held = Held(form, language)
+    assert form.parse(held.answers(sent(held, held.example, language))) == form.parse(form.example)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_choice_of_a_list_is_known_by_its_text(name: str) -> None:
+    """No two choices of a list show the same text, in either language; each comes back as its code."""
+    form = open_release(newest(name)).form
+    for language in LANGUAGES:
+        held = Held(form, language)
+        for field in form.fields:
+            if isinstance(field, ChoiceField):
+                pairs = offered(field, language)
+                assert len({text for text, _ in pairs}) == len(pairs)
+                for text, code in pairs if kind_of(field) == "list" else []:
+                    assert held.answers({field.name: text}) == {field.name: code}
+
+
+def test_widgets_stand_in_the_order_of_their_values() -> None:
+    """What fills them has one value each: fields, ticks, reference."""
 
     async def within() -> Widgets:
         release = open_release(default_release())
         with gr.Blocks():
-            return build_form(release.form, release.manifest["groups"], texts_in(language))
+            return build_form(release.form, release.manifest["groups"], texts_in("en"), with_reference=True)
 
-    return asyncio.run(within())
-
-
-def test_example_travels_through_the_widgets() -> None:
-    """The example as the widgets hold it comes back as an application equal to the example's own."""
-    for language in LANGUAGES:
-        widgets = build(language)
-        form = widgets.form
-        assert list(widgets.boxes) == list(form.names)
-        assert form.parse(widgets.answers(widgets.example)) == form.parse(form.example)
+    widgets, held = asyncio.run(within()), held_in(with_reference=True)
+    assert list(widgets.boxes) == list(held.form.names)
+    assert list(widgets.not_stated) == [one.name for one in optional(held.form)]
+    assert len(widgets.all) == len(held.example) == len(held.empty)
+    assert all(box.interactive is not None for box in widgets.all)  # else Gradio shuts what no event of its own reads
 
 
 def test_what_is_left_open_is_missing() -> None:
     """An empty form gives no answers; a ticked "not stated" gives that one."""
-    widgets = build()
-    assert widgets.answers(widgets.empty) == {}
-    ticked = [*widgets.empty[: len(widgets.boxes)], *(True for _ in widgets.not_stated)]
-    assert widgets.answers(ticked) == dict.fromkeys(widgets.not_stated, NOT_STATED)
-    assert set(widgets.not_stated) == {f.name for f in widgets.form.fields if isinstance(f, NumberField) and f.optional}
+    held = held_in()
+    assert held.answers(sent(held, held.empty, "en")) == {}
+    assert held.answers({one.name: None for one in optional(held.form)}) == {
+        one.name: NOT_STATED for one in optional(held.form)
+    }
+
+
+def test_a_reference_is_one_line() -> None:
+    """Whatever stands in its box; nothing where there is none."""
+    assert held_in(with_reference=True).reference("  A-1\n2\t3 ") == "A-1 2 3"
+    assert len(str(held_in(with_reference=True).reference("x" * 500))) == 100
+    for nothing in ("", "  ", None, 7, []):
+        assert held_in(with_reference=True).reference(nothing) is None
+    assert held_in().reference("A-1") is None
 
 
 def test_hostile_values_reach_only_the_form() -> None:
     """Whatever a client sends in place of a widget's value, it is refused as an answer and breaks nothing."""
-    widgets = build()
+    held = held_in()
     for value in ({"a": 1}, [1], True, float("nan"), 10**400, "9" * 5000, "\x00", "<b>", None):
-        answers = widgets.answers([value] * len(widgets.all))
+        answers = held.answers(dict.fromkeys(held.form.names, value))
         with pytest.raises(ValueError, match=r".*"):
-            widgets.form.parse(answers)
-    assert widgets.answers([]) == {}
+            held.form.parse(answers)
+        assert held.answers(value) == {}
 
 
 def choice_field(codes: dict[str, str], digits: int | None = None) -> ChoiceField:

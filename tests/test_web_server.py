@@ -155,15 +155,13 @@ def test_gradio_is_set_as_decided(client: TestClient) -> None:
     assert client.get("/monitoring").status_code != 200
 
 
-def test_button_event_is_private_and_skips_the_queue(scorer: Scorer) -> None:
-    """The one event with a server function beside the API is private and unqueued."""
+def test_gradio_serves_the_api_alone(scorer: Scorer) -> None:
+    """The one event with a server function is the API's, without the queue; the desk asks by routes of its own."""
     desk = build(scorer, "en", with_api=True)
     with_server = {fn.api_name: fn for fn in desk.fns.values() if fn.fn}
-    visible = {fn.api_visibility for name, fn in with_server.items() if name != "predict_credit_score"}
-    assert visible == {"private"}
-    assert not any(fn.queue for fn in with_server.values())
-    french = build(scorer, "fr")
-    assert "predict_credit_score" not in {fn.api_name for fn in french.fns.values()}
+    assert with_server.keys() == {"predict_credit_score"}
+    assert not with_server["predict_credit_score"].queue
+    assert not [fn for fn in build(scorer, "fr").fns.values() if fn.fn]
 
 
 def test_endpoint_by_calling_the_blocks(scorer: Scorer) -> None:
@@ -176,23 +174,32 @@ def test_endpoint_by_calling_the_blocks(scorer: Scorer) -> None:
     assert len(asyncio.run(function(*([{}] * len(example))))["problems"]) == len(example)
 
 
-def run_event(client: TestClient, data: list[object]) -> str:
-    answer = client.post("/gradio_api/run/predict", json={"data": data, "fn_index": 0, "session_hash": "s"})
+def card_for(client: TestClient, answers: object) -> str:
+    answer = client.post("/desk/score", json={"answers": answers})
     assert answer.status_code == 200
-    return str(answer.json()["data"][0])
+    return answer.text
 
 
 def test_markup_in_an_answer_comes_back_as_text(client: TestClient, scorer: Scorer) -> None:
     """Markup sent in place of any answer shows as text in the card."""
-    html = run_event(client, ["<script>alert(1)</script>"] * len(scorer.release.form.fields) + [False, False, ""])
-    assert 'data-state="problems"' in html
-    assert "<script" not in html
+    page = card_for(client, dict.fromkeys(scorer.release.form.names, "<script>alert(1)</script>"))
+    assert 'data-state="problems"' in page
+    assert "<script" not in page
 
 
-def test_odd_payloads_do_not_break_the_event(client: TestClient) -> None:
-    """Values of any JSON type bring a card, never a stack trace."""
+def test_odd_payloads_do_not_break_the_desk(client: TestClient, scorer: Scorer) -> None:
+    """Values of any JSON type bring a card, never a stack trace; what is no JSON object at all is refused."""
     for value in (None, {}, [], 1e308, True, "\u0000", -0.0):
-        assert 'class="card"' in run_event(client, [value] * 13)
+        assert 'class="card"' in card_for(client, dict.fromkeys(scorer.release.form.names, value))
+        assert 'class="card"' in card_for(client, value)
+    for path in ("/desk/score", "/fr/desk/score", "/desk/try", "/desk/take"):
+        for body in (b"[]", b"7", b'{"of": 7, "base": 7, "field": []}'):
+            assert client.post(path, content=body, headers={"Content-Type": "application/json"}).status_code == 200
+        assert client.post(path, content=b"{", headers={"Content-Type": "application/json"}).status_code == 400
+        assert client.post(path, data={"answers": "x"}).status_code == 415  # as a form of another site would send it
+        long = b'"' + b"x" * 70_000 + b'"'
+        assert client.post(path, content=long, headers={"Content-Type": "application/json"}).status_code == 413
+        assert client.get(path).status_code != 200
 
 
 def test_assets_are_served_by_digest(client: TestClient) -> None:

@@ -18,34 +18,39 @@ from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
 from inference.whatif import WhatIf
 from ledger.ledger import Ledger
+from web.form import optional
 from web.numbers import write_percent
 from web.server import create_app
 from web.texts import texts_in
 
 
 class Desk:
-    """The desk in process: its events by their numbers, 0 score, 1 try, 2 put, 3 take."""
+    """The desk in process, asked as its script asks."""
 
     def __init__(self, client: TestClient, scorer: Scorer, ledger: Ledger, log: Path) -> None:
         self.client, self.scorer, self.ledger, self.log = client, scorer, ledger, log
 
-    def run(self, event: int, data: list[object], path: str = "") -> list[Any]:
-        answer = self.client.post(
-            f"{path}/gradio_api/run/predict", json={"data": data, "fn_index": event, "session_hash": "s"}
-        )
+    def ask(self, what: str, path: str = "", **wish: object) -> Any:
+        answer = self.client.post(f"{path}/desk/{what}", json=wish)
         assert answer.status_code == 200, answer.text
-        return list(answer.json()["data"])
+        return answer.json() if what == "take" else answer.text
 
-    def values(self, **changed: object) -> list[object]:
-        """What stands in the widgets: the example, with other answers."""
+    def held(self, **changed: object) -> dict[str, object]:
+        """What stands in the form: the example, with other answers."""
         form = self.scorer.release.form
         answers = {**form.example, **changed}
-        optional = [one for one in form.fields if isinstance(one, NumberField) and one.optional]
-        shown = [str(answers[one.name]) if isinstance(one, NumberField) else answers[one.name] for one in form.fields]
-        return [*shown, *(False for _ in optional), ""]
+        return {one.name: str(answers[one.name]) for one in form.fields}
 
-    def tried(self, wish: object, path: str = "", **changed: object) -> str:
-        return str(self.run(1, [*self.values(**changed), json.dumps(wish)], path)[0])
+    def from_values(self, values: list[object]) -> dict[str, object]:
+        """What stands in the form once widgets were filled with these values."""
+        form, ticks = self.scorer.release.form, [one.name for one in optional(self.scorer.release.form)]
+        open_ = dict(zip(ticks, values[len(form.fields) :], strict=False))
+        return {
+            one.name: None if open_.get(one.name) else value for one, value in zip(form.fields, values, strict=False)
+        }
+
+    def tried(self, base: object, path: str = "", field: str | None = None, **changed: object) -> str:
+        return str(self.ask("try", path, answers=self.held(**changed), base=base, field=field))
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -78,7 +83,7 @@ def test_the_form_beside_what_was_scored(desk: Desk, language: str, path: str) -
     before, head = desk.log.read_text() if desk.log.exists() else "", desk.ledger.head()
     whatif = WhatIf(desk.scorer.release, desk.scorer.engine)
     half = whatif.score({**example, field.name: field.typical[0]})
-    panel = words(desk.tried({"answers": example}, path, **{field.name: int(field.typical[0])}))
+    panel = words(desk.tried(example, path, **{field.name: int(field.typical[0])}))
     texts = texts_in(language)
     for score in (whatif.score(example), half):
         assert write_percent(score.pd, language) in panel
@@ -92,7 +97,7 @@ def test_the_form_beside_what_was_scored(desk: Desk, language: str, path: str) -
 def test_every_field_has_its_curve(desk: Desk) -> None:
     """A picture with a text equivalent for numbers, rows for choices; the choice that was made is marked."""
     for field in desk.scorer.release.form.fields:
-        panel = desk.tried({"answers": desk.scorer.release.form.example, "field": field.name})
+        panel = desk.tried(desk.scorer.release.form.example, field=field.name)
         assert f'<option value="{field.name}" selected>' in panel
         if isinstance(field, NumberField):
             assert '<svg class="curve" role="img"' in panel
@@ -111,32 +116,27 @@ def test_proposals_are_put_into_the_form_and_hold(desk: Desk) -> None:
     bases = [{one.name: end} for one in numbers for end in (*one.usual, *one.typical)]
     for changed in [{field.name: field.typical[1], **base} for base in bases] + bases:
         answers = {**desk.scorer.release.form.example, **changed}
-        panel = desk.tried({"answers": answers}, **changed)
+        panel = desk.tried(answers, **changed)
         if desk.scorer.score(answers).decision == APPROVE:
             assert texts_in("en")("whatif.approval") not in words(panel)
             continue
-        puts = [json.loads(html.unescape(one)) for one in re.findall(r'class="put" data-answers="([^"]*)"', panel)]
+        puts = [json.loads(html.unescape(one)) for one in re.findall(r'class="put" data-values="([^"]*)"', panel)]
         assert puts or texts_in("en")("whatif.none", fields="")[:20] in words(panel)
         for one in puts:
-            assert desk.scorer.score(one).decision == APPROVE
-            held = desk.run(2, [json.dumps({"answers": one})])
-            assert desk.run(0, [*held[:-1], "", ""])[0].count('data-decision="approve"') == 1
+            assert 'data-decision="approve"' in desk.ask("score", answers=desk.from_values(one))
             found += 1
     assert found
 
 
-@pytest.mark.parametrize(
-    "wish", ["", "null", "[]", "{", '{"answers": 7}', '{"answers": {"amount": "x"}}', '{"answers": {}}', "x" * 20_000]
-)
-def test_a_wish_that_means_nothing_brings_nothing(desk: Desk, wish: str) -> None:
+@pytest.mark.parametrize("base", [None, 7, [], {}, {"amount": "x"}, "x" * 1000])
+def test_a_wish_that_means_nothing_brings_nothing(desk: Desk, base: object) -> None:
     """No panel, and no error either."""
-    assert desk.run(1, [*desk.values(), wish]) == [""]
-    assert len(desk.run(2, [wish])) == len(desk.values())
+    assert desk.tried(base) == ""
 
 
 def test_a_form_that_cannot_be_scored_is_said_to_be(desk: Desk) -> None:
     """The panel stays, of the answers that were scored."""
-    panel = desk.tried({"answers": desk.scorer.release.form.example}, **{amount_of(desk).name: "much"})
+    panel = desk.tried(desk.scorer.release.form.example, **{amount_of(desk).name: "much"})
     assert texts_in("en")("whatif.invalid") in words(panel)
     assert '<svg class="curve"' in panel
 
@@ -144,27 +144,26 @@ def test_a_form_that_cannot_be_scored_is_said_to_be(desk: Desk) -> None:
 def test_a_case_is_corrected(desk: Desk) -> None:
     """An earlier case's answers come into the form; the score of what is changed belongs to that case."""
     texts = texts_in("en")
-    scored = desk.run(0, [*desk.values()[:-1], "R-7", ""])[0]
+    scored = desk.ask("score", answers=desk.held(), reference="R-7")
     id = re.search(r'data-record="record/([^"]+)"', scored)
     assert id
-    held = desk.run(3, [id[1]])
-    assert held[-2] == "R-7"
-    assert texts("correct.stop") in held[-1]
-    again = desk.run(0, [*held[:-1], id[1]])[0]
+    taken = desk.ask("take", of=id[1])
+    assert taken["values"][-1] == "R-7"
+    assert texts("correct.stop") in taken["html"]
+    held = desk.from_values(taken["values"])
+    again = desk.ask("score", answers=held, of=id[1])
     assert 'data-state="score"' in again
     assert f'data-record="record/{id[1]}"' in again
     page = words(desk.client.get(f"/record/{id[1]}").text)
     assert texts("entry.corrected", decision="", pd="", release="")[:28] in page
-    decided = desk.client.post(
-        f"/record/{id[1]}/decide",
-        data={
-            "name": "Ann",
-            "decision": "incomplete",
-            "reason_incomplete": "income",
-            "justification": "A payslip is due.",
-        },
-    )
-    assert decided.status_code == 200
-    assert 'data-state="settled"' in desk.run(0, [*held[:-1], id[1]])[0]
-    assert 'data-state="settled"' in desk.run(0, [*held[:-1], "nothing"])[0]
-    assert texts("correct.impossible") in desk.run(3, ["nothing"])[-1]
+    form = {
+        "name": "Ann",
+        "decision": "incomplete",
+        "reason_incomplete": "income",
+        "justification": "A payslip is due.",
+    }
+    assert desk.client.post(f"/record/{id[1]}/decide", data=form).headers["x-recorded"] == "yes"
+    assert 'data-state="settled"' in desk.ask("score", answers=held, of=id[1])
+    assert 'data-state="settled"' in desk.ask("score", answers=held, of="nothing")
+    assert desk.ask("take", of="nothing")["values"] is None
+    assert texts("correct.impossible") in desk.ask("take", of=7)["html"]

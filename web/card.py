@@ -69,7 +69,6 @@ def score_card(told: Told, release: Release, texts: Texts, deciding: str = "") -
             "answers": orjson.dumps(release.form.answers(score.application)).decode(),
         },
         stale=texts("result.stale"),
-        tag=f"card-{score.request_id}",
     )
 
 
@@ -138,21 +137,18 @@ def panel(
     role: str = "",
     attributes: Mapping[str, str] | None = None,
     stale: str = "",
-    tag: str = "article",
 ) -> str:
     """A card: its title, its body, and the one line that stays in view on a phone.
 
-    `title`, `stale` (the title once the form has changed) and the attributes are texts, `body` and `bar` HTML. Gradio
-    changes one HTML into another element by element, and what was chosen in the old one's forms would stay chosen in
-    the new; only where the outermost `tag` differs it puts the new one in whole.
+    `title`, `stale` (the title once the form has changed) and the attributes are texts, `body` and `bar` HTML.
     """
     data = "".join(f' data-{name}="{escape(value)}"' for name, value in (attributes or {}).items())
     alert = f' role="{role}"' if role else ""
     note = f'<span class="stale-note">{escape(stale)}</span>' if stale else ""
     heading = f'<h2><span class="fresh">{escape(title)}</span>{note}</h2>'
     return (
-        f'<{tag} class="card" role="article" data-state="{state}"{data}><div{alert}>{heading}{body}</div>'
-        f'<div class="bar" aria-hidden="true">{bar}</div></{tag}>'
+        f'<article class="card" data-state="{state}"{data}><div{alert}>{heading}{body}</div>'
+        f'<div class="bar" aria-hidden="true">{bar}</div></article>'
     )
 
 

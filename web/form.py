@@ -19,73 +19,87 @@ from web.texts import Texts
 
 LONGEST_REFERENCE = 100  # characters
 RADIO_UP_TO = 6  # choices; more go into a list to search
-EMPTY = (None, "")
+
+
+class Held:
+    """The way from what stands in the form to raw answers, and back.
+
+    What the page's script sends: field name -> the text of a number's box or of a list, the code of a radio button,
+    None where "not stated" is ticked. What fills the widgets: their values in order, fields first, then the ticks.
+    """
+
+    def __init__(self, form: Form, language: str, with_reference: bool = False) -> None:
+        self.form, self._language, self._with_reference = form, language, with_reference
+        # A list shows texts; of two choices with the same one the first is meant.
+        self._codes = {
+            field.name: dict(reversed(offered(field, language)))
+            for field in form.fields
+            if isinstance(field, ChoiceField) and kind_of(field) == "list"
+        }
+
+    def answers(self, held: object) -> dict[str, object]:
+        """Raw answers by field name; what was left open is not among them."""
+        given = held if isinstance(held, dict) else {}
+        answers: dict[str, object] = {}
+        for field in self.form.fields:
+            raw = given.get(field.name, "")
+            if raw is None:
+                answers[field.name] = NOT_STATED
+            elif isinstance(raw, str) and isinstance(field, NumberField):
+                if raw.strip():
+                    answers[field.name] = read_number(raw, self._language)
+            elif raw != "":
+                codes = self._codes.get(field.name, {})
+                answers[field.name] = codes.get(raw, raw) if isinstance(raw, str) else raw
+        return answers
+
+    def reference(self, typed: object) -> str | None:
+        """The reference on one line; None where there is none."""
+        if not self._with_reference or not isinstance(typed, str):
+            return None
+        shown = "".join(mark if mark.isprintable() else " " for mark in typed)
+        return " ".join(shown.split())[:LONGEST_REFERENCE] or None
+
+    def values(self, answers: Mapping[str, object], reference: str = "") -> list[object]:
+        """What fills the widgets with these answers."""
+        return [
+            *(shown(field, answers.get(field.name), self._language) for field in self.form.fields),
+            *(answers.get(field.name) in (None, NOT_STATED) for field in optional(self.form)),
+            *([reference] if self._with_reference else []),
+        ]
+
+    @property
+    def example(self) -> list[object]:
+        """What fills them with the release's example."""
+        return self.values(self.form.example)
+
+    @property
+    def empty(self) -> list[object]:
+        """What leaves every question open."""
+        return [
+            *("" if isinstance(field, NumberField) else None for field in self.form.fields),
+            *(False for _ in optional(self.form)),
+            *([""] if self._with_reference else []),
+        ]
+
+
+def optional(form: Form) -> list[NumberField]:
+    """The numbers that may be left open."""
+    return [field for field in form.fields if isinstance(field, NumberField) and field.optional]
 
 
 @dataclass(frozen=True)
 class Widgets:
-    """The widgets of a form, in the order in which their values travel."""
+    """The widgets of a form."""
 
-    form: Form
-    texts: Texts
     boxes: dict[str, gr.Textbox | gr.Radio | gr.Dropdown]  # one a field
     not_stated: dict[str, gr.Checkbox]  # one for each number that may be left open
     reference: gr.Textbox | None  # the officer's own number of the application, where it can be recorded
 
     @property
     def all(self) -> list[Any]:
+        """In the order of `Held.values`."""
         return [*self.boxes.values(), *self.not_stated.values(), *([self.reference] if self.reference else [])]
-
-    @property
-    def entered_by_return(self) -> list[gr.Textbox]:
-        """The boxes in which the Return key scores."""
-        return [box for box in [*self.boxes.values(), self.reference] if isinstance(box, gr.Textbox)]
-
-    def reference_in(self, values: Sequence[object]) -> str | None:
-        """The reference that stands in the form, on one line; None where there is none."""
-        if self.reference is None or len(values) < len(self.all) or not isinstance(values[len(self.all) - 1], str):
-            return None
-        typed = "".join(mark if mark.isprintable() else " " for mark in str(values[len(self.all) - 1]))
-        return " ".join(typed.split())[:LONGEST_REFERENCE] or None
-
-    def answers(self, values: Sequence[object]) -> dict[str, object]:
-        """What stands in the widgets -> raw answers by field name; what was left open is not among them."""
-        given = dict(zip(self.boxes, values, strict=False))
-        left_open = {name for name, on in zip(self.not_stated, values[len(given) :], strict=False) if on is True}
-        answers: dict[str, object] = {}
-        for field in self.form.fields:
-            raw = given.get(field.name)
-            if field.name in left_open:
-                answers[field.name] = NOT_STATED
-            elif isinstance(raw, str) and isinstance(field, NumberField):
-                if raw.strip():
-                    answers[field.name] = read_number(raw, self.texts.language)
-            elif raw not in EMPTY:
-                answers[field.name] = raw
-        return answers
-
-    @property
-    def example(self) -> list[object]:
-        """Values that fill the form with the release's example."""
-        return self.holding(self.form.example)
-
-    def holding(self, answers: Mapping[str, object], reference: str = "") -> list[object]:
-        """Values that fill the form with these answers."""
-        language = self.texts.language
-        return [
-            *(shown(field, answers.get(field.name), language) for field in self.form.fields),
-            *(answers.get(name) in (None, NOT_STATED) for name in self.not_stated),
-            *([reference] if self.reference else []),
-        ]
-
-    @property
-    def empty(self) -> list[object]:
-        """Values that leave every question open."""
-        return [
-            *("" if isinstance(field, NumberField) else None for field in self.form.fields),
-            *(False for _ in self.not_stated),
-            *([""] if self.reference else []),
-        ]
 
 
 def build_form(form: Form, groups: Sequence[Any], texts: Texts, *, with_reference: bool = False) -> Widgets:
@@ -106,10 +120,15 @@ def build_form(form: Form, groups: Sequence[Any], texts: Texts, *, with_referenc
                     boxes[field.name] = widget(field, texts)
                     if isinstance(field, NumberField) and field.optional:
                         not_stated[field.name] = gr.Checkbox(
-                            is_open(field), label=texts("form.not_stated"), container=False, elem_classes="not-stated"
+                            is_open(field),
+                            label=texts("form.not_stated"),
+                            interactive=True,
+                            container=False,
+                            elem_classes="not-stated",
                         )
     reference = reference_box(texts) if with_reference else None
-    return Widgets(form, texts, {name: boxes[name] for name in form.names}, not_stated, reference)
+    ticks = {field.name: not_stated[field.name] for field in optional(form)}
+    return Widgets({name: boxes[name] for name in form.names}, ticks, reference)
 
 
 def reference_box(texts: Texts) -> gr.Textbox:
@@ -125,6 +144,7 @@ def reference_box(texts: Texts) -> gr.Textbox:
             lines=1,
             max_lines=1,
             max_length=LONGEST_REFERENCE,
+            interactive=True,
             elem_classes="answer",
             min_width=0,
             html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False, enterkeyhint="go"),

@@ -80,7 +80,8 @@ def head(release: Release, language: str) -> str:
     known = {
         "language": language,
         "rows": [
-            {"id": row_id(field), "kind": kind_of(field), "unit": field.unit[language]} for field in release.form.fields
+            {"name": field.name, "id": row_id(field), "kind": kind_of(field), "unit": field.unit[language]}
+            for field in release.form.fields
         ],
     }
     facts = json.dumps(known).replace("<", r"\u003c")  # no text can end the script

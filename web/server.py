@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from inference.scorer import Scorer
 from inference.settings import Settings
 from ledger.ledger import Ledger
+from web.answering import answering_routes
 from web.api import add_api
 from web.assets import asset_routes
 from web.desk import build_desk
@@ -53,6 +54,7 @@ async def assemble(
     app.include_router(model_card_routes(scorer.release))
     app.include_router(performance_routes(scorer, settings))
     app.include_router(asset_routes())
+    app.include_router(answering_routes(recorder, lender))
     if ledger is not None:
         app.include_router(Records(recorder, lender).routes())
         app.include_router(History(scorer, ledger, lender).routes())
@@ -60,7 +62,6 @@ async def assemble(
         desk = build_desk(
             recorder,
             texts_in(language),
-            lender=lender,
             public_demo=settings.public_demo,
             with_api=HOME[language] == "/",
         )

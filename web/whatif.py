@@ -14,6 +14,7 @@ from inference.reasons import Explanation
 from inference.release import Release
 from inference.scorer import Score
 from inference.whatif import Curve, Highest, Proposal
+from web.form import Held
 from web.numbers import write_percent
 from web.texts import Texts
 from web.why import bars
@@ -25,8 +26,8 @@ BESIDE = {"refer": 12, "decline": -4}  # px from a cut-off's line to its name: t
 class Panel:
     """Writes the panel for one release in one language."""
 
-    def __init__(self, release: Release, texts: Texts) -> None:
-        self._release, self._texts, self._language = release, texts, texts.language
+    def __init__(self, release: Release, texts: Texts, held: Held) -> None:
+        self._release, self._texts, self._language, self._held = release, texts, texts.language, held
         self._fields = release.form.fields
 
     def write(
@@ -84,9 +85,9 @@ class Panel:
         return self._texts("whatif.announce", decision=decision, pd=write_percent(now.pd, self._language))
 
     def button(self, application: Application, key: str) -> str:
-        """A button that puts answers into the form; the page's script sends them to where widgets are filled."""
-        held = escape(orjson.dumps(self._release.form.answers(application)).decode())
-        return f'<button type="button" class="put" data-answers="{held}">{escape(self._texts(key))}</button>'
+        """A button by which the page's script fills the form; the reference stays as it is."""
+        values = escape(orjson.dumps(self._held.values(self._release.form.answers(application))).decode())
+        return f'<button type="button" class="put" data-values="{values}">{escape(self._texts(key))}</button>'
 
     def approvals(self, scored: Score, proposals: Sequence[Proposal], highest: Highest | None) -> str:
         """The nearest changes that would be approved, and the highest amount."""

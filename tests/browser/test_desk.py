@@ -269,10 +269,10 @@ def test_a_reference_is_recorded(open_desk: Open, server: Server, path: str) -> 
 def test_a_failing_server_is_named(open_desk: Open) -> None:
     """An error of the server shows as a failed score, and the next click tries again."""
     desk = open_desk()
-    desk.page.route("**/gradio_api/run/**", lambda route: route.fulfill(status=500, body='{"error": null}'))
+    desk.page.route("**/desk/score", lambda route: route.fulfill(status=500, body='{"error": null}'))
     desk.score()
     expect(desk.card("failed")).to_contain_text(desk.texts("failed.what"))
-    desk.page.unroute("**/gradio_api/run/**")
+    desk.page.unroute("**/desk/score")
     desk.score()
     desk.card("score")
     desk.complaints = [text for text in desk.complaints if "500" not in text]

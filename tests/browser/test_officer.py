@@ -140,7 +140,10 @@ def test_a_decision_is_recorded_and_found_again(open_desk: Open) -> None:
     expect(page.locator(".decided")).to_contain_text(texts("decided.decline"))
     expect(page.locator(".deciding")).to_have_count(0)
     desk.shoot("23-decided")
-    page.click("#header .pages a >> nth=1")
+    with page.context.expect_page() as opened:  # in a tab of its own, so that a form that was begun stays
+        page.click("#header .pages a >> nth=1")
+    opened.value.close()
+    page.goto(desk.server.url + "/history")
     page.wait_for_selector("table.cases")
     page.fill(".search [name=reference]", "b-2026/")
     page.click(".search button")

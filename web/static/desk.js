@@ -36,11 +36,11 @@
       }
       describe(fact);
     }
-    const reference = byId("reference"); // no field of the release, and only there where it can be recorded
-    if (reference) {
-      const input = reference.querySelector("input, textarea");
-      const help = reference.querySelector(".info-text");
-      input.setAttribute("aria-label", reference.querySelector('[data-testid="block-info"]').textContent.trim());
+    const around = byId("reference"); // no field of the release, and only there where it can be recorded
+    if (around) {
+      const input = around.querySelector("input, textarea");
+      const help = around.querySelector(".info-text");
+      input.setAttribute("aria-label", around.querySelector('[data-testid="block-info"]').textContent.trim());
       if (help) input.setAttribute("aria-describedby", (help.id = "reference-help"));
     }
   };
@@ -74,28 +74,29 @@
   };
   const isNumber = (element) => element.matches?.(".field.number .answer input");
 
+  // ---- what stands in the form ------------------------------------------------------------------------------
+
+  // By field: a number's or a list's text, a radio button's code, null where "not stated" is ticked.
+  const contents = () =>
+    Object.fromEntries(facts.rows.map((fact) => {
+      const row = rowOf(fact);
+      if (fact.kind === "radio") return [fact.name, row.querySelector("input:checked")?.value ?? ""];
+      return [fact.name, row.querySelector(".not-stated input")?.checked ? null : ungrouped(inputOf(row).value.trim())];
+    }));
+  const reference = () => byId("reference")?.querySelector("input, textarea");
+
   // ---- stale: what stands in the form is not what was scored ------------------------------------------------
 
-  const contents = () =>
-    facts.rows
-      .map((fact) => {
-        const row = rowOf(fact);
-        if (fact.kind === "radio") return row.querySelector("input:checked")?.value ?? "";
-        const open = row.querySelector(".not-stated input")?.checked;
-        return open ? "\u0000" : ungrouped(inputOf(row).value.trim());
-      });
-  let scored = []; // the contents that the card on display answers
-  let sent = [];
+  let scored = {}; // the contents that the card on display answers
   let last = "";
   const refresh = () => {
     const now = contents();
-    const changed = now.join("\u0001");
-    if (changed !== last && byId("result").querySelector('[data-state="score"]')) tryOut(250);
+    const changed = JSON.stringify(now);
+    if (changed !== last && base()) tryOut(250);
     last = changed;
-    byId("result").classList.toggle("stale", now.some((value, at) => value !== scored[at]));
-    facts.rows.forEach((fact, at) => {
-      if (now[at] !== scored[at]) clearError(fact);
-    });
+    const moved = facts.rows.filter((fact) => now[fact.name] !== scored[fact.name]);
+    byId("result").classList.toggle("stale", moved.length > 0);
+    moved.forEach(clearError);
   };
   let waiting = false;
   const refreshSoon = () => {
@@ -132,15 +133,42 @@
     }
   };
 
-  const received = () => {
+  // ---- asking the server ------------------------------------------------------------------------------------
+
+  const PATIENCE = 15000; // ms
+  const ask = async (what, wish) => {
+    try {
+      const answer = await fetch(`desk/${what}`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify(wish),
+        signal: AbortSignal.timeout(PATIENCE),
+      });
+      if (answer.ok) return { text: await answer.text() };
+      // A proxy in front of a stopped server answers for it.
+      return { failed: [502, 503, 504].includes(answer.status) ? "gone" : "failed" };
+    } catch {
+      return { failed: "gone" };
+    }
+  };
+
+  let turn = 0;
+  let of = ""; // the case whose answers are being corrected
+  const score = async () => {
+    const mine = ++turn;
+    const sent = contents();
+    const answer = await ask("score", { answers: sent, reference: reference()?.value ?? "", of });
+    if (mine === turn) show(answer.failed ? byId(`card-${answer.failed}`).innerHTML : answer.text, sent);
+  };
+  const show = (html, contents) => {
+    byId("result").innerHTML = html;
+    scored = contents;
     const card = byId("result").querySelector(".card");
-    if (!card) return;
-    scored = card.dataset.state === "intro" ? contents() : sent;
     showErrors(card);
-    refresh();
     byId("announcer").textContent = card.dataset.announce ?? "";
     if (card.dataset.state === "score") tryOut(600);
-    else byId("tried").querySelector(".whatif")?.remove();
+    else byId("tried").replaceChildren();
+    refreshSoon();
   };
 
   // ---- what if ----------------------------------------------------------------------------------------------
@@ -148,49 +176,37 @@
   // The panel follows the form a moment after the last change, and is not asked for while clicks follow clicks.
   let field = null; // of the curve
   let timer = 0;
-  const ask = (button, wish) => {
-    rewrite(byId("asked").querySelector("input, textarea"), JSON.stringify(wish));
-    setTimeout(() => byId(button).click());
-  };
-  const answers = () => JSON.parse(byId("result").querySelector('[data-state="score"]')?.dataset.answers ?? "null");
+  let tries = 0;
+  const base = () => JSON.parse(byId("result").querySelector('[data-state="score"]')?.dataset.answers ?? "null");
   const tryOut = (delay) => {
     clearTimeout(timer);
-    timer = setTimeout(() => { if (answers()) ask("try", { answers: answers(), field }); }, delay);
+    timer = setTimeout(async () => {
+      if (!base()) return;
+      const mine = ++tries;
+      const answer = await ask("try", { answers: contents(), base: base(), field });
+      if (mine !== tries || !base()) return;
+      const open = byId("tried").querySelector("details")?.open;
+      const focused = document.activeElement?.id === "curve-field";
+      byId("tried").innerHTML = answer.text ?? ""; // one that fails says nothing, rather than something old
+      if (open) byId("tried").querySelector("details")?.setAttribute("open", "");
+      if (focused) byId("curve-field")?.focus();
+    }, delay);
   };
 
-  // ---- a call that fails ------------------------------------------------------------------------------------
-
-  // Left to itself Gradio would show its own English message, stop every further call, and load the page anew
-  // once the server is back: what was typed would be gone. So a failed score answers with a card of ours.
-  const PATIENCE = 15000; // ms
-  const plainFetch = window.fetch.bind(window);
-  const ownAnswer = (data) =>
-    new Response(JSON.stringify({ data, is_generating: false }), {
-      status: 200,
-      headers: { "Content-Type": "application/json" },
-    });
-  const ownCard = (kind) => ownAnswer([byId(`card-${kind}`).innerHTML]);
-  const ownPanel = () => ownAnswer([""]); // a what-if that fails says nothing, rather than something old
-  const unchanged = () => ownAnswer(Array(Number(byId("announcer").dataset.filled)).fill({ __type__: "update" }));
-  window.fetch = async (input, init) => {
-    const url = String(input?.url ?? input);
-    if (!url.includes("/gradio_api/run/")) return plainFetch(input, init);
-    const events = byId("announcer").dataset;
-    const event = String(JSON.parse(init.body).fn_index);
-    const card = event === events.score ? ownCard : event === events.try ? ownPanel : unchanged;
-    if (event === events.score) sent = contents();
-    try {
-      const answer = await plainFetch(input, { ...init, signal: AbortSignal.timeout(PATIENCE) });
-      if (answer.ok) {
-        // Answers that are put into the form from outside bring no event of their own.
-        if (card === unchanged) for (const delay of [100, 400]) setTimeout(refresh, delay);
-        return answer;
-      }
-      // A proxy in front of a stopped server answers for it.
-      return card([502, 503, 504].includes(answer.status) ? "gone" : "failed");
-    } catch {
-      return card("gone");
-    }
+  // Gradio fills its widgets from `deskValues` when its hidden button is pressed; that brings no event of its own.
+  const fill = (values) => {
+    window.deskValues = values;
+    byId("put").click();
+    for (const delay of [100, 400]) setTimeout(refresh, delay);
+  };
+  const take = async (id) => {
+    const answer = await ask("take", { of: id });
+    if (answer.failed) return show(byId(`card-${answer.failed}`).innerHTML, contents());
+    const found = JSON.parse(answer.text);
+    byId("correcting").innerHTML = found.html;
+    if (!found.values) return;
+    of = id;
+    fill(found.values);
   };
 
   // ---- start ------------------------------------------------------------------------------------------------
@@ -198,7 +214,7 @@
   const start = () => {
     dress();
     scored = contents();
-    new MutationObserver(received).observe(byId("result"), { childList: true, subtree: true });
+    const intro = byId("result").innerHTML;
 
     const form = byId("application");
     form.addEventListener("focusin", (event) => {
@@ -214,7 +230,17 @@
         event.target.dispatchEvent(new KeyboardEvent("keydown", { key: "Unidentified", bubbles: true }));
     });
     form.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && event.target.matches("[type=radio], [type=checkbox]")) byId("score").click();
+      // In a list Enter picks what is marked.
+      if (event.key === "Enter" && event.target.matches("input, textarea") && !event.target.closest(".field.list")) {
+        event.preventDefault();
+        score();
+      }
+    });
+    byId("score").addEventListener("click", score);
+    byId("reset").addEventListener("click", () => {
+      turn += 1; // whatever is under way is no longer wanted
+      show(intro, contents());
+      setTimeout(() => { scored = contents(); refresh(); }, 100);
     });
     for (const kind of ["input", "change", "click", "keyup", "pointerup", "focusout"])
       document.addEventListener(kind, refreshSoon, true);
@@ -224,15 +250,14 @@
       tryOut(0);
     });
     byId("tried").addEventListener("click", (event) => {
-      const put = event.target.closest("button.put");
-      if (put) ask("put", { answers: JSON.parse(put.dataset.answers) });
+      const values = event.target.closest("button.put")?.dataset.values;
+      if (!values) return;
+      const filled = JSON.parse(values);
+      fill(reference() ? [...filled.slice(0, -1), reference().value] : filled);
     });
     // ?of=ID: an earlier case's answers, to be corrected.
-    const of = new URLSearchParams(location.search).get("of");
-    if (of) {
-      rewrite(byId("origin").querySelector("input, textarea"), of);
-      setTimeout(() => byId("take").click(), 50);
-    }
+    const id = new URLSearchParams(location.search).get("of");
+    if (id) take(id);
     byId("result").addEventListener("click", (event) => {
       const row = event.target.closest("a[href^='#field-']");
       if (!row) return;
@@ -244,7 +269,7 @@
   };
 
   const drawn = () =>
-    byId("announcer") && byId("result")?.querySelector(".card") &&
+    byId("announcer") && byId("score") && byId("reset") && byId("put") && byId("result")?.querySelector(".card") &&
     facts.rows.every((fact) => rowOf(fact)?.querySelector(".answer input"));
   const watcher = new MutationObserver(() => {
     if (!drawn()) return;

@@ -1,0 +1,155 @@
+"""What the desk's script asks for: the card that answers the form, what-ifs, an earlier case's answers. All private."""
+
+from contextlib import suppress
+from html import escape
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from inference.errors import InvalidApplication
+from inference.policy import APPROVE
+from ledger import cases
+from ledger.cases import OPEN, REVIEW, Case
+from ledger.store import DATABASE_ERRORS, LedgerUnavailable
+from web.card import notice_card, problem_card, score_card
+from web.decide_form import DecideForm
+from web.form import Held
+from web.languages import HOME, UP
+from web.lender import Lender
+from web.recording import Recorder
+from web.texts import LANGUAGES, Texts, texts_in
+from web.whatif import Panel
+
+OFFICER = "desk"  # who asks, as long as nobody has to say so
+MOST_BYTES = 64 << 10  # of what the script sends
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def answering_routes(recorder: Recorder, lender: Lender) -> APIRouter:
+    """`POST desk/score`, `desk/try` and `desk/take`, below each language's page."""
+    router = APIRouter()
+    for language in LANGUAGES:
+        answering = Answering(recorder, lender, texts_in(language))
+        for name, function in (("score", answering.score), ("try", answering.try_out), ("take", answering.take)):
+            router.add_route(f"{HOME[language]}desk/{name}", answered(function), methods=["POST"])
+    return router
+
+
+def answered(function: Any) -> Any:
+    """A route around a function from a JSON object to HTML or to what JSON can hold."""
+
+    async def route(request: Request) -> Response:
+        # No form of another site can send this type without asking first, and there is no answer to that.
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return Response("", 415, HEADERS)
+        parts, size = [], 0
+        async for part in request.stream():
+            size += len(part)
+            if size > MOST_BYTES:
+                return Response("", 413, HEADERS)
+            parts.append(part)
+        try:
+            asked = orjson.loads(b"".join(parts))
+        except ValueError:
+            return Response("", 400, HEADERS)
+        found = await function(asked if isinstance(asked, dict) else {})
+        if isinstance(found, str):
+            return HTMLResponse(found, headers=HEADERS)
+        return Response(orjson.dumps(found), 200, HEADERS, "application/json")
+
+    return route
+
+
+class Answering:
+    """The desk in one language: what stands in the form -> what is shown."""
+
+    def __init__(self, recorder: Recorder, lender: Lender, texts: Texts) -> None:
+        self._recorder, self._release, self._texts = recorder, recorder.scorer.release, texts
+        self._held = Held(self._release.form, texts.language, recorder.ledger is not None)
+        self._deciding = DecideForm(lender, texts, UP[texts.language])
+        self._panel = Panel(self._release, texts, self._held)
+
+    async def score(self, asked: dict[str, Any]) -> str:
+        """The card that answers the form; a corrected score where the form holds an earlier case's answers."""
+        texts, ledger, held = self._texts, self._recorder.ledger, self._held
+        corrects = None
+        try:
+            if ledger is not None and asked.get("of"):
+                case = await self._find(asked["of"])
+                if case is None or case.state not in (OPEN, REVIEW):
+                    return notice_card("settled", texts)
+                corrects = cases.name(case.first)
+            told = await self._recorder.score(
+                held.answers(asked.get("answers")),
+                by=OFFICER,
+                channel="desk",
+                reference=held.reference(asked.get("reference")),
+                explain=True,
+                corrects=corrects,
+            )
+            deciding = ""
+            if told.record is not None:
+                found = Case((told.record,)) if corrects is None else await self._find(corrects)
+                deciding = "" if found is None else self._deciding.section(found, self._release)
+        except InvalidApplication as error:
+            return problem_card(error.problems, self._release, texts)
+        except (LedgerUnavailable, *DATABASE_ERRORS):
+            return notice_card("unrecorded", texts)
+        return score_card(told, self._release, texts, deciding)
+
+    async def try_out(self, asked: dict[str, Any]) -> str:
+        """The what-if panel: what was scored (`base`) beside what stands in the form. Nothing is recorded or logged."""
+        return await run_in_threadpool(self._tried, asked)
+
+    def _tried(self, asked: dict[str, Any]) -> str:
+        whatif, form, base = self._recorder.whatif, self._release.form, asked.get("base")
+        try:
+            scored = whatif.score(base if isinstance(base, dict) else {})
+        except InvalidApplication:
+            return ""
+        now = explanation = None
+        with suppress(InvalidApplication):
+            now = whatif.score(self._held.answers(asked.get("answers")))
+        if now is not None and now.application != scored.application:
+            explanation = self._recorder.reasons.explain(now.application)
+        at = (
+            form.names.index(asked["field"])
+            if asked.get("field") in form.names
+            else self._release.policy.amount_at or 0
+        )
+        application = scored.application
+        proposals = [] if scored.decision == APPROVE else whatif.approvals(application)
+        return self._panel.write(
+            scored, now, explanation, proposals, whatif.highest_amount(application), at, whatif.curve(application, at)
+        )
+
+    async def take(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """An earlier case's answers for the form, to be corrected (None where they cannot be had), and what says so."""
+        texts = self._texts
+        try:
+            case = await self._find(asked.get("of"))
+        except DATABASE_ERRORS:
+            case = None
+        personal = case.score.personal_fields() if case else None
+        if case is None or personal is None or case.score.fields()["release"] != self._release.digest:
+            return {"values": None, "html": f'<p class="correcting">{escape(texts("correct.impossible"))}</p>'}
+        said, stop = texts("correct.lead", seq=case.first.seq), f'<a href="./">{escape(texts("correct.stop"))}</a>'
+        return {
+            "values": self._held.values(personal["answers"], personal.get("reference") or ""),
+            "html": f'<p class="correcting" role="status">{escape(said)} {stop}</p>',
+        }
+
+    async def _find(self, id: object) -> Case | None:
+        """The case of a record."""
+        ledger = self._recorder.ledger
+        if ledger is None or not isinstance(id, str):
+            return None
+
+        def read() -> Case | None:
+            with ledger.store.reading() as connection:
+                return cases.find(connection, id)
+
+        return await run_in_threadpool(read)
