@@ -10,7 +10,7 @@ export TENFOLD_RELEASE := $(firstword $(wildcard models/releases/$(RELEASE)-*) $
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test test-core test-browser check format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-ledger bench-http bench-click faults figures space lock clean
+.PHONY: help setup browser run test test-core test-browser check format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-ledger bench-history bench-http bench-click faults figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -80,6 +80,9 @@ bench-start: setup  ## from python app.py to a green /readyz, beside the imports
 
 bench-ledger: setup  ## what a record costs, and a million of them verified
 	$(BIN)/python -m profiling.bench_ledger
+
+bench-history: setup  ## the history page over a ledger of 100,000 records
+	$(BIN)/python -m profiling.bench_history
 
 bench-http: setup  ## the API, Gradio's API and other serving systems over HTTP, side by side (wrk, if installed)
 	$(BIN)/python -m profiling.bench_http

@@ -1,7 +1,8 @@
 """What exact reasons cost beside XGBoost's own pred_contribs, in turn on the same real loans.
 
 `python -m profiling.bench_reasons`. Ours are of the ten fields and exact; pred_contribs are of every column, by way of
-the trees' own paths. Both are checked to add up to the same score first.
+the trees' own paths. Both are checked to add up to the same score first. Beside them what bounds ours: the rows of all
+coalitions built and nothing predicted, and a single row predicted by the same engine.
 """
 
 import argparse
@@ -19,6 +20,8 @@ from profiling import results
 from profiling.bench_score import microseconds
 from profiling.workload import applications, embedded
 
+BUILT, SINGLE = "rows alone", "one row predicted"
+
 
 def bench(release: Release, loans: int) -> dict[str, Any]:
     """Medians in µs over real loans, and how many fields differ from the reference applicant."""
@@ -33,14 +36,24 @@ def bench(release: Release, loans: int) -> dict[str, Any]:
         for name, reasons in ways.items():
             if abs(reasons.explain(one).pd - expected) > 1e-5:
                 raise SystemExit(f"{release.name}: reasons by {name} explain another score; nothing was timed")
-    times: dict[str, list[float]] = {name: [] for name in (*ways, "pred_contribs")}
+    times: dict[str, list[float]] = {name: [] for name in (*ways, "pred_contribs", BUILT, SINGLE)}
+    engine, fields = open_engine("xgboost", release), []
+    reference = np.array(release.form.reference.values)
     for one, row in zip(parsed, rows, strict=True):
+        values = np.array(one.values)
+        moved = int((~((values == reference) | (np.isnan(values) & np.isnan(reference)))).sum())
+        fields.append(moved)
+        batch = np.tile(values, (2**moved, 1))
+        single = release.rows.fill(one).copy()
+        times[BUILT].append(microseconds(lambda batch=batch: release.rows.build(batch)))  # type: ignore[misc]
+        times[SINGLE].append(microseconds(lambda single=single: engine.predict_proba(single)))  # type: ignore[misc]
         for name, reasons in ways.items():
             times[name].append(microseconds(lambda reasons=reasons, one=one: reasons.explain(one)))  # type: ignore[misc]
         times["pred_contribs"].append(
             microseconds(lambda row=row: booster.predict(row, pred_contribs=True))  # type: ignore[misc]
         )
-    return {name: statistics.median(taken) for name, taken in times.items()}
+    medians = {name: statistics.median(taken) for name, taken in times.items()}
+    return {**medians, "fields_moved": statistics.median(fields)}
 
 
 def main() -> int:
@@ -54,7 +67,9 @@ def main() -> int:
         name = release.manifest["name"]
         figures[name] = found = bench(release, loans)
         ratios[f"reasons_over_pred_contribs_{name}"] = found["xgboost"] / found["pred_contribs"]
-        print(f"{name}: " + ", ".join(f"{way} {µs / 1e3:.2f} ms" for way, µs in found.items()))
+        moved = found["fields_moved"]
+        timed = ", ".join(f"{way} {µs / 1e3:.2f} ms" for way, µs in found.items() if way != "fields_moved")
+        print(f"{name}: {timed}; {moved:g} fields differ from the reference, {2**moved:,.0f} rows (medians)")
     print(", ".join(f"{name} {value:.3f}" for name, value in ratios.items()))
     results.merge("reasons", {"loans": loans, **figures}, ratios)
     return 0

@@ -180,13 +180,34 @@ def ledger() -> str:
     )
 
 
+def history() -> str:
+    """The history's page over many records (python -m profiling.bench_history)."""
+    found = results.read()["history"]
+    lines = [f"| search among {found['records']:,} records | p50 ms | slowest ms |", "| --- | ---: | ---: |"]
+    lines += [f"| {name} | {row['p50_ms']:.1f} | {row['max_ms']:.1f} |" for name, row in found["searches"].items()]
+    return "\n".join(lines)
+
+
+def reasons() -> str:
+    """Exact reasons beside pred_contribs (python -m profiling.bench_reasons)."""
+    found = results.read()["reasons"]
+    names = ["xgboost", "onnx", "onedal", "pred_contribs", "rows alone", "one row predicted"]
+    lines = [f"| ms, median of {found['loans']} loans | " + " | ".join(names) + " | fields moved |"]
+    lines.append("| --- |" + " ---: |" * (len(names) + 1))
+    for release in (name for name, row in found.items() if isinstance(row, dict)):
+        row = found[release]
+        cells = [f"{row[name] / 1e3:.2f}" for name in names]
+        lines.append(f"| {release} | " + " | ".join(cells) + f" | {row['fields_moved']:g} |")
+    return "\n".join(lines)
+
+
 FAULTS = {
     "ledger_kills": "a writing process killed (-9) at random moments",
     "server_kills": "the whole server killed (-9) under load, every open request sent again",
     "ledger_full_disk": "a file system that is full, then has room",
     "ledger_limits": "a file that may not grow, at ever other sizes",
-    "ledger_pwrite64_eio": "the n-th write fails (EIO), for each of the first n",
-    "ledger_pwrite64_enospc": "the n-th write fails (ENOSPC), for each of the first n",
+    "ledger_pwrite64_eio": "the n-th write fails (EIO), for every n",
+    "ledger_pwrite64_enospc": "the n-th write fails (ENOSPC), for every n",
     "ledger_fdatasync_eio": "the n-th fdatasync fails, for every n",
     "ledger_fsync_eio": "the n-th fsync fails, for every n",
     "ledger_cut": "the ledger's file cut at every byte",
@@ -231,6 +252,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "logs": logs,
     "http": http,
     "ledger": ledger,
+    "history": history,
+    "reasons": reasons,
     "faults": faults,
     "ratios": ratios,
 }

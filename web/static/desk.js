@@ -168,7 +168,7 @@
     byId("announcer").textContent = card.dataset.announce ?? "";
     if (card.dataset.state === "score") tryOut(600);
     else byId("tried").replaceChildren();
-    refreshSoon();
+    refresh();
   };
 
   // ---- what if ----------------------------------------------------------------------------------------------
@@ -229,6 +229,22 @@
       if (event.target.matches(".field.list input"))
         event.target.dispatchEvent(new KeyboardEvent("keydown", { key: "Unidentified", bubbles: true }));
     });
+    // It then marks the first choice that has the text anywhere: "WA" would be Delaware. Enter picks the one that
+    // begins with what was typed, unless somebody walked to another with the arrow keys.
+    let walked = false;
+    form.addEventListener("keydown", (event) => {
+      if (!event.target.matches(".field.list input") || event.key === "Unidentified") return;
+      const typed = event.target.value.trim().toLowerCase();
+      if (event.key !== "Enter") walked = event.key.startsWith("Arrow");
+      if (event.key !== "Enter" || walked || !typed) return;
+      const choices = [...document.querySelectorAll("ul.option-list li")];
+      const begins = (start) => choices.find((one) => one.textContent.replace("✓", "").trim().toLowerCase().startsWith(start));
+      const best = begins(`${typed} —`) ?? begins(typed);
+      if (!best) return;
+      event.preventDefault();
+      event.stopPropagation();
+      best.dispatchEvent(new MouseEvent("mousedown", { bubbles: true, cancelable: true }));
+    }, true);
     form.addEventListener("keydown", (event) => {
       // In a list Enter picks what is marked.
       if (event.key === "Enter" && event.target.matches("input, textarea") && !event.target.closest(".field.list")) {
@@ -240,7 +256,7 @@
     byId("reset").addEventListener("click", () => {
       turn += 1; // whatever is under way is no longer wanted
       show(intro, contents());
-      setTimeout(() => { scored = contents(); refresh(); }, 100);
+      setTimeout(() => { scored = contents(); refresh(); rowOf(facts.rows[0]).querySelector(".answer input").focus(); }, 100);
     });
     for (const kind of ["input", "change", "click", "keyup", "pointerup", "focusout"])
       document.addEventListener(kind, refreshSoon, true);
