@@ -6,6 +6,8 @@ from inference.errors import TenfoldError
 from inference.scorer import open_scorer
 from inference.settings import Settings
 from ledger.ledger import open_ledger
+from web.accounts import Accounts
+from web.entrance import mode
 from web.lender import read_lender
 
 
@@ -15,6 +17,8 @@ def main() -> int:
         settings = Settings.from_environment()
         scorer = open_scorer(settings)
         lender = read_lender(settings.lender)
+        accounts = Accounts(settings.users)
+        mode(settings, accounts)  # who may enter, or why nobody may
         ledger = open_ledger(settings.ledger, print)
     except TenfoldError as error:
         print(f"Tenfold cannot start: {error}", file=sys.stderr)  # noqa: T201
@@ -24,10 +28,10 @@ def main() -> int:
 
     from web.server import create_app
 
-    app = create_app(scorer, settings, ledger, lender)
+    app = create_app(scorer, settings, ledger, lender, accounts)
     print(f"Tenfold: {scorer.release.name} on http://{settings.host}:{settings.port}", flush=True)  # noqa: T201
     try:
-        uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning")
+        uvicorn.run(app, host=settings.host, port=settings.port, root_path=settings.root_path, log_level="warning")
     finally:
         if ledger:
             ledger.close()

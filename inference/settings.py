@@ -1,6 +1,7 @@
 """Settings from the environment, read once into a frozen object. Defaults just work."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -23,6 +24,9 @@ class Settings:
     log_days: int = 190  # older days are removed; 0 keeps all. The EU AI Act asks for six months
     ledger: Path | None = ROOT / "logs" / "ledger.sqlite3"  # None: `off`, which is the default of a public demo
     lender: Path | None = None  # reason codes, limits and the words of notices; None: the examples of web/lender.toml
+    users: Path = ROOT / "logs" / "users.sqlite3"  # who may log in; without the file nobody has to
+    origins: tuple[str, ...] = ()  # other sites whose pages may call this server from a browser
+    root_path: str = ""  # what a proxy in front of it strips from every path
     host: str = "127.0.0.1"
     port: int = 7860
     public_demo: bool = False  # anyone may look in: the page says that nothing is kept
@@ -50,6 +54,12 @@ class Settings:
             values["log"] = None if log == "off" else Path(log)
         if "TENFOLD_LENDER" in given:
             values["lender"] = Path(given["TENFOLD_LENDER"])
+        if "TENFOLD_USERS" in given:
+            values["users"] = Path(given["TENFOLD_USERS"])
+        if "TENFOLD_ORIGINS" in given:
+            values["origins"] = tuple(origin(one.strip()) for one in given["TENFOLD_ORIGINS"].split(","))
+        if "TENFOLD_ROOT_PATH" in given:
+            values["root_path"] = root_path(given["TENFOLD_ROOT_PATH"])
         if "TENFOLD_LOG_DAYS" in given:
             values["log_days"] = whole("TENFOLD_LOG_DAYS", given["TENFOLD_LOG_DAYS"], 0, 36_500)
         if environ.get("SPACE_ID"):
@@ -76,9 +86,23 @@ def whole(name: str, text: str, low: int, high: int) -> int:
 
 def on_or_off(name: str, text: str) -> bool:
     """A switch from a setting, in any case."""
-    if text.lower() not in ("on", "off"):
+    if text.lower() not in ("on", "off", "1", "0"):
         raise BadSetting(f"{name}: on or off is needed, got {text!r}")
-    return text.lower() == "on"
+    return text.lower() in ("on", "1")
+
+
+def origin(text: str) -> str:
+    """Scheme, host and port of a site, as browsers say them."""
+    if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", text):
+        raise BadSetting(f"TENFOLD_ORIGINS: origins like https://loans.example are needed, with commas, got {text!r}")
+    return text
+
+
+def root_path(text: str) -> str:
+    """A path like /scoring."""
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text):
+        raise BadSetting(f"TENFOLD_ROOT_PATH: a path like /scoring is needed, got {text!r}")
+    return text
 
 
 def default_release() -> Path:

@@ -23,7 +23,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from inference.errors import TenfoldError
-from ledger.records import AGREED, DECIDED, SCORED, Key, Record
+from ledger.records import AGREED, CONTESTED, DECIDED, SCORED, Key, Record
 
 APPLICATION, VERSION = 0x54464C44, 1  # of the file, as `file` shows and as another version of this program knows
 DATABASE_ERRORS = (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError)
@@ -311,12 +311,17 @@ def newest(connection: sa.Connection, limit: int, before: int | None, **equal: s
 
 
 def cases(
-    connection: sa.Connection, limit: int, before: int | None = None, asked: Mapping[str, str] | None = None
+    connection: sa.Connection,
+    limit: int,
+    before: int | None = None,
+    asked: Mapping[str, str] | None = None,
+    only_of: str | None = None,
 ) -> list[tuple[Record, Record | None, Record | None]]:
     """A page of cases, the newest first: the score that each began with, its last decision, what a second person said.
 
     `asked`: `reference` (a part of it), `since` and `until` (ISO dates, both included), `by` (who decided), `decision`
     (one of them, or `open`), `overridden` (`yes` or `no`). `before` is the sequence of the last score seen.
+    `only_of` leaves those in which this person scored, decided, agreed or took down an objection, or has one to review.
     """
     first, decided, second = (ENTRIES.alias(name) for name in ("first", "decided", "second"))
     personal = [PERSONAL.alias(f"{one.name}_personal") for one in (first, decided, second)]
@@ -332,6 +337,8 @@ def cases(
         query = query.where(first.c.seq < before)
     for name, value in (asked or {}).items():
         query = query.where(condition(name, value, first, decided))
+    if only_of is not None:
+        query = query.where(sa.or_(first.c.by == only_of, first.c.id.in_(cases_of(only_of))))
     found = connection.execute(query.order_by(first.c.seq.desc()).limit(limit))
     return [(Record(*row[:5]), optional(row[5:10]), optional(row[10:])) for row in found]
 
@@ -351,6 +358,17 @@ def last_of(entry: Any, kind: str) -> Any:
     later = ENTRIES.alias(f"later_{kind}")
     found = sa.select(sa.func.max(later.c.seq)).where(later.c.of == entry.c.id, later.c.kind == kind)
     return found.correlate(entry).scalar_subquery()
+
+
+def cases_of(name: str) -> Any:
+    """The ids of the scores that cases began with in which somebody had a part later on."""
+    own, above = ENTRIES.alias("own"), ENTRIES.alias("above")
+    reviewer = sa.func.json_extract(own.c.body, "$.reviewer")
+    part = sa.or_(own.c.by == name, sa.and_(own.c.kind == CONTESTED, reviewer == name))
+    # A correction or a decision refers to the first score; an agreement or an objection to a decision.
+    direct = sa.select(own.c.of).where(part, own.c.kind.in_((SCORED, DECIDED)), own.c.of.is_not(None))
+    by_decision = sa.select(above.c.of).join(own, own.c.of == above.c.id)
+    return direct.union(by_decision.where(part, own.c.kind.in_((AGREED, CONTESTED))))
 
 
 def condition(name: str, value: str, first: Any, decided: Any) -> Any:

@@ -4,6 +4,9 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
 from inference.application import Form
 from inference.fields import field_from_json
 from inference.measure import ProcessSampler
@@ -48,6 +51,11 @@ def sampler() -> ProcessSampler:
     made = ProcessSampler()
     made.close()
     return made
+
+
+def visiting(app: FastAPI, **rest: Any) -> TestClient:
+    """A client of an app in this process, on this machine as an open desk wants it."""
+    return TestClient(app, "http://127.0.0.1", client=("127.0.0.1", 50_000), **rest)
 
 
 def number(name: str, low: float = 0, high: float = 1000, **rest: Any) -> dict[str, Any]:

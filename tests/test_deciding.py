@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from parts import NAMES, newest
+from parts import NAMES, newest, visiting
 
 from inference.errors import BadSetting
 from inference.scorer import Scorer, open_scorer
@@ -78,7 +78,7 @@ def office(folder: Path, name: str, lender: Lender) -> Iterator[Office]:
     scorer = open_scorer(settings)
     with (
         closing(Ledger(folder / "ledger.sqlite3")) as ledger,
-        TestClient(create_app(scorer, settings, ledger, lender)) as client,
+        visiting(create_app(scorer, settings, ledger, lender)) as client,
     ):
         yield Office(client, scorer, ledger)
     with closing(Store(folder / "ledger.sqlite3")) as opened:

@@ -23,11 +23,13 @@ def test_each_setting_is_read() -> None:
     found = Settings.from_environment({
         "TENFOLD_RELEASE": "/there", "TENFOLD_RELEASE_DIGEST": "ABCDEF012345", "TENFOLD_ENGINE": "onnx",
         "TENFOLD_LOG": "/var/log/t.jsonl", "TENFOLD_LOG_DAYS": "0", "TENFOLD_PUBLIC_DEMO": "On",
-        "TENFOLD_LEDGER": "/var/lib/l.db", "HOST": "10.0.0.1", "PORT": "80",
+        "TENFOLD_LEDGER": "/var/lib/l.db", "TENFOLD_USERS": "/var/lib/u.db", "TENFOLD_ROOT_PATH": "/scoring",
+        "TENFOLD_ORIGINS": "https://a.example, http://b.example:8080", "HOST": "10.0.0.1", "PORT": "80",
     })  # fmt: skip
     assert found == Settings(
         release=Path("/there"), release_digest="abcdef012345", engine="onnx", log=Path("/var/log/t.jsonl"), log_days=0,
-        ledger=Path("/var/lib/l.db"), host="10.0.0.1", port=80, public_demo=True,
+        ledger=Path("/var/lib/l.db"), host="10.0.0.1", port=80, public_demo=True, users=Path("/var/lib/u.db"),
+        root_path="/scoring", origins=("https://a.example", "http://b.example:8080"),
     )  # fmt: skip
 
 
@@ -51,6 +53,7 @@ def test_a_space_is_a_public_demo() -> None:
     space = Settings.from_environment({"SPACE_ID": "a/b"})
     assert (space.host, space.port, space.public_demo) == ("0.0.0.0", 7860, True)  # noqa: S104 - compared
     assert Settings.from_environment({"SPACE_ID": "a/b", "HOST": "127.0.0.1"}).host == "127.0.0.1"
+    assert not Settings.from_environment({"SPACE_ID": "a/b", "TENFOLD_PUBLIC_DEMO": "0"}).public_demo
 
 
 def test_an_unknown_setting_is_named() -> None:
@@ -71,7 +74,9 @@ def test_host_and_port_have_no_prefix(name: str) -> None:
     [
         *(("TENFOLD_LOG_DAYS", value) for value in ("-1", "1.5", "many", "36501", "9" * 50, "１０", " 7", "+7")),
         *(("PORT", value) for value in ("0", "65536", "http", "-80", "80.0")),
-        *(("TENFOLD_PUBLIC_DEMO", value) for value in ("yes", "1", "true")),
+        *(("TENFOLD_ORIGINS", value) for value in ("*", "null", "loans.example", "https://a.example/", "https://")),
+        *(("TENFOLD_ROOT_PATH", value) for value in ("scoring", "/", "/a/", "//a", "/a?b", "/a b", "http://a")),
+        *(("TENFOLD_PUBLIC_DEMO", value) for value in ("yes", "2", "true")),
     ],
 )
 def test_a_bad_value_is_named(name: str, value: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from parts import NAMES, newest
+from parts import NAMES, newest, visiting
 from prometheus_client.parser import text_string_to_metric_families
 
 from inference.scorer import Scorer, open_scorer
@@ -35,7 +35,7 @@ def scorer(settings: Settings) -> Scorer:
 @pytest.fixture(scope="module")
 def client(scorer: Scorer, settings: Settings) -> Iterator[TestClient]:
     assert settings.ledger
-    with closing(Ledger(settings.ledger)) as ledger, TestClient(create_app(scorer, settings, ledger)) as client:
+    with closing(Ledger(settings.ledger)) as ledger, visiting(create_app(scorer, settings, ledger)) as client:
         yield client
 
 
@@ -210,7 +210,7 @@ def test_metrics_count_what_happened(client: TestClient, item: dict[str, Any]) -
 
 def test_without_a_ledger(scorer: Scorer, settings: Settings, item: dict[str, Any]) -> None:
     """Scores are told as not recorded; there is nothing to look up."""
-    with TestClient(create_app(scorer, settings)) as client:
+    with visiting(create_app(scorer, settings)) as client:
         assert client.post(f"{API}/score", json=item).json()["recorded"] is None
         for path in ("decisions", "decisions/x", "ledger/head"):
             answer = client.get(f"{API}/{path}")
@@ -221,7 +221,7 @@ def test_without_a_ledger(scorer: Scorer, settings: Settings, item: dict[str, An
 def test_no_record_no_answer(scorer: Scorer, settings: Settings, tmp_path: Path, item: dict[str, Any]) -> None:
     """With the ledger's file gone the API, Gradio's endpoint and the desk give no decision, and /readyz is red."""
     file = tmp_path / "gone.sqlite3"
-    with closing(Ledger(file)) as ledger, TestClient(create_app(scorer, settings, ledger)) as client:
+    with closing(Ledger(file)) as ledger, visiting(create_app(scorer, settings, ledger)) as client:
         assert client.get("/readyz").status_code == 200
         file.unlink()
         answer = client.post(f"{API}/score", json=item)

@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 import pytest
 from fastapi.testclient import TestClient
+from parts import visiting
 
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
@@ -37,7 +38,7 @@ def scorer(settings: Settings) -> Scorer:
 
 @pytest.fixture(scope="module")
 def client(scorer: Scorer, settings: Settings) -> Iterator[TestClient]:
-    with TestClient(create_app(scorer, settings), follow_redirects=False) as client:
+    with visiting(create_app(scorer, settings), follow_redirects=False) as client:
         yield client
 
 
@@ -70,7 +71,7 @@ def test_readyz_is_red_when_a_golden_pd_differs(scorer: Scorer, settings: Settin
     release = replace(scorer.release, manifest={**scorer.release.manifest, "golden": golden})
     off = Scorer(release, scorer.engine)
     assert [problem.split(":")[0] for problem in golden_problems(off)] == ["golden application 3"]
-    with TestClient(create_app(off, settings)) as client:
+    with visiting(create_app(off, settings)) as client:
         answer = client.get("/readyz")
     assert answer.status_code == 503
     assert "golden application 3" in answer.text
@@ -242,11 +243,11 @@ def test_only_plots_are_served_from_the_release(client: TestClient) -> None:
 def test_the_performance_page_says_what_is_missing(scorer: Scorer, tmp_path: Path) -> None:
     """No log, no score yet, lines that could not be written, and lines that cannot be read."""
     off = Settings(release=default_release(), log=None)
-    with TestClient(create_app(scorer, off)) as client:
+    with visiting(create_app(scorer, off)) as client:
         assert texts_in("fr")("performance.off") in html.unescape(client.get("/fr/performance").text)
     log = tmp_path / "scores.jsonl"
     on = replace(off, log=log)
-    with TestClient(create_app(open_scorer(on), on)) as client:
+    with visiting(create_app(open_scorer(on), on)) as client:
         assert texts_in("en")("performance.none") in html.unescape(client.get("/performance").text)
         today = tmp_path / f"scores-{datetime.now(UTC):%Y-%m-%d}.jsonl"
         today.write_text('\n{"time": "2026-11-23T12:00:00.000000Z", "dropped": 1234}\n<b>no line\n')

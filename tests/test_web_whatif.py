@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from parts import NAMES, newest
+from parts import NAMES, newest, visiting
 
 from inference.fields import NumberField
 from inference.policy import APPROVE
@@ -58,7 +58,7 @@ def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("whatif")
     settings = Settings(release=newest(request.param), log=folder / "p.jsonl")
     scorer = open_scorer(settings)
-    with closing(Ledger(folder / "l.sqlite3")) as ledger, TestClient(create_app(scorer, settings, ledger)) as client:
+    with closing(Ledger(folder / "l.sqlite3")) as ledger, visiting(create_app(scorer, settings, ledger)) as client:
         yield Desk(client, scorer, ledger, folder / "p.jsonl")
 
 

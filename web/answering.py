@@ -19,11 +19,12 @@ from web.decide_form import DecideForm
 from web.form import Held
 from web.languages import HOME, UP
 from web.lender import Lender
+from web.person import Person, may_see, person_of
 from web.recording import Recorder
 from web.texts import LANGUAGES, Texts, texts_in
 from web.whatif import Panel
 
-OFFICER = "desk"  # who asks, as long as nobody has to say so
+NOBODY = "desk"  # who asks, as long as nobody has to say so
 MOST_BYTES = 64 << 10  # of what the script sends
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -55,7 +56,7 @@ def answered(function: Any) -> Any:
             asked = orjson.loads(b"".join(parts))
         except ValueError:
             return Response("", 400, HEADERS)
-        found = await function(asked if isinstance(asked, dict) else {})
+        found = await function(asked if isinstance(asked, dict) else {}, person_of(request.scope))
         if isinstance(found, str):
             return HTMLResponse(found, headers=HEADERS)
         return Response(orjson.dumps(found), 200, HEADERS, "application/json")
@@ -69,22 +70,22 @@ class Answering:
     def __init__(self, recorder: Recorder, lender: Lender, texts: Texts) -> None:
         self._recorder, self._release, self._texts = recorder, recorder.scorer.release, texts
         self._held = Held(self._release.form, texts.language, recorder.ledger is not None)
-        self._deciding = DecideForm(lender, texts, UP[texts.language])
+        self._lender = lender
         self._panel = Panel(self._release, texts, self._held)
 
-    async def score(self, asked: dict[str, Any]) -> str:
+    async def score(self, asked: dict[str, Any], person: Person | None = None) -> str:
         """The card that answers the form; a corrected score where the form holds an earlier case's answers."""
         texts, ledger, held = self._texts, self._recorder.ledger, self._held
         corrects = None
         try:
             if ledger is not None and asked.get("of"):
-                case = await self._find(asked["of"])
+                case = await self._find(asked["of"], person)
                 if case is None or case.state not in (OPEN, REVIEW):
                     return notice_card("settled", texts)
                 corrects = cases.name(case.first)
             told = await self._recorder.score(
                 held.answers(asked.get("answers")),
-                by=OFFICER,
+                by=person.name if person else NOBODY,
                 channel="desk",
                 reference=held.reference(asked.get("reference")),
                 explain=True,
@@ -92,15 +93,16 @@ class Answering:
             )
             deciding = ""
             if told.record is not None:
-                found = Case((told.record,)) if corrects is None else await self._find(corrects)
-                deciding = "" if found is None else self._deciding.section(found, self._release)
+                found = Case((told.record,)) if corrects is None else await self._find(corrects, person)
+                form = DecideForm(self._lender, texts, UP[texts.language], person)
+                deciding = "" if found is None else form.section(found, self._release)
         except InvalidApplication as error:
             return problem_card(error.problems, self._release, texts)
         except (LedgerUnavailable, *DATABASE_ERRORS):
             return notice_card("unrecorded", texts)
         return score_card(told, self._release, texts, deciding)
 
-    async def try_out(self, asked: dict[str, Any]) -> str:
+    async def try_out(self, asked: dict[str, Any], person: Person | None = None) -> str:
         """The what-if panel: what was scored (`base`) beside what stands in the form. Nothing is recorded or logged."""
         return await run_in_threadpool(self._tried, asked)
 
@@ -126,11 +128,11 @@ class Answering:
             scored, now, explanation, proposals, whatif.highest_amount(application), at, whatif.curve(application, at)
         )
 
-    async def take(self, asked: dict[str, Any]) -> dict[str, Any]:
+    async def take(self, asked: dict[str, Any], person: Person | None = None) -> dict[str, Any]:
         """An earlier case's answers for the form, to be corrected (None where they cannot be had), and what says so."""
         texts = self._texts
         try:
-            case = await self._find(asked.get("of"))
+            case = await self._find(asked.get("of"), person)
         except DATABASE_ERRORS:
             case = None
         personal = case.score.personal_fields() if case else None
@@ -142,14 +144,15 @@ class Answering:
             "html": f'<p class="correcting" role="status">{escape(said)} {stop}</p>',
         }
 
-    async def _find(self, id: object) -> Case | None:
-        """The case of a record."""
+    async def _find(self, id: object, person: Person | None) -> Case | None:
+        """The case of a record, if this person may see it."""
         ledger = self._recorder.ledger
         if ledger is None or not isinstance(id, str):
             return None
 
         def read() -> Case | None:
             with ledger.store.reading() as connection:
-                return cases.find(connection, id)
+                found = cases.find(connection, id)
+            return found if found is not None and may_see(person, found) else None
 
         return await run_in_threadpool(read)

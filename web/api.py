@@ -20,12 +20,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference.errors import InvalidApplication, Problem, TenfoldError
 from inference.scorer import Score
-from ledger import store
+from ledger import cases, store
 from ledger.ledger import KeyReused
 from ledger.records import SCORED, Key, Record
 from ledger.store import LedgerUnavailable
 from web.form import LONGEST_REFERENCE
 from web.openapi import LISTED, LONGEST_KEY, MOST_ITEMS, MOST_LISTED, PROBLEM, describe
+from web.person import may_see, only_of, person_of
 from web.recording import Recorder
 
 PREFIX = "/api/v1"
@@ -34,7 +35,7 @@ PUBLIC = (
     "decision", "pd", "points", "break_even", "refer_from", "decline_from", "unusual", "reasons", "release_name",
     "release", "engine",
 )  # fmt: skip
-CLIENT = "api"  # who asks, as long as nobody has to say so
+NOBODY = "api"  # who asks, as long as nobody has to say so
 
 
 class Refusal(TenfoldError):
@@ -147,7 +148,8 @@ class Api:
         body, raw = await read_json(request, MOST_BYTES["one"])
         item = as_item(body)
         key = idempotency_key(request, raw)
-        told = await self._recorder.score(item.answers, by=CLIENT, channel="api", reference=item.reference, key=key)
+        by = client(request)
+        told = await self._recorder.score(item.answers, by=by, channel="api", reference=item.reference, key=key)
         return self._answer(told.score, told.record)
 
     async def score_batch(self, request: Request) -> dict[str, Any]:
@@ -157,14 +159,14 @@ class Api:
             raise Refusal(422, "invalid-request", 'A batch is {"items": [ … ]} with at least one item')
         if len(body["items"]) > MOST_ITEMS:
             raise Refusal(422, "invalid-request", f"A batch has at most {MOST_ITEMS:,} items")
-        key = idempotency_key(request, raw)
+        key, by = idempotency_key(request, raw), client(request)
 
         async def one(at: int, entry: object) -> dict[str, Any]:
             try:
                 item = as_item(entry)
                 its_key = key and Key(key.client, f"{key.key}/{at}", key.digest)
                 found = await self._recorder.score(
-                    item.answers, by=CLIENT, channel="api", reference=item.reference, key=its_key
+                    item.answers, by=by, channel="api", reference=item.reference, key=its_key
                 )
                 return {"status": 200, **self._answer(found.score, found.record)}
             except InvalidApplication as error:
@@ -201,6 +203,9 @@ class Api:
         at = None if before is None else whole(before, "before", 1, 2**53)
         if unknown := sorted(asked.keys() - {"kind", "by", "decision", "reference"}):
             raise Refusal(422, "invalid-request", f"No such parameter: {', '.join(unknown)[:200]}")
+        only = only_of(person_of(request.scope))
+        if only is not None and asked.setdefault("by", only) != only:
+            raise Refusal(403, "refused", "Officers see their own records")
         records = await self._read(lambda connection: store.newest(connection, limit, at, **asked))
         more = records[-1].seq if len(records) == limit else None
         return {"items": [listed(record) for record in records], "next": more}
@@ -208,10 +213,14 @@ class Api:
     async def decision(self, request: Request) -> dict[str, Any]:
         """One record, whole, with all that refers to it."""
         name = request.path_params["id"]
-        records, after = await self._read(
-            lambda connection: (store.by_id(connection, [name]), store.following(connection, name))
-        )
-        if not records:
+        records, after, case = await self._read(
+            lambda connection: (
+                store.by_id(connection, [name]), store.following(connection, name), cases.find(connection, name)
+            )
+        )  # fmt: skip
+        person = person_of(request.scope)
+        # What belongs to no case, such as the ledger's beginning, is for those who see all.
+        if not records or not (may_see(person, case) if case else only_of(person) is None):
             raise Refusal(404, "no-such-record", "No record has this id")
         return {**shown(records[0]), "followed_by": [shown(record) for record in after]}
 
@@ -302,7 +311,13 @@ def idempotency_key(request: Request, raw: bytes) -> Key | None:
         return None
     if not 0 < len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
         raise Refusal(400, "invalid-request", f"An Idempotency-Key has 1 to {LONGEST_KEY} ASCII characters")
-    return Key(CLIENT, f"{request.url.path} {key}", hashlib.sha256(raw).digest())
+    return Key(client(request), f"{request.url.path} {key}", hashlib.sha256(raw).digest())
+
+
+def client(request: Request) -> str:
+    """Who asks, as records say it."""
+    person = person_of(request.scope)
+    return person.name if person else NOBODY
 
 
 def whole(text: str, name: str, low: int, high: int) -> int:

@@ -119,11 +119,13 @@ def problem_card(problems: Sequence[Problem], release: Release, texts: Texts) ->
 
 
 def notice_card(kind: str, texts: Texts) -> str:
-    """`gone`: the server does not answer. `failed`: it says that it failed. `unrecorded`: its ledger failed."""
+    """`gone`: the server does not answer. `failed`: it says that it failed. `unrecorded`: its ledger failed. `out`: the
+    session is over."""
+    link = f' <a href="login" target="_blank">{escape(texts("out.link"))}</a>' if kind == "out" else ""
     return panel(
         kind,
         texts(f"{kind}.title"),
-        f"<p>{escape(texts(f'{kind}.lead'))}</p><p>{escape(texts(f'{kind}.what'))}</p>",
+        f"<p>{escape(texts(f'{kind}.lead'))}</p><p>{escape(texts(f'{kind}.what'))}{link}</p>",
         bar=escape(texts(f"{kind}.bar")),
         role="alert",
     )

@@ -12,14 +12,18 @@ from ledger.records import Record
 from web.deciding import LONGEST_NAME, LONGEST_TEXT, Form, one
 from web.languages import HOME
 from web.lender import DIRECTIONS, Lender
+from web.person import Person
 from web.texts import Texts
 
 
 class DecideForm:
     """Writes the section for one lender, in one language. `up` leads from the page it stands on to the app's root."""
 
-    def __init__(self, lender: Lender, texts: Texts, up: str, person: str | None = None) -> None:
+    def __init__(
+        self, lender: Lender, texts: Texts, up: str, person: Person | None = None, reviewers: Sequence[str] = ()
+    ) -> None:
         self._lender, self._texts, self._up, self._person = lender, texts, up, person
+        self._reviewers = reviewers
 
     def section(
         self, case: Case, release: Release | None, problems: Mapping[str, str] | None = None, form: Form | None = None
@@ -46,8 +50,11 @@ class DecideForm:
 
     def around(self, case: Case, body: str) -> str:
         """A section that the page's script finds, and knows where to send."""
-        gone = escape(self._texts("decide.gone"))
-        return f'<section class="decide" data-record="{escape(self.path(case))}" data-gone="{gone}">{body}</section>'
+        gone, out = (escape(self._texts(f"decide.{name}")) for name in ("gone", "out"))
+        return (
+            f'<section class="decide" data-record="{escape(self.path(case))}" data-gone="{gone}" data-out="{out}">'
+            f"{body}</section>"
+        )
 
     def contest(self, case: Case, problems: Mapping[str, str] | None = None, form: Form | None = None) -> str:
         """Where an objection is written down."""
@@ -153,7 +160,8 @@ class DecideForm:
             "contest",
             f"<p class='quiet'>{escape(texts('contest.lead', days=self._lender.contest_days))}</p>"
             f"{self.long('objection', form, problems)}"
-            f"{self.short('reviewer', form, problems)}{self.short('deadline', form, problems, kind='date')}"
+            f"{self.short('reviewer', form, problems, offered=self._reviewers)}"
+            f"{self.short('deadline', form, problems, kind='date')}"
             f"{self.name(problems, form)}",
             "contest.record",
             problems,
@@ -174,7 +182,7 @@ class DecideForm:
     def name(self, problems: Mapping[str, str], form: Form) -> str:
         """Who decides: asked for as long as nobody has to log in."""
         if self._person is not None:
-            return f'<p class="quiet">{escape(self._texts("decide.as", name=self._person))}</p>'
+            return f'<p class="quiet">{escape(self._texts("decide.as", name=self._person.name))}</p>'
         return self.short("name", form, problems, note="decide.trust")
 
     def long(self, name: str, form: Form, problems: Mapping[str, str]) -> str:
@@ -184,13 +192,20 @@ class DecideForm:
             f"{invalid(name, problems)}>{escape(one(form, name))}</textarea></label>{self.error(name, problems)}"
         )
 
-    def short(self, name: str, form: Form, problems: Mapping[str, str], kind: str = "text", note: str = "") -> str:
-        """A text of one line."""
+    def short(
+        self, name: str, form: Form, problems: Mapping[str, str], kind: str = "text", note: str = "",
+        offered: Sequence[str] = (),
+    ) -> str:  # fmt: skip
+        """A text of one line; what is `offered` can be picked."""
+        options = "".join(f'<option value="{escape(one)}">' for one in offered)
+        listed = f' list="offered-{name}"' if offered else ""
+        picked = f'<datalist id="offered-{name}">{options}</datalist>' if offered else ""
         said = f'<span class="quiet">{escape(self._texts(note))}</span>' if note else ""
         return (
             f'<label>{escape(self._texts(f"decide.{name}"))}<input type="{kind}" name="{name}"'
             f' maxlength="{LONGEST_NAME}" value="{escape(one(form, name))}"'
-            f"{invalid(name, problems)}>{said}</label>{self.error(name, problems)}"
+            f"{listed}{invalid(name, problems)}>{said}{picked}</label>"
+            f"{self.error(name, problems)}"
         )
 
     def error(self, part: str, problems: Mapping[str, str]) -> str:

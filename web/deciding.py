@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
 
 from inference.errors import TenfoldError
 from inference.measure import Clock
@@ -12,18 +11,11 @@ from ledger.cases import OPEN, REVIEW, SETTLED, WAITING, Case
 from ledger.decisions import DECISIONS, agreed, contested, decided, direction
 from ledger.records import Draft, Key
 from web.lender import Lender
+from web.person import Person
 
 LONGEST_NAME, LONGEST_TEXT = 60, 2000  # characters
 SHORTEST_TEXT = 10  # of a justification: a sentence, not a letter
 Form = Mapping[str, Sequence[str]]  # as a browser sends one
-
-
-class Person(NamedTuple):
-    """Who decides. `trusted` says that nobody had to prove the name."""
-
-    name: str
-    role: str
-    trusted: bool
 
 
 class Undecided(TenfoldError):
@@ -96,8 +88,13 @@ def agree(case: Case, form: Form, person: Person) -> Draft:
     )  # fmt: skip
 
 
-def contest(case: Case, form: Form, person: Person, lender: Lender, clock: Clock | None = None) -> Draft:
-    """An objection to a decision: what it says, who looks at it again, until when. Raises `Undecided`."""
+def contest(
+    case: Case, form: Form, person: Person, lender: Lender, reviewers: Sequence[str] = (), clock: Clock | None = None
+) -> Draft:
+    """An objection to a decision: what it says, who looks at it again, until when. Raises `Undecided`.
+
+    `reviewers` are all who can log in; empty where nobody has to.
+    """
     problems = named(person)
     if case.state != SETTLED or case.decision is None:
         raise Undecided({"form": "already"})
@@ -106,6 +103,8 @@ def contest(case: Case, form: Form, person: Person, lender: Lender, clock: Clock
         problems["objection"] = "sentence"
     if not reviewer:
         problems["reviewer"] = "name"
+    elif reviewers and (reviewer := reviewer.lower()) not in reviewers:
+        problems["reviewer"] = "unknown_person"
     elif reviewer in case.decided_by:
         problems["reviewer"] = "another_person"
     today = datetime.fromtimestamp((clock or Clock()).utc(), UTC).date()

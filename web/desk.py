@@ -29,7 +29,7 @@ class DeskBlocks(gr.Blocks):
         return self
 
 
-def build_desk(recorder: Recorder, texts: Texts, *, public_demo: bool = False, with_api: bool = False) -> gr.Blocks:
+def build_desk(recorder: Recorder, texts: Texts, *, with_api: bool = False) -> gr.Blocks:
     """The whole page in one language: header, form, result panel, footer.
 
     Gradio draws the form and fills it. What the form holds is sent, and the answer shown, by the page's script and
@@ -39,7 +39,7 @@ def build_desk(recorder: Recorder, texts: Texts, *, public_demo: bool = False, w
     scorer, release, recorded = recorder.scorer, recorder.scorer.release, recorder.ledger is not None
     title = release.manifest["title"][texts.language]
     with DeskBlocks(title=f"Tenfold · {title}", fill_width=True, analytics_enabled=False) as desk:
-        static(header(title, texts, "desk", UP[texts.language], public_demo, recorded), "header")
+        static(header(title, texts, "desk", UP[texts.language], ledger=recorded), "header")
         with gr.Row(elem_id="desk", equal_height=False):
             with gr.Column(elem_id="application", min_width=0):
                 static(f'<h2>{escape(texts("form.title"))}</h2><div id="correcting"></div>', "application-name")
@@ -87,5 +87,7 @@ def footer(scorer: Scorer, texts: Texts) -> str:
 
 def templates(texts: Texts) -> str:
     """Cards that the page's script shows when no server is there to make one, and a voice for screen readers."""
-    cards = "".join(f'<template id="card-{kind}">{notice_card(kind, texts)}</template>' for kind in ("gone", "failed"))
+    cards = "".join(
+        f'<template id="card-{kind}">{notice_card(kind, texts)}</template>' for kind in ("gone", "failed", "out")
+    )
     return f'{cards}<div id="announcer" class="visually-hidden" role="status"></div>'

@@ -4,14 +4,17 @@ import inspect
 from typing import Any, Literal
 
 import gradio.events
+from gradio.context import LocalContext
 
 from inference.application import Form
 from inference.errors import InvalidApplication
 from inference.fields import ChoiceField, Field, NumberField
 from ledger.store import LedgerUnavailable
 from web.api import problem_json
+from web.person import person_of
 from web.recording import Recorder
 
+NOBODY = "gradio"  # who asks, as long as nobody has to say so
 LISTED_UP_TO = 60  # choices; longer lists are named in the release and not in the signature
 
 
@@ -26,7 +29,8 @@ def add_endpoint(recorder: Recorder) -> None:
 
     async def predict_credit_score(*answers: object) -> dict[str, Any]:
         try:
-            told = await recorder.score(dict(zip(form.names, answers, strict=True)), by="gradio", channel="api")
+            named = dict(zip(form.names, answers, strict=True))
+            told = await recorder.score(named, by=caller(), channel="api")
             return told.score.as_dict()
         except InvalidApplication as error:
             return {"problems": [problem_json(problem) for problem in error.problems]}
@@ -40,6 +44,13 @@ def add_endpoint(recorder: Recorder) -> None:
         api_description="Score one application. A number that may be left open takes null for not stated.",
         queue=False,
     )
+
+
+def caller() -> str:
+    """Who asks, as records say it: Gradio keeps the request of the call at hand."""
+    request = LocalContext.request.get(None)
+    person = person_of(request.request.scope) if request is not None and request.request else None
+    return person.name if person else NOBODY
 
 
 def dress(function: Any, form: Form) -> None:

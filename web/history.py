@@ -23,6 +23,7 @@ from web.frame import HEADERS, plain_page, problem_page
 from web.languages import HOME
 from web.lender import Lender
 from web.numbers import write_percent
+from web.person import only_of, person_of
 from web.record import read_form
 from web.texts import LANGUAGES, Texts, texts_in
 
@@ -45,7 +46,7 @@ class History:
                 return await self.listed(request, texts)
 
             async def overrides(request: Request, texts: Texts = texts) -> Response:
-                return await self.overrides(texts)
+                return await self.overrides(request, texts)
 
             path = f"{HOME[language]}history"
             router.add_route(path, listed, methods=["GET", "POST"])
@@ -57,28 +58,29 @@ class History:
         form = await read_form(request) if request.method == "POST" else {}
         if form is None:
             return HTMLResponse("", 413, HEADERS)
-        asked = understood(form)
+        asked, person = understood(form), person_of(request.scope)
         before = one(form, "before")
         at = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
 
         def read() -> list[tuple[Record, Record | None, Record | None]]:
             with self._ledger.store.reading() as connection:
-                return store.cases(connection, PAGE + 1, at, asked)
+                return store.cases(connection, PAGE + 1, at, asked, only_of(person))
 
         try:
             found = await run_in_threadpool(read)
         except store.DATABASE_ERRORS:
             title = self._title[texts.language]
-            return HTMLResponse(problem_page("unreadable", texts, "history", title), 503, HEADERS)
+            return HTMLResponse(problem_page("unreadable", texts, "history", title, request.scope), 503, HEADERS)
         more = len(found) > PAGE
         body = (
             f"<h2>{escape(texts('history.title'))}</h2>{search(form, texts)}{table(found[:PAGE], texts)}"
             f"{pages(form, asked, found[PAGE - 1][0].seq if more else None, at, texts)}"
-            f'<p><a href="{"history/overrides"}">{escape(texts("history.overrides"))}</a></p>'
         )
-        return self._page(texts("history.title"), body, texts, "history")
+        if person is None or person.sees_all:
+            body += f'<p><a href="history/overrides">{escape(texts("history.overrides"))}</a></p>'
+        return self._page(request, texts("history.title"), body, texts, "history")
 
-    async def overrides(self, texts: Texts) -> Response:
+    async def overrides(self, request: Request, texts: Texts) -> Response:
         """How often, by month and reason, a decision departed from the suggestion."""
 
         def read() -> list[tuple[str, str, str | None, int]]:
@@ -89,10 +91,12 @@ class History:
             found = await run_in_threadpool(read)
         except store.DATABASE_ERRORS:
             title = self._title[texts.language]
-            return HTMLResponse(problem_page("unreadable", texts, "history/overrides", title), 503, HEADERS)
+            return HTMLResponse(
+                problem_page("unreadable", texts, "history/overrides", title, request.scope), 503, HEADERS
+            )
         body = f"<h2>{escape(texts('overrides.title'))}</h2>{self._by_month(found, texts)}"
         body += f'<p><a href="../history">{escape(texts("overrides.back"))}</a></p>'
-        return self._page(texts("overrides.title"), body, texts, "history/overrides")
+        return self._page(request, texts("overrides.title"), body, texts, "history/overrides")
 
     def _by_month(self, found: Sequence[tuple[str, str, str | None, int]], texts: Texts) -> str:
         """A table: a month, then its reasons."""
@@ -125,8 +129,9 @@ class History:
             f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table></div>'
         )
 
-    def _page(self, title: str, body: str, texts: Texts, here: str) -> Response:
-        return HTMLResponse(plain_page(title, body, texts, here, self._title[texts.language]), headers=HEADERS)
+    def _page(self, request: Request, title: str, body: str, texts: Texts, here: str) -> Response:
+        made = plain_page(title, body, texts, here, self._title[texts.language], request.scope)
+        return HTMLResponse(made, headers=HEADERS)
 
 
 def understood(form: Form) -> dict[str, str]:

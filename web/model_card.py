@@ -21,7 +21,9 @@ FITTED = [
     (re.compile(r'<a href="(?!https?://|#)[^"]*">(.*?)</a>', re.S), r"\1"),
 ]
 # Nothing in a card runs or calls out, whoever wrote it.
-CARD_POLICY = "default-src 'none'; img-src 'self'; style-src 'self'; base-uri 'self'; form-action 'none'"
+CARD_POLICY = (
+    "default-src 'none'; img-src 'self'; style-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'self'"
+)
 PLOT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; font-src data:; img-src data:; sandbox"
 
 

@@ -5,6 +5,9 @@ own words by, and shows an unstyled page first.
 """
 
 import json
+import re
+from base64 import b64encode
+from hashlib import sha256
 from html import escape
 
 from starlette.datastructures import MutableHeaders
@@ -13,15 +16,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference.release import Release
 from web.assets import asset_path
 from web.form import kind_of, row_id
+from web.frame import banner, who
 from web.languages import UP, page_language
 from web.texts import texts_in
 
-# Gradio needs inline script and eval; the rest of the web needs nothing from this page, nor it from the web.
+# Gradio makes functions of texts ('unsafe-eval') and styles elements one by one; the rest of the web needs nothing from
+# this page, nor it from the web.
 POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "default-src 'self'; script-src 'self' 'unsafe-eval' {hashes}; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; "
     "form-action 'self'; frame-ancestors 'self' https://huggingface.co https://*.hf.space"
 )
+SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script>", re.S)
 OPENING = '<html\n\tlang="en"'
 
 
@@ -56,9 +62,10 @@ class PageDress:
             headers = MutableHeaders(scope=start)
             content = bytes(body)
             if start["status"] == 200 and content and headers.get("content-type", "").startswith("text/html"):
-                content = self.rewrite(content.decode(), language).encode()
+                page = self.rewrite(content.decode(), language, scope)
+                content = page.encode()
                 headers["Content-Length"] = str(len(content))
-            headers["Content-Security-Policy"] = POLICY
+                headers["Content-Security-Policy"] = policy(page)
             headers["X-Content-Type-Options"] = "nosniff"
             headers["Referrer-Policy"] = "no-referrer"
             await send(start)
@@ -66,10 +73,20 @@ class PageDress:
 
         await self.app({**scope, "headers": plain}, receive, dress)
 
-    def rewrite(self, page: str, language: str) -> str:
-        """The page with its language on the first line and our head at the end of its own."""
+    def rewrite(self, page: str, language: str, scope: Scope) -> str:
+        """The page with its language on the first line, our head at the end of its own, and who looks at it."""
         page = page.replace(OPENING, f'<html\n\tlang="{language}"', 1)
-        return page.replace("</head>", self.heads[language] + "</head>", 1)
+        texts, up = texts_in(language), UP[language]
+        shown = f'<template id="visitor-now">{who(scope, texts, up)}</template>'
+        shown += f'<template id="banner-now">{banner(scope, texts)}</template>'
+        return page.replace("</head>", self.heads[language] + shown + "</head>", 1)
+
+
+def policy(page: str) -> str:
+    """The page's policy: of scripts those from here, and those that stand in the page as it is now, by their hash."""
+    inline = (content for attributes, content in SCRIPT.findall(page) if "src=" not in attributes)
+    hashes = " ".join(f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in inline)
+    return POLICY.format(hashes=hashes)
 
 
 def head(release: Release, language: str) -> str:

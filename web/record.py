@@ -20,20 +20,21 @@ from ledger.ledger import KeyReused
 from ledger.records import AGREED, CONTESTED, DECIDED, SCORED, Draft, Record
 from ledger.replay import SAME, Replayed, Replayer, release_folders
 from ledger.store import LedgerUnavailable
+from web.accounts import Accounts
 from web.card import score_card
 from web.decide_form import DecideForm, answers_of
-from web.deciding import LONGEST_NAME, Form, Person, Undecided, agree, contest, decide, one
+from web.deciding import LONGEST_NAME, Form, Undecided, agree, contest, decide, one
 from web.frame import HEADERS, plain_page, problem_page, root_from
 from web.languages import HOME
 from web.lender import Lender
 from web.notice import notice_html, notice_pdf
 from web.numbers import write_percent
+from web.person import OFFICER, Person, may_see, person_of
 from web.recording import Recorder, Told
 from web.texts import LANGUAGES, Texts, texts_in
 
 MOST_BYTES = 64 << 10  # of a form
 RECORDED = "X-Recorded"  # of an answer: whether the form was recorded; else it comes back with what is wrong
-OPEN_ROLE = "officer"  # of everybody, as long as nobody has to log in
 
 
 class Opened(NamedTuple):
@@ -51,9 +52,9 @@ class Opened(NamedTuple):
 class Records:
     """The pages of cases and what is sent from them."""
 
-    def __init__(self, recorder: Recorder, lender: Lender) -> None:
+    def __init__(self, recorder: Recorder, lender: Lender, accounts: Accounts) -> None:
         assert recorder.ledger is not None  # noqa: S101 - there are no such pages without a ledger
-        self._ledger, self._lender = recorder.ledger, lender
+        self._ledger, self._lender, self._accounts = recorder.ledger, lender, accounts
         self._title = recorder.scorer.release.manifest["title"]
         folders = [*release_folders([RELEASES]), recorder.scorer.release.folder]
         self._replayer = Replayer(folders, recorder.scorer)
@@ -72,29 +73,42 @@ class Records:
 
     async def page(self, request: Request, texts: Texts) -> Response:
         """The whole case."""
-        opened = await run_in_threadpool(self.opened, request.path_params["id"])
+        opened = await self.asked_for(request)
         here, title = f"record/{request.path_params['id']}", self._title[texts.language]
         if isinstance(opened, str):
-            return HTMLResponse(problem_page(opened, texts, here, title), 404 if opened == "missing" else 503, HEADERS)
-        body = await run_in_threadpool(self.body, opened, texts)
-        return HTMLResponse(plain_page(heading(opened.case, texts), body, texts, here, title), headers=HEADERS)
+            return HTMLResponse(
+                problem_page(opened, texts, here, title, request.scope), 404 if opened == "missing" else 503, HEADERS
+            )
+        body = await run_in_threadpool(self.body, opened, texts, person_of(request.scope))
+        page = plain_page(heading(opened.case, texts), body, texts, here, title, request.scope)
+        return HTMLResponse(page, headers=HEADERS)
 
-    def opened(self, id: str) -> Opened | str:
-        """The case of a record with its score made again; or which problem's page to show."""
+    async def asked_for(self, request: Request) -> Opened | str:
+        """What `opened` finds for a request and whoever sends it."""
+        return await run_in_threadpool(self.opened, request.path_params["id"], person_of(request.scope))
+
+    def opened(self, id: str, person: Person | None = None) -> Opened | str:
+        """The case of a record with its score made again; or which problem's page to show. Somebody else's case is
+        missing, like one that never was."""
         try:
             with self._ledger.store.reading() as connection:
                 case = cases.find(connection, id)
         except store.DATABASE_ERRORS:
             return "unreadable"
-        if case is None:
+        if case is None or not may_see(person, case):
             return "missing"
         replayed = self._replayer.one(case.score)
         scorer = self._replayer.scorer(case.score)
         return Opened(case, replayed, scorer if isinstance(scorer, Scorer) else None)
 
-    def body(self, opened: Opened, texts: Texts) -> str:
+    def reviewers(self) -> list[str]:
+        """Who can look at a case again, where people log in."""
+        return [user.name for user in self._accounts.users()]
+
+    def body(self, opened: Opened, texts: Texts, person: Person | None) -> str:
         """Score, answers, what happened, what can be done."""
-        case, form = opened.case, DecideForm(self._lender, texts, root_from("record/x", texts))
+        case = opened.case
+        form = DecideForm(self._lender, texts, root_from("record/x", texts), person, self.reviewers())
         sections = [f"<h2>{escape(heading(case, texts))}</h2>", card(opened, texts)]
         sections.append(f"<h3>{escape(texts('record.answers'))}</h3>{answers(opened, texts)}")
         sections.append(f'<h3 id="decide">{escape(texts("record.decision"))}</h3>{form.section(case, opened.release)}')
@@ -119,12 +133,15 @@ class Records:
             form = await read_form(request)
             if form is None:
                 return HTMLResponse("", 413, HEADERS)
-            opened = await run_in_threadpool(self.opened, request.path_params["id"])
+            opened = await self.asked_for(request)
             if isinstance(opened, str):
                 return HTMLResponse("", 404 if opened == "missing" else 503, HEADERS)
             problems: Mapping[str, str] = {}
+            person = person_of(request.scope)
+            if person is not None and person.machine:
+                return HTMLResponse("", 403, HEADERS)  # people decide
             try:
-                await self._ledger.submit_in_loop(self.draft(action, opened, form))
+                await self._ledger.submit_in_loop(self.draft(action, opened, form, person))
             except Undecided as refused:
                 problems = refused.problems
             except KeyReused:
@@ -132,28 +149,30 @@ class Records:
             except LedgerUnavailable:
                 return HTMLResponse("", 503, HEADERS)
             if "form" in problems or not problems:
-                opened = await run_in_threadpool(self.opened, request.path_params["id"])
+                opened = await self.asked_for(request)
                 if isinstance(opened, str):
                     return HTMLResponse("", 503, HEADERS)
             typed = form if problems else {"up": form.get("up", [""])}
-            section = self.section(action, opened, texts, problems, typed)
+            section = self.section(action, opened, texts, problems, typed, person)
             return HTMLResponse(section, headers={**HEADERS, RECORDED: "no" if problems else "yes"})
 
         return answer
 
-    def draft(self, action: str, opened: Opened, form: Form) -> Draft:
-        """What a form asks to be recorded. Raises `Undecided`."""
-        person = Person(one(form, "name", LONGEST_NAME), OPEN_ROLE, trusted=True)
+    def draft(self, action: str, opened: Opened, form: Form, person: Person | None) -> Draft:
+        """What a form asks to be recorded. Raises `Undecided`. Where nobody has to log in, the form says who it is."""
+        person = person or Person(one(form, "name", LONGEST_NAME), OFFICER)
         if action == "agree":
             return agree(opened.case, form, person)
         if action == "contest":
-            return contest(opened.case, form, person, self._lender)
+            return contest(opened.case, form, person, self._lender, self.reviewers())
         return decide(opened.case, form, person, amount_of(opened), self._lender)
 
-    def section(self, action: str, opened: Opened, texts: Texts, problems: Mapping[str, str], form: Form) -> str:
+    def section(
+        self, action: str, opened: Opened, texts: Texts, problems: Mapping[str, str], form: Form, person: Person | None
+    ) -> str:
         """The part of a page that was sent, as it stands now; it says itself how far it stands from the app's root."""
         up = one(form, "up")
-        made = DecideForm(self._lender, texts, up if up in ("", "../", "../../") else "")
+        made = DecideForm(self._lender, texts, up if up in ("", "../", "../../") else "", person, self.reviewers())
         if action == "contest" and problems and "form" not in problems:
             return made.contest(opened.case, problems, form)
         return made.section(opened.case, opened.release, problems, form)
@@ -167,12 +186,14 @@ class Records:
         return await self._notice(request, texts, "pdf")
 
     async def _notice(self, request: Request, texts: Texts, kind: str) -> Response:
-        opened = await run_in_threadpool(self.opened, request.path_params["id"])
+        opened = await self.asked_for(request)
         here, title = f"record/{request.path_params['id']}/notice", self._title[texts.language]
         if isinstance(opened, str):
-            return HTMLResponse(problem_page(opened, texts, here, title), 404 if opened == "missing" else 503, HEADERS)
+            return HTMLResponse(
+                problem_page(opened, texts, here, title, request.scope), 404 if opened == "missing" else 503, HEADERS
+            )
         if opened.case.state != SETTLED:
-            return HTMLResponse(problem_page("no_notice", texts, here, title), 404, HEADERS)
+            return HTMLResponse(problem_page("no_notice", texts, here, title, request.scope), 404, HEADERS)
         asked = request.query_params.get("lang", texts.language)
         applicant = texts_in(asked if asked in LANGUAGES else texts.language)
         if kind == "pdf":

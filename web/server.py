@@ -9,14 +9,17 @@ from starlette.middleware.cors import CORSMiddleware
 from inference.scorer import Scorer
 from inference.settings import Settings
 from ledger.ledger import Ledger
+from web.accounts import Accounts
 from web.answering import answering_routes
 from web.api import add_api
 from web.assets import asset_routes
 from web.desk import build_desk
+from web.entrance import Entrance
 from web.health import health_routes
 from web.history import History
 from web.languages import HOME, LanguageChoice
 from web.lender import Lender, read_lender
+from web.login import Login
 from web.metrics import metrics_routes
 from web.model_card import model_card_routes
 from web.page import PageDress
@@ -25,19 +28,27 @@ from web.record import Records
 from web.recording import Recorder
 from web.texts import texts_in
 
-LARGEST_UPLOAD = "1mb"  # Gradio takes uploads even where no component asks for one
-ORIGINS: list[str] = []  # other sites whose pages may call this server from a browser: none
+LARGEST_UPLOAD = "1mb"  # of Gradio's, whose uploads the entrance does not let in anyway
+CORS = ["Authorization", "Content-Type", "Idempotency-Key"]
 
 
 def create_app(
-    scorer: Scorer, settings: Settings, ledger: Ledger | None = None, lender: Lender | None = None
+    scorer: Scorer,
+    settings: Settings,
+    ledger: Ledger | None = None,
+    lender: Lender | None = None,
+    accounts: Accounts | None = None,
 ) -> FastAPI:
-    """The whole site around one scorer; `lender` as settings say it, else as they are read now."""
-    return asyncio.run(assemble(scorer, settings, ledger, lender or read_lender(settings.lender)))
+    """The whole site around one scorer; `lender` and `accounts` as the settings say them, else as they are now."""
+    return asyncio.run(assemble(scorer, settings, ledger, lender, accounts))
 
 
 async def assemble(
-    scorer: Scorer, settings: Settings, ledger: Ledger | None = None, lender: Lender | None = None
+    scorer: Scorer,
+    settings: Settings,
+    ledger: Ledger | None = None,
+    lender: Lender | None = None,
+    accounts: Accounts | None = None,
 ) -> FastAPI:
     """The same for a caller within an event loop.
 
@@ -46,9 +57,15 @@ async def assemble(
     app = FastAPI(title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(PageDress, release=scorer.release)
     app.add_middleware(LanguageChoice)
-    app.add_middleware(CORSMiddleware, allow_origins=ORIGINS)
     recorder, lender = Recorder(scorer, ledger), lender or read_lender(settings.lender)
+    accounts = accounts or Accounts(settings.users)
     add_api(app, recorder)
+    app.add_middleware(Entrance, settings=settings, accounts=accounts)
+    # The last is the outermost: what a browser asks before it asks comes without anybody's token.
+    app.add_middleware(
+        CORSMiddleware, allow_origins=settings.origins, allow_methods=["GET", "POST"], allow_headers=CORS
+    )
+    app.include_router(Login(accounts, scorer.release.manifest["title"]).routes())
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))
     app.include_router(model_card_routes(scorer.release))
@@ -56,13 +73,12 @@ async def assemble(
     app.include_router(asset_routes())
     app.include_router(answering_routes(recorder, lender))
     if ledger is not None:
-        app.include_router(Records(recorder, lender).routes())
+        app.include_router(Records(recorder, lender, accounts).routes())
         app.include_router(History(scorer, ledger, lender).routes())
     for language in ("fr", "en"):  # the longer path first: "/" takes all that is left
         desk = build_desk(
             recorder,
             texts_in(language),
-            public_demo=settings.public_demo,
             with_api=HOME[language] == "/",
         )
         gr.mount_gradio_app(

@@ -49,6 +49,7 @@ class Server:
         self.writable = self.home / "writable"
         self.writable.mkdir()
         self.log, self.ledger = self.writable / "predictions.jsonl", self.writable / "ledger.sqlite3"
+        self.users = self.writable / "users.sqlite3"
         self.home.chmod(0o755)
         self.command = [sys.executable, "app.py"]
         as_nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
@@ -75,6 +76,7 @@ class Server:
             "TMPDIR": str(self.writable),
             "TENFOLD_LOG": str(self.log),
             "TENFOLD_LEDGER": str(self.ledger),
+            "TENFOLD_USERS": str(self.users),
             "TENFOLD_RELEASE": str(self.checkout / "models" / "releases" / self.release.name),
         }
         self.output = (self.writable / "output.txt").open("a")

@@ -491,9 +491,9 @@ def pick_from_list(desk: Desk, field: ChoiceField) -> None:
 
 def test_public_demo_says_so(open_desk: Open, demo_server: Server) -> None:
     """A public demonstration carries its banner; the ordinary desk does not."""
-    assert open_desk().page.locator(".banner").count() == 0
+    assert open_desk().page.locator("#banner .demo").count() == 0
     desk = open_desk(at=demo_server)
-    expect(desk.page.locator(".banner")).to_have_text(desk.texts("banner.public"))
+    expect(desk.page.locator("#banner")).to_have_text(desk.texts("banner.public"))
     desk.shoot("14-public-demo")
     desk.axe()
 

@@ -72,7 +72,7 @@
         note.setAttribute("role", "alert");
         button.before(note);
       }
-      note.textContent = section.dataset.gone;
+      note.textContent = answer?.status === 401 ? section.dataset.out : section.dataset.gone;
       return;
     }
     if (answer.headers.get("X-Recorded") === "yes" && plain) return location.reload();

@@ -145,6 +145,7 @@
         signal: AbortSignal.timeout(PATIENCE),
       });
       if (answer.ok) return { text: await answer.text() };
+      if (answer.status === 401) return { failed: "out" };
       // A proxy in front of a stopped server answers for it.
       return { failed: [502, 503, 504].includes(answer.status) ? "gone" : "failed" };
     } catch {
@@ -212,6 +213,7 @@
   // ---- start ------------------------------------------------------------------------------------------------
 
   const start = () => {
+    for (const name of ["visitor", "banner"]) byId(name).innerHTML = byId(`${name}-now`).innerHTML;
     dress();
     scored = contents();
     const intro = byId("result").innerHTML;

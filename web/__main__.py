@@ -1,0 +1,113 @@
+"""Who may log in, and which systems may call: `python -m web users …`, `python -m web tokens …`."""
+
+import argparse
+import getpass
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TextIO
+
+from inference.errors import TenfoldError
+from inference.settings import Settings
+from web.accounts import Account, AccountError, Accounts
+from web.person import ROLES
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status: 0 done, 2 not done, and why."""
+    given = parser().parse_args(arguments)
+    try:
+        accounts = Accounts(Settings.from_environment().users)
+        try:
+            (users if given.what == "users" else tokens)(accounts, given)
+        finally:
+            accounts.close()
+    except TenfoldError as error:
+        say(str(error), sys.stderr)
+        return 2
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be asked."""
+    made = argparse.ArgumentParser(prog="python -m web", description=__doc__)
+    kinds = made.add_subparsers(dest="what", required=True)
+    for kind, one in (("users", "user"), ("tokens", "token")):
+        verbs = kinds.add_parser(kind, help=f"who has a {one}").add_subparsers(dest="verb", required=True)
+        verbs.add_parser("list", help="all, with when each was last used")
+        added = verbs.add_parser("add", help=f"a new {one}")
+        added.add_argument("name", metavar="NAME")
+        added.add_argument("--role", choices=ROLES, required=True, help="officers see their own records, managers all")
+        changed = verbs.add_parser("role", help="another role, from the next request on")
+        changed.add_argument("name", metavar="NAME")
+        changed.add_argument("role", choices=ROLES)
+        removed = verbs.add_parser("remove" if kind == "users" else "revoke", help="from the next request on")
+        removed.add_argument("name", metavar="NAME")
+        if kind == "users":
+            verbs.add_parser("password", help="a new one; all sessions end").add_argument("name", metavar="NAME")
+    return made
+
+
+def users(accounts: Accounts, given: argparse.Namespace) -> None:
+    """Whatever is asked about users. Passwords are typed, or come on standard input; never on the command line."""
+    if given.verb == "list":
+        say(table(accounts.users()))
+    elif given.verb == "add":
+        accounts.add_user(given.name, given.role, new_password())
+        say(f"{given.name.lower()}, {given.role}, may log in. From now on everybody has to.")
+    elif given.verb == "password":
+        accounts.set_password(given.name, new_password())
+        say(f"{given.name.lower()} has a new password, and no session is left.")
+    elif given.verb == "role":
+        accounts.set_role(given.name, given.role)
+        say(f"{given.name.lower()} is {given.role} now.")
+    else:
+        accounts.remove(given.name, "user")
+        say(f"{given.name.lower()} can no longer log in; records keep the name.")
+
+
+def tokens(accounts: Accounts, given: argparse.Namespace) -> None:
+    """Whatever is asked about tokens."""
+    if given.verb == "list":
+        say(table(accounts.tokens()))
+    elif given.verb == "add":
+        token = accounts.add_token(given.name, given.role)
+        say("Send it as Authorization: Bearer TOKEN. It is shown this once:", sys.stderr)
+        say(token)
+    elif given.verb == "role":
+        accounts.set_role(given.name, given.role)
+        say(f"{given.name.lower()} is {given.role} now.")
+    else:
+        accounts.remove(given.name, "token")
+        say(f"The token {given.name.lower()} is worth nothing any more.")
+
+
+def new_password() -> str:
+    """Typed twice at a terminal; else one line of standard input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password = getpass.getpass("Password: ")
+    if getpass.getpass("Once more: ") != password:
+        raise AccountError("the two passwords differ; nothing was changed")
+    return password
+
+
+def table(accounts: Sequence[Account]) -> str:
+    """A line an account."""
+    if not accounts:
+        return "none"
+    return "\n".join(
+        f"{one.name:40} {one.role:8} made {when(one.made)}  last used {when(one.used)}" for one in accounts
+    )
+
+
+def when(moment: float | None) -> str:
+    return "never" if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    print(text, file=stream or sys.stdout)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

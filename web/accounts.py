@@ -1,0 +1,309 @@
+"""Users, sessions and API tokens, in one SQLite file beside the ledger. The only module that knows this file.
+
+Passwords are kept as argon2id (RFC 9106) and nothing else; of sessions and tokens, which are random, only SHA-256 is.
+What another process changes (`python -m web users …`) holds from the next request on.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+from itsdangerous import BadSignature, Signer
+
+from inference.errors import TenfoldError
+from inference.measure import Clock
+from web.person import ROLES, Person
+
+APPLICATION, VERSION = 0x54465553, 1  # of the file
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+SHORTEST, LONGEST = 12, 200  # characters of a password
+IDLE, ABSOLUTE = 30 * 60, 12 * 3600  # seconds that a session lasts without use, and at all
+NOTED_EVERY = 60  # seconds between two notes of when a session or a token was last used
+TOKEN = "tenfold_"  # what tokens begin with, so that scanners for secrets know one  # noqa: S105
+SCHEMA = """
+CREATE TABLE accounts (
+    name TEXT PRIMARY KEY, role TEXT NOT NULL, password TEXT, token BLOB UNIQUE, made REAL NOT NULL, used REAL
+) WITHOUT ROWID;
+CREATE TABLE sessions (
+    id BLOB PRIMARY KEY, name TEXT NOT NULL REFERENCES accounts (name) ON DELETE CASCADE, made REAL NOT NULL,
+    used REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE secret (key BLOB NOT NULL);
+"""
+
+
+class AccountError(TenfoldError):
+    """What cannot be done with users or tokens, and why; or a file of them that cannot be used."""
+
+
+class Account(NamedTuple):
+    """One line of a list. `used` in seconds since 1970; None where it never was."""
+
+    name: str
+    role: str
+    made: float
+    used: float | None
+
+
+class Accounts:
+    """One file. Thread-safe; the app and the command line may use it at the same time."""
+
+    def __init__(self, path: Path, clock: Clock | None = None, hasher: PasswordHasher | None = None) -> None:
+        """Nothing is opened before there is something to open: without users no file is needed."""
+        self.path = path.absolute()
+        self._clock, self._hasher = clock or Clock(), hasher or PasswordHasher()
+        self._connection: sqlite3.Connection | None = None
+        self._signs: Signer | None = None
+        self._writing = threading.Lock()
+
+    # ---- the file ----------------------------------------------------------------------------------------------
+
+    def _open(self, make: bool = False) -> sqlite3.Connection | None:
+        """The connection; None while there is no file."""
+        if self._connection is None and self.path.exists():
+            with self._writing:
+                self._connection = self._connection or self._connect(make)
+        return self._connection
+
+    def _connect(self, make: bool) -> sqlite3.Connection:
+        """Open the file, and make its tables in an empty one where that is wanted: what was emptied by accident must
+        not look like a file without users."""
+        connection = sqlite3.connect(self.path, timeout=2.0, check_same_thread=False, isolation_level=None)
+        try:
+            for pragma in ("journal_mode=WAL", "foreign_keys=ON", "secure_delete=ON"):
+                connection.execute(f"PRAGMA {pragma}")
+            connection.execute("BEGIN IMMEDIATE")
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if make and not tables and not application:
+                for statement in filter(str.strip, SCHEMA.split(";")):
+                    connection.execute(statement)
+                connection.execute("INSERT INTO secret VALUES (?)", [secrets.token_bytes(32)])
+                connection.execute(f"PRAGMA application_id={APPLICATION}")
+                connection.execute(f"PRAGMA user_version={VERSION}")
+            elif (application, version) != (APPLICATION, VERSION):
+                raise AccountError(f"{self.path}: no file of users that this version of Tenfold knows")
+            connection.execute("COMMIT")
+        except (sqlite3.Error, AccountError) as error:
+            connection.close()
+            if isinstance(error, AccountError):
+                raise
+            raise AccountError(f"{self.path}: the file of users cannot be used: {error}") from None
+        return connection
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Rows. Fails closed: whatever goes wrong is an `AccountError`, never an empty answer."""
+        try:
+            connection = self._open()
+            return [] if connection is None else connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise AccountError(f"{self.path}: the file of users cannot be read: {error}") from None
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction; the file is made where there is none, for its owner alone."""
+        try:
+            if not self.path.exists():
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            connection = self._open(make=True)
+            assert connection is not None  # noqa: S101 - the file is there
+            with self._writing:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    connection.execute("ROLLBACK")
+                    raise
+        except (sqlite3.Error, OSError) as error:
+            raise AccountError(f"{self.path}: the file of users cannot be written: {error}") from None
+
+    # ---- users and tokens --------------------------------------------------------------------------------------
+
+    def anybody(self) -> bool:
+        """Whether there is a user. Tokens alone do not count: nobody could log in."""
+        return bool(self._ask("SELECT 1 FROM accounts WHERE password IS NOT NULL LIMIT 1"))
+
+    def users(self) -> list[Account]:
+        """All users, by name."""
+        return [Account(*row) for row in self._ask(LIST.format("password"))]
+
+    def tokens(self) -> list[Account]:
+        """All tokens, by name, with when each was last used."""
+        return [Account(*row) for row in self._ask(LIST.format("token"))]
+
+    def add_user(self, name: str, role: str, password: str) -> None:
+        """Raises `AccountError` where the name is taken or one of them will not do."""
+        name = checked(name, role)
+        hashed = self._hashed(name, password)
+        with self._changing() as connection:
+            self._insert(connection, name, role, hashed, None)
+
+    def add_token(self, name: str, role: str) -> str:
+        """The token, which nobody can see again."""
+        name, token = checked(name, role), TOKEN + secrets.token_urlsafe(32)
+        with self._changing() as connection:
+            self._insert(connection, name, role, None, digest(token))
+        return token
+
+    def _insert(
+        self, connection: sqlite3.Connection, name: str, role: str, password: str | None, token: bytes | None
+    ) -> None:
+        # Users and tokens share their names: a record says by whom it is, and that must be one.
+        if connection.execute("SELECT 1 FROM accounts WHERE name = ?", [name]).fetchone():
+            raise AccountError(f"{name}: a user or a token has this name already")
+        made = self._clock.utc()
+        connection.execute("INSERT INTO accounts VALUES (?, ?, ?, ?, ?, NULL)", [name, role, password, token, made])
+
+    def set_password(self, name: str, password: str) -> None:
+        """A new password ends all sessions."""
+        name = name.lower()
+        hashed = self._hashed(name, password)
+        with self._changing() as connection:
+            changed = connection.execute(
+                "UPDATE accounts SET password = ? WHERE name = ? AND password IS NOT NULL", [hashed, name]
+            ).rowcount
+            connection.execute("DELETE FROM sessions WHERE name = ?", [name])
+        if not changed:
+            raise AccountError(f"{name}: no such user")
+
+    def set_role(self, name: str, role: str) -> None:
+        """Holds from the next request on."""
+        name = checked(name, role)
+        with self._changing() as connection:
+            if not connection.execute("UPDATE accounts SET role = ? WHERE name = ?", [role, name]).rowcount:
+                raise AccountError(f"{name}: no such user or token")
+
+    def remove(self, name: str, kind: str) -> None:
+        """A user with all sessions, or a token: `kind` says which."""
+        with self._changing() as connection:
+            removed = connection.execute(
+                f"DELETE FROM accounts WHERE name = ? AND {KINDS[kind]} IS NOT NULL",  # noqa: S608 - our own word
+                [name.lower()],
+            ).rowcount
+        if not removed:
+            raise AccountError(f"{name}: no such {kind}")
+
+    def _hashed(self, name: str, password: str) -> str:
+        if not SHORTEST <= len(password) <= LONGEST:
+            raise AccountError(f"a password has {SHORTEST} to {LONGEST} characters")
+        if name in password.lower() or len(set(password)) < 5:
+            raise AccountError("this password is too easily guessed: it holds the name, or only a few characters")
+        return self._hasher.hash(password)
+
+    # ---- who asks ----------------------------------------------------------------------------------------------
+
+    def log_in(self, name: str, password: str) -> str | None:
+        """A new session's cookie, or None. Takes as long whether or not there is such a user."""
+        nobody = self._nobody
+        found = self._ask("SELECT password FROM accounts WHERE name = ? AND password IS NOT NULL", name.lower())
+        try:
+            self._hasher.verify(found[0][0] if found else nobody, password[:LONGEST])
+        except VerificationError:
+            return None
+        if not found:
+            return None
+        id, now = secrets.token_urlsafe(32), self._clock.utc()
+        with self._changing() as connection:
+            if self._hasher.check_needs_rehash(found[0][0]):
+                again = self._hasher.hash(password)
+                connection.execute("UPDATE accounts SET password = ? WHERE name = ?", [again, name.lower()])
+            connection.execute("UPDATE accounts SET used = ? WHERE name = ?", [now, name.lower()])
+            connection.execute("DELETE FROM sessions WHERE made < ? OR used < ?", [now - ABSOLUTE, now - IDLE])
+            connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?)", [digest(id), name.lower(), now, now])
+        return self._signer().sign(id).decode()
+
+    @cached_property
+    def _nobody(self) -> str:
+        """What the password of somebody who does not exist is checked against, so that it takes as long."""
+        return self._hasher.hash(secrets.token_urlsafe(16))
+
+    def log_out(self, cookie: str) -> None:
+        """End a session; one that is none is ended already."""
+        id = self._session(cookie)
+        if id is not None:
+            with self._changing() as connection:
+                connection.execute("DELETE FROM sessions WHERE id = ?", [digest(id)])
+
+    def by_cookie(self, cookie: str, *, in_use: bool = True) -> Person | None:
+        """Whose session a cookie is; `in_use` says that a person did something, which keeps it from idling out."""
+        id = self._session(cookie)
+        if id is None:
+            return None
+        found = self._ask(
+            "SELECT a.name, a.role, s.made, s.used FROM sessions s JOIN accounts a ON a.name = s.name WHERE s.id = ?",
+            digest(id),
+        )
+        now = self._clock.utc()
+        if not found or now - found[0][2] > ABSOLUTE or now - found[0][3] > IDLE:
+            return None
+        if in_use and now - found[0][3] > NOTED_EVERY:
+            self._note("UPDATE sessions SET used = ? WHERE id = ?", now, digest(id))
+        return Person(found[0][0], found[0][1])
+
+    def by_token(self, token: str) -> Person | None:
+        """Whose token it is."""
+        found = self._ask("SELECT name, role, used FROM accounts WHERE token = ?", digest(token))
+        if not found:
+            return None
+        name, role, used = found[0]
+        now = self._clock.utc()
+        if used is None or now - used > NOTED_EVERY:
+            self._note("UPDATE accounts SET used = ? WHERE name = ?", now, name)
+        return Person(name, role, machine=True)
+
+    def _note(self, change: str, *values: Any) -> None:
+        """When something was last used. Nobody is turned away because that cannot be written."""
+        with suppress(AccountError), self._changing() as connection:
+            connection.execute(change, values)
+
+    def _session(self, cookie: str) -> str | None:
+        """A session's id, if the cookie is one that we signed: most that are not cost no look into the file."""
+        try:
+            return self._signer().unsign(cookie).decode() if len(cookie) < LONGEST else None
+        except (BadSignature, ValueError):
+            return None
+
+    def _signer(self) -> Signer:
+        if self._signs is None:
+            found = self._ask("SELECT key FROM secret")
+            if not found:
+                raise BadSignature("no file of users")
+            self._signs = Signer(found[0][0], salt="session", digest_method=hashlib.sha256)
+        return self._signs
+
+
+LIST = "SELECT name, role, made, used FROM accounts WHERE {} IS NOT NULL ORDER BY name"
+KINDS = {"user": "password", "token": "token"}
+
+
+def checked(name: str, role: str) -> str:
+    """A name as it is kept. What it may hold can stand in a record, a header and a file's name."""
+    if not NAME.fullmatch(name.lower()):
+        raise AccountError(f"{name[:60]!r}: a name has 1 to 40 of a-z, 0-9, dot, dash and underscore")
+    if role not in ROLES:
+        raise AccountError(f"{role[:60]!r}: a role is one of {', '.join(ROLES)}")
+    return name.lower()
+
+
+def digest(secret: str) -> bytes:
+    """What is kept of a random secret."""
+    return hashlib.sha256(secret.encode()).digest()

@@ -1,0 +1,247 @@
+"""Who may enter: the outermost part of the app. What no rule names does not exist; what one names asks for a person.
+
+Three ways to be open, chosen when the app starts and said on every page:
+- users exist: everybody logs in, or brings a token;
+- nobody exists, and the server listens on this machine alone: open, to this machine's own addresses and browser;
+- a public demonstration: open, nothing is kept and nothing is shared.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from typing import NamedTuple
+from urllib.parse import quote, urlsplit
+
+import orjson
+from starlette.datastructures import MutableHeaders
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from inference.errors import BadSetting
+from inference.settings import Settings
+from web.accounts import AccountError, Accounts
+from web.languages import HOME
+from web.person import CLOSED, DEMO, OPEN, Person
+
+COOKIE = "tenfold-session"
+NOBODY, ANYBODY, ALL_SEEING = "nobody", "anybody", "manager"  # who has to be logged in for a route
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+# Every path there is, from the app's root, and who may ask for it. "fr" stands for the French pages.
+PAGES = r"/(?:fr/)?"
+RULES = [
+    (re.compile(pattern), who)
+    for pattern, who in (
+        (r"/livez|/readyz", NOBODY),
+        (PAGES + r"login", NOBODY),
+        (r"/desk/[0-9a-f]{12}/[a-z]+\.(?:css|js|svg)", NOBODY),  # style and script: as open as the source
+        (PAGES + r"history/overrides", ALL_SEEING),
+        (r"/metrics|/api/v1/ledger/head", ALL_SEEING),
+        (PAGES + r"logout", ANYBODY),
+        (r"/api/v1/.+", ANYBODY),
+        (r"/|/fr|/fr/", ANYBODY),
+        (PAGES + r"desk/(?:score|try|take)", ANYBODY),
+        (PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|notice|notice\.pdf))?", ANYBODY),
+        (PAGES + r"(?:history|performance)", ANYBODY),
+        (r"/model-card(?:/[^/]+)?", ANYBODY),
+        # Of Gradio's many routes what its page loads and what its clients call: no uploads, files, proxies or logins.
+        (PAGES + r"(?:assets|static)/.+|" + PAGES + r"theme\.css", ANYBODY),
+        (r"/config|/gradio_api/info|/gradio_api/queue/(?:join|data)", ANYBODY),
+        (r"/gradio_api/(?:run|call)/predict_credit_score(?:/[^/]+)?", ANYBODY),
+    )
+]
+DEFAULTS = {
+    "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
+    "cross-origin-resource-policy": "same-origin",
+}
+FOR_A_YEAR = "max-age=31536000"
+
+
+class Refusal(NamedTuple):
+    """Why a request gets no further."""
+
+    status: int
+    title: str
+    detail: str = ""
+    headers: Mapping[str, str] = {}
+
+
+SIGNED_OUT = Refusal(401, "Log in, or bring a token", headers={"WWW-Authenticate": 'Bearer realm="Tenfold"'})
+
+
+def mode(settings: Settings, accounts: Accounts) -> str:
+    """How open the app is. Raises `BadSetting` where it would be open to those it should not be open to."""
+    users = accounts.anybody()
+    if settings.public_demo:
+        if users:
+            raise BadSetting(
+                f"TENFOLD_PUBLIC_DEMO is on, which lets everybody in, and there are users in {accounts.path}. "
+                "Set TENFOLD_PUBLIC_DEMO=off to let only these in, or name another TENFOLD_USERS"
+            )
+        if settings.ledger is not None:
+            raise BadSetting(
+                "TENFOLD_PUBLIC_DEMO is on, which promises that nothing is kept, and TENFOLD_LEDGER names a file. "
+                "Leave one of them out"
+            )
+        return DEMO
+    if users:
+        return CLOSED
+    if not is_local(settings.host):
+        raise BadSetting(
+            f"HOST is {settings.host}, which others can reach, and nobody has to log in. Either create a user: "
+            "python -m web users add NAME --role manager; or set TENFOLD_PUBLIC_DEMO=on, and nothing is kept"
+        )
+    return OPEN
+
+
+def is_local(host: str) -> bool:
+    """Whether an address is of this machine alone."""
+    try:
+        return host in LOCAL or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def rule(path: str) -> str | None:
+    """Who may ask for a path; None where there is no such path."""
+    for pattern, who in RULES:
+        if pattern.fullmatch(path):
+            return who
+    return None
+
+
+class Entrance:
+    """ASGI middleware: finds out who asks, refuses what may not be, and puts safe headers on every answer."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, accounts: Accounts) -> None:
+        self.app, self._accounts, self._mode = app, accounts, mode(settings, accounts)
+        self._origins = frozenset(settings.origins)
+        self._hosts = LOCAL | {urlsplit(origin).hostname for origin in settings.origins}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # nothing here speaks WebSocket
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        root = scope.get("root_path", "")
+        path = scope["path"].removeprefix(root)
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"] if name in ASKED}
+        secure = scope["scheme"] == "https"
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                for name, value in DEFAULTS.items():
+                    answer.setdefault(name, value)
+                if secure:
+                    answer.setdefault("strict-transport-security", FOR_A_YEAR)
+            await send(message)
+
+        try:
+            refused = self._refused(scope, path, headers)
+        except AccountError:
+            refused = Refusal(
+                503, "Nobody can be let in", "The file of users cannot be read: the server's log says why"
+            )
+        if refused is None:
+            await self.app(scope, receive, dressed)
+        elif refused is SIGNED_OUT and is_page(scope, headers):
+            language = "fr" if path == "/fr" or path.startswith("/fr/") else "en"
+            wanted = quote(path.removeprefix("/"), safe="/") if scope["method"] == "GET" else ""
+            target = f"{root}{HOME[language]}login" + (f"?next={wanted}" if wanted not in ("", "fr", "fr/") else "")
+            await RedirectResponse(target, 303, {"Cache-Control": "no-store"})(scope, receive, dressed)
+        else:
+            await refusal(refused, path)(scope, receive, dressed)
+
+    def _refused(self, scope: Scope, path: str, headers: Mapping[bytes, str]) -> Refusal | None:
+        """Why a request may not go on. Where it may, its scope says who asks and how open the app is."""
+        who = rule(path)
+        if who is None:
+            return Refusal(404, "Not Found")
+        if self._mode == OPEN and (elsewhere := self._from_elsewhere(scope, headers)):
+            return elsewhere
+        if scope["method"] not in SAFE and not self._same_origin(scope, headers):
+            return Refusal(
+                403, "Another site may not send this", "Its Origin is neither this server nor in TENFOLD_ORIGINS"
+            )
+        if self._mode == OPEN and self._accounts.anybody():
+            self._mode = CLOSED  # from the first user on, and until a restart
+        scope["mode"] = self._mode
+        if self._mode != CLOSED:
+            return None
+        person = self._person(path, headers)
+        scope["person"] = person
+        if who == NOBODY:
+            return None
+        if person is None:
+            return SIGNED_OUT
+        if who == ALL_SEEING and not person.sees_all:
+            return Refusal(403, "This is for managers")
+        return None
+
+    def _person(self, path: str, headers: Mapping[bytes, str]) -> Person | None:
+        """Whose token or session comes along."""
+        kind, _, token = headers.get(b"authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            return self._accounts.by_token(token.strip())
+        cookie = session_cookie(headers.get(b"cookie", ""))
+        # A page that asks for itself every few seconds is no sign of a person.
+        return self._accounts.by_cookie(cookie, in_use=not path.endswith("performance")) if cookie else None
+
+    def _from_elsewhere(self, scope: Scope, headers: Mapping[bytes, str]) -> Refusal | None:
+        """Open to this machine alone: neither to what a proxy lets in, nor to a site whose name leads here."""
+        client = scope.get("client")
+        if client is not None and not is_local(client[0]):
+            return Refusal(403, "Open to this machine alone", "Create a user: python -m web users add NAME")
+        host = urlsplit(f"//{headers.get(b'host', '')}").hostname
+        if host not in self._hosts:
+            detail = (
+                "This server knows itself by localhost alone. Create a user, or name its address in TENFOLD_ORIGINS"
+            )
+            return Refusal(421, "Open to this machine alone", detail)
+        return None
+
+    def _same_origin(self, scope: Scope, headers: Mapping[bytes, str]) -> bool:
+        """Whether a browser that sends something does so from our own page; what is no browser says nothing of it."""
+        origin = headers.get(b"origin")
+        if origin is None:
+            return headers.get(b"sec-fetch-site", "same-origin") in ("same-origin", "none")
+        return origin in self._origins or origin == f"{scope['scheme']}://{headers.get(b'host', '')}"
+
+
+ASKED = frozenset({b"host", b"origin", b"cookie", b"authorization", b"accept", b"sec-fetch-site"})
+
+
+def session_cookie(header: str) -> str:
+    """The session's cookie of a request, or nothing."""
+    if COOKIE not in header:
+        return ""
+    try:
+        found = SimpleCookie(header).get(COOKIE)
+    except CookieError:
+        return ""
+    return found.value if found else ""
+
+
+def is_page(scope: Scope, headers: Mapping[bytes, str]) -> bool:
+    """Whether a browser asks for a page to show, and no script for a part of one."""
+    return scope["method"] in ("GET", "POST") and "text/html" in headers.get(b"accept", "")
+
+
+def refusal(refused: Refusal, path: str) -> Response:
+    """In the words of the API for the API and for scripts, in plain text for all the rest."""
+    headers = {**refused.headers, "Cache-Control": "no-store"}
+    if not path.startswith("/api/"):
+        text = f"{refused.title}. {refused.detail}".strip()
+        return Response(text, refused.status, headers, "text/plain")
+    problem = {"type": "urn:tenfold:refused", "title": refused.title, "status": refused.status}
+    if refused.detail:
+        problem["detail"] = refused.detail
+    return Response(orjson.dumps(problem), refused.status, headers, "application/problem+json")
