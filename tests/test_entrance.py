@@ -455,7 +455,7 @@ def test_safe_headers_are_on_every_answer(visitor: TestClient) -> None:
                  "/api/v1/release", "/record/none", "/nothing", "/metrics", "/desk/000000000000/x.css"):  # fmt: skip
         headers = visitor.get(path, headers=BROWSER).headers
         assert headers["x-content-type-options"] == "nosniff", path
-        assert headers["referrer-policy"] == "no-referrer", path
+        assert headers["referrer-policy"] == "same-origin", path
         policy = headers["content-security-policy"]
         assert "frame-ancestors" in policy, path
         assert "'unsafe-inline'" not in policy.partition("script-src")[2].partition(";")[0], path

@@ -14,14 +14,14 @@ from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 import orjson
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.errors import BadSetting
 from inference.settings import Settings
 from web.accounts import AccountError, Accounts
-from web.languages import HOME
+from web.languages import HOME, kept, preferred
 from web.person import CLOSED, DEMO, OPEN, Person
 
 COOKIE = "tenfold-session"
@@ -54,7 +54,7 @@ RULES = [
 DEFAULTS = {
     "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with none at all a browser sends our own forms with Origin: null
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
     "cross-origin-resource-policy": "same-origin",
 }
@@ -153,7 +153,9 @@ class Entrance:
         if refused is None:
             await self.app(scope, receive, dressed)
         elif refused is SIGNED_OUT and is_page(scope, headers):
-            language = "fr" if path == "/fr" or path.startswith("/fr/") else "en"
+            language = "fr" if path.startswith("/fr") else "en"
+            if path == "/":
+                language = kept(Headers(scope=scope)) or preferred(Headers(scope=scope)) or language
             wanted = quote(path.removeprefix("/"), safe="/") if scope["method"] == "GET" else ""
             target = f"{root}{HOME[language]}login" + (f"?next={wanted}" if wanted not in ("", "fr", "fr/") else "")
             await RedirectResponse(target, 303, {"Cache-Control": "no-store"})(scope, receive, dressed)

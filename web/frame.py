@@ -4,7 +4,7 @@ from html import escape
 
 from starlette.types import Scope
 
-from web.assets import asset_path
+from web.assets import asset_path, icon
 from web.languages import HOME
 from web.person import DEMO, OPEN, mode_of, person_of
 from web.texts import LANGUAGES, Texts
@@ -15,7 +15,7 @@ POLICY = (
     "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 )
 HEADERS = {
-    "Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }  # fmt: skip
 
@@ -92,7 +92,7 @@ def plain_page(title: str, body: str, texts: Texts, here: str, release_title: st
     return (
         f'<!doctype html><html lang="{texts.language}" data-plain><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)} · Tenfold</title>'
-        f'<link rel="stylesheet" href="{up}{asset_path("desk.css")}">'
+        f'{icon(up)}<link rel="stylesheet" href="{up}{asset_path("desk.css")}">'
         f'<link rel="stylesheet" href="{up}{asset_path("plain.css")}">'
         f'<script src="{up}{asset_path("common.js")}"></script></head><body>'
         f'<div id="header">{header(release_title, texts, here, up, scope)}</div>'

@@ -8,7 +8,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 from markdown_it import MarkdownIt
 
 from inference.release import Release
-from web.assets import asset_path
+from web.assets import asset_path, icon
 from web.texts import texts_in
 
 CARD = "MODEL_CARD.md"
@@ -61,6 +61,7 @@ def render(release: Release) -> tuple[str, bool]:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><base href="model-card/">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{title} · Tenfold</title><link rel="stylesheet" href="../{asset_path("card.css")}"></head>'
+        f"<title>{title} · Tenfold</title>{icon('../')}"
+        f'<link rel="stylesheet" href="../{asset_path("card.css")}"></head>'
         f'<body><nav><a href="../">{escape(texts("card.back"))}</a></nav><main>{body}</main></body></html>'
     ), found

@@ -12,7 +12,7 @@ from fpdf import FPDF
 
 from inference.release import Release
 from ledger.cases import Case
-from web.assets import asset_path
+from web.assets import asset_path, icon
 from web.decide_form import answers_of
 from web.frame import root_from
 from web.lender import Lender
@@ -86,7 +86,7 @@ def notice_html(case: Case, release: Release | None, lender: Lender, texts: Text
     return (
         f'<!doctype html><html lang="{texts.language}"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(made.title)}</title>'
-        f'<link rel="stylesheet" href="{up}{asset_path("notice.css")}"></head><body>'
+        f'{icon(up)}<link rel="stylesheet" href="{up}{asset_path("notice.css")}"></head><body>'
         f'<nav class="no-print" lang="{officer.language}">{back} · {links} · {pdf}</nav>'
         f'<main><p class="draft">{escape(texts("notice.draft"))}</p>'
         f"<address><strong>{escape(made.creditor)}</strong><br>{escape(made.address)}</address>"

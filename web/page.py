@@ -14,7 +14,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.release import Release
-from web.assets import asset_path
+from web.assets import asset_path, icon
 from web.form import kind_of, row_id
 from web.frame import banner, who
 from web.languages import UP, page_language
@@ -67,7 +67,7 @@ class PageDress:
                 headers["Content-Length"] = str(len(content))
                 headers["Content-Security-Policy"] = policy(page)
             headers["X-Content-Type-Options"] = "nosniff"
-            headers["Referrer-Policy"] = "no-referrer"
+            headers["Referrer-Policy"] = "same-origin"
             await send(start)
             await send({"type": "http.response.body", "body": content})
 
@@ -105,7 +105,7 @@ def head(release: Release, language: str) -> str:
     return (
         f"<title>{escape(title)}</title>"
         f'<meta name="description" content="{escape(texts("page.description"))}">'
-        f'<link rel="stylesheet" href="{up}{asset_path("desk.css")}">'
+        f'{icon(up)}<link rel="stylesheet" href="{up}{asset_path("desk.css")}">'
         f'<script id="desk-facts" type="application/json">{facts}</script>'
         f'<script src="{up}{asset_path("early.js")}"></script><script src="{up}{asset_path("common.js")}"></script>'
         f'<script src="{up}{asset_path("desk.js")}" defer></script>'

@@ -12,7 +12,7 @@ from inference.fields import localised
 from inference.perfread import STAGES, Reader, Records, over_time, quantiles
 from inference.scorer import Scorer
 from inference.settings import Settings
-from web.assets import asset_path
+from web.assets import asset_path, icon
 from web.charts import Column, chart, rounded_up
 from web.languages import HOME, UP
 from web.log_tail import MOST_SCORES, LogTail
@@ -21,10 +21,10 @@ from web.texts import LANGUAGES, Texts, texts_in
 STRETCHES = 60  # at most, from left to right
 Q = (0.5, 0.9, 0.99)
 POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'self'"
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'"
 )
-HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
 
 
 def performance_routes(scorer: Scorer, settings: Settings) -> APIRouter:
@@ -53,7 +53,7 @@ def page(texts: Texts, body: str) -> str:
     return (
         f'<!doctype html><html lang="{texts.language}"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title} · Tenfold</title>'
-        f'<link rel="stylesheet" href="{up}{asset_path("card.css")}">'
+        f'{icon(up)}<link rel="stylesheet" href="{up}{asset_path("card.css")}">'
         f'<link rel="stylesheet" href="{up}{asset_path("performance.css")}">'
         f'<script src="{up}{asset_path("performance.js")}" defer></script></head>'
         f'<body><nav><a href="./">{escape(texts("card.back"))}</a></nav><main><h1>{title}</h1>'

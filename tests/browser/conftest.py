@@ -38,7 +38,7 @@ def server(serve: Callable[..., Server]) -> Server:
 @pytest.fixture(scope="session")
 def demo_server(serve: Callable[..., Server]) -> Server:
     """A second server, a public demonstration; a test may stop it if it starts it again."""
-    return serve(default_release(), TENFOLD_PUBLIC_DEMO="on")
+    return serve(default_release(), TENFOLD_PUBLIC_DEMO="on", TENFOLD_LEDGER="off")
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +69,7 @@ def open_desk(browser: Browser, shared_context: BrowserContext, server: Server) 
     desks: list[Desk] = []
 
     def open_one(
-        path: str = "/",
+        path: str | None = "/",
         at: Server | None = None,
         *,
         size: tuple[int, int] = (1366, 768),

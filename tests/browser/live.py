@@ -127,17 +127,22 @@ def releases() -> dict[str, Path]:
 class Desk:
     """A page with the desk, and the words to use it."""
 
-    def __init__(self, page: Page, server: Server, path: str) -> None:
+    def __init__(self, page: Page, server: Server, path: str | None) -> None:
+        """`path` is the desk's; None where somebody has to log in first."""
         self.page, self.server, self.release = page, server, server.release
         self.complaints: list[str] = []
         self.outside: list[str] = []
         page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", self.watch)
-        self.go(path)
+        if path is not None:
+            self.go(path)
 
     def go(self, path: str) -> None:
         self.page.goto(self.server.url + path)
+        self.ready()
+
+    def ready(self) -> None:
         self.page.wait_for_selector("html[data-desk=ready]")
         self.language = self.page.get_attribute("html", "lang") or ""
         self.texts = texts_in(self.language)
