@@ -10,7 +10,7 @@ export TENFOLD_RELEASE := $(firstword $(wildcard models/releases/$(RELEASE)-*) $
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test test-core test-browser check format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-ledger bench-history bench-http bench-click faults figures space lock clean
+.PHONY: help setup browser run test test-core test-browser audit check format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-ledger bench-history bench-http bench-click faults figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -44,7 +44,10 @@ test-core: setup  # what needs no browser; beside it, what does
 test-browser: setup browser
 	$(BIN)/python -m pytest tests/browser
 
-check: setup  ## formatter, linter, type checker
+audit: setup  ## known vulnerabilities of what the lock installs
+	@$(BIN)/python .ci/audit.py
+
+check: setup audit  ## formatter, linter, type checker, known vulnerabilities
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -10,7 +10,7 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +36,14 @@ class Release:
     folder: Path
     name: str  # `<recipe>-<first 12 of the digest>`, as records and logs show it
     digest: str  # sha256 of manifest.json, 64 hex digits
-    manifest: Mapping[str, Any]  # as parsed; titles, population and training figures are read from here
+    manifest: Mapping[str, Any] = field(repr=False)  # as parsed; titles, population, training figures
     form: Form
     rows: RowBuilder
     calibration: Calibration
     points: Points
     policy: Policy
-    model: bytes  # XGBoost's UBJ format
-    onnx: bytes | None  # the same model for ONNX Runtime; not every release has it
+    model: bytes = field(repr=False)  # XGBoost's UBJ format
+    onnx: bytes | None = field(repr=False)  # the same model for ONNX Runtime; not every release has it
 
 
 def open_release(folder: Path | str, digest: str | None = None) -> Release:

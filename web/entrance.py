@@ -9,12 +9,13 @@ Three ways to be open, chosen when the app starts and said on every page:
 import ipaddress
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 import orjson
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -51,14 +52,14 @@ RULES = [
         (r"/gradio_api/(?:run|call)/predict_credit_score(?:/[^/]+)?", ANYBODY),
     )
 ]
-DEFAULTS = {
-    "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",  # with none at all a browser sends our own forms with Origin: null
-    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
-    "cross-origin-resource-policy": "same-origin",
-}
-FOR_A_YEAR = "max-age=31536000"
+DEFAULTS = [
+    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),  # with none at all a browser sends our own forms with Origin: null
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=()"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+BEHIND_TLS = [*DEFAULTS, (b"strict-transport-security", b"max-age=31536000")]
 
 
 class Refusal(NamedTuple):
@@ -106,6 +107,7 @@ def is_local(host: str) -> bool:
         return False
 
 
+@lru_cache(256)
 def rule(path: str) -> str | None:
     """Who may ask for a path; None where there is no such path."""
     for pattern, who in RULES:
@@ -133,15 +135,12 @@ class Entrance:
         root = scope.get("root_path", "")
         path = scope["path"].removeprefix(root)
         headers = {name: value.decode("latin-1") for name, value in scope["headers"] if name in ASKED}
-        secure = scope["scheme"] == "https"
+        safe = BEHIND_TLS if scope["scheme"] == "https" else DEFAULTS
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answer = MutableHeaders(scope=message)
-                for name, value in DEFAULTS.items():
-                    answer.setdefault(name, value)
-                if secure:
-                    answer.setdefault("strict-transport-security", FOR_A_YEAR)
+                there = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(pair for pair in safe if pair[0] not in there)]
             await send(message)
 
         try:
