@@ -1,12 +1,17 @@
 """The history's first page over a ledger of many records: `python -m profiling.bench_history`.
 
+By a manager, who sees all, and by an officer, who sees a third of it.
+
 The real server over a ledger of real applications, two thirds of them decided; every search that the page offers, timed
 from request to last byte, each beside a page that reads no ledger.
 """
 
 import argparse
 import http.client
+import os
 import random
+import secrets
+import subprocess
 import sys
 import tempfile
 import time
@@ -35,6 +40,8 @@ SEARCHES: dict[str, dict[str, str]] = {
     "overridden": {"overridden": "yes"},
     "no such day": {"since": "2099-01-01"},
 }
+BY_AN_OFFICER = ("first page", "part of a reference", "overridden", "no such reference")
+MONTHS = "/history/overrides"
 MOST = 300.0  # ms that the first page may take
 
 
@@ -60,10 +67,20 @@ def fill(file: Path, count: int) -> None:
                 return
 
 
-def milliseconds(client: http.client.HTTPConnection, method: str, path: str, form: dict[str, str]) -> float:
+def account(environment: dict[str, str], *words: str, typed: str = "") -> str:
+    """What `python -m web` prints."""
+    command = [sys.executable, "-m", "web", *words]
+    done = subprocess.run(command, env={**os.environ, **environment}, input=typed, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return done.stdout.strip()
+
+
+def milliseconds(client: http.client.HTTPConnection, token: str, method: str, path: str, form: dict[str, str]) -> float:
     """From request to last byte."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": f"Bearer {token}"}
     started = time.perf_counter()
-    client.request(method, path, urlencode(form), {"Content-Type": "application/x-www-form-urlencoded"})
+    client.request(method, path, urlencode(form), headers)
     answer = client.getresponse()
     answer.read()
     if answer.status != 200:
@@ -80,14 +97,23 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "ledger.sqlite3"
         fill(file, given.records)
-        with served([sys.executable, "app.py"], "/readyz", {"TENFOLD_LEDGER": str(file), "TENFOLD_LOG": "off"}) as url:
+        own = {"TENFOLD_LEDGER": str(file), "TENFOLD_LOG": "off", "TENFOLD_USERS": f"{folder}/users.sqlite3"}
+        own["TENFOLD_RATE"] = "0"
+        account(own, "users", "add", "meg", "--role", "manager", typed=secrets.token_urlsafe(16))
+        manager = account(own, "tokens", "add", "manager", "--role", "manager")
+        officer = account(own, "tokens", "add", "ann", "--role", "officer")
+        with served([sys.executable, "app.py"], "/readyz", own) as url:
             client = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
-            taken: dict[str, list[float]] = {name: [] for name in ("no ledger read", *SEARCHES, "overrides by month")}
+            asked: dict[str, tuple[str, str, str, dict[str, str]]] = {
+                "no ledger read": (manager, "GET", "/livez", {}),
+                "overrides by month": (manager, "GET", MONTHS, {}),
+            }
+            asked |= {name: (manager, "POST", "/history", form) for name, form in SEARCHES.items()}
+            asked |= {f"officer: {name}": (officer, "POST", "/history", SEARCHES[name]) for name in BY_AN_OFFICER}
+            taken: dict[str, list[float]] = {name: [] for name in asked}
             for _ in range(given.times):
-                taken["no ledger read"].append(milliseconds(client, "GET", "/livez", {}))
-                for name, form in SEARCHES.items():
-                    taken[name].append(milliseconds(client, "POST", "/history", form))
-                taken["overrides by month"].append(milliseconds(client, "GET", "/history/overrides", {}))
+                for name, request in asked.items():
+                    taken[name].append(milliseconds(client, *request))
     figures = {
         name: {"p50_ms": float(np.percentile(took, 50)), "max_ms": float(max(took))} for name, took in taken.items()
     }

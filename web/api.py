@@ -25,8 +25,8 @@ from ledger.ledger import KeyReused
 from ledger.records import SCORED, Key, Record
 from ledger.store import LedgerUnavailable
 from web.form import LONGEST_REFERENCE
-from web.openapi import LISTED, LONGEST_KEY, MOST_ITEMS, MOST_LISTED, PROBLEM, describe
-from web.person import may_see, only_of, person_of
+from web.openapi import LISTED, LONGEST_KEY, MOST_ITEMS, MOST_LISTED, PROBLEM, behind_login, describe
+from web.person import CLOSED, may_see, mode_of, only_of, person_of
 from web.recording import Recorder
 
 PREFIX = "/api/v1"
@@ -251,7 +251,7 @@ class Api:
 
     async def openapi(self, request: Request) -> dict[str, Any]:
         """This API's own description."""
-        return self._described
+        return behind_login(self._described) if mode_of(request.scope) == CLOSED else self._described
 
     async def _read(self, query: Any) -> Any:
         """Ask the ledger in another thread; 404 where there is none."""

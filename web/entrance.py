@@ -168,7 +168,7 @@ class Entrance:
             return Refusal(404, "Not Found")
         if self._mode == OPEN and (elsewhere := self._from_elsewhere(scope, headers)):
             return elsewhere
-        if scope["method"] not in SAFE and not self._same_origin(scope, headers):
+        if scope["method"] not in SAFE and not self._same_origin(headers):
             return Refusal(
                 403, "Another site may not send this", "Its Origin is neither this server nor in TENFOLD_ORIGINS"
             )
@@ -209,12 +209,18 @@ class Entrance:
             return Refusal(421, "Open to this machine alone", detail)
         return None
 
-    def _same_origin(self, scope: Scope, headers: Mapping[bytes, str]) -> bool:
-        """Whether a browser that sends something does so from our own page; what is no browser says nothing of it."""
-        origin = headers.get(b"origin")
-        if origin is None:
-            return headers.get(b"sec-fetch-site", "same-origin") in ("same-origin", "none")
-        return origin in self._origins or origin == f"{scope['scheme']}://{headers.get(b'host', '')}"
+    def _same_origin(self, headers: Mapping[bytes, str]) -> bool:
+        """Whether a browser that sends something does so from our own page; what is no browser says nothing of it.
+
+        Sec-Fetch-Site is the browser's own word, whatever a proxy made of Host; browsers leave it out where the page
+        came neither by TLS nor from this machine, and then Origin must name the host that was asked.
+        """
+        origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site")
+        if origin in self._origins:
+            return True
+        if site is not None:
+            return site in ("same-origin", "none")
+        return origin is None or origin.partition("://")[2] == headers.get(b"host", "")
 
 
 ASKED = frozenset({b"host", b"origin", b"cookie", b"authorization", b"accept", b"sec-fetch-site"})

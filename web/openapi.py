@@ -61,6 +61,22 @@ def describe(release: Release, with_ledger: bool) -> Schema:
     }
 
 
+def behind_login(described: Schema) -> Schema:
+    """The same document for a server where everybody brings a token or a session."""
+    said = {"application/problem+json": {"schema": ref("Problem")}}
+    refused = {str(status): {"description": "See the problem's title", "content": said} for status in (401, 403)}
+    paths = {
+        path: {
+            method: {**one, "responses": {**one["responses"], **refused}, "security": [{"token": []}]}
+            for method, one in methods.items()
+        }
+        for path, methods in described["paths"].items()
+    }
+    token = {"type": "http", "scheme": "bearer", "description": "python -m web tokens add NAME"}
+    components = {**described["components"], "securitySchemes": {"token": token}}
+    return {**described, "paths": paths, "components": components}
+
+
 def operation(
     name: str, summary: str, answer: str, *, request: Schema | None = None, example: Any = None,
     parameters: list[Schema] | None = None, errors: tuple[int, ...] = (),

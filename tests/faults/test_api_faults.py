@@ -14,12 +14,21 @@ from scale import report, times
 from ledger.store import Store
 from ledger.verify import verify
 from profiling.serving import served
+from web.accounts import Accounts
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_schemathesis(name: str, tmp_path: Path, record_property: Any) -> None:
-    """All its checks, over HTTP, against the real app with a ledger; the ledger is whole afterwards."""
+    """All its checks, over HTTP, against the real app with a ledger; the ledger is whole afterwards. The first release
+    behind a login, where it also tries without a token and with a wrong one."""
+    users = tmp_path / "users.sqlite3"
+    bearer = []
+    if name == NAMES[0]:
+        with closing(Accounts(users)) as accounts:
+            accounts.add_user("meg", "manager", "a password for tests")
+            bearer = ["--header", f"Authorization: Bearer {accounts.add_token('schemathesis', 'manager')}"]
     environment = {
+        "TENFOLD_USERS": str(users),
         "TENFOLD_LOG": str(tmp_path / "p.jsonl"),
         "TENFOLD_LEDGER": str(tmp_path / "ledger.sqlite3"),
         "TENFOLD_RELEASE": str(newest(name)),
@@ -28,7 +37,7 @@ def test_schemathesis(name: str, tmp_path: Path, record_property: Any) -> None:
     with served([sys.executable, "app.py"], "/readyz", environment) as url:
         command = [
             Path(sys.executable).with_name("st"), "run", f"{url}/api/v1/openapi.json", "--checks", "all", "--seed", "1",
-            "--max-examples", str(examples), "--no-color",
+            "--max-examples", str(examples), "--no-color", *bearer,
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=3000)
     assert done.returncode == 0, done.stdout[-4000:]
