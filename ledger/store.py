@@ -320,7 +320,7 @@ def cases(
     """A page of cases, the newest first: the score that each began with, its last decision, what a second person said.
 
     `asked`: `reference` (a part of it), `since` and `until` (ISO dates, both included), `by` (who decided), `decision`
-    (one of them, or `open`), `overridden` (`yes` or `no`). `before` is the sequence of the last score seen.
+    (one of them, `open` or `waiting`), `overridden` (`yes` or `no`). `before` is the sequence of the last score seen.
     `only_of` leaves those in which this person scored, decided, agreed or took down an objection, or has one to review.
     """
     first, decided, second = (ENTRIES.alias(name) for name in ("first", "decided", "second"))
@@ -336,7 +336,7 @@ def cases(
     if before is not None:
         query = query.where(first.c.seq < before)
     for name, value in (asked or {}).items():
-        query = query.where(condition(name, value, first, decided))
+        query = query.where(condition(name, value, first, decided, second))
     if only_of is not None:
         query = query.where(sa.or_(first.c.by == only_of, first.c.id.in_(cases_of(only_of))))
     found = connection.execute(query.order_by(first.c.seq.desc()).limit(limit))
@@ -371,7 +371,7 @@ def cases_of(name: str) -> Any:
     return direct.union(by_decision.where(part, own.c.kind.in_((AGREED, CONTESTED))))
 
 
-def condition(name: str, value: str, first: Any, decided: Any) -> Any:
+def condition(name: str, value: str, first: Any, decided: Any, second: Any) -> Any:
     """One thing that is asked of cases."""
     if name == "reference":
         like = "%" + "".join(f"\\{mark}" if mark in "%_\\" else mark for mark in value) + "%"
@@ -384,6 +384,9 @@ def condition(name: str, value: str, first: Any, decided: Any) -> Any:
         return decided.c.by == value
     if name == "overridden":
         return sa.func.json_extract(decided.c.body, "$.overridden") == (value == "yes")
+    if name == "decision" and value == "waiting":
+        needed = sa.func.json_extract(decided.c.body, "$.needs_second") == sa.true()
+        return sa.and_(needed, second.c.seq.is_(None))
     if name == "decision":
         return decided.c.seq.is_(None) if value == "open" else decided.c.decision == value
     raise ValueError(f"cases cannot be asked for their {name}")

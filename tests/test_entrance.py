@@ -20,6 +20,7 @@ from inference.settings import Settings, default_release
 from ledger.ledger import Ledger
 from web.accounts import Accounts
 from web.entrance import ALL_SEEING, ANYBODY, COOKIE, NOBODY, mode, rule
+from web.lender import read_lender
 from web.server import create_app
 from web.texts import texts_in
 
@@ -254,6 +255,26 @@ def test_who_decides_is_who_logged_in(visitor: TestClient) -> None:
     assert "R-name" in visitor.get("/history").text
     again = {"decision": "incomplete", "reason_incomplete": "income", "justification": "Still no payslip."}
     assert visitor.post(f"/record/{id}/decide", data=again).headers["x-recorded"] == "yes"
+
+
+def test_a_manager_is_the_second_person(scorer: Scorer, settings: Settings, accounts: Accounts, tmp_path: Path) -> None:
+    """Above the officers' limit the one who decided waits, and is offered nothing to agree to; a manager finds the case
+    among those that wait, and agrees."""
+    strict = replace(read_lender(None), second_person_above={"officer": 0})
+    with closing(Ledger(tmp_path / "l.sqlite3")) as ledger:
+        app = create_app(scorer, settings, ledger, strict, accounts)
+        with visiting(app, follow_redirects=False) as client:
+            id = score(as_person(client, "ann"), "R-second")
+            sent = {"decision": "incomplete", "reason_incomplete": "income", "justification": "No payslip yet."}
+            answer = client.post(f"/record/{id}/decide", data=sent)
+            assert answer.headers["x-recorded"] == "yes"
+            assert 'name="agrees"' not in answer.text
+            assert client.post(f"/record/{id}/agree", data={"agrees": "yes"}).headers["x-recorded"] == "no"
+            as_person(client, "meg")
+            assert "R-second" in client.post("/history", data={"decision": "waiting"}).text
+            assert 'name="agrees"' in client.get(f"/record/{id}").text
+            assert client.post(f"/record/{id}/agree", data={"agrees": "yes"}).headers["x-recorded"] == "yes"
+            assert "R-second" not in client.post("/history", data={"decision": "waiting"}).text
 
 
 def test_tokens_score_and_read_and_decide_nothing(visitor: TestClient, accounts: Accounts) -> None:

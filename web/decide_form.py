@@ -35,8 +35,10 @@ class DecideForm:
             parts.append(self.outcome(case, release))
         if case.state in (OPEN, REVIEW):
             parts.append(self.deciding(case, release, problems, form))
-        elif case.state == WAITING:
-            parts.append(self.agreeing(case, problems, form))
+        elif case.state == WAITING and case.decision is not None:
+            own = self._person is not None and self._person.name == case.decision.fields()["by"]
+            said = f"<p>{escape(self._texts('agree.wait'))}</p>"
+            parts.append(said if own else self.agreeing(case, problems, form))
         return self.around(case, "".join(parts))
 
     @property

@@ -27,6 +27,7 @@ from web.person import only_of, person_of
 from web.record import read_form
 from web.texts import LANGUAGES, Texts, texts_in
 
+UNDECIDED = {"open": "open", "waiting": "waiting_all"}
 PAGE = 50  # cases
 ASKED = ("reference", "since", "until", "by", "decision", "overridden")
 
@@ -145,7 +146,7 @@ def understood(form: Form) -> dict[str, str]:
     for name in ("since", "until"):
         found = day(one(form, name, 10))
         asked[name] = found.isoformat() if found else ""
-    if asked["decision"] not in ("open", *DECISIONS):
+    if asked["decision"] not in ("open", "waiting", *DECISIONS):
         asked["decision"] = ""
     if asked["overridden"] not in ("yes", "no"):
         asked["overridden"] = ""
@@ -169,7 +170,9 @@ def search(form: Form, texts: Texts) -> str:
         )
         return f'<label>{escape(texts(f"history.{name}"))}<select name="{name}">{listed}</select></label>'
 
-    decisions = {"open": texts("history.open")} | {name: texts(f"decided.{name}") for name in DECISIONS}
+    decisions = {name: texts(f"history.{key}") for name, key in UNDECIDED.items()} | {
+        name: texts(f"decided.{name}") for name in DECISIONS
+    }
     return (
         f'<form class="search" method="post" action="history" role="search">{box("reference")}{box("since", "date")}'
         f"{box('until', 'date')}{box('by')}{choose('decision', decisions)}"
