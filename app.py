@@ -1,5 +1,6 @@
 """python app.py: settings, release, scorer, ledger, desk, server. Composition only."""
 
+import faulthandler
 import sys
 
 from inference.errors import TenfoldError
@@ -13,6 +14,7 @@ from web.lender import read_lender
 
 def main() -> int:
     """Serve until stopped. Exit status 1, with one message, where a setting or the release cannot be used."""
+    faulthandler.enable()  # a release that XGBoost dies of is one without a word otherwise
     try:
         settings = Settings.from_environment()
         scorer = open_scorer(settings)

@@ -1,4 +1,4 @@
-"""The command line: `python -m inference score --example`, or a JSON file, or name=value pairs."""
+"""The command line: `python -m inference score --example`, or a JSON file, or name=value pairs; and `check`."""
 
 import argparse
 import json
@@ -6,9 +6,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from inference.apart import limit
 from inference.application import Form
+from inference.engines import golden_differences, open_engine
 from inference.errors import InvalidApplication, TenfoldError
 from inference.fields import NumberField, shorten
+from inference.release import open_release
 from inference.scorer import Score, Scorer, open_scorer
 from inference.settings import Settings
 
@@ -25,14 +30,19 @@ def main(arguments: list[str] | None = None) -> int:
     score.add_argument("answers", nargs="*", help="application.json, or name=value for every field")
     score.add_argument("--example", action="store_true", help="score the release's example applicant")
     score.add_argument("--json", action="store_true", help="JSON on a terminal too")
-    score.add_argument("--release", type=Path, help="a release folder (else TENFOLD_RELEASE, else the default)")
+    check = commands.add_parser("check", help="open a release with TENFOLD_ENGINE and score its golden applications")
+    for command in (score, check):
+        command.add_argument("--release", type=Path, help="a release folder (else TENFOLD_RELEASE, else the default)")
     given = parser.parse_args(arguments)
-    if given.example == bool(given.answers):
+    if given.command == "score" and given.example == bool(given.answers):
         score.error("give --example, or a JSON file, or name=value pairs")
     try:
         settings = Settings.from_environment()
         if given.release:
             settings = replace(settings, release=given.release, release_digest=None)
+        if given.command == "check":
+            print(checked(settings))
+            return 0
         scorer = open_scorer(settings)
         form = scorer.release.form
         result = scorer.score(form.example if given.example else read_answers(given.answers, form))
@@ -44,6 +54,19 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     print(json.dumps(result.as_dict(), indent=2) if given.json or not sys.stdout.isatty() else card(scorer, result))
     return 0
+
+
+def checked(settings: Settings) -> str:
+    """What there is to say of a release that can be used."""
+    limit()
+    release = open_release(settings.release, settings.release_digest)
+    engine = open_engine(settings.engine, release)
+    off = float(np.abs(golden_differences(engine, release)).max(initial=0.0))
+    Scorer(release, engine).score(release.form.example)
+    golden = len(release.manifest["golden"])
+    return (
+        f"release {release.name} opens with {engine.name}; the PD of {golden} golden applications is off by {off:.1e}"
+    )
 
 
 class Unreadable(TenfoldError):

@@ -33,7 +33,7 @@ class Calibration:
     slope: float
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.intercept) and 0 < self.slope < np.inf):
+        if not (math.isfinite(self.intercept) and 0 < self.slope < math.inf):
             raise ValueError(f"calibration needs a finite intercept and slope > 0, got {self}")
 
     def pd(self, p: float) -> float:

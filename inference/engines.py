@@ -34,18 +34,18 @@ class XGBoostEngine:
         once, because setting it beside a running prediction is not thread-safe.
         """
         from xgboost import XGBClassifier  # seconds; whoever only validates does not pay for it
-        from xgboost.core import XGBoostError
 
         file = release.folder / MODEL
         self.classifier = XGBClassifier(n_jobs=threads)
         try:
             self.classifier.load_model(bytearray(release.model))
-        except XGBoostError as error:
-            raise BadRelease(file, "a model that XGBoost can read", str(error).splitlines()[0]) from None
-        booster = self.classifier.get_booster()
-        booster.set_param({"nthread": threads})
-        if booster.num_features() != len(release.rows.columns):
-            raise BadRelease(file, f"{len(release.rows.columns)} features", booster.num_features())
+            booster = self.classifier.get_booster()
+            booster.set_param({"nthread": threads})
+            features = booster.num_features()
+        except Exception as error:  # an XGBoostError, or what Python makes of a message or an attribute in the file
+            raise BadRelease(file, "a model that XGBoost can read", first_line(error)) from None
+        if features != len(release.rows.columns):
+            raise BadRelease(file, f"{len(release.rows.columns)} features", features)
 
     def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return self.classifier.predict_proba(rows)[:, 1]
@@ -111,7 +111,11 @@ class OneDalEngine:
         except ImportError:
             raise missing(self.name) from None
         daal4py.daalinit(threads)  # for the whole process: oneDAL knows no threads of one model
-        self._model = convert_model(XGBoostEngine(release).classifier.get_booster())
+        booster = XGBoostEngine(release).classifier.get_booster()
+        try:
+            self._model = convert_model(booster)
+        except Exception as error:  # it reads XGBoost's text of the trees, and fails as a reader of texts does
+            raise BadRelease(release.folder / MODEL, "a model that oneDAL can convert", first_line(error)) from None
 
     def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return self._model.predict_proba(rows)[:, 1].astype(np.float32)  # type: ignore[no-any-return]
@@ -123,6 +127,11 @@ KINDS: dict[str, Callable[[Release, int], Engine]] = {
 ENGINES = tuple(KINDS)
 
 
+def first_line(error: Exception) -> str:
+    """An error's kind and the first line of what it says: XGBoost adds a trace of its own."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:300]}"
+
+
 def missing(name: str) -> EngineUnavailable:
     return EngineUnavailable(
         f"engine {name} is not installed: run 'pip install -r requirements-engines.txt' or set TENFOLD_ENGINE=xgboost"
@@ -132,17 +141,19 @@ def missing(name: str) -> EngineUnavailable:
 def open_engine(name: str, release: Release, threads: int = 1) -> Engine:
     """The engine of that name with the release's model.
 
-    Any other than xgboost must first reproduce the PDs of the release's golden applications within TOLERANCE.
+    It must predict the release's golden applications; any other than xgboost to their PDs, within TOLERANCE.
     Raises `EngineUnavailable` where it is not known, not installed or does not, `BadRelease` where it cannot
     read the model.
     """
     if name not in KINDS:
         raise EngineUnavailable(f"engine {name!r} is not known; TENFOLD_ENGINE takes one of {', '.join(ENGINES)}")
     engine = KINDS[name](release, threads)
+    try:
+        differences = golden_differences(engine, release)
+    except Exception as error:  # a model of another kind: of other inputs, or of no probability
+        raise BadRelease(release.folder, f"a model that {name} can predict with", first_line(error)) from None
     if name != XGBoostEngine.name:
-        off = float(
-            np.abs(golden_differences(engine, release)).max(initial=0.0 if release.manifest["golden"] else np.inf)
-        )
+        off = float(np.abs(differences).max(initial=0.0 if release.manifest["golden"] else np.inf))
         if not off <= TOLERANCE:
             raise EngineUnavailable(
                 f"engine {name} is refused: a golden PD of release {release.name} is off by {off:.2g}, more than "

@@ -1,13 +1,15 @@
 """Old decisions scored again: with the release they were made with, the same row and the same PD must come out."""
 
 import hashlib
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from inference.apart import try_apart
 from inference.engines import TOLERANCE, open_engine
 from inference.errors import BadRelease, TenfoldError
-from inference.release import Release, open_release
+from inference.release import open_release
 from inference.scorer import Score, Scorer
 from ledger.records import Record
 
@@ -25,12 +27,16 @@ class Replayed(NamedTuple):
 
 
 class Replayer:
-    """Finds each record's release among folders, by its digest, and scores with the engine that was used."""
+    """Finds each record's release among folders, by its digest, and scores with the engine that was used.
+
+    Thread-safe. A release that is not open already is opened in a process of its own first, which takes seconds, once.
+    """
 
     def __init__(self, folders: Iterable[Path], known: Scorer | None = None) -> None:
         """`known` is a scorer that is open already; it is asked without its log."""
         self._folders = list(folders)
         self._scorers: dict[tuple[str, str], Scorer | str] = {}
+        self._opening = threading.Lock()
         if known is not None:
             self._scorers[known.release.digest, known.engine.name] = Scorer(known.release, known.engine)
 
@@ -65,21 +71,31 @@ class Replayer:
     def scorer(self, record: Record) -> Scorer | str:
         """The scorer that a `scored` record was made with, or why there is none. It writes no log."""
         fields = record.fields()
-        digest, name, engine = fields["release"], fields["release_name"], fields["engine"]
-        if (digest, engine) not in self._scorers:
-            try:
-                release = self._release(digest)
-                found = f"its release {name} is no longer here" if release is None else None
-                self._scorers[digest, engine] = found or Scorer(release, open_engine(engine, release))  # type: ignore[arg-type]
-            except TenfoldError as error:
-                self._scorers[digest, engine] = str(error)
-        return self._scorers[digest, engine]
+        digest, engine = fields["release"], fields["engine"]
+        found = self._scorers.get((digest, engine))
+        if found is None:
+            with self._opening:
+                found = self._scorers.get((digest, engine)) or self._open(digest, fields["release_name"], engine)
+                self._scorers[digest, engine] = found
+        return found
 
-    def _release(self, digest: str) -> Release | None:
+    def _open(self, digest: str, name: str, engine: str) -> Scorer | str:
+        folder = self._folder(digest)
+        if folder is None:
+            return f"its release {name} is no longer here"
+        try:
+            try_apart(folder, digest, engine)
+            release = open_release(folder, digest)
+            return Scorer(release, open_engine(engine, release))
+        except TenfoldError as error:
+            return str(error)
+
+    def _folder(self, digest: str) -> Path | None:
+        """The release folder whose manifest has that digest."""
         for folder in self._folders:
             try:
                 if hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest() == digest:
-                    return open_release(folder, digest)
+                    return folder
             except OSError:
                 continue
         return None

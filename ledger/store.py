@@ -96,6 +96,7 @@ class Store:
     def __init__(self, path: Path, first: Record | None = None) -> None:
         """Open a file; or make it, where a first record is given and no file is there, or an empty one."""
         self.path = path.absolute()
+        self._look()
         try:
             if first and not self.path.exists():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,6 +120,26 @@ class Store:
             self.close()
             raise
         self._files = self._identities()
+
+    def _look(self) -> None:
+        """Refuse what is none of ours by the file's first bytes, since SQLite would write some as it opens a file.
+
+        Where they say nothing yet, for a ledger's first commit may still be in its log, `_prepare` looks again.
+        https://www.sqlite.org/fileformat.html
+        """
+        try:
+            with self.path.open("rb") as stream:
+                header = stream.read(100)
+        except OSError:
+            return  # what is wrong with it is said below
+        if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+            return
+        version, application = int.from_bytes(header[60:64], "big"), int.from_bytes(header[68:72], "big")
+        logged = header[18:20] == b"\2\2"
+        if application == APPLICATION and version != VERSION:
+            raise LedgerUnavailable(self._another_version(version))
+        if application not in (APPLICATION, 0) or (not application and not logged):
+            raise LedgerUnavailable(f"{self.path}: a database, but no ledger of Tenfold; nothing was changed")
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -153,10 +174,13 @@ class Store:
         """Another version of this program may have changed the file since it was opened."""
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version != VERSION:
-            raise LedgerUnavailable(
-                f"{self.path}: a ledger of version {version}, and this program writes version {VERSION}. "
-                "Nothing was changed; use the program that belongs to it"
-            )
+            raise LedgerUnavailable(self._another_version(version))
+
+    def _another_version(self, version: int) -> str:
+        return (
+            f"{self.path}: a ledger of version {version}, and this program writes version {VERSION}. "
+            "Nothing was changed; use the program that belongs to it"
+        )
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -174,6 +198,12 @@ class Store:
     def reading(self) -> Any:
         """A transaction that sees the file as it is now: a context manager with SQLAlchemy's connection."""
         return self._engine.begin()
+
+    def check_usable(self) -> None:
+        """Whether the next record could be written, as far as can be seen without writing one."""
+        self.check_still_there()
+        with self.reading() as connection:
+            self.check_version(connection.connection.driver_connection)
 
     def check_still_there(self) -> None:
         """SQLite would go on writing into a file that was moved away or deleted, and nobody would ever read it."""

@@ -212,10 +212,15 @@ FAULTS = {
     "ledger_fsync_eio": "the n-th fsync fails, for every n",
     "ledger_cut": "the ledger's file cut at every byte",
     "ledger_wal_cut": "its write-ahead log cut, every seven bytes",
+    "release_stale_consumer": "files of a release altered, consumer",
+    "release_stale_sba": "files of a release altered, sba",
+    "release_sealed_consumer": "the same, with digests made to fit, opened in a child process, consumer",
+    "release_sealed_sba": "the same, with digests made to fit, opened in a child process, sba",
+    "release_deadly": "pages of a record whose release kills XGBoost",
     "api_consumer": "schemathesis on the API, all checks, consumer",
     "api_sba": "schemathesis on the API, all checks, sba",
 }
-FIRST = ("kills", "limits", "places", "examples", "requests", "written", "acknowledged", "answered")
+FIRST = ("kills", "mutated", "pages", "limits", "places", "examples", "requests", "written", "acknowledged", "answered")
 
 
 def faults() -> str:

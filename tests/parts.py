@@ -1,5 +1,9 @@
 """Parts that tests are built from: the releases there are, real loans, and descriptions of fields."""
 
+import hashlib
+import json
+import os
+import random
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,3 +84,41 @@ def described(name: str) -> dict[str, Any]:
 def form_of(*specs: dict[str, Any]) -> Form:
     """A form of the fields described."""
     return Form(tuple(field_from_json(spec) for spec in specs))
+
+
+def sealed(folder: Path, manifest: dict[str, Any]) -> Path:
+    """The folder with another manifest, all digests made to fit again and the folder named by them."""
+    files = manifest.get("files")
+    for name, entry in files.items() if isinstance(files, dict) else ():
+        if isinstance(entry, dict) and (folder / name).is_file():
+            entry["sha256"] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    content = json.dumps(manifest).encode()
+    (folder / "manifest.json").write_bytes(content)
+    return folder.rename(folder.with_name(f"edited-{hashlib.sha256(content).hexdigest()[:12]}"))
+
+
+def mutate(stream: Any, whole: bytes, chance: random.Random) -> None:
+    """Alter an open file in one of five ways, each of which changes its bytes."""
+    at = chance.randrange(len(whole))
+    length = min(chance.choice([1, 8, 512]), len(whole) - at)
+    kind = chance.choice(["flip", "truncate", "append", "delete", "zero"])
+    if kind == "zero" and not any(whole[at : at + length]):
+        kind = "flip"  # zeros already
+    if kind == "append":
+        stream.seek(0, os.SEEK_END)
+        stream.write(chance.randbytes(length))
+        return
+    stream.seek(at)
+    if kind == "flip":
+        stream.write(bytes([whole[at] ^ 1 << chance.randrange(8)]))
+    elif kind == "zero":
+        stream.write(bytes(length))
+    else:
+        stream.write(whole[at + length :] if kind == "delete" else b"")
+        stream.truncate()
+
+
+def restore(file: Path, whole: bytes) -> None:
+    with file.open("r+b") as stream:
+        stream.write(whole)
+        stream.truncate()

@@ -163,3 +163,14 @@ def test_what_cannot_be_used_exits_with_1(
     out, err = capsys.readouterr()
     assert out == ""
     assert said in err
+
+
+def test_a_release_can_be_checked(release: Release, tmp_path: Path) -> None:
+    """`check` opens it, in a process of its own since that one gets limits; what cannot be used has status 1."""
+    command = [sys.executable, "-m", "inference", "check", "--release"]
+    done = subprocess.run([*command, str(release.folder)], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"release {release.name} opens with xgboost; the PD of ")
+    done = subprocess.run([*command, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "release refused" in done.stderr

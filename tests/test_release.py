@@ -3,26 +3,22 @@
 import hashlib
 import io
 import json
-import os
 import random
-import re
 import shutil
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from parts import NAMES, choice, newest, number
+from parts import NAMES, choice, mutate, newest, number, restore, sealed
 
 from inference.application import Form
 from inference.errors import BadRelease
-from inference.release import FORMAT, MODEL, TABLES, Release, open_release, verified
+from inference.release import FORMAT, MODEL, TABLES, Release, open_release
 from inference.scorer import Scorer
 from inference.settings import default_release
 
-MUTATIONS = 2000  # of every file
 Manifest = dict[str, Any]
 
 
@@ -30,17 +26,6 @@ Manifest = dict[str, Any]
 def copy(folder: Path, tmp_path: Path) -> Path:
     """A release folder that a test may spoil."""
     return shutil.copytree(folder, tmp_path / folder.name)
-
-
-def sealed(folder: Path, manifest: Manifest) -> Path:
-    """The folder with another manifest, all digests made to fit again and the folder named by them."""
-    files = manifest.get("files")
-    for name, entry in files.items() if isinstance(files, dict) else ():
-        if isinstance(entry, dict) and (folder / name).is_file():
-            entry["sha256"] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    content = json.dumps(manifest).encode()
-    (folder / "manifest.json").write_bytes(content)
-    return folder.rename(folder.with_name(f"edited-{hashlib.sha256(content).hexdigest()[:12]}"))
 
 
 def edited(folder: Path, edit: Callable[[Manifest], object]) -> Path:
@@ -92,60 +77,6 @@ def test_what_lies_beside_the_release_is_not_read(copy: Path, release: Release) 
 
 
 # --- what is altered ---
-
-
-def test_every_mutation_of_every_file_is_refused(copy: Path, record_property: Callable[[str, object], None]) -> None:
-    """2,000 altered copies of each file: all refused, by name, with what was expected and what was found.
-
-    A release with thousands of industries parses its manifest for milliseconds: of its other files every 20th
-    copy is opened as a release, and the others go to the function that reads them for it.
-    """
-    chance = random.Random(5)
-    entries = json.loads((copy / "manifest.json").read_bytes())["files"]
-    for name in ["manifest.json", *entries]:
-        file = copy / name
-        whole = file.read_bytes()
-        for mutation in range(MUTATIONS):
-            with file.open("r+b") as stream:
-                mutate(stream, whole, chance)
-            alone = name in entries and mutation % 20 > 0
-            read = partial(verified, copy, name, entries[name]["sha256"]) if alone else partial(open_release, copy)
-            with pytest.raises(BadRelease) as caught:
-                read()
-            error = caught.value
-            assert error.file == str(file)
-            assert re.fullmatch(r"sha256 [0-9a-f]{12,64}", error.expected)
-            assert re.match(r"[0-9a-f]{64}", error.found)
-            restore(file, whole)
-        open_release(copy)
-    record_property("mutated release files refused", MUTATIONS * (1 + len(entries)))
-
-
-def mutate(stream: Any, whole: bytes, chance: random.Random) -> None:
-    """Alter an open file in one of five ways, each of which changes its bytes."""
-    at = chance.randrange(len(whole))
-    length = min(chance.choice([1, 8, 512]), len(whole) - at)
-    kind = chance.choice(["flip", "truncate", "append", "delete", "zero"])
-    if kind == "zero" and not any(whole[at : at + length]):
-        kind = "flip"  # zeros already
-    if kind == "append":
-        stream.seek(0, os.SEEK_END)
-        stream.write(chance.randbytes(length))
-        return
-    stream.seek(at)
-    if kind == "flip":
-        stream.write(bytes([whole[at] ^ 1 << chance.randrange(8)]))
-    elif kind == "zero":
-        stream.write(bytes(length))
-    else:
-        stream.write(whole[at + length :] if kind == "delete" else b"")
-        stream.truncate()
-
-
-def restore(file: Path, whole: bytes) -> None:
-    with file.open("r+b") as stream:
-        stream.write(whole)
-        stream.truncate()
 
 
 def test_a_missing_file_is_named(copy: Path) -> None:

@@ -10,7 +10,7 @@ from inference.engines import TOLERANCE, golden_differences
 from inference.scorer import Scorer
 from inference.settings import Settings
 from ledger.ledger import Ledger
-from ledger.store import LedgerUnavailable
+from ledger.store import DATABASE_ERRORS, LedgerUnavailable, cause
 from web.person import OPEN, mode_of, person_of
 
 
@@ -90,9 +90,11 @@ def ledger_problems(ledger: Ledger | None) -> list[str]:
     if ledger.problem:
         return [ledger.problem]
     try:
-        ledger.store.check_still_there()
+        ledger.store.check_usable()
         if not os.statvfs(ledger.store.path.parent).f_bavail:
             return [f"ledger: the disk under {ledger.store.path.parent} is full"]
-    except (OSError, LedgerUnavailable) as error:
+    except LedgerUnavailable as error:
         return [f"ledger: {error}"]
+    except DATABASE_ERRORS as error:
+        return [f"ledger: {cause(error)}"]
     return []
