@@ -217,6 +217,8 @@ FAULTS = {
     "release_sealed_consumer": "the same, with digests made to fit, opened in a child process, consumer",
     "release_sealed_sba": "the same, with digests made to fit, opened in a child process, sba",
     "release_deadly": "pages of a record whose release kills XGBoost",
+    "versions_taken_over": "a server's ledger raised to a later version under load",
+    "versions_two_servers": "two servers on one ledger, each request sent to both",
     "api_consumer": "schemathesis on the API, all checks, consumer",
     "api_sba": "schemathesis on the API, all checks, sba",
 }

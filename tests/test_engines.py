@@ -90,6 +90,23 @@ def test_a_model_of_other_features_is_a_bad_release(release: Release) -> None:
     assert (caught.value.expected, caught.value.found) == (f"{len(release.rows.columns)} features", "3")
 
 
+def test_what_xgboost_says_in_no_text_is_a_bad_release_too(release: Release) -> None:
+    """A damaged name in a model comes back in XGBoost's message, which Python then cannot decode."""
+    spoiled = release.model.replace(b"binary:logistic", b"binary:\xfflogisti")
+    assert spoiled != release.model
+    with pytest.raises(BadRelease) as caught:
+        XGBoostEngine(replace(release, model=spoiled))
+    assert caught.value.file.endswith(MODEL)
+
+
+def test_golden_applications_that_are_none_are_a_bad_release(release: Release) -> None:
+    """Answers that the form refuses, PDs that are no numbers."""
+    whole = release.manifest["golden"]
+    for golden in ([{**whole[0], "pd": [0.5]}, whole[1]], [{"pd": 0.5}], [{**whole[0], "answers": {}}], [7]):
+        with pytest.raises(BadRelease):
+            open_engine("xgboost", replace(release, manifest={**release.manifest, "golden": golden}))
+
+
 # --- the other engines, beside XGBoost ---
 
 OTHERS = [name for name in ENGINES if name != "xgboost"]

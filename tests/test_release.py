@@ -189,6 +189,7 @@ def test_a_manifest_that_lacks_a_part_is_refused(copy: Path, key: str) -> None:
         lambda m: m["calibration"].update(slope=0),
         lambda m: m["calibration"].update(intercept=float("nan")),
         lambda m: m["calibration"].update(intercept="0"),
+        lambda m: m["calibration"].update(intercept=[0.5]),
         lambda m: m["calibration"].pop("slope"),
         lambda m: m["points"].update(odds=0),
         lambda m: m["points"].update(double=-20),
