@@ -35,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     except TenfoldError as error:
         print(error, file=sys.stderr)
         return 2
+    except store.UNREADABLE as error:
+        print(f"{store.cause(error)}. 'python -m ledger verify' says which record is the first", file=sys.stderr)
+        return 2
 
 
 def parser() -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ take longer than the disk, and the driver gives the interpreter away at each sta
 import os
 import sqlite3
 import threading
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from ledger.records import AGREED, CONTESTED, DECIDED, SCORED, Key, Record
 
 APPLICATION, VERSION = 0x54464C44, 1  # of the file, as `file` shows and as another version of this program knows
 DATABASE_ERRORS = (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError)
+UNREADABLE = (*DATABASE_ERRORS, AttributeError, LookupError, TypeError, ValueError)  # or a record is none any more
 PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONSTRAINT)
 WAIT = 5.0  # seconds for another process that is writing
 TABLES = sa.MetaData()
@@ -255,10 +257,18 @@ class Store:
 
 
 def cause(error: Exception) -> str:
-    """What a database error says, without the statement and its values: an applicant's answers may be among them."""
+    """What a database error says, without the statement and its values: an applicant's answers may be among them.
+
+    Of an error that a record gave which is no record any more, only its kind and where it came up.
+    """
+    if not isinstance(error, (*DATABASE_ERRORS, LedgerUnavailable)):
+        places = traceback.extract_tb(error.__traceback__)[-1:]
+        where = "".join(f" at {Path(place.filename).name}:{place.lineno}" for place in places)
+        return f"a record is none any more ({type(error).__name__}{where})"
     original = getattr(error, "orig", None) or error
     code = getattr(original, "sqlite_errorname", "")
     text = original.strerror if isinstance(original, OSError) and original.strerror else str(original)
+    text = text.partition(" with text ")[0]  # what is no UTF-8 is shown there
     return f"{text} ({code})" if code else text
 
 

@@ -219,10 +219,21 @@ FAULTS = {
     "release_deadly": "pages of a record whose release kills XGBoost",
     "versions_taken_over": "a server's ledger raised to a later version under load",
     "versions_two_servers": "two servers on one ledger, each request sent to both",
+    "door_consumer": "hypothesis at the door, consumer",
+    "door_sba": "hypothesis at the door, sba",
+    "door_form_consumer": "hypothesis at what the page's form sends, consumer",
+    "door_form_sba": "hypothesis at what the page's form sends, sba",
+    "door_numbers": "hypothesis at numbers as people type them",
+    "fuzz_files": "ten minutes of mutated files and requests: files",
+    "fuzz_ledger": "the same: the ledger's own file",
+    "fuzz_requests": "the same: requests",
     "api_consumer": "schemathesis on the API, all checks, consumer",
     "api_sba": "schemathesis on the API, all checks, sba",
 }
-FIRST = ("kills", "mutated", "pages", "limits", "places", "examples", "requests", "written", "acknowledged", "answered")
+FIRST = (
+    "executions", "cases", "mutated", "kills", "limits", "places", "pages", "examples", "requests", "written",
+    "acknowledged", "answered",
+)  # fmt: skip
 
 
 def faults() -> str:

@@ -13,7 +13,7 @@ from inference.errors import InvalidApplication
 from inference.policy import APPROVE
 from ledger import cases
 from ledger.cases import OPEN, REVIEW, Case
-from ledger.store import DATABASE_ERRORS, LedgerUnavailable
+from ledger.store import UNREADABLE, LedgerUnavailable, cause
 from web.card import notice_card, problem_card, score_card
 from web.decide_form import DecideForm
 from web.form import Held
@@ -98,7 +98,7 @@ class Answering:
                 deciding = "" if found is None else form.section(found, self._release)
         except InvalidApplication as error:
             return problem_card(error.problems, self._release, texts)
-        except (LedgerUnavailable, *DATABASE_ERRORS):
+        except LedgerUnavailable:
             return notice_card("unrecorded", texts)
         return score_card(told, self._release, texts, deciding)
 
@@ -133,7 +133,7 @@ class Answering:
         texts = self._texts
         try:
             case = await self._find(asked.get("of"), person)
-        except DATABASE_ERRORS:
+        except LedgerUnavailable:
             case = None
         personal = case.score.personal_fields() if case else None
         if case is None or personal is None or case.score.fields()["release"] != self._release.digest:
@@ -155,4 +155,7 @@ class Answering:
                 found = cases.find(connection, id)
             return found if found is not None and may_see(person, found) else None
 
-        return await run_in_threadpool(read)
+        try:
+            return await run_in_threadpool(read)
+        except UNREADABLE as error:
+            raise LedgerUnavailable(cause(error)) from None

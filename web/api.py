@@ -6,6 +6,7 @@ everywhere, and the description in web/openapi.py is drawn from it.
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from web.openapi import LISTED, LONGEST_KEY, MOST_ITEMS, MOST_LISTED, PROBLEM, b
 from web.person import CLOSED, may_see, mode_of, only_of, person_of
 from web.recording import Recorder
 
+logger = logging.getLogger(__name__)
 PREFIX = "/api/v1"
 MOST_BYTES = {"one": 64 << 10, "batch": 4 << 20}
 PUBLIC = (
@@ -206,23 +208,26 @@ class Api:
         only = only_of(person_of(request.scope))
         if only is not None and asked.setdefault("by", only) != only:
             raise Refusal(403, "refused", "Officers see their own records")
-        records = await self._read(lambda connection: store.newest(connection, limit, at, **asked))
-        more = records[-1].seq if len(records) == limit else None
-        return {"items": [listed(record) for record in records], "next": more}
+        found = await self._read(
+            lambda connection: [(one.seq, listed(one)) for one in store.newest(connection, limit, at, **asked)]
+        )
+        return {"items": [item for _, item in found], "next": found[-1][0] if len(found) == limit else None}
 
     async def decision(self, request: Request) -> dict[str, Any]:
         """One record, whole, with all that refers to it."""
         name = request.path_params["id"]
-        records, after, case = await self._read(
+        found, after, case = await self._read(
             lambda connection: (
-                store.by_id(connection, [name]), store.following(connection, name), cases.find(connection, name)
+                [shown(one) for one in store.by_id(connection, [name])],
+                [shown(one) for one in store.following(connection, name)],
+                cases.find(connection, name),
             )
-        )  # fmt: skip
+        )
         person = person_of(request.scope)
         # What belongs to no case, such as the ledger's beginning, is for those who see all.
-        if not records or not (may_see(person, case) if case else only_of(person) is None):
+        if not found or not (may_see(person, case) if case else only_of(person) is None):
             raise Refusal(404, "no-such-record", "No record has this id")
-        return {**shown(records[0]), "followed_by": [shown(record) for record in after]}
+        return {**found[0], "followed_by": after}
 
     async def release(self, request: Request) -> dict[str, Any]:
         """The release: what it asks for, how good it is, where its card is."""
@@ -265,7 +270,8 @@ class Api:
 
         try:
             return await run_in_threadpool(ask)
-        except store.DATABASE_ERRORS as error:
+        except store.UNREADABLE as error:
+            logger.error("ledger: %s", store.cause(error))
             raise LedgerUnavailable(store.cause(error)) from None
 
 

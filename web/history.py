@@ -19,12 +19,12 @@ from ledger.ledger import Ledger
 from ledger.records import Record
 from web.deciding import LONGEST_NAME, Form, day, one
 from web.form import LONGEST_REFERENCE
-from web.frame import HEADERS, plain_page, problem_page
+from web.frame import HEADERS, plain_page
 from web.languages import HOME
 from web.lender import Lender
 from web.numbers import write_percent
 from web.person import only_of, person_of
-from web.record import read_form
+from web.record import read_form, readable
 from web.texts import LANGUAGES, Texts, texts_in
 
 UNDECIDED = {"open": "open", "waiting": "waiting_all"}
@@ -42,16 +42,9 @@ class History:
         router = APIRouter()
         for language in LANGUAGES:
             texts = texts_in(language)
-
-            async def listed(request: Request, texts: Texts = texts) -> Response:
-                return await self.listed(request, texts)
-
-            async def overrides(request: Request, texts: Texts = texts) -> Response:
-                return await self.overrides(request, texts)
-
             path = f"{HOME[language]}history"
-            router.add_route(path, listed, methods=["GET", "POST"])
-            router.add_route(f"{path}/overrides", overrides, methods=["GET"])
+            router.add_route(path, readable(self.listed, texts, self._title), methods=["GET", "POST"])
+            router.add_route(f"{path}/overrides", readable(self.overrides, texts, self._title), methods=["GET"])
         return router
 
     async def listed(self, request: Request, texts: Texts) -> Response:
@@ -67,11 +60,7 @@ class History:
             with self._ledger.store.reading() as connection:
                 return store.cases(connection, PAGE + 1, at, asked, only_of(person))
 
-        try:
-            found = await run_in_threadpool(read)
-        except store.DATABASE_ERRORS:
-            title = self._title[texts.language]
-            return HTMLResponse(problem_page("unreadable", texts, "history", title, request.scope), 503, HEADERS)
+        found = await run_in_threadpool(read)
         more = len(found) > PAGE
         body = (
             f"<h2>{escape(texts('history.title'))}</h2>{search(form, texts)}{table(found[:PAGE], texts)}"
@@ -88,13 +77,7 @@ class History:
             with self._ledger.store.reading() as connection:
                 return store.directions(connection)
 
-        try:
-            found = await run_in_threadpool(read)
-        except store.DATABASE_ERRORS:
-            title = self._title[texts.language]
-            return HTMLResponse(
-                problem_page("unreadable", texts, "history/overrides", title, request.scope), 503, HEADERS
-            )
+        found = await run_in_threadpool(read)
         body = f"<h2>{escape(texts('overrides.title'))}</h2>{self._by_month(found, texts)}"
         body += f'<p><a href="../history">{escape(texts("overrides.back"))}</a></p>'
         return self._page(request, texts("overrides.title"), body, texts, "history/overrides")

@@ -1,5 +1,6 @@
 """One case on a page: the score as it was, all that followed, and what can be done now. English and French."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from inference.fields import write_number
+from inference.fields import Refused, write_number
 from inference.reasons import Reasons
 from inference.release import Release
 from inference.scorer import Scorer
@@ -33,6 +34,7 @@ from web.person import OFFICER, Person, may_see, person_of
 from web.recording import Recorder, Told
 from web.texts import LANGUAGES, Texts, texts_in
 
+logger = logging.getLogger(__name__)
 MOST_BYTES = 64 << 10  # of a form
 RECORDED = "X-Recorded"  # of an answer: whether the form was recorded; else it comes back with what is wrong
 
@@ -68,7 +70,8 @@ class Records:
                 ("/agree", self.sent("agree"), "POST"), ("/contest", self.sent("contest"), "POST"),
                 ("/notice", self.notice, "GET"), ("/notice.pdf", self.notice_pdf, "GET"),
             ):  # fmt: skip
-                router.add_api_route(path + name, bound(function, texts), methods=[method], response_class=HTMLResponse)
+                route = readable(function, texts, self._title)
+                router.add_api_route(path + name, route, methods=[method], response_class=HTMLResponse)
         return router
 
     async def page(self, request: Request, texts: Texts) -> Response:
@@ -204,11 +207,16 @@ class Records:
         return HTMLResponse(html, headers=HEADERS)
 
 
-def bound(function: Any, texts: Texts) -> Any:
-    """A route in one language."""
+def readable(function: Any, texts: Texts, title: Mapping[str, str]) -> Any:
+    """A route in one language; it says so where the ledger cannot be read, or holds what is no record any more."""
 
     async def route(request: Request) -> Response:
-        return await function(request, texts)  # type: ignore[no-any-return]
+        try:
+            return await function(request, texts)  # type: ignore[no-any-return]
+        except store.UNREADABLE as error:
+            logger.error("ledger: %s", store.cause(error))
+            here = request.url.path.removeprefix(HOME[texts.language])
+            return HTMLResponse(problem_page("unreadable", texts, here, title[texts.language]), 503, HEADERS)
 
     return route
 
@@ -283,11 +291,14 @@ def answers(opened: Opened, texts: Texts) -> str:
 
 
 def named_answer(name: str, answer: Any, release: Release | None, texts: Texts) -> tuple[str, str]:
-    """A field's label and a recorded answer in words; as recorded where the release is gone."""
+    """A field's label and a recorded answer in words; as recorded where the release is gone or would refuse it."""
     if release is None or name not in release.form.names:
         return name, str(answer)
     field = release.form.fields[release.form.names.index(name)]
-    return field.label[texts.language], field.show(field.parse(answer), texts.language)
+    try:
+        return field.label[texts.language], field.show(field.parse(answer), texts.language)
+    except Refused:
+        return field.label[texts.language], str(answer)
 
 
 def entry(record: Record, opened: Opened, lender: Lender, texts: Texts) -> str:
