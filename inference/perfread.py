@@ -112,7 +112,10 @@ class Reader:
         when = entry["timestamp"]
         minute = int(when // 60) if isinstance(when, int | float) else self._minute(when.replace(",", "."))
         unknown = [NAN] * (len(FIGURES) - 3)
-        figures = (entry["duration"] * 1e3, *unknown, entry["cpu_percent"], entry["memory_usage_MB"])
+        ms = entry["duration"] * 1e3
+        if not math.isfinite(ms):
+            raise ValueError("duration")
+        figures = (ms, *unknown, entry["cpu_percent"], entry["memory_usage_MB"])
         self._scores += pack(minute, self._group(OLDER), *figures)
 
     def _group(self, names: tuple[str, str]) -> int:

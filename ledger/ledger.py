@@ -88,9 +88,9 @@ class Ledger:
         try:
             with self.store.reading() as connection:
                 seq, digest = self._found(store.last(connection))
-        except store.DATABASE_ERRORS as error:
+            return seq, digest.hex()
+        except store.UNREADABLE as error:
             raise LedgerUnavailable(f"{self.store.path}: {store.cause(error)}") from error
-        return seq, digest.hex()
 
     def _found(self, found: tuple[int, bytes] | None) -> tuple[int, bytes]:
         if found is None:

@@ -27,7 +27,8 @@ from inference.errors import TenfoldError
 from ledger.records import AGREED, CONTESTED, DECIDED, SCORED, Key, Record
 
 APPLICATION, VERSION = 0x54464C44, 1  # of the file, as `file` shows and as another version of this program knows
-DATABASE_ERRORS = (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError)
+# The last: of a damaged file SQLite may say what is no text.
+DATABASE_ERRORS = (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError, UnicodeDecodeError)
 UNREADABLE = (*DATABASE_ERRORS, AttributeError, LookupError, TypeError, ValueError)  # or a record is none any more
 PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONSTRAINT)
 WAIT = 5.0  # seconds for another process that is writing

@@ -69,13 +69,13 @@ def read_fields(file: Path, features: Sequence[str]) -> FieldsFile:
     """
     try:
         said = tomllib.loads(text_of(file))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadFields(f"{file} is no TOML: {error}") from None
     try:
         return understood(said, features)
     except (BadFields, Prohibited) as error:
         raise BadFields(f"{file}: {error}") from None
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise BadFields(f"{file}: {what}. models/ADOPT.md shows a whole file") from None
 

@@ -45,7 +45,7 @@ def read_lender(file: Path | None) -> Lender:
         raise BadSetting(f"TENFOLD_LENDER: {file}: {error.strerror}") from None
     except KeyError as error:
         raise BadSetting(f"TENFOLD_LENDER: {file}: {error} is missing; web/lender.toml shows a whole file") from None
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise BadSetting(f"TENFOLD_LENDER: {file}: {error}; web/lender.toml shows a whole file") from None
 
 

@@ -213,7 +213,7 @@ def readable(function: Any, texts: Texts, title: Mapping[str, str]) -> Any:
     async def route(request: Request) -> Response:
         try:
             return await function(request, texts)  # type: ignore[no-any-return]
-        except store.UNREADABLE as error:
+        except (Refused, *store.UNREADABLE) as error:  # Refused: an answer that the form would not have let in
             logger.error("ledger: %s", store.cause(error))
             here = request.url.path.removeprefix(HOME[texts.language])
             return HTMLResponse(problem_page("unreadable", texts, here, title[texts.language]), 503, HEADERS)
