@@ -216,7 +216,8 @@ def readable(function: Any, texts: Texts, title: Mapping[str, str]) -> Any:
         except (Refused, *store.UNREADABLE) as error:  # Refused: an answer that the form would not have let in
             logger.error("ledger: %s", store.cause(error))
             here = request.url.path.removeprefix(HOME[texts.language])
-            return HTMLResponse(problem_page("unreadable", texts, here, title[texts.language]), 503, HEADERS)
+            page = problem_page("unreadable", texts, here, title[texts.language], request.scope)
+            return HTMLResponse(page, 503, HEADERS)
 
     return route
 

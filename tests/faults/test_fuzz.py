@@ -23,10 +23,11 @@ import joblib
 import numpy as np
 import pytest
 from adoptable import FIELDS, classifier, table
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from mutations import spoil_bytes, spoil_json
-from parts import sampler
+from parts import sampler, visiting
 from scale import FULL, report
 
 from inference.engines import open_engine
@@ -45,7 +46,9 @@ from models.fields_file import BadFields, read_fields
 from models.unpickle import BadPickle, convert
 from profiling.log import run as read_logs
 from profiling.profile_file import BadProfile, read_profile
+from web.accounts import Accounts
 from web.api import add_api
+from web.entrance import COOKIE
 from web.history import History
 from web.lender import EXAMPLE, read_lender
 from web.record import Records
@@ -155,6 +158,9 @@ def test_pickles(tmp_path: Path, record_property: Any) -> None:
 # --- the ledger and requests: an app in process, asked as a server asks it ---
 
 
+PASSWORD = "a password for tests"  # noqa: S105
+
+
 class Asked(NamedTuple):
     """A request as it comes off the wire."""
 
@@ -199,11 +205,18 @@ def scorer() -> Scorer:
 
 @pytest.fixture
 def client(scorer: Scorer, tmp_path: Path) -> Iterator[tuple[TestClient, str, Ledger]]:
-    """The whole site with a ledger in which a case is decided; the case's id."""
+    """The whole site behind a login, and a manager who is logged in, with a ledger in which a case is decided; the
+    case's id."""
     settings = Settings(release=default_release(), log=None, ledger=tmp_path / "ledger.sqlite3")
-    with closing(Ledger(tmp_path / "ledger.sqlite3")) as ledger:
-        app = create_app(scorer, settings, ledger)
-        with TestClient(app) as client:
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with (
+        closing(Ledger(tmp_path / "ledger.sqlite3")) as ledger,
+        closing(Accounts(tmp_path / "u", None, quick)) as users,
+    ):
+        users.add_user("meg", "manager", PASSWORD)
+        app = create_app(scorer, settings, ledger, accounts=users)
+        with visiting(app) as client:
+            assert client.post("/login", data={"name": "meg", "password": PASSWORD}).status_code == 200
             body = {"answers": scorer.release.form.example, "reference": "A-1"}
             id = client.post("/api/v1/score", json=body, headers={"Idempotency-Key": "k"}).json()["id"]
             client.post(f"/record/{id}/decide", data={"name": "Ann", "decision": "decline", "justification": "A word."})
@@ -252,7 +265,7 @@ def test_the_ledger(scorer: Scorer, tmp_path: Path, record_property: Any, capsys
             recorder = Recorder(scorer, opened)
             app = FastAPI()
             add_api(app, recorder)
-            app.include_router(Records(recorder, lender).routes())
+            app.include_router(Records(recorder, lender, Accounts(tmp_path / "none")).routes())
             app.include_router(History(scorer, opened, lender).routes())
             path = chance.choice((
                 f"/record/{made.id}", f"/fr/record/{made.id}", f"/record/{made.id}/notice",
@@ -266,12 +279,13 @@ def test_the_ledger(scorer: Scorer, tmp_path: Path, record_property: Any, capsys
     fuzz("ledger", {"command": command, "page": pages}, 150, record_property)
 
 
-def seeds(example: dict[str, Any], id: str) -> list[Asked]:
-    """Requests that are well-formed, one for each thing that can be asked."""
-    as_json = {b"content-type": b"application/json", b"idempotency-key": b"key-1"}
-    as_form = {b"content-type": b"application/x-www-form-urlencoded"}
+def seeds(example: dict[str, Any], id: str, session: str) -> list[Asked]:
+    """Requests that are well-formed, one for each thing that can be asked, of somebody with a session."""
+    known = {b"cookie": f"{COOKIE}={session}; lang=fr".encode()}
+    as_json = {**known, b"content-type": b"application/json", b"idempotency-key": b"key-1"}
+    as_form = {**known, b"content-type": b"application/x-www-form-urlencoded"}
     browser = {
-        b"accept": b"text/html", b"accept-language": b"fr-CH, fr;q=0.9, en;q=0.8", b"cookie": b"lang=fr; a=b",
+        **known, b"accept": b"text/html", b"accept-language": b"fr-CH, fr;q=0.9, en;q=0.8",
         b"range": b"bytes=0-99", b"if-none-match": b'"x"', b"origin": b"http://example.com",
     }  # fmt: skip
     item = {"answers": example, "reference": "A-1"}
@@ -299,6 +313,7 @@ def seeds(example: dict[str, Any], id: str) -> list[Asked]:
         (f"/record/{id}/decide", on_record),
         (f"/record/{id}/agree", on_record),
         (f"/record/{id}/contest", objection),
+        ("/login", {"name": "meg", "password": PASSWORD, "next": f"record/{id}"}),
     ]
     gets = [
         "/", "/fr/", "/livez", "/readyz", "/metrics", "/history", "/history/overrides", f"/record/{id}",
@@ -340,7 +355,9 @@ def spoil_request(asked: Asked, chance: random.Random) -> Asked:
 def test_requests(client: tuple[TestClient, str, Ledger], scorer: Scorer, record_property: Any) -> None:
     """Bodies, forms, queries, headers and paths: never a server error, never an exception, and always an end."""
     asks, id, ledger = client
-    begins = seeds(scorer.release.form.example, id)
+    begins = seeds(scorer.release.form.example, id, str(asks.cookies[COOKIE]))
+    token = {b"authorization": b"Bearer tenfold_x", b"content-type": b"application/json"}
+    begins.append(Asked("POST", "/api/v1/score", b"", token, b"{}"))
     assert asks.portal
 
     def request(chance: random.Random) -> str:
