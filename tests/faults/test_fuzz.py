@@ -313,7 +313,6 @@ def seeds(example: dict[str, Any], id: str, session: str) -> list[Asked]:
         (f"/record/{id}/decide", on_record),
         (f"/record/{id}/agree", on_record),
         (f"/record/{id}/contest", objection),
-        ("/login", {"name": "meg", "password": PASSWORD, "next": f"record/{id}"}),
     ]
     gets = [
         "/", "/fr/", "/livez", "/readyz", "/metrics", "/history", "/history/overrides", f"/record/{id}",
@@ -358,6 +357,10 @@ def test_requests(client: tuple[TestClient, str, Ledger], scorer: Scorer, record
     begins = seeds(scorer.release.form.example, id, str(asks.cookies[COOKIE]))
     token = {b"authorization": b"Bearer tenfold_x", b"content-type": b"application/json"}
     begins.append(Asked("POST", "/api/v1/score", b"", token, b"{}"))
+    # Without the cookie: a login ends the session that came along.
+    entering = urlencode({"name": "meg", "password": PASSWORD, "next": f"record/{id}"}).encode()
+    as_form = {b"content-type": b"application/x-www-form-urlencoded"}
+    begins.append(Asked("POST", "/login", b"", as_form, entering))
     assert asks.portal
 
     def request(chance: random.Random) -> str:
