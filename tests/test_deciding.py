@@ -408,6 +408,7 @@ def test_erased_answers_are_said_to_be(desk: Office) -> None:
         ('fr = "Il manque un justificatif d’identité"', "", "fr"),
         ("# officer = 50000", 'officer = "much"', "second_person_above"),
         ("[creditor]", "[credit", "TENFOLD_LENDER"),
+        ("contest_days = 30", f"contest_days = {'[' * 3000}", "TENFOLD_LENDER"),
     ],
 )
 def test_a_lender_file_that_cannot_be_used(tmp_path: Path, old: str, new: str, says: str) -> None:

@@ -89,6 +89,8 @@ def test_a_row_is_zeros_but_for_the_answers(understood: Any) -> None:
         ("threshold = 0.2", 'threshold = "x"', "could not convert"),
         ("threshold = 0.2", "threshold = 0.9", "which no applicant can have: set refer_band below 0.11"),
         ("range = [0, 1000]", "", "field income: 'range' is missing"),
+        ("range = [0, 1000]", f"range = [0, {10**400}]", "too large"),
+        ("range = [0, 1000]", f"range = {'[' * 3000}", "is no TOML"),
         ("range = [0, 1000]", "range = [0]", "field income: not enough values"),
         ("range = [0, 1000]", "range = [1000, 0]", "field income: range: the smallest answer and the largest"),
         ("range", "rnge", "field income: rnge means nothing here"),

@@ -465,6 +465,39 @@ def test_the_replay_command(scorer: Scorer, ledger: Ledger, file: Path, capsys: 
     assert "other: different" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("sql", "command"),
+    [
+        ("UPDATE personal SET body = '[\"secret\"]' WHERE seq = 3", ["show", "n1"]),
+        ("UPDATE entries SET body = json_set(json_remove(body, '$.pd'), '$.kind', 'scored') WHERE seq = 3", ["replay"]),
+        ("UPDATE entries SET hash = 7 WHERE seq = 12", ["head"]),
+    ],
+)
+def test_a_command_says_that_a_record_is_none(
+    tampered: Callable[[str], Path], sql: str, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With status 2 and what to do; without a trace, and without what stands in the record."""
+    assert main(["--ledger", str(tampered(sql)), *command]) == 2
+    said = capsys.readouterr()
+    assert "python -m ledger verify" in said.err
+    assert "secret" not in said.err + said.out
+
+
+@pytest.mark.parametrize("bytes_", [b'"secret-', b'"s\xfcret"}'])
+def test_a_text_that_is_none_is_not_shown(
+    written: Path, tmp_path: Path, bytes_: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No JSON, no UTF-8: SQLite's message and Python's would hold the answers."""
+    content = written.read_bytes()
+    assert content.count(b'"of n1"}') == 1
+    copy = tmp_path / "spoiled.sqlite3"
+    copy.write_bytes(content.replace(b'"of n1"}', bytes_))
+    assert main(["--ledger", str(copy), "show", "n1"]) == 2
+    said = capsys.readouterr()
+    assert "python -m ledger verify" in said.err
+    assert "amount" not in said.err + said.out
+
+
 def test_release_folders(tmp_path: Path, folder: Path) -> None:
     assert folder in release_folders([folder.parent])
     assert open_release(folder).folder == release_folders([folder])[0]

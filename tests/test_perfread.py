@@ -237,3 +237,10 @@ def test_the_tail_of_a_large_log_begins_near_its_end(tmp_path: Path, monkeypatch
     assert len(reader.records) == 8
     engines = [reader.records.names[group][1] for group in reader.records.column("group")]
     assert engines == ["onnx"] * 4 + ["xgboost"] * 4
+
+
+def test_an_older_line_beyond_all_measure_is_broken() -> None:
+    """A duration that is infinite in milliseconds would make every quantile of its day no number."""
+    older = {"timestamp": 1e9, "cpu_percent": 1.0, "memory_usage_MB": 1.0}
+    reader = read(*(orjson.dumps({**older, "duration": seconds}) for seconds in (0.5, 1e306)))
+    assert (len(reader.records), reader.broken) == (1, 1)

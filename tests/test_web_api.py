@@ -1,6 +1,7 @@
 """The API in process, with a real ledger: scores recorded, batches, problems, idempotency, lists, metrics."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -238,6 +239,33 @@ def test_no_record_no_answer(scorer: Scorer, settings: Settings, tmp_path: Path,
         ready = client.get("/readyz")
         assert ready.status_code == 503
         assert "replaced, moved or deleted" in ready.json()["problems"][0]
+
+
+@pytest.mark.parametrize(
+    "personal",
+    ['["secret"]', '{"answers": "secret"}', '{"answers": {"AMOUNT": "secret"}, "row": "", "reference": ""}'],
+)
+def test_a_record_that_was_damaged(
+    scorer: Scorer, settings: Settings, tmp_path: Path, item: dict[str, Any], personal: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """Its page, its notice, the history and the API show it, or say that it cannot be read; the log keeps no answer."""
+    file = tmp_path / "ledger.sqlite3"
+    with closing(Ledger(file)) as ledger, TestClient(create_app(scorer, settings, ledger)) as client:
+        id = client.post(f"{API}/score", json=item).json()["id"]
+        said = {"name": "Ann", "decision": "incomplete", "reason_incomplete": "income", "justification": "A sentence."}
+        client.post(f"/record/{id}/decide", data=said)
+        with closing(sqlite3.connect(file)) as other:
+            other.execute("DROP TRIGGER personal_update")
+            personal = personal.replace("AMOUNT", scorer.release.form.names[0])
+            other.execute("UPDATE personal SET body = ?", (personal,))
+            other.commit()
+        pages = (f"/record/{id}", f"/fr/record/{id}/notice", f"/record/{id}/notice.pdf", "/history", f"{API}/decisions")
+        for path in (*pages, f"{API}/decisions/{id}"):
+            assert client.get(path).status_code in (200, 503), path
+        assert client.get(f"/record/{id}").status_code == (503 if "row" not in personal else 200)
+        assert client.get("/livez").status_code == 200
+    assert "secret" not in caplog.text
 
 
 def test_what_there_is_not_is_a_problem_too(client: TestClient) -> None:
