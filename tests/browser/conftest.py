@@ -37,8 +37,14 @@ def server(serve: Callable[..., Server]) -> Server:
 
 @pytest.fixture(scope="session")
 def demo_server(serve: Callable[..., Server]) -> Server:
-    """A second server, a public demonstration; a test may stop it if it starts it again."""
+    """A public demonstration."""
     return serve(default_release(), TENFOLD_PUBLIC_DEMO="on", TENFOLD_LEDGER="off")
+
+
+@pytest.fixture(scope="session")
+def spare_server(serve: Callable[..., Server]) -> Server:
+    """A second server; a test may stop it if it starts it again, and take its ledger away if it makes it anew."""
+    return serve(default_release(), TENFOLD_LOG_DAYS="30")
 
 
 @pytest.fixture(scope="session")

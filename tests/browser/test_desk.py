@@ -205,19 +205,19 @@ def test_not_stated_shuts_the_box(open_desk: Open) -> None:
     desk.page.wait_for_selector("#result.stale")
 
 
-def test_server_gone_and_back(open_desk: Open, demo_server: Server) -> None:
+def test_server_gone_and_back(open_desk: Open, spare_server: Server) -> None:
     """Without a server a card says what to do and what was typed stays; once it is back, Score works again."""
-    desk = open_desk(at=demo_server)
+    desk = open_desk(at=spare_server)
     box = desk.box(number(desk).name)
     box.fill("2345")
-    demo_server.stop()
+    spare_server.stop()
     desk.score()
     card = desk.card("gone")
     expect(card).to_contain_text(desk.texts("gone.what"))
     expect(box).to_have_value("2,345")
     desk.shoot("7-server-gone")
     desk.axe()
-    demo_server.start()
+    spare_server.start()
     desk.score()
     desk.card("score")
     expect(box).to_have_value("2,345")
@@ -226,14 +226,14 @@ def test_server_gone_and_back(open_desk: Open, demo_server: Server) -> None:
     desk.complaints = [text for text in desk.complaints if text not in refused]
 
 
-def test_what_cannot_be_recorded_is_not_shown(open_desk: Open, demo_server: Server) -> None:
+def test_what_cannot_be_recorded_is_not_shown(open_desk: Open, spare_server: Server) -> None:
     """With the ledger gone a card says so instead of a decision; the typed answers stay; a new ledger, and it works."""
-    desk = open_desk(at=demo_server)
+    desk = open_desk(at=spare_server)
     box = desk.box(number(desk).name)
     box.fill("2345")
     desk.score()
     expect(desk.card("score")).to_contain_text(desk.texts("result.recorded", seq="").rstrip("."))
-    demo_server.ledger.unlink()
+    spare_server.ledger.unlink()
     desk.score()
     card = desk.card("unrecorded")
     expect(card).to_contain_text(desk.texts("unrecorded.what"))
@@ -241,8 +241,8 @@ def test_what_cannot_be_recorded_is_not_shown(open_desk: Open, demo_server: Serv
     expect(box).to_have_value("2,345")
     desk.shoot("7-unrecorded")
     desk.axe()
-    demo_server.stop()
-    demo_server.start()
+    spare_server.stop()
+    spare_server.start()
     desk.score()
     desk.card("score")
 
