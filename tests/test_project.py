@@ -133,3 +133,15 @@ def test_no_data_file_is_too_large() -> None:
     for folder in ("models", "docs"):
         for file in (ROOT / folder).rglob("*"):
             assert not file.is_file() or file.stat().st_size < 9_000_000, file
+
+
+def test_security_names_tests_that_are_there() -> None:
+    """Every test that SECURITY.md names exists; `::name` is of the file named before it."""
+    named = re.findall(r"`(tests/[\w/]+\.py)?(?:::(\w+))?`", (ROOT / "SECURITY.md").read_text("utf-8"))
+    named = [(file, test) for file, test in named if file or test]
+    assert len(named) > 20
+    file = ""
+    for found, test in named:
+        file = found or file
+        assert (ROOT / file).is_file(), file
+        assert not test or f"def {test}(" in (ROOT / file).read_text("utf-8"), test
