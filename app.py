@@ -26,14 +26,13 @@ def main() -> int:
         print(f"Tenfold cannot start: {error}", file=sys.stderr)  # noqa: T201
         return 1
     # Only now, since Gradio takes seconds to import: a wrong setting is said at once.
-    import uvicorn
-
+    from web.protocol import serve
     from web.server import create_app
 
     app = create_app(scorer, settings, ledger, lender, accounts)
     print(f"Tenfold: {scorer.release.name} on http://{settings.host}:{settings.port}", flush=True)  # noqa: T201
     try:
-        uvicorn.run(app, host=settings.host, port=settings.port, root_path=settings.root_path, log_level="warning")
+        serve(app, settings)
     finally:
         if ledger:
             ledger.close()

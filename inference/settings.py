@@ -29,6 +29,7 @@ class Settings:
     root_path: str = ""  # what a proxy in front of it strips from every path
     host: str = "127.0.0.1"
     port: int = 7860
+    rate: int = 3000  # requests a minute and client, where others than this machine can ask; 0: no limit
     public_demo: bool = False  # anyone may look in: the page says that nothing is kept
 
     @classmethod
@@ -62,6 +63,8 @@ class Settings:
             values["root_path"] = root_path(given["TENFOLD_ROOT_PATH"])
         if "TENFOLD_LOG_DAYS" in given:
             values["log_days"] = whole("TENFOLD_LOG_DAYS", given["TENFOLD_LOG_DAYS"], 0, 36_500)
+        if "TENFOLD_RATE" in given:
+            values["rate"] = whole("TENFOLD_RATE", given["TENFOLD_RATE"], 0, 1_000_000)
         if environ.get("SPACE_ID"):
             values.update(host="0.0.0.0", public_demo=True)  # noqa: S104 - a Space is there to be seen
         if environ.get("HOST"):

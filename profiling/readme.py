@@ -229,9 +229,21 @@ FAULTS = {
     "fuzz_requests": "the same: requests",
     "api_consumer": "schemathesis on the API, all checks, consumer",
     "api_sba": "schemathesis on the API, all checks, sba",
+    "hostile_nobody": "nobody hostile, to compare with: 8 clients ask for scores, with the ledger, as in all below",
+    "hostile_slow_heads": "200 clients that send a byte a second of a head",
+    "hostile_slow_bodies": "200 clients that send a byte a second of a body",
+    "hostile_vanishing": "50 clients at once that vanish in the middle of a body, again and again",
+    "hostile_idle": "1,000 idle connections",
+    "hostile_unread": "100 clients that ask and do not read",
+    "hostile_gigabyte": "bodies of 1 GB, the length said before",
+    "hostile_gigabyte_in_chunks": "bodies of 1 GB in chunks",
+    "hostile_zip_bomb": "zip bombs, as uploads and as compressed bodies",
+    "hostile_huge_batch": "batches of 1,000 items of 4 KB, of which none can be scored",
+    "hostile_nested": "JSON nested 30,000 deep",
+    "hostile_many_headers": "heads of 10,000 lines",
 }
 FIRST = (
-    "executions", "cases", "mutated", "kills", "limits", "places", "pages", "examples", "requests", "written",
+    "executions", "cases", "mutated", "tries", "kills", "limits", "places", "pages", "examples", "requests", "written",
     "acknowledged", "answered",
 )  # fmt: skip
 

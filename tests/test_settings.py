@@ -15,6 +15,7 @@ def test_defaults_just_work() -> None:
     found = Settings.from_environment({"PATH": "/bin", "UNRELATED": "x"})
     assert found == Settings(release=default_release())
     assert (found.engine, found.log, found.log_days) == ("xgboost", ROOT / "logs" / "predictions.jsonl", 190)
+    assert found.rate == 3000
     assert (found.host, found.port, found.public_demo, found.release_digest) == ("127.0.0.1", 7860, False, None)
 
 
@@ -25,11 +26,12 @@ def test_each_setting_is_read() -> None:
         "TENFOLD_LOG": "/var/log/t.jsonl", "TENFOLD_LOG_DAYS": "0", "TENFOLD_PUBLIC_DEMO": "On",
         "TENFOLD_LEDGER": "/var/lib/l.db", "TENFOLD_USERS": "/var/lib/u.db", "TENFOLD_ROOT_PATH": "/scoring",
         "TENFOLD_ORIGINS": "https://a.example, http://b.example:8080", "HOST": "10.0.0.1", "PORT": "80",
+        "TENFOLD_RATE": "60",
     })  # fmt: skip
     assert found == Settings(
         release=Path("/there"), release_digest="abcdef012345", engine="onnx", log=Path("/var/log/t.jsonl"), log_days=0,
         ledger=Path("/var/lib/l.db"), host="10.0.0.1", port=80, public_demo=True, users=Path("/var/lib/u.db"),
-        root_path="/scoring", origins=("https://a.example", "http://b.example:8080"),
+        root_path="/scoring", origins=("https://a.example", "http://b.example:8080"), rate=60,
     )  # fmt: skip
 
 
@@ -73,6 +75,7 @@ def test_host_and_port_have_no_prefix(name: str) -> None:
     ("name", "value"),
     [
         *(("TENFOLD_LOG_DAYS", value) for value in ("-1", "1.5", "many", "36501", "9" * 50, "１０", " 7", "+7")),
+        *(("TENFOLD_RATE", value) for value in ("-1", "0.5", "1000001", "none")),
         *(("PORT", value) for value in ("0", "65536", "http", "-80", "80.0")),
         *(("TENFOLD_ORIGINS", value) for value in ("*", "null", "loans.example", "https://a.example/", "https://")),
         *(("TENFOLD_ROOT_PATH", value) for value in ("scoring", "/", "/a/", "//a", "/a?b", "/a b", "http://a")),

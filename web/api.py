@@ -32,7 +32,6 @@ from web.recording import Recorder
 
 logger = logging.getLogger(__name__)
 PREFIX = "/api/v1"
-MOST_BYTES = {"one": 64 << 10, "batch": 4 << 20}
 PUBLIC = (
     "decision", "pd", "points", "break_even", "refer_from", "decline_from", "unusual", "reasons", "release_name",
     "release", "engine",
@@ -147,7 +146,7 @@ class Api:
 
     async def score(self, request: Request) -> dict[str, Any]:
         """Score one application."""
-        body, raw = await read_json(request, MOST_BYTES["one"])
+        body, raw = await read_json(request)
         item = as_item(body)
         key = idempotency_key(request, raw)
         by = client(request)
@@ -156,7 +155,7 @@ class Api:
 
     async def score_batch(self, request: Request) -> dict[str, Any]:
         """Score many; each succeeds or fails on its own."""
-        body, raw = await read_json(request, MOST_BYTES["batch"])
+        body, raw = await read_json(request)
         if set(body) != {"items"} or not isinstance(body["items"], list) or not body["items"]:
             raise Refusal(422, "invalid-request", 'A batch is {"items": [ … ]} with at least one item')
         if len(body["items"]) > MOST_ITEMS:
@@ -279,18 +278,12 @@ class Api:
             raise LedgerUnavailable(store.cause(error)) from None
 
 
-async def read_json(request: Request, most: int) -> tuple[dict[str, Any], bytes]:
-    """The body as an object, and as it came."""
+async def read_json(request: Request) -> tuple[dict[str, Any], bytes]:
+    """The body as an object, and as it came: in one piece, bounded by web/limits.py."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Refusal(415, "no-json", "Content-Type: application/json is needed")
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most:
-            raise Refusal(413, "too-large", f"The body may have {most:,} bytes")
-        parts.append(part)
-    raw = b"".join(parts)
+    raw = (await request.receive()).get("body", b"")
     try:
         body = orjson.loads(raw)
     except ValueError:

@@ -23,6 +23,7 @@ from inference.errors import BadSetting
 from inference.settings import Settings
 from web.accounts import AccountError, Accounts
 from web.languages import HOME, kept, preferred
+from web.limits import ALWAYS, Rate
 from web.person import CLOSED, DEMO, OPEN, Person
 
 COOKIE = "tenfold-session"
@@ -121,6 +122,7 @@ class Entrance:
 
     def __init__(self, app: ASGIApp, settings: Settings, accounts: Accounts) -> None:
         self.app, self._accounts, self._mode = app, accounts, mode(settings, accounts)
+        self._rate = Rate(settings.rate) if settings.rate else None
         self._origins = frozenset(settings.origins)
         self._hosts = LOCAL | {urlsplit(origin).hostname for origin in settings.origins}
 
@@ -175,11 +177,12 @@ class Entrance:
         if self._mode == OPEN and self._accounts.anybody():
             self._mode = CLOSED  # from the first user on, and until a restart
         scope["mode"] = self._mode
-        if self._mode != CLOSED:
-            return None
-        person = self._person(path, headers)
-        scope["person"] = person
-        if who == NOBODY:
+        if self._mode == OPEN:
+            return None  # one computer's people are one client
+        person = scope["person"] = self._person(path, headers) if self._mode == CLOSED else None
+        if path not in ALWAYS and (seconds := self._wait(scope, person)):
+            return Refusal(429, "Too many requests from this client", headers={"Retry-After": str(seconds)})
+        if self._mode == DEMO or who == NOBODY:
             return None
         if person is None:
             return SIGNED_OUT
@@ -195,6 +198,11 @@ class Entrance:
         cookie = session_cookie(headers.get(b"cookie", ""))
         # A page that asks for itself every few seconds is no sign of a person.
         return self._accounts.by_cookie(cookie, in_use=not path.endswith("performance")) if cookie else None
+
+    def _wait(self, scope: Scope, person: Person | None) -> int:
+        """Seconds until this client may ask again; a request is counted. Who is known is one wherever he sits."""
+        client = person.name if person else scope["client"][0] if scope.get("client") else ""
+        return self._rate.wait(client) if self._rate else 0
 
     def _from_elsewhere(self, scope: Scope, headers: Mapping[bytes, str]) -> Refusal | None:
         """Open to this machine alone: neither to what a proxy lets in, nor to a site whose name leads here."""

@@ -83,7 +83,7 @@ def operation(
 ) -> Schema:  # fmt: skip
     """One method of one path."""
     responses: Schema = {"200": {"description": "Done", "content": {"application/json": {"schema": ref(answer)}}}}
-    for status in errors:
+    for status in sorted({*errors, 429, 503}):  # what web/limits.py may say to any request
         said = {"application/problem+json": {"schema": ref("Problem")}}
         responses[str(status)] = {"description": "See the problem's title", "content": said}
     found: Schema = {"operationId": name, "summary": summary, "responses": responses}

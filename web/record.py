@@ -35,7 +35,6 @@ from web.recording import Recorder, Told
 from web.texts import LANGUAGES, Texts, texts_in
 
 logger = logging.getLogger(__name__)
-MOST_BYTES = 64 << 10  # of a form
 RECORDED = "X-Recorded"  # of an answer: whether the form was recorded; else it comes back with what is wrong
 
 
@@ -223,15 +222,9 @@ def readable(function: Any, texts: Texts, title: Mapping[str, str]) -> Any:
 
 
 async def read_form(request: Request) -> dict[str, list[str]] | None:
-    """A form as a browser sends it; None where it is larger than any of ours."""
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MOST_BYTES:
-            return None
-        parts.append(part)
+    """A form as a browser sends it; None where it has more fields than any of ours."""
     try:
-        return parse_qs(b"".join(parts).decode("utf-8", "replace"), max_num_fields=50)
+        return parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=50)
     except ValueError:
         return None
 

@@ -19,6 +19,7 @@ from web.health import health_routes
 from web.history import History
 from web.languages import HOME, LanguageChoice
 from web.lender import Lender, read_lender
+from web.limits import Limits
 from web.login import Login
 from web.metrics import metrics_routes
 from web.model_card import model_card_routes
@@ -61,10 +62,11 @@ async def assemble(
     accounts = accounts or Accounts(settings.users)
     add_api(app, recorder)
     app.add_middleware(Entrance, settings=settings, accounts=accounts)
-    # The last is the outermost: what a browser asks before it asks comes without anybody's token.
+    # What a browser asks before it asks comes without a token; the last, the outermost, reads and bounds bodies.
     app.add_middleware(
         CORSMiddleware, allow_origins=settings.origins, allow_methods=["GET", "POST"], allow_headers=CORS
     )
+    app.add_middleware(Limits)
     app.include_router(Login(accounts, scorer.release.manifest["title"]).routes())
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))

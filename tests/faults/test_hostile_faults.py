@@ -1,0 +1,134 @@
+"""Hostile clients against the real server with its ledger: others are served meanwhile, and memory stays bounded."""
+
+import http.client
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from attacks import CLIENTS
+from scale import report, times
+
+from inference.release import open_release
+from inference.settings import default_release
+from profiling.serving import running
+
+ATTACKS = Path(__file__).with_name("attacks.py")
+HONEST = 8  # clients that ask for scores without a pause
+GROWTH = 100  # MB of memory that no attack may cost
+USUAL = 1024  # open files that a process may have on most machines, as long as it does not ask for more
+
+Server = tuple[int, psutil.Process]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all attacks, warm, started with the usual limit on open files."""
+    folder = tmp_path_factory.mktemp("hostile")
+    environment = {"TENFOLD_LOG": str(folder / "p.jsonl"), "TENFOLD_LEDGER": str(folder / "ledger.sqlite3")}
+    command = ["sh", "-c", f'ulimit -Sn {USUAL} && exec "$0" app.py', sys.executable]
+    with running(command, "/readyz", environment) as (url, process):
+        port = int(url.rpartition(":")[2])
+        Honest(port).watched(process, lambda: time.sleep(2))
+        yield port, process
+
+
+class Honest:
+    """Clients that ask for scores: how long each waited, what was not answered, what the server held meanwhile."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._body = json.dumps({"answers": open_release(default_release()).form.example})
+        self._over = threading.Event()
+        self.waited: list[float] = []
+        self.errors: list[str] = []
+        self.peak_bytes = self.peak_files = 0
+
+    def watched(self, process: psutil.Process, meanwhile: Any) -> Any:
+        """What `meanwhile` returns; all clients ask, and the server is looked at, for as long as it takes."""
+        threads = [threading.Thread(target=self._ask) for _ in range(HONEST)]
+        threads.append(threading.Thread(target=self._look, args=(process,)))
+        for thread in threads:
+            thread.start()
+        try:
+            return meanwhile()
+        finally:
+            self._over.set()
+            for thread in threads:
+                thread.join()
+
+    def _ask(self) -> None:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+            while not self._over.is_set():
+                started = time.perf_counter()
+                connection.request("POST", "/api/v1/score", self._body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                told = json.loads(answer.read())
+                self.waited.append((time.perf_counter() - started) * 1e3)
+                if answer.status != 200 or not told["recorded"]:
+                    self.errors.append(f"{answer.status} {told}")
+            connection.close()
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.errors.append(repr(error))
+
+    def _look(self, process: psutil.Process) -> None:
+        while not self._over.wait(0.05):
+            self.peak_bytes = max(self.peak_bytes, process.memory_info().rss)
+            self.peak_files = max(self.peak_files, process.num_fds())
+
+
+@pytest.mark.parametrize("name", ["nobody", *CLIENTS])
+def test_others_are_served(server: Server, name: str, record_property: Any) -> None:
+    """While the attack runs every score is answered and recorded, and the server's memory grows by less than GROWTH."""
+    port, process = server
+    seconds = times(15, 300) / 10
+    before = process.memory_info().rss
+    honest = Honest(port)
+
+    def attack() -> dict[str, int]:
+        if name == "nobody":
+            time.sleep(seconds)
+            return {}
+        command = [sys.executable, str(ATTACKS), name, str(port), str(seconds)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+    found = honest.watched(process, attack)
+    assert honest.errors == []
+    growth = (honest.peak_bytes - before) / 2**20
+    assert growth < GROWTH
+    assert "500" not in found
+    assert "not connected" not in found
+    if name == "idle":
+        assert honest.peak_files > USUAL - HONEST  # all were held at once
+    if name != "nobody":
+        assert found["tries"] >= CLIENTS[name][1]
+    p50, p99 = np.percentile(honest.waited, (50, 99))
+    refused = sum(count for status, count in found.items() if status not in ("tries", "200"))
+    attack_figures = {"tries": found["tries"], "refused": refused} if found else {}
+    report(
+        f"hostile_{name}", record_property, **attack_figures, seconds=seconds, scores=len(honest.waited), errors=0,
+        p50_ms=round(float(p50), 1), p99_ms=round(float(p99), 1), growth_mb=round(max(0.0, growth), 1),
+    )  # fmt: skip
+
+
+def test_it_is_well_afterwards(server: Server) -> None:
+    """Health is green, and within seconds no connection of an attack is left."""
+    port, process = server
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", "/readyz")
+    assert connection.getresponse().status == 200
+    connection.close()
+    until = time.monotonic() + 20
+    while left := [one for one in process.net_connections() if one.status != psutil.CONN_LISTEN]:
+        assert time.monotonic() < until, left
+        time.sleep(0.1)

@@ -1,0 +1,363 @@
+"""Limits on bodies, heads, time, connections and requests: in process, and by raw sockets on a real server."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import repeat
+
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
+
+from inference.scorer import Scorer, open_scorer
+from inference.settings import Settings, default_release
+from web import limits, protocol
+from web.limits import Limits, Rate, is_loopback, rate_for
+from web.protocol import Guarded
+from web.server import create_app
+
+SCORE = "/api/v1/score"
+JSON = {"Content-Type": "application/json"}
+HOST = b"Host: here\r\n"
+SOON = 0.2  # seconds, where a test would wait ten
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    return Settings(release=default_release(), log=None, ledger=None)
+
+
+@pytest.fixture(scope="module")
+def scorer(settings: Settings) -> Scorer:
+    return open_scorer(settings)
+
+
+@pytest.fixture(scope="module")
+def client(scorer: Scorer, settings: Settings) -> Iterator[TestClient]:
+    with TestClient(create_app(scorer, settings)) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def port(scorer: Scorer, settings: Settings) -> Iterator[int]:
+    """The real site on a real uvicorn in a thread of this process, so that a test can shorten its times."""
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(scorer, settings), port=0, log_level="error", http=Guarded, lifespan="on")
+    )
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(100)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield listening.getsockname()[1]
+        server.should_exit = True
+        thread.join()
+
+
+def connect(port: int) -> socket.socket:
+    made = socket.create_connection(("127.0.0.1", port))
+    made.settimeout(20)
+    return made
+
+
+def rest(connection: socket.socket) -> bytes:
+    """All that comes until the server closes; a reset closes too."""
+    parts = []
+    try:
+        while part := connection.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+def ask(port: int, *pieces: bytes) -> bytes:
+    """Send, and return what comes until the server closes the connection."""
+    with connect(port) as connection:
+        try:
+            for piece in pieces:
+                connection.sendall(piece)
+        except (ConnectionResetError, BrokenPipeError):
+            pass  # closed before all was sent; what it said can still be read
+        return rest(connection)
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        (SCORE, 64 << 10), (f"{SCORE}:batch", 4 << 20), ("/desk/score", 64 << 10), ("/fr/desk/try", 64 << 10),
+        ("/gradio_api/run/predict_credit_score", 1 << 20), ("/nowhere", 64 << 10),
+    ],
+)  # fmt: skip
+def test_a_body_has_a_limit(client: TestClient, path: str, most: int) -> None:
+    """One byte more is refused, whether its length is said before or not; the API says so as a problem."""
+    pieces = [b" " * (1 << 16)] * (most >> 16)
+    for content in (b"".join(pieces) + b" ", iter([*pieces, b" "])):
+        answer = client.post(path, content=content, headers=JSON)
+        assert answer.status_code == 413
+        assert answer.headers["connection"] == "close"
+        if path.startswith("/api/"):
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["type"] == "urn:tenfold:too-large"
+    assert client.post(path, content=b"".join(pieces), headers=JSON).status_code != 413
+
+
+def test_a_long_body_is_not_read(port: int) -> None:
+    """The answer comes while nothing of the body was sent; in chunks, as soon as the limit is passed."""
+    head = f"POST {SCORE} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n".encode()
+    assert ask(port, head + b"Content-Length: 1000000000\r\n\r\n").startswith(b"HTTP/1.1 413 ")
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    assert ask(port, head + b"Transfer-Encoding: chunked\r\n\r\n", *repeat(chunk, 1000)).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_without_an_end_is_given_up(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No piece for a while, or always another one and never the last: 408, and the connection is closed."""
+    monkeypatch.setattr(protocol, "PIECE_SECONDS", SOON)
+    monkeypatch.setattr(protocol, "BODY_SECONDS", 3 * SOON)
+    head = f"POST {SCORE} HTTP/1.1\r\nHost: here\r\nContent-Length: 90\r\n\r\n".encode()
+    assert ask(port, head).startswith(b"HTTP/1.1 408 ")
+    assert ask(port, head + b"{").startswith(b"HTTP/1.1 408 ")
+    with connect(port) as connection:
+        connection.sendall(head)
+        sent = drip(connection, b" ", 89, SOON / 3)
+        assert 3 <= sent < 40  # longer than a pause may be, and not for ever
+        assert rest(connection).startswith(b"HTTP/1.1 408 ")
+
+
+def drip(connection: socket.socket, piece: bytes, count: int, every: float) -> int:
+    """Send a piece again and again until the server has closed; how many it took."""
+    for at in range(count):
+        try:
+            connection.sendall(piece)
+        except (ConnectionResetError, BrokenPipeError):
+            return at
+        time.sleep(every)
+    raise AssertionError("the connection is still open")
+
+
+def test_a_client_that_vanishes_leaves_nothing(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the bytes of all bodies are bounded to two of these, a hundred that were left half sent hold none."""
+    monkeypatch.setattr(limits, "HELD", 50_000)
+    head = f"POST {SCORE} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n".encode()
+    for _ in range(100):
+        with connect(port) as connection:
+            connection.sendall(head + b"Content-Length: 25000\r\n\r\n" + b" " * 20_000)
+    whole = head + b"Content-Length: 25000\r\nConnection: close\r\n\r\n" + b" " * 25_000
+    until = time.monotonic() + 20
+    while (told := ask(port, whole)).startswith(b"HTTP/1.1 503 "):
+        assert time.monotonic() < until, "what the vanished had sent is still held"
+    assert told.startswith(b"HTTP/1.1 400 ")  # all of it was read: it is no JSON
+
+
+def test_all_bodies_together_are_bounded(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While others hold what there is, a body is told to come again later."""
+    monkeypatch.setattr(limits, "HELD", 50_000)
+    head = f"POST {SCORE} HTTP/1.1\r\nHost: here\r\nContent-Length: 60000\r\n\r\n".encode()
+    with connect(port) as first, connect(port) as second:
+        first.sendall(head + b" " * 49_000)
+        second.sendall(head + b" " * 49_000)
+        second.settimeout(1)
+        try:
+            told = rest(second)
+        except TimeoutError:  # the second one's bytes came first
+            told = rest(first)
+    assert told.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 1" in told.lower()
+
+
+def test_requests_in_progress_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above the limit 503 with Retry-After at once, on the API as a problem; /livez and /readyz are always answered."""
+    monkeypatch.setattr(limits, "IN_PROGRESS", 2)
+
+    async def within() -> list[Message]:
+        go = asyncio.Event()
+        told: list[Message] = []
+
+        async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+            await go.wait()
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        async def answered(path: str) -> int:
+            sent: list[Message] = []
+
+            async def send(message: Message) -> None:
+                sent.append(message)
+
+            async def receive() -> Message:
+                return {"type": "http.disconnect"}
+
+            scope = {"type": "http", "path": path, "method": "GET", "headers": [], "client": ("192.0.2.1", 1)}
+            await guarded(scope, receive, send)
+            told.append(sent[0])
+            return int(sent[0]["status"])
+
+        guarded = Limits(slow)
+        for _ in range(2):  # in the second round the places of the first are free again
+            go.clear()
+            busy = [asyncio.create_task(answered(SCORE)) for _ in range(2)]
+            await asyncio.sleep(0)
+            assert await answered(SCORE) == 503
+            assert await answered("/") == 503
+            alive = asyncio.create_task(answered("/livez"))
+            await asyncio.sleep(0)
+            go.set()
+            assert [await task for task in (*busy, alive)] == [200, 200, 200]
+        return told
+
+    told = asyncio.run(within())
+    refused = [dict(message["headers"]) for message in told if message["status"] == 503]
+    assert [headers[b"retry-after"] for headers in refused] == [b"1"] * 4
+    assert refused[0][b"content-type"] == b"application/problem+json"
+    assert refused[1][b"content-type"].startswith(b"text/plain")
+
+
+def test_a_place_is_free_again_after_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that fails leaves its place."""
+    monkeypatch.setattr(limits, "IN_PROGRESS", 1)
+
+    async def fails(scope: Scope, receive: Receive, send: Send) -> None:
+        raise LookupError
+
+    client = TestClient(Limits(fails))
+    for _ in range(3):
+        with pytest.raises(LookupError):
+            client.get("/")
+
+
+def test_a_rate_is_counted_by_client() -> None:
+    """So many go on, the next waits for the rest of its minute; another client does not."""
+    rate = Rate(3)
+    assert [rate.wait("a") for _ in range(3)] == [0, 0, 0]
+    assert 1 <= rate.wait("a") <= 60
+    assert rate.wait("b") == 0
+
+
+def test_too_many_requests_are_told_when_to_come_again(scorer: Scorer, settings: Settings) -> None:
+    """429 with Retry-After, the API's as a problem; health is answered all the same."""
+    with TestClient(create_app(scorer, replace(settings, public_demo=True, rate=2))) as client:
+        assert [client.get(f"{SCORE[:-6]}/release").status_code for _ in range(3)] == [200, 200, 429]
+        answer = client.post(SCORE, json={})
+        assert answer.json()["type"] == "urn:tenfold:too-many-requests"
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
+        assert client.get("/metrics").status_code == 429
+        assert client.get("/livez").status_code == client.get("/readyz").status_code == 200
+
+
+def test_this_machine_alone_has_no_rate(settings: Settings) -> None:
+    """A server that only its own machine can ask counts nobody; where others can ask and in a public demo it is set."""
+    for host, counts in (("127.0.0.1", False), ("localhost", False), ("::1", False), ("10.0.0.1", True), ("::", True)):
+        assert (rate_for(replace(settings, host=host)) is not None) is counts
+    assert not is_loopback("example.org")
+    assert rate_for(replace(settings, public_demo=True)) is not None
+    assert rate_for(replace(settings, public_demo=True, rate=0)) is None
+
+
+def test_of_gradios_routes_only_those_in_use_are_open(client: TestClient, scorer: Scorer) -> None:
+    """No uploads, files, proxies, streams; what gradio_client and a plain call need is there."""
+    for method, path in (
+        ("POST", "/gradio_api/upload"), ("POST", "/fr/gradio_api/upload"), ("GET", "/gradio_api/file=app.py"),
+        ("GET", "/gradio_api/proxy=https://example.org"), ("POST", "/gradio_api/component_server"),
+        ("GET", "/gradio_api/heartbeat/x"), ("POST", "/gradio_api/run/predict/x"),
+        ("GET", "/gradio_api/upload_progress"),
+        ("POST", "/fr/gradio_api/queue/join"), ("GET", "/x/gradio_api/info"), ("GET", "/gradio_api/info%0A"),
+    ):  # fmt: skip
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.text) == (404, "Not found\n"), path
+    assert client.get("/gradio_api/info").status_code == 200
+    data = {"data": list(scorer.release.form.example.values())}
+    assert client.post("/gradio_api/run/predict_credit_score", json=data).json()["data"][0]["decision"]
+    event = client.post("/gradio_api/call/predict_credit_score", json=data).json()["event_id"]
+    assert "event: complete" in client.get(f"/gradio_api/call/predict_credit_score/{event}").text
+
+
+def test_a_head_has_limits(port: int) -> None:
+    """Its lines, their bytes, the URL: 431 and 414, also where a line never ends, and the connection is closed."""
+    start = b"GET /livez HTTP/1.1\r\n" + HOST
+    lines = b"".join(b"X-%d: y\r\n" % at for at in range(10_000))
+    assert ask(port, start + lines + b"\r\n").startswith(b"HTTP/1.1 431 ")
+    assert ask(port, start + b"X: " + b"y" * (65 << 10) + b"\r\n\r\n").startswith(b"HTTP/1.1 431 ")
+    assert ask(port, start + b"X: ", *repeat(b"y" * 65_536, 1000)).startswith(b"HTTP/1.1 431 ")
+    assert ask(port, b"GET /" + b"a" * 8192 + b" HTTP/1.1\r\n" + HOST + b"\r\n").startswith(b"HTTP/1.1 414 ")
+    assert ask(port, *repeat(b"\r\n" * 5000, 1000)).startswith(b"HTTP/1.1 431 ")
+    fine = start + b"".join(b"X-%d: y\r\n" % at for at in range(90)) + b"Y: " + b"y" * 60_000 + b"\r\n"
+    assert ask(port, fine + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_late_head_ends_the_connection(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a head, a byte now and then, nothing at all, half of a second one: closed, with 408 where something came."""
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", SOON)
+    assert ask(port, b"GET /livez HTT").startswith(b"HTTP/1.1 408 ")
+    assert ask(port) == b""
+    whole = b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n"
+    with connect(port) as connection:
+        connection.sendall(whole)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(b"GET /li")
+        assert rest(connection).startswith(b"HTTP/1.1 408 ")
+    with connect(port) as connection:
+        drip(connection, b"\r\n", 200, SOON / 4)  # no head begins with these
+
+
+def test_a_connection_that_is_used_stays(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests over a longer time than a head may take: the clock starts anew with each."""
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", SOON)
+    with connect(port) as connection:
+        for _ in range(6):
+            connection.sendall(b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+            time.sleep(SOON / 2)
+
+
+def test_trailers_are_dropped_and_bounded(port: int) -> None:
+    """What follows the last chunk is no header; without an end it ends the connection."""
+    head = b"POST /api/v1/score HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    assert ask(port, head + b"1\r\n{\r\n0\r\nContent-Type: application/json\r\n\r\n").startswith(b"HTTP/1.1 415 ")
+    assert ask(port, head + b"1\r\n{\r\n0\r\nX: ", *repeat(b"y" * 65_536, 1000)).startswith(b"HTTP/1.1 431 ")
+
+
+def test_requests_behind_one_another_are_bounded(port: int) -> None:
+    """A few may be sent before the first is answered; many end the connection."""
+    one = b"GET /livez HTTP/1.1\r\n" + HOST
+    last = one + b"Connection: close\r\n\r\n"
+    assert ask(port, (one + b"\r\n") * 10 + last).count(b"HTTP/1.1 200 ") == 11
+    assert ask(port, (one + b"\r\n") * 10_000).count(b"HTTP/1.1 200 ") < 20
+
+
+def test_who_does_not_read_is_cut_off(client: TestClient, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large answers asked for and never read end the connection, and others are served meanwhile."""
+    monkeypatch.setattr(protocol, "READ_SECONDS", SOON)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(1)
+        connection.connect(("127.0.0.1", port))
+        asked = b"GET /api/v1/openapi.json HTTP/1.1\r\n" + HOST + b"\r\n"
+        until = time.monotonic() + 30
+        closed = False
+        while not closed:
+            assert time.monotonic() < until, "the connection is still open"
+            try:
+                connection.sendall(asked)
+            except TimeoutError:
+                pass  # full, and not closed yet
+            except (ConnectionResetError, BrokenPipeError):
+                closed = True
+    assert ask(port, b"GET /livez HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+
+
+def test_connections_are_bounded(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit a connection is told to come again, and those before it are served."""
+    monkeypatch.setattr(Guarded, "most", 3)
+    whole = b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n"
+    with connect(port) as one, connect(port) as two, connect(port) as three:
+        for connection in (one, two, three):  # answered, so surely counted
+            connection.sendall(whole)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        told = ask(port)
+        assert told.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 1" in told
+        one.sendall(whole)
+        assert one.recv(65536).startswith(b"HTTP/1.1 200 ")

@@ -1,0 +1,148 @@
+"""What one client may cost: the size of a body, requests in progress, requests a minute.
+
+Outermost of all. A body is read here, whole and bounded, before anything else runs: who sends slowly holds no place
+among the requests in progress, and no route can forget a limit. web/protocol.py bounds heads, connections and times.
+"""
+
+import math
+import time
+from collections.abc import Mapping
+
+import limits
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from web.api import PREFIX, Refusal
+
+BODY = 64 << 10  # bytes, where BODIES says nothing else
+BODIES = {f"{PREFIX}/score:batch": 4 << 20}
+GRADIO_BODY = 1 << 20
+HELD = 32 << 20  # bytes of all bodies that are being read or answered
+IN_PROGRESS = 256  # requests that are being answered; a score takes a millisecond
+ALWAYS = ("/livez", "/readyz")  # however much there is to do
+GRADIO = "/gradio_api/"
+
+
+class Rate:
+    """At most so many requests a minute and client. A minute is counted from a client's first request.
+
+    Windows that are fixed keep two numbers a client; a moving one would keep the time of every request.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self._item = limits.RateLimitItemPerMinute(per_minute)
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    def wait(self, client: str) -> int:
+        """Count a request: 0 where it may go on, else the seconds until one may."""
+        if self._limiter.hit(self._item, client):
+            return 0
+        return max(1, math.ceil(self._limiter.get_window_stats(self._item, client).reset_time - time.time()))
+
+
+class Refused(Exception):
+    """A request that is answered here."""
+
+    def __init__(self, status: int, kind: str, title: str, **headers: str) -> None:
+        super().__init__(title)
+        self.status, self.kind, self.title = status, kind, title
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class Limits:
+    """The middleware."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._in_progress = self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        declared = body_size(scope["headers"])
+        body = b""
+        try:
+            if declared != 0:
+                body = await self._read(receive, declared, most_bytes(path))
+                receive = replayed(body, receive)
+            if self._in_progress >= IN_PROGRESS and path not in ALWAYS:
+                raise Refused(503, "busy", f"{IN_PROGRESS} requests are in progress: try again", Retry_After="1")
+            self._in_progress += 1
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._in_progress -= 1
+        except Refused as refused:
+            await answer(refused, path, closing=declared != 0)(scope, receive, send)
+        except ClientDisconnect:
+            return
+        finally:
+            self._held -= len(body)
+
+    async def _read(self, receive: Receive, declared: int | None, most: int) -> bytes:
+        """The whole body, counted as held. `declared` is what Content-Length says; None: it comes in chunks."""
+        if declared is not None and declared > most:
+            raise Refused(413, "too-large", f"The body may have {most:,} bytes")
+        pieces: list[bytes] = []
+        held, more = 0, True
+        try:
+            while more:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise ClientDisconnect
+                piece, more = message.get("body", b""), message.get("more_body", False)
+                if held + len(piece) > most:
+                    raise Refused(413, "too-large", f"The body may have {most:,} bytes")
+                if self._held + len(piece) > HELD:
+                    raise Refused(503, "busy", "Too much is being sent at once: try again", Retry_After="1")
+                held += len(piece)
+                self._held += len(piece)
+                pieces.append(piece)
+            return b"".join(pieces)
+        except BaseException:
+            self._held -= held
+            raise
+
+
+def body_size(headers: list[tuple[bytes, bytes]]) -> int | None:
+    """What Content-Length says; 0 where there is no body; None where it comes in chunks or says what no length is."""
+    for name, value in headers:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else None
+        if name == b"transfer-encoding":
+            return None
+    return 0
+
+
+def most_bytes(path: str) -> int:
+    """The limit of a body."""
+    return BODIES.get(path) or (GRADIO_BODY if path.startswith(GRADIO) else BODY)
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body in one piece, and then what comes after it."""
+    told = False
+
+    async def again() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+def answer(refused: Refused, path: str, *, closing: bool) -> ASGIApp:
+    """What a refused request is told, in the API's form below its prefix; `closing` where its body was not read."""
+    headers: Mapping[str, str] = {**refused.headers, **({"Connection": "close"} if closing else {})}
+    if path.startswith(PREFIX + "/"):
+        response = Refusal(refused.status, refused.kind, refused.title).response()
+        response.headers.update(headers)
+        return response
+    return PlainTextResponse(f"{refused.title}\n", refused.status, headers)
