@@ -9,7 +9,9 @@ from inference.settings import Settings
 from ledger.ledger import open_ledger
 from web.accounts import Accounts
 from web.entrance import mode
+from web.health import log_problems
 from web.lender import read_lender
+from web.serve import check_address, serve
 
 
 def main() -> int:
@@ -17,25 +19,28 @@ def main() -> int:
     faulthandler.enable()  # a release that XGBoost dies of is one without a word otherwise
     try:
         settings = Settings.from_environment()
-        scorer = open_scorer(settings)
+        check_address(settings.host, settings.port)
         lender = read_lender(settings.lender)
         accounts = Accounts(settings.users)
         mode(settings, accounts)  # who may enter, or why nobody may
+        scorer = open_scorer(settings)
         ledger = open_ledger(settings.ledger, print)
     except TenfoldError as error:
         print(f"Tenfold cannot start: {error}", file=sys.stderr)  # noqa: T201
         return 1
     # Only now, since Gradio takes seconds to import: a wrong setting is said at once.
-    from web.protocol import serve
     from web.server import create_app
 
     app = create_app(scorer, settings, ledger, lender, accounts)
+    for problem in log_problems(settings.log):
+        print(f"Tenfold serves, but is not ready: {problem}", file=sys.stderr)  # noqa: T201
     print(f"Tenfold: {scorer.release.name} on http://{settings.host}:{settings.port}", flush=True)  # noqa: T201
     try:
         serve(app, settings)
     finally:
         if ledger:
             ledger.close()
+        accounts.close()
     return 0
 
 

@@ -56,7 +56,8 @@ def open_release(folder: Path | str, digest: str | None = None) -> Release:
     folder = Path(folder)
     expected = digest or folder.resolve().name.rpartition("-")[2]
     if not re.fullmatch(r"[0-9a-f]{12,64}", expected):
-        raise BadRelease(folder, "a folder named <name>-<first 12 of its digest>, or an expected digest", expected)
+        found = expected if folder.exists() else "nothing there"
+        raise BadRelease(folder, "a folder named <name>-<first 12 of its digest>, or an expected digest", found)
     content = read(folder / "manifest.json")
     found = hashlib.sha256(content).hexdigest()
     if not found.startswith(expected):

@@ -104,11 +104,15 @@ class Store:
             if first and not self.path.exists():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            if self.path.is_dir():
+                raise LedgerUnavailable(f"{self.path}: a folder, and a file is needed")
             if not self.path.exists():
                 raise LedgerUnavailable(f"{self.path}: there is no ledger")
             self._engine = sa.create_engine("sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=8)
             event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
             self._writer, self._writing = self._connect(), threading.Lock()
+        except (FileExistsError, NotADirectoryError) as error:
+            raise LedgerUnavailable(f"{self.path}: {error.filename} is no folder") from error
         except DATABASE_ERRORS as error:
             raise LedgerUnavailable(f"{self.path}: {cause(error)}") from error
         try:

@@ -13,6 +13,8 @@ from ledger.ledger import Ledger
 from ledger.store import DATABASE_ERRORS, LedgerUnavailable, cause
 from web.person import OPEN, mode_of, person_of
 
+ELSEWHERE = "set TENFOLD_LOG to a file elsewhere, or to off"
+
 
 def health_routes(scorer: Scorer, settings: Settings, ledger: Ledger | None = None) -> APIRouter:
     """`GET /livez` is 200 while the process answers; `GET /readyz` is 200 or 503, and says why."""
@@ -73,13 +75,13 @@ def log_problems(log: Path | None) -> list[str]:
         folder = folder.parent  # it will be made with the first line
     try:
         if not folder.is_dir():
-            return [f"log: {folder} is no folder"]
+            return [f"log: {folder} is no folder; {ELSEWHERE}"]
         if not os.access(folder, os.W_OK | os.X_OK):
-            return [f"log: {folder} cannot be written; set TENFOLD_LOG to a file elsewhere, or to off"]
+            return [f"log: {folder} cannot be written; {ELSEWHERE}"]
         if not os.statvfs(folder).f_bavail:
-            return [f"log: the disk under {folder} is full"]
+            return [f"log: the disk under {folder} is full; {ELSEWHERE}"]
     except OSError as error:
-        return [f"log: {folder}: {error.strerror}"]
+        return [f"log: {folder}: {error.strerror}; {ELSEWHERE}"]
     return []
 
 

@@ -42,7 +42,9 @@ def read_lender(file: Path | None) -> Lender:
     try:
         return understood(tomllib.loads(file.read_text("utf-8")))
     except OSError as error:
-        raise BadSetting(f"TENFOLD_LENDER: {file}: {error.strerror}") from None
+        raise BadSetting(
+            f"TENFOLD_LENDER: {file}: {error.strerror}. Name a file there is, or leave it unset for the examples"
+        ) from None
     except KeyError as error:
         raise BadSetting(f"TENFOLD_LENDER: {file}: {error} is missing; web/lender.toml shows a whole file") from None
     except (TypeError, ValueError, AttributeError, RecursionError) as error:

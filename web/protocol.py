@@ -1,4 +1,4 @@
-"""How the site is served: uvicorn, with bounds on connections, heads, and the time that a client takes.
+"""Uvicorn's protocol, with bounds on connections, heads, and the time that a client takes.
 
 uvicorn waits for ever for a request's head and body and for a client to read, takes a head of any size, and holds any
 number of requests that come behind one another on a connection. web/limits.py bounds the size of bodies, and requests.
@@ -8,11 +8,7 @@ from asyncio import TimerHandle, Transport
 from http import HTTPStatus
 from typing import Any
 
-import uvicorn
-from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-from inference.settings import Settings
 
 CONNECTIONS = 4096
 SPARE_FILES = 200  # descriptors for all that is no connection
@@ -27,12 +23,9 @@ BODY_SECONDS = 30.0  # for a whole body
 READ_SECONDS = 30.0  # for a client to take some of what waits for it
 
 
-def serve(app: ASGIApp, settings: Settings) -> None:
-    """Serve until stopped."""
+def bound_connections() -> None:
+    """As many as there may be open files, less what else needs some."""
     Guarded.most = min(CONNECTIONS, open_files(CONNECTIONS + SPARE_FILES) - SPARE_FILES)
-    uvicorn.run(
-        app, host=settings.host, port=settings.port, root_path=settings.root_path, log_level="warning", http=Guarded
-    )
 
 
 def open_files(wanted: int) -> int:
