@@ -251,7 +251,7 @@ def test_a_record_that_was_damaged(
 ) -> None:  # fmt: skip
     """Its page, its notice, the history and the API show it, or say that it cannot be read; the log keeps no answer."""
     file = tmp_path / "ledger.sqlite3"
-    with closing(Ledger(file)) as ledger, TestClient(create_app(scorer, settings, ledger)) as client:
+    with closing(Ledger(file)) as ledger, visiting(create_app(scorer, settings, ledger)) as client:
         id = client.post(f"{API}/score", json=item).json()["id"]
         said = {"name": "Ann", "decision": "incomplete", "reason_incomplete": "income", "justification": "A sentence."}
         client.post(f"/record/{id}/decide", data=said)

@@ -23,7 +23,7 @@ from web.server import create_app
 
 SCORE = "/api/v1/score"
 JSON = {"Content-Type": "application/json"}
-HOST = b"Host: here\r\n"
+HOST = b"Host: localhost\r\n"
 SOON = 0.2  # seconds, where a test would wait ten
 
 
@@ -109,7 +109,7 @@ def test_a_body_has_a_limit(client: TestClient, path: str, most: int) -> None:
 
 def test_a_long_body_is_not_read(port: int) -> None:
     """The answer comes while nothing of the body was sent; in chunks, as soon as the limit is passed."""
-    head = f"POST {SCORE} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n".encode()
+    head = f"POST {SCORE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
     assert ask(port, head + b"Content-Length: 1000000000\r\n\r\n").startswith(b"HTTP/1.1 413 ")
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
     assert ask(port, head + b"Transfer-Encoding: chunked\r\n\r\n", *repeat(chunk, 1000)).startswith(b"HTTP/1.1 413 ")
@@ -119,7 +119,7 @@ def test_a_body_without_an_end_is_given_up(port: int, monkeypatch: pytest.Monkey
     """No piece for a while, or always another one and never the last: 408, and the connection is closed."""
     monkeypatch.setattr(protocol, "PIECE_SECONDS", SOON)
     monkeypatch.setattr(protocol, "BODY_SECONDS", 3 * SOON)
-    head = f"POST {SCORE} HTTP/1.1\r\nHost: here\r\nContent-Length: 90\r\n\r\n".encode()
+    head = f"POST {SCORE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90\r\n\r\n".encode()
     assert ask(port, head).startswith(b"HTTP/1.1 408 ")
     assert ask(port, head + b"{").startswith(b"HTTP/1.1 408 ")
     with connect(port) as connection:
@@ -143,7 +143,7 @@ def drip(connection: socket.socket, piece: bytes, count: int, every: float) -> i
 def test_a_client_that_vanishes_leaves_nothing(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the bytes of all bodies are bounded to two of these, a hundred that were left half sent hold none."""
     monkeypatch.setattr(limits, "HELD", 50_000)
-    head = f"POST {SCORE} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n".encode()
+    head = f"POST {SCORE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
     for _ in range(100):
         with connect(port) as connection:
             connection.sendall(head + b"Content-Length: 25000\r\n\r\n" + b" " * 20_000)
@@ -157,7 +157,7 @@ def test_a_client_that_vanishes_leaves_nothing(port: int, monkeypatch: pytest.Mo
 def test_all_bodies_together_are_bounded(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """While others hold what there is, a body is told to come again later."""
     monkeypatch.setattr(limits, "HELD", 50_000)
-    head = f"POST {SCORE} HTTP/1.1\r\nHost: here\r\nContent-Length: 60000\r\n\r\n".encode()
+    head = f"POST {SCORE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n".encode()
     with connect(port) as first, connect(port) as second:
         first.sendall(head + b" " * 49_000)
         second.sendall(head + b" " * 49_000)
@@ -265,8 +265,7 @@ def test_of_gradios_routes_only_those_in_use_are_open(client: TestClient, scorer
         ("GET", "/gradio_api/upload_progress"),
         ("POST", "/fr/gradio_api/queue/join"), ("GET", "/x/gradio_api/info"), ("GET", "/gradio_api/info%0A"),
     ):  # fmt: skip
-        answer = client.request(method, path)
-        assert (answer.status_code, answer.text) == (404, "Not found\n"), path
+        assert client.request(method, path).status_code == 404, path
     assert client.get("/gradio_api/info").status_code == 200
     data = {"data": list(scorer.release.form.example.values())}
     assert client.post("/gradio_api/run/predict_credit_score", json=data).json()["data"][0]["decision"]
