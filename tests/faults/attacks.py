@@ -16,7 +16,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 
-HOST = b"Host: here\r\n"
+HOST = b"Host: localhost\r\n"
 JSON = b"Content-Type: application/json\r\n"
 SCORE = b"POST /api/v1/score HTTP/1.1\r\n" + HOST + JSON
 BATCH = b"POST /api/v1/score:batch HTTP/1.1\r\n" + HOST + JSON

@@ -20,8 +20,13 @@
         const group = row.querySelector("fieldset");
         group.setAttribute("role", "radiogroup");
         group.setAttribute("aria-labelledby", name.id);
-        // One name a group: the arrow keys walk within it, and Tab passes it as one stop.
-        for (const input of row.querySelectorAll("input")) input.name = fact.id;
+        // One name a group: the arrow keys walk within it, and Tab passes it as one stop. Gradio gives each button a
+        // name of its own again whenever it fills the form.
+        const oneName = () => {
+          for (const input of group.querySelectorAll("input")) if (input.name !== fact.id) input.name = fact.id;
+        };
+        oneName();
+        new MutationObserver(oneName).observe(group, { attributeFilter: ["name"], childList: true, subtree: true });
       } else {
         const input = inputOf(row);
         input.id = `${fact.id}-input`;
