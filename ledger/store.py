@@ -114,7 +114,7 @@ class Store:
         except (FileExistsError, NotADirectoryError) as error:
             raise LedgerUnavailable(f"{self.path}: {error.filename} is no folder") from error
         except DATABASE_ERRORS as error:
-            raise LedgerUnavailable(f"{self.path}: {cause(error)}") from error
+            raise LedgerUnavailable(f"{self.path}: {cause(error)}{full(self.path)}") from error
         try:
             with self.writing() as connection:
                 self._prepare(connection, first)
@@ -122,7 +122,7 @@ class Store:
                 sync_folder(self.path.parent)
         except DATABASE_ERRORS as error:
             self.close()
-            raise LedgerUnavailable(f"{self.path}: {cause(error)}") from error
+            raise LedgerUnavailable(f"{self.path}: {cause(error)}{full(self.path)}") from error
         except LedgerUnavailable:
             self.close()
             raise
@@ -275,6 +275,14 @@ def cause(error: Exception) -> str:
     text = original.strerror if isinstance(original, OSError) and original.strerror else str(original)
     text = text.partition(" with text ")[0]  # what is no UTF-8 is shown there
     return f"{text} ({code})" if code else text
+
+
+def full(path: Path) -> str:
+    """What SQLite may not have said of a failure: it has a dozen codes for a disk without room."""
+    try:
+        return "" if os.statvfs(path.parent).f_bavail else f"; the disk under {path.parent} is full, make room"
+    except OSError:
+        return ""
 
 
 def passing(error: Exception) -> bool:

@@ -204,6 +204,11 @@ def reasons() -> str:
 FAULTS = {
     "ledger_kills": "a writing process killed (-9) at random moments",
     "server_kills": "the whole server killed (-9) under load, every open request sent again",
+    "stops": "stopped (SIGTERM) under load, with clients that hold half a request open",
+    "load_xgboost": "64 clients × 10,000 requests, xgboost, each answer compared with the serial one",
+    "load_onnx": "the same, onnx",
+    "load_onedal": "the same, onedal",
+    "soak": "16 clients for half an hour, with a ledger",
     "ledger_full_disk": "a file system that is full, then has room",
     "ledger_limits": "a file that may not grow, at ever other sizes",
     "ledger_pwrite64_eio": "the n-th write fails (EIO), for every n",
@@ -243,7 +248,7 @@ FAULTS = {
     "hostile_many_headers": "heads of 10,000 lines",
 }
 FIRST = (
-    "executions", "cases", "mutated", "tries", "kills", "limits", "places", "pages", "examples", "requests", "written",
+    "executions", "cases", "mutated", "tries", "kills", "stops", "clients", "seconds", "limits", "places", "pages", "examples", "requests", "written",
     "acknowledged", "answered",
 )  # fmt: skip
 
