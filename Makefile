@@ -93,7 +93,7 @@ bench-http: setup  ## the API, Gradio's API and other serving systems over HTTP,
 bench-click: setup browser  ## from click to changed result, beside a bare Gradio page
 	$(BIN)/python -m profiling.bench_click
 
-faults: setup  ## kill, cut, fill and fuzz in full (an hour); the figures go into the README
+faults: setup  ## kill, cut, fill and fuzz in full (two hours); the figures go into the README
 	@command -v strace >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq strace >/dev/null; } \
 		|| echo "No strace here: failing system calls are left out"
 	FAULTS=full $(BIN)/python -m pytest tests/faults

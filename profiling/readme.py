@@ -248,8 +248,8 @@ FAULTS = {
     "hostile_many_headers": "heads of 10,000 lines",
 }
 FIRST = (
-    "executions", "cases", "mutated", "tries", "kills", "stops", "clients", "seconds", "limits", "places", "pages", "examples", "requests", "written",
-    "acknowledged", "answered",
+    "executions", "cases", "mutated", "tries", "kills", "stops", "clients", "seconds", "limits", "places", "pages",
+    "examples", "requests", "written", "acknowledged", "answered",
 )  # fmt: skip
 
 
