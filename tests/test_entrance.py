@@ -298,6 +298,23 @@ def test_tokens_score_and_read_and_decide_nothing(visitor: TestClient, accounts:
         assert visitor.get("/api/v1/release", headers=bearer).status_code == 401
 
 
+def test_a_wrong_call_of_gradios_api_leaves_nothing_in_the_log(
+    visitor: TestClient, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Too few answers, answers of any kind, a call that there is not: whatever is logged holds no answer."""
+    as_person(visitor, "ann")
+    run, join = "/gradio_api/run/predict_credit_score", "/gradio_api/queue/join"
+    for data in ([31337.5, "CANARY"], ["CANARY"] * 10, [{"CANARY": [31337.5]}] * 10, ["CANARY"] * 11):
+        for number in range(6):
+            asked = {"data": data, "fn_index": number, "session_hash": f"s{number}{len(data)}"}
+            visitor.post(run, json=asked)
+            visitor.post(join, json=asked)
+            visitor.get("/gradio_api/queue/data", params={"session_hash": asked["session_hash"]})
+    said = "".join(capfd.readouterr())
+    assert "CANARY" not in said
+    assert "31337.5" not in said
+
+
 def test_an_idempotency_key_is_its_clients_own(visitor: TestClient, accounts: Accounts) -> None:
     """Two clients with the same key and body get a record each."""
     made = []

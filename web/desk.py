@@ -22,11 +22,18 @@ SCORING = 8  # calls that may run at the same time
 
 
 class DeskBlocks(gr.Blocks):
-    """Blocks whose queue is ours from the start: to call `queue` later builds the whole Gradio app once more."""
+    """Blocks whose queue is ours from the start (to call `queue` later builds the whole Gradio app once more), and that
+    never writes what it was sent into the server's log."""
 
     def queue(self, *_: Any, **__: Any) -> gr.Blocks:
         super().queue(max_size=WAITING, default_concurrency_limit=SCORING)
         return self
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        """Gradio's own error would list all answers."""
+        needed = len(block_fn.inputs)
+        if len(inputs) < needed:
+            raise gr.Error(f"{needed} answers are needed, {len(inputs)} came", print_exception=False)
 
 
 def build_desk(recorder: Recorder, texts: Texts, *, with_api: bool = False) -> gr.Blocks:
