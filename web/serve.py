@@ -17,7 +17,7 @@ from inference.settings import Settings
 from web.protocol import Guarded, bound_connections
 
 LINGER = 1.0  # seconds for requests that are on their way over connections that are open
-GRACE = 4  # seconds after that for answers that take long; most supervisors kill after ten, and ending takes time too
+GRACE = 5  # seconds after that for answers that take long; most supervisors kill after ten
 
 
 class Server(uvicorn.Server):
