@@ -1,6 +1,6 @@
 """A case: the score it began with, and all that followed: corrected scores, decisions, a second person, objections."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -8,7 +8,10 @@ import sqlalchemy as sa
 from ledger import store
 from ledger.records import AGREED, CONTESTED, DECIDED, SCORED, Record
 
-OPEN, WAITING, SETTLED, REVIEW = "open", "waiting", "settled", "review"
+OPEN, WAITING, PENDING, SETTLED, REVIEW = "open", "waiting", "pending", "settled", "review"
+TO_DECIDE = (OPEN, PENDING, REVIEW)
+IN_FORCE = (PENDING, SETTLED)
+NOT_FINAL = ("refer", "incomplete")
 
 
 class Case(NamedTuple):
@@ -43,10 +46,16 @@ class Case(NamedTuple):
     @property
     def contest(self) -> Record | None:
         """The last objection, if no decision in force has answered it."""
-        found = self.of_kind(CONTESTED)
-        if not found or (self._in_force and self.decision and self.decision.fields()["contest"] == name(found[-1])):
+        found = self.objection
+        if found is None or (self._in_force and self.decision and self.decision.fields()["contest"] == name(found)):
             return None
-        return found[-1]
+        return found
+
+    @property
+    def objection(self) -> Record | None:
+        """The last objection, answered or not."""
+        found = self.of_kind(CONTESTED)
+        return found[-1] if found else None
 
     @property
     def _in_force(self) -> bool:
@@ -55,17 +64,33 @@ class Case(NamedTuple):
     @property
     def state(self) -> str:
         """`open`: to be decided. `waiting`: for a second person. `review`: contested, to be decided by another person
-        than before. `settled`: decided."""
+        than before. `pending`: referred or incomplete, to be decided in the end. `settled`: decided."""
         if self.decision and self.decision.fields()["needs_second"] and self.second is None:
             return WAITING
         if self.contest is not None:
             return REVIEW
-        return SETTLED if self._in_force else OPEN
+        if not self._in_force or self.decision is None:
+            return OPEN
+        return PENDING if self.decision.fields()["decision"] in NOT_FINAL else SETTLED
 
     @property
     def decided_by(self) -> set[str]:
         """Everybody who decided or agreed so far."""
-        return {one.fields()["by"] for one in self.records if one.fields()["kind"] in (DECIDED, AGREED)}
+        return deciders(self.records)
+
+    @property
+    def barred(self) -> set[str]:
+        """Who may not decide now: after an objection nobody who decided before it; under review nobody who ever did."""
+        if self.state == REVIEW:
+            return self.decided_by
+        return (
+            set() if self.objection is None else deciders(one for one in self.records if one.seq < self.objection.seq)
+        )
+
+
+def deciders(records: Iterable[Record]) -> set[str]:
+    """Who decided or agreed in some records."""
+    return {one.fields()["by"] for one in records if one.fields()["kind"] in (DECIDED, AGREED)}
 
 
 def in_force(decision: Record | None, second: Record | None) -> bool:

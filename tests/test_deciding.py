@@ -17,7 +17,7 @@ from inference.errors import BadSetting
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
 from ledger import cases, store
-from ledger.cases import OPEN, REVIEW, SETTLED, WAITING, Case
+from ledger.cases import OPEN, PENDING, REVIEW, SETTLED, WAITING, Case
 from ledger.ledger import Ledger
 from ledger.records import AGREED, CONTESTED, DECIDED, SCORED
 from ledger.store import Store
@@ -99,27 +99,63 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 
 
 def test_a_decision_as_suggested(desk: Office) -> None:
-    """Recorded with the suggestion, who and when; shown on the case's page; and nothing more can be decided."""
+    """Recorded with the suggestion, who and when; shown on the case's page."""
     id = desk.score()
     suggested = desk.case(id).score.fields()["decision"]
     assert desk.case(id).state == OPEN
     answer = desk.decide(id, suggested)
     assert recorded(answer)
     case = desk.case(id)
-    assert case.state == SETTLED
     assert case.decision is not None
     fields = case.decision.fields()
     assert (fields["decision"], fields["suggested"], fields["by"]) == (suggested, suggested, "Ann")
     assert (fields["overridden"], fields["direction"], fields["reason_code"]) == (False, "as_suggested", None)
     assert f"no. {case.decision.seq}" in answer.text
-    again = desk.decide(id, "decline")
-    assert not recorded(again)
-    assert len(desk.case(id).records) == len(case.records)
     for path, language in (("/record/", "en"), ("/fr/record/", "fr")):
         page = desk.page(path + id)
         assert texts_in(language)(f"decided.{suggested}") in page
         assert texts_in(language)("replay.same") in page
         assert "A-1" in page
+
+
+@pytest.mark.parametrize("decision", ["approve", "approve_changed", "decline"])
+def test_nothing_is_decided_after_a_final_decision(desk: Office, decision: str) -> None:
+    """A case is decided once, unless the applicant objects."""
+    id = desk.score()
+    assert recorded(desk.decide(id, decision, conditions=SENTENCE))
+    case = desk.case(id)
+    assert case.state == SETTLED
+    assert not recorded(desk.decide(id, "decline"))
+    assert len(desk.case(id).records) == len(case.records)
+
+
+@pytest.mark.parametrize("first", ["refer", "incomplete"])
+def test_a_referral_is_decided_in_the_end(desk: Office, first: str) -> None:
+    """Referred or incomplete, a case has a notice that says so, and is decided later, by whoever has looked at it."""
+    id = desk.score("P-1")
+    assert recorded(desk.decide(id, first))
+    assert desk.case(id).state == PENDING
+    texts = texts_in("en")
+    assert texts("decide.again") in desk.page(f"/record/{id}")
+    assert texts("record.correct") in desk.page(f"/record/{id}")
+    assert texts(f"notice.{first}") in desk.page(f"/record/{id}/notice")
+    assert recorded(desk.decide(id, "approve"))
+    assert desk.case(id).state == SETTLED
+    assert texts("decide.again") not in desk.page(f"/record/{id}")
+    assert texts("notice.approve") in desk.page(f"/record/{id}/notice")
+    assert not recorded(desk.decide(id, "decline"))
+
+
+def test_an_objection_that_was_referred_stays_with_others(desk: Office) -> None:
+    """Who decided before the objection may not decide after it either, whatever came between."""
+    id = desk.score("P-2")
+    assert recorded(desk.decide(id, "decline", name="Ann"))
+    assert recorded(desk.send(id, "contest", objection=SENTENCE, reviewer="Bob"))
+    assert recorded(desk.decide(id, "refer", name="Bob"))
+    assert desk.case(id).state == PENDING
+    assert not recorded(desk.decide(id, "decline", name="Ann"))
+    assert recorded(desk.decide(id, "approve", name="Bob"))
+    assert desk.case(id).state == SETTLED
 
 
 @pytest.mark.parametrize("decision", ["approve", "approve_changed", "refer", "decline", "incomplete"])
@@ -286,7 +322,7 @@ def test_above_an_amount_a_second_person_agrees(strict: Office) -> None:
     assert not recorded(strict.decide(id, "approve", name="Bob"))
     assert recorded(strict.send(id, "agree", agrees="no", note=SENTENCE, name="Bob"))
     assert strict.case(id).state == OPEN
-    assert recorded(strict.decide(id, "refer", name="Ann"))
+    assert recorded(strict.decide(id, "decline", name="Ann"))
     assert recorded(strict.send(id, "agree", agrees="yes", name="Eve"))
     case = strict.case(id)
     assert case.state == SETTLED

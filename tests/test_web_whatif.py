@@ -163,6 +163,9 @@ def test_a_case_is_corrected(desk: Desk) -> None:
         "justification": "A payslip is due.",
     }
     assert desk.client.post(f"/record/{id[1]}/decide", data=form).headers["x-recorded"] == "yes"
+    assert 'data-state="score"' in desk.ask("score", answers=held, of=id[1])  # the payslip has come
+    final = {"name": "Ann", "decision": "approve", "reason_more_lenient": "security", "justification": "It has come."}
+    assert desk.client.post(f"/record/{id[1]}/decide", data=final).headers["x-recorded"] == "yes"
     assert 'data-state="settled"' in desk.ask("score", answers=held, of=id[1])
     assert 'data-state="settled"' in desk.ask("score", answers=held, of="nothing")
     assert desk.ask("take", of="nothing")["values"] is None

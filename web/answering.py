@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from inference.errors import InvalidApplication
 from inference.policy import APPROVE
 from ledger import cases
-from ledger.cases import OPEN, REVIEW, Case
+from ledger.cases import TO_DECIDE, Case
 from ledger.store import UNREADABLE, LedgerUnavailable, cause
 from web.card import notice_card, problem_card, score_card
 from web.decide_form import DecideForm
@@ -73,7 +73,7 @@ class Answering:
         try:
             if ledger is not None and asked.get("of"):
                 case = await self._find(asked["of"], person)
-                if case is None or case.state not in (OPEN, REVIEW):
+                if case is None or case.state not in TO_DECIDE:
                     return notice_card("settled", texts)
                 corrects = cases.name(case.first)
             told = await self._recorder.score(

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from inference.release import Release
 from ledger import cases
-from ledger.cases import OPEN, REVIEW, WAITING, Case
+from ledger.cases import OPEN, PENDING, REVIEW, WAITING, Case
 from ledger.decisions import DECISIONS, direction
 from ledger.records import Record
 from web.deciding import LONGEST_NAME, LONGEST_TEXT, Form, one
@@ -35,6 +35,11 @@ class DecideForm:
             parts.append(self.outcome(case, release))
         if case.state in (OPEN, REVIEW):
             parts.append(self.deciding(case, release, problems, form))
+        elif case.state == PENDING:
+            shown = " open" if problems else ""
+            summary = escape(self._texts("decide.again"))
+            made = self.deciding(case, release, problems, form)
+            parts.append(f'<details class="again"{shown}><summary>{summary}</summary>{made}</details>')
         elif case.state == WAITING and case.decision is not None:
             own = self._person is not None and self._person.name == case.decision.fields()["by"]
             said = f"<p>{escape(self._texts('agree.wait'))}</p>"
@@ -67,13 +72,16 @@ class DecideForm:
         texts, decision = self._texts, case.decision
         assert decision is not None  # noqa: S101 - asked for only then
         fields = decision.fields()
-        key = {OPEN: "decide.not_agreed", WAITING: "decide.waiting"}.get(case.state, "decide.done")
+        key = {OPEN: "decide.not_agreed", WAITING: "decide.waiting", PENDING: "decide.pending"}.get(
+            case.state, "decide.done"
+        )
         said = texts(key, decision=texts(f"decided.{fields['decision']}"), by=fields["by"], seq=decision.seq)
         path = self.path(case)
-        links = f'<a href="{escape(path)}">{escape(texts("decide.open"))}</a>'
+        links = f'<a class="case" href="{escape(path)}">{escape(texts("decide.open"))}</a>'
         if case.state not in (OPEN, WAITING):
-            links += f' · <a href="{escape(path)}/notice">{escape(texts("decide.notice"))}</a>'
-        return f'<p class="decided" role="status" tabindex="-1">{escape(said)}</p><p>{links}</p>'
+            links += f'<a href="{escape(path)}/notice">{escape(texts("decide.notice"))}</a>'
+        links += f'<a class="new" href="{escape(self.home)}">{escape(texts("decide.new"))}</a>'
+        return f'<p class="decided" role="status" tabindex="-1">{escape(said)}</p><p class="ways">{links}</p>'
 
     def deciding(self, case: Case, release: Release | None, problems: Mapping[str, str], form: Form) -> str:
         """Five decisions; what each needs shows once it is chosen, by the style alone."""
@@ -86,8 +94,8 @@ class DecideForm:
             f"{suggested_mark(texts) if name == suggested else ''}</label>"
             for name in DECISIONS
         )
-        lists = "".join(self.codes(went, one(form, f"reason_{went}")) for went in DIRECTIONS)
-        title = texts("decide.title" if case.state == OPEN else "decide.review_title")
+        lists = "".join(self.codes(went, one(form, f"reason_{went}"), problems) for went in DIRECTIONS)
+        title = texts("decide.review_title" if case.state == REVIEW else "decide.title")
         review = ""
         if case.contest is not None:
             fields = case.contest.fields()
@@ -95,8 +103,8 @@ class DecideForm:
         return self.form(
             "decide",
             f"<h3>{escape(title)}</h3>{review}<p class='quiet'>{escape(texts('decide.lead'))}</p>"
-            f'<div class="choices" role="radiogroup" aria-label="{escape(title)}">{radios}</div>'
-            f"{self.error('decision', problems)}"
+            f'<div class="choices" role="radiogroup" aria-label="{escape(title)}"{invalid("decision", problems)}>'
+            f"{radios}</div>{self.error('decision', problems)}"
             f'<div class="when-changed">{self.long("conditions", form, problems)}</div>'
             f"{self.principal(case, release, problems, form)}"
             f'<div class="codes">{lists}{self.error("reason", problems)}</div>'
@@ -106,7 +114,7 @@ class DecideForm:
             problems,
         )
 
-    def codes(self, went: str, chosen: str) -> str:
+    def codes(self, went: str, chosen: str, problems: Mapping[str, str]) -> str:
         """The reason codes of one direction."""
         texts = self._texts
         options = "".join(
@@ -115,7 +123,8 @@ class DecideForm:
             for code, words in self._lender.codes[went].items()
         )
         return (
-            f'<label class="when-{went}">{escape(texts(f"decide.why_{went}"))}<select name="reason_{went}">'
+            f'<label class="when-{went}">{escape(texts(f"decide.why_{went}"))}<select name="reason_{went}"'
+            f"{invalid('reason', problems)}>"
             f'<option value="">{escape(texts("decide.choose"))}</option>{options}</select></label>'
         )
 
@@ -129,7 +138,7 @@ class DecideForm:
             return f'<p class="when-as-suggested quiet">{escape(texts("decide.no_reasons"))}</p>'
         ticked = form.get("principal", [])
         boxes = "".join(
-            f'<label><input type="checkbox" name="principal" value="{escape(name)}"'
+            f'<label><input type="checkbox" name="principal" value="{escape(name)}"{invalid("principal", problems)}'
             f"{' checked' if name in ticked else ''}>{escape(answer_of(name, case.score, release, texts))}</label>"
             for name in names
         )
@@ -214,11 +223,13 @@ class DecideForm:
         """What is wrong with a part of the form, under it."""
         if part not in problems:
             return ""
-        return f'<p class="field-problem">{escape(self._texts(f"decide.problem.{problems[part]}"))}</p>'
+        said = escape(self._texts(f"decide.problem.{problems[part]}"))
+        return f'<p class="field-problem" id="problem-{part}">{said}</p>'
 
 
 def invalid(name: str, problems: Mapping[str, str]) -> str:
-    return ' aria-invalid="true"' if name in problems else ""
+    """What ties a part of the form to the text under it that says what is wrong."""
+    return f' aria-invalid="true" aria-describedby="problem-{name}"' if name in problems else ""
 
 
 def suggested_mark(texts: Texts) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from inference.errors import TenfoldError
 from inference.measure import Clock
 from ledger import cases
-from ledger.cases import OPEN, REVIEW, SETTLED, WAITING, Case
+from ledger.cases import IN_FORCE, TO_DECIDE, WAITING, Case
 from ledger.decisions import DECISIONS, agreed, contested, decided, direction
 from ledger.records import Draft, Key
 from web.lender import Lender
@@ -37,9 +37,9 @@ def decide(case: Case, form: Form, person: Person, amount: float | None, lender:
     """A decision on a case that is open, or under review by another person than before. Raises `Undecided`."""
     said = case.score.fields()
     choice, problems = one(form, "decision"), named(person)
-    if case.state not in (OPEN, REVIEW):
+    if case.state not in TO_DECIDE:
         raise Undecided({"form": "already"})
-    if case.state == REVIEW and person.name in case.decided_by:
+    if person.name in case.barred:
         problems["name"] = "another_person"
     if choice not in DECISIONS:
         raise Undecided({**problems, "decision": "choose"})
@@ -64,7 +64,7 @@ def decide(case: Case, form: Form, person: Person, amount: float | None, lender:
         by=person.name, reference=reference(case), score=said["id"], reason_code=code or None,
         justification=justification or None, conditions=conditions if choice == "approve_changed" else None,
         reasons=confirmed if by_model else None, needs_second=lender.needs_second(person.role, amount),
-        contest=cases.name(case.contest) if case.contest else None, key=key(case, form),
+        contest=cases.name(case.objection) if case.objection else None, key=key(case, form),
     )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def contest(
     `reviewers` are all who can log in; empty where nobody has to.
     """
     problems = named(person)
-    if case.state != SETTLED or case.decision is None:
+    if case.state not in IN_FORCE or case.decision is None:
         raise Undecided({"form": "already"})
     objection, reviewer = one(form, "objection"), one(form, "reviewer", LONGEST_NAME)
     if len(objection) < SHORTEST_TEXT:

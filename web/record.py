@@ -16,7 +16,7 @@ from inference.release import Release
 from inference.scorer import Scorer
 from inference.settings import RELEASES
 from ledger import cases, store
-from ledger.cases import OPEN, REVIEW, SETTLED, Case
+from ledger.cases import IN_FORCE, TO_DECIDE, Case
 from ledger.ledger import KeyReused
 from ledger.records import AGREED, CONTESTED, DECIDED, SCORED, Draft, Record
 from ledger.replay import SAME, Replayed, Replayer, release_folders
@@ -114,10 +114,10 @@ class Records:
         sections = [f"<h2>{escape(heading(case, texts))}</h2>", card(opened, texts)]
         sections.append(f"<h3>{escape(texts('record.answers'))}</h3>{answers(opened, texts)}")
         sections.append(f'<h3 id="decide">{escape(texts("record.decision"))}</h3>{form.section(case, opened.release)}')
-        if case.state == SETTLED:
+        if case.state in IN_FORCE:
             summary = escape(texts("contest.title"))
             sections.append(f'<details class="contest"><summary>{summary}</summary>{form.contest(case)}</details>')
-        if case.state in (OPEN, REVIEW) and case.score.personal is not None:
+        if case.state in TO_DECIDE and case.score.personal is not None:
             desk = f"{form.home}?of={quote(cases.name(case.first))}"
             sections.append(f'<p><a href="{escape(desk)}">{escape(texts("record.correct"))}</a></p>')
         sections.append(f"<h3>{escape(texts('record.history'))}</h3>{self.timeline(opened, texts)}")
@@ -194,7 +194,7 @@ class Records:
             return HTMLResponse(
                 problem_page(opened, texts, here, title, request.scope), 404 if opened == "missing" else 503, HEADERS
             )
-        if opened.case.state != SETTLED:
+        if opened.case.state not in IN_FORCE:
             return HTMLResponse(problem_page("no_notice", texts, here, title, request.scope), 404, HEADERS)
         asked = request.query_params.get("lang", texts.language)
         applicant = texts_in(asked if asked in LANGUAGES else texts.language)

@@ -80,6 +80,9 @@
     made.innerHTML = html;
     const fresh = made.firstElementChild;
     section.replaceWith(fresh);
-    fresh.querySelector("[aria-invalid], .form-problem, .decided")?.focus();
+    const wrong = [...fresh.querySelectorAll("[aria-invalid]")]
+      .map((one) => (one.matches("input, select, textarea") ? one : one.querySelector("input")))
+      .find((one) => one?.checkVisibility());
+    (wrong ?? fresh.querySelector(".form-problem, .decided"))?.focus();
   });
 })();
