@@ -19,6 +19,7 @@ from inference.calibration import logit
 from inference.engines import Engine
 from inference.release import Release
 
+LEAST_PRINCIPAL = np.log(1.05)  # log-odds: what moved the odds by less than a twentieth is nobody's principal reason
 MOST_PRINCIPAL = 4  # reasons on a notice: what Regulation B's commentary calls enough
 MOST_FIELDS = 16  # 65,536 coalitions; a form with more would need another method
 
@@ -64,9 +65,10 @@ class Reasons:
         return self._release.calibration.pds(p.astype(np.float64))
 
     def principal(self, explanation: Explanation) -> list[str]:
-        """Up to four fields that raised the risk most, of those that the release allows on a notice."""
+        """Up to four fields that raised the risk most, and enough to matter, of those that the release allows on a
+        notice."""
         ranked = sorted(zip(explanation.effects, self._release.form.fields, strict=True), key=lambda one: -one[0])
-        return [field.name for effect, field in ranked if effect > 0 and field.notice][:MOST_PRINCIPAL]
+        return [field.name for effect, field in ranked if effect >= LEAST_PRINCIPAL and field.notice][:MOST_PRINCIPAL]
 
 
 @lru_cache

@@ -130,7 +130,11 @@ class WhatIf:
             return np.array([])
         low = own if field.actionable == "up" else max(field.minimum, min(field.usual[0], own))
         high = own if field.actionable == "down" else min(field.maximum, max(field.usual[1], own))
-        found = walk(low, high, most, field.whole)
+        found = walk(low, high, step_of(low, high, most, field.whole))
+        if most == STEPS:  # within the usual range on the steps of `highest_amount`, so that both say the same
+            usual = walk(*field.usual, step_of(*field.usual, most, field.whole))
+            beyond = found[(found < field.usual[0]) | (found > field.usual[1])]
+            found = np.union1d(usual[(usual >= low) & (usual <= high)], beyond)
         return np.asarray(found[found != own])
 
     def _cost(self, at: int, own: float, values: Floats) -> Floats:
@@ -147,11 +151,11 @@ class WhatIf:
             return None
         field = self._fields[at]
         assert isinstance(field, NumberField)  # noqa: S101 - the policy made sure
-        values = walk(*field.usual, STEPS, field.whole)
+        step = step_of(*field.usual, STEPS, field.whole)
+        values = walk(*field.usual, step)
         changed = self._changed(application, {at: values})
         approved = self._release.policy.approves(self._scorer.pds(changed), changed)
         count = len(values) if approved.all() else int(np.argmin(approved))
-        step = step_of(*field.usual, STEPS, field.whole)
         while count:
             highest = float(values[count - 1])
             own = list(application.values)
@@ -181,7 +185,7 @@ def points(field: NumberField, own: float) -> Floats:
         found = np.array([round(value, int(digit)) for value, digit in zip(spread, digits, strict=True)])
         found = np.round(found) if field.whole else found
     else:
-        found = walk(low, high, POINTS, field.whole)
+        found = walk(low, high, step_of(low, high, POINTS, field.whole))
     found = np.append(found, [low, high] + ([] if math.isnan(own) else [own]))
     return np.asarray(np.unique(found[(found >= low) & (found <= high)]))
 
@@ -211,9 +215,8 @@ def round_steps(least: float) -> Iterator[float]:
         power += 1
 
 
-def walk(low: float, high: float, most: int, whole: bool) -> Floats:
-    """The ends of a range and the round numbers between them, rising."""
-    step = step_of(low, high, most, whole)
+def walk(low: float, high: float, step: float) -> Floats:
+    """The ends of a range and the multiples of a step between them, rising."""
     between = np.arange(math.ceil(low / step), math.floor(high / step) + 1) * step
     between = between[(between > low) & (between < high)]
     if step < 1:

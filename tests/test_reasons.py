@@ -13,7 +13,7 @@ from parts import RealLoans, form_of, number
 
 from inference.application import Application
 from inference.calibration import Calibration, logit
-from inference.reasons import Reasons, coalitions, weights
+from inference.reasons import LEAST_PRINCIPAL, Reasons, coalitions, weights
 from inference.rows import RowBuilder
 from inference.scorer import Scorer
 
@@ -66,7 +66,7 @@ def test_a_field_at_its_reference_has_no_effect(scorer: Scorer, reasons: Reasons
 
 
 def test_principal_reasons_raised_the_risk_and_may_be_told(scorer: Scorer, reasons: Reasons, real: RealLoans) -> None:
-    """At most four, the strongest first, each marked for a notice by the release, each with a positive effect."""
+    """At most four, the strongest first, each marked for a notice by the release, raising the odds by 5 % or more."""
     form = scorer.release.form
     seen: set[str] = set()
     for at in range(LOANS):
@@ -74,10 +74,10 @@ def test_principal_reasons_raised_the_risk_and_may_be_told(scorer: Scorer, reaso
         effects = dict(zip(form.names, found.effects, strict=True))
         named = reasons.principal(found)
         assert len(named) <= 4
-        assert all(effects[name] > 0 for name in named)
+        assert all(effects[name] >= LEAST_PRINCIPAL for name in named)
         assert [effects[name] for name in named] == sorted((effects[name] for name in named), reverse=True)
         allowed = {field.name for field in form.fields if field.notice}
-        others = [effects[name] for name in allowed - set(named) if effects[name] > 0]
+        others = [effects[name] for name in allowed - set(named) if effects[name] >= LEAST_PRINCIPAL]
         assert not others or (len(named) == 4 and max(others) <= effects[named[-1]])
         seen |= set(named)
     assert len(seen) > 2

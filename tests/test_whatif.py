@@ -91,10 +91,10 @@ def test_a_proposal_is_the_nearest(scorer: Scorer, whatif: WhatIf, real: RealLoa
             if more or not isinstance(field, NumberField):
                 continue
             own, found = score.application.values[at], one.changes[at]
-            between = walk(*sorted((own, found)), 300, field.whole)[1:-1]
+            between = walk(*sorted((own, found)), step_of(*sorted((own, found)), 300, field.whole))[1:-1]
             changed = np.tile(score.application.values, (len(between), 1))
             changed[:, at] = between
-            grid = walk(*sorted((own, field.usual[found > own])), 3000, field.whole)
+            grid = walk(*field.usual, step_of(*field.usual, 3000, field.whole))
             on_grid = np.isin(between, grid)
             approved = scorer.release.policy.approves(scorer.pds(changed), changed)
             assert not (approved & on_grid).any()
@@ -114,7 +114,7 @@ def test_the_highest_amount_ends_an_approved_interval(scorer: Scorer, whatif: Wh
         found = whatif.highest_amount(score.application)
         assert found is not None
         assert found.low == field.usual[0]
-        grid = walk(*field.usual, 3000, field.whole)
+        grid = walk(*field.usual, step_of(*field.usual, 3000, field.whole))
         changed = np.tile(score.application.values, (len(grid), 1))
         changed[:, at] = grid
         approved = [decided(scorer, row)[1] == APPROVE for row in changed[:: len(grid) // 60].tolist()]
@@ -126,6 +126,26 @@ def test_the_highest_amount_ends_an_approved_interval(scorer: Scorer, whatif: Wh
             assert decided(scorer, beyond.tolist())[1] != APPROVE
     assert "none" in outcomes
     assert "some" in outcomes or "all" in outcomes
+
+
+def test_the_nearest_and_the_highest_amount_agree(scorer: Scorer, whatif: WhatIf, real: RealLoans) -> None:
+    """Where a lower amount alone is proposed and the approved amounts end below the one applied for, both are one."""
+    at = scorer.release.policy.amount_at
+    assert at is not None
+    field = scorer.release.form.fields[at]
+    assert isinstance(field, NumberField)
+    compared = 0
+    for loan in range(600):
+        score = scorer.score(real.answers(loan))
+        highest = whatif.highest_amount(score.application) if score.decision != APPROVE and compared < 3 else None
+        alone = [one.changes[at] for one in whatif.approvals(score.application) if set(one.changes) == {at}]
+        if highest is None or highest.amount is None or not alone or highest.amount > score.application.values[at]:
+            continue
+        # Approved again above an interval that is not: the nearest may be higher, and never lower.
+        assert alone[0] >= highest.amount
+        assert alone[0] in walk(*field.usual, highest.step)
+        compared += 1
+    assert compared or scorer.release.manifest["name"] != "consumer"  # sba: none in 600
 
 
 def test_whatifs_are_not_logged(scorer: Scorer, whatif: WhatIf) -> None:
@@ -140,7 +160,7 @@ def test_whatifs_are_not_logged(scorer: Scorer, whatif: WhatIf) -> None:
 )
 def test_walks_in_round_steps(low: float, high: float, most: int, whole: bool, step: float) -> None:
     assert step_of(low, high, most, whole) == pytest.approx(step)
-    walked = walk(low, high, most, whole)
+    walked = walk(low, high, step)
     assert walked[0] == low
     assert walked[-1] == high
     assert len(walked) <= most + 2

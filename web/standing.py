@@ -10,6 +10,7 @@ import numpy as np
 from inference.application import Application
 from inference.fields import ChoiceField, NumberField, write_number
 from inference.release import Release
+from web.form import choice_text
 from web.numbers import write_percent
 from web.scale import area, loans, mark, scale_of
 from web.texts import Texts
@@ -71,7 +72,7 @@ def among_the_same(pd: float, application: Application, release: Release, texts:
         group = by[field.name].get(code)
         if group is None:
             continue
-        answer = field.choices[field.index[code]].label[language]
+        answer = choice_text(field.choices[field.index[code]], language)
         said = texts(
             "stand.rank",
             share=write_percent(share_riskier(pd, group["pd_percentiles"]), language, 0),

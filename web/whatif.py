@@ -8,13 +8,13 @@ from itertools import pairwise
 import orjson
 
 from inference.application import Application
-from inference.fields import Field, NumberField, write_number
+from inference.fields import ChoiceField, Field, NumberField, write_number
 from inference.policy import APPROVE
 from inference.reasons import Explanation
 from inference.release import Release
 from inference.scorer import Score
 from inference.whatif import Curve, Highest, Proposal
-from web.form import Held
+from web.form import Held, choice_text
 from web.numbers import write_percent
 from web.texts import Texts
 from web.why import bars
@@ -217,23 +217,28 @@ class Panel:
     def choices(self, scored: Score, at: int, curve: Curve) -> str:
         """A bar a choice, the lowest PD first, with the cut-offs."""
         texts, language, field = self._texts, self._language, self._fields[at]
+        assert isinstance(field, ChoiceField)  # noqa: S101 - for the type checker: there are two kinds
         own = scored.application.values[at]
         most = min(1.0, 1.15 * max(float(curve.pds.max()), float(curve.refer_from.max())))
         rows = []
         for number in curve.pds.argsort(kind="stable").tolist():
             value, pd = float(curve.values[number]), float(curve.pds[number])
             ticks = "".join(
-                f'<line class="cut" x1="{100 * cut / most:.1f}%" x2="{100 * cut / most:.1f}%" y1="0" y2="16"/>'
-                for cut in (float(curve.refer_from[number]), float(curve.decline_from[number]))
+                f'<line class="cut {name}" x1="{100 * cut / most:.1f}%" x2="{100 * cut / most:.1f}%" y1="0" y2="16"/>'
+                for name, cut in (
+                    ("refer", float(curve.refer_from[number])),
+                    ("decline", float(curve.decline_from[number])),
+                )
                 if cut < most
             )
             drawn = (
                 '<svg class="choice" width="100%" height="16" aria-hidden="true">'
                 f'<rect class="pd" y="3" width="{100 * pd / most:.1f}%" height="10"/>{ticks}</svg>'
             )
+            answer = choice_text(field.choices[int(value)], language)
             mine = f" <span>{escape(texts('whatif.own'))}</span>" if value == own else ""
             rows.append(
-                f'<tr{" class=own" if value == own else ""}><th scope="row">{escape(field.show(value, language))}'
+                f'<tr{" class=own" if value == own else ""}><th scope="row">{escape(answer)}'
                 f"{mine}</th>"
                 f"<td>{drawn}</td><td>{write_percent(pd, language)}</td></tr>"
             )

@@ -196,6 +196,9 @@
       byId("tried").innerHTML = answer.text ?? ""; // one that fails says nothing, rather than something old
       if (open) byId("tried").querySelector("details")?.setAttribute("open", "");
       if (focused) byId("curve-field")?.focus();
+      const bars = byId("tried").querySelector(".bars");
+      const own = bars?.querySelector("tr.own");
+      if (own) bars.scrollTop = own.offsetTop - bars.offsetTop - bars.clientHeight / 2;
     }, delay);
   };
 
@@ -213,6 +216,15 @@
     if (!found.values) return;
     of = id;
     fill(found.values);
+    leaveUntouched();
+  };
+
+  let untouched = ""; // what was put into the form, and not typed
+  const leaveUntouched = () => setTimeout(() => { untouched = JSON.stringify(contents()); }, 400);
+  const stopCorrecting = () => {
+    of = "";
+    byId("correcting").replaceChildren();
+    if (location.search) history.replaceState(null, "", location.pathname);
   };
 
   // ---- start ------------------------------------------------------------------------------------------------
@@ -262,6 +274,8 @@
     byId("score").addEventListener("click", score);
     byId("reset").addEventListener("click", () => {
       turn += 1; // whatever is under way is no longer wanted
+      stopCorrecting(); // what is typed next is somebody else's
+      leaveUntouched();
       show(intro, contents());
       setTimeout(() => { scored = contents(); refresh(); rowOf(facts.rows[0]).querySelector(".answer input").focus(); }, 100);
     });
@@ -278,10 +292,25 @@
       const filled = JSON.parse(values);
       fill(reference() ? [...filled.slice(0, -1), reference().value] : filled);
     });
+    // Another language, a reload or a closed tab takes along what was typed: the browser asks first. Nothing of it is
+    // kept anywhere.
+    addEventListener("beforeunload", (event) => {
+      const now = JSON.stringify(contents());
+      const shown = byId("result").querySelector('[data-state="score"]') && now === JSON.stringify(scored);
+      const begun = [...document.querySelectorAll(".deciding textarea")].some((one) => one.value.trim());
+      if (begun || !(shown || now === untouched)) event.preventDefault();
+    });
+    untouched = JSON.stringify(scored);
+    byId("example").addEventListener("click", () => { stopCorrecting(); leaveUntouched(); });
     // ?of=ID: an earlier case's answers, to be corrected.
     const id = new URLSearchParams(location.search).get("of");
     if (id) take(id);
     byId("result").addEventListener("click", (event) => {
+      if (event.target.closest("a.new")) {
+        event.preventDefault();
+        byId("reset").click();
+        return;
+      }
       const row = event.target.closest("a[href^='#field-']");
       if (!row) return;
       event.preventDefault();
@@ -292,7 +321,7 @@
   };
 
   const drawn = () =>
-    byId("announcer") && byId("score") && byId("reset") && byId("put") && byId("result")?.querySelector(".card") &&
+    byId("announcer") && byId("score") && byId("reset") && byId("example") && byId("put") && byId("result")?.querySelector(".card") &&
     facts.rows.every((fact) => rowOf(fact)?.querySelector(".answer input"));
   const watcher = new MutationObserver(() => {
     if (!drawn()) return;
