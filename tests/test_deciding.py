@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from fastapi.testclient import TestClient
 from parts import NAMES, newest, visiting
 
 from inference.errors import BadSetting
+from inference.fields import NumberField
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
 from ledger import cases, store
 from ledger.cases import OPEN, PENDING, REVIEW, SETTLED, WAITING, Case
+from ledger.decisions import scored
 from ledger.ledger import Ledger
 from ledger.records import AGREED, CONTESTED, DECIDED, SCORED
 from ledger.store import Store
@@ -262,9 +265,31 @@ def test_the_notice_gives_confirmed_reasons_only(desk: Office) -> None:
     assert LENDER.notice["contest"]["fr"] in french
     lenient = decline(desk)
     desk.decide(lenient, "refer", principal=drafts)
-    told = re.findall(r"<li>(.*?)</li>", desk.client.get(f"/record/{lenient}/notice").text)
-    code = next(iter(LENDER.codes["more_lenient"]))
-    assert [html.unescape(one) for one in told] == [LENDER.codes["more_lenient"][code]["en"]]
+    assert "<li>" not in desk.client.get(f"/record/{lenient}/notice").text  # nothing is held against anybody
+    stricter = desk.score()
+    assert desk.case(stricter).score.fields()["decision"] == "refer"
+    desk.decide(stricter, "decline", principal=drafts)
+    told = re.findall(r"<li>(.*?)</li>", desk.client.get(f"/record/{stricter}/notice").text)
+    code = next(iter(LENDER.codes["stricter"]))
+    assert [html.unescape(one) for one in told] == [LENDER.codes["stricter"][code]["en"]]
+
+
+def test_the_notice_is_of_the_answers_decided_on(desk: Office) -> None:
+    """Answers that were corrected after a referral are not yet those of its notice; its date is written out."""
+    id = desk.score("P-3")
+    desk.decide(id, "refer")
+    at = desk.scorer.release.policy.amount_at
+    assert at is not None
+    field = desk.scorer.release.form.fields[at]
+    assert isinstance(field, NumberField)
+    notice = desk.page(f"/record/{id}/notice")
+    changed = {**desk.scorer.release.form.example, field.name: field.typical[0]}
+    score = desk.scorer.score(changed)
+    desk.ledger.append(scored(score, desk.scorer.release, changed, by="desk", channel="desk", corrects=id))
+    assert desk.case(id).state == PENDING
+    assert desk.page(f"/record/{id}/notice") == notice
+    day = date.fromisoformat(desk.case(id).records[1].fields()["time"][:10])
+    assert f"{day.day} {day:%B} {day.year}" in notice
 
 
 def test_the_notice_as_a_pdf(desk: Office) -> None:

@@ -187,3 +187,9 @@ def test_languages_have_the_same_keys_and_placeholders() -> None:
     assert keys["en"] == keys["fr"]
     for key, text in files["en"].items():
         assert set(re.findall(r"\{(\w+)\}", text)) == set(re.findall(r"\{(\w+)\}", files["fr"][key])), key
+
+
+def test_french_marks_never_begin_a_line() -> None:
+    """What stands before : ; ? ! and between guillemets is no plain space, at which a line may end."""
+    words = json.loads((FOLDER / "fr.json").read_text("utf-8"))
+    assert [key for key, text in words.items() if re.search(r" [:;?!»]|« ", text)] == []

@@ -32,7 +32,7 @@ class DecideForm:
         problems, form = problems or {}, form or {}
         parts = []
         if case.decision is not None:
-            parts.append(self.outcome(case, release))
+            parts.append(self.outcome(case))
         if case.state in (OPEN, REVIEW):
             parts.append(self.deciding(case, release, problems, form))
         elif case.state == PENDING:
@@ -67,21 +67,27 @@ class DecideForm:
         """Where an objection is written down."""
         return self.around(case, self.contesting(problems or {}, form or {}))
 
-    def outcome(self, case: Case, release: Release | None) -> str:
-        """The last decision in words, with its way to the record and the notice."""
-        texts, decision = self._texts, case.decision
+    def told(self, case: Case) -> str:
+        """The last decision in words."""
+        decision = case.decision
         assert decision is not None  # noqa: S101 - asked for only then
         fields = decision.fields()
         key = {OPEN: "decide.not_agreed", WAITING: "decide.waiting", PENDING: "decide.pending"}.get(
             case.state, "decide.done"
         )
-        said = texts(key, decision=texts(f"decided.{fields['decision']}"), by=fields["by"], seq=decision.seq)
-        path = self.path(case)
+        decided = self._texts(f"decided.{fields['decision']}")
+        return self._texts(key, decision=decided, by=fields["by"], seq=decision.seq)
+
+    def outcome(self, case: Case) -> str:
+        """The last decision, with its way to the record and the notice, and on to the next application."""
+        texts, path = self._texts, self.path(case)
         links = f'<a class="case" href="{escape(path)}">{escape(texts("decide.open"))}</a>'
         if case.state not in (OPEN, WAITING):
             links += f'<a href="{escape(path)}/notice">{escape(texts("decide.notice"))}</a>'
         links += f'<a class="new" href="{escape(self.home)}">{escape(texts("decide.new"))}</a>'
-        return f'<p class="decided" role="status" tabindex="-1">{escape(said)}</p><p class="ways">{links}</p>'
+        return (
+            f'<p class="decided" role="status" tabindex="-1">{escape(self.told(case))}</p><p class="ways">{links}</p>'
+        )
 
     def deciding(self, case: Case, release: Release | None, problems: Mapping[str, str], form: Form) -> str:
         """Five decisions; what each needs shows once it is chosen, by the style alone."""

@@ -11,7 +11,9 @@ from typing import NamedTuple
 from fpdf import FPDF
 
 from inference.release import Release
+from ledger import cases
 from ledger.cases import Case
+from ledger.records import SCORED
 from web.assets import asset_path, icon
 from web.decide_form import answers_of
 from web.frame import root_from
@@ -38,11 +40,15 @@ class Notice(NamedTuple):
 
 def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) -> Notice:
     """What the notice of a settled case says."""
-    decision, score = case.decision, case.score
+    decision = case.decision
     assert decision is not None  # noqa: S101 - only a settled case has a notice
     fields, personal = decision.fields(), decision.personal_fields() or {}
+    # The answers may have been corrected since, where it was referred.
+    score = next(one for one in case.of_kind(SCORED) if cases.name(one) == fields["score"])
     reasons = list(answers_of(fields["reasons"] or [], score, release, texts))
-    if fields["reason_code"]:
+    if fields["direction"] == "more_lenient":
+        reasons = []  # why somebody was trusted more than the model would is held against nobody
+    elif fields["reason_code"]:
         reasons = [lender.reason(fields["direction"], fields["reason_code"], texts.language)]
     elif fields["decision"] == "decline" and not reasons:
         reasons = [str(personal.get("justification") or texts("notice.erased"))]
@@ -60,7 +66,7 @@ def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) ->
     reference = (case.first.personal_fields() or {}).get("reference")
     facts = [
         (texts("notice.reference"), str(reference or texts("record.title_number", seq=case.first.seq))),
-        (texts("notice.date"), fields["time"][:10]),
+        (texts("notice.date"), written(fields["time"][:10], texts)),
         (texts("notice.model"), score.fields()["release_name"]),
     ]
     return Notice(
@@ -68,6 +74,12 @@ def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) ->
         texts("notice.reasons") if tells_why and reasons else "", reasons if tells_why else [], used,
         [(texts(f"notice.{part}_title"), lender.notice[part][texts.language]) for part in ENDING],
     )  # fmt: skip
+
+
+def written(day: str, texts: Texts) -> str:
+    """An ISO date as people write it."""
+    year, month, number = (int(part) for part in day.split("-"))
+    return texts("notice.day", day=number, month=texts("notice.months").split()[month - 1], year=year)
 
 
 def notice_html(case: Case, release: Release | None, lender: Lender, texts: Texts, officer: Texts) -> str:

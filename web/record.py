@@ -111,7 +111,8 @@ class Records:
         """Score, answers, what happened, what can be done."""
         case = opened.case
         form = DecideForm(self._lender, texts, root_from("record/x", texts), person, self.reviewers())
-        sections = [f"<h2>{escape(heading(case, texts))}</h2>", card(opened, texts)]
+        state = f'<p class="state"><a href="#decide">{escape(form.told(case))}</a></p>' if case.decision else ""
+        sections = [f"<h2>{escape(heading(case, texts))}</h2>{state}", card(opened, texts)]
         sections.append(f"<h3>{escape(texts('record.answers'))}</h3>{answers(opened, texts)}")
         sections.append(f'<h3 id="decide">{escape(texts("record.decision"))}</h3>{form.section(case, opened.release)}')
         if case.state in IN_FORCE:

@@ -284,6 +284,90 @@ def test_deciding_by_keyboard_alone(open_desk: Open) -> None:
     assert page.evaluate("document.activeElement.className") == "decided"  # where the voice goes on
 
 
+def test_the_next_application_is_one_step_away(open_desk: Open) -> None:
+    """From what was recorded to an empty form, its first box in focus, and each question one stop for the keyboard."""
+    desk = open_desk()
+    scored(desk, "N-1")
+    decide(desk.page, "incomplete")
+    desk.page.wait_for_selector(".decided")
+    desk.page.keyboard.press("Tab")
+    desk.page.keyboard.press("Tab")
+    desk.page.keyboard.press("Tab")
+    desk.page.keyboard.press("Enter")
+    desk.card("intro")
+    first, *others = [field for group in desk.release.manifest["groups"] for field in fields_of(desk, group["name"])]
+    expect(desk.box(first)).to_be_focused()
+    expect(desk.box(first)).to_have_value("")
+    expect(desk.page.locator("#reference input, #reference textarea")).to_have_value("")
+    stops = []
+    for _ in others:
+        desk.page.keyboard.press("Tab")
+        if desk.page.evaluate("document.activeElement.type !== 'checkbox'"):
+            stops.append(desk.page.evaluate("document.activeElement.closest('.field').id.slice(6)"))
+    assert stops == [name for name in others if name in stops]
+    assert len(stops) == len(set(stops)) > 5
+
+
+def fields_of(desk: Desk, group: str) -> list[str]:
+    return [field.name for field in desk.release.form.fields if field.group == group]
+
+
+def test_reset_ends_a_correction(open_desk: Open) -> None:
+    """What is typed into an empty form belongs to no earlier case."""
+    desk = open_desk()
+    scored(desk, "N-2")
+    decide(desk.page, "refer", name="Ann")
+    case_page(desk)
+    case = desk.page.url
+    expect(desk.page.locator("details.again")).to_be_visible()
+    expect(desk.page.locator(".state")).to_contain_text(desk.texts("decided.refer"))
+    desk.page.click("text=" + desk.texts("record.correct"))
+    desk.page.wait_for_selector(".correcting")
+    expect(desk.page.locator("#reference input, #reference textarea")).to_have_value("N-2")
+    desk.page.click("#reset")
+    expect(desk.page.locator(".correcting")).to_have_count(0)
+    assert "of=" not in desk.page.url
+    desk.page.click("#example")
+    expect(desk.box(amount_of(desk).name)).not_to_have_value("")
+    scored(desk)
+    desk.page.goto(case)
+    expect(desk.page.locator(".timeline li")).to_have_count(2)
+
+
+def test_a_referred_case_is_decided_in_the_end(open_desk: Open) -> None:
+    """On its page, which says first of all how it stands."""
+    desk = open_desk()
+    scored(desk, "N-3")
+    decide(desk.page, "refer")
+    page = case_page(desk)
+    page.click("details.again summary")
+    page.check(".deciding[data-action=decide] [value=decline]")
+    page.click(".deciding[data-action=decide] button")
+    expect(page.locator("select[name=reason_stricter]")).to_be_focused()  # the first that is wrong
+    desk.shoot("35-decided-in-the-end")
+    desk.axe()
+    decide(page, "decline")
+    expect(page.locator(".state")).to_contain_text(desk.texts("decided.decline"))
+    expect(page.locator("details.again")).to_have_count(0)
+
+
+def test_leaving_asks_first(open_desk: Open) -> None:
+    """Another language, with something typed that is not scored: the browser asks, and what was typed stays."""
+    desk = open_desk()
+    page, box = desk.page, desk.box(amount_of(desk).name)
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    box.fill("850")
+    page.click("#header .languages a[lang=fr]", no_wait_after=True)
+    page.wait_for_timeout(300)
+    assert asked == ["beforeunload"]
+    expect(box).to_have_value("850")
+    scored(desk)
+    page.click("#header .languages a[lang=fr]")
+    page.wait_for_selector("html[lang=fr][data-desk=ready]")
+    assert asked == ["beforeunload"]
+
+
 def test_the_names_of_an_officer_is_all_that_is_kept(open_desk: Open) -> None:
     """Of what was typed into form and decision only the officer's own name stays in the browser."""
     desk = open_desk()
