@@ -16,7 +16,7 @@ from inference.errors import BadSetting
 from inference.settings import Settings
 from web.protocol import Guarded, bound_connections
 
-LINGER = 1.0  # seconds for requests that are on their way over connections that are open
+LINGER = 2.5  # seconds at most for requests that are on their way over connections that are open
 GRACE = 5  # seconds after that for answers that take long; most supervisors kill after ten
 
 
