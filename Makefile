@@ -10,7 +10,7 @@ export TENFOLD_RELEASE := $(firstword $(wildcard models/releases/$(RELEASE)-*) $
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test test-core test-browser audit check format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-ledger bench-history bench-http bench-click faults figures space lock clean
+.PHONY: help setup browser run test test-core test-browser audit check format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-ledger bench-history bench-http bench-click screenshots faults figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -92,6 +92,9 @@ bench-http: setup  ## the API, Gradio's API and other serving systems over HTTP,
 
 bench-click: setup browser  ## from click to changed result, beside a bare Gradio page
 	$(BIN)/python -m profiling.bench_click
+
+screenshots: setup browser  ## the README's pictures of the desk, taken anew
+	$(BIN)/python -m profiling.screenshots
 
 faults: setup  ## kill, cut, fill and fuzz in full (two hours); the figures go into the README
 	@command -v strace >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq strace >/dev/null; } \
