@@ -16,6 +16,7 @@ from inference.errors import BadSetting
 from inference.settings import Settings
 from web.protocol import Guarded, bound_connections
 
+ACCEPT = 0.05  # seconds for connections that the kernel has made already
 LINGER = 2.5  # seconds at most for requests that are on their way over connections that are open
 GRACE = 5  # seconds after that for answers that take long; most supervisors kill after ten
 
@@ -26,9 +27,10 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no new connection, and answer on those there are, telling each client that its connection ends.
 
-        Uvicorn by itself closes connections that are between two requests at once, and a request that is in the
-        kernel's buffer already is lost. It would also wait for whoever has sent half a request.
+        Uvicorn by itself loses what the kernel has taken already: connections that were made and not yet seen here, and
+        requests over connections that are between two of them. It would also wait for whoever has sent half a request.
         """
+        await asyncio.sleep(ACCEPT)
         for listener in self.servers:
             listener.close()
         state = self.server_state
