@@ -234,7 +234,6 @@ def decline(desk: Office) -> str:
                 continue
             if score.decision == "decline":
                 from inference.reasons import Reasons
-                from ledger.decisions import scored
 
                 reasons = Reasons(desk.scorer.release, desk.scorer.engine)
                 principal = reasons.principal(reasons.explain(score.application))

@@ -351,6 +351,24 @@ def test_a_referred_case_is_decided_in_the_end(open_desk: Open) -> None:
     expect(page.locator("details.again")).to_have_count(0)
 
 
+def test_a_double_click_scores_once(open_desk: Open) -> None:
+    """And a double click on Record records one decision: two records in all."""
+    desk = open_desk()
+
+    def number() -> int:
+        said = desk.page.locator("#result .card .quiet").last.inner_text()
+        return int(re.sub(r"\D", "", said.rpartition(".")[0].rpartition(" ")[2]))
+
+    scored(desk, "N-4")
+    before = number()
+    desk.page.dblclick("#score")
+    expect(desk.page.locator("#result .card .quiet").last).not_to_contain_text(f"no. {before}.")
+    decide(desk.page, "refer")
+    desk.page.wait_for_selector(".decided")
+    assert number() == before + 1
+    expect(desk.page.locator(".decided")).to_contain_text(f"no. {before + 2}:")
+
+
 def test_leaving_asks_first(open_desk: Open) -> None:
     """Another language, with something typed that is not scored: the browser asks, and what was typed stays."""
     desk = open_desk()

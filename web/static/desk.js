@@ -198,7 +198,7 @@
       if (focused) byId("curve-field")?.focus();
       const bars = byId("tried").querySelector(".bars");
       const own = bars?.querySelector("tr.own");
-      if (own) bars.scrollTop = own.offsetTop - bars.offsetTop - bars.clientHeight / 2;
+      if (own) bars.scrollTop = own.offsetTop - bars.clientHeight / 2; // both from the top of the table
     }, delay);
   };
 
@@ -268,10 +268,11 @@
       // In a list Enter picks what is marked.
       if (event.key === "Enter" && event.target.matches("input, textarea") && !event.target.closest(".field.list")) {
         event.preventDefault();
-        score();
+        if (!event.repeat) score();
       }
     });
-    byId("score").addEventListener("click", score);
+    // The second click of a double one, or a key held down, would record the same application again.
+    byId("score").addEventListener("click", (event) => { if (event.detail < 2) score(); });
     byId("reset").addEventListener("click", () => {
       turn += 1; // whatever is under way is no longer wanted
       stopCorrecting(); // what is typed next is somebody else's
