@@ -7,6 +7,7 @@ import asyncio
 import gzip
 import io
 import json
+import math
 import resource
 import socket
 import struct
@@ -159,11 +160,13 @@ CLIENTS: dict[str, tuple[Callable[[Streams], Awaitable[None]], int]] = {
 
 
 async def attack(name: str, port: int, seconds: float) -> None:
-    """All clients of one attack, until the time is over."""
+    """All clients of one attack, until the time is over; it begins once each has connected."""
     one, count = CLIENTS[name]
-    until = time.monotonic() + seconds
+    until, everybody = math.inf, asyncio.Event()
+    connected = 0
 
     async def again() -> None:
+        nonlocal connected
         while time.monotonic() < until:
             found["tries"] += 1
             try:
@@ -171,6 +174,9 @@ async def attack(name: str, port: int, seconds: float) -> None:
             except ConnectionError:
                 found["not connected"] += 1
                 continue
+            connected += 1
+            if connected >= count:
+                everybody.set()
             try:
                 await one(streams)
             except ConnectionError:
@@ -179,6 +185,8 @@ async def attack(name: str, port: int, seconds: float) -> None:
                 streams[1].transport.abort()
 
     clients = [asyncio.create_task(again()) for _ in range(count)]
+    await asyncio.wait_for(everybody.wait(), 50)
+    until = time.monotonic() + seconds
     await asyncio.sleep(seconds)
     for client in clients:
         client.cancel()

@@ -9,18 +9,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import ledgers
 from scale import report, times
 
 from inference.release import open_release
 from inference.settings import ROOT, default_release
-from ledger import store
-from ledger.store import Store
-from ledger.verify import verify
 from profiling.serving import answers as ready
 from profiling.serving import free_port
 
@@ -103,18 +100,8 @@ def test_kill_9_of_the_server(tmp_path: Path, record_property: Any) -> None:
         server.wait()
         for client in clients:
             client.join()
-    with closing(Store(file)) as opened:
-        found = verify(opened)
-        assert found.problem is None
-        with opened.reading() as connection:
-            references: Counter[str] = Counter()
-            recorded = {}
-            for record in store.records(connection, ["scored"]):
-                reference = (record.personal_fields() or {})["reference"]
-                references[reference] += 1
-                recorded[reference] = record.fields()["id"]
+    recorded, duplicated = ledgers.recorded(file)
     lost = [one for one, name in load.told.items() if recorded.get(one) != name]
-    duplicated = [one for one, count in references.items() if count > 1]
     assert (lost, duplicated, load.open) == ([], [], set())
     assert len(load.told) > kills
     report(

@@ -16,21 +16,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ledgers
 import pytest
+from ledgers import small_disk
 from scale import report, times
 
 from inference.release import open_release
 from inference.settings import ROOT, default_release
-from ledger import store
 from ledger.ledger import Ledger
-from ledger.records import SCORED
 from ledger.store import Store
 from ledger.verify import verify
 from profiling.serving import answers as ready
@@ -49,6 +48,7 @@ class Asked:
 
     reference: str
     path: str
+    keeps: bool = True  # over a connection that was open already
     sent: float | None = None  # when it was sent, whole
     status: int | None = None  # of the answer; None where the connection was closed before a byte of one
     told: str = ""  # id of the record
@@ -116,7 +116,7 @@ class Load:
         with connection:
             while True:
                 with self._lock:
-                    asked = Asked(f"R-{len(self.all)}", path)
+                    asked = Asked(f"R-{len(self.all)}", path, keeps)
                     self.all.append(asked)
                 answer = self.ask(connection, asked)
                 if not answer:
@@ -197,7 +197,8 @@ def test_sigterm_under_load(tmp_path: Path, record_property: Any) -> None:
     port = free_port()
     environment = {"PORT": str(port), "TENFOLD_LOG": str(log), "TENFOLD_LEDGER": str(file)}
     load = Load(port)
-    accepted = dropped = again = 0
+    accepted = again = 0
+    dropped: list[Asked] = []
     slowest = 0.0
     for at in range(stops + 1):
         with started(environment, output) as server:
@@ -210,9 +211,17 @@ def test_sigterm_under_load(tmp_path: Path, record_property: Any) -> None:
             gone_away(port)
             clients = load.run()
             held = held_open(port, with_stream=at % 2 == 1)
-            time.sleep(chance.uniform(0.3, 1.0))
+            until = time.monotonic() + START
+            while sum(one.sent is not None for one in load.all[before:]) <= 100:
+                assert time.monotonic() < until, output.read_text()
+                time.sleep(0.02)
+            time.sleep(chance.uniform(0.0, 0.7))
+            if at % 2 == 0:  # as on a machine too busy to run it: what comes meanwhile waits in the kernel
+                server.send_signal(signal.SIGSTOP)
+                time.sleep(0.2)
             signalled = time.monotonic()
             server.send_signal(signal.SIGTERM)
+            server.send_signal(signal.SIGCONT)
             assert server.wait(STOP) == 0, output.read_text()
             slowest = max(slowest, time.monotonic() - signalled)
             for client in clients:
@@ -224,28 +233,18 @@ def test_sigterm_under_load(tmp_path: Path, record_property: Any) -> None:
         load.check()
         sent_before = [one for one in load.all[before:] if one.sent is not None and one.sent < signalled]
         accepted += len(sent_before)
-        dropped += sum(one.status is None for one in sent_before)
+        dropped += [one for one in sent_before if one.status is None]
         assert not file.with_name("ledger.sqlite3-wal").exists(), "the ledger was not closed"
     assert "Traceback" not in output.read_text(), output.read_text()
     assert list(log.parent.glob("p-*.jsonl")), "the log's folder was not made"
-    with closing(Store(file)) as opened:
-        found = verify(opened)
-        assert found.problem is None
-        with opened.reading() as connection:
-            references: Counter[str] = Counter()
-            recorded = {}
-            for record in store.records(connection, [SCORED]):
-                reference = (record.personal_fields() or {})["reference"]
-                references[reference] += 1
-                recorded[reference] = record.fields()["id"]
+    recorded, duplicated = ledgers.recorded(file)
     lost = [one for one in load.all if one.status == 200 and one.path == API and recorded[one.reference] != one.told]
     lost += [one for one in load.all if one.status == 200 and one.reference not in recorded]
-    duplicated = [name for name, count in references.items() if count > 1]
-    assert (dropped, lost, duplicated) == (0, [], [])
+    assert (dropped, lost, duplicated) == ([], [], [])
     assert accepted > 100 * stops
     closed = [one for one in load.all if one.status is None]  # the desk's: they have no key to ask again by
     report(
-        "stops", record_property, stops=stops, accepted=accepted, dropped=dropped,
+        "stops", record_property, stops=stops, accepted=accepted, dropped=0,
         answered=sum(one.status == 200 for one in load.all) - again, refused=sum(one.status == 503 for one in load.all),
         sent_after_the_signal_and_closed=again + len(closed), asked_again=again, lost=0, duplicated=0,
         slowest_s=round(slowest, 1),
@@ -347,11 +346,7 @@ def fill(file: Path) -> None:
 def test_a_full_disk(tmp_path: Path) -> None:
     """With a ledger from before or without one: the message says that the disk is full, and what there was is whole."""
     place = tmp_path / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("no small file system can be mounted here")
-    try:
+    with small_disk(place):
         old = place / "old.sqlite3"
         Ledger(old).close()
         fill(place / "fill")
@@ -365,8 +360,6 @@ def test_a_full_disk(tmp_path: Path) -> None:
             Ledger(file).close()
             with closing(Store(file)) as opened:
                 assert verify(opened).problem is None
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_a_log_folder_that_cannot_be_made(tmp_path: Path) -> None:
