@@ -8,9 +8,7 @@ from inference.errors import TenfoldError
 from inference.scorer import open_scorer
 from inference.settings import Settings
 from ledger.ledger import open_ledger
-from web.accounts import Accounts
-from web.entrance import mode
-from web.health import log_problems
+from web.accounts import Accounts, mode
 from web.lender import read_lender
 from web.serve import check_address, serve
 
@@ -30,6 +28,7 @@ def main() -> int:
         print(f"Tenfold cannot start: {error}", file=sys.stderr)  # noqa: T201
         return 1
     # Only now, since Gradio takes seconds to import: a wrong setting is said at once.
+    from web.health import log_problems
     from web.server import create_app
 
     app = create_app(scorer, settings, ledger, lender, accounts)

@@ -1,6 +1,8 @@
 """The house: who may import whom, with every import of the tree read by `ast`."""
 
 import ast
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -102,3 +104,12 @@ def test_nothing_outside_the_recipes_knows_a_release_by_name() -> None:
         if isinstance(node, ast.Constant) and node.value in ("consumer", "sba")
     }
     assert not texts
+
+
+def test_a_wrong_setting_is_said_before_what_takes_seconds_is_imported() -> None:
+    """app.py by itself imports neither Gradio nor an engine."""
+    program = (
+        "import app, sys; sys.exit(', '.join(sys.modules.keys() & {'gradio', 'xgboost', 'fastapi', 'pandas'}) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr

@@ -18,8 +18,8 @@ from inference.release import open_release
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
 from ledger.ledger import Ledger
-from web.accounts import Accounts
-from web.entrance import ALL_SEEING, ANYBODY, COOKIE, NOBODY, mode, rule
+from web.accounts import Accounts, mode
+from web.entrance import ALL_SEEING, ANYBODY, COOKIE, NOBODY, rule
 from web.lender import read_lender
 from web.server import create_app
 from web.texts import texts_in

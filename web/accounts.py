@@ -5,6 +5,7 @@ What another process changes (`python -m web users …`) holds from the next req
 """
 
 import hashlib
+import ipaddress
 import os
 import re
 import secrets
@@ -20,15 +21,17 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from itsdangerous import BadSignature, Signer
 
-from inference.errors import TenfoldError
+from inference.errors import BadSetting, TenfoldError
 from inference.measure import Clock
-from web.person import ROLES, Person
+from inference.settings import Settings
+from web.person import CLOSED, DEMO, OPEN, ROLES, Person
 
 APPLICATION, VERSION = 0x54465553, 1  # of the file
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 SHORTEST, LONGEST = 12, 200  # characters of a password
 IDLE, ABSOLUTE = 30 * 60, 12 * 3600  # seconds that a session lasts without use, and at all
 NOTED_EVERY = 60  # seconds between two notes of when a session or a token was last used
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})  # names of this machine alone
 TOKEN = "tenfold_"  # what tokens begin with, so that scanners for secrets know one  # noqa: S105
 SCHEMA = """
 CREATE TABLE accounts (
@@ -216,7 +219,7 @@ class Accounts:
         nobody = self._nobody
         found = self._ask("SELECT password FROM accounts WHERE name = ? AND password IS NOT NULL", name.lower())
         try:
-            self._hasher.verify(found[0][0] if found else nobody, password[:LONGEST])
+            self._hasher.verify(found[0][0] if found else nobody, password)
         except VerificationError:
             return None
         if not found:
@@ -307,3 +310,36 @@ def checked(name: str, role: str) -> str:
 def digest(secret: str) -> bytes:
     """What is kept of a random secret."""
     return hashlib.sha256(secret.encode()).digest()
+
+
+def mode(settings: Settings, accounts: Accounts) -> str:
+    """How open the app is. Raises `BadSetting` where it would be open to those it should not be open to."""
+    users = accounts.anybody()
+    if settings.public_demo:
+        if users:
+            raise BadSetting(
+                f"TENFOLD_PUBLIC_DEMO is on, which lets everybody in, and there are users in {accounts.path}. "
+                "Set TENFOLD_PUBLIC_DEMO=off to let only these in, or name another TENFOLD_USERS"
+            )
+        if settings.ledger is not None:
+            raise BadSetting(
+                "TENFOLD_PUBLIC_DEMO is on, which promises that nothing is kept, and TENFOLD_LEDGER names a file. "
+                "Leave one of them out"
+            )
+        return DEMO
+    if users:
+        return CLOSED
+    if not is_local(settings.host):
+        raise BadSetting(
+            f"HOST is {settings.host}, which others can reach, and nobody has to log in. Either create a user: "
+            "python -m web users add NAME --role manager; or set TENFOLD_PUBLIC_DEMO=on, and nothing is kept"
+        )
+    return OPEN
+
+
+def is_local(host: str) -> bool:
+    """Whether an address is of this machine alone."""
+    try:
+        return host in LOCAL or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

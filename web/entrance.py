@@ -6,30 +6,25 @@ Three ways to be open, chosen when the app starts and said on every page:
 - a public demonstration: open, nothing is kept and nothing is shared.
 """
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 from http.cookies import CookieError, SimpleCookie
-from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
-import orjson
 from starlette.datastructures import Headers
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from inference.errors import BadSetting
 from inference.settings import Settings
-from web.accounts import AccountError, Accounts
+from web.accounts import LOCAL, AccountError, Accounts, is_local, mode
 from web.languages import HOME, kept, preferred
-from web.limits import ALWAYS, Rate
+from web.limits import ALWAYS, Rate, Refused, answer
 from web.person import CLOSED, DEMO, OPEN, Person
 
 COOKIE = "tenfold-session"
 NOBODY, ANYBODY, ALL_SEEING = "nobody", "anybody", "manager"  # who has to be logged in for a route
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 # Every path there is, from the app's root, and who may ask for it. "fr" stands for the French pages.
 PAGES = r"/(?:fr/)?"
 RULES = [
@@ -63,49 +58,7 @@ DEFAULTS = [
 BEHIND_TLS = [*DEFAULTS, (b"strict-transport-security", b"max-age=31536000")]
 
 
-class Refusal(NamedTuple):
-    """Why a request gets no further."""
-
-    status: int
-    title: str
-    detail: str = ""
-    headers: Mapping[str, str] = {}
-
-
-SIGNED_OUT = Refusal(401, "Log in, or bring a token", headers={"WWW-Authenticate": 'Bearer realm="Tenfold"'})
-
-
-def mode(settings: Settings, accounts: Accounts) -> str:
-    """How open the app is. Raises `BadSetting` where it would be open to those it should not be open to."""
-    users = accounts.anybody()
-    if settings.public_demo:
-        if users:
-            raise BadSetting(
-                f"TENFOLD_PUBLIC_DEMO is on, which lets everybody in, and there are users in {accounts.path}. "
-                "Set TENFOLD_PUBLIC_DEMO=off to let only these in, or name another TENFOLD_USERS"
-            )
-        if settings.ledger is not None:
-            raise BadSetting(
-                "TENFOLD_PUBLIC_DEMO is on, which promises that nothing is kept, and TENFOLD_LEDGER names a file. "
-                "Leave one of them out"
-            )
-        return DEMO
-    if users:
-        return CLOSED
-    if not is_local(settings.host):
-        raise BadSetting(
-            f"HOST is {settings.host}, which others can reach, and nobody has to log in. Either create a user: "
-            "python -m web users add NAME --role manager; or set TENFOLD_PUBLIC_DEMO=on, and nothing is kept"
-        )
-    return OPEN
-
-
-def is_local(host: str) -> bool:
-    """Whether an address is of this machine alone."""
-    try:
-        return host in LOCAL or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+SIGNED_OUT = Refused(401, "not-known", "Log in, or bring a token", WWW_Authenticate='Bearer realm="Tenfold"')
 
 
 @lru_cache(256)
@@ -148,9 +101,8 @@ class Entrance:
         try:
             refused = self._refused(scope, path, headers)
         except AccountError:
-            refused = Refusal(
-                503, "Nobody can be let in", "The file of users cannot be read: the server's log says why"
-            )
+            why = "The file of users cannot be read: the server's log says why"
+            refused = Refused(503, "no-users", "Nobody can be let in", why)
         if refused is None:
             await self.app(scope, receive, dressed)
         elif refused is SIGNED_OUT and is_page(scope, headers):
@@ -161,19 +113,18 @@ class Entrance:
             target = f"{root}{HOME[language]}login" + (f"?next={wanted}" if wanted not in ("", "fr", "fr/") else "")
             await RedirectResponse(target, 303, {"Cache-Control": "no-store"})(scope, receive, dressed)
         else:
-            await refusal(refused, path)(scope, receive, dressed)
+            await answer(refused, path)(scope, receive, dressed)
 
-    def _refused(self, scope: Scope, path: str, headers: Mapping[bytes, str]) -> Refusal | None:
+    def _refused(self, scope: Scope, path: str, headers: Mapping[bytes, str]) -> Refused | None:
         """Why a request may not go on. Where it may, its scope says who asks and how open the app is."""
         who = rule(path)
         if who is None:
-            return Refusal(404, "Not Found")
+            return Refused(404, "no-such-route", "Not Found")
         if self._mode == OPEN and (elsewhere := self._from_elsewhere(scope, headers)):
             return elsewhere
         if scope["method"] not in SAFE and not self._same_origin(headers):
-            return Refusal(
-                403, "Another site may not send this", "Its Origin is neither this server nor in TENFOLD_ORIGINS"
-            )
+            why = "Its Origin is neither this server nor in TENFOLD_ORIGINS"
+            return Refused(403, "another-site", "Another site may not send this", why)
         if self._mode == OPEN and self._accounts.anybody():
             self._mode = CLOSED  # from the first user on, and until a restart
         scope["mode"] = self._mode
@@ -181,13 +132,13 @@ class Entrance:
             return None  # one computer's people are one client
         person = scope["person"] = self._person(path, headers) if self._mode == CLOSED else None
         if path not in ALWAYS and (seconds := self._wait(scope, person)):
-            return Refusal(429, "Too many requests from this client", headers={"Retry-After": str(seconds)})
+            return Refused(429, "too-many-requests", "Too many requests from this client", Retry_After=str(seconds))
         if self._mode == DEMO or who == NOBODY:
             return None
         if person is None:
             return SIGNED_OUT
         if who == ALL_SEEING and not person.sees_all:
-            return Refusal(403, "This is for managers")
+            return Refused(403, "for-managers", "This is for managers")
         return None
 
     def _person(self, path: str, headers: Mapping[bytes, str]) -> Person | None:
@@ -204,17 +155,19 @@ class Entrance:
         client = person.name if person else scope["client"][0] if scope.get("client") else ""
         return self._rate.wait(client) if self._rate else 0
 
-    def _from_elsewhere(self, scope: Scope, headers: Mapping[bytes, str]) -> Refusal | None:
+    def _from_elsewhere(self, scope: Scope, headers: Mapping[bytes, str]) -> Refused | None:
         """Open to this machine alone: neither to what a proxy lets in, nor to a site whose name leads here."""
         client = scope.get("client")
         if client is not None and not is_local(client[0]):
-            return Refusal(403, "Open to this machine alone", "Create a user: python -m web users add NAME")
+            return Refused(
+                403, "from-elsewhere", "Open to this machine alone", "Create a user: python -m web users add NAME"
+            )
         host = urlsplit(f"//{headers.get(b'host', '')}").hostname
         if host not in self._hosts:
             detail = (
                 "This server knows itself by localhost alone. Create a user, or name its address in TENFOLD_ORIGINS"
             )
-            return Refusal(421, "Open to this machine alone", detail)
+            return Refused(421, "from-elsewhere", "Open to this machine alone", detail)
         return None
 
     def _same_origin(self, headers: Mapping[bytes, str]) -> bool:
@@ -248,15 +201,3 @@ def session_cookie(header: str) -> str:
 def is_page(scope: Scope, headers: Mapping[bytes, str]) -> bool:
     """Whether a browser asks for a page to show, and no script for a part of one."""
     return scope["method"] in ("GET", "POST") and "text/html" in headers.get(b"accept", "")
-
-
-def refusal(refused: Refusal, path: str) -> Response:
-    """In the words of the API for the API and for scripts, in plain text for all the rest."""
-    headers = {**refused.headers, "Cache-Control": "no-store"}
-    if not path.startswith("/api/"):
-        text = f"{refused.title}. {refused.detail}".strip()
-        return Response(text, refused.status, headers, "text/plain")
-    problem = {"type": "urn:tenfold:refused", "title": refused.title, "status": refused.status}
-    if refused.detail:
-        problem["detail"] = refused.detail
-    return Response(orjson.dumps(problem), refused.status, headers, "application/problem+json")

@@ -6,13 +6,12 @@ among the requests in progress, and no route can forget a limit. web/protocol.py
 
 import math
 import time
-from collections.abc import Mapping
 
 import limits
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.requests import ClientDisconnect
-from starlette.responses import PlainTextResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from web.api import PREFIX, Refusal
@@ -24,6 +23,7 @@ HELD = 32 << 20  # bytes of all bodies that are being read or answered
 IN_PROGRESS = 256  # requests that are being answered; a score takes a millisecond
 ALWAYS = ("/livez", "/readyz")  # however much there is to do
 GRADIO = "/gradio_api/"
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}  # what is refused here passes no entrance
 
 
 class Rate:
@@ -44,11 +44,11 @@ class Rate:
 
 
 class Refused(Exception):
-    """A request that is answered here."""
+    """A request that gets no further."""
 
-    def __init__(self, status: int, kind: str, title: str, **headers: str) -> None:
+    def __init__(self, status: int, kind: str, title: str, detail: str = "", **headers: str) -> None:
         super().__init__(title)
-        self.status, self.kind, self.title = status, kind, title
+        self.status, self.kind, self.title, self.detail = status, kind, title, detail
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
@@ -138,11 +138,13 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def answer(refused: Refused, path: str, *, closing: bool) -> ASGIApp:
-    """What a refused request is told, in the API's form below its prefix; `closing` where its body was not read."""
-    headers: Mapping[str, str] = {**refused.headers, **({"Connection": "close"} if closing else {})}
+def answer(refused: Refused, path: str, *, closing: bool = False) -> Response:
+    """What a refused request is told: a problem below the API's prefix, else plain text; `closing` where its body was
+    not read."""
+    headers = {**refused.headers, **HEADERS, **({"Connection": "close"} if closing else {})}
     if path.startswith(PREFIX + "/"):
-        response = Refusal(refused.status, refused.kind, refused.title).response()
+        response = Refusal(refused.status, refused.kind, refused.title, refused.detail).response()
         response.headers.update(headers)
         return response
-    return PlainTextResponse(f"{refused.title}\n", refused.status, headers)
+    text = f"{refused.title}. {refused.detail}".strip()
+    return Response(f"{text}\n", refused.status, headers, "text/plain")
