@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from inference.settings import RELEASES
 from models.recipe import HistoryTables, Loans, Recipe
 
 # Digests change with every training: releases are found by their manifests and known by their recipe's name.
+NO_USERS = Path(tempfile.gettempdir()) / "tenfold-tests-have-no-users" / "users.sqlite3"
 FOLDER = re.compile(r"(\w+)-[0-9a-f]{12}")
 NAMES = sorted({found[1] for file in RELEASES.glob("*/manifest.json") if (found := FOLDER.fullmatch(file.parent.name))})
 

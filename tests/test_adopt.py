@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from adoptable import FIELDS, SENSIBLE, Files, classifier, files, standardised, table
 from fastapi.testclient import TestClient
-from parts import sampler, visiting
+from parts import NO_USERS, sampler, visiting
 from sklearn.metrics import roc_auc_score
 from xgboost import Booster
 
@@ -148,7 +148,7 @@ def test_the_command_line_scores_with_it(release: Release, capsys: pytest.Captur
 
 @pytest.fixture(scope="module")
 def client(scorer: Scorer) -> Iterator[TestClient]:
-    with visiting(create_app(scorer, Settings(release=scorer.release.folder, log=None))) as client:
+    with visiting(create_app(scorer, Settings(release=scorer.release.folder, log=None, users=NO_USERS))) as client:
         yield client
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from parts import NAMES, newest, visiting
+from parts import NAMES, NO_USERS, newest, visiting
 
 from inference.errors import BadSetting
 from inference.fields import NumberField
@@ -77,7 +77,7 @@ def recorded(answer: Any) -> bool:
 
 
 def office(folder: Path, name: str, lender: Lender) -> Iterator[Office]:
-    settings = Settings(release=newest(name), log=None)
+    settings = Settings(release=newest(name), log=None, users=NO_USERS)
     scorer = open_scorer(settings)
     with (
         closing(Ledger(folder / "ledger.sqlite3")) as ledger,

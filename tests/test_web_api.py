@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from parts import NAMES, newest, visiting
+from parts import NAMES, NO_USERS, newest, visiting
 from prometheus_client.parser import text_string_to_metric_families
 
 from inference.scorer import Scorer, open_scorer
@@ -25,7 +25,9 @@ API = "/api/v1"
 @pytest.fixture(scope="module", params=NAMES)
 def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("api")
-    return Settings(release=newest(request.param), log=folder / "p.jsonl", ledger=folder / "ledger.sqlite3")
+    return Settings(
+        release=newest(request.param), log=folder / "p.jsonl", ledger=folder / "ledger.sqlite3", users=NO_USERS
+    )
 
 
 @pytest.fixture(scope="module")

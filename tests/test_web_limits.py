@@ -11,7 +11,7 @@ from itertools import repeat
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
-from parts import visiting
+from parts import NO_USERS, visiting
 from starlette.types import Message, Receive, Scope, Send
 
 from inference.scorer import Scorer, open_scorer
@@ -29,7 +29,7 @@ SOON = 0.2  # seconds, where a test would wait ten
 
 @pytest.fixture(scope="module")
 def settings() -> Settings:
-    return Settings(release=default_release(), log=None, ledger=None)
+    return Settings(release=default_release(), log=None, ledger=None, users=NO_USERS)
 
 
 @pytest.fixture(scope="module")

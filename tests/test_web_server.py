@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 import pytest
 from fastapi.testclient import TestClient
-from parts import visiting
+from parts import NO_USERS, visiting
 
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
@@ -28,7 +28,9 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(release=default_release(), log=tmp_path_factory.mktemp("logs") / "predictions.jsonl")
+    return Settings(
+        release=default_release(), log=tmp_path_factory.mktemp("logs") / "predictions.jsonl", users=NO_USERS
+    )
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +244,7 @@ def test_only_plots_are_served_from_the_release(client: TestClient) -> None:
 
 def test_the_performance_page_says_what_is_missing(scorer: Scorer, tmp_path: Path) -> None:
     """No log, no score yet, lines that could not be written, and lines that cannot be read."""
-    off = Settings(release=default_release(), log=None)
+    off = Settings(release=default_release(), log=None, users=NO_USERS)
     with visiting(create_app(scorer, off)) as client:
         assert texts_in("fr")("performance.off") in html.unescape(client.get("/fr/performance").text)
     log = tmp_path / "scores.jsonl"

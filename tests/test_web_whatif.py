@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from parts import NAMES, newest, visiting
+from parts import NAMES, NO_USERS, newest, visiting
 
 from inference.fields import NumberField
 from inference.policy import APPROVE
@@ -56,7 +56,7 @@ class Desk:
 @pytest.fixture(scope="module", params=NAMES)
 def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("whatif")
-    settings = Settings(release=newest(request.param), log=folder / "p.jsonl")
+    settings = Settings(release=newest(request.param), log=folder / "p.jsonl", users=NO_USERS)
     scorer = open_scorer(settings)
     with closing(Ledger(folder / "l.sqlite3")) as ledger, visiting(create_app(scorer, settings, ledger)) as client:
         yield Desk(client, scorer, ledger, folder / "p.jsonl")

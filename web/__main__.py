@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         accounts = Accounts(Settings.from_environment().users)
         try:
-            (users if given.what == "users" else tokens)(accounts, given)
+            change(accounts, given)
         finally:
             accounts.close()
     except TenfoldError as error:
@@ -48,38 +48,31 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def users(accounts: Accounts, given: argparse.Namespace) -> None:
-    """Whatever is asked about users. Passwords are typed, or come on standard input; never on the command line."""
+def change(accounts: Accounts, given: argparse.Namespace) -> None:
+    """Whatever is asked. Passwords are typed, or come on standard input; never on the command line."""
     if given.verb == "list":
-        say(table(accounts.users()))
-    elif given.verb == "add":
-        accounts.add_user(given.name, given.role, new_password())
-        say(f"{given.name.lower()}, {given.role}, may log in. From now on everybody has to.")
+        say(table(accounts.users() if given.what == "users" else accounts.tokens()))
+        return
+    name = given.name.lower()
+    if given.verb == "role":
+        accounts.set_role(name, given.role)
+        say(f"{name} is {given.role} now.")
     elif given.verb == "password":
-        accounts.set_password(given.name, new_password())
-        say(f"{given.name.lower()} has a new password, and no session is left.")
-    elif given.verb == "role":
-        accounts.set_role(given.name, given.role)
-        say(f"{given.name.lower()} is {given.role} now.")
+        accounts.set_password(name, new_password())
+        say(f"{name} has a new password, and no session is left.")
+    elif given.verb == "remove":
+        accounts.remove(name, "user")
+        say(f"{name} can no longer log in; records keep the name.")
+    elif given.verb == "revoke":
+        accounts.remove(name, "token")
+        say(f"The token {name} is worth nothing any more.")
+    elif given.what == "users":
+        accounts.add_user(name, given.role, new_password())
+        say(f"{name}, {given.role}, may log in. From now on everybody has to.")
     else:
-        accounts.remove(given.name, "user")
-        say(f"{given.name.lower()} can no longer log in; records keep the name.")
-
-
-def tokens(accounts: Accounts, given: argparse.Namespace) -> None:
-    """Whatever is asked about tokens."""
-    if given.verb == "list":
-        say(table(accounts.tokens()))
-    elif given.verb == "add":
-        token = accounts.add_token(given.name, given.role)
+        token = accounts.add_token(name, given.role)
         say("Send it as Authorization: Bearer TOKEN. It is shown this once:", sys.stderr)
         say(token)
-    elif given.verb == "role":
-        accounts.set_role(given.name, given.role)
-        say(f"{given.name.lower()} is {given.role} now.")
-    else:
-        accounts.remove(given.name, "token")
-        say(f"The token {given.name.lower()} is worth nothing any more.")
 
 
 def new_password() -> str:

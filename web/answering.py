@@ -25,7 +25,7 @@ from web.texts import LANGUAGES, Texts, texts_in
 from web.whatif import Panel
 
 NOBODY = "desk"  # who asks, as long as nobody has to say so
-HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+HEADERS = {"Cache-Control": "no-store"}
 
 
 def answering_routes(recorder: Recorder, lender: Lender) -> APIRouter:

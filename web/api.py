@@ -60,7 +60,7 @@ class Item(NamedTuple):
     reference: str | None
 
 
-HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+HEADERS = {"Cache-Control": "no-store"}
 
 
 def add_api(app: FastAPI, recorder: Recorder) -> None:

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 FOLDER = Path(__file__).with_name("static")
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-FOREVER = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 def asset_routes() -> APIRouter:

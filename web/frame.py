@@ -14,10 +14,7 @@ POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 )
-HEADERS = {
-    "Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}  # fmt: skip
+HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
 
 
 def header(title: str, texts: Texts, here: str, up: str, scope: Scope | None = None, ledger: bool = True) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import re
+from functools import partial
 from html import escape
 from http.cookies import SimpleCookie
 from urllib.parse import quote
@@ -11,7 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from web.accounts import ABSOLUTE, AccountError, Accounts
+from web.accounts import ABSOLUTE, LONGEST, AccountError, Accounts
 from web.deciding import one
 from web.entrance import COOKIE, session_cookie
 from web.frame import HEADERS, plain_page
@@ -21,7 +22,7 @@ from web.record import read_form
 from web.texts import LANGUAGES, Texts, texts_in
 from web.throttle import Throttle
 
-LONGEST_NAME, LONGEST_PASSWORD = 40, 200  # characters
+LONGEST_NAME = 40  # characters
 FREE = {"account": 4, "address": 20}  # failures before waiting begins; many people may share an address
 AT_ONCE = 2  # passwords that are checked at the same time: each takes 64 MB, on purpose
 NEXT = re.compile(r"[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*/?")  # a path of ours, and nothing that leads elsewhere
@@ -37,20 +38,11 @@ class Login:
     def routes(self) -> APIRouter:
         router = APIRouter()
         for language in LANGUAGES:
-            texts = texts_in(language)
-
-            async def show(request: Request, texts: Texts = texts) -> Response:
-                return await self.show(request, texts)
-
-            async def enter(request: Request, texts: Texts = texts) -> Response:
-                return await self.enter(request, texts)
-
-            async def leave(request: Request, texts: Texts = texts) -> Response:
-                return await self.leave(request, texts)
-
-            router.add_route(f"{HOME[language]}login", show, methods=["GET"])
-            router.add_route(f"{HOME[language]}login", enter, methods=["POST"])
-            router.add_route(f"{HOME[language]}logout", leave, methods=["POST"])
+            for name, function, method in (
+                ("login", self.show, "GET"), ("login", self.enter, "POST"), ("logout", self.leave, "POST"),
+            ):  # fmt: skip
+                route = partial(function, texts=texts_in(language))
+                router.add_route(f"{HOME[language]}{name}", route, methods=[method])
         return router
 
     async def show(self, request: Request, texts: Texts) -> Response:
@@ -77,7 +69,7 @@ class Login:
             return answer
         try:
             async with self._checking:
-                cookie = await run_in_threadpool(self._accounts.log_in, name, password[: LONGEST_PASSWORD + 1])
+                cookie = await run_in_threadpool(self._accounts.log_in, name, password)
             if cookie is None:
                 return self.page(request, texts, wanted, name, texts("login.wrong"), 401)
             self._throttle.forgive(tries[0][0], tries[1][0])
@@ -121,7 +113,7 @@ class Login:
             f'spellcheck="false" maxlength="{LONGEST_NAME}" required value="{escape(name)}"'
             f"{'' if name else ' autofocus'}></label>"
             f'<label>{escape(texts("login.password"))}<input name="password" type="password" '
-            f'autocomplete="current-password" maxlength="{LONGEST_PASSWORD}" required{" autofocus" if name else ""}>'
+            f'autocomplete="current-password" maxlength="{LONGEST}" required{" autofocus" if name else ""}>'
             f'</label><button type="submit">{escape(texts("login.enter"))}</button></form>'
             f'<p class="quiet">{escape(texts("login.forgotten"))}</p>'
         )

@@ -41,7 +41,7 @@ def model_card_routes(release: Release) -> APIRouter:
         file = release.folder / name
         if not PLOT.fullmatch(name) or not file.is_file():
             raise HTTPException(404, "no such plot")
-        return FileResponse(file, headers={"Content-Security-Policy": PLOT_POLICY, "X-Content-Type-Options": "nosniff"})
+        return FileResponse(file, headers={"Content-Security-Policy": PLOT_POLICY})
 
     return router
 

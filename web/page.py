@@ -66,8 +66,6 @@ class PageDress:
                 content = page.encode()
                 headers["Content-Length"] = str(len(content))
                 headers["Content-Security-Policy"] = policy(page)
-            headers["X-Content-Type-Options"] = "nosniff"
-            headers["Referrer-Policy"] = "same-origin"
             await send(start)
             await send({"type": "http.response.body", "body": content})
 

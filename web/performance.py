@@ -24,7 +24,7 @@ POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'"
 )
-HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
+HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
 
 
 def performance_routes(scorer: Scorer, settings: Settings) -> APIRouter:
