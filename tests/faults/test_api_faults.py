@@ -33,7 +33,7 @@ def test_schemathesis(name: str, tmp_path: Path, record_property: Any) -> None:
         "TENFOLD_LEDGER": str(tmp_path / "ledger.sqlite3"),
         "TENFOLD_RELEASE": str(newest(name)),
     }
-    examples = times(15, 1000)
+    examples = times(10, 1000)
     with served([sys.executable, "app.py"], "/readyz", environment) as url:
         command = [
             Path(sys.executable).with_name("st"), "run", f"{url}/api/v1/openapi.json", "--checks", "all", "--seed", "1",

@@ -89,7 +89,7 @@ class Honest:
 def test_others_are_served(server: Server, name: str, record_property: Any) -> None:
     """While the attack runs every score is answered and recorded, and the server's memory grows by less than GROWTH."""
     port, process = server
-    seconds = times(15, 300) / 10
+    seconds = times(10, 300) / 10
     before = process.memory_info().rss
     honest = Honest(port)
 

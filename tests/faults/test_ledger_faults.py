@@ -84,7 +84,7 @@ def writer() -> Iterator[Writer]:
 
 def test_kill_9_loses_nothing(writer: Writer, tmp_path: Path, record_property: Any) -> None:
     """Killed at random moments: every acknowledged record is there once, and the chain verifies after each restart."""
-    kills = times(40, 3000)
+    kills = times(20, 3000)
     chance = random.Random(0)
     acknowledged = lost = duplicated = unacknowledged = 0
     known: set[str] = set()

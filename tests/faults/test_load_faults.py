@@ -97,7 +97,7 @@ def compare(serial: list[str], engine: str) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_64_clients(engine: str, tmp_path: Path, record_property: Any) -> None:
     """No answer differs from the serial one, which is what the scorer says in this process; memory stays."""
-    each = times(30, 10_000)
+    each = times(15, 10_000)
     environment = {"TENFOLD_ENGINE": engine, "TENFOLD_LEDGER": "off", "TENFOLD_LOG": str(tmp_path / "p.jsonl")}
     with running([sys.executable, "app.py"], "/readyz", environment) as (url, process):
         found = load(url, process.pid, 64, each=each)

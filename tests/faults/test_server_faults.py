@@ -69,7 +69,7 @@ class Load:
 
 def test_kill_9_of_the_server(tmp_path: Path, record_property: Any) -> None:
     """At random moments under load. After the restart every request without an answer is sent again."""
-    kills = times(2, 200)
+    kills = times(1, 200)
     chance = random.Random(0)
     file = tmp_path / "ledger.sqlite3"
     port = free_port()
