@@ -26,6 +26,8 @@ def serve() -> Iterator[Callable[..., Server]]:
 
     yield one
     for server in running.values():
+        server.process.terminate()  # all at once: a stop lingers for whoever still holds a connection
+    for server in running.values():
         server.close()
 
 
