@@ -10,7 +10,7 @@ export TENFOLD_RELEASE := $(firstword $(wildcard models/releases/$(RELEASE)-*) $
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test test-core test-browser audit check format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-ledger bench-history bench-http bench-click screenshots faults figures space lock clean
+.PHONY: help setup browser run test test-core test-browser audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-ledger bench-history bench-http bench-click screenshots faults figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -47,9 +47,14 @@ test-browser: setup browser
 audit: setup  ## known vulnerabilities of what the lock installs
 	@$(BIN)/python .ci/audit.py
 
-check: setup audit  ## formatter, linter, type checker, known vulnerabilities
+check: setup  ## formatter, linter, type checker, known vulnerabilities
+	@$(MAKE) --no-print-directory -j3 --output-sync=target lint types audit
+
+lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+types: setup
 	$(BIN)/mypy
 
 format: setup  ## format and mend what the linter can
