@@ -10,6 +10,7 @@ take longer than the disk, and the driver gives the interpreter away at each sta
 import os
 import sqlite3
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -93,6 +94,22 @@ class LedgerUnavailable(TenfoldError):
     """The ledger cannot be opened, read or written: what happened, where, and what to do."""
 
 
+def write_ahead(connection: sqlite3.Connection, seconds: float) -> None:
+    """Turn a database to its write-ahead log; `sqlite3.OperationalError` where others hold it for that long.
+
+    SQLite's own time-out does not hold here: of two processes that open a new file at once, one would be refused.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.01)
+
+
 class Store:
     """One ledger file. Thread-safe; other processes may read and write it at the same time."""
 
@@ -156,9 +173,10 @@ class Store:
             check_same_thread=False,
             isolation_level=None,
         )
+        write_ahead(connection, WAIT)
         for pragma in (
-            "journal_mode=WAL", "synchronous=FULL", "fullfsync=ON", "checkpoint_fullfsync=ON", "foreign_keys=ON",
-            "secure_delete=ON", "cell_size_check=ON",
+            "synchronous=FULL", "fullfsync=ON", "checkpoint_fullfsync=ON", "foreign_keys=ON", "secure_delete=ON",
+            "cell_size_check=ON",
         ):  # fmt: skip
             connection.execute(f"PRAGMA {pragma}")
         return connection

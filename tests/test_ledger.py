@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -155,6 +156,18 @@ def test_threads_and_processes_share_a_ledger(file: Path) -> None:
     found = all_records(file)
     assert {one.fields()["id"] for one in found} == {"begun", *(f"{name}{at}" for name in "ab" for at in range(150))}
     assert problem(file) is None
+
+
+@pytest.mark.parametrize("lock", ["IMMEDIATE", "EXCLUSIVE"])
+def test_a_new_file_that_another_process_opens_too(file: Path, lock: str) -> None:
+    """SQLite's own time-out knows no waiting for the turn to the write-ahead log."""
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        other.execute(f"BEGIN {lock}")
+        release = threading.Timer(0.3, other.execute, ["COMMIT"])
+        release.start()
+        with closing(Ledger(file)) as ledger:
+            ledger.append(draft())
+        release.join()
 
 
 def test_a_closed_ledger_says_so(file: Path) -> None:

@@ -24,9 +24,11 @@ from itsdangerous import BadSignature, Signer
 from inference.errors import BadSetting, TenfoldError
 from inference.measure import Clock
 from inference.settings import Settings
+from ledger.store import write_ahead
 from web.person import CLOSED, DEMO, OPEN, ROLES, Person
 
 APPLICATION, VERSION = 0x54465553, 1  # of the file
+WAIT = 2.0  # seconds for another process that is writing
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 SHORTEST, LONGEST = 12, 200  # characters of a password
 IDLE, ABSOLUTE = 30 * 60, 12 * 3600  # seconds that a session lasts without use, and at all
@@ -81,10 +83,11 @@ class Accounts:
     def _connect(self, make: bool) -> sqlite3.Connection:
         """Open the file, and make its tables in an empty one where that is wanted: what was emptied by accident must
         not look like a file without users."""
-        connection = sqlite3.connect(self.path, timeout=2.0, check_same_thread=False, isolation_level=None)
+        connection = sqlite3.connect(self.path, timeout=WAIT, check_same_thread=False, isolation_level=None)
         try:
-            for pragma in ("journal_mode=WAL", "foreign_keys=ON", "secure_delete=ON"):
-                connection.execute(f"PRAGMA {pragma}")
+            write_ahead(connection, WAIT)
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute("PRAGMA secure_delete=ON")
             connection.execute("BEGIN IMMEDIATE")
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
