@@ -1,5 +1,6 @@
 """What the tests share: every release in models/releases, its loans, and a small form made by hand."""
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -21,10 +22,17 @@ settings.register_profile(
 )
 settings.load_profile("tenfold")
 
+gc.disable()  # while the tests are imported, of which a third was spent looking for garbage
+
 # Whoever works here may have users of their own, behind whose login no test of an open desk would get.
 os.environ["TENFOLD_USERS"] = str(NO_USERS)
 
 LOANS = 3000  # of each source, for the tests that go through real loans
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", params=NAMES)
