@@ -8,8 +8,6 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-from fpdf import FPDF
-
 from inference.release import Release
 from ledger import cases
 from ledger.cases import Case
@@ -114,6 +112,8 @@ def rows(pairs: list[tuple[str, str]]) -> str:
 
 def notice_pdf(case: Case, release: Release | None, lender: Lender, texts: Texts) -> bytes:
     """The same on A4."""
+    from fpdf import FPDF  # half a second, which a start need not take
+
     made = notice(case, release, lender, texts)
     pdf = FPDF(format="A4")
     pdf.set_margin(22)
