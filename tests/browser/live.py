@@ -104,6 +104,12 @@ class Server:
     def said(self) -> str:
         return (self.writable / "output.txt").read_text()
 
+    def kill(self) -> None:
+        """Gone without a word; a stop would wait for whoever holds a connection."""
+        self.process.kill()
+        self.process.wait()
+        self.output.close()
+
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

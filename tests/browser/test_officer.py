@@ -224,7 +224,7 @@ def test_a_server_that_is_gone_takes_no_decision_away(open_desk: Open, limited: 
     """What was typed stays, the form says that nothing was recorded, and it can be sent once the server is back."""
     desk = open_desk(at=limited)
     scored(desk)
-    limited.stop()
+    limited.kill()
     try:
         decide(desk.page, "incomplete")
         expect(desk.page.locator(".form-problem")).to_have_text(desk.texts("decide.gone"))

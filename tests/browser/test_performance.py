@@ -53,7 +53,7 @@ def test_the_figures_pale_when_the_server_is_gone(open_desk: OpenDesk, demo_serv
     desk.card("score")
     desk.page.goto(f"{demo_server.url}/performance")
     desk.page.wait_for_selector(".chart")
-    demo_server.stop()
+    demo_server.kill()
     desk.page.wait_for_selector("html.gone")
     demo_server.start()
     desk.page.wait_for_selector("html:not(.gone)")
