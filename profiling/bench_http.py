@@ -19,6 +19,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -256,9 +257,14 @@ def by_client(url: str, target: Target, connections: int, seconds: float) -> Loa
     client = Client(url, verbose=False)
     answers = json.loads(target.body)
 
+    def call() -> bool:
+        try:
+            return "pd" in client.predict(answers, api_name="/score")
+        except CancelledError:  # it gives up calls of its own, now and then, where many wait: an error like any other
+            return False
+
     async def ask() -> bool:
-        score = await asyncio.to_thread(client.predict, answers, api_name="/score")
-        return "pd" in score
+        return await asyncio.to_thread(call)
 
     return asyncio.run(repeated(ask, connections, seconds))
 

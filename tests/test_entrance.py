@@ -440,7 +440,13 @@ def test_open_to_this_machine_alone(scorer: Scorer, settings: Settings, tmp_path
     with visiting(app) as client, closing(accounts):
         assert client.post("/api/v1/score", json={"answers": EXAMPLE}).status_code == 200
         assert texts_in("en")("banner.open") in client.get("/", headers=BROWSER).text
-        for host, status in (("localhost:7860", 200), ("[::1]:7860", 200), ("evil.example", 421), ("", 421)):
+        for host, status in (
+            ("localhost:7860", 200),
+            ("[::1]:7860", 200),
+            ("evil.example", 421),
+            ("", 421),
+            ("[", 421),
+        ):
             assert client.get("/api/v1/release", headers={"Host": host}).status_code == status, host
         with TestClient(app, HERE, client=("192.0.2.7", 1)) as stranger:
             assert stranger.get("/api/v1/release").status_code == 403

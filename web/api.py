@@ -7,7 +7,7 @@ everywhere, and the description in web/openapi.py is drawn from it.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -61,13 +61,15 @@ class Item(NamedTuple):
 
 
 HEADERS = {"Cache-Control": "no-store"}
+JSON = "application/json"
+AS_JSON = [(b"content-type", JSON.encode()), (b"cache-control", b"no-store")]
 
 
 def add_api(app: FastAPI, recorder: Recorder) -> None:
     """Add all routes to the app."""
     api = Api(recorder)
     routes = [
-        Route(PREFIX + path, answering(function), methods=[method])
+        Route(PREFIX + path, Answering(function), methods=[method])
         for method, path, function in (
             ("POST", "/score", api.score),
             ("POST", "/score:batch", api.score_batch),
@@ -104,25 +106,35 @@ class ApiFirst:
             await response(scope, receive, send)
 
 
-def answering(function: Any) -> Any:
-    """A route around a function that returns what JSON can hold, or raises."""
+class Answering:
+    """A route around a function that returns what JSON can hold, or raises.
 
-    async def route(request: Request) -> Response:
+    An app of its own, which Starlette calls as it is; around a function it would put a good deal more than that.
+    """
+
+    def __init__(self, function: Callable[[Request], Awaitable[Any]]) -> None:
+        self._function = function
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            return Response(orjson.dumps(await function(request)), 200, HEADERS, "application/json")
+            answer = orjson.dumps(await self._function(Request(scope, receive)))
+            length = str(len(answer)).encode()
+            await send(
+                {"type": "http.response.start", "status": 200, "headers": [*AS_JSON, (b"content-length", length)]}
+            )
+            await send({"type": "http.response.body", "body": answer})
+            return
         except Refusal as refusal:
-            return refusal.response()
+            response = refusal.response()
         except InvalidApplication as error:
-            return invalid(error).response()
+            response = invalid(error).response()
         except KeyReused as error:
-            return Refusal(409, "idempotency-key-reused", str(error)).response()
+            response = Refusal(409, "idempotency-key-reused", str(error)).response()
         except LedgerUnavailable:
             # What exactly happened stands in the server's log and in /readyz: paths are nobody's business here.
-            return Refusal(
-                503, "not-recorded", "The ledger cannot be read or written, so there is no answer"
-            ).response()
-
-    return route
+            why = "The ledger cannot be read or written, so there is no answer"
+            response = Refusal(503, "not-recorded", why).response()
+        await response(scope, receive, send)
 
 
 def invalid(error: InvalidApplication) -> Refusal:
@@ -280,8 +292,8 @@ class Api:
 
 async def read_json(request: Request) -> tuple[dict[str, Any], bytes]:
     """The body as an object, and as it came: in one piece, bounded by web/limits.py."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
+    kind = request.headers.get("content-type", "")
+    if kind != JSON and kind.partition(";")[0].strip().lower() != JSON:
         raise Refusal(415, "no-json", "Content-Type: application/json is needed")
     raw = (await request.receive()).get("body", b"")
     try:

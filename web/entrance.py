@@ -70,6 +70,15 @@ def rule(path: str) -> str | None:
     return None
 
 
+@lru_cache(256)
+def host_name(host: str) -> str | None:
+    """The name in a Host header, without its port; None where it is none."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
 class Entrance:
     """ASGI middleware: finds out who asks, refuses what may not be, and puts safe headers on every answer."""
 
@@ -162,8 +171,7 @@ class Entrance:
             return Refused(
                 403, "from-elsewhere", "Open to this machine alone", "Create a user: python -m web users add NAME"
             )
-        host = urlsplit(f"//{headers.get(b'host', '')}").hostname
-        if host not in self._hosts:
+        if host_name(headers.get(b"host", "")) not in self._hosts:
             detail = (
                 "This server knows itself by localhost alone. Create a user, or name its address in TENFOLD_ORIGINS"
             )

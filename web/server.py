@@ -4,6 +4,7 @@ import asyncio
 
 import gradio as gr
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
 from inference.scorer import Scorer
@@ -30,6 +31,8 @@ from web.recording import Recorder
 from web.texts import texts_in
 
 LARGEST_UPLOAD = "1mb"  # of Gradio's, whose uploads the entrance does not let in anyway
+# FastAPI would tell whatever OpenTelemetry collector it finds of requests and errors: what leaves is for us to say.
+SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 CORS = ["Authorization", "Content-Type", "Idempotency-Key"]
 
 
@@ -55,17 +58,20 @@ async def assemble(
 
     Outside one Gradio opens a loop for every page, lock and event that it makes, and closes none.
     """
-    app = FastAPI(title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT)
     app.add_middleware(PageDress, release=scorer.release)
     app.add_middleware(LanguageChoice)
+    if not settings.origins:
+        app.add_middleware(CORSMiddleware)  # lets nobody in; where Gradio sees none, it lets in whom it likes
     recorder, lender = Recorder(scorer, ledger), lender or read_lender(settings.lender)
     accounts = accounts or Accounts(settings.users)
     add_api(app, recorder)
     app.add_middleware(Entrance, settings=settings, accounts=accounts)
     # What a browser asks before it asks comes without a token; the last, the outermost, reads and bounds bodies.
-    app.add_middleware(
-        CORSMiddleware, allow_origins=settings.origins, allow_methods=["GET", "POST"], allow_headers=CORS
-    )
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.origins, allow_methods=["GET", "POST"], allow_headers=CORS
+        )
     app.add_middleware(Limits)
     app.include_router(Login(accounts, scorer.release.manifest["title"]).routes())
     app.include_router(health_routes(scorer, settings, ledger))
