@@ -32,10 +32,8 @@ from web.recording import Recorder
 
 logger = logging.getLogger(__name__)
 PREFIX = "/api/v1"
-PUBLIC = (
-    "decision", "pd", "points", "break_even", "refer_from", "decline_from", "unusual", "reasons", "release_name",
-    "release", "engine",
-)  # fmt: skip
+OF_SCORE = ("decision", "pd", "points", "break_even", "refer_from", "decline_from", "unusual")
+PUBLIC = (*OF_SCORE, "reasons", "release_name", "release", "engine")
 NOBODY = "api"  # who asks, as long as nobody has to say so
 
 
@@ -92,6 +90,9 @@ class ApiFirst:
 
     def __init__(self, app: ASGIApp, router: Router) -> None:
         self._app, self._router = app, router
+        # Starlette tries one pattern after another; most requests name a route as it stands.
+        routes = [route for route in router.routes if isinstance(route, Route) and not route.param_convertors]
+        self._by_name = {(method, route.path): route.app for route in routes for method in route.methods or ()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"].removeprefix(scope.get("root_path", "")) if scope["type"] == "http" else ""
@@ -99,7 +100,7 @@ class ApiFirst:
             await self._app(scope, receive, send)
             return
         try:
-            await self._router(scope, receive, send)
+            await self._by_name.get((scope["method"], path), self._router)(scope, receive, send)
         except HTTPException as error:
             response = Refusal(error.status_code, "no-such-route", error.detail).response()
             response.headers.update(error.headers or {})
@@ -154,6 +155,10 @@ class Api:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._release = recorder.scorer.release
+        self._unrecorded = {
+            "reasons": None, "release_name": self._release.name, "release": self._release.digest,
+            "engine": recorder.scorer.engine.name, "recorded": None,
+        }  # fmt: skip
         self._described = describe(self._release, recorder.ledger is not None)
 
     async def score(self, request: Request) -> dict[str, Any]:
@@ -200,10 +205,8 @@ class Api:
     def _answer(self, score: Score, record: Record | None) -> dict[str, Any]:
         """What is told of a score: where it is recorded, what the record says, which may be of an earlier request."""
         if record is None:
-            said = {
-                **score.as_dict(), "reasons": None, "release_name": self._release.name, "release": self._release.digest,
-            }  # fmt: skip
-            return {"id": score.request_id, **{name: said[name] for name in PUBLIC}, "recorded": None}
+            said = {name: getattr(score, name) for name in OF_SCORE}
+            return {"id": score.request_id, **said, **self._unrecorded}
         fields = record.fields()
         recorded = {"seq": record.seq, "time": fields["time"], "hash": record.hash.hex()}
         return {"id": fields["id"], **{name: fields[name] for name in PUBLIC}, "recorded": recorded}
