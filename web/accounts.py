@@ -66,6 +66,7 @@ class Accounts:
     def __init__(self, path: Path, clock: Clock | None = None, hasher: PasswordHasher | None = None) -> None:
         """Nothing is opened before there is something to open: without users no file is needed."""
         self.path = path.absolute()
+        self._name = str(self.path)  # looked for at every request while there is none
         self._clock, self._hasher = clock or Clock(), hasher or PasswordHasher()
         self._connection: sqlite3.Connection | None = None
         self._signs: Signer | None = None
@@ -75,7 +76,7 @@ class Accounts:
 
     def _open(self, make: bool = False) -> sqlite3.Connection | None:
         """The connection; None while there is no file."""
-        if self._connection is None and self.path.exists():
+        if self._connection is None and os.path.exists(self._name):
             with self._writing:
                 self._connection = self._connection or self._connect(make)
         return self._connection

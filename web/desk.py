@@ -18,6 +18,7 @@ from web.texts import Texts
 
 ACCENT = "#1f5f8b"
 WAITING = 64  # calls of the API that may wait; scoring takes well below a millisecond
+IDLE = 0.1  # seconds between two looks into a queue that nothing uses; Gradio looks every thousandth
 SCORING = 8  # calls that may run at the same time
 
 
@@ -27,6 +28,7 @@ class DeskBlocks(gr.Blocks):
 
     def queue(self, *_: Any, **__: Any) -> gr.Blocks:
         super().queue(max_size=WAITING, default_concurrency_limit=SCORING)
+        self._queue.sleep_when_free = self._queue.progress_update_sleep_when_free = IDLE
         return self
 
     def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
