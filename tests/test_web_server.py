@@ -11,7 +11,10 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from opentelemetry import trace
+from opentelemetry.trace import NoOpTracer, Tracer, TracerProvider
 from parts import NO_USERS, visiting
 
 from inference.scorer import Scorer, open_scorer
@@ -257,3 +260,32 @@ def test_the_performance_page_says_what_is_missing(scorer: Scorer, tmp_path: Pat
     assert texts_in("en")("performance.dropped", count="1,234") in page
     assert texts_in("en")("performance.broken", count="1") in page
     assert "<b>" not in page
+
+
+class Collector(TracerProvider):
+    """Counts who would tell it of requests."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def get_tracer(self, instrumenting_module_name: str, *given: Any, **named: Any) -> Tracer:
+        self.asked.append(instrumenting_module_name)
+        return NoOpTracer()
+
+
+def test_no_request_is_told_to_a_collector(client: TestClient, scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FastAPI by itself tells OpenTelemetry, where a process has any, of every request; here neither ours nor Gradio's
+    do."""
+    collector = Collector()
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", collector)
+    bare = FastAPI()
+    bare.get("/livez")(lambda: {})
+    with TestClient(bare) as other:
+        assert other.get("/livez").status_code == 200
+    assert "fastapi" in collector.asked
+    collector.asked.clear()
+    for path in ("/", "/livez", "/api/v1/release", "/gradio_api/info", "/config"):
+        assert client.get(path, headers=BROWSER).status_code == 200
+    answers = list(scorer.release.form.example.values())
+    assert client.post("/gradio_api/run/predict_credit_score", json={"data": answers}).status_code == 200
+    assert collector.asked == []

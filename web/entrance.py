@@ -115,6 +115,7 @@ class Entrance:
             why = "The file of users cannot be read: the server's log says why"
             refused = Refused(503, "no-users", "Nobody can be let in", why)
         if refused is None:
+            scope["fastapi.telemetry"] = None  # or Gradio's app inside would tell OpenTelemetry of every request
             await self.app(scope, receive, dressed)
         elif refused is SIGNED_OUT and is_page(scope, headers):
             language = "fr" if path.startswith("/fr") else "en"

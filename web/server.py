@@ -31,7 +31,8 @@ from web.recording import Recorder
 from web.texts import texts_in
 
 LARGEST_UPLOAD = "1mb"  # of Gradio's, whose uploads the entrance does not let in anyway
-# FastAPI would tell whatever OpenTelemetry collector it finds of requests and errors: what leaves is for us to say.
+# FastAPI would tell whatever OpenTelemetry collector it finds of requests and errors; so would Gradio's, inside: see
+# web/entrance.py.
 SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 CORS = ["Authorization", "Content-Type", "Idempotency-Key"]
 
