@@ -44,6 +44,29 @@ def test_first_score_takes_one_click(open_desk: Open) -> None:
     desk.axe()
 
 
+COVERED = """() => [...document.querySelectorAll("#actions button")].flatMap((button) => {
+  const { left, top, width, height } = button.getBoundingClientRect();
+  const shares = [0.1, 0.5, 0.9].flatMap((y) => [0.1, 0.3, 0.5, 0.7, 0.9].map((x) => [x, y]));
+  const seen = shares.map(([x, y]) => document.elementFromPoint(left + x * width, top + y * height));
+  return width ? seen.filter((one) => one && one.closest("button") !== button) : [];
+}).map((one) => one.textContent)"""
+
+
+@pytest.mark.parametrize("height", [768, 640])
+def test_nothing_lies_over_the_buttons(open_desk: Open, height: int) -> None:
+    """On a low screen they stay in view, and the form passes below them, labels and all; a mouse hits what it sees."""
+    desk = open_desk(size=(1366, height))
+    for down in range(0, 320, 16):
+        desk.page.evaluate("(down) => window.scrollTo(0, down)", down)
+        assert desk.page.evaluate(COVERED) == []
+    desk.page.evaluate("window.scrollTo(0, 0)")
+    box = desk.page.locator("#score").bounding_box()
+    assert box
+    assert box["y"] + box["height"] < height
+    desk.page.mouse.click(box["x"] + 20, box["y"] + 10)
+    desk.card("score")
+
+
 def test_every_decision_can_be_reached(open_desk: Open) -> None:
     """Golden applications of the release typed in reach approve, refer and decline, each with its own words."""
     desk = open_desk()
