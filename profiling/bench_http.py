@@ -263,10 +263,7 @@ def by_client(url: str, target: Target, connections: int, seconds: float) -> Loa
         except CancelledError:  # it gives up calls of its own, now and then, where many wait: an error like any other
             return False
 
-    async def ask() -> bool:
-        return await asyncio.to_thread(call)
-
-    return asyncio.run(repeated(ask, connections, seconds))
+    return asyncio.run(repeated(lambda: asyncio.to_thread(call), connections, seconds))
 
 
 def memory(process: psutil.Process) -> float:

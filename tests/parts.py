@@ -18,8 +18,8 @@ from inference.measure import ProcessSampler
 from inference.settings import RELEASES
 from models.recipe import HistoryTables, Loans, Recipe
 
-# Digests change with every training: releases are found by their manifests and known by their recipe's name.
 NO_USERS = Path(tempfile.gettempdir()) / "tenfold-tests-have-no-users" / "users.sqlite3"
+# Digests change with every training: releases are found by their manifests and known by their recipe's name.
 FOLDER = re.compile(r"(\w+)-[0-9a-f]{12}")
 NAMES = sorted({found[1] for file in RELEASES.glob("*/manifest.json") if (found := FOLDER.fullmatch(file.parent.name))})
 

@@ -119,12 +119,6 @@ class Answering:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             answer = orjson.dumps(await self._function(Request(scope, receive)))
-            length = str(len(answer)).encode()
-            await send(
-                {"type": "http.response.start", "status": 200, "headers": [*AS_JSON, (b"content-length", length)]}
-            )
-            await send({"type": "http.response.body", "body": answer})
-            return
         except Refusal as refusal:
             response = refusal.response()
         except InvalidApplication as error:
@@ -135,6 +129,11 @@ class Answering:
             # What exactly happened stands in the server's log and in /readyz: paths are nobody's business here.
             why = "The ledger cannot be read or written, so there is no answer"
             response = Refusal(503, "not-recorded", why).response()
+        else:
+            headers = [*AS_JSON, (b"content-length", str(len(answer)).encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": answer})
+            return
         await response(scope, receive, send)
 
 

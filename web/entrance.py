@@ -56,7 +56,7 @@ DEFAULTS = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 BEHIND_TLS = [*DEFAULTS, (b"strict-transport-security", b"max-age=31536000")]
-SAFE_NAMES = frozenset(name for name, _ in BEHIND_TLS)
+DEFAULT_NAMES = frozenset(name for name, _ in BEHIND_TLS)
 
 
 SIGNED_OUT = Refused(401, "not-known", "Log in, or bring a token", WWW_Authenticate='Bearer realm="Tenfold"')
@@ -105,7 +105,7 @@ class Entrance:
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 there = {name for name, _ in message["headers"]}
-                missing = safe if there.isdisjoint(SAFE_NAMES) else [pair for pair in safe if pair[0] not in there]
+                missing = safe if there.isdisjoint(DEFAULT_NAMES) else [pair for pair in safe if pair[0] not in there]
                 message["headers"] = [*message["headers"], *missing]
             await send(message)
 

@@ -105,5 +105,11 @@ def test_kill_9_of_the_server(tmp_path: Path, record_property: Any) -> None:
     assert (lost, duplicated, load.open) == ([], [], set())
     assert len(load.told) > kills
     report(
-        "server_kills", record_property, kills=kills, answered=len(load.told), sent_again=repeated, lost=0, duplicated=0
+        "server_kills",
+        record_property,
+        kills=kills,
+        answered=len(load.told),
+        sent_again=repeated,
+        lost=len(lost),
+        duplicated=len(duplicated),
     )

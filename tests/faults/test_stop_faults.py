@@ -244,10 +244,10 @@ def test_sigterm_under_load(tmp_path: Path, record_property: Any) -> None:
     assert accepted > 100 * stops
     closed = [one for one in load.all if one.status is None]  # the desk's: they have no key to ask again by
     report(
-        "stops", record_property, stops=stops, accepted=accepted, dropped=0,
+        "stops", record_property, stops=stops, accepted=accepted, dropped=len(dropped),
         answered=sum(one.status == 200 for one in load.all) - again, refused=sum(one.status == 503 for one in load.all),
-        sent_after_the_signal_and_closed=again + len(closed), asked_again=again, lost=0, duplicated=0,
-        slowest_s=round(slowest, 1),
+        sent_after_the_signal_and_closed=again + len(closed), asked_again=again, lost=len(lost),
+        duplicated=len(duplicated), slowest_s=round(slowest, 1),
     )  # fmt: skip
 
 
