@@ -8,8 +8,10 @@ from inference.errors import TenfoldError
 from inference.scorer import open_scorer
 from inference.settings import Settings
 from ledger.ledger import open_ledger
-from web.accounts import Accounts, mode
+from web.accounts import MODES, Accounts, check_ledger_may_be_open, mode
 from web.lender import read_lender
+from web.person import OPEN
+from web.security_log import SecurityLog
 from web.serve import check_address, serve
 
 
@@ -22,9 +24,11 @@ def main() -> int:
         check_address(settings.host, settings.port)
         lender = read_lender(settings.lender)
         accounts = Accounts(settings.users)
-        mode(settings, accounts)  # who may enter, or why nobody may
+        opened = mode(settings, accounts)  # who may enter, or why nobody may
         scorer = open_scorer(settings)
         ledger = open_ledger(settings.ledger, print)
+        if opened == OPEN and ledger is not None:
+            check_ledger_may_be_open(ledger, settings)
     except TenfoldError as error:
         print(f"Tenfold cannot start: {error}", file=sys.stderr)  # noqa: T201
         return 1
@@ -32,15 +36,19 @@ def main() -> int:
     from web.health import log_problems
     from web.server import create_app
 
-    app = create_app(scorer, settings, ledger, lender, accounts)
+    security_log = SecurityLog(None if settings.public_demo else settings.security_log, settings.log_days)
+    app = create_app(scorer, settings, ledger, lender, accounts, security_log)
     for problem in log_problems(settings.log):
         print(f"Tenfold serves, but is not ready: {problem}", file=sys.stderr)  # noqa: T201
     gc.freeze()  # what stays is not looked through again, 0.2 s at a time, while somebody waits for an answer
     gc.enable()
-    print(f"Tenfold: {scorer.release.name} on http://{settings.host}:{settings.port}", flush=True)  # noqa: T201
+    print(f"Tenfold: {scorer.release.name} on http://{settings.host}:{settings.port} ({MODES[opened]})", flush=True)  # noqa: T201
+    security_log.write("started", mode=opened, release=scorer.release.name, host=settings.host, port=settings.port)
     try:
         serve(app, settings)
     finally:
+        security_log.write("stopped")
+        security_log.close()
         if ledger:
             ledger.close()
         accounts.close()

@@ -29,11 +29,19 @@ def as_line(entry: dict[str, Any]) -> bytes:
 class PerformanceLog:
     """Appends to `<stem>-<UTC day><suffix>` beside `path`, and points `path` itself at today's file.
 
-    Days older than `keep_days` are removed when a new day begins; 0 keeps all. Thread-safe.
+    Days older than `keep_days` are removed when a new day begins; 0 keeps all. Thread-safe. `name` is what warnings
+    call it, `mode` the permissions of its files.
     """
 
-    def __init__(self, path: Path, keep_days: int, clock: Clock | None = None) -> None:
-        self._path, self._keep_days = path, keep_days
+    def __init__(
+        self,
+        path: Path,
+        keep_days: int,
+        clock: Clock | None = None,
+        name: str = "performance log",
+        mode: int = 0o640,
+    ) -> None:
+        self._path, self._keep_days, self._name, self._mode = path, keep_days, name, mode
         self._clock = clock or Clock()
         self._lock = threading.Lock()
         self._descriptor: int | None = None
@@ -65,7 +73,7 @@ class PerformanceLog:
 
     def _drop(self, error: Exception | None = None) -> bool:
         if error and not self._unsaid:
-            logger.warning("performance log %s: %s; lines are dropped until it can be written", self._path, error)
+            logger.warning("%s %s: %s; lines are dropped until it can be written", self._name, self._path, error)
         self.dropped += 1
         self._unsaid += 1
         return False
@@ -81,7 +89,7 @@ class PerformanceLog:
             return
         self._close()
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        self._descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, self._mode)
         if day != self._day:
             self._day = day
             self._point_at(file)
@@ -116,7 +124,7 @@ class PerformanceLog:
                 if date.fromisoformat(file.stem[-10:]) < oldest:
                     file.unlink(missing_ok=True)
             except (OSError, ValueError) as error:
-                logger.warning("performance log: %s stays: %s", file, error)
+                logger.warning("%s: %s stays: %s", self._name, file, error)
 
     def close(self) -> None:
         """Close the file, after the line that another thread may be writing; a later write opens it again."""

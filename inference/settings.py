@@ -11,6 +11,7 @@ from inference.errors import BadSetting
 ROOT = Path(__file__).resolve().parent.parent
 RELEASES = ROOT / "models" / "releases"
 WITHOUT_PREFIX = ("host", "port")  # HOST and PORT are what every host and container platform sets
+DERIVED = ("users_named",)  # said by another setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +23,12 @@ class Settings:
     engine: str = "xgboost"
     log: Path | None = ROOT / "logs" / "predictions.jsonl"  # None: `off`
     log_days: int = 190  # older days are removed; 0 keeps all. The EU AI Act asks for six months
+    security_log: Path | None = ROOT / "logs" / "security.jsonl"  # logins, refusals, who read what; None: `off`
     ledger: Path | None = ROOT / "logs" / "ledger.sqlite3"  # None: `off`, which is the default of a public demo
     lender: Path | None = None  # reason codes, limits and the words of notices; None: the examples of web/lender.toml
-    users: Path = ROOT / "logs" / "users.sqlite3"  # who may log in; without the file nobody has to
+    users: Path | None = ROOT / "logs" / "users.sqlite3"  # who may log in; without the file, or `off`, nobody has to
+    users_named: bool = False  # TENFOLD_USERS names the file: it must be there
+    no_login: bool = False  # nobody has to log in although the ledger holds records of people who did
     origins: tuple[str, ...] = ()  # other sites whose pages may call this server from a browser
     root_path: str = ""  # what a proxy in front of it strips from every path
     host: str = "127.0.0.1"
@@ -38,7 +42,7 @@ class Settings:
 
         Where `SPACE_ID` is set (Hugging Face), the defaults are a public demo on 0.0.0.0.
         """
-        known = {f"TENFOLD_{field.name.upper()}" for field in fields(cls) if field.name not in WITHOUT_PREFIX}
+        known = {f"TENFOLD_{field.name.upper()}" for field in fields(cls) if field.name not in WITHOUT_PREFIX + DERIVED}
         given = {name: value for name, value in environ.items() if name.startswith("TENFOLD_") and value}
         unknown = sorted(given.keys() - known)
         if unknown:
@@ -53,10 +57,15 @@ class Settings:
             values["engine"] = given["TENFOLD_ENGINE"]
         if log:
             values["log"] = None if log == "off" else Path(log)
+        if security_log := given.get("TENFOLD_SECURITY_LOG", ""):
+            values["security_log"] = None if security_log == "off" else Path(security_log)
+        if "TENFOLD_NO_LOGIN" in given:
+            values["no_login"] = on_or_off("TENFOLD_NO_LOGIN", given["TENFOLD_NO_LOGIN"])
         if "TENFOLD_LENDER" in given:
             values["lender"] = Path(given["TENFOLD_LENDER"])
         if "TENFOLD_USERS" in given:
-            values["users"] = Path(given["TENFOLD_USERS"])
+            off = given["TENFOLD_USERS"] == "off"
+            values.update(users=None if off else Path(given["TENFOLD_USERS"]), users_named=not off)
         if "TENFOLD_ORIGINS" in given:
             values["origins"] = tuple(origin(one.strip()) for one in given["TENFOLD_ORIGINS"].split(","))
         if "TENFOLD_ROOT_PATH" in given:

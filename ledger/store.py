@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -493,6 +493,18 @@ def erase_personal(connection: sqlite3.Connection, through: int) -> int:
     """Erase the personal parts, and the idempotency keys, of all records up to a sequence; how many parts."""
     connection.execute("DELETE FROM idempotency WHERE seq <= ?", (through,))
     return connection.execute("DELETE FROM personal WHERE seq <= ?", (through,)).rowcount
+
+
+def scored_by_others_than(connection: sa.Connection, names: Collection[str]) -> bool:
+    """Whether there is a score by anybody but these. From name to name by the index, for there are few."""
+    name: str | None = ""
+    while True:
+        name = connection.execute(sa.select(sa.func.min(ENTRIES.c.by)).where(ENTRIES.c.by > name)).scalar()
+        if name is None:
+            return False
+        by_name = sa.select(ENTRIES.c.seq).where(ENTRIES.c.by == name, ENTRIES.c.kind == SCORED).limit(1)
+        if name not in names and connection.execute(by_name).first() is not None:
+            return True
 
 
 def last(connection: sa.Connection) -> tuple[int, bytes] | None:

@@ -1,8 +1,10 @@
 """Users, sessions and tokens: what is kept of them, how long, and who they are."""
 
+import hashlib
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -307,3 +309,153 @@ def test_names_that_are_remembered_are_bounded(time: Time) -> None:
     for at in range(30_000):
         throttle.wait([(f"account {at}", 4)])
     assert len(throttle._failures) == 10_000
+
+
+def test_a_file_put_in_its_place_is_noticed_at_the_next_question(accounts: Accounts, tmp_path: Path) -> None:
+    """Sessions of the old file are worth nothing, users of the new one log in; a file that is gone lets nobody in."""
+    accounts.add_user("ann", "officer", PASSWORD)
+    cookie = accounts.log_in("ann", PASSWORD) or ""
+    assert accounts.by_cookie(cookie)
+    other = tmp_path / "other.sqlite3"
+    with closing(Accounts(other, hasher=QUICK)) as made:
+        made.add_user("bob", "manager", PASSWORD)
+    for ending in ("-wal", "-shm"):
+        Path(f"{accounts.path}{ending}").unlink(missing_ok=True)
+    other.rename(accounts.path or "")
+    assert accounts.by_cookie(cookie) is None
+    assert [one.name for one in accounts.users()] == ["bob"]
+    assert accounts.log_in("bob", PASSWORD)
+    Path(accounts.path or "").unlink()
+    for asked in (accounts.anybody, lambda: accounts.by_cookie(cookie), lambda: accounts.log_in("bob", PASSWORD)):
+        with pytest.raises(AccountError, match="is gone"):
+            asked()
+
+
+def test_a_name_is_never_given_twice(accounts: Accounts) -> None:
+    """Records keep names for years: neither a removed user's nor a revoked token's name can be somebody else's."""
+    accounts.add_user("ann", "officer", PASSWORD)
+    accounts.add_token("nightly", "officer")
+    accounts.remove("ann", "user")
+    accounts.remove("nightly", "token")
+    for name in ("ann", "nightly", "ANN"):
+        with pytest.raises(AccountError, match="had this name before"):
+            accounts.add_user(name, "manager", PASSWORD)
+        with pytest.raises(AccountError, match="had this name before"):
+            accounts.add_token(name, "manager")
+
+
+@pytest.mark.parametrize("name", ["api", "desk", "gradio", "Desk"])
+def test_names_of_nobody_are_reserved(accounts: Accounts, name: str) -> None:
+    """What records say where nobody had to log in can be nobody's name."""
+    with pytest.raises(AccountError, match="reserved"):
+        accounts.add_user(name, "manager", PASSWORD)
+    with pytest.raises(AccountError, match="reserved"):
+        accounts.add_token(name, "manager")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "password1234", "Password123!", "passwordpassword", "P@ssw0rd2026!", "qwertyqwerty", "1q2w3e4r5t6y",
+        "!!!sunshine2025", "motherfucker", "111222tianya", "princess-1990",
+    ],
+)  # fmt: skip
+def test_common_passwords_are_refused(accounts: Accounts, password: str) -> None:
+    """Those on the list, and a word of the list repeated, with digits for letters, or with digits and signs around."""
+    with pytest.raises(AccountError, match="common"):
+        accounts.add_user("ann", "officer", password)
+
+
+@pytest.mark.parametrize("password", [PASSWORD, "Winterreise-op89", "tr0ub4dor&3 staple", "mein Hund heißt Ada"])
+def test_other_passwords_are_taken(accounts: Accounts, password: str) -> None:
+    """Long ones of several words need no digits and no signs."""
+    accounts.add_user("ann", "officer", password)
+    assert accounts.log_in("ann", password)
+
+
+def test_an_accent_is_the_same_however_it_is_typed(accounts: Accounts) -> None:
+    """NFC: a keyboard that sends e and an accent apart opens the same account."""
+    accounts.add_user("ann", "officer", "un mot de passe d\u00e9licat")
+    assert accounts.log_in("ann", "un mot de passe de\u0301licat")
+    accounts.set_password("ann", "autre de\u0301licatesse ici")
+    assert accounts.log_in("ann", "autre d\u00e9licatesse ici")
+
+
+def test_a_token_ends(accounts: Accounts, time: Time) -> None:
+    """After a year, or after as many days as were asked for; and the list says when."""
+    year, week = accounts.add_token("nightly", "officer"), accounts.add_token("weekly", "metrics", 7)
+    time.now = NOW + 7 * 86_400 - 1
+    assert accounts.by_token(week) == Person("weekly", "metrics", machine=True)
+    time.now += 1
+    assert accounts.by_token(week) is None
+    assert accounts.by_token(year)
+    time.now = NOW + 365 * 86_400
+    assert accounts.by_token(year) is None
+    assert [one.expires for one in accounts.tokens()] == [NOW + 365 * 86_400, NOW + 7 * 86_400]
+    for days in (0, -1, 3651):
+        with pytest.raises(AccountError, match="from 1 to 3,650 days"):
+            accounts.add_token("other", "officer", days)
+
+
+def test_reading_metrics_alone_is_a_role_of_tokens(accounts: Accounts) -> None:
+    """A user cannot have it, neither at first nor later."""
+    with pytest.raises(AccountError, match="one of officer, manager"):
+        accounts.add_user("ann", "metrics", PASSWORD)
+    accounts.add_user("ann", "officer", PASSWORD)
+    with pytest.raises(AccountError, match="one of officer, manager"):
+        accounts.set_role("ann", "metrics")
+    accounts.add_token("grafana", "officer")
+    accounts.set_role("grafana", "metrics")
+    assert [one.role for one in accounts.tokens()] == ["metrics"]
+
+
+FIRST_VERSION = """
+CREATE TABLE accounts (
+    name TEXT PRIMARY KEY, role TEXT NOT NULL, password TEXT, token BLOB UNIQUE, made REAL NOT NULL, used REAL
+) WITHOUT ROWID;
+CREATE TABLE sessions (
+    id BLOB PRIMARY KEY, name TEXT NOT NULL REFERENCES accounts (name) ON DELETE CASCADE, made REAL NOT NULL,
+    used REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE secret (key BLOB NOT NULL);
+PRAGMA application_id=1413895507;
+PRAGMA user_version=1;
+"""
+
+
+def test_a_file_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    """Its users log in, its tokens work and have no end, and removed names are kept from then on."""
+    file = tmp_path / "users.sqlite3"
+    with closing(sqlite3.connect(file)) as old:
+        old.executescript(FIRST_VERSION)
+        token = hashlib.sha256(b"tenfold_old").digest()
+        old.execute("INSERT INTO secret VALUES (?)", [b"k" * 32])
+        old.execute("INSERT INTO accounts VALUES ('ann', 'officer', ?, NULL, 1, NULL)", [QUICK.hash(PASSWORD)])
+        old.execute("INSERT INTO accounts VALUES ('nightly', 'manager', NULL, ?, 1, NULL)", [token])
+        old.commit()
+    with closing(Accounts(file, hasher=QUICK)) as accounts:
+        assert accounts.log_in("ann", PASSWORD)
+        assert accounts.by_token("tenfold_old") == Person("nightly", "manager", machine=True)
+        assert [one.expires for one in accounts.tokens()] == [None]
+        accounts.remove("nightly", "token")
+        with pytest.raises(AccountError, match="had this name before"):
+            accounts.add_token("nightly", "manager")
+
+
+def test_a_locked_file_holds_up_nobody(accounts: Accounts, time: Time) -> None:
+    """While another process writes, whoever has a session is known at once: reading waits for no lock, and the note of
+    when it was used is left out until it can be written."""
+    accounts.add_user("ann", "officer", PASSWORD)
+    cookie = accounts.log_in("ann", PASSWORD) or ""
+    with closing(sqlite3.connect(accounts.path or "", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        time.now = NOW + 120
+        asked = threading.Thread(target=lambda: found.append(accounts.by_cookie(cookie)))
+        found: list[Person | None] = []
+        asked.start()
+        asked.join(1.0)  # the wait of a change is two seconds
+        assert found == [Person("ann", "officer")]
+        other.execute("ROLLBACK")
+    accounts.by_cookie(cookie)
+    time.now = NOW + IDLE + 60
+    assert accounts.by_cookie(cookie)

@@ -19,7 +19,7 @@ from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
 from ledger.ledger import Ledger
 from web.accounts import Accounts, mode
-from web.entrance import ALL_SEEING, ANYBODY, COOKIE, NOBODY, rule
+from web.entrance import ALL_SEEING, ANYBODY, COOKIE, METERING, NOBODY, rule
 from web.lender import read_lender
 from web.server import create_app
 from web.texts import texts_in
@@ -32,7 +32,8 @@ EXAMPLE = open_release(default_release()).form.example
 # A route that is in no list here fails the test: whoever adds one says who may use it.
 LISTED = {
     NOBODY: "/livez /readyz /login /fr/login /desk/{digest}/{name}",
-    ALL_SEEING: "/metrics /history/overrides /fr/history/overrides /api/v1/ledger/head",
+    METERING: "/metrics",
+    ALL_SEEING: "/history/overrides /fr/history/overrides /api/v1/ledger/head",
     ANYBODY: """
         / /fr/ /logout /fr/logout /history /fr/history /performance /fr/performance /model-card /model-card/{name}
         /desk/score /desk/try /desk/take /fr/desk/score /fr/desk/try /fr/desk/take

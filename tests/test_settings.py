@@ -31,7 +31,7 @@ def test_each_setting_is_read() -> None:
     assert found == Settings(
         release=Path("/there"), release_digest="abcdef012345", engine="onnx", log=Path("/var/log/t.jsonl"), log_days=0,
         ledger=Path("/var/lib/l.db"), host="10.0.0.1", port=80, public_demo=True, users=Path("/var/lib/u.db"),
-        root_path="/scoring", origins=("https://a.example", "http://b.example:8080"), rate=60,
+        users_named=True, root_path="/scoring", origins=("https://a.example", "http://b.example:8080"), rate=60,
     )  # fmt: skip
 
 

@@ -9,19 +9,31 @@ from typing import TextIO
 
 from inference.errors import TenfoldError
 from inference.settings import Settings
-from web.accounts import Account, AccountError, Accounts
-from web.person import ROLES
+from web.accounts import TOKEN_DAYS, Account, AccountError, Accounts
+from web.person import ROLES, TOKEN_ROLES
+from web.security_log import SecurityLog
+
+PAST = {
+    "add": "added",
+    "role": "role_changed",
+    "password": "password_changed",
+    "remove": "removed",
+    "revoke": "revoked",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 done, 2 not done, and why."""
     given = parser().parse_args(arguments)
     try:
-        accounts = Accounts(Settings.from_environment().users)
+        settings = Settings.from_environment()
+        log = SecurityLog(settings.security_log, settings.log_days)
+        accounts = Accounts(settings.users)
         try:
-            change(accounts, given)
+            change(accounts, given, log)
         finally:
             accounts.close()
+            log.close()
     except TenfoldError as error:
         say(str(error), sys.stderr)
         return 2
@@ -37,10 +49,16 @@ def parser() -> argparse.ArgumentParser:
         verbs.add_parser("list", help="all, with when each was last used")
         added = verbs.add_parser("add", help=f"a new {one}")
         added.add_argument("name", metavar="NAME")
-        added.add_argument("--role", choices=ROLES, required=True, help="officers see their own records, managers all")
+        roles = ROLES if kind == "users" else TOKEN_ROLES
+        meaning = "officers see their own records, managers all" + (
+            "" if kind == "users" else "; metrics: /metrics alone"
+        )
+        added.add_argument("--role", choices=roles, required=True, help=meaning)
+        if kind == "tokens":
+            added.add_argument("--days", type=int, default=TOKEN_DAYS, help=f"until it ends ({TOKEN_DAYS})")
         changed = verbs.add_parser("role", help="another role, from the next request on")
         changed.add_argument("name", metavar="NAME")
-        changed.add_argument("role", choices=ROLES)
+        changed.add_argument("role", choices=roles)
         removed = verbs.add_parser("remove" if kind == "users" else "revoke", help="from the next request on")
         removed.add_argument("name", metavar="NAME")
         if kind == "users":
@@ -48,12 +66,19 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def change(accounts: Accounts, given: argparse.Namespace) -> None:
+def change(accounts: Accounts, given: argparse.Namespace, log: SecurityLog) -> None:
     """Whatever is asked. Passwords are typed, or come on standard input; never on the command line."""
     if given.verb == "list":
         say(table(accounts.users() if given.what == "users" else accounts.tokens()))
         return
     name = given.name.lower()
+    apply(accounts, given, name)
+    account = "user" if given.what == "users" else "token"
+    log.write(f"{account}_{PAST[given.verb]}", by=getpass.getuser(), name=name, role=getattr(given, "role", None))
+
+
+def apply(accounts: Accounts, given: argparse.Namespace, name: str) -> None:
+    """The change itself, and what is said of it."""
     if given.verb == "role":
         accounts.set_role(name, given.role)
         say(f"{name} is {given.role} now.")
@@ -65,12 +90,12 @@ def change(accounts: Accounts, given: argparse.Namespace) -> None:
         say(f"{name} can no longer log in; records keep the name.")
     elif given.verb == "revoke":
         accounts.remove(name, "token")
-        say(f"The token {name} is worth nothing any more.")
+        say(f"The token {name} no longer works.")
     elif given.what == "users":
         accounts.add_user(name, given.role, new_password())
         say(f"{name}, {given.role}, may log in. From now on everybody has to.")
     else:
-        token = accounts.add_token(name, given.role)
+        token = accounts.add_token(name, given.role, given.days)
         say("Send it as Authorization: Bearer TOKEN. It is shown this once:", sys.stderr)
         say(token)
 
@@ -90,7 +115,9 @@ def table(accounts: Sequence[Account]) -> str:
     if not accounts:
         return "none"
     return "\n".join(
-        f"{one.name:40} {one.role:8} made {when(one.made)}  last used {when(one.used)}" for one in accounts
+        f"{one.name:40} {one.role:8} made {when(one.made)}  last used {when(one.used)}"
+        + (f"  ends {when(one.expires)}" if one.expires is not None else "")
+        for one in accounts
     )
 
 

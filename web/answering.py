@@ -21,6 +21,7 @@ from web.languages import HOME, UP
 from web.lender import Lender
 from web.person import Person, may_see, person_of
 from web.recording import Recorder
+from web.security_log import record_read
 from web.texts import LANGUAGES, Texts, texts_in
 from web.whatif import Panel
 
@@ -52,6 +53,8 @@ def answered(function: Any) -> Any:
         found = await function(asked if isinstance(asked, dict) else {}, person_of(request.scope))
         if isinstance(found, str):
             return HTMLResponse(found, headers=HEADERS)
+        if found.get("values") is not None:
+            record_read(request.scope, str(asked["of"]), "answers")
         return Response(orjson.dumps(found), 200, HEADERS, "application/json")
 
     return route

@@ -20,10 +20,13 @@ from inference.settings import Settings
 from web.accounts import LOCAL, AccountError, Accounts, is_local, mode
 from web.languages import HOME, kept, preferred
 from web.limits import ALWAYS, Rate, Refused, answer
-from web.person import CLOSED, DEMO, OPEN, Person
+from web.person import CLOSED, DEMO, METRICS, OPEN, Person
+from web.security_log import KEY, SecurityLog
 
 COOKIE = "tenfold-session"
-NOBODY, ANYBODY, ALL_SEEING = "nobody", "anybody", "manager"  # who has to be logged in for a route
+# Who may ask for a route: nobody has to be logged in; anybody who is, but for tokens that read metrics alone; those
+# that read metrics, and managers; managers.
+NOBODY, ANYBODY, METERING, ALL_SEEING = "nobody", "anybody", "metrics", "manager"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 # Every path there is, from the app's root, and who may ask for it. "fr" stands for the French pages.
 PAGES = r"/(?:fr/)?"
@@ -34,7 +37,8 @@ RULES = [
         (PAGES + r"login", NOBODY),
         (r"/desk/[0-9a-f]{12}/[a-z]+\.(?:css|js|svg)", NOBODY),  # style and script: as open as the source
         (PAGES + r"history/overrides", ALL_SEEING),
-        (r"/metrics|/api/v1/ledger/head", ALL_SEEING),
+        (r"/metrics", METERING),
+        (r"/api/v1/ledger/head", ALL_SEEING),
         (PAGES + r"logout", ANYBODY),
         (r"/api/v1/.+", ANYBODY),
         (r"/|/fr|/fr/", ANYBODY),
@@ -48,6 +52,17 @@ RULES = [
         (r"/gradio_api/(?:run|call)/predict_credit_score(?:/[^/]+)?", ANYBODY),
     )
 ]
+# What shows people's answers or references; the group is the record's id. Reading them is in the security log.
+READS = [
+    (re.compile(pattern), what)
+    for pattern, what in (
+        (PAGES + r"record/([^/]+)", "page"),
+        (PAGES + r"record/([^/]+)/notice(?:\.pdf)?", "notice"),
+        (r"/api/v1/decisions/([^/]+)", "api"),
+        (PAGES + r"history()", "history"),
+        (r"/api/v1/decisions()", "list"),
+    )
+]
 DEFAULTS = [
     (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
@@ -55,6 +70,7 @@ DEFAULTS = [
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=()"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
+READING = re.compile(PAGES + r"(?:record|history)|/api/v1/decisions")  # one look, for most requests read nothing
 BEHIND_TLS = [*DEFAULTS, (b"strict-transport-security", b"max-age=31536000")]
 DEFAULT_NAMES = frozenset(name for name, _ in BEHIND_TLS)
 
@@ -83,8 +99,11 @@ def host_name(host: str) -> str | None:
 class Entrance:
     """ASGI middleware: finds out who asks, refuses what may not be, and puts safe headers on every answer."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, accounts: Accounts) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, accounts: Accounts, security_log: SecurityLog | None = None
+    ) -> None:
         self.app, self._accounts, self._mode = app, accounts, mode(settings, accounts)
+        self._log = security_log or SecurityLog(None, 0)
         self._rate = Rate(settings.rate) if settings.rate else None
         self._origins = frozenset(settings.origins)
         self._hosts = LOCAL | {urlsplit(origin).hostname for origin in settings.origins}
@@ -104,6 +123,8 @@ class Entrance:
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if message["status"] == 200 and scope["method"] == "GET" and (read := what_is_read(path)):
+                    self._log.of(scope, "record_read", what=read[0], record=read[1] or None, mode=self._mode)
                 there = {name for name, _ in message["headers"]}
                 missing = safe if there.isdisjoint(DEFAULT_NAMES) else [pair for pair in safe if pair[0] not in there]
                 message["headers"] = [*message["headers"], *missing]
@@ -114,7 +135,10 @@ class Entrance:
         except AccountError:
             why = "The file of users cannot be read: the server's log says why"
             refused = Refused(503, "no-users", "Nobody can be let in", why)
+        if refused is not None:
+            self._tell(scope, path, refused)
         if refused is None:
+            scope[KEY] = self._log
             scope["fastapi.telemetry"] = None  # or Gradio's app inside would tell OpenTelemetry of every request
             await self.app(scope, receive, dressed)
         elif refused is SIGNED_OUT and is_page(scope, headers):
@@ -149,9 +173,23 @@ class Entrance:
             return None
         if person is None:
             return SIGNED_OUT
-        if who == ALL_SEEING and not person.sees_all:
+        if who == METERING and person.role == METRICS:
+            return None
+        if who in (ALL_SEEING, METERING) and not person.sees_all:
             return Refused(403, "for-managers", "This is for managers")
+        if person.role == METRICS:
+            return Refused(403, "for-people", "This token reads /metrics and nothing else")
         return None
+
+    def _tell(self, scope: Scope, path: str, refused: Refused) -> None:
+        """What was refused, in the security log: by rule, since a path may hold anything. A browser without a session
+        that asks for a page is the way in, and no event."""
+        bearer = any(name == b"authorization" for name, _ in scope["headers"])
+        if refused is SIGNED_OUT and not bearer:
+            return
+        event = "token_refused" if refused is SIGNED_OUT else EVENTS.get(refused.kind)
+        if event is not None:
+            self._log.of(scope, event, route=route_of(path), why=refused.kind, mode=self._mode)
 
     def _person(self, path: str, headers: Mapping[bytes, str]) -> Person | None:
         """Whose token or session comes along."""
@@ -193,6 +231,28 @@ class Entrance:
         if site is not None:
             return site in ("same-origin", "none")
         return origin is None or origin.partition("://")[2] == headers.get(b"host", "")
+
+
+EVENTS = {  # why a request was refused -> what the security log calls it
+    "for-managers": "role_refused", "for-people": "role_refused", "another-site": "site_refused",
+    "from-elsewhere": "site_refused", "too-many-requests": "throttled", "no-users": "users_unreadable",
+}  # fmt: skip
+
+
+def what_is_read(path: str) -> tuple[str, str] | None:
+    """What a path shows of people, and the id of the record; None where it shows nothing of theirs."""
+    if not READING.match(path):
+        return None
+    for pattern, what in READS:
+        if found := pattern.fullmatch(path):
+            return what, found[1]
+    return None
+
+
+@lru_cache(256)
+def route_of(path: str) -> str | None:
+    """The rule that a path falls under."""
+    return next((pattern.pattern for pattern, _ in RULES if pattern.fullmatch(path)), None)
 
 
 ASKED = frozenset({b"host", b"origin", b"cookie", b"authorization", b"accept", b"sec-fetch-site"})

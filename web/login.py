@@ -12,13 +12,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from web.accounts import ABSOLUTE, LONGEST, AccountError, Accounts
+from web.accounts import ABSOLUTE, AccountError, Accounts
 from web.deciding import one
 from web.entrance import COOKIE, session_cookie
 from web.frame import HEADERS, plain_page
 from web.languages import HOME
+from web.passwords import LONGEST
 from web.person import CLOSED, mode_of, person_of
 from web.record import read_form
+from web.security_log import SecurityLog
 from web.texts import LANGUAGES, Texts, texts_in
 from web.throttle import Throttle
 
@@ -31,8 +33,15 @@ NEXT = re.compile(r"[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*/?")  # a path of ours
 class Login:
     """The routes, for one file of users."""
 
-    def __init__(self, accounts: Accounts, title: dict[str, str], throttle: Throttle | None = None) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        title: dict[str, str],
+        throttle: Throttle | None = None,
+        security_log: SecurityLog | None = None,
+    ) -> None:
         self._accounts, self._title, self._throttle = accounts, title, throttle or Throttle()
+        self._log = security_log or SecurityLog(None, 0)
         self._checking = asyncio.Semaphore(AT_ONCE)
 
     def routes(self) -> APIRouter:
@@ -64,6 +73,7 @@ class Login:
         tries = [(f"account {name}", FREE["account"]), (f"address {address}", FREE["address"])]
         if (left := self._throttle.wait(tries)) > 0:
             seconds = math.ceil(left)
+            self._log.of(request.scope, "login_throttled", wait_s=seconds)
             answer = self.page(request, texts, wanted, name, texts("login.wait", seconds=seconds), 429)
             answer.headers["Retry-After"] = str(seconds)
             return answer
@@ -71,9 +81,13 @@ class Login:
             async with self._checking:
                 cookie = await run_in_threadpool(self._accounts.log_in, name, password)
             if cookie is None:
+                # Only a name that there is: passwords are typed into the wrong box.
+                known = name if self._accounts.knows(name) else None
+                self._log.of(request.scope, "login_failed", user=known)
                 return self.page(request, texts, wanted, name, texts("login.wrong"), 401)
             self._throttle.forgive(tries[0][0], tries[1][0])
             # Whatever session this browser had before is over: an id that somebody planted is worth nothing.
+            self._log.of(request.scope, "login", user=name)
             if before := session_cookie(request.headers.get("cookie", "")):
                 await run_in_threadpool(self._accounts.log_out, before)
         except AccountError:
@@ -88,6 +102,7 @@ class Login:
             await run_in_threadpool(self._accounts.log_out, session_cookie(request.headers.get("cookie", "")))
         except AccountError:
             return self.page(request, texts, "", "", texts("login.broken"), 503)
+        self._log.of(request.scope, "logout")
         root = request.scope.get("root_path", "")
         answer = RedirectResponse(f"{root}{HOME[texts.language]}login", 303, {"Cache-Control": "no-store"})
         answer.headers.append("Set-Cookie", set_cookie(request, "", 0))

@@ -8,8 +8,9 @@ from ledger.cases import Case
 from ledger.records import CONTESTED
 
 OPEN, DEMO, CLOSED = "open", "demo", "closed"  # how open the app is: see web/entrance.py
-OFFICER, MANAGER = "officer", "manager"
+OFFICER, MANAGER, METRICS = "officer", "manager", "metrics"
 ROLES = (OFFICER, MANAGER)
+TOKEN_ROLES = (METRICS, *ROLES)  # the least of them reads /metrics and nothing else
 
 
 class Person(NamedTuple):

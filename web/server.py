@@ -28,6 +28,7 @@ from web.page import PageDress
 from web.performance import performance_routes
 from web.record import Records
 from web.recording import Recorder
+from web.security_log import SecurityLog
 from web.texts import texts_in
 
 LARGEST_UPLOAD = "1mb"  # of Gradio's, whose uploads the entrance does not let in anyway
@@ -43,9 +44,11 @@ def create_app(
     ledger: Ledger | None = None,
     lender: Lender | None = None,
     accounts: Accounts | None = None,
+    security_log: SecurityLog | None = None,
 ) -> FastAPI:
-    """The whole site around one scorer; `lender` and `accounts` as the settings say them, else as they are now."""
-    return asyncio.run(assemble(scorer, settings, ledger, lender, accounts))
+    """The whole site around one scorer; `lender` and `accounts` as the settings say them, else as they are now; without
+    a security log none is written."""
+    return asyncio.run(assemble(scorer, settings, ledger, lender, accounts, security_log))
 
 
 async def assemble(
@@ -54,6 +57,7 @@ async def assemble(
     ledger: Ledger | None = None,
     lender: Lender | None = None,
     accounts: Accounts | None = None,
+    security_log: SecurityLog | None = None,
 ) -> FastAPI:
     """The same for a caller within an event loop.
 
@@ -67,14 +71,14 @@ async def assemble(
     recorder, lender = Recorder(scorer, ledger), lender or read_lender(settings.lender)
     accounts = accounts or Accounts(settings.users)
     add_api(app, recorder)
-    app.add_middleware(Entrance, settings=settings, accounts=accounts)
+    app.add_middleware(Entrance, settings=settings, accounts=accounts, security_log=security_log)
     # What a browser asks before it asks comes without a token; the last, the outermost, reads and bounds bodies.
     if settings.origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.origins, allow_methods=["GET", "POST"], allow_headers=CORS
         )
     app.add_middleware(Limits)
-    app.include_router(Login(accounts, scorer.release.manifest["title"]).routes())
+    app.include_router(Login(accounts, scorer.release.manifest["title"], security_log=security_log).routes())
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))
     app.include_router(model_card_routes(scorer.release))
