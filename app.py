@@ -9,7 +9,7 @@ from inference.scorer import open_scorer
 from inference.settings import Settings
 from ledger.ledger import open_ledger
 from web.accounts import MODES, Accounts, check_ledger_may_be_open, mode
-from web.lender import read_lender
+from web.lender import check_reason_texts, read_lender
 from web.person import OPEN
 from web.security_log import SecurityLog
 from web.serve import check_address, serve
@@ -26,6 +26,7 @@ def main() -> int:
         accounts = Accounts(settings.users)
         opened = mode(settings, accounts)  # who may enter, or why nobody may
         scorer = open_scorer(settings)
+        check_reason_texts(lender, scorer.release)
         ledger = open_ledger(settings.ledger, print)
         if opened == OPEN and ledger is not None:
             check_ledger_may_be_open(ledger, settings)

@@ -14,6 +14,7 @@ import numpy as np
 from inference.errors import Problem
 
 NOT_STATED = "not_stated"
+HIGH, LOW, ANY = "high", "low", "any"  # what a reason is for: see `Reason`
 NO_ANSWER = {"en": "not stated", "fr": "non précisé"}
 Texts = Mapping[str, str]  # language code -> text
 
@@ -27,12 +28,27 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """What is wrong with an answer, written for the applicant.
+
+    `when` is the answer it is for: of a number `high` or `low` (beside the reference applicant's) or `not_stated`, of a
+    choice its code or `any`. With `columns` it is for what these columns of the model say of the answer, such as
+    a ratio to another answer; without, for the answer itself.
+    """
+
+    code: str
+    when: str
+    columns: tuple[str, ...]
+    text: Texts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """What every field has, whatever its kind.
 
     `actionable` is the direction in which an applicant can move the answer (`down`, `up`, `either`) or None;
-    `notice` says whether the field may stand as a principal reason on a notice. `reference` is the
-    reference applicant's value in the encoded form above (NaN: unset), `example` a raw answer.
+    `reasons` are the texts for applicants, empty in releases of the first format. `reference` is the reference
+    applicant's value in the encoded form above (NaN: unset), `example` a raw answer.
     """
 
     name: str
@@ -40,7 +56,7 @@ class Field:
     label: Texts
     help: Texts
     actionable: str | None
-    notice: bool
+    reasons: tuple[Reason, ...]
     unit: Texts
     reference: float
     example: Any
@@ -56,6 +72,20 @@ class Field:
     def show(self, value: float, language: str) -> str:
         """An encoded value for a person: the number with its unit, or the label of the choice."""
         raise NotImplementedError
+
+    def standing(self, value: float) -> str:
+        """What an encoded answer is beside the reference's: `high`, `low`, `not_stated`, or a choice's code."""
+        raise NotImplementedError
+
+    @property
+    def standings(self) -> tuple[str, ...]:
+        """All that `standing` can say: a reason is needed for each."""
+        raise NotImplementedError
+
+    def plain_reason(self, standing: str) -> Reason | None:
+        """The reason for an answer itself that is so; None where the release has none."""
+        plain = [reason for reason in self.reasons if not reason.columns]
+        return next((one for when in (standing, ANY) for one in plain if one.when == when), None)
 
     @property
     def allowed(self) -> str:
@@ -95,6 +125,15 @@ class NumberField(Field):
         if math.isnan(value):
             return None
         return int(value) if self.whole else value
+
+    def standing(self, value: float) -> str:
+        if math.isnan(value):
+            return NOT_STATED
+        return LOW if value < self.reference else HIGH
+
+    @property
+    def standings(self) -> tuple[str, ...]:
+        return (HIGH, LOW, NOT_STATED) if self.optional else (HIGH, LOW)
 
     def show(self, value: float, language: str) -> str:
         if math.isnan(value):
@@ -173,6 +212,13 @@ class ChoiceField(Field):
     def answer(self, value: float) -> str | None:
         return None if math.isnan(value) else self.choices[int(value)].code
 
+    def standing(self, value: float) -> str:
+        return NOT_STATED if math.isnan(value) else self.choices[int(value)].code
+
+    @property
+    def standings(self) -> tuple[str, ...]:
+        return tuple(choice.code for choice in self.choices)
+
     @property
     def groups(self) -> tuple[str, ...]:
         """What answers are compared by: the choices, of a hierarchy of digit codes its shortest ones."""
@@ -225,7 +271,8 @@ def field_from_json(spec: Mapping[str, Any]) -> Field:
     Raises KeyError, TypeError or ValueError where the description is not whole; the release turns these
     into `BadRelease`.
     """
-    common = {key: spec[key] for key in ("name", "group", "label", "help", "unit", "actionable", "notice", "example")}
+    common = {key: spec[key] for key in ("name", "group", "label", "help", "unit", "actionable", "example")}
+    common["reasons"] = tuple(reason_from_json(spec["name"], one) for one in spec.get("reasons", ()))
     for text in (spec["label"], spec["help"], spec["unit"]):
         if not (isinstance(text, dict) and text.keys() >= {"en", "fr"}):
             raise ValueError(f"field {spec['name']}: texts are needed in en and fr")
@@ -254,6 +301,15 @@ def field_from_json(spec: Mapping[str, Any]) -> Field:
             digits=spec["digits"],
         )
     raise ValueError(f"field {spec['name']}: kind {spec['kind']!r} is not known")
+
+
+def reason_from_json(field: str, spec: Mapping[str, Any]) -> Reason:
+    """A reason as a manifest describes it; `when` is its code where it is not said."""
+    text = spec["text"]
+    if not all(isinstance(text[language], str) and text[language].strip() for language in ("en", "fr")):
+        raise ValueError(f"field {field}: reason {spec['code']}: texts are needed in en and fr")
+    code = str(spec["code"])
+    return Reason(code=code, when=spec.get("when", code), columns=tuple(spec.get("columns", ())), text=text)
 
 
 def _pair(values: Any) -> tuple[float, float]:

@@ -64,11 +64,34 @@ class Reasons:
         p = self._engine.predict_proba(self._release.rows.build(values))
         return self._release.calibration.pds(p.astype(np.float64))
 
-    def principal(self, explanation: Explanation) -> list[str]:
-        """Up to four fields that raised the risk most, and enough to matter, of those that the release allows on a
-        notice."""
-        ranked = sorted(zip(explanation.effects, self._release.form.fields, strict=True), key=lambda one: -one[0])
-        return [field.name for effect, field in ranked if effect >= LEAST_PRINCIPAL and field.notice][:MOST_PRINCIPAL]
+    def principal(self, explanation: Explanation, application: Application) -> list[str]:
+        """The principal reasons, the strongest first: `field/code` of up to four fields that raised the risk most, and
+        enough to matter. None is left out, whatever the field. The code says what is wrong with the answer."""
+        ranked = sorted(enumerate(explanation.effects), key=lambda one: -one[1])
+        chosen = [at for at, effect in ranked if effect >= LEAST_PRINCIPAL][:MOST_PRINCIPAL]
+        return [f"{self._release.form.names[at]}/{self._cause(at, application)}" for at in chosen]
+
+    def _cause(self, at: int, application: Application) -> str:
+        """Which of a field's reasons it was: the answer itself, or the columns that a reason names. That whose change
+        to what it would be with the reference applicant's answer lowers the PD most, all else being the applicant's."""
+        field, value = self._release.form.fields[at], application.values[at]
+        standing = field.standing(value)
+        plain = field.plain_reason(standing)
+        code = plain.code if plain else standing
+        named = [reason for reason in field.reasons if reason.columns and reason.when == standing]
+        if not named:
+            return code
+        columns = self._release.rows.columns
+        own, other = self._release.rows.build(
+            np.array([application.values, (*application.values[:at], field.reference, *application.values[at + 1 :])])
+        )
+        sets = [[columns.index(name) for name in reason.columns] for reason in named]
+        rest = np.setdiff1d(np.flatnonzero(own != other), np.concatenate(sets))
+        rows = np.tile(own, (len(sets) + 1, 1))
+        for row, changed in zip(rows, [rest, *sets], strict=True):
+            row[changed] = other[changed]
+        p = self._engine.predict_proba(rows)
+        return [code, *(reason.code for reason in named)][int(np.argmin(p))]
 
 
 @lru_cache

@@ -8,7 +8,7 @@ checked, and those same bytes are parsed; the model card and its plots lie besid
 import hashlib
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,14 @@ import orjson
 from inference.application import Form
 from inference.calibration import Calibration
 from inference.errors import BadRelease
-from inference.fields import field_from_json
+from inference.fields import ANY, field_from_json
 from inference.policy import Points, Policy
 from inference.rows import RowBuilder, Table
 
-FORMAT = 1  # raise it when an older reader could misunderstand; tests/test_release.py pins what is read
+# Raise it when an older reader could misunderstand; tests/test_release.py pins what is read. In the first format fields
+# had no texts for applicants: such releases are opened to replay what they decided, and web/lender.py says when one may
+# be served.
+FORMAT, OLDEST = 2, 1
 LARGEST = 64 << 20  # bytes of one file; the embedded releases stay below 3 MB
 LANGUAGES = ("en", "fr")  # that every text of a release is in
 MODEL, ONNX, TABLES = "model.ubj", "model.onnx", "history.npz"
@@ -66,8 +69,9 @@ def open_release(folder: Path | str, digest: str | None = None) -> Release:
         manifest = orjson.loads(
             content
         )  # stricter than json, and so it can be told on by the API: no NaN, no half character
-        if manifest["format"] != FORMAT:
-            raise BadRelease(folder / "manifest.json", f"format {FORMAT}", f"format {manifest['format']!r}")
+        if manifest["format"] not in range(OLDEST, FORMAT + 1) or type(manifest["format"]) is not int:
+            expected = f"format {OLDEST} to {FORMAT}"
+            raise BadRelease(folder / "manifest.json", expected, f"format {manifest['format']!r}")
         files = {name: verified(folder, name, entry["sha256"]) for name, entry in manifest["files"].items()}
         form = Form(tuple(field_from_json(spec) for spec in manifest["fields"]))
         release = Release(
@@ -85,6 +89,7 @@ def open_release(folder: Path | str, digest: str | None = None) -> Release:
         )
         columns = [column["name"] for column in manifest["columns"]]
         check_words(manifest, form)
+        check_reasons(form, columns, manifest["format"])
         form.parse(form.example)
         if not release.model.startswith(b"{"):  # XGBoost aborts the whole process where there is nothing to parse
             raise ValueError(f"{MODEL} is no UBJSON object")
@@ -115,6 +120,20 @@ def check_words(manifest: Mapping[str, Any], form: Form) -> None:
         check_population(manifest["population"])
         for one in (one for by in manifest["population"].get("by", {}).values() for one in by.values()):
             check_population(one)
+
+
+def check_reasons(form: Form, columns: Sequence[str], version: int) -> None:
+    """Whatever answer raises the PD, the applicant can be told so: a text for each, and columns that there are."""
+    for asked in form.fields:
+        codes = [reason.code for reason in asked.reasons]
+        if len(set(codes)) < len(codes):
+            raise ValueError(f"field {asked.name}: a reason is listed twice")
+        for reason in asked.reasons:
+            if reason.when not in (*asked.standings, ANY) or not set(reason.columns) <= set(columns):
+                raise ValueError(f"field {asked.name}: reason {reason.code}: no such answer, or no such columns")
+        lacking = [standing for standing in asked.standings if asked.plain_reason(standing) is None]
+        if lacking and version > OLDEST:
+            raise ValueError(f"field {asked.name}: no text for applicants whose answer is {', '.join(lacking[:8])}")
 
 
 def check_population(population: Mapping[str, Any]) -> None:

@@ -164,7 +164,7 @@ def data(found: Findings) -> str:
 
 def fields(found: Findings) -> str:
     below = int(found.release.manifest["policy"]["rare_below"])
-    head = ["field", "label", "unit", "allowed", "usual in training", "applicant can move it", "on a notice"]
+    head = ["field", "label", "unit", "allowed", "usual in training", "applicant can move it"]
     rows = [
         [
             f"`{one.name}`",
@@ -173,7 +173,6 @@ def fields(found: Findings) -> str:
             allowed(one),
             usual(one, below),
             one.actionable or "no",
-            "yes" if one.notice else "no",
         ]
         for one in found.release.form.fields
     ]

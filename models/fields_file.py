@@ -14,7 +14,7 @@ from typing import Any
 from inference.application import Form
 from inference.calibration import Calibration
 from inference.errors import TenfoldError
-from inference.fields import field_from_json
+from inference.fields import ANY, field_from_json
 from inference.policy import Points
 from inference.rows import RowBuilder
 from models.recipe import Prohibited, choice_field, number_field, refuse_prohibited
@@ -30,7 +30,7 @@ TOP = (
     "name", "title", "date", "threshold", "refer_band", "points", "calibration", "notice", "why_age", "amount",
     "fields",
 )  # fmt: skip
-COMMON = ("label", "help", "example", "reference", "actionable", "on_notice")
+COMMON = ("label", "help", "example", "reference", "actionable", "reasons")
 NUMBER = (*COMMON, "unit", "range", "usual", "typical", "whole", "optional", "feature", "direction")
 CHOICE = (*COMMON, "choices", "features")
 DIRECTIONS = {"up": +1, "down": -1}
@@ -95,6 +95,7 @@ def understood(said: Mapping[str, Any], features: Sequence[str]) -> FieldsFile:
     for spec in specs:
         refuse_prohibited("an adopted model", spec, said.get("why_age", ""), *columns[spec["name"]].values())
     form = Form(tuple(field_from_json(spec) for spec in specs))
+    check_reasons(form)
     form.parse(form.example)
     lent = said.get("amount")
     if lent is not None and not any(spec["name"] == lent and spec["kind"] == "number" for spec in specs):
@@ -116,6 +117,29 @@ def understood(said: Mapping[str, Any], features: Sequence[str]) -> FieldsFile:
         columns={name: tuple(found.values()) for name, found in columns.items()},
         directions={name: DIRECTIONS[about["direction"]] for name, about in asked.items() if "direction" in about},
     )
+
+
+def check_reasons(form: Form) -> None:
+    """Whoever is declined is told why: a text for each answer that can raise the PD. Names all that are missing."""
+    unknown = [
+        f"{field.name}.{reason.code}"
+        for field in form.fields
+        for reason in field.reasons
+        if reason.code not in (*field.standings, ANY)
+    ]
+    if unknown:
+        raise BadFields(f"reasons: no answer is {', '.join(unknown)}: a number is high, low or not_stated")
+    missing = [
+        f"[fields.{field.name}.reasons] {', '.join(lacking)}"
+        for field in form.fields
+        if (lacking := [one for one in field.standings if field.plain_reason(one) is None])
+    ]
+    if missing:
+        raise BadFields(
+            "reasons: what applicants are told where an answer raised the risk is missing. Add a text in en and fr for "
+            + "; ".join(missing)
+            + ". `any` stands for all answers of a choice"
+        )
 
 
 def judgement(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,9 +187,10 @@ def field_spec(name: str, about: Mapping[str, Any]) -> dict[str, Any]:
         label = texts(about["label"])
         common: dict[str, Any] = {"help": texts(about.get("help", "")), "example": about["example"]}
         common["reference"] = about.get("reference", about["example"])
-        common["actionable"], common["notice"] = about.get("actionable"), about.get("on_notice", True)
-        if common["actionable"] not in ACTIONABLE or not isinstance(common["notice"], bool):
-            raise BadFields("actionable is up, down or either, and on_notice true or false")
+        common["actionable"] = about.get("actionable")
+        common["reasons"] = [{"code": code, "text": texts(text)} for code, text in about.get("reasons", {}).items()]
+        if common["actionable"] not in ACTIONABLE:
+            raise BadFields("actionable is up, down or either")
         if is_choice:
             titles = {code: texts(one) for code, one in about["choices"].items()}
             for key in ("example", "reference"):

@@ -74,7 +74,7 @@ def raw_answers(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, list[obj
 def number_field(name: str, group: str, en: str, fr: str, unit: Mapping[str, str], **rest: Any) -> dict[str, Any]:
     """The description of a number field; what most fields share can be left out."""
     described = {"kind": "number", "name": name, "group": group, "label": {"en": en, "fr": fr}, "unit": unit}
-    return described | {"whole": False, "optional": False, "actionable": None, "notice": True} | rest
+    return described | {"whole": False, "optional": False, "actionable": None} | rest
 
 
 def choice_field(
@@ -89,7 +89,12 @@ def choice_field(
         "label": {"en": en, "fr": fr},
         "choices": listed,
     }
-    return described | {"unit": {"en": "", "fr": ""}, "digits": None, "actionable": None, "notice": True} | rest
+    return described | {"unit": {"en": "", "fr": ""}, "digits": None, "actionable": None} | rest
+
+
+def reason(code: str, en: str, fr: str, *columns: str, when: str = "") -> dict[str, Any]:
+    """What a notice says of an answer, written for the applicant: see `inference.fields.Reason`."""
+    return {"code": code, "when": when or code, "columns": list(columns), "text": {"en": en, "fr": fr}}
 
 
 class HistoryTables(Protocol):

@@ -80,7 +80,7 @@ def choice(name: str, *codes: str, **rest: Any) -> dict[str, Any]:
 
 def described(name: str) -> dict[str, Any]:
     texts = {"label": {"en": name, "fr": name}, "help": {"en": "", "fr": ""}, "unit": {"en": "€", "fr": "€"}}
-    return {"name": name, "group": "all", "actionable": None, "notice": True} | texts
+    return {"name": name, "group": "all", "actionable": None} | texts
 
 
 def form_of(*specs: dict[str, Any]) -> Form:

@@ -96,7 +96,7 @@ class Answering:
             return problem_card(error.problems, self._release, texts)
         except LedgerUnavailable:
             return notice_card("unrecorded", texts)
-        return score_card(told, self._release, texts, deciding)
+        return score_card(told, self._release, texts, self._lender, deciding)
 
     async def try_out(self, asked: dict[str, Any], person: Person | None = None) -> str:
         """The what-if panel: what was scored (`base`) beside what stands in the form. Nothing is recorded or logged."""

@@ -16,6 +16,7 @@ from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
 from inference.scorer import Score
 from web.form import row_id
+from web.lender import Lender
 from web.numbers import write_percent
 from web.recording import Told
 from web.scale import Cuts, describe, draw, loans
@@ -31,7 +32,7 @@ SIGNS = {
 }
 
 
-def score_card(told: Told, release: Release, texts: Texts, deciding: str = "") -> str:
+def score_card(told: Told, release: Release, texts: Texts, lender: Lender, deciding: str = "") -> str:
     """The suggestion, its figures and its reason; what moved them; `deciding`, HTML; and where it is recorded."""
     score, record, explanation, principal = told[:4]
     language = texts.language
@@ -48,7 +49,7 @@ def score_card(told: Told, release: Release, texts: Texts, deciding: str = "") -
     made = texts("result.made", release=release.name, date=release.manifest["date"], id=score.request_id)
     moved = ""
     if explanation is not None:
-        section = why(explanation, principal or [], score.decision, score.application, release, texts)
+        section = why(explanation, principal or [], score.decision, score.application, release, texts, lender)
         moved = f"<h3>{escape(texts('why.title'))}</h3>{section}"
     if record is not None:
         made += " " + texts("result.recorded", seq=write_number(record.seq, language))

@@ -1,6 +1,6 @@
 """The part of a card or a record page where somebody decides, agrees, or objects; and what was decided. HTML only."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from urllib.parse import quote
 
@@ -8,10 +8,9 @@ from inference.release import Release
 from ledger import cases
 from ledger.cases import OPEN, PENDING, REVIEW, WAITING, Case
 from ledger.decisions import DECISIONS, direction
-from ledger.records import Record
 from web.deciding import LONGEST_NAME, LONGEST_TEXT, Form, one
 from web.languages import HOME
-from web.lender import DIRECTIONS, Lender
+from web.lender import DIRECTIONS, Lender, reason_text
 from web.person import Person
 from web.texts import Texts
 
@@ -136,17 +135,18 @@ class DecideForm:
 
     def principal(self, case: Case, release: Release | None, problems: Mapping[str, str], form: Form) -> str:
         """The draft reasons to confirm, where the decision is the decline that the model suggests."""
-        texts, said = self._texts, case.score.fields()
+        texts, language, said = self._texts, self._texts.language, case.score.fields()
         if said["decision"] != "decline":
             return ""
         names = said["reasons"] or []
         if not names:
             return f'<p class="when-as-suggested quiet">{escape(texts("decide.no_reasons"))}</p>'
         ticked = form.get("principal", [])
+        shown = {name: reason_text(name, release, self._lender, language) for name in names}
         boxes = "".join(
             f'<label><input type="checkbox" name="principal" value="{escape(name)}"{invalid("principal", problems)}'
-            f"{' checked' if name in ticked else ''}>{escape(answer_of(name, case.score, release, texts))}</label>"
-            for name in names
+            f"{' checked' if name in ticked else ''}>{escape(text)}</label>"
+            for name, text in shown.items()
         )
         return (
             f'<fieldset class="when-as-suggested"><legend>{escape(texts("decide.confirm"))}</legend>{boxes}'
@@ -240,27 +240,3 @@ def invalid(name: str, problems: Mapping[str, str]) -> str:
 
 def suggested_mark(texts: Texts) -> str:
     return f' <span class="quiet">{escape(texts("decide.suggested"))}</span>'
-
-
-def answer_of(name: str, score: Record, release: Release | None, texts: Texts) -> str:
-    """A field with the answer that was scored, such as "Home: Rent"; its bare name where its release is gone."""
-    personal = score.personal_fields()
-    if release is None or name not in release.form.names:
-        return name
-    field = release.form.fields[release.form.names.index(name)]
-    label = field.label[texts.language]
-    if personal is None:
-        return label
-    shown = show_answer(personal["answers"].get(name), name, release, texts)
-    return f"{label}{texts('mark.colon')} {shown}"
-
-
-def show_answer(answer: object, name: str, release: Release, texts: Texts) -> str:
-    """A recorded answer as a person reads it."""
-    field = release.form.fields[release.form.names.index(name)]
-    return field.show(field.parse(answer), texts.language)
-
-
-def answers_of(names: Iterable[str], score: Record, release: Release | None, texts: Texts) -> Sequence[str]:
-    """Several of them."""
-    return [answer_of(name, score, release, texts) for name in names]

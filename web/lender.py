@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from inference.errors import BadSetting
+from inference.fields import ANY
+from inference.release import Release
 from web.texts import LANGUAGES
 
 EXAMPLE = Path(__file__).with_name("lender.toml")
 DIRECTIONS = ("more_lenient", "stricter", "incomplete")
 NOTICE = ("regulator", "retention", "contest")
+PLACEHOLDER = "TENFOLD_LENDER"  # stands in every text of the examples that is no lender's
 MOST_DAYS = 3650
 
 
@@ -25,6 +28,13 @@ class Lender:
     notice: Mapping[str, Mapping[str, str]]
     second_person_above: Mapping[str, float]
     codes: Mapping[str, Mapping[str, Mapping[str, str]]]
+    reason_texts: Mapping[str, Mapping[str, Mapping[str, str]]]  # by field and code, in place of the release's
+
+    @property
+    def is_example(self) -> bool:
+        """Whether a placeholder stands in what a notice says of the lender."""
+        said = [self.name, self.address, *(text for one in self.notice.values() for text in one.values())]
+        return any(PLACEHOLDER in text for text in said)
 
     def needs_second(self, role: str, amount: float | None) -> bool:
         """Whether somebody of this role may not decide alone; where no field says the amount, a limit means always."""
@@ -53,7 +63,7 @@ def read_lender(file: Path | None) -> Lender:
 
 def understood(said: Mapping[str, Any]) -> Lender:
     """The settings, each checked."""
-    known = {"contest_days", "creditor", "notice", "second_person_above", *DIRECTIONS}
+    known = {"contest_days", "creditor", "notice", "second_person_above", "reason_texts", *DIRECTIONS}
     if unknown := sorted(said.keys() - known):
         raise ValueError(f"{', '.join(unknown)}: no such setting")
     days = said["contest_days"]
@@ -70,7 +80,58 @@ def understood(said: Mapping[str, Any]) -> Lender:
         notice={name: texts(said["notice"][name], f"notice.{name}") for name in NOTICE},
         second_person_above=limits,
         codes={name: codes(said[name], name) for name in DIRECTIONS},
+        reason_texts={
+            field: {code: texts(text, f"reason_texts.{field}.{code}") for code, text in by_code.items()}
+            for field, by_code in said.get("reason_texts", {}).items()
+        },
     )
+
+
+def check_reason_texts(lender: Lender, release: Release) -> None:
+    """Raises `BadSetting` where an applicant could not be told a principal reason, or where the lender has a text for a
+    reason that this release does not know: its name is misspelt, and another text would stand on notices."""
+    fields = {field.name: field for field in release.form.fields}
+    unknown = [
+        f"{name}.{code}"
+        for name, by_code in lender.reason_texts.items()
+        for code in by_code
+        if name not in fields
+        or code not in {ANY, *fields[name].standings, *(reason.code for reason in fields[name].reasons)}
+    ]
+    if unknown:
+        raise BadSetting(f"TENFOLD_LENDER: reason_texts: {release.name} has no reason {', '.join(unknown)}")
+    lacking = [
+        f"[reason_texts.{field.name}.{standing}]"
+        for field in release.form.fields
+        for standing in field.standings
+        if field.plain_reason(standing) is None and not lender.reason_texts.get(field.name, {}).keys() & {standing, ANY}
+    ]
+    if lacking:
+        raise BadSetting(
+            f"{release.name} is of a format without texts for applicants, and a notice must be able to give every "
+            "principal reason. Train or adopt it again, or add en and fr to the file that TENFOLD_LENDER names, under "
+            + ", ".join(lacking[:60])
+            + (
+                f" and {len(lacking) - 60} more ([reason_texts.FIELD.any] stands for a whole list)"
+                if lacking[60:]
+                else ""
+            )
+        )
+
+
+def reason_text(reason: str, release: Release | None, lender: Lender, language: str) -> str:
+    """A principal reason as an applicant reads it. `reason` is `field/code`, or the field alone in records of the first
+    format; where its release is gone, as it was recorded."""
+    name, _, code = reason.partition("/")
+    own = lender.reason_texts.get(name, {})
+    for key in (code, ANY):
+        if key in own:
+            return own[key][language]
+    if release is None or name not in release.form.names:
+        return reason
+    field = release.form.fields[release.form.names.index(name)]
+    found = next((one for one in field.reasons if one.code == code), None) or field.plain_reason(code)
+    return field.label[language] if found is None else found.text[language]
 
 
 def codes(listed: Any, name: str) -> dict[str, dict[str, str]]:

@@ -13,9 +13,8 @@ from ledger import cases
 from ledger.cases import Case
 from ledger.records import SCORED
 from web.assets import asset_path, icon
-from web.decide_form import answers_of
 from web.frame import root_from
-from web.lender import Lender
+from web.lender import Lender, reason_text
 from web.texts import LANGUAGES, Texts
 
 ENDING = ("contest", "retention", "regulator")
@@ -23,7 +22,7 @@ FONTS = Path(__file__).with_name("fonts")
 
 
 class Notice(NamedTuple):
-    """The parts of a notice, all plain texts."""
+    """The parts of a notice, all plain texts. `example`: placeholders stand where the lender's own words belong."""
 
     creditor: str
     address: str
@@ -34,6 +33,7 @@ class Notice(NamedTuple):
     reasons: list[str]
     figures: list[tuple[str, str]]
     ending: list[tuple[str, str]]
+    example: bool
 
 
 def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) -> Notice:
@@ -43,7 +43,7 @@ def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) ->
     fields, personal = decision.fields(), decision.personal_fields() or {}
     # The answers may have been corrected since, where it was referred.
     score = next(one for one in case.of_kind(SCORED) if cases.name(one) == fields["score"])
-    reasons = list(answers_of(fields["reasons"] or [], score, release, texts))
+    reasons = [reason_text(one, release, lender, texts.language) for one in fields["reasons"] or []]
     if fields["direction"] == "more_lenient":
         reasons = []  # why somebody was trusted more than the model would is held against nobody
     elif fields["reason_code"]:
@@ -70,7 +70,7 @@ def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) ->
     return Notice(
         lender.name, lender.address, texts("notice.title"), facts, sentence,
         texts("notice.reasons") if tells_why and reasons else "", reasons if tells_why else [], used,
-        [(texts(f"notice.{part}_title"), lender.notice[part][texts.language]) for part in ENDING],
+        [(texts(f"notice.{part}_title"), lender.notice[part][texts.language]) for part in ENDING], lender.is_example,
     )  # fmt: skip
 
 
@@ -92,13 +92,15 @@ def notice_html(case: Case, release: Release | None, lender: Lender, texts: Text
         items = "".join(f"<li>{escape(one)}</li>" for one in made.reasons)
         reasons = f"<h2>{escape(made.reasons_title)}</h2><ul>{items}</ul>"
     figures = f"<h2>{escape(texts('notice.figures'))}</h2>{rows(made.figures)}" if made.figures else ""
+    mark = f' class="example" data-example="{escape(texts("notice.example"))}"' if made.example else ""
     ending = "".join(f"<h2>{escape(title)}</h2><p>{escape(text)}</p>" for title, text in made.ending)
     return (
         f'<!doctype html><html lang="{texts.language}"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(made.title)}</title>'
         f'{icon(up)}<link rel="stylesheet" href="{up}{asset_path("notice.css")}"></head><body>'
         f'<nav class="no-print" lang="{officer.language}">{back} · {links} · {pdf}</nav>'
-        f'<main><p class="draft">{escape(texts("notice.draft"))}</p>'
+        f"<main{mark}>"
+        f'<p class="draft">{escape(texts("notice.draft"))}</p>'
         f"<address><strong>{escape(made.creditor)}</strong><br>{escape(made.address)}</address>"
         f"<h1>{escape(made.title)}</h1>{rows(made.facts)}<p class='decision'>{escape(made.decision)}</p>"
         f"{reasons}{figures}{ending}</main></body></html>"
@@ -115,7 +117,23 @@ def notice_pdf(case: Case, release: Release | None, lender: Lender, texts: Texts
     from fpdf import FPDF  # half a second, which a start need not take
 
     made = notice(case, release, lender, texts)
-    pdf = FPDF(format="A4")
+
+    class Sheet(FPDF):
+        """A page that says across it that it is an example, where it is one."""
+
+        def header(self) -> None:
+            if made.example:
+                self.set_font("DejaVu", "B", 64)
+                self.set_text_color(225, 225, 225)
+                with self.rotation(50, self.w / 2, self.h / 2):
+                    self.text(
+                        self.w / 2 - self.get_string_width(texts("notice.example")) / 2,
+                        self.h / 2,
+                        texts("notice.example"),
+                    )
+                self.set_text_color(0, 0, 0)
+
+    pdf = Sheet(format="A4")
     pdf.set_margin(22)
     pdf.set_auto_page_break(True, 20)
     pdf.set_title(made.title)

@@ -1,7 +1,7 @@
 """One case on a page: the score as it was, all that followed, and what can be done now. English and French."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote
@@ -23,14 +23,14 @@ from ledger.replay import SAME, Replayed, Replayer, release_folders
 from ledger.store import LedgerUnavailable
 from web.accounts import Accounts
 from web.card import score_card
-from web.decide_form import DecideForm, answers_of
+from web.decide_form import DecideForm
 from web.deciding import LONGEST_NAME, Form, Undecided, agree, contest, decide, one
 from web.frame import HEADERS, plain_page, problem_page, root_from
 from web.languages import HOME
-from web.lender import Lender
+from web.lender import Lender, reason_text
 from web.notice import notice_html, notice_pdf
 from web.numbers import write_percent
-from web.person import OFFICER, Person, may_see, person_of
+from web.person import CLOSED, OFFICER, Person, may_see, mode_of, person_of
 from web.recording import Recorder, Told
 from web.texts import LANGUAGES, Texts, texts_in
 
@@ -112,7 +112,7 @@ class Records:
         case = opened.case
         form = DecideForm(self._lender, texts, root_from("record/x", texts), person, self.reviewers())
         state = f'<p class="state"><a href="#decide">{escape(form.told(case))}</a></p>' if case.decision else ""
-        sections = [f"<h2>{escape(heading(case, texts))}</h2>{state}", card(opened, texts)]
+        sections = [f"<h2>{escape(heading(case, texts))}</h2>{state}", card(opened, texts, self._lender)]
         sections.append(f"<h3>{escape(texts('record.answers'))}</h3>{answers(opened, texts)}")
         sections.append(f'<h3 id="decide">{escape(texts("record.decision"))}</h3>{form.section(case, opened.release)}')
         if case.state in IN_FORCE:
@@ -197,6 +197,8 @@ class Records:
             )
         if opened.case.state not in IN_FORCE:
             return HTMLResponse(problem_page("no_notice", texts, here, title, request.scope), 404, HEADERS)
+        if self._lender.is_example and mode_of(request.scope) == CLOSED:
+            return HTMLResponse(problem_page("placeholder", texts, here, title, request.scope), 409, HEADERS)
         asked = request.query_params.get("lang", texts.language)
         applicant = texts_in(asked if asked in LANGUAGES else texts.language)
         if kind == "pdf":
@@ -245,7 +247,7 @@ def heading(case: Case, texts: Texts) -> str:
     return texts("record.title", reference=found) if found else texts("record.title_number", seq=number)
 
 
-def card(opened: Opened, texts: Texts) -> str:
+def card(opened: Opened, texts: Texts, lender: Lender) -> str:
     """The score as it was; where it cannot be made again the figures that were recorded, and why."""
     score, scorer = opened.replayed.score, opened.scorer
     said = opened.case.score.fields()
@@ -264,7 +266,7 @@ def card(opened: Opened, texts: Texts) -> str:
     reasons = Reasons(scorer.release, scorer.engine)
     explanation = reasons.explain(score.application)
     told = Told(score._replace(request_id=said["id"]), opened.case.score, explanation, said["reasons"])
-    return score_card(told, scorer.release, texts, "") + note
+    return score_card(told, scorer.release, texts, lender) + note
 
 
 def answers(opened: Opened, texts: Texts) -> str:
@@ -321,7 +323,7 @@ def entry(record: Record, opened: Opened, lender: Lender, texts: Texts) -> str:
         lines.append(texts("entry.agreed" if fields["agrees"] else "entry.not_agreed"))
     elif fields["kind"] == CONTESTED:
         lines.append(texts("entry.contested", reviewer=fields["reviewer"], deadline=fields["deadline"]))
-    confirmed: Sequence[str] = answers_of(fields.get("reasons") or [], opened.case.score, opened.release, texts)
+    confirmed = [reason_text(one, opened.release, lender, texts.language) for one in fields.get("reasons") or []]
     if fields["kind"] == DECIDED and confirmed:
         lines.append(texts("entry.reasons", reasons="; ".join(confirmed)))
     lines += [

@@ -55,7 +55,7 @@ class Recorder:
         explanation = principal = None
         if explain:  # a thousand rows: not on the event loop's own thread
             explanation = await run_in_threadpool(self.reasons.explain, score.application)
-            principal = [] if score.decision == APPROVE else self.reasons.principal(explanation)
+            principal = [] if score.decision == APPROVE else self.reasons.principal(explanation, score.application)
         if self.ledger is None:
             return Told(score, None, explanation, principal)
         draft = scored(

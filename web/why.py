@@ -7,6 +7,7 @@ from inference.fields import Field, localised
 from inference.policy import APPROVE
 from inference.reasons import Explanation
 from inference.release import Release
+from web.lender import Lender, reason_text
 from web.numbers import write_percent
 from web.texts import Texts
 
@@ -20,6 +21,7 @@ def why(
     application: Application,
     release: Release,
     texts: Texts,
+    lender: Lender,
 ) -> str:
     """The section: where it starts, the bars, what had no effect, and draft reasons where it is no approval."""
     lead = texts(
@@ -27,7 +29,7 @@ def why(
         pd=write_percent(explanation.pd, texts.language),
         reference=write_percent(explanation.reference_pd, texts.language),
     )
-    drafts = draft_reasons(principal, application, release, texts) if decision != APPROVE else ""
+    drafts = draft_reasons(principal, release, texts, lender) if decision != APPROVE else ""
     return f"<p>{escape(lead)}</p>{bars(explanation, application, release, texts)}{drafts}"
 
 
@@ -70,16 +72,11 @@ def row(effect: float, factor: float, longest: float, field: Field, value: float
     )
 
 
-def draft_reasons(principal: list[str], application: Application, release: Release, texts: Texts) -> str:
-    """Up to four principal reasons, which somebody must confirm; or that there is none that may be told."""
+def draft_reasons(principal: list[str], release: Release, texts: Texts, lender: Lender) -> str:
+    """Up to four principal reasons, which somebody must confirm; or that there is none."""
     language = texts.language
     title = f"<h4>{escape(texts('why.draft'))}</h4>"
     if not principal:
         return f"{title}<p>{escape(texts('why.no_reason'))}</p>"
-    items = []
-    for name in principal:
-        at = release.form.names.index(name)
-        field = release.form.fields[at]
-        shown = field.show(application.values[at], language)
-        items.append(f"<li>{escape(field.label[language])}{texts('mark.colon')} {escape(shown)}</li>")
+    items = [f"<li>{escape(reason_text(one, release, lender, language))}</li>" for one in principal]
     return f'{title}<ol>{"".join(items)}</ol><p class="quiet">{escape(texts("why.confirm"))}</p>'
