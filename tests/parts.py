@@ -39,6 +39,8 @@ class Time:
     def utc(self) -> float:
         return self.now
 
+    monotonic = utc
+
 
 class RealLoans(NamedTuple):
     """A sample of the loans that a release was trained on, and what training builds their rows with."""

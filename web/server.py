@@ -71,13 +71,13 @@ async def assemble(
     recorder, lender = Recorder(scorer, ledger), lender or read_lender(settings.lender)
     accounts = accounts or Accounts(settings.users)
     add_api(app, recorder)
+    app.add_middleware(Limits)
     app.add_middleware(Entrance, settings=settings, accounts=accounts, security_log=security_log)
-    # What a browser asks before it asks comes without a token; the last, the outermost, reads and bounds bodies.
+    # What a browser asks before it asks comes without a token.
     if settings.origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.origins, allow_methods=["GET", "POST"], allow_headers=CORS
         )
-    app.add_middleware(Limits)
     app.include_router(Login(accounts, scorer.release.manifest["title"], security_log=security_log).routes())
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))
