@@ -10,7 +10,7 @@ export TENFOLD_RELEASE := $(firstword $(wildcard models/releases/$(RELEASE)-*) $
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test test-core test-browser audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-ledger bench-history bench-http bench-click screenshots faults figures space lock clean
+.PHONY: help setup browser run test test-core test-browser audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-first bench-ledger bench-history bench-http bench-click screenshots faults figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -85,6 +85,9 @@ bench-log: setup  ## a million lines of a performance log read, and a score's p9
 
 bench-start: setup  ## from python app.py to a green /readyz, beside the imports alone
 	$(BIN)/python -m profiling.bench_start
+
+bench-first: setup browser  ## the first experience in a fresh clone, beside the last run's (REASON="…" where it is worse)
+	$(BIN)/python -m profiling.bench_first --reason "$(REASON)"
 
 bench-ledger: setup  ## what a record costs, and a million of them verified
 	$(BIN)/python -m profiling.bench_ledger
