@@ -425,11 +425,24 @@ def test_an_export_holds_every_record(scorer: Scorer, ledger: Ledger, file: Path
     assert table.column("pd").to_pylist()[1] == score.pd
 
 
-@given(st.text())
-def test_no_text_begins_a_formula(text: str) -> None:
-    found = guarded(text)
-    assert found.lstrip("'") == text.lstrip("'")
-    assert not found.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+@given(st.sampled_from(["", *FORMULA_MARKS]), st.text())
+def test_no_text_begins_a_formula(mark: str, text: str) -> None:
+    """Whatever follows the mark; and any other text stays as it is."""
+    given_text = mark + text
+    found = guarded(given_text)
+    assert found == (f"'{given_text}" if given_text.startswith(FORMULA_MARKS) else given_text)
+
+
+@pytest.mark.parametrize("mark", FORMULA_MARKS)
+def test_no_cell_of_an_export_begins_a_formula(ledger: Ledger, file: Path, tmp_path: Path, mark: str) -> None:
+    """In the file itself, for every mark that a spreadsheet takes for a formula's or for the end of a cell."""
+    ledger.append(draft("a", note=f"{mark}SUM(A1)"))
+    assert main(["--ledger", str(file), "export", str(tmp_path / "out.csv")]) == 0
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as stream:
+        assert [row["note"] for row in csv.DictReader(stream)] == ["", f"'{mark}SUM(A1)"]
 
 
 def test_a_backup_while_it_is_written_to(ledger: Ledger, file: Path, tmp_path: Path) -> None:
