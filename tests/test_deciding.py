@@ -385,6 +385,30 @@ def test_an_objection_is_decided_by_somebody_else(desk: Office) -> None:
     assert [one.fields()["kind"] for one in settled.records] == [SCORED, DECIDED, CONTESTED, DECIDED]
 
 
+def test_who_agreed_counts_as_who_decided(strict: Office) -> None:
+    """Nobody agrees to a decision of their own. After an objection neither of the two who made the decision hold may be
+    the reviewer or decide, not even once the review has ended in a referral."""
+    id = strict.score("E-1", amount=1000)
+    assert recorded(strict.decide(id, "decline", name="Ann"))
+    assert not recorded(strict.send(id, "agree", agrees="yes", name="Ann"))
+    assert recorded(strict.send(id, "agree", agrees="yes", name="Bob"))
+    assert (strict.case(id).state, strict.case(id).decided_by) == (SETTLED, {"Ann", "Bob"})
+    for name in ("Ann", "Bob"):
+        assert not recorded(strict.send(id, "contest", objection=SENTENCE, reviewer=name, name="Eve"))
+    assert recorded(strict.send(id, "contest", objection=SENTENCE, reviewer="Eve", name="Ann"))
+    assert (strict.case(id).state, strict.case(id).barred) == (REVIEW, {"Ann", "Bob"})
+    for name in ("Ann", "Bob"):
+        assert not recorded(strict.decide(id, "approve", name=name))
+    assert recorded(strict.decide(id, "refer", name="Eve"))
+    assert strict.case(id).state == WAITING
+    assert not recorded(strict.send(id, "agree", agrees="yes", name="Eve"))
+    assert recorded(strict.send(id, "agree", agrees="yes", name="Zoë"))
+    assert (strict.case(id).state, strict.case(id).barred) == (PENDING, {"Ann", "Bob"})
+    for name in ("Ann", "Bob"):
+        assert not recorded(strict.decide(id, "approve", name=name))
+    assert recorded(strict.decide(id, "approve", name="Eve"))
+
+
 @pytest.fixture
 def alone(tmp_path: Path) -> Iterator[Office]:
     """The default release with a ledger of its own."""

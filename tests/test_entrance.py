@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from parts import visiting
+from parts import Time, visiting
 from starlette.routing import BaseRoute, Mount, Route
 from test_accounts import PASSWORD, QUICK
 
@@ -18,7 +18,7 @@ from inference.release import open_release
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
 from ledger.ledger import Ledger
-from web.accounts import Accounts, mode
+from web.accounts import IDLE, Accounts, mode
 from web.entrance import ALL_SEEING, ANYBODY, COOKIE, METERING, NOBODY, rule
 from web.lender import read_lender
 from web.server import create_app
@@ -341,6 +341,23 @@ def test_a_session_begins_at_login_and_ends_at_logout(visitor: TestClient) -> No
     assert left.status_code == 303
     assert "Max-Age=0" in left.headers["set-cookie"]
     assert visitor.get("/api/v1/release", headers={"Cookie": f"{COOKIE}={second}"}).status_code == 401
+
+
+def test_a_page_that_asks_by_itself_keeps_nobody_logged_in(scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
+    """The Performance page asks every few seconds: after half an hour of that alone the session is over."""
+    own, time = replace(settings, ledger=None, users=tmp_path / "u.sqlite3"), Time(1_700_000_000.0)
+    with closing(Accounts(own.users, time, QUICK)) as accounts:  # type: ignore[arg-type]
+        accounts.add_user("ann", "officer", PASSWORD)
+        with visiting(create_app(scorer, own, accounts=accounts), follow_redirects=False) as client:
+            as_person(client, "ann")
+            for _ in range(0, IDLE, 300):
+                assert client.get("/performance").status_code == 200
+                time.now += 300
+            assert client.get("/api/v1/release").status_code == 200  # half an hour to the second, and somebody asks
+            time.now += 300
+            assert client.get("/performance").status_code == 200
+            time.now += IDLE - 299
+            assert client.get("/performance").status_code == 401
 
 
 def test_the_cookie(visitor: TestClient) -> None:

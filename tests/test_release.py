@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from parts import NAMES, choice, mutate, newest, number, restore, sealed
+from parts import NAMES, choice, mutate, newest, number, restore, sealed, some
 
 from inference.application import Form
 from inference.errors import BadRelease
@@ -87,6 +87,17 @@ def test_a_missing_file_is_named(copy: Path) -> None:
         assert (error.file, error.found) == (str(copy / name), "No such file or directory")
         assert "make train" in str(error)
         (copy / "away").rename(copy / name)
+
+
+def test_an_altered_file_is_refused_by_its_name(copy: Path) -> None:
+    """A byte more at the end of any of its files: the error names the file and the digest that was expected."""
+    for name, entry in some(json.loads((copy / "manifest.json").read_bytes())["files"].items()):
+        whole = (copy / name).read_bytes()
+        (copy / name).write_bytes(whole + b"\0")
+        error = refused(copy)
+        assert (error.file, error.expected) == (str(copy / name), f"sha256 {entry['sha256']}")
+        (copy / name).write_bytes(whole)
+    assert open_release(copy)
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -301,6 +312,27 @@ def test_history_tables_are_read_from_a_plain_npz(with_history: Callable[[bytes]
 def test_tables_that_do_not_fit_are_refused(with_history: Callable[[bytes], Path], content: bytes) -> None:
     """Tables of another shape or type, with pickles, or in no archive at all are refused under their own digest."""
     refused(with_history(content))
+
+
+class Runs:
+    """What an unpickler would make a file of."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("part", ["keys", "values"])
+def test_a_pickle_among_the_tables_is_never_run(
+    with_history: Callable[[bytes], Path], tmp_path: Path, part: str
+) -> None:
+    """Under a digest that fits: the release is refused before a pickle in it has done anything."""
+    mark = tmp_path / "ran"
+    content = npz(**{"keys": KEYS, "values": VALUES, part: np.array([Runs(mark), "NY"], object)})
+    refused(with_history(content))
+    assert not mark.exists()
 
 
 def test_broken_archives_of_tables_are_refused(with_history: Callable[[bytes], Path]) -> None:

@@ -27,7 +27,7 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from mutations import spoil_bytes, spoil_json
-from parts import sampler, visiting
+from parts import sampler, some, visiting
 from scale import FULL, report
 
 from inference.engines import open_engine
@@ -369,7 +369,7 @@ def test_requests(client: tuple[TestClient, str, Ledger], scorer: Scorer, record
         assert 200 <= status < 500, f"{status}: {asked}"
         return f"status_{status // 100}xx"
 
-    for one in begins:
+    for one in some(begins):
         assert asks.portal.call(answer, asks.app, one) < 500
     fuzz("requests", {"request": request}, 600, record_property)
     assert ledger.problem is None

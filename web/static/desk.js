@@ -94,11 +94,13 @@
 
   let scored = {}; // the contents that the card on display answers
   let last = "";
+  let example = ""; // the contents that the page comes with
   const refresh = () => {
     const now = contents();
     const changed = JSON.stringify(now);
     if (changed !== last && base()) tryOut(250);
     last = changed;
+    byId("example-mark").classList.toggle("gone", changed !== example || of !== "");
     const moved = facts.rows.filter((fact) => now[fact.name] !== scored[fact.name]);
     byId("result").classList.toggle("stale", moved.length > 0);
     moved.forEach(clearError);
@@ -233,6 +235,7 @@
     for (const name of ["visitor", "banner"]) byId(name).innerHTML = byId(`${name}-now`).innerHTML;
     dress();
     scored = contents();
+    example = JSON.stringify(scored);
     const intro = byId("result").innerHTML;
 
     const form = byId("application");
@@ -302,7 +305,11 @@
       if (begun || !(shown || now === untouched)) event.preventDefault();
     });
     untouched = JSON.stringify(scored);
-    byId("example").addEventListener("click", () => { stopCorrecting(); leaveUntouched(); });
+    byId("example").addEventListener("click", () => {
+      stopCorrecting();
+      leaveUntouched();
+      for (const delay of [100, 400]) setTimeout(refresh, delay); // Gradio fills the form in a moment
+    });
     // ?of=ID: an earlier case's answers, to be corrected.
     const id = new URLSearchParams(location.search).get("of");
     if (id) take(id);
