@@ -25,9 +25,15 @@ NAMES = sorted({found[1] for file in RELEASES.glob("*/manifest.json") if (found 
 
 
 def newest(name: str) -> Path:
-    """The release folder of a recipe: the newest, for a training may be about to replace another."""
+    """The release folder of a recipe that serves: the newest format, then the newest file, for a training may be about
+    to replace another."""
     found = [file for file in RELEASES.glob("*/manifest.json") if FOLDER.fullmatch(file.parent.name)]
-    return max((file for file in found if file.parent.name[:-13] == name), key=lambda file: file.stat().st_mtime).parent
+    return max((file for file in found if file.parent.name[:-13] == name), key=age).parent
+
+
+def age(manifest: Path) -> tuple[int, float]:
+    """What releases of one recipe are told apart by."""
+    return json.loads(manifest.read_bytes())["format"], manifest.stat().st_mtime
 
 
 class Time:
