@@ -312,7 +312,8 @@ def field_from_json(spec: Mapping[str, Any]) -> Field:
 def reason_from_json(field: str, spec: Mapping[str, Any]) -> Reason:
     """A reason as a manifest describes it; `when` is its code where it is not said."""
     text = spec["text"]
-    if not all(isinstance(text[language], str) and text[language].strip() for language in ("en", "fr")):
+    said = [text.get(language) for language in ("en", "fr")] if isinstance(text, dict) else [None]
+    if not all(isinstance(words, str) and words.strip() for words in said):
         raise ValueError(f"field {field}: reason {spec['code']}: texts are needed in en and fr")
     code = str(spec["code"])
     return Reason(code=code, when=spec.get("when", code), columns=tuple(spec.get("columns", ())), text=text)

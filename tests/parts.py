@@ -74,19 +74,20 @@ def number(name: str, low: float = 0, high: float = 1000, **rest: Any) -> dict[s
     """The description of a number field as a manifest holds it."""
     common = {"kind": "number", "minimum": low, "maximum": high, "whole": False, "optional": False}
     ranges = {"typical": [low, high], "usual": [low, high], "reference": low, "example": low}
-    return described(name) | common | ranges | rest
+    return described(name, "high", "low", "not_stated") | common | ranges | rest
 
 
 def choice(name: str, *codes: str, **rest: Any) -> dict[str, Any]:
     """The description of a choice field as a manifest holds it."""
     choices = [{"code": code, "label": {"en": code.upper(), "fr": code.title()}, "count": 100} for code in codes]
     common = {"kind": "choice", "choices": choices, "digits": None, "reference": codes[0], "example": codes[0]}
-    return described(name) | common | rest
+    return described(name, "any") | common | rest
 
 
-def described(name: str) -> dict[str, Any]:
+def described(name: str, *reasons: str) -> dict[str, Any]:
+    told = [{"code": code, "text": {"en": f"{name} is {code}", "fr": f"{name} : {code}"}} for code in reasons]
     texts = {"label": {"en": name, "fr": name}, "help": {"en": "", "fr": ""}, "unit": {"en": "€", "fr": "€"}}
-    return {"name": name, "group": "all", "actionable": None} | texts
+    return {"name": name, "group": "all", "actionable": None, "reasons": told} | texts
 
 
 def form_of(*specs: dict[str, Any]) -> Form:
