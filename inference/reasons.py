@@ -47,7 +47,7 @@ class Reasons:
 
     def __init__(self, release: Release, engine: Engine) -> None:
         if len(release.form.fields) > MOST_FIELDS:
-            raise ValueError(f"{len(release.form.fields)} fields: exact reasons are for at most {MOST_FIELDS}")
+            raise ValueError(f"{len(release.form.fields)} fields: exact effects are for at most {MOST_FIELDS}")
         self._release, self._engine = release, engine
         self._reference = np.array(release.form.reference.values, np.float64)
         self._columns = {name: at for at, name in enumerate(release.rows.columns)}

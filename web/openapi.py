@@ -11,8 +11,8 @@ REASONS: dict[str, Any] = {
     "type": ["array", "null"],
     "items": {"type": "string"},
     "description": "Principal reasons as field/code, such as amount/high, the strongest first; /release gives the text "
-    "of each code, with its field. Null where nobody asked for them, as here: the page of a case makes them. Records of "
-    "releases of format 1 hold fields without a code.",
+    "of each code, with its field. Null where nobody asked for them, as here: the page of a case makes them. Records "
+    "of releases of format 1 hold fields without a code.",
 }
 MOST_ITEMS = 1000  # a batch
 MOST_LISTED, LISTED = 200, 50  # records a page
