@@ -32,8 +32,8 @@ class Reason:
     """What is wrong with an answer, written for the applicant.
 
     `when` is the answer it is for: of a number `high` or `low` (beside the reference applicant's) or `not_stated`, of a
-    choice its code or `any`. With `columns` it is for what these columns of the model say of the answer, such as
-    a ratio to another answer; without, for the answer itself.
+    choice its code, or `any` for all codes without one. With `columns` it is for what the answer makes of another
+    one, such as the amount for the price: columns of the model. Without, it is for the answer itself.
     """
 
     code: str
@@ -79,11 +79,16 @@ class Field:
 
     @property
     def standings(self) -> tuple[str, ...]:
-        """All that `standing` can say: a reason is needed for each."""
+        """All that `standing` can say of answers other than the reference's: each can raise the PD."""
         raise NotImplementedError
 
+    @property
+    def untold(self) -> list[str]:
+        """The standings that no reason is for."""
+        return [standing for standing in self.standings if self.plain_reason(standing) is None]
+
     def plain_reason(self, standing: str) -> Reason | None:
-        """The reason for an answer itself that is so; None where the release has none."""
+        """The reason for an answer itself that is so; None where the release has no such reason."""
         plain = [reason for reason in self.reasons if not reason.columns]
         return next((one for when in (standing, ANY) for one in plain if one.when == when), None)
 
@@ -133,7 +138,8 @@ class NumberField(Field):
 
     @property
     def standings(self) -> tuple[str, ...]:
-        return (HIGH, LOW, NOT_STATED) if self.optional else (HIGH, LOW)
+        possible = {HIGH: not self.reference >= self.maximum, LOW: not self.reference <= self.minimum}
+        return tuple(side for side, there in (possible | {NOT_STATED: self.optional}).items() if there)
 
     def show(self, value: float, language: str) -> str:
         if math.isnan(value):
@@ -217,7 +223,7 @@ class ChoiceField(Field):
 
     @property
     def standings(self) -> tuple[str, ...]:
-        return tuple(choice.code for choice in self.choices)
+        return tuple(choice.code for at, choice in enumerate(self.choices) if at != self.reference)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -306,7 +312,8 @@ def field_from_json(spec: Mapping[str, Any]) -> Field:
 def reason_from_json(field: str, spec: Mapping[str, Any]) -> Reason:
     """A reason as a manifest describes it; `when` is its code where it is not said."""
     text = spec["text"]
-    if not all(isinstance(text[language], str) and text[language].strip() for language in ("en", "fr")):
+    said = [text.get(language) for language in ("en", "fr")] if isinstance(text, dict) else [None]
+    if not all(isinstance(words, str) and words.strip() for words in said):
         raise ValueError(f"field {field}: reason {spec['code']}: texts are needed in en and fr")
     code = str(spec["code"])
     return Reason(code=code, when=spec.get("when", code), columns=tuple(spec.get("columns", ())), text=text)

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from inference.fields import ChoiceField, Field, NumberField
+from inference.reasons import MOST_PRINCIPAL
 from inference.release import Release
 from inference.rows import KINDS, Plan
 from models import plots, readings
 from models.outcomes import SUGGESTIONS, Book, Group, books, by_band
+from models.principal_reasons import SEED, Counts, count
 from models.readings import percent, rate
 from models.report import Report, Result
 from models.train import Trained
@@ -44,6 +46,7 @@ class Findings:
     bands: list[tuple[str, list[Group]]]
     gains: list[tuple[str, float]]  # (column, share of the total gain), largest first
     books: list[Book]
+    reasons: Counts
 
 
 def write_card(release: Release, trained: Trained, report: Report) -> None:
@@ -82,6 +85,7 @@ def find(release: Release, trained: Trained, report: Report) -> Findings:
         bands=by_band(release.points, headline, fewest),
         gains=sorted((pair for pair in gains if pair[1] > 0), key=lambda pair: -pair[1]),
         books=books(release, trained, report),
+        reasons=count(release, trained.sample.values),
     )
 
 
@@ -101,6 +105,7 @@ def card(found: Findings) -> str:
         f"## Policy: assumptions that a lender must set\n\n{policy(found)}",
         f"## Results\n\n{results(found)}",
         f"## Suggested decisions\n\n{decisions(found)}",
+        f"## Principal reasons\n\n{principal_reasons(found)}",
         "## Limits and ethical considerations\n\n" + "\n".join(f"- {limit}" for limit in recipe.limits),
     ]
     return "\n\n".join(sections) + "\n"
@@ -311,6 +316,21 @@ def results(found: Findings) -> str:
 def figure(name: str, title: str, reading: str) -> str:
     """A picture with its plain reading."""
     return f"![{title}]({name}.svg)\n\n{reading}"
+
+
+def principal_reasons(found: Findings) -> str:
+    counted = found.reasons
+    if not counted.declines:
+        return f"Of {counted.of}, the policy above declines none."
+    rows = [[f"`{key}`", text, percent(n / counted.declines)] for key, text, n in counted.rows]
+    share = percent(counted.without / counted.declines)
+    return (
+        f"Of {counted.of}, the policy above declines {counted.declines:,} that are explained here (drawn with seed "
+        f"{SEED}). A row says in how many of them the reason is among the up to {MOST_PRINCIPAL} principal ones: the "
+        "fields with the strongest effect against the reference applicant. The effects are exact for this model; they "
+        f"say nothing about causes. Without any principal reason: {share}.\n\n"
+        + table(["reason", "text for the applicant", "of the declines"], rows)
+    )
 
 
 def decisions(found: Findings) -> str:

@@ -198,7 +198,7 @@ def history() -> str:
 
 
 def reasons() -> str:
-    """Exact reasons beside pred_contribs (python -m profiling.bench_reasons)."""
+    """Reasons that are exact for the model beside pred_contribs (python -m profiling.bench_reasons)."""
     found = results.read()["reasons"]
     names = ["xgboost", "onnx", "onedal", "pred_contribs", "rows alone", "one row predicted"]
     lines = [f"| ms, median of {found['loans']} loans | " + " | ".join(names) + " | fields moved |"]

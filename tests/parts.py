@@ -26,9 +26,15 @@ NAMES = sorted({found[1] for file in RELEASES.glob("*/manifest.json") if (found 
 
 
 def newest(name: str) -> Path:
-    """The release folder of a recipe: the newest, for a training may be about to replace another."""
+    """The release folder of a recipe that serves: the newest format, then the newest file, for a training may be about
+    to replace another."""
     found = [file for file in RELEASES.glob("*/manifest.json") if FOLDER.fullmatch(file.parent.name)]
-    return max((file for file in found if file.parent.name[:-13] == name), key=lambda file: file.stat().st_mtime).parent
+    return max((file for file in found if file.parent.name[:-13] == name), key=age).parent
+
+
+def age(manifest: Path) -> tuple[int, float]:
+    """What releases of one recipe are told apart by."""
+    return json.loads(manifest.read_bytes())["format"], manifest.stat().st_mtime
 
 
 def some(values: Iterable[Any]) -> list[Any]:
@@ -78,19 +84,20 @@ def number(name: str, low: float = 0, high: float = 1000, **rest: Any) -> dict[s
     """The description of a number field as a manifest holds it."""
     common = {"kind": "number", "minimum": low, "maximum": high, "whole": False, "optional": False}
     ranges = {"typical": [low, high], "usual": [low, high], "reference": low, "example": low}
-    return described(name) | common | ranges | rest
+    return described(name, "high", "low", "not_stated") | common | ranges | rest
 
 
 def choice(name: str, *codes: str, **rest: Any) -> dict[str, Any]:
     """The description of a choice field as a manifest holds it."""
     choices = [{"code": code, "label": {"en": code.upper(), "fr": code.title()}, "count": 100} for code in codes]
     common = {"kind": "choice", "choices": choices, "digits": None, "reference": codes[0], "example": codes[0]}
-    return described(name) | common | rest
+    return described(name, "any") | common | rest
 
 
-def described(name: str) -> dict[str, Any]:
+def described(name: str, *reasons: str) -> dict[str, Any]:
+    told = [{"code": code, "text": {"en": f"{name} is {code}", "fr": f"{name} : {code}"}} for code in reasons]
     texts = {"label": {"en": name, "fr": name}, "help": {"en": "", "fr": ""}, "unit": {"en": "€", "fr": "€"}}
-    return {"name": name, "group": "all", "actionable": None} | texts
+    return {"name": name, "group": "all", "actionable": None, "reasons": told} | texts
 
 
 def form_of(*specs: dict[str, Any]) -> Form:

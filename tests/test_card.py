@@ -10,7 +10,8 @@ import pytest
 from parts import some
 
 from inference.policy import Points
-from inference.release import Release, open_release
+from inference.reasons import MOST_PRINCIPAL
+from inference.release import OLDEST, Release, open_release
 from inference.settings import RELEASES
 from models import plots
 from models.data.loans import DATA
@@ -178,3 +179,21 @@ def test_interval_is_wilsons(group: Group, low: float, high: float) -> None:
 def test_percent_reads_as_written() -> None:
     """One decimal, and a space before the sign."""
     assert percent(0.28122) == "28.1 %"
+
+
+def test_principal_reasons_are_counted(release: Release, card: str) -> None:
+    """How often each reason is among those of a decline, with the text that the applicant reads, the most frequent
+    first; a release of the first format has no texts, and so no such table."""
+    if release.manifest["format"] == OLDEST:
+        assert "## Principal reasons" not in card
+        return
+    told = {
+        f"`{field.name}/{reason.code}`": reason.text["en"] for field in release.form.fields for reason in field.reasons
+    }
+    found = rows(card, "reason | text for the applicant")
+    assert len(found) > 8
+    assert all(told[key] == text for key, text, _ in found)
+    shares = [float(share.removesuffix(" %")) for _, _, share in found]
+    assert shares == sorted(shares, reverse=True)
+    assert 100 <= sum(shares) <= 100 * MOST_PRINCIPAL
+    assert re.search(r"## Principal reasons\n\nOf [\d,]+ training loans, the policy above declines 1,000 that", card)

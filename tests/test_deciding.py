@@ -25,9 +25,9 @@ from ledger.ledger import Ledger
 from ledger.records import AGREED, CONTESTED, DECIDED, SCORED
 from ledger.store import Store
 from ledger.verify import verify
-from web.lender import EXAMPLE, Lender, read_lender
+from web.lender import EXAMPLE, Lender, read_lender, reason_text
 from web.server import create_app
-from web.texts import texts_in
+from web.texts import LANGUAGES, texts_in
 
 SENTENCE = "A sentence that says why."
 MARKUP = "<b onclick=alert(1)>\"'&"
@@ -236,7 +236,7 @@ def decline(desk: Office) -> str:
                 from inference.reasons import Reasons
 
                 reasons = Reasons(desk.scorer.release, desk.scorer.engine)
-                principal = reasons.principal(reasons.explain(score.application))
+                principal = reasons.principal(reasons.explain(score.application), score.application)
                 draft = scored(
                     score, desk.scorer.release, answers, by="desk", channel="desk", reference="D-1", reasons=principal
                 )
@@ -249,13 +249,12 @@ def test_the_notice_gives_confirmed_reasons_only(desk: Office) -> None:
     """Of a confirmed decline its reasons; of an override the officer's own, and none of the model's."""
     id = decline(desk)
     drafts = desk.case(id).score.fields()["reasons"]
-    labels = {field.name: field.label["en"] for field in desk.scorer.release.form.fields}
     assert desk.client.get(f"/record/{id}/notice").status_code == 404  # not decided yet
     desk.decide(id, "decline", justification="", principal=drafts[:1])
     page = desk.client.get(f"/record/{id}/notice").text
     listed = re.findall(r"<li>(.*?)</li>", page)
     assert len(listed) == 1
-    assert labels[drafts[0]] in html.unescape(listed[0])
+    assert html.unescape(listed[0]) == reason_text(drafts[0], desk.scorer.release, LENDER, "en")
     assert html.escape(texts_in("en")("notice.draft")) in page
     assert LENDER.notice["regulator"]["en"] in html.unescape(page)
     assert "D-1" in page
@@ -271,6 +270,47 @@ def test_the_notice_gives_confirmed_reasons_only(desk: Office) -> None:
     told = re.findall(r"<li>(.*?)</li>", desk.client.get(f"/record/{stricter}/notice").text)
     code = next(iter(LENDER.codes["stricter"]))
     assert [html.unescape(one) for one in told] == [LENDER.codes["stricter"][code]["en"]]
+
+
+def test_every_list_of_reasons_says_the_same(desk: Office) -> None:
+    """Card, form, history of the case and notice: the texts of the release, in both languages, the strongest first."""
+    id = decline(desk)
+    drafts = desk.case(id).score.fields()["reasons"]
+    assert len(drafts) > 1
+    told = {
+        language: [reason_text(one, desk.scorer.release, LENDER, language) for one in drafts] for language in LANGUAGES
+    }
+    for path, language in (("/record/", "en"), ("/fr/record/", "fr")):
+        page = html.unescape(desk.client.get(path + id).text)
+        drafted = re.search(r"<h4>.*?</h4><ol>(.*?)</ol>", page)
+        assert drafted
+        assert re.findall(r"<li>(.*?)</li>", drafted[1]) == told[language]
+        assert re.findall(r'name="principal" value="([^"]+)">([^<]+)<', page) == list(
+            zip(drafts, told[language], strict=True)
+        )
+    assert recorded(desk.decide(id, "decline", justification="", principal=drafts))
+    for path, language in (("/record/", "en"), ("/fr/record/", "fr")):
+        assert texts_in(language)("entry.reasons", reasons="; ".join(told[language])) in desk.page(path + id)
+        notice = html.unescape(desk.client.get(f"{path}{id}/notice?lang={language}").text)
+        assert re.findall(r"<li>(.*?)</li>", notice) == told[language]
+
+
+def test_a_score_that_came_by_the_api_has_its_reasons(desk: Office) -> None:
+    """The API asks for none; the case's page makes them, and they can be confirmed and stand on the notice."""
+    found = desk.case(decline(desk)).score
+    personal = found.personal_fields()
+    assert personal is not None
+    id = desk.score("API-1", **personal["answers"])
+    assert desk.case(id).score.fields()["reasons"] is None
+    drafts = found.fields()["reasons"]
+    told = [reason_text(one, desk.scorer.release, LENDER, "en") for one in drafts]
+    page = html.unescape(desk.client.get(f"/record/{id}").text)
+    assert re.findall(r'name="principal" value="([^"]+)">([^<]+)<', page) == list(zip(drafts, told, strict=True))
+    assert texts_in("en")("why.no_reason") not in page
+    assert not recorded(desk.decide(id, "decline", justification=""))
+    assert recorded(desk.decide(id, "decline", justification="", principal=drafts))
+    notice = html.unescape(desk.client.get(f"/record/{id}/notice").text)
+    assert re.findall(r"<li>(.*?)</li>", notice) == told
 
 
 def test_the_notice_is_of_the_answers_decided_on(desk: Office) -> None:

@@ -17,12 +17,14 @@ from inference.release import Release
 from inference.scorer import Score, Scorer, open_scorer
 from inference.settings import Settings, default_release
 from web.card import intro_card, notice_card, problem_card, score_card
+from web.lender import read_lender
 from web.recording import Told
 from web.scale import Cuts, draw, scale_of
 from web.standing import nearest_band, share_riskier, wilson
 from web.texts import LANGUAGES, texts_in
 from web.why import SMALLEST
 
+LENDER = read_lender(None)
 MARKUP = "<script>alert('x')</script>\"&"
 
 
@@ -40,7 +42,7 @@ def told(scorer: Scorer, score: Score) -> Told:
     """The score with its explanation, as the desk shows it."""
     reasons = Reasons(scorer.release, scorer.engine)
     explanation = reasons.explain(score.application)
-    return Told(score, None, explanation, reasons.principal(explanation))
+    return Told(score, None, explanation, reasons.principal(explanation, score.application))
 
 
 def parsed(html: str) -> ET.Element:
@@ -52,7 +54,7 @@ def parsed(html: str) -> ET.Element:
 def test_score_card_holds_the_figures_in_the_language(scorer: Scorer, score: Score, language: str) -> None:
     """Decision in words, PD, points and release, written as the language writes numbers."""
     texts = texts_in(language)
-    card = parsed(score_card(told(scorer, score), scorer.release, texts))
+    card = parsed(score_card(told(scorer, score), scorer.release, texts, LENDER))
     text = "".join(card.itertext())
     pd = f"{100 * score.pd:.1f}"
     assert texts(f"decision.{score.decision}") in text
@@ -95,8 +97,8 @@ def test_every_text_is_escaped(scorer: Scorer, score: Score, hostile: Release, l
     odd = score._replace(unusual=names, request_id=MARKUP, engine=MARKUP)
     problems = [Problem(name, kind, MARKUP, repr(MARKUP), MARKUP) for name in (*names, MARKUP) for kind in KINDS]
     for html in (
-        score_card(told(scorer, score), hostile, texts),
-        score_card(told(scorer, odd), hostile, texts),
+        score_card(told(scorer, score), hostile, texts, LENDER),
+        score_card(told(scorer, odd), hostile, texts, LENDER),
         intro_card(hostile, texts),
         problem_card(problems, hostile, texts),
         notice_card("gone", texts),
@@ -116,7 +118,9 @@ def test_unusual_answers_are_named_with_what_is_usual(scorer: Scorer) -> None:
     form = scorer.release.form
     field = next(one for one in form.fields if isinstance(one, NumberField))
     high = field.maximum
-    card = score_card(told(scorer, scorer.score({**form.example, field.name: high})), scorer.release, texts_in("en"))
+    card = score_card(
+        told(scorer, scorer.score({**form.example, field.name: high})), scorer.release, texts_in("en"), LENDER
+    )
     assert f"{field.label['en']}: {field.show(high, 'en')} (usual: " in card
 
 
@@ -169,7 +173,7 @@ def test_what_moved_the_pd_is_told(scorer: Scorer, language: str) -> None:
     }
     found = told(scorer, scorer.score(answers))
     assert found.explanation
-    card = parsed(score_card(found, release, texts))
+    card = parsed(score_card(found, release, texts, LENDER))
     table = next(one for one in card.iter("table") if one.get("class") == "effects")
     rows = ["".join(row.itertext()) for row in table.iter("tr")][1:]
     effects = sorted(zip(found.explanation.effects, release.form.fields, strict=True), key=lambda one: -abs(one[0]))
@@ -186,11 +190,11 @@ def test_draft_reasons_are_for_what_is_no_approval(scorer: Scorer) -> None:
     texts = texts_in("en")
     found = told(scorer, scorer.score(scorer.release.form.example))
     for decision in ("refer", "decline"):
-        card = score_card(found._replace(score=found.score._replace(decision=decision)), scorer.release, texts)
+        card = score_card(found._replace(score=found.score._replace(decision=decision)), scorer.release, texts, LENDER)
         assert texts("why.draft") in card
         assert texts("why.confirm") in card or texts("why.no_reason") in card
         assert card.count("<ol>") == bool(found.principal)
-    approval = score_card(found._replace(score=found.score._replace(decision="approve")), scorer.release, texts)
+    approval = score_card(found._replace(score=found.score._replace(decision="approve")), scorer.release, texts, LENDER)
     assert texts("why.draft") not in approval
 
 
@@ -206,7 +210,7 @@ def test_the_interval_of_a_rate() -> None:
 def test_where_it_stands(scorer: Scorer, score: Score, language: str) -> None:
     """What is at stake, from amount and PD; and the rank among loans with the same answer, by the manifest."""
     texts = texts_in(language)
-    card = "".join(parsed(score_card(told(scorer, score), scorer.release, texts)).itertext())
+    card = "".join(parsed(score_card(told(scorer, score), scorer.release, texts, LENDER)).itertext())
     policy, application = scorer.release.policy, score.application
     exposure = policy.exposure(application)
     assert exposure is not None

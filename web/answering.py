@@ -91,7 +91,7 @@ class Answering:
             if told.record is not None:
                 found = Case((told.record,)) if corrects is None else await self._find(corrects, person)
                 form = DecideForm(self._lender, texts, UP[texts.language], person)
-                deciding = "" if found is None else form.section(found, self._release)
+                deciding = "" if found is None else form.section(found, self._release, told.principal or [])
         except InvalidApplication as error:
             return problem_card(error.problems, self._release, texts)
         except LedgerUnavailable:

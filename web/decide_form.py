@@ -25,19 +25,25 @@ class DecideForm:
         self._reviewers = reviewers
 
     def section(
-        self, case: Case, release: Release | None, problems: Mapping[str, str] | None = None, form: Form | None = None
+        self,
+        case: Case,
+        release: Release | None,
+        drafts: Sequence[str],
+        problems: Mapping[str, str] | None = None,
+        form: Form | None = None,
     ) -> str:
-        """What can be done with a case now. `problems` say why the last try was not recorded, `form` what it held."""
+        """What can be done with a case now. `drafts` are the principal reasons to confirm, as `field/code`; `problems`
+        say why the last try was not recorded, `form` what it held."""
         problems, form = problems or {}, form or {}
         parts = []
         if case.decision is not None:
             parts.append(self.outcome(case))
         if case.state in (OPEN, REVIEW):
-            parts.append(self.deciding(case, release, problems, form))
+            parts.append(self.deciding(case, release, drafts, problems, form))
         elif case.state == PENDING:
             shown = " open" if problems else ""
             summary = escape(self._texts("decide.again"))
-            made = self.deciding(case, release, problems, form)
+            made = self.deciding(case, release, drafts, problems, form)
             parts.append(f'<details class="again"{shown}><summary>{summary}</summary>{made}</details>')
         elif case.state == WAITING and case.decision is not None:
             own = self._person is not None and self._person.name == case.decision.fields()["by"]
@@ -88,7 +94,9 @@ class DecideForm:
             f'<p class="decided" role="status" tabindex="-1">{escape(self.told(case))}</p><p class="ways">{links}</p>'
         )
 
-    def deciding(self, case: Case, release: Release | None, problems: Mapping[str, str], form: Form) -> str:
+    def deciding(
+        self, case: Case, release: Release | None, drafts: Sequence[str], problems: Mapping[str, str], form: Form
+    ) -> str:
         """Five decisions; what each needs shows once it is chosen, by the style alone."""
         texts = self._texts
         suggested = case.score.fields()["decision"]
@@ -111,7 +119,7 @@ class DecideForm:
             f'<div class="choices" role="radiogroup" aria-label="{escape(title)}"{invalid("decision", problems)}>'
             f"{radios}</div>{self.error('decision', problems)}"
             f'<div class="when-changed">{self.long("conditions", form, problems)}</div>'
-            f"{self.principal(case, release, problems, form)}"
+            f"{self.principal(case, release, drafts, problems, form)}"
             f'<div class="codes">{lists}{self.error("reason", problems)}</div>'
             f'<div class="why-text">{self.long("justification", form, problems)}</div>'
             f"{self.name(problems, form)}",
@@ -133,16 +141,17 @@ class DecideForm:
             f'<option value="">{escape(texts("decide.choose"))}</option>{options}</select></label>'
         )
 
-    def principal(self, case: Case, release: Release | None, problems: Mapping[str, str], form: Form) -> str:
+    def principal(
+        self, case: Case, release: Release | None, drafts: Sequence[str], problems: Mapping[str, str], form: Form
+    ) -> str:
         """The draft reasons to confirm, where the decision is the decline that the model suggests."""
         texts, language, said = self._texts, self._texts.language, case.score.fields()
         if said["decision"] != "decline":
             return ""
-        names = said["reasons"] or []
-        if not names:
+        if not drafts:
             return f'<p class="when-as-suggested quiet">{escape(texts("decide.no_reasons"))}</p>'
         ticked = form.get("principal", [])
-        shown = {name: reason_text(name, release, self._lender, language) for name in names}
+        shown = {name: reason_text(name, release, self._lender, language) for name in drafts}
         boxes = "".join(
             f'<label><input type="checkbox" name="principal" value="{escape(name)}"{invalid("principal", problems)}'
             f"{' checked' if name in ticked else ''}>{escape(text)}</label>"

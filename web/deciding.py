@@ -33,8 +33,13 @@ def one(form: Form, name: str, longest: int = LONGEST_TEXT) -> str:
     return kept.strip()[:longest]
 
 
-def decide(case: Case, form: Form, person: Person, amount: float | None, lender: Lender) -> Draft:
-    """A decision on a case that is open, or under review by another person than before. Raises `Undecided`."""
+def decide(
+    case: Case, form: Form, person: Person, amount: float | None, lender: Lender, drafts: Sequence[str]
+) -> Draft:
+    """A decision on a case that is open, or under review by another person than before. Raises `Undecided`.
+
+    `drafts` are the principal reasons that can be confirmed.
+    """
     said = case.score.fields()
     choice, problems = one(form, "decision"), named(person)
     if case.state not in TO_DECIDE:
@@ -48,7 +53,6 @@ def decide(case: Case, form: Form, person: Person, amount: float | None, lender:
     if went != "as_suggested" and code not in lender.codes[went]:
         problems["reason"] = "choose"
     justification, conditions = one(form, "justification"), one(form, "conditions")
-    drafts = list(said["reasons"] or [])
     confirmed = [name for name in drafts if name in form.get("principal", [])]
     by_model = choice == "decline" and went == "as_suggested"
     if by_model and drafts and not confirmed and len(justification) < SHORTEST_TEXT:

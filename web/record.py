@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from inference.fields import Refused, write_number
+from inference.policy import APPROVE
 from inference.reasons import Reasons
 from inference.release import Release
 from inference.scorer import Scorer
@@ -48,6 +49,15 @@ class Opened(NamedTuple):
     @property
     def release(self) -> Release | None:
         return None if self.scorer is None else self.scorer.release
+
+    def drafts(self) -> list[str]:
+        """The principal reasons: as they were recorded; made now where nobody asked for them then, as the API does."""
+        recorded, score = self.case.score.fields()["reasons"], self.replayed.score
+        same = self.replayed.outcome == SAME and score is not None and score.decision != APPROVE
+        if recorded is not None or not same or score is None or self.scorer is None:
+            return list(recorded or [])
+        reasons = Reasons(self.scorer.release, self.scorer.engine)
+        return reasons.principal(reasons.explain(score.application), score.application)
 
 
 class Records:
@@ -112,9 +122,11 @@ class Records:
         case = opened.case
         form = DecideForm(self._lender, texts, root_from("record/x", texts), person, self.reviewers())
         state = f'<p class="state"><a href="#decide">{escape(form.told(case))}</a></p>' if case.decision else ""
-        sections = [f"<h2>{escape(heading(case, texts))}</h2>{state}", card(opened, texts, self._lender)]
+        drafts = opened.drafts()
+        sections = [f"<h2>{escape(heading(case, texts))}</h2>{state}", card(opened, drafts, texts, self._lender)]
         sections.append(f"<h3>{escape(texts('record.answers'))}</h3>{answers(opened, texts)}")
-        sections.append(f'<h3 id="decide">{escape(texts("record.decision"))}</h3>{form.section(case, opened.release)}')
+        decided = form.section(case, opened.release, drafts)
+        sections.append(f'<h3 id="decide">{escape(texts("record.decision"))}</h3>{decided}')
         if case.state in IN_FORCE:
             summary = escape(texts("contest.title"))
             sections.append(f'<details class="contest"><summary>{summary}</summary>{form.contest(case)}</details>')
@@ -144,7 +156,8 @@ class Records:
             if person is not None and person.machine:
                 return HTMLResponse("", 403, HEADERS)  # people decide
             try:
-                await self._ledger.submit_in_loop(self.draft(action, opened, form, person))
+                draft = await run_in_threadpool(self.draft, action, opened, form, person)
+                await self._ledger.submit_in_loop(draft)
             except Undecided as refused:
                 problems = refused.problems
             except KeyReused:
@@ -156,7 +169,7 @@ class Records:
                 if isinstance(opened, str):
                     return HTMLResponse("", 503, HEADERS)
             typed = form if problems else {"up": form.get("up", [""])}
-            section = self.section(action, opened, texts, problems, typed, person)
+            section = await run_in_threadpool(self.section, action, opened, texts, problems, typed, person)
             return HTMLResponse(section, headers={**HEADERS, RECORDED: "no" if problems else "yes"})
 
         return answer
@@ -168,7 +181,7 @@ class Records:
             return agree(opened.case, form, person)
         if action == "contest":
             return contest(opened.case, form, person, self._lender, self.reviewers())
-        return decide(opened.case, form, person, amount_of(opened), self._lender)
+        return decide(opened.case, form, person, amount_of(opened), self._lender, opened.drafts())
 
     def section(
         self, action: str, opened: Opened, texts: Texts, problems: Mapping[str, str], form: Form, person: Person | None
@@ -178,7 +191,7 @@ class Records:
         made = DecideForm(self._lender, texts, up if up in ("", "../", "../../") else "", person, self.reviewers())
         if action == "contest" and problems and "form" not in problems:
             return made.contest(opened.case, problems, form)
-        return made.section(opened.case, opened.release, problems, form)
+        return made.section(opened.case, opened.release, opened.drafts(), problems, form)
 
     async def notice(self, request: Request, texts: Texts) -> Response:
         """The draft notice to print, in the applicant's language."""
@@ -247,7 +260,7 @@ def heading(case: Case, texts: Texts) -> str:
     return texts("record.title", reference=found) if found else texts("record.title_number", seq=number)
 
 
-def card(opened: Opened, texts: Texts, lender: Lender) -> str:
+def card(opened: Opened, drafts: list[str], texts: Texts, lender: Lender) -> str:
     """The score as it was; where it cannot be made again the figures that were recorded, and why."""
     score, scorer = opened.replayed.score, opened.scorer
     said = opened.case.score.fields()
@@ -265,7 +278,7 @@ def card(opened: Opened, texts: Texts, lender: Lender) -> str:
         return f"<p>{escape(figures)}</p>{note}"
     reasons = Reasons(scorer.release, scorer.engine)
     explanation = reasons.explain(score.application)
-    told = Told(score._replace(request_id=said["id"]), opened.case.score, explanation, said["reasons"])
+    told = Told(score._replace(request_id=said["id"]), opened.case.score, explanation, drafts)
     return score_card(told, scorer.release, texts, lender) + note
 
 

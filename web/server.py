@@ -19,7 +19,7 @@ from web.entrance import Entrance
 from web.health import health_routes
 from web.history import History
 from web.languages import HOME, LanguageChoice
-from web.lender import Lender, read_lender
+from web.lender import Lender, check_reason_texts, read_lender
 from web.limits import Limits
 from web.login import Login
 from web.metrics import metrics_routes
@@ -69,6 +69,7 @@ async def assemble(
     if not settings.origins:
         app.add_middleware(CORSMiddleware)  # lets nobody in; where Gradio sees none, it lets in whom it likes
     recorder, lender = Recorder(scorer, ledger), lender or read_lender(settings.lender)
+    check_reason_texts(lender, scorer.release)
     accounts = accounts or Accounts(settings.users)
     add_api(app, recorder)
     app.add_middleware(Limits)
