@@ -47,7 +47,14 @@ class Office:
         return str(answer.json()["id"])
 
     def send(self, id: str, action: str, path: str = "", **form: Any) -> Any:
-        return self.client.post(f"{path}/record/{id}/{action}", data={"name": "Ann", **form})
+        """A form of the case's page as it is now, unless `seen` says otherwise."""
+        seen = form.pop("seen", None) or self.seen(id)
+        return self.client.post(f"{path}/record/{id}/{action}", data={"name": "Ann", "seen": seen, **form})
+
+    def seen(self, id: str) -> str:
+        """What the forms of the case's page carry of it."""
+        found = re.search(r'data-seen="([^"]+)"', self.client.get(f"/record/{id}").text)
+        return found[1] if found else ""
 
     def decide(self, id: str, decision: str, **form: Any) -> Any:
         """A decision with all that any may need."""

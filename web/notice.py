@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inference.release import Release
-from ledger import cases
 from ledger.cases import Case
-from ledger.records import SCORED
 from web.assets import asset_path, icon
 from web.decide_form import answers_of
 from web.frame import root_from
@@ -41,8 +39,7 @@ def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) ->
     decision = case.decision
     assert decision is not None  # noqa: S101 - only a settled case has a notice
     fields, personal = decision.fields(), decision.personal_fields() or {}
-    # The answers may have been corrected since, where it was referred.
-    score = next(one for one in case.of_kind(SCORED) if cases.name(one) == fields["score"])
+    score = case.score_of(decision)  # where it was referred, answers may have been corrected since
     reasons = list(answers_of(fields["reasons"] or [], score, release, texts))
     if fields["direction"] == "more_lenient":
         reasons = []  # why somebody was trusted more than the model would is held against nobody
