@@ -92,6 +92,7 @@ class Answering:
             if told.record is not None:
                 # Not as the ledger may hold it by now: what is decided is what is shown here.
                 made = Case((*(corrects.records if corrects else ()), told.record))
+                told = told._replace(score=told.score._replace(request_id=cases.name(told.record)))  # sent twice
                 deciding = self._form(person).section(made, self._release)
         except CaseMoved:
             return self._moved(await self._find(asked["of"], person), person)
