@@ -33,7 +33,7 @@ SENTENCE = "A sentence that says why."
 PASSWORD = "a Passw0rd of these tests"  # noqa: S105
 ROLES = {"ann": "officer", "mia": "manager", "max": "manager"}
 CODES = {f"reason_{went}": next(iter(codes)) for went, codes in read_lender(None).codes.items()}
-SPREADS = (0.005, 0.05)  # seconds by which the two may miss each other
+SPREADS = (0.005, 0.05, 0.15)  # seconds by which the two may miss each other
 FINAL = ("approve", "approve_changed", "decline")
 
 
@@ -178,7 +178,7 @@ def decide_and_correct(office: Office, at: int) -> tuple[str, Sends]:
 
 def decide_and_decide(office: Office, at: int) -> tuple[str, Sends]:
     """An officer and a manager decide, each otherwise than the other; every second time for good."""
-    id = office.scored((BELOW, ABOVE)[at % 2])
+    id = office.scored(ABOVE if at % 4 == 2 else BELOW)
     first, second = ("approve", "refer") if at == 1 else random.sample(DECISIONS if at % 2 else FINAL, 2)
     return id, [office.people["ann"].decides(id, first), office.people["mia"].decides(id, second)]
 
