@@ -25,11 +25,12 @@ from inference.measure import Clock
 from inference.release import open_release
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
-from ledger import store
+from ledger import cases, store
 from ledger.__main__ import main
+from ledger.cases import Case
 from ledger.decisions import decided, scored
 from ledger.export import guarded
-from ledger.ledger import KeyReused, Ledger
+from ledger.ledger import CaseMoved, KeyReused, Ledger
 from ledger.records import BEFORE_ALL, Draft, Key, Record, link, seal, write
 from ledger.replay import Replayer, release_folders
 from ledger.retention import TooEarly, months_before, purge
@@ -199,6 +200,35 @@ def test_the_same_key_gives_the_same_record(ledger: Ledger, file: Path) -> None:
 
 
 # --- what was changed is found ---
+
+
+def test_a_case_is_continued_by_one_of_many(ledger: Ledger, file: Path) -> None:
+    """Of drafts that expect the same last record one is written, also where all share a commit or come from two
+    programs; what refers to a case without expecting anything moves it too."""
+    with closing(Ledger(file)) as other:
+        for _ in range(10):
+            begun = ledger.append(draft())
+            case, told = Case((begun,)), []
+            drafts = [Draft("decided", f"r{next(COUNT)}", {"of": cases.name(begun), "by": by}) for by in "abcdefgh"]
+            sent = [to.submit(case.continued(one)) for one in drafts for to in (ledger, other)]
+            for future in sent:
+                try:
+                    told.append(future.result())
+                except CaseMoved:
+                    continue
+            assert len(set(told)) == 1
+            assert len(told) in (1, 2)  # the same draft by the other program is answered with the same record
+    begun = ledger.append(draft())
+    plain = Draft("decided", f"r{next(COUNT)}", {"of": cases.name(begun), "by": "a"})
+    answer = plain._replace(id=f"r{next(COUNT)}", fields={"of": plain.id, "by": "b"})
+    late = Case((begun,)).continued(plain._replace(id=f"r{next(COUNT)}", fields={"of": cases.name(begun), "by": "c"}))
+    first, second, third = [ledger.submit(one) for one in (plain, answer, late)]
+    assert first.result().seq < second.result().seq
+    with pytest.raises(CaseMoved):
+        third.result()
+    whole = Case((begun, first.result(), second.result()))
+    assert ledger.append(whole.continued(late)).seq == second.result().seq + 1
+    assert problem(file) is None
 
 
 def test_an_untouched_ledger_verifies(written: Path) -> None:

@@ -119,14 +119,15 @@ def problem_card(problems: Sequence[Problem], release: Release, texts: Texts) ->
     )
 
 
-def notice_card(kind: str, texts: Texts) -> str:
+def notice_card(kind: str, texts: Texts, ways: str = "") -> str:
     """`gone`: the server does not answer. `failed`: it says that it failed. `unrecorded`: its ledger failed. `out`: the
-    session is over."""
+    session is over. `settled`, `moved`: the answers of a case cannot be corrected from here; `ways`, HTML, lead to it.
+    """
     link = f' <a href="login" target="_blank">{escape(texts("out.link"))}</a>' if kind == "out" else ""
     return panel(
         kind,
         texts(f"{kind}.title"),
-        f"<p>{escape(texts(f'{kind}.lead'))}</p><p>{escape(texts(f'{kind}.what'))}{link}</p>",
+        f"<p>{escape(texts(f'{kind}.lead'))}</p><p>{escape(texts(f'{kind}.what'))}{link}</p>{ways}",
         bar=escape(texts(f"{kind}.bar")),
         role="alert",
     )

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inference.release import Release
-from ledger import cases
 from ledger.cases import Case
-from ledger.records import SCORED
 from web.assets import asset_path, icon
 from web.frame import root_from
 from web.lender import Lender, reason_text
@@ -41,9 +39,8 @@ def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) ->
     decision = case.decision
     assert decision is not None  # noqa: S101 - only a settled case has a notice
     fields, personal = decision.fields(), decision.personal_fields() or {}
-    # The answers may have been corrected since, where it was referred.
-    score = next(one for one in case.of_kind(SCORED) if cases.name(one) == fields["score"])
     reasons = [reason_text(one, release, lender, texts.language) for one in fields["reasons"] or []]
+    score = case.score_of(decision)  # where it was referred, answers may have been corrected since
     if fields["direction"] == "more_lenient":
         reasons = []  # why somebody was trusted more than the model would is held against nobody
     elif fields["reason_code"]:

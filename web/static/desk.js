@@ -162,10 +162,12 @@
 
   let turn = 0;
   let of = ""; // the case whose answers are being corrected
+  let seen = ""; // its last record, when its answers were put into the form, or in the card on display
   const score = async () => {
     const mine = ++turn;
     const sent = contents();
-    const answer = await ask("score", { answers: sent, reference: reference()?.value ?? "", of });
+    seen = byId("result").querySelector('[data-state="score"] [data-seen]')?.dataset.seen ?? seen;
+    const answer = await ask("score", { answers: sent, reference: reference()?.value ?? "", of, seen });
     if (mine === turn) show(answer.failed ? byId(`card-${answer.failed}`).innerHTML : answer.text, sent);
   };
   const show = (html, contents) => {
@@ -217,6 +219,7 @@
     byId("correcting").innerHTML = found.html;
     if (!found.values) return;
     of = id;
+    seen = found.seen;
     fill(found.values);
     leaveUntouched();
   };
