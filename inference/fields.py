@@ -6,12 +6,13 @@ Every answer is held as one float64: a number as itself, a choice as its index i
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from inference.errors import Problem
+from inference.numbers import CURRENCY_SIGNS, Unit, Unreadable, read_number
 
 NOT_STATED = "not_stated"
 HIGH, LOW, ANY = "high", "low", "any"  # what a reason is for: see `Reason`
@@ -110,6 +111,7 @@ class NumberField(Field):
     maximum: float
     whole: bool
     optional: bool
+    unit_one: Texts  # the unit of a single one; empty where it is no other word
     typical: tuple[float, float]
     usual: tuple[float, float]
 
@@ -144,7 +146,28 @@ class NumberField(Field):
     def show(self, value: float, language: str) -> str:
         if math.isnan(value):
             return NO_ANSWER[language]
-        return f"{write_number(value, language)} {self.unit[language]}".rstrip()
+        return self.with_unit(write_number(value, language), value, language)
+
+    def with_unit(self, text: str, value: float, language: str) -> str:
+        """A number that is written already, with the unit as the language puts it: $150,000, 150 000 $, 1 month."""
+        unit = self.unit[language]
+        if len(unit) == 1 and unit in CURRENCY_SIGNS:
+            if language == "en":
+                return f"-{unit}{text[1:]}" if text.startswith("-") else unit + text
+            return f"{text}\u00a0{unit}"
+        if unit == "%":
+            return f"{text}\u202f%"
+        single = abs(value) < 2 if language == "fr" else abs(value) == 1
+        return f"{text} {self.unit_one.get(language, unit) if single else unit}".rstrip()
+
+    @property
+    def counts(self) -> Unit:
+        """What the number counts, for reading texts."""
+        return Unit(self.unit, self.unit_one, self.whole)
+
+    def read(self, text: str, language: str, *, exponents: bool = False) -> int | float | Unreadable:
+        """A text as this field's number, to be parsed; or why it is none. See inference/numbers.py."""
+        return read_number(text, language, self.counts, exponents=exponents)
 
     @property
     def allowed(self) -> str:
@@ -157,6 +180,9 @@ class NumberField(Field):
         """NumPy's numbers as Python's; anything else is refused, `numpy.ma.masked` (0.0 to NumPy) too."""
         if isinstance(raw, np.generic) and raw.dtype.kind in "iuf":
             return float(raw) if raw.dtype.kind == "f" else int(raw)  # item() leaves a longdouble one
+        found = self.read(raw, "en") if isinstance(raw, str) else raw  # a text is none; only what it could mean is told
+        if isinstance(found, Unreadable) and (isinstance(raw, Unreadable) or len(found.readings) > 1):
+            raise Refused(replace(self.problem(found.kind, found.text), readings=found.readings))
         raise Refused(self.problem("not_stated" if raw is None else "not_a_number", raw))
 
     def _refusal(self, raw: Any) -> Refused:
@@ -292,6 +318,7 @@ def field_from_json(spec: Mapping[str, Any]) -> Field:
             maximum=maximum,
             whole=bool(spec["whole"]),
             optional=bool(spec["optional"]),
+            unit_one=spec.get("unit_one", {}),
             typical=_pair(spec["typical"]),
             usual=_pair(spec["usual"]),
         )

@@ -32,7 +32,7 @@ TOP = (
     "fields",
 )  # fmt: skip
 COMMON = ("label", "help", "example", "reference", "actionable", "reasons")
-NUMBER = (*COMMON, "unit", "range", "usual", "typical", "whole", "optional", "feature", "direction")
+NUMBER = (*COMMON, "unit", "unit_one", "range", "usual", "typical", "whole", "optional", "feature", "direction")
 CHOICE = (*COMMON, "choices", "features")
 DIRECTIONS = {"up": +1, "down": -1}
 ACTIONABLE = (None, "up", "down", "either")
@@ -209,6 +209,7 @@ def field_spec(name: str, about: Mapping[str, Any]) -> dict[str, Any]:
         return number_field(
             name, GROUP, label["en"], label["fr"], texts(about.get("unit", "")), minimum=low, maximum=high,
             usual=usual, typical=about.get("typical", usual), whole=about.get("whole", False),
+            unit_one=texts(about.get("unit_one", about.get("unit", ""))),
             optional=about.get("optional", False), **common,
         )  # fmt: skip
     except KeyError as error:

@@ -36,7 +36,7 @@ LISTED = {
     ALL_SEEING: "/history/overrides /fr/history/overrides /api/v1/ledger/head",
     ANYBODY: """
         / /fr/ /logout /fr/logout /history /fr/history /performance /fr/performance /model-card /model-card/{name}
-        /desk/score /desk/try /desk/take /fr/desk/score /fr/desk/try /fr/desk/take
+        /desk/score /desk/try /desk/take /desk/read /fr/desk/score /fr/desk/try /fr/desk/take /fr/desk/read
         /record/{id} /record/{id}/decide /record/{id}/agree /record/{id}/contest /record/{id}/notice
         /record/{id}/notice.pdf /fr/record/{id} /fr/record/{id}/decide /fr/record/{id}/agree /fr/record/{id}/contest
         /fr/record/{id}/notice /fr/record/{id}/notice.pdf

@@ -4,6 +4,7 @@ States: `intro` before the first score, `score`, `problems`. The page's script m
 `failed`, out of templates that are made here too.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -68,9 +69,19 @@ def score_card(told: Told, release: Release, texts: Texts, lender: Lender, decid
             "decision": score.decision,
             "announce": announced,
             "answers": orjson.dumps(release.form.answers(score.application)).decode(),
+            "shown": orjson.dumps(numbers_shown(score.application, release, language)).decode(),
         },
         stale=texts("result.stale"),
     )
+
+
+def numbers_shown(application: Application, release: Release, language: str) -> dict[str, str]:
+    """The text of each number's box, as it was understood."""
+    return {
+        field.name: write_number(value, language)
+        for field, value in zip(release.form.fields, application.values, strict=True)
+        if isinstance(field, NumberField) and not math.isnan(value)
+    }
 
 
 def intro_card(release: Release, texts: Texts) -> str:
@@ -103,12 +114,14 @@ def problem_card(problems: Sequence[Problem], release: Release, texts: Texts) ->
     for problem in problems:
         field = fields.get(problem.field)
         name = escape(field.label[texts.language] if field else problem.field)
-        message = escape(explain(problem, field, texts))
         if field:
             link = f'<a href="#{row_id(field)}">{name}</a>'
-            items.append(f'<li data-row="{row_id(field)}">{link}{colon} <span class="message">{message}</span></li>')
+            items.append(
+                f'<li data-row="{row_id(field)}">{link}{colon} '
+                f'<span class="message">{message(problem, field, texts)}</span></li>'
+            )
         else:
-            items.append(f"<li>{name}{colon} {message}</li>")
+            items.append(f"<li>{name}{colon} {escape(explain(problem, field, texts))}</li>")
     title = texts("problems.one") if len(problems) == 1 else texts("problems.many", count=len(problems))
     return panel(
         "problems",
@@ -116,6 +129,19 @@ def problem_card(problems: Sequence[Problem], release: Release, texts: Texts) ->
         f"<p>{escape(texts('problems.lead'))}</p><ul>{''.join(items)}</ul>",
         bar=escape(title),
         role="alert",
+    )
+
+
+def message(problem: Problem, field: Field, texts: Texts) -> str:
+    """What is wrong with an answer, as HTML; with a button for each number that a text could mean, which the page's
+    script puts into the box."""
+    language, said = texts.language, escape(explain(problem, field, texts))
+    if not isinstance(field, NumberField):
+        return said
+    return said + "".join(
+        f' <button type="button" class="reading" data-row="{row_id(field)}"'
+        f' data-text="{escape(write_number(one, language))}">{escape(field.show(one, language))}</button>'
+        for one in problem.readings
     )
 
 
@@ -209,19 +235,20 @@ def policy_table(cuts: Cuts, texts: Texts) -> str:
 
 
 def explain(problem: Problem, field: Field | None, texts: Texts) -> str:
-    """A problem in the page's language, with the field's bounds and unit."""
+    """A problem in the page's language: what is wrong, what is allowed, and how this field is written."""
     language = texts.language
     if isinstance(field, NumberField):
-        unit = field.unit[language]
+        example = field.example if type(field.example) in (int, float) else field.typical[0]
+        got = problem.got.strip("'\"")
         values = {
-            "low": write_number(field.minimum, language),
-            "high": f"{write_number(field.maximum, language)} {unit}".rstrip(),
-            "got": problem.got.strip("'\""),
-            "example": write_number(1234 if field.whole else 1234.5, language),
+            "low": field.show(field.minimum, language),
+            "high": field.show(field.maximum, language),
+            "got": f"«\u00a0{got}\u00a0»" if language == "fr" else f"“{got}”",
+            "example": field.show(float(example), language),
+            "readings": texts("mark.or").join(field.show(one, language) for one in problem.readings),
         }
-        values["got"] = f"«\u00a0{values['got']}\u00a0»" if language == "fr" else f"“{values['got']}”"
-        if problem.kind == "too_small":
-            values["low"] = f"{values['low']} {unit}".rstrip()
+        if problem.kind != "too_small" and not values["low"].startswith(field.unit[language]):
+            values["low"] = write_number(field.minimum, language)  # the unit stands behind the other end
         kind = "missing_optional" if problem.kind == "missing" and field.optional else problem.kind
         return texts(f"problem.{kind}", **values)
     if field is None:

@@ -42,7 +42,7 @@ RULES = [
         (PAGES + r"logout", ANYBODY),
         (r"/api/v1/.+", ANYBODY),
         (r"/|/fr|/fr/", ANYBODY),
-        (PAGES + r"desk/(?:score|try|take)", ANYBODY),
+        (PAGES + r"desk/(?:score|try|take|read)", ANYBODY),
         (PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|notice|notice\.pdf))?", ANYBODY),
         (PAGES + r"(?:history|performance)", ANYBODY),
         (r"/model-card(?:/[^/]+)?", ANYBODY),

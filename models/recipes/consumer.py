@@ -10,37 +10,46 @@ from models.recipes.consumer_reasons import REASONS
 
 MONEY = {"en": "money units", "fr": "unités monétaires"}
 MONTHLY = {"en": "money units a month", "fr": "unités monétaires par mois"}
+ONE_MONEY = {"en": "money unit", "fr": "unité monétaire"}
+ONE_MONTHLY = {"en": "money unit a month", "fr": "unité monétaire par mois"}
 
 
 FIELDS = [
     number_field(
         "amount", "loan", "Amount", "Montant", MONEY, minimum=10, maximum=50_000, actionable="down", example=1000,
+        unit_one=ONE_MONEY,
         help={"en": "Amount of the credit", "fr": "Montant du crédit"},
     ),
     number_field(
         "price", "loan", "Purchase price", "Prix d’achat", MONEY, minimum=10, maximum=100_000, example=1400,
+        unit_one=ONE_MONEY,
         help={"en": "What the financed goods cost", "fr": "Prix du bien financé"},
     ),
     number_field(
         "term", "loan", "Term", "Durée", {"en": "months", "fr": "mois"}, minimum=1, maximum=120, whole=True,
         actionable="either", example=48,
+        unit_one={"en": "month", "fr": "mois"},
         help={"en": "Months until the last instalment", "fr": "Nombre de mois jusqu’à la dernière échéance"},
     ),
     number_field(
         "income", "money", "Income", "Revenus", MONTHLY, minimum=1, maximum=10_000, optional=True, example=125,
+        unit_one=ONE_MONTHLY,
         help={"en": "Net income a month", "fr": "Revenus nets mensuels"},
     ),
     number_field(
         "expenses", "money", "Expenses", "Charges", MONTHLY, minimum=0, maximum=5_000, example=51,
+        unit_one=ONE_MONTHLY,
         help={"en": "Fixed expenses a month", "fr": "Charges fixes mensuelles"},
     ),
     number_field(
         "assets", "money", "Assets", "Patrimoine", MONEY, minimum=0, maximum=1_000_000, optional=True, example=0,
+        unit_one=ONE_MONEY,
         help={"en": "What the applicant owns", "fr": "Biens possédés par l’emprunteur"},
     ),
     number_field(
         "seniority", "person", "Years in the job", "Ancienneté dans l’emploi", {"en": "years", "fr": "ans"},
         minimum=0, maximum=60, whole=True, example=5,
+        unit_one={"en": "year", "fr": "an"},
         help={"en": "Completed years in the present job", "fr": "Années révolues dans l’emploi actuel"},
     ),
     choice_field(

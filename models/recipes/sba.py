@@ -12,8 +12,8 @@ from models.recipes.sba_reasons import REASONS
 
 DOLLARS = {"en": "$", "fr": "$"}
 PER_CENT = {"en": "%", "fr": "%"}
-PEOPLE = {"en": "people", "fr": "personnes"}
-JOBS = {"en": "jobs", "fr": "emplois"}
+PEOPLE, PERSON = {"en": "people", "fr": "personnes"}, {"en": "person", "fr": "personne"}
+JOBS, JOB = {"en": "jobs", "fr": "emplois"}, {"en": "job", "fr": "emploi"}
 YES_NO = {"no": ("No", "Non"), "yes": ("Yes", "Oui")}
 STATES = {
     "AL": ("Alabama", "Alabama"), "AK": ("Alaska", "Alaska"), "AZ": ("Arizona", "Arizona"),
@@ -50,6 +50,7 @@ FIELDS: list[dict[str, Any]] = [
     ),
     number_field(
         "employees", "business", "Employees", "Effectif", PEOPLE, minimum=0, maximum=10_000, whole=True, example=6,
+        unit_one=PERSON,
         help={"en": "Employees before the loan; 0 for the owner alone", "fr": "Avant le prêt ; 0 pour le gérant seul"},
     ),
     choice_field(
@@ -60,11 +61,13 @@ FIELDS: list[dict[str, Any]] = [
     number_field(
         "jobs_created", "jobs", "Jobs created", "Emplois créés", JOBS, minimum=0, maximum=10_000, whole=True,
         optional=True, example=2,
+        unit_one=JOB,
         help={"en": "Jobs the loan will create", "fr": "Emplois que le prêt créera"},
     ),
     number_field(
         "jobs_retained", "jobs", "Jobs retained", "Emplois maintenus", JOBS, minimum=0, maximum=10_000, whole=True,
         optional=True, example=6,
+        unit_one=JOB,
         help={"en": "Jobs the loan will keep", "fr": "Emplois que le prêt maintiendra"},
     ),
     choice_field(

@@ -60,24 +60,25 @@
     else target.removeAttribute("aria-invalid");
   };
 
-  // ---- numbers: thousands apart while nobody edits them -----------------------------------------------------
+  // ---- numbers: how a text was understood, the server says; there is no second grammar here -----------------
 
-  const SPACES = /[\s\u00a0\u202f\u2009]/g;
-  const PLAIN = { en: /^[+-]?\d+(\.\d*)?$/, fr: /^[+-]?\d+(,\d*)?$/ }[facts.language];
-  const GROUPED = { en: /^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$/, fr: /^[+-]?\d{1,3}([\s\u00a0\u202f\u2009]\d{3})+(,\d*)?$/ }[facts.language];
-  const ungrouped = (text) => (GROUPED.test(text) ? text.replace(facts.language === "fr" ? SPACES : /,/g, "") : text);
-  const grouped = (text) => {
-    if (!PLAIN.test(text)) return text;
-    const [whole, ...rest] = text.split(facts.language === "fr" ? "," : ".");
-    const apart = whole.replace(/\B(?=(\d{3})+$)/g, facts.language === "fr" ? "\u202f" : ",");
-    return [apart, ...rest].join(facts.language === "fr" ? "," : ".");
-  };
   const rewrite = (input, text) => {
     if (input.value === text) return;
     input.value = text;
     input.dispatchEvent(new Event("input", { bubbles: true }));
   };
   const isNumber = (element) => element.matches?.(".field.number .answer input");
+  const factOf = (element) => facts.rows.find((fact) => fact.id === element.closest(".field")?.id);
+  const understand = async (input) => {
+    const fact = factOf(input);
+    const text = input.value.trim();
+    if (!fact || !text || text === scored[fact.name] || input.disabled) return;
+    const answer = await ask("read", { field: fact.name, text });
+    if (answer.failed || input.value.trim() !== text || document.activeElement === input) return;
+    const found = JSON.parse(answer.text);
+    if (found.shown !== undefined) rewrite(input, found.shown);
+    if (found.html !== undefined) showError(fact, found.html);
+  };
 
   // ---- what stands in the form ------------------------------------------------------------------------------
 
@@ -86,7 +87,7 @@
     Object.fromEntries(facts.rows.map((fact) => {
       const row = rowOf(fact);
       if (fact.kind === "radio") return [fact.name, row.querySelector("input:checked")?.value ?? ""];
-      return [fact.name, row.querySelector(".not-stated input")?.checked ? null : ungrouped(inputOf(row).value.trim())];
+      return [fact.name, row.querySelector(".not-stated input")?.checked ? null : inputOf(row).value.trim()];
     }));
   const reference = () => byId("reference")?.querySelector("input, textarea");
 
@@ -103,7 +104,7 @@
     byId("example-mark").classList.toggle("gone", changed !== example || of !== "");
     const moved = facts.rows.filter((fact) => now[fact.name] !== scored[fact.name]);
     byId("result").classList.toggle("stale", moved.length > 0);
-    moved.forEach(clearError);
+    for (const fact of facts.rows) if (byId(`${fact.id}-error`)?.dataset.of !== String(now[fact.name])) clearError(fact);
   };
   let waiting = false;
   const refreshSoon = () => {
@@ -120,18 +121,23 @@
     error.remove();
     describe(fact);
   };
+  const showError = (fact, html) => {
+    clearError(fact);
+    const error = document.createElement("p");
+    error.id = `${fact.id}-error`;
+    error.className = "field-error";
+    error.innerHTML = html;
+    error.dataset.of = String(contents()[fact.name]); // it goes once something else stands there
+    rowOf(fact).querySelector(".answer").after(error);
+    describe(fact);
+  };
   const showErrors = (card) => {
     let first = null;
     for (const fact of facts.rows) {
       clearError(fact);
       const message = card.querySelector(`[data-row="${CSS.escape(fact.id)}"] .message`);
       if (!message) continue;
-      const error = document.createElement("p");
-      error.id = `${fact.id}-error`;
-      error.className = "field-error";
-      error.textContent = message.textContent;
-      rowOf(fact).querySelector(".answer").after(error);
-      describe(fact);
+      showError(fact, message.innerHTML);
       first ??= rowOf(fact).querySelector(".answer input:not(:disabled)");
     }
     if (first) {
@@ -172,8 +178,15 @@
   };
   const show = (html, contents) => {
     byId("result").innerHTML = html;
-    scored = contents;
     const card = byId("result").querySelector(".card");
+    scored = { ...contents };
+    const texts = JSON.parse(card.dataset.shown ?? "{}");
+    for (const fact of facts.rows) {
+      if (texts[fact.name] === undefined || contents[fact.name] === null) continue;
+      const input = inputOf(rowOf(fact));
+      if (input.value.trim() === contents[fact.name]) rewrite(input, texts[fact.name]);
+      scored[fact.name] = texts[fact.name];
+    }
     showErrors(card);
     byId("announcer").textContent = card.dataset.announce ?? "";
     if (card.dataset.state === "score") tryOut(600);
@@ -243,11 +256,10 @@
 
     const form = byId("application");
     form.addEventListener("focusin", (event) => {
-      if (isNumber(event.target)) rewrite(event.target, ungrouped(event.target.value));
       if (event.target.matches(".answer input:not([type=radio])")) event.target.select();
     });
     form.addEventListener("focusout", (event) => {
-      if (isNumber(event.target)) rewrite(event.target, grouped(event.target.value.trim()));
+      if (isNumber(event.target)) understand(event.target);
     });
     // Gradio's list filters when a key goes down; a text that is pasted or dictated brings none.
     form.addEventListener("input", (event) => {
@@ -288,6 +300,14 @@
     });
     for (const kind of ["input", "change", "click", "keyup", "pointerup", "focusout"])
       document.addEventListener(kind, refreshSoon, true);
+    document.addEventListener("click", (event) => {
+      const reading = event.target.closest?.("button.reading");
+      if (!reading) return;
+      const input = byId(reading.dataset.row).querySelector(".answer input");
+      rewrite(input, reading.dataset.text);
+      input.focus();
+      refreshSoon();
+    });
     byId("tried").addEventListener("change", (event) => {
       if (!event.target.matches("#curve-field")) return;
       field = event.target.value;
