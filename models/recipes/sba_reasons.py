@@ -14,7 +14,7 @@ JUGEE = "jugée plus risquée au vu des prêts passés"
 REASONS: dict[str, list[dict[str, Any]]] = {
     "amount": [
         reason("high", "Amount applied for is high", "Montant demandé élevé"),
-        reason("low", "Amount applied for is low", "Montant demandé faible"),
+        reason("low", f"Low amount, {JUDGED}", f"Montant demandé faible, {JUGE}"),
         reason(
             "high_for_staff", "Amount high for the number of employees", "Montant élevé par rapport à l’effectif",
             "amount_per_employee", when="high",
@@ -30,7 +30,7 @@ REASONS: dict[str, list[dict[str, Any]]] = {
     ],
     "employees": [
         reason("low", "Small number of employees", "Effectif réduit"),
-        reason("high", "Large number of employees", "Effectif important"),
+        reason("high", f"Large number of employees, {JUDGED}", f"Effectif important, {JUGE}"),
         reason(
             "few_for_amount", "Few employees for the amount applied for",
             "Effectif réduit par rapport au montant demandé", "amount_per_employee", when="low",
@@ -68,7 +68,10 @@ REASONS: dict[str, list[dict[str, Any]]] = {
     ],
     "revolving": [
         reason("yes", f"Revolving line of credit, {JUDGED}", f"Crédit renouvelable, {JUGE}"),
-        reason("no", f"Loan without a revolving line, {JUDGED}", f"Prêt sans crédit renouvelable, {JUGE}"),
+        reason(
+            "no", f"Loan other than a revolving line of credit, {JUDGED}",
+            f"Prêt autre qu’un crédit renouvelable, {JUGE}",
+        ),
         reason(
             "not_stated", "Not stated whether the loan is a revolving line of credit",
             "Non précisé si le prêt est un crédit renouvelable",
