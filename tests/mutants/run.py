@@ -6,24 +6,34 @@ and its test must fail. Exit status 1 where one survives, or where a change can 
 """
 
 import argparse
+import importlib
 import os
-import queue
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import tomllib
+import traceback
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHANGES = Path(__file__).with_name("changes.toml")
 AT_ONCE = 2
-SECONDS = 600  # that one test may take
+SECONDS = 900  # that one child may take
 PASSED, FAILED = 0, 1  # exit statuses of pytest; others say that no test has judged
+# What most tests import and no change is of. Each child is forked with it there: importing takes longer than a test.
+HEAVY = ("numpy", "pandas", "sklearn", "xgboost", "sqlalchemy", "pyarrow.parquet", "fastapi", "gradio")
+
+# FastAPI has imported a plugin of pytest already: no assertion of ours is in it.
+OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 
 
 class Mutant(NamedTuple):
@@ -51,6 +61,7 @@ def mutants() -> list[Mutant]:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Exit status 0 where every chosen change makes its test fail."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("only", nargs="*", help="parts of a file's name, a test's name or a reason")
     given = parser.parse_args(arguments)
@@ -59,10 +70,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"No mutant is named by {' '.join(given.only)}.")
         return 1
     began = time.monotonic()
+    os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "PYTHONDONTWRITEBYTECODE": "1"}
+    for name in HEAVY:
+        importlib.import_module(name)
     with tempfile.TemporaryDirectory(prefix="tenfold-mutants-") as folder:
         copies = [copy(Path(folder) / str(at)) for at in range(AT_ONCE)]
-        if problem := fail_unchanged(copies[0], sorted({one.test for one in chosen})):
-            print(problem)
+        if problem := fail_unchanged(copies, sorted({one.test for one in chosen})):
+            print(f"The tests must pass before anything is changed:\n{problem}")
             return 1
         outcomes = try_all(chosen, copies)
     counts = Counter(outcome.partition(":")[0] for outcome in outcomes.values())
@@ -89,57 +103,121 @@ def copy(folder: Path) -> Path:
     return folder
 
 
-def run_pytest(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    """pytest in a copy. No compiled files: two versions of one second and size would be taken for one."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *words]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS)
+class Child:
+    """pytest in a copy of the tree, in a process of its own."""
+
+    def __init__(self, folder: Path, tests: Sequence[str]) -> None:
+        self.folder, self._said = folder, folder.with_name(f"{folder.name}.txt")
+        self._until = time.monotonic() + SECONDS
+        sys.stdout.flush()
+        self._pid = os.fork()
+        if self._pid == 0:
+            status = 70
+            try:
+                self._be(tests)
+                status = int(pytest.main([*OPTIONS, *tests]))
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stderr.flush()
+                sys.stdout.flush()
+                os._exit(status)
+
+    def _be(self, tests: Sequence[str]) -> None:
+        """In the new process: a group and a place of its own, and its output in a file."""
+        os.setsid()
+        output = os.open(self._said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.chdir(self.folder)
+        sys.dont_write_bytecode = True  # two versions of one second and size would be taken for one
+        sys.path[:] = [str(self.folder), *(one for one in sys.path[1:] if Path(one) != ROOT)]
+
+    def status(self) -> int | None:
+        """pytest's exit status; None while it runs; -9 where it took too long and was ended."""
+        if time.monotonic() > self._until:
+            os.killpg(self._pid, signal.SIGKILL)
+        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        return os.waitstatus_to_exitcode(status) if pid else None
+
+    def wait(self) -> int:
+        """The exit status, waited for."""
+        while (status := self.status()) is None:
+            time.sleep(0.05)
+        return status
+
+    @property
+    def said(self) -> str:
+        return self._said.read_text("utf-8", "replace")
 
 
-def fail_unchanged(folder: Path, tests: list[str]) -> str | None:
+def fail_unchanged(copies: Sequence[Path], tests: Sequence[str]) -> str | None:
     """What pytest says where one of the tests is not there, is left out, or fails without any change."""
-    done = run_pytest(folder, *tests, "-n", str(AT_ONCE), "--dist", "loadfile")
-    last = (done.stdout.strip().splitlines() or [done.stderr])[-1]
-    if done.returncode != PASSED or "skipped" in last:
-        return f"The tests must pass before anything is changed:\n{done.stdout[-4000:]}{done.stderr[-1000:]}"
+    files = sorted({one.partition("::")[0] for one in tests})
+    shares = [
+        [one for one in tests if files.index(one.partition("::")[0]) % len(copies) == at] for at in range(AT_ONCE)
+    ]
+    children = [Child(folder, share) for folder, share in zip(copies, shares, strict=True) if share]
+    for status, child in [(child.wait(), child) for child in children]:
+        if status != PASSED or "SKIPPED" in child.said:
+            return f"pytest ended with {status}: {child.said[-4000:]}"
     return None
 
 
-def try_all(chosen: list[Mutant], copies: list[Path]) -> dict[Mutant, str]:
+def try_all(chosen: Sequence[Mutant], copies: Sequence[Path]) -> dict[Mutant, str]:
     """Each mutant's outcome: `killed`, `survived`, or why it was not judged."""
-    free: queue.SimpleQueue[Path] = queue.SimpleQueue()
-    for folder in copies:
-        free.put(folder)
-
-    def one(mutant: Mutant) -> str:
-        folder = free.get()
-        try:
-            outcome = tried(mutant, folder)
-        finally:
-            free.put(folder)
-        print("." if outcome == "killed" else f"\n{outcome}: {mutant}", end="", flush=True)
-        return outcome
-
-    with ThreadPoolExecutor(len(copies)) as pool:
-        outcomes = dict(zip(chosen, pool.map(one, chosen), strict=True))
+    outcomes: dict[Mutant, str] = {}
+    waiting, free = list(chosen), list(copies)
+    running: list[tuple[Mutant, Generator[str | None, None, None], Path]] = []
+    while waiting or running:
+        while waiting and free:
+            mutant, folder = waiting.pop(0), free.pop()
+            running.append((mutant, trying(mutant, folder), folder))
+        for one in list(running):
+            mutant, steps, folder = one
+            if (outcome := next(steps)) is not None:
+                steps.close()
+                running.remove(one)
+                free.append(folder)
+                outcomes[mutant] = outcome
+                print("." if outcome == "killed" else f"\n{outcome}: {mutant}", end="", flush=True)
+        time.sleep(0.05)
     print()
-    return outcomes
+    return {mutant: outcomes[mutant] for mutant in chosen}
 
 
 def tried(mutant: Mutant, folder: Path) -> str:
-    """Make the change in a copy, run its test, and take it back."""
+    """One mutant's outcome, waited for."""
+    steps = trying(mutant, folder)
+    while (outcome := next(steps)) is None:
+        time.sleep(0.05)
+    steps.close()
+    return outcome
+
+
+def trying(mutant: Mutant, folder: Path) -> Generator[str | None, None, None]:
+    """Make the change in a copy and run its test: None while it runs, then the outcome; the change is taken back."""
+    try:
+        with changed(mutant, folder):
+            child = Child(folder, [mutant.test])
+            while (status := child.status()) is None:
+                yield None
+    except ValueError as error:
+        yield f"cannot be made: {error}"
+    else:
+        yield {PASSED: "survived", FAILED: "killed"}.get(status, f"not judged: {status}, {child.said[-300:]}")
+
+
+@contextmanager
+def changed(mutant: Mutant, folder: Path) -> Iterator[None]:
+    """The copy with the change in it."""
     file = folder / mutant.file
     whole = file.read_text("utf-8")
+    file.write_text(mutant.applied(whole), "utf-8")
     try:
-        file.write_text(mutant.applied(whole), "utf-8")
-        status = run_pytest(folder, mutant.test).returncode
-    except ValueError as error:
-        return f"cannot be made: {error}"
-    except subprocess.TimeoutExpired:
-        return f"not judged: no end after {SECONDS} s"
+        yield
     finally:
         file.write_text(whole, "utf-8")
-    return {PASSED: "survived", FAILED: "killed"}.get(status, f"not judged: pytest ended with {status}")
 
 
 if __name__ == "__main__":
