@@ -145,7 +145,7 @@ class Answering:
         application = scored.application
         proposals = [] if scored.decision == APPROVE else whatif.approvals(application)
         return self._panel.write(
-            scored, now, explanation, proposals, whatif.highest_amount(application), at, whatif.curve(application, at)
+            scored, now, explanation, proposals, whatif.amounts(application), at, whatif.curve(application, at)
         )
 
     async def read(self, asked: dict[str, Any], person: Person | None = None) -> dict[str, Any]:
