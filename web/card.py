@@ -143,7 +143,7 @@ def message(problem: Problem, field: Field, texts: Texts) -> str:
         return said
     return said + "".join(
         f' <button type="button" class="reading" data-row="{row_id(field)}"'
-        f' data-text="{escape(write_number(one, language))}">{escape(field.show(one, language))}</button>'
+        f' data-text="{escape(write_number(one, language))}">{escape(write_number(one, language))}</button>'
         for one in problem.readings
     )
 
@@ -204,6 +204,7 @@ def reason(score: Score, cuts: Cuts, release: Release, texts: Texts, figures: Fi
     """Why this decision, from the policy's own figures."""
     language = texts.language
     values = {
+        "pd": figures.pd(score.pd),
         "refer_from": figures.pd(score.refer_from),
         "decline_from": figures.pd(score.decline_from),
         "band": write_exactly(release.policy.refer_band, language),
@@ -260,7 +261,7 @@ def explain(problem: Problem, field: Field | None, texts: Texts) -> str:
             "high": field.show(field.maximum, language),
             "got": f"«\u00a0{got}\u00a0»" if language == "fr" else f"“{got}”",
             "example": field.show(float(example), language),
-            "readings": texts("mark.or").join(field.show(one, language) for one in problem.readings),
+            "readings": texts("mark.or").join(write_number(one, language) for one in problem.readings),
         }
         if problem.kind != "too_small" and not values["low"].startswith(field.unit[language]):
             values["low"] = write_number(field.minimum, language)  # the unit stands behind the other end

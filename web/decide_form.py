@@ -142,7 +142,7 @@ class DecideForm:
         review = ""
         if case.contest is not None:
             fields = case.contest.fields()
-            review = f"<p>{escape(texts('decide.review', by=fields['reviewer'], deadline=fields['deadline']))}</p>"
+            review = f"<p>{escape(texts('decide.review', by=fields['reviewer'], deadline=texts.day(fields['deadline'])))}</p>"
         return self.form(
             case,
             "decide",

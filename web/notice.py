@@ -61,7 +61,7 @@ def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) ->
     reference = (case.first.personal_fields() or {}).get("reference")
     facts = [
         (texts("notice.reference"), str(reference or texts("record.title_number", seq=case.first.seq))),
-        (texts("notice.date"), written(fields["time"][:10], texts)),
+        (texts("notice.date"), texts.day(fields["time"][:10])),
         (texts("notice.model"), score.fields()["release_name"]),
     ]
     return Notice(
@@ -69,12 +69,6 @@ def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) ->
         texts("notice.reasons") if tells_why and reasons else "", reasons if tells_why else [], used,
         [(texts(f"notice.{part}_title"), lender.notice[part][texts.language]) for part in ENDING], lender.is_example,
     )  # fmt: skip
-
-
-def written(day: str, texts: Texts) -> str:
-    """An ISO date as people write it."""
-    year, month, number = (int(part) for part in day.split("-"))
-    return texts("notice.day", day=number, month=texts("notice.months").split()[month - 1], year=year)
 
 
 def notice_html(case: Case, release: Release | None, lender: Lender, texts: Texts, officer: Texts) -> str:

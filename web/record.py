@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from inference.fields import Refused, write_number
+from inference.fields import Refused, localised, write_number
 from inference.policy import APPROVE
 from inference.reasons import Reasons
 from inference.release import Release
@@ -332,7 +332,7 @@ def card(opened: Opened, drafts: list[str], texts: Texts, lender: Lender) -> str
     score, scorer = opened.replayed.score, opened.scorer
     said = opened.case.score.fields()
     same = opened.replayed.outcome == SAME
-    outcome = texts(f"replay.{opened.replayed.outcome}", why=opened.replayed.why)
+    outcome = texts(f"replay.{opened.replayed.outcome}", why="; ".join(found_in(opened.replayed, texts)))
     note = f'<p class="replay {"same" if same else "not-same"}">{escape(outcome)}</p>'
     if not same or score is None or scorer is None:
         figures = texts(
@@ -347,6 +347,19 @@ def card(opened: Opened, drafts: list[str], texts: Texts, lender: Lender) -> str
     explanation = reasons.explain(score.application)
     told = Told(score._replace(request_id=said["id"]), opened.case.score, explanation, drafts)
     return score_card(told, scorer.release, texts, lender) + note
+
+
+def found_in(replayed: Replayed, texts: Texts) -> list[str]:
+    """What a replay found, in the page's language; what only an administrator can use stays out."""
+    found = []
+    for finding in replayed.findings:
+        values = dict(finding.values)
+        if finding.kind == "decision":
+            values = {name: texts(f"decision.{decision}") for name, decision in values.items()}
+        elif finding.kind == "pd":
+            values["off"] = localised(values["off"], texts.language)
+        found.append(texts(f"replayed.{finding.kind}", **values))
+    return found
 
 
 def answers(opened: Opened, texts: Texts) -> str:
@@ -402,7 +415,7 @@ def entry(record: Record, opened: Opened, lender: Lender, texts: Texts) -> str:
     elif fields["kind"] == AGREED:
         lines.append(texts("entry.agreed" if fields["agrees"] else "entry.not_agreed"))
     elif fields["kind"] == CONTESTED:
-        lines.append(texts("entry.contested", reviewer=fields["reviewer"], deadline=fields["deadline"]))
+        lines.append(texts("entry.contested", reviewer=fields["reviewer"], deadline=texts.day(fields["deadline"])))
     if fields["kind"] == DECIDED and fields["reasons"]:
         confirmed = [reason_text(one, opened.release, lender, texts.language) for one in fields["reasons"]]
         lines.append(texts("entry.reasons", reasons="; ".join(confirmed)))
