@@ -1,5 +1,5 @@
-"""The page's words: every key is there in both languages and used, nothing is asked for that is not there, and the words
-are those that people in lending use."""
+"""The page's words: every key is there in both languages and used, nothing is asked for that is not there, and the
+words are those that people in lending use."""
 
 import ast
 import json
@@ -17,8 +17,9 @@ WORDS = {language: json.loads((FOLDER / f"{language}.json").read_text("utf-8")) 
 # Phrases that nobody at a desk would say; what stands instead is in the texts.
 BANNED = {
     "en": (
-        "will stand", "stands in the form", "any more", "of before", "otherwise than", "belong together", "answers to this",
-        "whoever", "told on", "taken on trust", "too close to call", "understood", "by itself alone", "is none", "are none",
+        "will stand", "stands in the form", "any more", "of before", "otherwise than", "belong together",
+        "answers to this", "whoever", "told on", "taken on trust", "too close to call", "understood",
+        "by itself alone", "is none", "are none",
         "somebody was quicker", "to be decided by", "the desk", "bad record", "money units",
     ),
     "fr": (

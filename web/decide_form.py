@@ -142,7 +142,8 @@ class DecideForm:
         review = ""
         if case.contest is not None:
             fields = case.contest.fields()
-            review = f"<p>{escape(texts('decide.review', by=fields['reviewer'], deadline=texts.day(fields['deadline'])))}</p>"
+            until = texts.day(fields["deadline"])
+            review = f"<p>{escape(texts('decide.review', by=fields['reviewer'], deadline=until))}</p>"
         return self.form(
             case,
             "decide",
