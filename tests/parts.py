@@ -80,6 +80,18 @@ def visiting(app: FastAPI, **rest: Any) -> TestClient:
     return TestClient(app, "http://127.0.0.1", client=("127.0.0.1", 50_000), **rest)
 
 
+def seen(client: TestClient, id: str) -> str:
+    """What the forms of a case's page carry of it."""
+    found = re.search(r'data-seen="([^"]+)"', client.get(f"/record/{id}").text)
+    return found[1] if found else ""
+
+
+def send(client: TestClient, id: str, action: str, form: dict[str, str]) -> bool:
+    """Send a form of a case's page as it is now; whether it was recorded."""
+    answer = client.post(f"/record/{id}/{action}", data={"seen": seen(client, id), **form})
+    return {"yes": True, "no": False}[answer.headers["x-recorded"]]
+
+
 def number(name: str, low: float = 0, high: float = 1000, **rest: Any) -> dict[str, Any]:
     """The description of a number field as a manifest holds it."""
     common = {"kind": "number", "minimum": low, "maximum": high, "whole": False, "optional": False}

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from parts import NAMES, NO_USERS, newest, visiting
+from parts import NAMES, NO_USERS, newest, seen, visiting
 
 from inference.errors import BadSetting
 from inference.fields import NumberField
@@ -49,13 +49,12 @@ class Office:
 
     def send(self, id: str, action: str, path: str = "", **form: Any) -> Any:
         """A form of the case's page as it is now, unless `seen` says otherwise."""
-        seen = form.pop("seen", None) or self.seen(id)
-        return self.client.post(f"{path}/record/{id}/{action}", data={"name": "Ann", "seen": seen, **form})
+        shown = form.pop("seen", None) or self.seen(id)
+        return self.client.post(f"{path}/record/{id}/{action}", data={"name": "Ann", "seen": shown, **form})
 
     def seen(self, id: str) -> str:
         """What the forms of the case's page carry of it."""
-        found = re.search(r'data-seen="([^"]+)"', self.client.get(f"/record/{id}").text)
-        return found[1] if found else ""
+        return seen(self.client, id)
 
     def decide(self, id: str, decision: str, path: str = "", **form: Any) -> Any:
         """A decision with all that any may need."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from parts import NAMES, NO_USERS, newest, some, visiting
+from parts import NAMES, NO_USERS, newest, send, some, visiting
 from prometheus_client.parser import text_string_to_metric_families
 
 from inference.scorer import Scorer, open_scorer
@@ -255,7 +255,7 @@ def test_a_record_that_was_damaged(
     with closing(Ledger(file)) as ledger, visiting(create_app(scorer, settings, ledger)) as client:
         id = client.post(f"{API}/score", json=item).json()["id"]
         said = {"name": "Ann", "decision": "incomplete", "reason_incomplete": "income", "justification": "A sentence."}
-        client.post(f"/record/{id}/decide", data=said)
+        assert send(client, id, "decide", said)
         with closing(sqlite3.connect(file)) as other:
             other.execute("DROP TRIGGER personal_update")
             personal = personal.replace("AMOUNT", scorer.release.form.names[0])
