@@ -1,13 +1,14 @@
 """The list of small changes that must each make a test fail (`make mutants`): it fits the code as it is now."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from mutants.run import ROOT, Mutant, copy, mutants, tried
+from mutants.run import ROOT, Mutant, copy, mutants
 
 LISTED = mutants()
 LEAST = {"inference": 20, "ledger": 20, "web": 20}  # web: who may enter, and who may decide
@@ -33,23 +34,40 @@ def test_a_change_can_still_be_made(mutant: Mutant) -> None:
     assert f"def {name.partition('[')[0]}(" in (ROOT / file).read_text("utf-8")
 
 
+TRIED = """
+import sys
+from pathlib import Path
+from run import Mutant, tried
+
+for find, replace, test in (
+    ("x * 2", "x * 3", "test_it"),
+    ("x * 2", "x + x", "test_it"),
+    ("x ** 2", "x * 3", "test_it"),
+    ("x", "y", "test_it"),
+    ("x * 2", "x *", "test_it"),
+    ("x * 2", "x * 3", "test_gone"),
+):
+    mutant = Mutant("doubling.py", find, replace, f"test_doubling.py::{test}", "why")
+    print(tried(mutant, Path(sys.argv[1])).partition(":")[0])
+"""
+
+
 def test_the_runner_tells_killed_from_survived(tmp_path: Path) -> None:
-    """In a tree of its own: a change that a test notices, one that none does, and those that cannot be judged."""
-    (tmp_path / "doubling.py").write_text("def double(x):\n    return x * 2  # twice\n")
-    (tmp_path / "test_doubling.py").write_text(
-        "from doubling import double\n\ndef test_it():\n    assert double(3) == 6\n"
-    )
-
-    def outcome(find: str, replace: str, test: str = "test_doubling.py::test_it") -> str:
-        return tried(Mutant("doubling.py", find, replace, test, "why"), tmp_path).partition(":")[0]
-
-    assert outcome("x * 2", "x * 3") == "killed"
-    assert outcome("x * 2", "x + x") == "survived"
-    assert outcome("x ** 2", "x * 3") == "cannot be made"
-    assert outcome("x", "y") == "cannot be made"  # there twice
-    assert outcome("x * 2", "x *") == "not judged"  # no Python any more
-    assert outcome("x * 2", "x * 3", "test_doubling.py::test_gone") == "not judged"
-    assert (tmp_path / "doubling.py").read_text().startswith("def double(x):\n    return x * 2")
+    """In a tree of its own: a change that its test notices, one that it does not, two that cannot be made (not there,
+    and there twice), and two that no test has judged: no Python, and a test that is not there. The file is as it was.
+    """
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    code = "def double(x):\n    return x * 2  # twice\n"
+    (tree / "doubling.py").write_text(code)
+    (tree / "test_doubling.py").write_text("from doubling import double\n\ndef test_it():\n    assert double(3) == 6\n")
+    command = [sys.executable, "-c", TRIED, tree]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "mutants")}
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.splitlines() == [
+        "killed", "survived", "cannot be made", "cannot be made", "not judged", "not judged",
+    ], done.stderr  # fmt: skip
+    assert (tree / "doubling.py").read_text() == code
 
 
 def test_a_copy_is_the_tree(tmp_path: Path) -> None:
