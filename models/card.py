@@ -13,7 +13,7 @@ import numpy as np
 from inference.fields import ChoiceField, Field, NumberField
 from inference.release import Release
 from inference.rows import KINDS, Plan
-from models import plots, readings
+from models import plots, readings, stability
 from models.outcomes import SUGGESTIONS, Book, Group, books, by_band
 from models.readings import percent, rate
 from models.report import Report, Result
@@ -87,7 +87,7 @@ def find(release: Release, trained: Trained, report: Report) -> Findings:
 
 def card(found: Findings) -> str:
     """The whole card as Markdown."""
-    recipe = found.trained.recipe
+    recipe, about = found.trained.recipe, found.release.manifest["training"]
     sections = [
         f"# Model card: {recipe.title['en']}\n\n> {recipe.notice['en']}\n\n"
         f"Written by `make train` (`python -m models train {recipe.name}`) with the release beside it; "
@@ -101,6 +101,7 @@ def card(found: Findings) -> str:
         f"## Policy: assumptions that a lender must set\n\n{policy(found)}",
         f"## Results\n\n{results(found)}",
         f"## Suggested decisions\n\n{decisions(found)}",
+        f"## Small changes of one answer\n\n{stability.section(about['metrics']['stability'])}",
         "## Limits and ethical considerations\n\n" + "\n".join(f"- {limit}" for limit in recipe.limits),
     ]
     return "\n\n".join(sections) + "\n"
