@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from pathlib import Path
 
 from inference.settings import RELEASES
 from models.adopt import add_command
@@ -10,7 +11,8 @@ from models.card import write_card
 from models.export import export, make_default
 from models.recipes import RECIPES
 from models.report import report
-from models.search import choose, search
+from models.search import SEEDS, choose, search
+from models.stability import compare, embedded, of_trained
 from models.train import train
 
 
@@ -28,6 +30,13 @@ def main(arguments: list[str] | None = None) -> int:
     choosing = commands.add_parser("choose", help="see what groups of columns are worth inside the training window")
     choosing.add_argument("recipe", choices=list(RECIPES))
     choosing.add_argument("--without", action="append", metavar="COLUMNS", help="names or patterns, comma between")
+    choosing.add_argument(
+        "--without-fields", action="append", metavar="FIELDS", help="names of fields, comma between: all they set goes"
+    )
+    choosing.add_argument("--later", action="store_true", help="report later vintages instead; choose by none of them")
+    choosing.add_argument("--seeds", type=int, default=SEEDS, help="how often each is trained")
+    turning = commands.add_parser("stability", help="see how often a decision turns on a small change of an answer")
+    turning.add_argument("releases", nargs="*", type=Path, metavar="release", help="folders; all embedded ones if none")
     add_command(commands)
     given = parser.parse_args(arguments)
     if given.command == "adopt":
@@ -36,7 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(search(RECIPES[given.recipe], given.candidates))
         return 0
     if given.command == "choose":
-        print(choose(RECIPES[given.recipe], given.without or ()))
+        print(choose(RECIPES[given.recipe], given.without or (), given.without_fields or (), given.later, given.seeds))
+        return 0
+    if given.command == "stability":
+        print(compare(RECIPES, given.releases or embedded()))
         return 0
     named = given.recipes or list(RECIPES)
     if unknown := [name for name in named if name not in RECIPES]:
@@ -45,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         started = time.monotonic()
         trained = train(RECIPES[name])
         evaluation = report(trained)
-        release = export(trained, evaluation.metrics, RELEASES)
+        release = export(trained, {**evaluation.metrics, "stability": of_trained(trained)}, RELEASES)
         write_card(release, trained, evaluation)
         if name == next(iter(RECIPES)):
             make_default(release)

@@ -14,7 +14,7 @@ from inference.fields import ChoiceField, Field, NumberField
 from inference.reasons import MOST_PRINCIPAL
 from inference.release import Release
 from inference.rows import KINDS, Plan
-from models import plots, readings
+from models import plots, readings, stability
 from models.outcomes import SUGGESTIONS, Book, Group, books, by_band
 from models.principal_reasons import SEED, Counts, count
 from models.readings import percent, rate
@@ -91,7 +91,7 @@ def find(release: Release, trained: Trained, report: Report) -> Findings:
 
 def card(found: Findings) -> str:
     """The whole card as Markdown."""
-    recipe = found.trained.recipe
+    recipe, about = found.trained.recipe, found.release.manifest["training"]
     sections = [
         f"# Model card: {recipe.title['en']}\n\n> {recipe.notice['en']}\n\n"
         f"Written by `make train` (`python -m models train {recipe.name}`) with the release beside it; "
@@ -106,6 +106,7 @@ def card(found: Findings) -> str:
         f"## Results\n\n{results(found)}",
         f"## Suggested decisions\n\n{decisions(found)}",
         f"## Principal reasons\n\n{principal_reasons(found)}",
+        f"## Small changes of one answer\n\n{stability.section(about['metrics']['stability'])}",
         "## Limits and ethical considerations\n\n" + "\n".join(f"- {limit}" for limit in recipe.limits),
     ]
     return "\n\n".join(sections) + "\n"

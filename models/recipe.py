@@ -125,6 +125,10 @@ class Recipe:
     monotone: Mapping[str, int]
     parameters: Mapping[str, Any]  # of XGBClassifier
     half_life: float | None = None  # months: a loan so much older counts half in training
+    # Number field -> (share of the answer, at least so much): training moves the answer by up to that at random, so
+    # that the model cannot learn what only an exact sum tells. 0 stays 0. Dated recipes only: folds would be judged by
+    # moved answers.
+    blur: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     policy: Mapping[str, Any]
     points: Mapping[str, float]
     load: Callable[[], Loans]  # all loans, later ones included; training takes those of its window
@@ -144,6 +148,8 @@ class Recipe:
                         f"recipe {self.name}: field {spec['name']}, reason {one['code']}: the features have no "
                         f"arithmetic that makes {', '.join(astray)}"
                     )
+        if self.blur and not self.window:
+            raise ValueError(f"recipe {self.name}: blur needs a training window, since folds would be judged by it")
 
     def constraint(self, column: str) -> int:
         """The monotone constraint of a column: +1, -1 or 0."""

@@ -2,13 +2,14 @@
 
 `search` varies the parameters, `choose` leaves groups of columns out. Each candidate is judged as a release
 serves: by later loans of the window, with tables frozen at their beginning, that its model had not seen; or by
-folds where the loans have no dates. No later vintage is looked at.
+folds where the loans have no dates. No later vintage is looked at; `choose --later` looks at nothing else, to report
+what a choice costs there and not to choose by it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,39 +35,61 @@ HALF_LIVES = (None, 6.0, 8.4, 12.0, 24.0)  # months; dated recipes only
 Mask = npt.NDArray[np.bool_]
 
 
+class Judged(NamedTuple):
+    """Loans that a candidate is judged by, m of them."""
+
+    rows: Matrix  # (m, n_features), with tables frozen before the first of them
+    bad: npt.NDArray[np.int8]
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """What a candidate is trained on and judged by. All arrays of rows have the columns of `columns`."""
 
     columns: tuple[str, ...]
     sample: Sample
-    later: list[tuple[Mask, Matrix, npt.NDArray[np.int8]]]  # (loans before, rows of later ones, were these bad)
+    stretches: list[tuple[Mask, list[Judged]]]  # (loans to train on, what to judge that model by)
 
     @classmethod
-    def of(cls, recipe: Recipe) -> "Judge":
-        """Of a dated recipe two stretches: that of its calibration, and as many months before it."""
+    def of(cls, recipe: Recipe, later: bool = False) -> "Judge":
+        """Of a dated recipe two stretches: that of its calibration, and as many months before it.
+
+        With `later` only its later vintages instead, judged by a model of the whole window.
+        """
         _, form, history, sample = prepared(recipe)
         if history is None or recipe.window is None:
             return cls(RowBuilder(form, recipe.features).columns, sample, [])
         _, split, end = recipe.window
-        later = []
+
+        def frozen(month: int) -> RowBuilder:
+            return RowBuilder(form, recipe.features, history.tables(month))
+
+        columns = frozen(end).columns
+        if later:
+            build, every = frozen(end).build, recipe.load()
+            vintages = [
+                every.where((every.months >= start) & (every.months < until)) for start, until in recipe.later.values()
+            ]
+            judged = [Judged(build(form.encode(one.answers)), one.bad) for one in vintages]
+            return cls(columns, sample, [(np.ones(len(sample.bad), bool), judged)])
+        stretches = []
         for begin in (2 * split - end, split):
-            frozen = RowBuilder(form, recipe.features, history.tables(begin))
             at = (sample.months >= begin) & (sample.months < begin + end - split)
-            later.append((sample.months < begin, frozen.build(sample.values[at]), sample.bad[at]))
-        return cls(frozen.columns, sample, later)
+            one = Judged(frozen(begin).build(sample.values[at]), sample.bad[at])
+            stretches.append((sample.months < begin, [one]))
+        return cls(columns, sample, stretches)
 
     def aucs(self, recipe: Recipe, keep: Mask | None = None) -> list[float]:
         """The recipe's AUCs, from the columns kept; one a stretch, or one a repeat of the folds."""
         kept = np.ones(len(self.columns), bool) if keep is None else keep
         columns = [column for column, is_kept in zip(self.columns, kept, strict=True) if is_kept]
         sample = replace(self.sample, rows=self.sample.rows[:, kept])
-        if not self.later:
+        if not self.stretches:
             return [roc_auc_score(sample.bad[at], p) for at, p in cross_validate(recipe, columns, sample)]
         found = []
-        for before, rows, bad in self.later:
+        for before, judged in self.stretches:
             model = fit(recipe, columns, sample.rows[before], sample.bad[before], sample.months[before])
-            found.append(roc_auc_score(bad, model.predict_proba(rows[:, kept])[:, 1]))
+            found += [roc_auc_score(one.bad, model.predict_proba(one.rows[:, kept])[:, 1]) for one in judged]
         return found
 
 
@@ -89,21 +112,32 @@ def search(recipe: Recipe, candidates: int, seed: int = 0) -> str:
     return "\n".join(lines)
 
 
-def choose(recipe: Recipe, without: Sequence[str] = ()) -> str:
+def choose(
+    recipe: Recipe,
+    without: Sequence[str] = (),
+    without_fields: Sequence[str] = (),
+    later: bool = False,
+    seeds: int = SEEDS,
+) -> str:
     """What groups of columns are worth, as Markdown: the recipe as it stands, and without each of them.
 
-    A group is a list of column names, or of patterns with "*", joined by commas; by default what each level of
-    the history holds ("state.*"). All are trained with several seeds: what differs by less than these is noise.
+    A group of `without` is a list of column names, or of patterns with "*", joined by commas; one of
+    `without_fields` a list of fields, and what is left out is all that their answers set. By default the groups are
+    what each level of the history holds ("state.*"). All are trained with several seeds: what differs by less than
+    these is noise. With `later` the loans judged by are the later vintages, one AUC each.
     """
-    judge = Judge.of(recipe)
+    judge = Judge.of(recipe, later)
     everything = np.ones(len(judge.columns), bool)
     trials = {"as it stands": (recipe, everything)}
-    for group in without or levels(judge.columns):
+    for group in without or ([] if without_fields else levels(judge.columns)):
         trials[f"without {group}"] = recipe, ~members(judge.columns, group)
-    trials["without monotone constraints"] = replace(recipe, monotone={}), everything
+    for group in without_fields:
+        trials[f"without the answers {group}"] = recipe, ~set_by(recipe, judge.columns, group)
+    if not without_fields:
+        trials["without monotone constraints"] = replace(recipe, monotone={}), everything
     found = []
     for name, (trial, keep) in tqdm(trials.items(), desc=f"{recipe.name}: columns", disable=None):
-        aucs = [auc for seed in range(SEEDS) for auc in judge.aucs(seeded(trial, seed), keep)]
+        aucs = [auc for seed in range(seeds) for auc in judge.aucs(seeded(trial, seed), keep)]
         found.append((aucs, int(keep.sum()), name))
     lines = ["| AUC | each, seed by seed | columns | |", "| ---: | --- | ---: | --- |"]
     for aucs, count, name in sorted(found, key=lambda one: -float(np.mean(one[0]))):
@@ -128,6 +162,26 @@ def members(columns: Sequence[str], group: str) -> Mask:
     if not found.any():
         raise SystemExit(f"no column is named by {group!r}; there are {', '.join(columns)}")
     return found
+
+
+def set_by(recipe: Recipe, columns: Sequence[str], group: str) -> Mask:
+    """The columns that the answers of some fields set; `group` names the fields, joined by commas.
+
+    What past loans of others answered (a state's mean number of jobs) is set by whoever the applicant is compared with.
+    """
+    names = group.split(",")
+    if unknown := [name for name in names if name not in {spec["name"] for spec in recipe.fields}]:
+        raise SystemExit(f"recipe {recipe.name} has no field {', '.join(unknown)}")
+    found = set(names)
+    for spec in recipe.features:
+        if spec["kind"] == "history" and any(part["of"] in names for part in spec["key"]):
+            found.update(spec["columns"])
+        if spec["kind"] == "arithmetic":
+            for column, left, _, right in spec["columns"]:
+                if {left, right} & found:
+                    found.add(column)
+    flags = tuple(f"{name}{mark}" for name in names for mark in "=[")  # one_hot and not_stated, with and without prefix
+    return np.array([column in found or column.startswith(flags) for column in columns])
 
 
 def figures(aucs: Sequence[float]) -> str:

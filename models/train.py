@@ -27,8 +27,8 @@ REPEATS, FOLDS = 5, 5
 class Sample:
     """Loans as the model sees them. All arrays have m rows."""
 
-    values: Floats  # (m, n_fields), encoded answers
-    rows: Matrix  # (m, n_features)
+    values: Floats  # (m, n_fields), encoded answers as they were given
+    rows: Matrix  # (m, n_features); of training loans, with the recipe's blur
     bad: npt.NDArray[np.int8]
     months: npt.NDArray[np.int32]
 
@@ -76,23 +76,44 @@ def prepared(
     fields = counted(recipe, loans)
     form = Form(tuple(field_from_json(spec) for spec in fields))
     history = recipe.history() if recipe.history else None
-    return fields, form, history, prepare(recipe, form, history, loans)
+    return fields, form, history, prepare(recipe, form, history, loans, training=True)
 
 
-def prepare(recipe: Recipe, form: Form, history: HistoryTables | None, loans: Loans) -> Sample:
-    """Encode and build; where there is history, each month's rows with that month's tables."""
+def prepare(recipe: Recipe, form: Form, history: HistoryTables | None, loans: Loans, training: bool = False) -> Sample:
+    """Encode and build; where there is history, each month's rows with that month's tables.
+
+    Loans to train on (`training`) are blurred as the recipe says; loans to judge by never are.
+    """
     values = form.encode(loans.answers)
+    built = blurred(recipe, form, values) if training else values
     if history is None:
-        return Sample(values, RowBuilder(form, recipe.features).build(values), loans.bad, loans.months)
+        return Sample(values, RowBuilder(form, recipe.features).build(built), loans.bad, loans.months)
     months, inverse = np.unique(loans.months, return_inverse=True)
     rows: list[Matrix] = []
     for number, month in enumerate(tqdm(months.tolist(), desc=f"{recipe.name}: rows by month", disable=None)):
         builder = RowBuilder(form, recipe.features, history.tables(month))
-        rows.append(builder.build(values[inverse == number]))
+        rows.append(builder.build(built[inverse == number]))
     order = np.argsort(inverse, kind="stable")  # where the rows of each month belong
     together = np.empty((len(values), rows[0].shape[1]), np.float32)
     together[order] = np.concatenate(rows)
     return Sample(values, together, loans.bad, loans.months)
+
+
+def blurred(recipe: Recipe, form: Form, values: Floats) -> Floats:
+    """Encoded answers (m, n_fields) with the recipe's number fields moved at random, evenly up and down; seeded.
+
+    Loans crowd at round sums and at the shares that programmes guarantee, and trees put their thresholds right beside
+    such a crowd: a loan of 1 % less then counts among the next crowd. Noise in the training answers smooths that away
+    (Bishop 1995, "Training with noise is equivalent to Tikhonov regularization"). An answer at most halves, 0 stays 0
+    (it often is a kind of its own), and what is not stated stays so.
+    """
+    random = np.random.default_rng(0)
+    found = values.copy()
+    for name, (share, least) in recipe.blur.items():
+        own = values[:, form.names.index(name)]
+        by = random.uniform(-1, 1, len(own)) * np.maximum(share * own, least)
+        found[:, form.names.index(name)] = np.where(own == 0, 0.0, np.maximum(own + by, own / 2))
+    return found
 
 
 def fit(

@@ -39,9 +39,11 @@ STATES = {
 
 
 FIELDS: list[dict[str, Any]] = [
+    # In these loans larger ones went bad less often, and what the model makes of the amount beside employees, jobs and
+    # similar loans goes up and down. A larger loan is not safer because it is larger: no other amount is proposed.
     number_field(
-        "amount", "loan", "Amount", "Montant", DOLLARS, minimum=1_000, maximum=5_000_000, actionable="down",
-        example=150_000, help={"en": "Gross amount of the loan", "fr": "Montant brut du prêt"},
+        "amount", "loan", "Amount", "Montant", DOLLARS, minimum=1_000, maximum=5_000_000, example=150_000,
+        help={"en": "Gross amount of the loan", "fr": "Montant brut du prêt"},
     ),
     # Set by the programme (50 % Express, 75 and 85 % standard): nothing to act on.
     number_field(
@@ -127,7 +129,6 @@ FEATURES: list[dict[str, Any]] = [
             ["amount_to_industry", "amount", "/", "naics6.amount12"],
             ["amount_to_group", "amount", "/", "naics4.amount12"],
             ["amount_to_state", "amount", "/", "state.amount12"],
-            ["amount_to_size", "amount", "/", "size.amount12"],
             ["employees_to_group", "employees", "/", "naics4.employees12"],
             ["guaranteed_amount", "amount", "*", "guaranteed_share"],
             ["jobs", "jobs_created", "+", "jobs_retained"],
@@ -158,9 +159,13 @@ RECIPE = Recipe(
         "Outcomes are those known in 2014. Of the charge-offs of 2001–2005 approvals only 6.8 % had happened when the "
         "release is dated; nobody could have trained this model then (see the real-time rows).",
         "The years after are the crisis of 2007–2010: the level of the PD was too low for them, the order held.",
+        "In these loans larger ones went bad less often, and the model has learned that: a larger amount often lowers "
+        "the PD. A larger loan is not safer because it is larger; these are amounts that a lender chose to grant. So "
+        "no other amount is proposed as a way to approval.",
         "Guaranteed share is set by programme, job counts depend on how they were recorded, and no business moves to "
         "another state for a loan: poor reasons to give an applicant. The model uses these fields, so a notice names "
-        "them where they count; the section Principal reasons says how often.",
+        "them where they count; the section Principal reasons says how often. A lender would leave them out; the data "
+        "card says what that costs.",
         "Margin and loss given default are assumptions for demonstration; a lender must set its own.",
         "No protected attribute is in the data, so its effect on protected groups cannot be measured here.",
     ],
@@ -171,8 +176,18 @@ RECIPE = Recipe(
     ],
     fields=[{**spec, "reasons": REASONS[spec["name"]]} for spec in FIELDS],
     features=FEATURES,
-    # A group whose past loans went bad more often than others of their age never makes a loan look better.
+    # A group whose past loans went bad more often than others of their age never makes a loan look better. The amount
+    # has no sign: larger loans went bad less often, which no analyst would sign for, and the sign that one would sign
+    # (more is never better) costs 0.008 of AUC inside the window.
     monotone={f"{level}.{name}": +1 for levels in TABLES.values() for level in levels for name in INDEX},
+    # Loans crowd at round sums, at the shares that programmes guarantee (50, 75, 85 %) and at few employees.
+    blur={
+        "amount": (0.1, 0),
+        "guaranteed_share": (0, 2),
+        "employees": (0.2, 1),
+        "jobs_created": (0.2, 1),
+        "jobs_retained": (0.2, 1),
+    },
     half_life=8.4,
     parameters={
         "n_estimators": 250,
