@@ -7,7 +7,7 @@ import time
 from inference.settings import RELEASES
 from models.adopt import add_command
 from models.card import write_card
-from models.export import export, make_default
+from models.export import export, make_current
 from models.recipes import RECIPES
 from models.report import report
 from models.search import choose, search
@@ -47,8 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         evaluation = report(trained)
         release = export(trained, evaluation.metrics, RELEASES)
         write_card(release, trained, evaluation)
-        if name == next(iter(RECIPES)):
-            make_default(release)
+        make_current(release)
         print(evaluation.text)
         print(f"{release.folder.name}: digest {release.digest}, {time.monotonic() - started:.0f} s\n")
     return 0

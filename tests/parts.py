@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import random
-import re
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,19 +14,17 @@ from fastapi.testclient import TestClient
 from inference.application import Form
 from inference.fields import field_from_json
 from inference.measure import ProcessSampler
-from inference.settings import RELEASES
+from inference.settings import current_releases
 from models.recipe import HistoryTables, Loans, Recipe
 
 NO_USERS = Path(tempfile.gettempdir()) / "tenfold-tests-have-no-users" / "users.sqlite3"
-# Digests change with every training: releases are found by their manifests and known by their recipe's name.
-FOLDER = re.compile(r"(\w+)-[0-9a-f]{12}")
-NAMES = sorted({found[1] for file in RELEASES.glob("*/manifest.json") if (found := FOLDER.fullmatch(file.parent.name))})
+# Digests change with every training: releases are known by their recipe's name.
+NAMES = sorted(current_releases())
 
 
 def newest(name: str) -> Path:
-    """The release folder of a recipe: the newest, for a training may be about to replace another."""
-    found = [file for file in RELEASES.glob("*/manifest.json") if FOLDER.fullmatch(file.parent.name)]
-    return max((file for file in found if file.parent.name[:-13] == name), key=lambda file: file.stat().st_mtime).parent
+    """The release folder of a recipe that serves, by DEFAULT: earlier ones lie beside it."""
+    return current_releases()[name]
 
 
 class Time:
