@@ -3,10 +3,10 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 # Installs in a seventh of pip's time; where it cannot, pip does.
 UV := 0.13.9
-# A release by its recipe's name: make run RELEASE=sba
+# A release by its recipe's name, the one that DEFAULT lists: make run RELEASE=sba; or by its folder
 RELEASE ?=
 ifneq ($(RELEASE),)
-export TENFOLD_RELEASE := $(firstword $(wildcard models/releases/$(RELEASE)-*) $(RELEASE))
+export TENFOLD_RELEASE := $(firstword $(addprefix models/releases/,$(filter $(RELEASE)-%,$(shell cat models/releases/DEFAULT))) $(RELEASE))
 endif
 
 .DEFAULT_GOAL := help

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import ViewportSize, sync_playwright
 
-from inference.settings import RELEASES
+from inference.settings import current_releases
 from profiling.chromium import launch
 from profiling.serving import served
 
@@ -20,10 +20,9 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = launch(playwright)
         for picture, (name, language) in PICTURES.items():
-            (release,) = RELEASES.glob(f"{name}-*")
             with tempfile.TemporaryDirectory() as folder:
                 environment = {
-                    "TENFOLD_RELEASE": str(release),
+                    "TENFOLD_RELEASE": str(current_releases()[name]),
                     "TENFOLD_LEDGER": f"{folder}/ledger.sqlite3",
                     "TENFOLD_LOG": f"{folder}/predictions.jsonl",
                 }

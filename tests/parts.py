@@ -16,25 +16,17 @@ from fastapi.testclient import TestClient
 from inference.application import Form
 from inference.fields import field_from_json
 from inference.measure import ProcessSampler
-from inference.settings import RELEASES
+from inference.settings import current_releases
 from models.recipe import HistoryTables, Loans, Recipe
 
 NO_USERS = Path(tempfile.gettempdir()) / "tenfold-tests-have-no-users" / "users.sqlite3"
-# Digests change with every training: releases are found by their manifests and known by their recipe's name.
-FOLDER = re.compile(r"(\w+)-[0-9a-f]{12}")
-NAMES = sorted({found[1] for file in RELEASES.glob("*/manifest.json") if (found := FOLDER.fullmatch(file.parent.name))})
+# Digests change with every training: releases are known by their recipe's name.
+NAMES = sorted(current_releases())
 
 
 def newest(name: str) -> Path:
-    """The release folder of a recipe that serves: the newest format, then the newest file, for a training may be about
-    to replace another."""
-    found = [file for file in RELEASES.glob("*/manifest.json") if FOLDER.fullmatch(file.parent.name)]
-    return max((file for file in found if file.parent.name[:-13] == name), key=age).parent
-
-
-def age(manifest: Path) -> tuple[int, float]:
-    """What releases of one recipe are told apart by."""
-    return json.loads(manifest.read_bytes())["format"], manifest.stat().st_mtime
+    """The release folder of a recipe that serves, by DEFAULT: earlier ones lie beside it."""
+    return current_releases()[name]
 
 
 def some(values: Iterable[Any]) -> list[Any]:
