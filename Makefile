@@ -10,7 +10,7 @@ export TENFOLD_RELEASE := $(firstword $(addprefix models/releases/,$(filter $(RE
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test test-core test-browser audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-first bench-ledger bench-history bench-http bench-click screenshots mutants faults figures space lock clean
+.PHONY: help setup browser run test test-core test-browser truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-first bench-ledger bench-history bench-http bench-click screenshots faults figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ test-core: setup  # what needs no browser; beside it, what does
 
 test-browser: setup browser
 	$(BIN)/python -m pytest tests/browser
+
+truth: setup  ## every sentence of the card and the what-if panel by brute force, 2,000 loans a release (half an hour)
+	TRUTH=2000 $(BIN)/python -m pytest tests/test_truth.py -s
 
 audit: setup  ## known vulnerabilities of what the lock installs
 	@$(BIN)/python .ci/audit.py
