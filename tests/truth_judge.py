@@ -1,4 +1,4 @@
-"""Judges what a card and a what-if panel say, block by block, against brute force. Each `Case` is one loan, one language."""
+"""Judges what a card and a what-if panel say, block by block, against brute force: one `Case` a loan and language."""
 
 import itertools
 import math
@@ -62,6 +62,13 @@ class Case:
 
     def label(self, at: int) -> str:
         return self.oracle.fields[at].label[self.language]
+
+    def way(self, at: int) -> str:
+        """A field with the direction in which a number may be moved."""
+        field = self.oracle.fields[at]
+        if isinstance(field, NumberField) and field.actionable in ("down", "up"):
+            return self.texts(f"whatif.only_{field.actionable}", field=self.label(at))
+        return self.label(at)
 
     def show(self, at: int, value: float) -> str:
         return self.oracle.fields[at].show(value, self.language)
@@ -170,8 +177,8 @@ class Case:
         people = 1000 * self.pd
         found: dict[str, Callable[[dict[str, str]], bool]] = {
             "result.announce": lambda v: mine(v) and self.fixed(v["decision"], f"decision.{self.decision}"),
-            "result.expects": lambda v: abs(number(v["people"], self.language)[0] - people) <= 1 and 0.5 <= people < 999.6
-            and number(v["people"], self.language)[0] not in (0, 1, 1000),
+            "result.expects": lambda v: abs(number(v["people"], self.language)[0] - people) <= 1
+            and 0.5 <= people < 999.6 and number(v["people"], self.language)[0] not in (0, 1, 1000),
             "result.expects_few": lambda v: people < 1,
             "result.expects_one": lambda v: 0.4 <= people < 1.6,
             "result.expects_most": lambda v: people > 999,
@@ -183,8 +190,10 @@ class Case:
             "reason.approve": lambda v: self.decision == "approve" and refer(v) and self.pd < self.refer_from,
             "reason.decline": lambda v: self.decision == "decline" and decline(v) and self.pd > self.decline_from,
             "reason.refer": lambda v: self.decision == "refer" and refer(v) and decline(v) and not open_end
-            and self.refer_from <= self.pd <= self.decline_from and self.is_percent(v["band"], self.policy["refer_band"]),
-            "reason.refer_open": lambda v: self.decision == "refer" and refer(v) and open_end and self.pd >= self.refer_from,
+            and self.refer_from <= self.pd <= self.decline_from
+            and self.is_percent(v["band"], self.policy["refer_band"]),
+            "reason.refer_open": lambda v: self.decision == "refer" and refer(v) and open_end
+            and self.pd >= self.refer_from,
             "reason.unusual": lambda v: bool(self.unusual),
             "reason.alone": lambda v: bool(self.unusual)
             and self.fixed(v["decision"], f"decision.{self.oracle.by_pd(self.pd, self.oracle.values)}"),
@@ -196,7 +205,8 @@ class Case:
             "scale.cuts": lambda v: not open_end and refer(v) and decline(v)
             and self.is_number(v["refer_points"], at(self.refer_from))
             and self.is_number(v["decline_points"], at(self.decline_from)),
-            "scale.cuts_open": lambda v: open_end and refer(v) and self.is_number(v["refer_points"], at(self.refer_from)),
+            "scale.cuts_open": lambda v: open_end and refer(v)
+            and self.is_number(v["refer_points"], at(self.refer_from)),
             "scale.density": lambda v: bool(self.population) and self.is_count(v["loans"], self.population["loans"]),
         }  # fmt: skip
         for prefix in ("result", "stand"):
@@ -266,7 +276,8 @@ class Case:
         exposure = self.oracle.values[at] * (1 - covered / 100)
         return (
             self.is_percent(v["lgd"], self.policy["lgd"])
-            and self.is_money(v["exposure"], exposure) and self.is_money(v["loss"], exposure * self.policy["lgd"] * self.pd)
+            and self.is_money(v["exposure"], exposure)
+            and self.is_money(v["loss"], exposure * self.policy["lgd"] * self.pd)
         )  # fmt: skip
 
     def is_money(self, text: str, true: float) -> bool:
@@ -405,7 +416,7 @@ class Case:
     row: int | None = None
 
     def is_reason(self, text: str) -> bool:
-        """An answer, or a text that the release has for applicants; which reasons and in what order has its own test."""
+        """An answer, or a text that the release has for applicants; which and in what order has its own test."""
         return any(text == self.answer(at) for at in range(len(self.oracle.fields))) or text in strings(
             self.release.manifest
         )
@@ -458,7 +469,7 @@ class Case:
     @cached_property
     def PANEL(self) -> dict[str, Callable[[dict[str, str]], bool]]:  # noqa: N802 - a table
         now, at = self.now, self.oracle.amount_at
-        fields = ", ".join(self.label(one) for one in self.oracle.movable if not math.isnan(self.oracle.values[one]))
+        fields = ", ".join(self.way(one) for one in self.oracle.movable if not math.isnan(self.oracle.values[one]))
         count = sum(not math.isnan(self.oracle.values[one]) for one in self.oracle.movable)
         near = lambda v: self.is_percent(v["near"], NEAR)  # noqa: E731
         none = lambda v: not self.oracle.proposals and v["fields"] == fields and near(v)  # noqa: E731
@@ -470,7 +481,7 @@ class Case:
             "whatif.none": lambda v: none(v) and count > 1,
             "whatif.none_alone": lambda v: none(v) and count == 1,
             "whatif.none_stated": lambda v: count == 0 < len(self.oracle.movable)
-            and v["fields"] == ", ".join(self.label(one) for one in self.oracle.movable),
+            and v["fields"] == ", ".join(self.way(one) for one in self.oracle.movable),
             "whatif.no_actionable": lambda v: not self.oracle.movable,
             "whatif.holds": lambda v: near(v) and bool(self.told),
             "whatif.bars_text": lambda v: self.cut_drawn("decline"),
@@ -499,8 +510,8 @@ class Case:
             return v.get("low") == self.show(at, low) and v.get("high") == self.show(at, high) and grid and gap > 0
 
         def several(v: dict[str, str]) -> bool:
-            return ends(v) and v["ranges"] == ", ".join(true) and v.get("highest", self.show(at, self.oracle.intervals[-1][1])) == (
-                self.show(at, self.oracle.intervals[-1][1]))  # fmt: skip
+            highest = self.show(at, self.oracle.intervals[-1][1])
+            return ends(v) and v["ranges"] == ", ".join(true) and v.get("highest", highest) == highest
 
         def many(v: dict[str, str]) -> bool:
             sizes = sorted((b - a for a, b in self.oracle.intervals), reverse=True)
@@ -656,7 +667,8 @@ class Case:
             "whatif.curve_falls": lambda v: ends(v) and down and not up,
             "whatif.curve_turns": lambda v: ends(v) and up and down and extreme(v["least"], v["at_least"], min(pds))
             and extreme(v["most"], v["at_most"], max(pds)),
-            "whatif.curve_approved": lambda v: self.is_count(v["approved"], sum(approved)) and self.is_count(v["drawn"], len(pds)),
+            "whatif.curve_approved": lambda v: self.is_count(v["approved"], sum(approved))
+            and self.is_count(v["drawn"], len(pds)),
         }  # fmt: skip
 
     def picture(self, block: Block) -> None:

@@ -1,7 +1,7 @@
 """What is true of one application, by brute force: small loops over `Scorer.pds`, each winner scored by itself.
 
-Nothing here calls what it is the judge of: no what-if, no card, no policy function. The rules are written out once more,
-from the manifest's figures.
+Nothing here calls what it is the judge of: no what-if, no card, no policy function. The rules are written out once
+more, from the manifest's figures.
 """
 
 import math
@@ -139,7 +139,7 @@ class Oracle:
         else:
             assert isinstance(field, ChoiceField)
             whole = [one for one, choice in enumerate(field.choices)
-                     if choice.code != NOT_STATED and (field.digits is None or len(choice.code) == field.digits)]  # fmt: skip
+                     if choice.code != NOT_STATED and field.digits in (None, len(choice.code))]  # fmt: skip
             found = [float(one) for one in whole]
         return [
             one for one in found if one != own

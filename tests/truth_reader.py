@@ -21,8 +21,8 @@ PERCENT = NUMBER + r"\s*%"
 NEVER = "|".join(re.escape(texts_in(language).words["whatif.never"]) for language in LANGUAGES)
 SHAPES = {
     **dict.fromkeys(("first", "last"), f"{PERCENT}|{NEVER}"),
-    **dict.fromkeys(("pd", "refer_from", "decline_from", "reference", "rate", "least", "most", "lgd", "band", "near"), PERCENT),
-    **dict.fromkeys(("points", "refer_points", "decline_points", "count", "loans", "bad", "people", "approved", "drawn", "factor"), NUMBER),
+    **dict.fromkeys("pd refer_from decline_from reference rate least most lgd band near".split(), PERCENT),
+    **dict.fromkeys("points refer_points decline_points count loans bad people approved drawn factor".split(), NUMBER),
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from inference.scorer import Score
 from inference.whatif import NEAR, Amounts, Curve, Floats, Proposal
 from web.figures import Figures, figures_for, write_exactly, write_share
 from web.form import Held, choice_text
+from web.scale import GAP, width
 from web.texts import Texts
 from web.why import bars
 
@@ -117,7 +118,7 @@ class Panel:
         """Why nothing is proposed: what was searched in vain, or that there was nothing to search."""
         texts, language = self._texts, self._language
         open_to_change = [
-            (field.label[language], math.isnan(value))
+            (self.way(field), math.isnan(value))
             for field, value in zip(self._fields, application.values, strict=True)
             if field.actionable
         ]
@@ -128,6 +129,13 @@ class Panel:
             return texts("whatif.none_stated", fields=", ".join(label for label, _ in open_to_change))
         near = write_exactly(NEAR, language)
         return texts("whatif.none" if len(searched) > 1 else "whatif.none_alone", fields=", ".join(searched), near=near)
+
+    def way(self, field: Field) -> str:
+        """A field by name, a number with the direction in which it can be moved; the other way may be approved."""
+        label = field.label[self._language]
+        if not isinstance(field, NumberField) or field.actionable == "either":
+            return label
+        return self._texts(f"whatif.only_{field.actionable}", field=label)
 
     def proposal(self, application: Application, found: Proposal) -> str:
         """A change in words, with a button that tries it."""
@@ -225,16 +233,21 @@ class Panel:
                 f'<circle class="own" cx="{x(own):.2f}%" cy="{y(scored.pd):.1f}" r="5"/>'
                 f'<line class="own" x1="{x(own):.2f}%" x2="{x(own):.2f}%" y1="{y(scored.pd):.1f}" y2="{FLOOR}"/>'
             )
+        first, last = field.show(low, language), field.show(high, language)
+        row = HEIGHT - 12
+        beside = width(first) + GAP + width(last) <= 100  # else the second below the first
+        second = row if beside else row + 16
+        height = HEIGHT + second - row
         ends = (
-            f'<text x="0" y="{HEIGHT - 12}">{escape(field.show(low, language))}</text>'
-            f'<text x="100%" y="{HEIGHT - 12}" text-anchor="end">{escape(field.show(high, language))}</text>'
+            f'<text x="0" y="{row}">{escape(first)}</text>'
+            f'<text x="100%" y="{second}" text-anchor="end">{escape(last)}</text>'
             f'<text class="axis-name" x="0" y="{TOP - 12}">{escape(texts("result.pd"))} '
             f"{write_exactly(most, language)}</text>"
         )
         said = f"{self.course(field, curve)} {self.approved(curve)}"
         return (
             f"{self.legend(cuts, apart(scored))}"
-            f'<svg class="curve" role="img" aria-labelledby="curve-title curve-text" width="100%" height="{HEIGHT}">'
+            f'<svg class="curve" role="img" aria-labelledby="curve-title curve-text" width="100%" height="{height}">'
             f'<title id="curve-title">{escape(field.label[language])}</title>'
             f'<desc id="curve-text">{escape(said)}</desc>'
             f'<svg y="{TOP - 1}" width="100%" height="{FLOOR - TOP + 2}" viewBox="0 {TOP - 1} 100 {FLOOR - TOP + 2}" '
