@@ -159,7 +159,7 @@ class WhatIf:
         if not isinstance(field, NumberField):
             return np.array([value])
         steps, near = usual_steps(field, STEPS), NEAR * abs(value) * (1 + 1e-9)
-        below, above = np.searchsorted(steps, value, "left") - 1, np.searchsorted(steps, value, "right")
+        below, above = int(np.searchsorted(steps, value, "left")) - 1, int(np.searchsorted(steps, value, "right"))
         first = min(below, int(np.searchsorted(steps, value - near, "left")))
         last = max(above, int(np.searchsorted(steps, value + near, "right")) - 1)
         found = steps[max(first, 0) : last + 1]

@@ -26,10 +26,11 @@ def in_words(score: Score, release: Release, texts: Texts, figures: Figures) -> 
         sentences.append(observed(score.pd, bands, texts, figures))
     if population is not None:
         rank = Rank.among(score.pd, population["pd_percentiles"])
-        sentences.append(texts(f"result.{rank.key}", count=rank.count, loans=loans(release, texts)))
+        sentences.append(texts(f"result.{rank.key}", count=rank.of_100, loans=loans(release, texts)))
     exposure = release.policy.exposure(score.application)
     if exposure is not None and release.policy.amount_at is not None:
         field = release.form.fields[release.policy.amount_at]
+        assert isinstance(field, NumberField)  # noqa: S101 - the policy made sure
         sentences.append(
             texts(
                 "stand.loss" if release.policy.guaranteed else "stand.loss_all",
@@ -68,7 +69,7 @@ class Rank(NamedTuple):
     """Where a PD stands among past loans, on the side of the middle that it lies on."""
 
     key: str  # of the text: riskier or less risky than `count` in 100, than all, or as risky as nearly all
-    count: int
+    of_100: int
 
     @classmethod
     def among(cls, pd: float, percentiles: Sequence[float]) -> "Rank":
@@ -101,7 +102,7 @@ def among_the_same(score: Score, scale: Scale, release: Release, texts: Texts) -
         rank = Rank.among(pd, group["pd_percentiles"])
         said = texts(
             f"stand.{rank.key}",
-            count=rank.count,
+            count=rank.of_100,
             loans=write_number(group["loans"], language),
             rate=write_share(group["bad"] / group["loans"], language),
         )

@@ -140,7 +140,7 @@ RECIPE = Recipe(
         "whether the model treats groups alike cannot be measured on this data, in either direction. Home, job and "
         "years in the job may stand in for age and marital status.",
     ],
-    date="2026-11-22",
+    date="2026-11-25",
     groups=[
         {"name": "loan", "label": {"en": "Loan", "fr": "Crédit"}},
         {"name": "person", "label": {"en": "Person", "fr": "Personne"}},

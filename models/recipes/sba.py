@@ -150,7 +150,7 @@ RECIPE = Recipe(
         "2005, dont l’issue était connue en 2014 ; prêts dénoués seulement, sans aucun dossier refusé. Le taux de "
         "défaut est celui que le modèle prévoit parmi les prêts dénoués. Ne convient pas à des décisions réelles.",
     },
-    date="2026-11-22",
+    date="2026-11-25",
     data_card="SBA.md",
     limits=[
         "Only loans that were granted and guaranteed are in the data: it says nothing of applicants who were declined.",
