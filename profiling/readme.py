@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from inference.engines import ENGINES
+from inference.release import FORMAT
 from inference.settings import RELEASES, ROOT
 from profiling import bench_engines, bench_http, bench_score, results
 
@@ -19,10 +20,11 @@ BLOCK = re.compile(r"(<!-- figures:(\w+) -->\n).*?(<!-- /figures -->)", re.DOTAL
 
 
 def manifests() -> dict[str, dict[str, Any]]:
-    """The embedded releases' manifests by name, the default first."""
+    """The manifests of the embedded releases by name, the default first; not those kept to replay records."""
     default = (RELEASES / "DEFAULT").read_text().strip()
     folders = sorted((path.parent for path in RELEASES.glob("*/manifest.json")), key=lambda f: (f.name != default, f))
-    return {folder.name: json.loads((folder / "manifest.json").read_text()) for folder in folders}
+    found = {folder.name: json.loads((folder / "manifest.json").read_text()) for folder in folders}
+    return {name: manifest for name, manifest in found.items() if manifest["format"] == FORMAT}
 
 
 def releases() -> str:
