@@ -234,7 +234,8 @@ def later_rivals(trained: Trained) -> dict[str, Model]:
     recipe, form, sample = trained.recipe, trained.form, trained.sample
     _, split, _ = recipe.window or (0, 0, 1)
     free = replace(recipe, monotone={})
-    bare = replace(free, features=plain_features(recipe))
+    unworded = [{**spec, "reasons": []} for spec in recipe.fields]  # no applicant is told of a yardstick
+    bare = replace(free, features=plain_features(recipe), fields=unworded)
     plain = RowBuilder(form, bare.features)
     plain_sample = replace(sample, rows=plain.build(sample.values))
     before = sample.months < split
