@@ -153,13 +153,15 @@ class WhatIf:
         return np.logical_and.reduceat(self._approves(application, together), starts)
 
     def _neighbours(self, at: int, own: float, value: float) -> Floats:
-        """A number, every step within ± 2 % of it, the next step to each side; the own answer, if so near. A choice has
-        no neighbours."""
+        """A number, every step within ± 2 % of it, the next one to each side, and the own answer if it is so near.
+
+        A choice has no neighbours.
+        """
         field = self._fields[at]
         if not isinstance(field, NumberField):
             return np.array([value])
         steps, near = usual_steps(field, STEPS), NEAR * abs(value) * (1 + 1e-9)
-        below, above = np.searchsorted(steps, value, "left") - 1, np.searchsorted(steps, value, "right")
+        below, above = int(np.searchsorted(steps, value, "left")) - 1, int(np.searchsorted(steps, value, "right"))
         first = min(below, int(np.searchsorted(steps, value - near, "left")))
         last = max(above, int(np.searchsorted(steps, value + near, "right")) - 1)
         found = steps[max(first, 0) : last + 1]
