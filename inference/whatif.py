@@ -153,8 +153,10 @@ class WhatIf:
         return np.logical_and.reduceat(self._approves(application, together), starts)
 
     def _neighbours(self, at: int, own: float, value: float) -> Floats:
-        """A number, every step within ± 2 % of it, the next step to each side; the own answer, if so near. A choice has
-        no neighbours."""
+        """A number, every step within ± 2 % of it, the next one to each side, and the own answer if it is so near.
+
+        A choice has no neighbours.
+        """
         field = self._fields[at]
         if not isinstance(field, NumberField):
             return np.array([value])

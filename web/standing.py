@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from inference.fields import ChoiceField, NumberField, write_number
+from inference.fields import ChoiceField, Field, NumberField, write_number
 from inference.release import Release
 from inference.scorer import Score
 from web.figures import Figures, write_exactly, write_share
@@ -26,11 +26,10 @@ def in_words(score: Score, release: Release, texts: Texts, figures: Figures) -> 
         sentences.append(observed(score.pd, bands, texts, figures))
     if population is not None:
         rank = Rank.among(score.pd, population["pd_percentiles"])
-        sentences.append(texts(f"result.{rank.key}", count=rank.of_100, loans=loans(release, texts)))
+        sentences.append(texts(f"result.{rank.key}", count=rank.in_100, loans=loans(release, texts)))
     exposure = release.policy.exposure(score.application)
     if exposure is not None and release.policy.amount_at is not None:
         field = release.form.fields[release.policy.amount_at]
-        assert isinstance(field, NumberField)  # noqa: S101 - the policy made sure
         sentences.append(
             texts(
                 "stand.loss" if release.policy.guaranteed else "stand.loss_all",
@@ -68,8 +67,8 @@ def observed(pd: float, bands: Sequence[Mapping[str, Any]], texts: Texts, figure
 class Rank(NamedTuple):
     """Where a PD stands among past loans, on the side of the middle that it lies on."""
 
-    key: str  # of the text: riskier or less risky than `count` in 100, than all, or as risky as nearly all
-    of_100: int
+    key: str  # of the text: riskier or less risky than so many in 100, than all, or as risky as nearly all
+    in_100: int
 
     @classmethod
     def among(cls, pd: float, percentiles: Sequence[float]) -> "Rank":
@@ -102,7 +101,7 @@ def among_the_same(score: Score, scale: Scale, release: Release, texts: Texts) -
         rank = Rank.among(pd, group["pd_percentiles"])
         said = texts(
             f"stand.{rank.key}",
-            count=rank.of_100,
+            count=rank.in_100,
             loans=write_number(group["loans"], language),
             rate=write_share(group["bad"] / group["loans"], language),
         )
@@ -134,7 +133,7 @@ def wilson(bad: int, count: int) -> tuple[float, float]:
     return max(0.0, (middle - spread) / (1 + z * z / count)), min(1.0, (middle + spread) / (1 + z * z / count))
 
 
-def money(value: float, field: NumberField, language: str) -> str:
+def money(value: float, field: Field, language: str) -> str:
     """An amount as its field writes it, whole; where it is small, to two figures."""
     digits = 0 if abs(value) >= 10 or value == 0 else 1 - math.floor(math.log10(abs(value)))
     return field.show(round(value, digits), language)
