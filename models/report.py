@@ -154,7 +154,8 @@ def fold_results(trained: Trained) -> list[Result]:
     """Undated loans: the release's repeated folds, and rivals on the same folds."""
     bad = trained.sample.bad
     sample = f"{len(trained.unseen)} × {FOLDS} folds"
-    free = cross_validate(replace(trained.recipe, monotone={}), trained.builder.columns, trained.sample)
+    unconstrained = replace(trained.recipe, monotone={})
+    free = cross_validate(unconstrained, trained.builder.columns, trained.sample, len(trained.unseen))
     pds = [trained.calibration.pds(p) for _, p in trained.unseen]
     return [
         Result(RELEASE, sample, bad, pds, headline=True),
