@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from inference.application import Application
-from inference.fields import ChoiceField, NumberField, write_number
+from inference.fields import ChoiceField, Field, NumberField, write_number
 from inference.release import Release
 from web.form import choice_text
 from web.numbers import write_percent
@@ -46,12 +46,12 @@ def in_words(pd: float, application: Application, release: Release, texts: Texts
         sentences.append(texts(key, share=write_percent(riskier, language, 0), loans=loans(release, texts)))
     exposure = release.policy.exposure(application)
     if exposure is not None and release.policy.amount_at is not None:
-        unit = release.form.fields[release.policy.amount_at].unit[language]
+        amount = release.form.fields[release.policy.amount_at]
         sentences.append(
             texts(
                 "stand.loss" if release.policy.guaranteed else "stand.loss_all",
-                exposure=money(exposure, unit, language),
-                loss=money(pd * release.policy.lgd * exposure, unit, language),
+                exposure=money(exposure, amount, language),
+                loss=money(pd * release.policy.lgd * exposure, amount, language),
                 lgd=write_percent(release.policy.lgd, language, 0),
             )
         )
@@ -107,10 +107,9 @@ def wilson(bad: int, count: int) -> tuple[float, float]:
     return max(0.0, (middle - spread) / (1 + z * z / count)), min(1.0, (middle + spread) / (1 + z * z / count))
 
 
-def money(value: float, unit: str, language: str) -> str:
-    """An amount to three digits or whole, with its unit."""
-    digits = 0 if abs(value) >= 100 else 1
-    return f"{write_number(round(value, digits), language)} {unit}".rstrip()
+def money(value: float, amount: Field, language: str) -> str:
+    """A sum to three digits or whole, in the unit of the amount."""
+    return amount.show(round(value, 0 if abs(value) >= 100 else 1), language)
 
 
 def nearest_band(pd: float, bands: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
