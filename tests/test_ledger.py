@@ -28,7 +28,7 @@ from inference.settings import Settings
 from ledger import cases, store
 from ledger.__main__ import main
 from ledger.cases import Case
-from ledger.decisions import decided, scored
+from ledger.decisions import DECISIONS, decided, scored
 from ledger.export import guarded
 from ledger.ledger import CaseMoved, KeyReused, Ledger
 from ledger.records import BEFORE_ALL, Draft, Key, Record, link, seal, write
@@ -384,6 +384,23 @@ def test_a_digit_code_is_recorded_as_given() -> None:
         answers = (made.personal or {})["answers"]
         assert answers[field.name] == example[field.name]
         assert scorer.score(answers).application == scorer.score(example).application
+
+
+DIRECTIONS = {
+    "approve": ["as_suggested", "more_lenient", "more_lenient"],
+    "approve_changed": ["as_suggested", "more_lenient", "more_lenient"],
+    "refer": ["stricter", "as_suggested", "more_lenient"],
+    "decline": ["stricter", "stricter", "as_suggested"],
+    "incomplete": ["incomplete"] * 3,
+}
+
+
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_which_way_a_decision_departs(decision: str) -> None:
+    """From each suggestion: approve, refer, decline; and it is recorded so, with whether it overrides."""
+    for suggested, went in zip(("approve", "refer", "decline"), DIRECTIONS[decision], strict=True):
+        fields = decided("a", decision, suggested, by="ann").fields
+        assert (fields["direction"], fields["overridden"]) == (went, went in ("stricter", "more_lenient"))
 
 
 # --- retention, export, backup ---
