@@ -3,17 +3,17 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 # Installs in a seventh of pip's time; where it cannot, pip does.
 UV := 0.13.9
-# A release by its recipe's name: make run RELEASE=sba
+# A release by its recipe's name, the one that DEFAULT lists: make run RELEASE=sba; or by its folder
 RELEASE ?=
 ifneq ($(RELEASE),)
-export TENFOLD_RELEASE := $(firstword $(wildcard models/releases/$(RELEASE)-*) $(RELEASE))
+export TENFOLD_RELEASE := $(firstword $(addprefix models/releases/,$(filter $(RELEASE)-%,$(shell cat models/releases/DEFAULT))) $(RELEASE))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test test-core test-browser audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-ledger bench-history bench-http bench-click screenshots faults figures space lock clean
+.PHONY: help setup browser run test test-core test-browser truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-first bench-ledger bench-history bench-http bench-click screenshots faults figures space lock clean
 
 help:  ## list these targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: .venv/installed  ## create .venv and install what the lock says
 
@@ -43,6 +43,9 @@ test-core: setup  # what needs no browser; beside it, what does
 
 test-browser: setup browser
 	$(BIN)/python -m pytest tests/browser
+
+truth: setup  ## every sentence of the card and the what-if panel by brute force, 2,000 loans a release (half an hour)
+	TRUTH=2000 $(BIN)/python -m pytest tests/test_truth.py -s
 
 audit: setup  ## known vulnerabilities of what the lock installs
 	@$(BIN)/python .ci/audit.py
@@ -86,6 +89,9 @@ bench-log: setup  ## a million lines of a performance log read, and a score's p9
 bench-start: setup  ## from python app.py to a green /readyz, beside the imports alone
 	$(BIN)/python -m profiling.bench_start
 
+bench-first: setup browser  ## the first experience in a fresh clone, beside the last run's (REASON="…" where it is worse)
+	$(BIN)/python -m profiling.bench_first --reason "$(REASON)"
+
 bench-ledger: setup  ## what a record costs, and a million of them verified
 	$(BIN)/python -m profiling.bench_ledger
 
@@ -101,10 +107,13 @@ bench-click: setup browser  ## from click to changed result, beside a bare Gradi
 screenshots: setup browser  ## the README's pictures of the desk, taken anew
 	$(BIN)/python -m profiling.screenshots
 
-faults: setup  ## kill, cut, fill and fuzz in full (two hours); the figures go into the README
+mutants: setup  ## small changes of the code, each of which must make a test fail (ONLY=name: those of a file or test)
+	$(BIN)/python tests/mutants/run.py $(ONLY)
+
+faults: setup  ## kill, cut, fill and fuzz in full (two hours; ONLY=name: one of tests/faults); figures go into the README
 	@command -v strace >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq strace >/dev/null; } \
 		|| echo "No strace here: failing system calls are left out"
-	FAULTS=full $(BIN)/python -m pytest tests/faults
+	FAULTS=full $(BIN)/python -m pytest tests/faults $(if $(ONLY),-k "$(ONLY)")
 	$(BIN)/python -m profiling.readme
 
 figures: setup  ## write the README's figures from the releases and profiling/out/bench.json

@@ -11,6 +11,7 @@ from ledger.ledger import open_ledger
 from web.accounts import MODES, Accounts, check_ledger_may_be_open, mode
 from web.lender import check_reason_texts, read_lender
 from web.person import OPEN
+from web.protocol import bound_connections
 from web.security_log import SecurityLog
 from web.serve import check_address, serve
 
@@ -22,6 +23,8 @@ def main() -> int:
     try:
         settings = Settings.from_environment()
         check_address(settings.host, settings.port)
+        if said := bound_connections():
+            print(f"Tenfold: {said}", file=sys.stderr)  # noqa: T201
         lender = read_lender(settings.lender)
         accounts = Accounts(settings.users)
         opened = mode(settings, accounts)  # who may enter, or why nobody may
@@ -43,7 +46,8 @@ def main() -> int:
         print(f"Tenfold serves, but is not ready: {problem}", file=sys.stderr)  # noqa: T201
     gc.freeze()  # what stays is not looked through again, 0.2 s at a time, while somebody waits for an answer
     gc.enable()
-    print(f"Tenfold: {scorer.release.name} on http://{settings.host}:{settings.port} ({MODES[opened]})", flush=True)  # noqa: T201
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    print(f"Tenfold: {scorer.release.name} on http://{host}:{settings.port} ({MODES[opened]})", flush=True)  # noqa: T201
     security_log.write("started", mode=opened, release=scorer.release.name, host=settings.host, port=settings.port)
     try:
         serve(app, settings)

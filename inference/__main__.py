@@ -12,7 +12,7 @@ from inference.apart import limit
 from inference.application import Form
 from inference.engines import golden_differences, open_engine
 from inference.errors import InvalidApplication, TenfoldError
-from inference.fields import NumberField, shorten
+from inference.fields import NOT_STATED, NumberField, shorten
 from inference.release import open_release
 from inference.scorer import Score, Scorer, open_scorer
 from inference.settings import Settings
@@ -85,7 +85,7 @@ def read_answers(words: list[str], form: Form) -> dict[str, object]:
         if not isinstance(answers, dict):
             raise Unreadable(f"{words[0]}: a JSON object of {', '.join(form.names)} is needed")
         return answers
-    numbers = {field.name for field in form.fields if isinstance(field, NumberField)}
+    numbers = {field.name: field for field in form.fields if isinstance(field, NumberField)}
     answers = {}
     for word in words:
         name, sign, text = word.partition("=")
@@ -93,7 +93,9 @@ def read_answers(words: list[str], form: Form) -> dict[str, object]:
             raise Unreadable(f"{word!r}: name=value is needed, one of {', '.join(form.names)}")
         if name in answers:
             raise Unreadable(f"{shorten(name)} is given twice")
-        answers[name] = as_number(text) if name in numbers else text
+        answers[name] = (
+            text if name not in numbers or text == NOT_STATED else numbers[name].read(text, "en", exponents=True)
+        )
     return answers
 
 
@@ -105,16 +107,6 @@ def each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
             raise Unreadable(f"{shorten(name)} is given twice")
         answers[name] = answer
     return answers
-
-
-def as_number(text: str) -> object:
-    """What a person typed as a number; a text that is none stays one, and the form refuses it."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def card(scorer: Scorer, score: Score) -> str:

@@ -6,12 +6,13 @@ Every answer is held as one float64: a number as itself, a choice as its index i
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from inference.errors import Problem
+from inference.numbers import CURRENCY_SIGNS, Unit, Unreadable, read_number
 
 NOT_STATED = "not_stated"
 HIGH, LOW, ANY = "high", "low", "any"  # what a reason is for: see `Reason`
@@ -32,8 +33,8 @@ class Reason:
     """What is wrong with an answer, written for the applicant.
 
     `when` is the answer it is for: of a number `high` or `low` (beside the reference applicant's) or `not_stated`, of a
-    choice its code or `any`. With `columns` it is for what these columns of the model say of the answer, such as
-    a ratio to another answer; without, for the answer itself.
+    choice its code, or `any` for all codes without one. With `columns` it is for what the answer makes of another
+    one, such as the amount for the price: columns of the model. Without, it is for the answer itself.
     """
 
     code: str
@@ -79,11 +80,16 @@ class Field:
 
     @property
     def standings(self) -> tuple[str, ...]:
-        """All that `standing` can say: a reason is needed for each."""
+        """All that `standing` can say of answers other than the reference's: each can raise the PD."""
         raise NotImplementedError
 
+    @property
+    def untold(self) -> list[str]:
+        """The standings that no reason is for."""
+        return [standing for standing in self.standings if self.plain_reason(standing) is None]
+
     def plain_reason(self, standing: str) -> Reason | None:
-        """The reason for an answer itself that is so; None where the release has none."""
+        """The reason for an answer itself that is so; None where the release has no such reason."""
         plain = [reason for reason in self.reasons if not reason.columns]
         return next((one for when in (standing, ANY) for one in plain if one.when == when), None)
 
@@ -105,6 +111,7 @@ class NumberField(Field):
     maximum: float
     whole: bool
     optional: bool
+    unit_one: Texts  # the unit of a single one; empty where it is no other word
     typical: tuple[float, float]
     usual: tuple[float, float]
 
@@ -133,12 +140,34 @@ class NumberField(Field):
 
     @property
     def standings(self) -> tuple[str, ...]:
-        return (HIGH, LOW, NOT_STATED) if self.optional else (HIGH, LOW)
+        possible = {HIGH: not self.reference >= self.maximum, LOW: not self.reference <= self.minimum}
+        return tuple(side for side, there in (possible | {NOT_STATED: self.optional}).items() if there)
 
     def show(self, value: float, language: str) -> str:
         if math.isnan(value):
             return NO_ANSWER[language]
-        return f"{write_number(value, language)} {self.unit[language]}".rstrip()
+        return self.with_unit(write_number(value, language), value, language)
+
+    def with_unit(self, text: str, value: float, language: str) -> str:
+        """A number that is written already, with the unit as the language puts it: $150,000, 150 000 $, 1 month."""
+        unit = self.unit[language]
+        if len(unit) == 1 and unit in CURRENCY_SIGNS:
+            if language == "en":
+                return f"-{unit}{text[1:]}" if text.startswith("-") else unit + text
+            return f"{text}\u00a0{unit}"
+        if unit == "%":
+            return f"{text}\u202f%"
+        single = abs(value) < 2 if language == "fr" else abs(value) == 1
+        return f"{text} {self.unit_one.get(language, unit) if single else unit}".rstrip()
+
+    @property
+    def counts(self) -> Unit:
+        """What the number counts, for reading texts."""
+        return Unit(self.unit, self.unit_one, self.whole)
+
+    def read(self, text: str, language: str, *, exponents: bool = False) -> int | float | Unreadable:
+        """A text as this field's number, to be parsed; or why it is none. See inference/numbers.py."""
+        return read_number(text, language, self.counts, exponents=exponents)
 
     @property
     def allowed(self) -> str:
@@ -151,6 +180,9 @@ class NumberField(Field):
         """NumPy's numbers as Python's; anything else is refused, `numpy.ma.masked` (0.0 to NumPy) too."""
         if isinstance(raw, np.generic) and raw.dtype.kind in "iuf":
             return float(raw) if raw.dtype.kind == "f" else int(raw)  # item() leaves a longdouble one
+        found = self.read(raw, "en") if isinstance(raw, str) else raw  # a text is none; only what it could mean is told
+        if isinstance(found, Unreadable) and (isinstance(raw, Unreadable) or len(found.readings) > 1):
+            raise Refused(replace(self.problem(found.kind, found.text), readings=found.readings))
         raise Refused(self.problem("not_stated" if raw is None else "not_a_number", raw))
 
     def _refusal(self, raw: Any) -> Refused:
@@ -217,7 +249,7 @@ class ChoiceField(Field):
 
     @property
     def standings(self) -> tuple[str, ...]:
-        return tuple(choice.code for choice in self.choices)
+        return tuple(choice.code for at, choice in enumerate(self.choices) if at != self.reference)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -286,6 +318,7 @@ def field_from_json(spec: Mapping[str, Any]) -> Field:
             maximum=maximum,
             whole=bool(spec["whole"]),
             optional=bool(spec["optional"]),
+            unit_one=spec.get("unit_one", {}),
             typical=_pair(spec["typical"]),
             usual=_pair(spec["usual"]),
         )
@@ -306,7 +339,8 @@ def field_from_json(spec: Mapping[str, Any]) -> Field:
 def reason_from_json(field: str, spec: Mapping[str, Any]) -> Reason:
     """A reason as a manifest describes it; `when` is its code where it is not said."""
     text = spec["text"]
-    if not all(isinstance(text[language], str) and text[language].strip() for language in ("en", "fr")):
+    said = [text.get(language) for language in ("en", "fr")] if isinstance(text, dict) else [None]
+    if not all(isinstance(words, str) and words.strip() for words in said):
         raise ValueError(f"field {field}: reason {spec['code']}: texts are needed in en and fr")
     code = str(spec["code"])
     return Reason(code=code, when=spec.get("when", code), columns=tuple(spec.get("columns", ())), text=text)

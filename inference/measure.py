@@ -11,11 +11,13 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Three clocks: elapsed wall time and CPU time of this thread in ns, and UTC in seconds since 1970."""
+    """Four clocks: elapsed wall time and CPU time of this thread in ns, UTC in seconds since 1970, and seconds that
+    nobody can set."""
 
     wall: Callable[[], int] = time.perf_counter_ns
     cpu: Callable[[], int] = time.thread_time_ns
     utc: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
 
 
 class ProcessSampler:

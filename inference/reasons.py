@@ -1,5 +1,8 @@
 """Why this PD: exact Shapley values of the fields, in calibrated log-odds, against the reference applicant.
 
+Exact means that nothing is sampled or approximated, for this model and this reference applicant. The values say how
+the model came to the PD, never what causes a default.
+
 Shapley 1953; as attributions of a model's output, Strumbelj & Kononenko 2014 and Lundberg & Lee 2017. The players are
 the fields of the form and not the model's columns: a field that is left out takes the reference applicant's answer, and
 all that derives from it (ratios, flags, history looked up) is built anew by the same row builder. With ten fields all
@@ -17,8 +20,10 @@ import numpy.typing as npt
 from inference.application import Application
 from inference.calibration import logit
 from inference.engines import Engine
+from inference.fields import ANY, Field
 from inference.release import Release
 
+Row = npt.NDArray[np.float32]  # (n_features,)
 LEAST_PRINCIPAL = np.log(1.05)  # log-odds: what moved the odds by less than a twentieth is nobody's principal reason
 MOST_PRINCIPAL = 4  # reasons on a notice: what Regulation B's commentary calls enough
 MOST_FIELDS = 16  # 65,536 coalitions; a form with more would need another method
@@ -42,9 +47,10 @@ class Reasons:
 
     def __init__(self, release: Release, engine: Engine) -> None:
         if len(release.form.fields) > MOST_FIELDS:
-            raise ValueError(f"{len(release.form.fields)} fields: exact reasons are for at most {MOST_FIELDS}")
+            raise ValueError(f"{len(release.form.fields)} fields: exact effects are for at most {MOST_FIELDS}")
         self._release, self._engine = release, engine
         self._reference = np.array(release.form.reference.values, np.float64)
+        self._columns = {name: at for at, name in enumerate(release.rows.columns)}
 
     def explain(self, application: Application) -> Explanation:
         """All coalitions of the fields that differ from the reference, in one batch."""
@@ -69,29 +75,54 @@ class Reasons:
         enough to matter. None is left out, whatever the field. The code says what is wrong with the answer."""
         ranked = sorted(enumerate(explanation.effects), key=lambda one: -one[1])
         chosen = [at for at, effect in ranked if effect >= LEAST_PRINCIPAL][:MOST_PRINCIPAL]
-        return [f"{self._release.form.names[at]}/{self._cause(at, application)}" for at in chosen]
+        codes = self._codes(chosen, np.array(application.values, np.float64))
+        return [f"{self._release.form.names[at]}/{code}" for at, code in zip(chosen, codes, strict=True)]
 
-    def _cause(self, at: int, application: Application) -> str:
-        """Which of a field's reasons it was: the answer itself, or the columns that a reason names. That whose change
-        to what it would be with the reference applicant's answer lowers the PD most, all else being the applicant's."""
-        field, value = self._release.form.fields[at], application.values[at]
+    def _codes(self, chosen: list[int], values: npt.NDArray[np.float64]) -> list[str]:
+        """For each chosen field which of its reasons raised the risk: the answer itself, or what it makes of others.
+
+        Of the columns that a field moves, those of one reason at a time are set to what they would be with the
+        reference applicant's answer, all else being the applicant's. The reason for which that lowers the PD most is
+        the one; where it lowers it for none, since the field works together with others, it is the answer itself.
+        """
+        fields = self._release.form.fields
+        answers = np.tile(values, (len(chosen) + 2, 1))
+        answers[range(len(chosen)), chosen] = self._reference[chosen]
+        answers[-1] = self._reference
+        *resets, own, reference = self._release.rows.build(answers)
+        tried = [
+            self._tries(fields[at], values[at], own, reset, reference) for at, reset in zip(chosen, resets, strict=True)
+        ]
+        rows = [row for tries in tried if len(tries) > 1 for row in tries.values()]
+        p = iter(self._engine.predict_proba(np.stack([own, *rows])).tolist() if rows else [0.0])
+        unmoved = next(p)
+        codes = []
+        for tries in tried:
+            lowest = {code: next(p) for code in tries} if len(tries) > 1 else {}
+            best = min(lowest, key=lowest.__getitem__, default="")
+            codes.append(best if best and lowest[best] < unmoved else next(iter(tries)))
+        return codes
+
+    def _tries(self, field: Field, value: float, own: Row, reset: Row, reference: Row) -> dict[str, Row]:
+        """The applicant's row with the columns of one reason reset, by the reason's code; the answer itself first.
+
+        A column counts for its reason where the answer has moved it away from the reference applicant's: an amount
+        is not high for the price where its share of the price is lower than usual.
+        """
         standing = field.standing(value)
         plain = field.plain_reason(standing)
-        code = plain.code if plain else standing
-        named = [reason for reason in field.reasons if reason.columns and reason.when == standing]
-        if not named:
-            return code
-        columns = self._release.rows.columns
-        own, other = self._release.rows.build(
-            np.array([application.values, (*application.values[:at], field.reference, *application.values[at + 1 :])])
-        )
-        sets = [[columns.index(name) for name in reason.columns] for reason in named]
-        rest = np.setdiff1d(np.flatnonzero(own != other), np.concatenate(sets))
-        rows = np.tile(own, (len(sets) + 1, 1))
-        for row, changed in zip(rows, [rest, *sets], strict=True):
-            row[changed] = other[changed]
-        p = self._engine.predict_proba(rows)
-        return [code, *(reason.code for reason in named)][int(np.argmin(p))]
+        itself = plain.code if plain else standing
+        left = own != reset  # columns for which the answer itself stands
+        away = left & (np.sign(own - reset) == np.sign(own - reference))
+        tries = {itself: own}
+        for reason in field.reasons:
+            at = [self._columns[name] for name in reason.columns if away[self._columns[name]]]
+            if at and reason.when in (standing, ANY):
+                tries[reason.code] = own.copy()
+                tries[reason.code][at] = reset[at]
+                left[at] = False
+        tries[itself] = np.where(left, reset, own)
+        return tries
 
 
 @lru_cache

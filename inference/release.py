@@ -7,6 +7,7 @@ checked, and those same bytes are parsed; the model card and its plots lie besid
 
 import hashlib
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ import orjson
 from inference.application import Form
 from inference.calibration import Calibration
 from inference.errors import BadRelease
-from inference.fields import ANY, field_from_json
+from inference.fields import ANY, HIGH, LOW, NOT_STATED, ChoiceField, NumberField, field_from_json
 from inference.policy import Points, Policy
 from inference.rows import RowBuilder, Table
 
@@ -128,12 +129,22 @@ def check_reasons(form: Form, columns: Sequence[str], version: int) -> None:
         codes = [reason.code for reason in asked.reasons]
         if len(set(codes)) < len(codes):
             raise ValueError(f"field {asked.name}: a reason is listed twice")
+        whens = (*asked.index, ANY) if isinstance(asked, ChoiceField) else (HIGH, LOW, NOT_STATED)
         for reason in asked.reasons:
-            if reason.when not in (*asked.standings, ANY) or not set(reason.columns) <= set(columns):
+            if reason.when not in whens or not set(reason.columns) <= set(columns):
                 raise ValueError(f"field {asked.name}: reason {reason.code}: no such answer, or no such columns")
-        lacking = [standing for standing in asked.standings if asked.plain_reason(standing) is None]
-        if lacking and version > OLDEST:
-            raise ValueError(f"field {asked.name}: no text for applicants whose answer is {', '.join(lacking[:8])}")
+            if not reason.columns and reason.code != reason.when:
+                raise ValueError(
+                    f"field {asked.name}: reason {reason.code}: it needs columns, or the code {reason.when}"
+                )
+            if reason.columns and reason.code in whens:
+                raise ValueError(f"field {asked.name}: reason {reason.code}: with columns it needs a code of its own")
+        if version > OLDEST and isinstance(asked, NumberField) and math.isnan(asked.reference):
+            raise ValueError(f"field {asked.name}: a reference is needed, for an answer to be high or low beside it")
+    untold = [f"{asked.name}/{standing}" for asked in form.fields for standing in asked.untold]
+    if untold and version > OLDEST:
+        more = f" and {len(untold) - 20} more" if untold[20:] else ""
+        raise ValueError(f"no text for applicants for {', '.join(untold[:20])}{more}")
 
 
 def check_population(population: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from inference.errors import BadSetting
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASES = ROOT / "models" / "releases"
+FOLDER = re.compile(r"(\w+)-[0-9a-f]{12}")  # of a release: its recipe's name and the beginning of its digest
 WITHOUT_PREFIX = ("host", "port")  # HOST and PORT are what every host and container platform sets
 DERIVED = ("users_named",)  # said by another setting
 
@@ -117,12 +118,31 @@ def root_path(text: str) -> str:
     return text
 
 
-def default_release() -> Path:
-    """The folder named in models/releases/DEFAULT, which training writes."""
+def current_releases() -> dict[str, Path]:
+    """Recipe name -> the folder of its release that serves, as models/releases/DEFAULT lists them; the default first.
+
+    Earlier releases of a recipe lie beside it, so that what they decided can be replayed. Raises `BadSetting` where the
+    list cannot be read, is empty, or names anything but one release folder a recipe.
+    """
     pointer = RELEASES / "DEFAULT"
+    remedy = "Run 'make train' or set TENFOLD_RELEASE to a folder"
     try:
-        return RELEASES / pointer.read_text().strip()
+        listed = pointer.read_text(encoding="utf-8").split()
     except OSError as error:
-        raise BadSetting(
-            f"{pointer} cannot be read: {error.strerror}. Run 'make train' or set TENFOLD_RELEASE to a folder"
-        ) from None
+        raise BadSetting(f"{pointer} cannot be read: {error.strerror}. {remedy}") from None
+    except UnicodeDecodeError:
+        raise BadSetting(f"{pointer} cannot be read: it is not UTF-8. {remedy}") from None
+    found: dict[str, Path] = {}
+    for name in listed:
+        match = FOLDER.fullmatch(name)
+        if match is None or match[1] in found:
+            raise BadSetting(f"{pointer}: one release folder a recipe is needed, one a line, got {name!r}. {remedy}")
+        found[match[1]] = RELEASES / name
+    if not found:
+        raise BadSetting(f"{pointer} names no release. {remedy}")
+    return found
+
+
+def default_release() -> Path:
+    """The release that serves where no setting names another: the first in models/releases/DEFAULT."""
+    return next(iter(current_releases().values()))

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections import Counter
 from datetime import UTC, datetime
@@ -58,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("purge", help="erase the personal parts of records whose retention has ended")
     one.add_argument("--before", type=day, required=True, metavar="DATE")
     one.add_argument("--months", type=int, default=MONTHS, help="of retention (%(default)s)")
-    one = commands.add_parser("backup", help="a copy, while the ledger is in use")
+    one = commands.add_parser("backup", help="a copy into a new file, while the ledger is in use")
     one.add_argument("target", type=Path)
     one = commands.add_parser("restore", help="a verified backup back into a place where no ledger is")
     one.add_argument("backup", type=Path)
@@ -126,6 +127,7 @@ def run_purge(ledger: Store, given: argparse.Namespace) -> int:
 
 
 def run_backup(ledger: Store, given: argparse.Namespace) -> int:
+    refuse_existing(given.target)
     ledger.backup(given.target)
     copy = Store(given.target)
     found = verify(copy)
@@ -137,9 +139,7 @@ def run_backup(ledger: Store, given: argparse.Namespace) -> int:
 
 def restore(backup: Path, target: Path) -> int:
     """Copy a backup to where the ledger belongs, if it is whole and nothing stands there."""
-    beside = [target, target.with_name(f"{target.name}-wal"), target.with_name(f"{target.name}-shm")]
-    if there := [file for file in beside if file.exists()]:
-        raise LedgerUnavailable(f"{there[0]} is there already: move it away first, nothing was changed")
+    refuse_existing(target)
     source = Store(backup)
     try:
         found = verify(source)
@@ -151,6 +151,15 @@ def restore(backup: Path, target: Path) -> int:
         source.close()
     print(f"{target}: restored")
     return 0
+
+
+def refuse_existing(target: Path) -> None:
+    """Refuse to write over a ledger, an earlier backup or anything else."""
+    beside = [target, target.with_name(f"{target.name}-wal"), target.with_name(f"{target.name}-shm")]
+    if there := [file for file in beside if os.path.lexists(file)]:
+        raise LedgerUnavailable(
+            f"{there[0]} is there already: move it away first or name another file, nothing was changed"
+        )
 
 
 COMMANDS = {

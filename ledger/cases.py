@@ -1,12 +1,13 @@
 """A case: the score it began with, and all that followed: corrected scores, decisions, a second person, objections."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from ledger import store
-from ledger.records import AGREED, CONTESTED, DECIDED, SCORED, Record
+from ledger.records import AGREED, CONTESTED, DECIDED, SCORED, Draft, Key, Record, Seen, write
 
 OPEN, WAITING, PENDING, SETTLED, REVIEW = "open", "waiting", "pending", "settled", "review"
 TO_DECIDE = (OPEN, PENDING, REVIEW)
@@ -28,9 +29,28 @@ class Case(NamedTuple):
         return [one for one in self.records if one.fields()["kind"] == kind]
 
     @property
+    def last(self) -> Record:
+        return self.records[-1]
+
+    def continued(self, draft: Draft) -> Draft:
+        """The draft of the case's next record. The ledger writes it only while the case is as it is here, and once: the
+        same draft by the same person again is answered with the first one's record."""
+        seen = Seen(name(self.first), self.last.seq, self.last.hash)
+        content = write({"kind": draft.kind, "fields": draft.fields, "personal": draft.personal})
+        key = Key("case", f"{seen.case} {seen.hash.hex()}", hashlib.sha256(content.encode()).digest())
+        return draft._replace(key=key, expects=seen)
+
+    @property
     def score(self) -> Record:
-        """The score that holds now: the last, where answers were corrected."""
-        return self.of_kind(SCORED)[-1]
+        """The score to look at: the one that was decided on; of a case that is to be decided the last, since answers
+        may have been corrected."""
+        if self.state in TO_DECIDE or self.decision is None:
+            return self.of_kind(SCORED)[-1]
+        return self.score_of(self.decision)
+
+    def score_of(self, decision: Record) -> Record:
+        """The score that a decision was made on."""
+        return {name(one): one for one in self.of_kind(SCORED)}[decision.fields()["score"]]
 
     @property
     def decision(self) -> Record | None:
@@ -120,16 +140,21 @@ def find(connection: sa.Connection, id: str) -> Case | None:
         seen.add(id)
         fields = found[0].fields()
         if fields["kind"] == SCORED and not fields.get("of"):
-            return Case(tuple(sorted([found[0], *followers(connection, [id])], key=lambda one: one.seq)))
+            return whole(connection, [found[0]])[0]
         if not fields.get("of"):
             return None
         id = fields["of"]
 
 
-def followers(connection: sa.Connection, ids: Sequence[str]) -> list[Record]:
-    """All that refers to some records, and to these, and so on."""
-    found: list[Record] = []
-    for id in ids:
-        after = store.following(connection, id)
-        found += after + followers(connection, [name(one) for one in after])
-    return found
+def whole(connection: sa.Connection, firsts: Sequence[Record]) -> list[Case]:
+    """The cases that began with these scores, with all that refers to a score, and to that, and so on."""
+    parts = {name(first): [first] for first in firsts}
+    case_of = {id: id for id in parts}
+    asked = list(parts)
+    while asked:
+        found = [one for one in store.following(connection, *asked) if name(one) not in case_of]
+        for record in found:
+            case_of[name(record)] = case_of[record.fields()["of"]]
+            parts[case_of[name(record)]].append(record)
+        asked = [name(record) for record in found]
+    return [Case(tuple(sorted(records, key=lambda one: one.seq))) for records in parts.values()]

@@ -29,6 +29,9 @@ def scored(
 ) -> Draft:
     """A score as a record. `by` is the officer or the client; `raw` the answers as they came in.
 
+    `reasons` are the principal ones as `field/code`, such as `amount/high_for_price`, the strongest first; None where
+    nobody asked for them. A code names a text of the release, and holds no number and no answer to a long list.
+
     The row's digest is personal too: whoever has the release could try rows until one fits.
     """
     fields = {
@@ -95,8 +98,8 @@ def decided(
 ) -> Draft:
     """What an officer decided on the case that began with the score `of`.
 
-    `score` is the one that was decided on, where answers were corrected since; `reasons` are the names of the fields
-    that the officer confirmed as principal reasons; `contest` is the objection that this decides.
+    `score` is the one that was decided on, where answers were corrected since; `reasons` are the principal reasons that
+    the officer confirmed, as `field/code`; `contest` is the objection that this decides.
     """
     went = direction(decision, suggested)
     fields = {

@@ -34,6 +34,10 @@ class KeyReused(TenfoldError):
     """An Idempotency-Key came with another request than before."""
 
 
+class CaseMoved(TenfoldError):
+    """A draft expects a record to be the last of its case, and another one is. Nothing was written."""
+
+
 def settle(settled: Sequence[Settled]) -> None:
     """Tell each future what became of its draft; one that was cancelled meanwhile does not want to know."""
     for future, outcome in settled:
@@ -60,8 +64,8 @@ class Ledger:
         self._thread.start()
 
     def submit(self, draft: Draft) -> "Future[Record]":
-        """The record, once it is on disk; or `LedgerUnavailable`, or `KeyReused`. Where the draft's Idempotency-Key is
-        known with the same digest, the record that was written then."""
+        """The record, once it is on disk; or `LedgerUnavailable`, `KeyReused` or `CaseMoved`. Where the draft's
+        Idempotency-Key is known with the same digest, the record that was written then."""
         future: Future[Record] = Future()
         self._put(draft, future)
         return future
@@ -170,19 +174,29 @@ class Ledger:
     def _chained(
         self, connection: sqlite3.Connection, drafts: Sequence[Draft]
     ) -> tuple[list[Record | Exception], list[Record], list[tuple[Key, int]]]:
-        """What becomes of each draft; the new records; and their keys."""
+        """What becomes of each draft; the new records that are not in the file yet; and their keys."""
         at, before = self._found(store.head(connection))
         outcomes: list[Record | Exception] = []
         new: list[Record] = []
-        keys = []
+        keys: list[tuple[Key, int]] = []
         asked = [draft.key for draft in drafts if draft.key]
         known = store.kept_keys(connection, asked) if asked else {}
         for draft in drafts:
             name = draft.key and (draft.key.client, draft.key.key)
-            if draft.key and name in known:
-                digest, record = known[name]
-                same = digest == draft.key.digest
-                outcomes.append(record if same else KeyReused("this Idempotency-Key came with another request before"))
+            kept = known.get(name) if name else None
+            if kept and draft.key and kept[0] == draft.key.digest:
+                outcomes.append(kept[1])
+                continue
+            if draft.expects:
+                if new:  # what this commit has added to the case counts too
+                    store.insert(connection, new, keys)
+                    new, keys = [], []
+                seen = draft.expects
+                if kept or store.last_of_case(connection, seen.case) != (seen.seq, seen.hash):
+                    outcomes.append(CaseMoved(f"case {seen.case}: its last record is no longer number {seen.seq}"))
+                    continue
+            elif kept:
+                outcomes.append(KeyReused("this Idempotency-Key came with another request before"))
                 continue
             at += 1
             record = seal(draft, at, before, self._clock.utc())

@@ -31,6 +31,14 @@ class Key(NamedTuple):
     digest: bytes
 
 
+class Seen(NamedTuple):
+    """The last record of a case, as somebody saw the case."""
+
+    case: str  # id of the score that it began with
+    seq: int
+    hash: bytes
+
+
 class Draft(NamedTuple):
     """A record that is to be written. `fields` and `personal` hold what JSON can hold."""
 
@@ -39,6 +47,7 @@ class Draft(NamedTuple):
     fields: Mapping[str, Any]  # kept for good, nothing personal in it
     personal: Mapping[str, Any] | None = None  # answers, reference, justification: erased in the end
     key: Key | None = None
+    expects: Seen | None = None  # it is written only while that is the last record of its case
 
 
 class Record(NamedTuple):

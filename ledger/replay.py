@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,16 +14,41 @@ from inference.scorer import Score, Scorer
 from ledger.records import Record
 
 SAME, DIFFERENT, IMPOSSIBLE = "same", "different", "impossible"
+# What a replay can find; pages have their own words for each kind.
+FINDINGS = {
+    "erased": "its answers were erased at the end of their retention period",
+    "release_gone": "its release {release} is no longer here",
+    "release_refused": "its release {release} cannot be opened: {error}",
+    "answers_refused": "the answers are refused today: {error}",
+    "row": "the row is another one",
+    "pd": "the PD differs by {off}",
+    "decision": "the suggestion is {now} and was {then}",
+}
+
+
+class Finding(NamedTuple):
+    """Why a replay is not the same: a key of `FINDINGS`, and what stands in its text."""
+
+    kind: str
+    values: Mapping[str, str] = {}
+
+    def __str__(self) -> str:
+        return FINDINGS[self.kind].format(**self.values)
 
 
 class Replayed(NamedTuple):
-    """One record scored again: the outcome, and why where it is not the same."""
+    """One record scored again: the outcome, and what was found where it is not the same."""
 
     id: str
     outcome: str
-    why: str
+    findings: tuple[Finding, ...]
     off: float | None  # of the PD
     score: Score | None = None  # as it comes out today
+
+    @property
+    def why(self) -> str:
+        """The findings in English, for the command line."""
+        return "; ".join(map(str, self.findings))
 
 
 class Replayer:
@@ -35,7 +60,7 @@ class Replayer:
     def __init__(self, folders: Iterable[Path], known: Scorer | None = None) -> None:
         """`known` is a scorer that is open already; it is asked without its log."""
         self._folders = list(folders)
-        self._scorers: dict[tuple[str, str], Scorer | str] = {}
+        self._scorers: dict[tuple[str, str], Scorer | Finding] = {}
         self._opening = threading.Lock()
         if known is not None:
             self._scorers[known.release.digest, known.engine.name] = Scorer(known.release, known.engine)
@@ -49,26 +74,27 @@ class Replayer:
         """One record again."""
         fields, personal = record.fields(), record.personal_fields()
         if personal is None:
-            return Replayed(fields["id"], IMPOSSIBLE, "its answers were erased at the end of their retention", None)
+            return Replayed(fields["id"], IMPOSSIBLE, (Finding("erased"),), None)
         scorer = self.scorer(record)
-        if isinstance(scorer, str):
-            return Replayed(fields["id"], IMPOSSIBLE, scorer, None)
+        if isinstance(scorer, Finding):
+            return Replayed(fields["id"], IMPOSSIBLE, (scorer,), None)
         try:
             score = scorer.score(personal["answers"])
         except TenfoldError as error:
-            return Replayed(fields["id"], DIFFERENT, f"the answers are refused today: {type(error).__name__}", None)
+            refused = Finding("answers_refused", {"error": type(error).__name__})
+            return Replayed(fields["id"], DIFFERENT, (refused,), None)
         off = abs(score.pd - fields["pd"])
         row = hashlib.sha256(score.row).hexdigest()
         differs = []
         if row != personal["row"]:
-            differs.append("another row")
+            differs.append(Finding("row"))
         if not off <= TOLERANCE:
-            differs.append(f"the PD is off by {off:.2g}")
+            differs.append(Finding("pd", {"off": f"{off:.2g}"}))
         if score.decision != fields["decision"]:
-            differs.append(f"the decision is {score.decision} and was {fields['decision']}")
-        return Replayed(fields["id"], DIFFERENT if differs else SAME, "; ".join(differs), off, score)
+            differs.append(Finding("decision", {"now": score.decision, "then": str(fields["decision"])}))
+        return Replayed(fields["id"], DIFFERENT if differs else SAME, tuple(differs), off, score)
 
-    def scorer(self, record: Record) -> Scorer | str:
+    def scorer(self, record: Record) -> Scorer | Finding:
         """The scorer that a `scored` record was made with, or why there is none. It writes no log."""
         fields = record.fields()
         digest, engine = fields["release"], fields["engine"]
@@ -79,16 +105,16 @@ class Replayer:
                 self._scorers[digest, engine] = found
         return found
 
-    def _open(self, digest: str, name: str, engine: str) -> Scorer | str:
+    def _open(self, digest: str, name: str, engine: str) -> Scorer | Finding:
         folder = self._folder(digest)
         if folder is None:
-            return f"its release {name} is no longer here"
+            return Finding("release_gone", {"release": name})
         try:
             try_apart(folder, digest, engine)
             release = open_release(folder, digest)
             return Scorer(release, open_engine(engine, release))
         except TenfoldError as error:
-            return str(error)
+            return Finding("release_refused", {"release": name, "error": str(error)})
 
     def _folder(self, digest: str) -> Path | None:
         """The release folder whose manifest has that digest."""

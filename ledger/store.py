@@ -87,6 +87,10 @@ def as_text(statement: Any) -> str:
 SCHEMA = [as_text(CreateTable(table)) for table in TABLES.sorted_tables]
 SCHEMA += [as_text(CreateIndex(one)) for table in TABLES.sorted_tables for one in sorted(table.indexes, key=str)]
 HEAD = as_text(sa.select(ENTRIES.c.seq, ENTRIES.c.hash).order_by(ENTRIES.c.seq.desc()).limit(1))
+LAST_OF_CASE = (
+    'WITH RECURSIVE part(id) AS (VALUES (?) UNION SELECT e.id FROM entries e JOIN part ON e."of" = part.id) '
+    "SELECT seq, hash FROM entries WHERE id IN part ORDER BY seq DESC LIMIT 1"
+)
 FIRST_AT = "SELECT min(seq) FROM entries WHERE time >= ?"
 
 
@@ -324,6 +328,12 @@ def head(connection: sqlite3.Connection) -> tuple[int, bytes] | None:
     return found
 
 
+def last_of_case(connection: sqlite3.Connection, first: str) -> tuple[int, bytes] | None:
+    """Sequence and hash of the last record of the case that began with the score `first`."""
+    found: tuple[int, bytes] | None = connection.execute(LAST_OF_CASE, (first,)).fetchone()
+    return found
+
+
 def insert(connection: sqlite3.Connection, records: Sequence[Record], keys: Sequence[tuple[Key, int]]) -> None:
     """Write records and the idempotency keys that belong to them."""
     personal = [one for one in records if one.personal is not None]
@@ -356,9 +366,9 @@ def by_id(connection: sa.Connection, ids: Sequence[str]) -> list[Record]:
     return [Record(*row) for row in rows]
 
 
-def following(connection: sa.Connection, of: str) -> list[Record]:
-    """Records that refer to another: decisions on a score, contests of a decision."""
-    return [Record(*row) for row in connection.execute(WHOLE.where(ENTRIES.c.of == of).order_by(ENTRIES.c.seq))]
+def following(connection: sa.Connection, *of: str) -> list[Record]:
+    """Records that refer to any of these: decisions on a score, contests of a decision."""
+    return [Record(*row) for row in connection.execute(WHOLE.where(ENTRIES.c.of.in_(of)).order_by(ENTRIES.c.seq))]
 
 
 def records(connection: sa.Connection, kinds: Sequence[str] = ()) -> Iterator[Record]:

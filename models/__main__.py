@@ -8,7 +8,7 @@ from pathlib import Path
 from inference.settings import RELEASES
 from models.adopt import add_command
 from models.card import write_card
-from models.export import export, make_default
+from models.export import export, make_current
 from models.recipes import RECIPES
 from models.report import report
 from models.search import SEEDS, choose, search
@@ -59,8 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         evaluation = report(trained)
         release = export(trained, {**evaluation.metrics, "stability": of_trained(trained)}, RELEASES)
         write_card(release, trained, evaluation)
-        if name == next(iter(RECIPES)):
-            make_default(release)
+        make_current(release)
         print(evaluation.text)
         print(f"{release.folder.name}: digest {release.digest}, {time.monotonic() - started:.0f} s\n")
     return 0

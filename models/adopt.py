@@ -22,7 +22,7 @@ from inference.release import FORMAT, MODEL, ONNX, Release
 from inference.rows import Matrix
 from inference.scorer import Scorer
 from models.card import CARD
-from models.export import LIBRARIES, as_onnx, golden, write_release
+from models.export import LIBRARIES, as_onnx, golden, put_file, write_release
 from models.fields_file import FieldsFile, read_features, read_fields
 from models.past_loans import measured, read_loans
 from models.trees import UnfitModel, read_forest
@@ -158,7 +158,7 @@ def adopt(
         manifest["notice"] = {language: f"{UNFIT[language]} {text}" for language, text in manifest["notice"].items()}
     release = write_release(manifest, files, into)
     adoption = adoption._replace(release=release)
-    (release.folder / CARD).write_text(as_card(adoption), encoding="utf-8")
+    put_file(release.folder / CARD, as_card(adoption).encode())
     return adoption
 
 

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from inference.fields import ChoiceField, Field, NumberField
+from inference.reasons import MOST_PRINCIPAL
 from inference.release import Release
 from inference.rows import KINDS, Plan
 from models import plots, readings, stability
+from models.export import put_file
 from models.outcomes import SUGGESTIONS, Book, Group, books, by_band
+from models.principal_reasons import SEED, Counts, count
 from models.readings import percent, rate
-from models.report import Report, Result
+from models.report import FREE, REAL_TIME, SCORECARD, Report, Result
 from models.train import Trained
 
 CARD = "MODEL_CARD.md"
@@ -44,6 +47,7 @@ class Findings:
     bands: list[tuple[str, list[Group]]]
     gains: list[tuple[str, float]]  # (column, share of the total gain), largest first
     books: list[Book]
+    reasons: Counts
 
 
 def write_card(release: Release, trained: Trained, report: Report) -> None:
@@ -60,8 +64,8 @@ def write_card(release: Release, trained: Trained, report: Report) -> None:
     if trained.recipe.later:
         pictures["vintages"] = plots.vintages(found.books)
     for name, picture in pictures.items():
-        (release.folder / f"{name}.svg").write_text(picture, encoding="utf-8")
-    (release.folder / CARD).write_text(card(found), encoding="utf-8")
+        put_file(release.folder / f"{name}.svg", picture.encode())
+    put_file(release.folder / CARD, card(found).encode())
 
 
 def find(release: Release, trained: Trained, report: Report) -> Findings:
@@ -78,10 +82,11 @@ def find(release: Release, trained: Trained, report: Report) -> Findings:
         trained=trained,
         report=report,
         headline=headline,
-        simpler=[one for one in report.results if "scorecard" in one.model],
+        simpler=[one for one in report.results if one.model == SCORECARD],
         bands=by_band(release.points, headline, fewest),
         gains=sorted((pair for pair in gains if pair[1] > 0), key=lambda pair: -pair[1]),
         books=books(release, trained, report),
+        reasons=count(release, trained.sample.values),
     )
 
 
@@ -101,6 +106,7 @@ def card(found: Findings) -> str:
         f"## Policy: assumptions that a lender must set\n\n{policy(found)}",
         f"## Results\n\n{results(found)}",
         f"## Suggested decisions\n\n{decisions(found)}",
+        f"## Principal reasons\n\n{principal_reasons(found)}",
         f"## Small changes of one answer\n\n{stability.section(about['metrics']['stability'])}",
         "## Limits and ethical considerations\n\n" + "\n".join(f"- {limit}" for limit in recipe.limits),
     ]
@@ -293,11 +299,14 @@ def results(found: Findings) -> str:
     parts = [
         f"{how} In brackets: 95 % bootstrap intervals (chance in drawing these loans, nothing else). AUC and KS: "
         "higher is better; Brier and log loss: lower is better.",
+        rivals(found),
         found.report.table(),
         figure("roc", "ROC curves", readings.roc(found.headline, found.simpler)),
         "Mean PD and bad rate by decile of PD, lowest to highest:",
         found.report.calibration(),
         figure("calibration", "Calibration by decile", readings.calibration(found.headline)),
+        "The lowest and the highest tenth of PDs, where approvals and declines are, of the release and of its rivals:",
+        found.report.tenths(),
     ]
     if found.trained.recipe.later:
         parts.append(figure("vintages", "Mean PD and bad rate by vintage", readings.vintages(found.books)))
@@ -309,9 +318,36 @@ def results(found: Findings) -> str:
     return "\n\n".join(parts)
 
 
+def rivals(found: Findings) -> str:
+    """Who the release is compared with, and what was done for them."""
+    real_time = any(one.model == REAL_TIME for one in found.report.results)
+    exception = "; the “real time” rows alone are not calibrated" if real_time else ""
+    return (
+        f"Rivals see the same loans and are calibrated in the same way{exception}. “{FREE}” shows what the monotone "
+        f"constraints cost. “{SCORECARD}” is a scorecard as a careful lender builds one: monotone bins found by "
+        "optbinning, “not stated” in a bin of its own, weights of evidence, logistic regression. It is given the "
+        "ratios that the release computes from the answers."
+    )
+
+
 def figure(name: str, title: str, reading: str) -> str:
     """A picture with its plain reading."""
     return f"![{title}]({name}.svg)\n\n{reading}"
+
+
+def principal_reasons(found: Findings) -> str:
+    counted = found.reasons
+    if not counted.declines:
+        return f"Of {counted.of}, the policy above declines none."
+    rows = [[f"`{key}`", text, percent(n / counted.declines)] for key, text, n in counted.rows]
+    share = percent(counted.without / counted.declines)
+    return (
+        f"Of {counted.of}, the policy above declines {counted.declines:,} that are explained here (drawn with seed "
+        f"{SEED}). A row says in how many of them the reason is among the up to {MOST_PRINCIPAL} principal ones: the "
+        "fields with the strongest effect against the reference applicant. The effects are exact for this model; they "
+        f"say nothing about causes. Without any principal reason: {share}.\n\n"
+        + table(["reason", "text for the applicant", "of the declines"], rows)
+    )
 
 
 def decisions(found: Findings) -> str:

@@ -5,10 +5,10 @@ import io
 import json
 import os
 import platform
-import shutil
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from onnxmltools.convert.common.data_types import FloatTensorType
 from xgboost import XGBClassifier
 
 from inference.application import Form
+from inference.errors import BadRelease
 from inference.fields import ChoiceField, NumberField
 from inference.release import FORMAT, MODEL, ONNX, TABLES, Release, open_release
 from inference.rows import Table
@@ -29,33 +30,68 @@ OPSET = 15  # of ONNX: old enough for any runtime of these years
 
 
 def export(trained: Trained, metrics: Mapping[str, Any], releases: Path) -> Release:
-    """Write the release into `releases`, in place of older ones of the same recipe, and open it."""
+    """Write the release into `releases`, beside earlier ones of the same recipe, and open it."""
     files = {MODEL: bytes(trained.model.get_booster().save_raw("ubj")), ONNX: as_onnx(trained.model)}
     if trained.tables:
         files[TABLES] = tables_as_bytes(trained.tables)
-    release = write_release(describe(trained, metrics), files, releases)
-    for old in releases.glob(f"{trained.recipe.name}-" + "[0-9a-f]" * 12):
-        if old.name != release.folder.name:
-            shutil.rmtree(old)
-    return release
+    return write_release(describe(trained, metrics), files, releases)
 
 
 def write_release(manifest: Mapping[str, Any], files: Mapping[str, bytes], releases: Path) -> Release:
-    """Write the files and the manifest over them into `releases`, in a folder named by its digest, and open it."""
+    """Write the files and the manifest over them into `releases`, in a folder named by its digest, and open it.
+
+    Nothing in `releases` is deleted or written over: where the same release is there already, it is left as it is.
+    Raises `BadRelease` where the new one cannot be opened, or something else has its name.
+    """
     listed = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
     text = json.dumps({**manifest, "files": listed}, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True)
     content = text.encode() + b"\n"
     digest = hashlib.sha256(content).hexdigest()
-    name = manifest["name"]
-    building = releases / f".{name}.new"
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
-    for file, data in {**files, "manifest.json": content}.items():
-        (building / file).write_bytes(data)
-    folder = releases / f"{name}-{digest[:12]}"
-    shutil.rmtree(folder, ignore_errors=True)
-    building.rename(folder)
-    return open_release(folder, digest)
+    folder = releases / f"{manifest['name']}-{digest[:12]}"
+    releases.mkdir(parents=True, exist_ok=True)
+    # Built where nobody looks for releases: a process that is killed leaves no half of one behind.
+    with TemporaryDirectory(prefix=f".{manifest['name']}.", dir=releases) as parent:
+        building = Path(parent) / folder.name
+        building.mkdir()
+        for name, data in {**files, "manifest.json": content}.items():
+            put_file(building / name, data)
+        open_release(building, digest)
+        try:
+            building.rename(folder)
+        except OSError:  # of several kinds: POSIX replaces an empty folder, and refuses any other
+            if not folder.exists():
+                raise
+    sync_folder(releases)
+    try:
+        return open_release(folder, digest)
+    except BadRelease as error:
+        found = f"{error.found} in {error.file}, and left it as it is; move the folder away first"
+        raise BadRelease(folder, "no such folder, or this same release in it", found) from error
+
+
+def put_file(file: Path, content: bytes) -> None:
+    """Put a file in place whole and on disk; until then what was there stays, also after a kill or a power cut."""
+    new = file.with_name(f".{file.name}.{os.getpid()}.new")
+    try:
+        with new.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(new, file)
+    finally:
+        new.unlink(missing_ok=True)
+    sync_folder(file.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """A new name is on disk once its folder is."""
+    if os.name == "nt":  # where folders cannot be opened
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def as_onnx(model: XGBClassifier) -> bytes:
@@ -66,12 +102,19 @@ def as_onnx(model: XGBClassifier) -> bytes:
     return bytes(converted.SerializeToString(deterministic=True))
 
 
-def make_default(release: Release) -> None:
-    """Name this release as the one that serves where no setting says otherwise."""
+def make_current(release: Release) -> None:
+    """Name this release in DEFAULT as the one of its recipe that serves, in the place of the one before it.
+
+    A recipe that is not listed comes last: the first line, which serves where no setting says otherwise, stays the
+    same recipe's.
+    """
     pointer = release.folder.parent / "DEFAULT"
-    new = pointer.with_suffix(".new")
-    new.write_text(f"{release.folder.name}\n")
-    os.replace(new, pointer)
+    listed = pointer.read_text(encoding="utf-8").split() if pointer.exists() else []
+    recipe = release.manifest["name"]
+    before = [name for name in listed if name.rpartition("-")[0] == recipe]
+    listed = [release.folder.name if name in before else name for name in listed]
+    listed += [] if before else [release.folder.name]
+    put_file(pointer, "".join(f"{name}\n" for name in listed).encode())
 
 
 def tables_as_bytes(tables: Mapping[str, Table]) -> bytes:

@@ -1,5 +1,6 @@
 """Reads a fields file (TOML): the form, the threshold and the columns of a model made elsewhere. See ADOPT.md."""
 
+import json
 import math
 import re
 import tomllib
@@ -14,7 +15,7 @@ from typing import Any
 from inference.application import Form
 from inference.calibration import Calibration
 from inference.errors import TenfoldError
-from inference.fields import ANY, field_from_json
+from inference.fields import ANY, HIGH, LOW, NOT_STATED, ChoiceField, field_from_json
 from inference.policy import Points
 from inference.rows import RowBuilder
 from models.recipe import Prohibited, choice_field, number_field, refuse_prohibited
@@ -31,7 +32,7 @@ TOP = (
     "fields",
 )  # fmt: skip
 COMMON = ("label", "help", "example", "reference", "actionable", "reasons")
-NUMBER = (*COMMON, "unit", "range", "usual", "typical", "whole", "optional", "feature", "direction")
+NUMBER = (*COMMON, "unit", "unit_one", "range", "usual", "typical", "whole", "optional", "feature", "direction")
 CHOICE = (*COMMON, "choices", "features")
 DIRECTIONS = {"up": +1, "down": -1}
 ACTIONABLE = (None, "up", "down", "either")
@@ -121,24 +122,20 @@ def understood(said: Mapping[str, Any], features: Sequence[str]) -> FieldsFile:
 
 def check_reasons(form: Form) -> None:
     """Whoever is declined is told why: a text for each answer that can raise the PD. Names all that are missing."""
-    unknown = [
-        f"{field.name}.{reason.code}"
-        for field in form.fields
-        for reason in field.reasons
-        if reason.code not in (*field.standings, ANY)
-    ]
-    if unknown:
-        raise BadFields(f"reasons: no answer is {', '.join(unknown)}: a number is high, low or not_stated")
-    missing = [
-        f"[fields.{field.name}.reasons] {', '.join(lacking)}"
-        for field in form.fields
-        if (lacking := [one for one in field.standings if field.plain_reason(one) is None])
-    ]
-    if missing:
+    lines: list[str] = []
+    for field in form.fields:
+        codes = (*field.index, ANY) if isinstance(field, ChoiceField) else (HIGH, LOW, NOT_STATED)
+        if unknown := [reason.code for reason in field.reasons if reason.code not in codes]:
+            raise BadFields(f"field {field.name}: reasons: {', '.join(unknown)} is no answer: {', '.join(codes[:20])}")
+        if field.untold:
+            lines += ["", f"[fields.{field.name}.reasons]"]
+            lines += [
+                f'{code if is_name(code) else json.dumps(code)} = {{ en = "…", fr = "…" }}' for code in field.untold
+            ]
+    if lines:
         raise BadFields(
-            "reasons: what applicants are told where an answer raised the risk is missing. Add a text in en and fr for "
-            + "; ".join(missing)
-            + ". `any` stands for all answers of a choice"
+            "what applicants are told where an answer raised the risk is missing. Write these texts in your own words "
+            "(of a choice, `any` stands for all codes without one):\n" + "\n".join(lines)
         )
 
 
@@ -212,6 +209,7 @@ def field_spec(name: str, about: Mapping[str, Any]) -> dict[str, Any]:
         return number_field(
             name, GROUP, label["en"], label["fr"], texts(about.get("unit", "")), minimum=low, maximum=high,
             usual=usual, typical=about.get("typical", usual), whole=about.get("whole", False),
+            unit_one=texts(about.get("unit_one", about.get("unit", ""))),
             optional=about.get("optional", False), **common,
         )  # fmt: skip
     except KeyError as error:

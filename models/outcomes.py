@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import floor, sqrt
+from math import floor
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from inference.application import Application
 from inference.policy import APPROVE, DECLINE, REFER, Points
 from inference.release import Release
-from models.evaluate import Floats, Labels
+from models.evaluate import Floats, Labels, wilson
 from models.recipe import Loans
 from models.report import Report, Result
 from models.train import Trained
@@ -34,13 +34,8 @@ class Group(NamedTuple):
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of the bad rate (Wilson 1927); NaN for no loans."""
-        if not self.loans:
-            return self.rate, self.rate
-        z2 = 1.96**2 / self.loans
-        middle = self.rate + z2 / 2
-        half = sqrt(max(0.0, self.rate * (1 - self.rate)) * z2 + z2 * z2 / 4)
-        return (middle - half) / (1 + z2), (middle + half) / (1 + z2)
+        """95 % interval of the bad rate; NaN for no loans."""
+        return wilson(self.bad, self.loans)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ FEWEST = 10  # of each outcome: fewer support no figure
 
 
 class BadLoans(TenfoldError):
-    """A file of loans that cannot be read; the message names the line, and no answer."""
+    """A file of loans that cannot be read; the message names the line, and no answer but what a text could mean."""
 
 
 class PastLoans(NamedTuple):
@@ -56,15 +56,18 @@ def one_loan(row: dict[str, str], form: Form, place: str) -> tuple[tuple[float, 
         raise BadLoans(f"{place}: {OUTCOME}: 0 or 1 is needed")
     answers: dict[str, object] = {}
     for field in form.fields:
-        text = row[field.name]
-        try:
-            answers[field.name] = (float(text) if isinstance(field, NumberField) else text) if text else None
-        except ValueError:
-            raise BadLoans(f"{place}: {field.name}: {field.allowed} is needed") from None
+        text = row[field.name] or None
+        answers[field.name] = (
+            field.read(text, "en", exponents=True) if text and isinstance(field, NumberField) else text
+        )
     try:
         return form.parse(answers).values, int(row[OUTCOME])
     except InvalidApplication as error:
-        needed = "; ".join(f"{one.field}: {one.allowed} is needed" for one in error.problems)
+        needed = "; ".join(
+            f"{one.field}: {one.allowed} is needed"
+            + (f", and this may be {' or '.join(f'{meant:.15g}' for meant in one.readings)}" if one.readings else "")
+            for one in error.problems
+        )
         raise BadLoans(f"{place}: {needed}") from None
 
 

@@ -139,8 +139,15 @@ class Recipe:
     rare_below: int = field(default=30)  # fewer loans than that support no rate
 
     def __post_init__(self) -> None:
+        derived = {name for block in self.features if block["kind"] == "arithmetic" for name, *_ in block["columns"]}
         for spec in self.fields:
             refuse_prohibited(f"recipe {self.name}", spec, self.why_age)
+            for one in spec.get("reasons", ()):  # said now, and not when training has ended
+                if astray := sorted(set(one["columns"]) - derived):
+                    raise ValueError(
+                        f"recipe {self.name}: field {spec['name']}, reason {one['code']}: the features have no "
+                        f"arithmetic that makes {', '.join(astray)}"
+                    )
         if self.blur and not self.window:
             raise ValueError(f"recipe {self.name}: blur needs a training window, since folds would be judged by it")
 

@@ -136,19 +136,21 @@ def fit(
     return model.fit(rows, bad, sample_weight=weights)
 
 
-def cross_validate(recipe: Recipe, columns: Sequence[str], sample: Sample) -> list[tuple[npt.NDArray[np.intp], Floats]]:
+def cross_validate(
+    recipe: Recipe, columns: Sequence[str], sample: Sample, repeated: int = REPEATS
+) -> list[tuple[npt.NDArray[np.intp], Floats]]:
     """Repeated stratified folds: for each repeat, every loan's p from a model that had not seen it."""
 
     def one(seen: npt.NDArray[np.intp], unseen: npt.NDArray[np.intp]) -> Floats:
         model = fit(recipe, columns, sample.rows[seen], sample.bad[seen], sample.months[seen], threads=1)
         return model.predict_proba(sample.rows[unseen])[:, 1].astype(np.float64)
 
-    splits = [list(folds(sample, repeat)) for repeat in range(REPEATS)]
+    splits = [list(folds(sample, repeat)) for repeat in range(repeated)]
     jobs = [pair for repeat in splits for pair in repeat]
     found = Parallel(n_jobs=2)(delayed(one)(*job) for job in tqdm(jobs, desc=f"{recipe.name}: folds", disable=None))
     everyone = np.arange(len(sample.bad))
     repeats = []
-    for repeat in range(REPEATS):
+    for repeat in range(repeated):
         p = np.empty(len(sample.bad))
         for (_, unseen), predicted in zip(splits[repeat], found[repeat * FOLDS : (repeat + 1) * FOLDS], strict=True):
             p[unseen] = predicted

@@ -1,4 +1,4 @@
-"""What exact reasons cost beside XGBoost's own pred_contribs, in turn on the same real loans.
+"""What reasons that are exact for the model cost beside XGBoost's own pred_contribs, in turn on the same real loans.
 
 `python -m profiling.bench_reasons`. Ours are of the ten fields and exact; pred_contribs are of every column, by way of
 the trees' own paths. Both are checked to add up to the same score first. Beside them what bounds ours: the rows of all

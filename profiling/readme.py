@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from inference.engines import ENGINES
-from inference.settings import RELEASES, ROOT
-from profiling import bench_engines, bench_http, bench_score, results
+from inference.settings import ROOT, current_releases
+from models.report import tenth
+from profiling import bench_engines, bench_first, bench_http, bench_score, results
 
 README = ROOT / "README.md"
 STUDY = ROOT / "profiling" / "README.md"
@@ -19,10 +20,8 @@ BLOCK = re.compile(r"(<!-- figures:(\w+) -->\n).*?(<!-- /figures -->)", re.DOTAL
 
 
 def manifests() -> dict[str, dict[str, Any]]:
-    """The embedded releases' manifests by name, the default first."""
-    default = (RELEASES / "DEFAULT").read_text().strip()
-    folders = sorted((path.parent for path in RELEASES.glob("*/manifest.json")), key=lambda f: (f.name != default, f))
-    return {folder.name: json.loads((folder / "manifest.json").read_text()) for folder in folders}
+    """The manifests of the embedded releases that serve by name, the default first."""
+    return {folder.name: json.loads((folder / "manifest.json").read_bytes()) for folder in current_releases().values()}
 
 
 def releases() -> str:
@@ -39,10 +38,11 @@ def releases() -> str:
 
 
 def models() -> str:
-    """How good they are, beside simpler models."""
+    """How good they are, beside their rivals."""
     lines = [
-        "| release | model | loans not seen | AUC | KS | Brier | mean PD | observed |",
-        "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |",
+        "| release | model | loans not seen | AUC | KS | Brier | mean PD | observed | lowest tenth: PD | observed "
+        "| highest tenth: PD | observed |",
+        "| --- | --- | --- |" + " ---: |" * 9,
     ]
     for name, manifest in manifests().items():
         for row in manifest["training"]["metrics"]["table"]:
@@ -52,9 +52,16 @@ def models() -> str:
                 auc = f"**{auc}** ({low:.3f}–{high:.3f})"
             lines.append(
                 f"| {name.rpartition('-')[0]} | {row['model']} | {row['sample']} ({row['loans']:,}) | {auc} "
-                f"| {row['ks']:.3f} | {row['brier']:.3f} | {row['mean_pd']:.3f} | {row['bad_rate']:.3f} |"
+                f"| {row['ks']:.3f} | {row['brier']:.3f} | {row['mean_pd']:.3f} | {row['bad_rate']:.3f} "
+                f"| {tenths(row)} |"
             )
     return "\n".join(lines)
+
+
+def tenths(row: dict[str, Any]) -> str:
+    """Four cells: PD and observed rate of the lowest and the highest tenth; dashes where training gave none yet."""
+    ends = [row["tenths"][name] for name in ("lowest", "highest")] if "tenths" in row else []
+    return " | ".join(tenth(one) for one in ends) or "– | – | – | –"
 
 
 def score() -> str:
@@ -169,6 +176,15 @@ def http() -> str:
     return f"{bench_http.table(found)}\n\nTimes in ms; load by {found['client']}. Measured on {found['machine']}."
 
 
+def first() -> str:
+    """The first experience in a fresh clone (make bench-first)."""
+    found = results.read()["first"]
+    lines = ["| first experience | |", "| --- | ---: |"]
+    lines += [f"| {one.label} | {one.form.format(found[one.key])} |" for one in bench_first.FIGURES]
+    said = [f"Worse than before: {found['reason']}."] if "reason" in found else []
+    return "\n".join([*lines, "", *said, f"Measured on {found['machine']}."])
+
+
 def ledger() -> str:
     """What a record costs, and a verification (python -m profiling.bench_ledger)."""
     found = results.read()["ledger"]
@@ -189,7 +205,7 @@ def history() -> str:
 
 
 def reasons() -> str:
-    """Exact reasons beside pred_contribs (python -m profiling.bench_reasons)."""
+    """Reasons that are exact for the model beside pred_contribs (python -m profiling.bench_reasons)."""
     found = results.read()["reasons"]
     names = ["xgboost", "onnx", "onedal", "pred_contribs", "rows alone", "one row predicted"]
     lines = [f"| ms, median of {found['loans']} loans | " + " | ".join(names) + " | fields moved |"]
@@ -286,6 +302,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "engines": engines,
     "logs": logs,
     "http": http,
+    "first": first,
     "ledger": ledger,
     "history": history,
     "reasons": reasons,

@@ -19,7 +19,7 @@ STOP = 20  # and to end
 
 @contextmanager
 def running(
-    command: list[str], path: str, environment: Mapping[str, str], folder: Path = ROOT
+    command: list[str], path: str, environment: Mapping[str, str], folder: Path = ROOT, seconds: float = START
 ) -> Iterator[tuple[str, psutil.Process]]:
     """The address and the process of a server started in `folder`, from when `path` answers until no longer needed.
 
@@ -35,7 +35,7 @@ def running(
             command, cwd=folder, env={**os.environ, "PORT": port, **own}, stdout=output, stderr=output
         )
         try:
-            until = time.monotonic() + START
+            until = time.monotonic() + seconds
             while not answers(url + path):
                 if process.poll() is not None or time.monotonic() > until:
                     output.seek(0)

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 
 from inference.release import Release
-from inference.settings import RELEASES
+from inference.settings import current_releases
 from models.recipes import RECIPES
 
 SEED = 0
 
 
 def embedded() -> list[Path]:
-    """The folders of the embedded releases, by name."""
-    return sorted(file.parent for file in RELEASES.glob("*/manifest.json"))
+    """The folders of the embedded releases that serve, the default first."""
+    return list(current_releases().values())
 
 
 def applications(release: Release, count: int) -> list[dict[str, object]]:

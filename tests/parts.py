@@ -6,6 +6,7 @@ import os
 import random
 import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,19 +16,24 @@ from fastapi.testclient import TestClient
 from inference.application import Form
 from inference.fields import field_from_json
 from inference.measure import ProcessSampler
-from inference.settings import RELEASES
+from inference.settings import current_releases
 from models.recipe import HistoryTables, Loans, Recipe
 
 NO_USERS = Path(tempfile.gettempdir()) / "tenfold-tests-have-no-users" / "users.sqlite3"
-# Digests change with every training: releases are found by their manifests and known by their recipe's name.
-FOLDER = re.compile(r"(\w+)-[0-9a-f]{12}")
-NAMES = sorted({found[1] for file in RELEASES.glob("*/manifest.json") if (found := FOLDER.fullmatch(file.parent.name))})
+# Digests change with every training: releases are known by their recipe's name.
+NAMES = sorted(current_releases())
 
 
 def newest(name: str) -> Path:
-    """The release folder of a recipe: the newest, for a training may be about to replace another."""
-    found = [file for file in RELEASES.glob("*/manifest.json") if FOLDER.fullmatch(file.parent.name)]
-    return max((file for file in found if file.parent.name[:-13] == name), key=lambda file: file.stat().st_mtime).parent
+    """The release folder of a recipe that serves, by DEFAULT: earlier ones lie beside it."""
+    return current_releases()[name]
+
+
+def some(values: Iterable[Any]) -> list[Any]:
+    """The values, of which there is at least one: `all` of none is true, and a loop over none asserts nothing."""
+    found = list(values)
+    assert found, "nothing here to look at: an assertion over it would prove nothing"
+    return found
 
 
 class Time:
@@ -38,6 +44,8 @@ class Time:
 
     def utc(self) -> float:
         return self.now
+
+    monotonic = utc
 
 
 class RealLoans(NamedTuple):
@@ -64,23 +72,36 @@ def visiting(app: FastAPI, **rest: Any) -> TestClient:
     return TestClient(app, "http://127.0.0.1", client=("127.0.0.1", 50_000), **rest)
 
 
+def seen(client: TestClient, id: str) -> str:
+    """What the forms of a case's page carry of it."""
+    found = re.search(r'data-seen="([^"]+)"', client.get(f"/record/{id}").text)
+    return found[1] if found else ""
+
+
+def send(client: TestClient, id: str, action: str, form: dict[str, str]) -> bool:
+    """Send a form of a case's page as it is now; whether it was recorded."""
+    answer = client.post(f"/record/{id}/{action}", data={"seen": seen(client, id), **form})
+    return {"yes": True, "no": False}[answer.headers["x-recorded"]]
+
+
 def number(name: str, low: float = 0, high: float = 1000, **rest: Any) -> dict[str, Any]:
     """The description of a number field as a manifest holds it."""
     common = {"kind": "number", "minimum": low, "maximum": high, "whole": False, "optional": False}
     ranges = {"typical": [low, high], "usual": [low, high], "reference": low, "example": low}
-    return described(name) | common | ranges | rest
+    return described(name, "high", "low", "not_stated") | common | ranges | rest
 
 
 def choice(name: str, *codes: str, **rest: Any) -> dict[str, Any]:
     """The description of a choice field as a manifest holds it."""
     choices = [{"code": code, "label": {"en": code.upper(), "fr": code.title()}, "count": 100} for code in codes]
     common = {"kind": "choice", "choices": choices, "digits": None, "reference": codes[0], "example": codes[0]}
-    return described(name) | common | rest
+    return described(name, "any") | common | rest
 
 
-def described(name: str) -> dict[str, Any]:
+def described(name: str, *reasons: str) -> dict[str, Any]:
+    told = [{"code": code, "text": {"en": f"{name} is {code}", "fr": f"{name} : {code}"}} for code in reasons]
     texts = {"label": {"en": name, "fr": name}, "help": {"en": "", "fr": ""}, "unit": {"en": "€", "fr": "€"}}
-    return {"name": name, "group": "all", "actionable": None} | texts
+    return {"name": name, "group": "all", "actionable": None, "reasons": told} | texts
 
 
 def form_of(*specs: dict[str, Any]) -> Form:

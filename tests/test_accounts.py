@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
-from parts import Time
+from parts import Time, some
 
 from web.accounts import ABSOLUTE, IDLE, AccountError, Accounts
 from web.person import Person
-from web.throttle import FORGOTTEN, LONGEST_WAIT, Throttle
+from web.throttle import FORGOTTEN, FREE, LONGEST_SHARED_WAIT, LONGEST_WAIT, Throttle, Try, network, tries
 
 PASSWORD = "correct horse battery"  # noqa: S105
 NOW = 1_800_000_000.0
@@ -79,7 +79,7 @@ def test_somebody_who_does_not_exist_is_checked_as_well(tmp_path: Path) -> None:
         for name in ("ann", "nobody"):
             assert accounts.log_in(name, "a wrong password") is None
     assert len(verified) == 2
-    assert all(hash.startswith("$argon2id$v=19$m=8,t=1,p=1$") for hash in verified)
+    assert all(hash.startswith("$argon2id$v=19$m=8,t=1,p=1$") for hash in some(verified))
 
 
 def test_a_session_ends_unused_and_in_the_end(accounts: Accounts, time: Time) -> None:
@@ -134,6 +134,15 @@ def test_what_changes_holds_at_once(accounts: Accounts) -> None:
     accounts.remove("ann", "user")
     assert accounts.by_cookie(cookie) is None
     assert not accounts.anybody()
+
+
+def test_a_name_given_again_brings_no_session_back(accounts: Accounts) -> None:
+    """Whoever was removed stays logged out when somebody of the same name is added, as another role even."""
+    accounts.add_user("ann", "officer", PASSWORD)
+    cookie = accounts.log_in("ann", PASSWORD) or ""
+    accounts.remove("ann", "user")
+    accounts.add_user("ann", "manager", PASSWORD)
+    assert accounts.by_cookie(cookie) is None
 
 
 def test_another_process_is_heard(accounts: Accounts) -> None:
@@ -264,51 +273,101 @@ def test_the_command_line(tmp_path: Path) -> None:
 
 def test_waiting_grows_with_failures(time: Time) -> None:
     """The first ones are free, then each failure doubles the wait up to a limit; an hour later it begins anew."""
-    throttle, tries = Throttle(time), [("account ann", 4)]
+    throttle, tried = Throttle(time), [Try("name ann", 4, LONGEST_WAIT)]
     waits = []
     for _ in range(14):
-        left = throttle.wait(tries)
+        left = throttle.wait(tried)
         waits.append(left)
         if left:
             time.now += left
-            assert throttle.wait(tries) == 0
+            assert throttle.wait(tried) == 0
     assert waits[:5] == [0, 0, 0, 0, 0]
     assert waits[5:8] == [2, 4, 8]
     assert max(waits) == LONGEST_WAIT
     time.now += FORGOTTEN + 1
-    assert [throttle.wait(tries) for _ in range(5)] == [0] * 5
+    assert [throttle.wait(tried) for _ in range(5)] == [0] * 5
 
 
 def test_tries_at_once_are_not_all_the_first(time: Time) -> None:
     """Of a hundred that come before the first has failed, five are let through."""
     throttle = Throttle(time)
-    assert sum(throttle.wait([("account ann", 4)]) == 0 for _ in range(100)) == 5
+    assert sum(throttle.wait(tries("ann", "192.0.2.1", None)) == 0 for _ in range(100)) == FREE + 1 == 5
 
 
 def test_success_forgives(time: Time) -> None:
-    """A right password ends the account's waiting; the address has one failure less and no more."""
+    """A right password ends the name's waiting; its network has one failure less and no more."""
     throttle = Throttle(time)
     for _ in range(5):
-        throttle.wait([("account ann", 4), ("address x", 20)])
-    throttle.forgive("account ann", "address x")
-    assert throttle.wait([("account ann", 4)]) == 0
-    assert throttle._failures["address x"][0] == 4
+        throttle.wait(tries("ann", "192.0.2.1", None))
+    throttle.forgive(tries("ann", "192.0.2.1", None))
+    assert throttle.wait(tries("ann", "192.0.2.1", None)) == 0
+    assert throttle._failures["network 192.0.2.1"][0] == 5
 
 
-def test_an_address_waits_whatever_the_names(time: Time) -> None:
-    """Trying one password on many names slows the address down."""
+def test_a_network_waits_whatever_the_names_and_not_for_long(time: Time) -> None:
+    """Trying one password on many names slows the network down, for half a minute at most; another one is not."""
     throttle = Throttle(time)
-    waits = [throttle.wait([(f"account {at}", 4), ("address x", 20)]) for at in range(30)]
+    waits = []
+    for at in range(40):
+        waits.append(throttle.wait(tries(f"nobody{at}", "192.0.2.1", None)))
+        if waits[-1]:
+            time.now += waits[-1]
+            assert throttle.wait(tries(f"nobody{at}", "192.0.2.1", None)) == 0
     assert waits[:21] == [0] * 21
     assert min(waits[21:]) > 0
+    assert max(waits) == LONGEST_SHARED_WAIT
+    assert throttle.wait(tries("ann", "192.0.2.2", None)) == 0
+
+
+def test_a_name_cannot_be_guessed_from_many_networks(time: Time) -> None:
+    """Each network has its free tries, all of them together a few more."""
+    throttle = Throttle(time)
+    waits = [throttle.wait(tries("ann", f"192.0.2.{at}", None)) for at in range(30)]
+    assert waits[:21] == [0] * 21
+    assert min(waits[21:]) > 0
+
+
+def test_whatever_others_try_a_known_browser_is_let_in(time: Time) -> None:
+    """It is counted by itself alone; and it is no way to guess faster, for another name or for its own."""
+    throttle = Throttle(time)
+    for at in range(200):
+        throttle.wait(tries("ann", "192.0.2.1", None))
+        throttle.wait(tries(f"nobody{at}", "192.0.2.1", None))
+    assert throttle.wait(tries("ann", "192.0.2.1", None)) > 0
+    assert [throttle.wait(tries("ann", "192.0.2.1", "ann.0011")) for _ in range(5)] == [0] * 5
+    assert throttle.wait(tries("ann", "192.0.2.1", "ann.0011")) > 0
+
+
+@pytest.mark.parametrize(
+    ("address", "counted_as"),
+    [
+        ("192.0.2.1", "192.0.2.1"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"), ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"), ("", ""),
+    ],
+)  # fmt: skip
+def test_one_household_is_one_network(address: str, counted_as: str) -> None:
+    """Of IPv6 the first 64 bits: whoever has one address there has all of them."""
+    assert network(address) == counted_as
 
 
 def test_names_that_are_remembered_are_bounded(time: Time) -> None:
     """A flood of names takes no more memory than it may."""
     throttle = Throttle(time)
     for at in range(30_000):
-        throttle.wait([(f"account {at}", 4)])
+        throttle.wait([Try(f"name {at}", 4, LONGEST_WAIT)])
     assert len(throttle._failures) == 10_000
+
+
+def test_a_browser_is_known_by_its_signed_cookie(accounts: Accounts) -> None:
+    """For the name that logged in with it and no other; altered or made up it is worth nothing."""
+    accounts.add_user("ann", "officer", PASSWORD)
+    device = accounts.device("Ann")
+    assert accounts.knows_device("ANN", device)
+    assert not accounts.knows_device("bob", device)
+    for other in ("", "ann.0011", device[:-2], device.replace("ann", "bob", 1), "x" * 5000):
+        assert not accounts.knows_device("ann", other)
+        assert not accounts.knows_device("bob", other)
+    assert accounts.by_cookie(device) is None  # it opens nothing
 
 
 def test_a_file_put_in_its_place_is_noticed_at_the_next_question(accounts: Accounts, tmp_path: Path) -> None:

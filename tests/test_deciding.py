@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from parts import NAMES, NO_USERS, newest, visiting
+from parts import NAMES, NO_USERS, newest, seen, visiting
 
 from inference.errors import BadSetting
 from inference.fields import NumberField
@@ -25,9 +25,10 @@ from ledger.ledger import Ledger
 from ledger.records import AGREED, CONTESTED, DECIDED, SCORED
 from ledger.store import Store
 from ledger.verify import verify
-from web.lender import EXAMPLE, Lender, read_lender
+from web.lender import EXAMPLE, Lender, read_lender, reason_text
+from web.numbers import write_percent
 from web.server import create_app
-from web.texts import texts_in
+from web.texts import LANGUAGES, texts_in
 
 SENTENCE = "A sentence that says why."
 MARKUP = "<b onclick=alert(1)>\"'&"
@@ -47,12 +48,18 @@ class Office:
         return str(answer.json()["id"])
 
     def send(self, id: str, action: str, path: str = "", **form: Any) -> Any:
-        return self.client.post(f"{path}/record/{id}/{action}", data={"name": "Ann", **form})
+        """A form of the case's page as it is now, unless `seen` says otherwise."""
+        shown = form.pop("seen", None) or self.seen(id)
+        return self.client.post(f"{path}/record/{id}/{action}", data={"name": "Ann", "seen": shown, **form})
 
-    def decide(self, id: str, decision: str, **form: Any) -> Any:
+    def seen(self, id: str) -> str:
+        """What the forms of the case's page carry of it."""
+        return seen(self.client, id)
+
+    def decide(self, id: str, decision: str, path: str = "", **form: Any) -> Any:
         """A decision with all that any may need."""
         codes = {f"reason_{went}": next(iter(listed)) for went, listed in LENDER.codes.items()}
-        return self.send(id, "decide", **{**codes, "decision": decision, "justification": SENTENCE, **form})
+        return self.send(id, "decide", path, **{**codes, "decision": decision, "justification": SENTENCE, **form})
 
     def case(self, id: str) -> Case:
         with self.ledger.store.reading() as connection:
@@ -236,7 +243,7 @@ def decline(desk: Office) -> str:
                 from inference.reasons import Reasons
 
                 reasons = Reasons(desk.scorer.release, desk.scorer.engine)
-                principal = reasons.principal(reasons.explain(score.application))
+                principal = reasons.principal(reasons.explain(score.application), score.application)
                 draft = scored(
                     score, desk.scorer.release, answers, by="desk", channel="desk", reference="D-1", reasons=principal
                 )
@@ -249,13 +256,12 @@ def test_the_notice_gives_confirmed_reasons_only(desk: Office) -> None:
     """Of a confirmed decline its reasons; of an override the officer's own, and none of the model's."""
     id = decline(desk)
     drafts = desk.case(id).score.fields()["reasons"]
-    labels = {field.name: field.label["en"] for field in desk.scorer.release.form.fields}
     assert desk.client.get(f"/record/{id}/notice").status_code == 404  # not decided yet
     desk.decide(id, "decline", justification="", principal=drafts[:1])
     page = desk.client.get(f"/record/{id}/notice").text
     listed = re.findall(r"<li>(.*?)</li>", page)
     assert len(listed) == 1
-    assert labels[drafts[0]] in html.unescape(listed[0])
+    assert html.unescape(listed[0]) == reason_text(drafts[0], desk.scorer.release, LENDER, "en")
     assert html.escape(texts_in("en")("notice.draft")) in page
     assert LENDER.notice["regulator"]["en"] in html.unescape(page)
     assert "D-1" in page
@@ -271,6 +277,47 @@ def test_the_notice_gives_confirmed_reasons_only(desk: Office) -> None:
     told = re.findall(r"<li>(.*?)</li>", desk.client.get(f"/record/{stricter}/notice").text)
     code = next(iter(LENDER.codes["stricter"]))
     assert [html.unescape(one) for one in told] == [LENDER.codes["stricter"][code]["en"]]
+
+
+def test_every_list_of_reasons_says_the_same(desk: Office) -> None:
+    """Card, form, history of the case and notice: the texts of the release, in both languages, the strongest first."""
+    id = decline(desk)
+    drafts = desk.case(id).score.fields()["reasons"]
+    assert len(drafts) > 1
+    told = {
+        language: [reason_text(one, desk.scorer.release, LENDER, language) for one in drafts] for language in LANGUAGES
+    }
+    for path, language in (("/record/", "en"), ("/fr/record/", "fr")):
+        page = html.unescape(desk.client.get(path + id).text)
+        drafted = re.search(r"<h4>.*?</h4><ol>(.*?)</ol>", page)
+        assert drafted
+        assert re.findall(r"<li>(.*?)</li>", drafted[1]) == told[language]
+        assert re.findall(r'name="principal" value="([^"]+)">([^<]+)<', page) == list(
+            zip(drafts, told[language], strict=True)
+        )
+    assert recorded(desk.decide(id, "decline", justification="", principal=drafts))
+    for path, language in (("/record/", "en"), ("/fr/record/", "fr")):
+        assert texts_in(language)("entry.reasons", reasons="; ".join(told[language])) in desk.page(path + id)
+        notice = html.unescape(desk.client.get(f"{path}{id}/notice?lang={language}").text)
+        assert re.findall(r"<li>(.*?)</li>", notice) == told[language]
+
+
+def test_a_score_that_came_by_the_api_has_its_reasons(desk: Office) -> None:
+    """The API asks for none; the case's page makes them, and they can be confirmed and stand on the notice."""
+    found = desk.case(decline(desk)).score
+    personal = found.personal_fields()
+    assert personal is not None
+    id = desk.score("API-1", **personal["answers"])
+    assert desk.case(id).score.fields()["reasons"] is None
+    drafts = found.fields()["reasons"]
+    told = [reason_text(one, desk.scorer.release, LENDER, "en") for one in drafts]
+    page = html.unescape(desk.client.get(f"/record/{id}").text)
+    assert re.findall(r'name="principal" value="([^"]+)">([^<]+)<', page) == list(zip(drafts, told, strict=True))
+    assert texts_in("en")("why.no_reason") not in page
+    assert not recorded(desk.decide(id, "decline", justification=""))
+    assert recorded(desk.decide(id, "decline", justification="", principal=drafts))
+    notice = html.unescape(desk.client.get(f"/record/{id}/notice").text)
+    assert re.findall(r"<li>(.*?)</li>", notice) == told
 
 
 def test_the_notice_is_of_the_answers_decided_on(desk: Office) -> None:
@@ -313,6 +360,186 @@ def test_two_decisions_at_once(desk: Office) -> None:
             sent = [pool.submit(desk.decide, id, "decline", name=f"Officer {at}") for at in range(4)]
             assert sorted(recorded(one.result()) for one in sent) == [False, False, False, True]
         assert len(desk.case(id).of_kind(DECIDED)) == 1
+
+
+def moved(answer: Any, language: str = "en", how: str = "moved") -> bool:
+    """Whether an answer says that nothing was recorded because the case is no longer as the form showed it."""
+    return not recorded(answer) and html.escape(texts_in(language)(f"decide.problem.{how}")) in answer.text
+
+
+def corrected(desk: Office, id: str, answers: dict[str, Any], seen: str | None = None, path: str = "") -> Any:
+    """What the desk says to other answers for a case, which it took at once or when it was `seen`."""
+    taken = desk.client.post(f"{path}/desk/take", json={"of": id}).json()
+    asked = {"answers": texts_of(answers), "reference": "", "of": id, "seen": seen or taken["seen"]}
+    return desk.client.post(f"{path}/desk/score", json=asked)
+
+
+def texts_of(answers: dict[str, Any]) -> dict[str, str]:
+    """Answers as the desk's form holds them."""
+    return {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in answers.items()}
+
+
+def with_amount(desk: Office, amount: float | None = None) -> dict[str, Any]:
+    """The example with another amount."""
+    at = desk.scorer.release.policy.amount_at
+    assert at is not None
+    field = desk.scorer.release.form.fields[at]
+    assert isinstance(field, NumberField)
+    return {**desk.scorer.release.form.example, field.name: amount or field.typical[0]}
+
+
+def test_a_form_of_an_earlier_state_records_nothing(strict: Office) -> None:
+    """Corrected answers, another's decision or objection: none is acted on unseen. The form comes back with what
+    was typed, and says how the case stands."""
+    for language, path in (("en", ""), ("fr", "/fr")):
+        id = strict.score(amount=800)
+        seen = strict.seen(id)
+        assert 'data-state="score"' in corrected(strict, id, with_amount(strict, 850)).text
+        late = strict.decide(id, "approve", name="Bob", path=path, seen=seen)
+        assert moved(late, language)
+        assert SENTENCE in late.text
+        assert "checked" not in late.text  # what was chosen is chosen anew
+        seen = strict.seen(id)
+        assert recorded(strict.decide(id, "refer", name="Ann", seen=seen))
+        assert moved(strict.decide(id, "approve", name="Bob", path=path, seen=seen), language)
+        assert moved(strict.decide(id, "", name="Bob", path=path, seen=seen), language)  # incomplete, and late
+        assert moved(strict.decide(id, "approve", name="Ann", path=path, seen=seen), language, "outdated")  # by herself
+        settled = strict.decide(id, "decline", name="Bob")
+        assert recorded(settled)
+        late = strict.decide(id, "approve", name="Eve", path=path, seen=seen)
+        assert moved(late, language)
+        assert f"<blockquote>{SENTENCE}</blockquote>" in late.text  # no form is left to hold it
+        seen = strict.seen(id)
+        assert recorded(strict.send(id, "contest", objection=SENTENCE, reviewer="Zoë", seen=seen))
+        late = strict.send(id, "contest", path, name="Eve", objection=SENTENCE * 2, reviewer="Max", seen=seen)
+        assert moved(late, language)
+        assert SENTENCE * 2 in late.text
+        kinds = [one.fields()["kind"] for one in strict.case(id).records]
+        assert kinds == [SCORED, SCORED, DECIDED, DECIDED, CONTESTED]
+
+
+def test_nobody_agrees_to_a_decision_unseen(strict: Office) -> None:
+    """Where it was not agreed to and another one made, who had the first on the page agrees to neither."""
+    id = strict.score(amount=1000)
+    assert recorded(strict.decide(id, "approve", name="Ann"))
+    seen = strict.seen(id)
+    assert recorded(strict.send(id, "agree", agrees="no", note=SENTENCE, name="Bob"))
+    assert recorded(strict.decide(id, "decline", name="Ann"))
+    assert moved(strict.send(id, "agree", agrees="yes", name="Eve", seen=seen))
+    assert strict.case(id).state == WAITING
+    assert recorded(strict.send(id, "agree", agrees="yes", name="Eve"))
+
+
+@pytest.mark.parametrize("seen", ["", "2", "2 " + "0" * 64])
+def test_a_form_that_shows_no_state_records_nothing(desk: Office, seen: str) -> None:
+    """One from before a restore, or made up."""
+    id = desk.score()
+    answer = desk.client.post(
+        f"/record/{id}/decide", data={"name": "Ann", "decision": "refer", "justification": SENTENCE, "seen": seen}
+    )
+    assert moved(answer, how="outdated")
+    assert 'data-state="moved"' in corrected(desk, id, desk.scorer.release.form.example, seen or "x").text
+    assert len(desk.case(id).records) == 1
+
+
+def test_a_form_sent_twice_is_recorded_once(strict: Office) -> None:
+    """The answer was lost and the form is sent again: it is said to be recorded, once more; also when others have acted
+    on the case since. Another person, or other content, is another form."""
+    id = strict.score(amount=800)
+    first = strict.seen(id)
+    for _ in range(3):
+        assert recorded(strict.decide(id, "refer", seen=first))
+    corrected(strict, id, with_amount(strict, 1000))
+    second = strict.seen(id)
+    assert recorded(strict.decide(id, "approve", name="Bob", seen=second))
+    assert recorded(strict.decide(id, "refer", seen=first))
+    assert recorded(strict.decide(id, "approve", name="Bob", seen=second))
+    assert moved(strict.decide(id, "approve", name="Eve", seen=second))
+    assert moved(strict.decide(id, "approve", name="Bob", justification=SENTENCE * 2, seen=second), how="outdated")
+    third = strict.seen(id)
+    for _ in range(2):
+        assert recorded(strict.send(id, "agree", agrees="yes", name="Eve", seen=third))
+    fourth = strict.seen(id)
+    for _ in range(2):
+        assert recorded(strict.send(id, "contest", objection=SENTENCE, reviewer="Zoë", seen=fourth))
+    kinds = [one.fields()["kind"] for one in strict.case(id).records]
+    assert kinds == [SCORED, DECIDED, SCORED, DECIDED, AGREED, CONTESTED]
+
+
+def test_answers_are_corrected_as_long_as_the_case_is_to_be_decided(strict: Office) -> None:
+    """By the same rule: from what the form took, once, and neither after the decision nor while it waits for a second
+    person. What is decided beside a corrected score is that score."""
+    id, settled = strict.score(amount=800), strict.score(amount=800)
+    taken, answers = strict.seen(id), with_amount(strict, 1000)
+    cards = [corrected(strict, id, answers, taken).text for _ in range(2)]
+    assert cards[0] == cards[1]
+    assert 'data-state="score"' in cards[0]
+    assert len(strict.case(id).records) == 2
+    assert 'data-state="moved"' in corrected(strict, id, with_amount(strict, 850), taken).text
+    beside = re.search(r'name="seen" value="([^"]+)"', cards[0])
+    assert beside
+    assert recorded(strict.decide(id, "approve", name="Ann", seen=beside[1]))
+    case = strict.case(id)
+    assert case.state == WAITING  # for 1,000, and not as for 800
+    for one in (id, settled):
+        strict.decide(one, "decline")
+        before = strict.case(one).records
+        assert 'data-state="settled"' in corrected(strict, one, with_amount(strict, 850)).text
+        assert 'data-state="moved"' in corrected(strict, one, with_amount(strict, 850), taken).text
+        assert strict.case(one).records == before
+
+
+def test_a_moved_case_shows_its_present_answers_with_its_form(strict: Office) -> None:
+    """The case's page comes back whole; the desk, which shows other answers, leads there and has no form."""
+    id = strict.score(amount=800)
+    seen = strict.seen(id)
+    corrected(strict, id, with_amount(strict, 850))
+    page = strict.decide(id, "approve", name="Bob", seen=seen, up="../")
+    assert moved(page)
+    assert "850 money units" in page.text
+    assert 'class="timeline"' in page.text
+    assert strict.seen(id) in page.text
+    desk = strict.decide(id, "approve", name="Bob", seen=seen, up="")
+    assert moved(desk)
+    assert "<form" not in desk.text
+    assert f'href="record/{id}"' in desk.text
+    assert f"<blockquote>{SENTENCE}</blockquote>" in desk.text
+    french = strict.client.post(f"/fr/record/{id}/decide", data={"seen": seen, "up": "../../"})
+    assert "timeline" in french.text
+    seen = strict.seen(id)
+    assert recorded(strict.decide(id, "refer", name="Ann", seen=seen))
+    desk = strict.decide(id, "approve", name="Bob", seen=seen, up="")
+    assert moved(desk)
+    assert "<form" in desk.text  # of the score that is shown beside it
+
+
+def test_every_page_shows_the_score_decided_on(desk: Office) -> None:
+    """Where an older program let answers be corrected after the decision, page, history and notice keep to those that
+    were decided on, and what happened says so of each decision."""
+    id = desk.score("OLD-1")
+    desk.decide(id, "refer")
+    answers = with_amount(desk)
+    corrected(desk, id, answers)
+    drafts = [desk.scorer.release.form.names[0]]
+    desk.decide(id, "approve", principal=drafts)
+    page, notice = desk.page(f"/record/{id}"), desk.page(f"/record/{id}/notice")
+    listed = desk.client.post("/history", data={"reference": "OLD-1"}).text
+    headline = desk.case(id).score
+    late = {**answers, **{name: desk.scorer.release.form.example[name] for name in drafts}}
+    score = desk.scorer.score({**late, "amount": 1.5 * late["amount"]})
+    desk.ledger.append(
+        scored(score, desk.scorer.release, late, by="Ann", channel="desk", reference="OLD-1", corrects=id)
+    )
+    case = desk.case(id)
+    assert case.state == SETTLED
+    assert case.score == headline == case.records[2]
+    assert desk.page(f"/record/{id}/notice") == notice
+    assert desk.client.post("/history", data={"reference": "OLD-1"}).text == listed
+    assert write_percent(headline.fields()["pd"], "en") in html.unescape(listed)
+    after = desk.page(f"/record/{id}")
+    until = texts_in("en")("record.history")
+    assert after.split(until)[0] == page.split(until)[0]
+    assert f"{score.pd:.3f}" != f"{headline.fields()['pd']:.3f}"
 
 
 def test_markup_stays_text(desk: Office) -> None:
@@ -383,6 +610,30 @@ def test_an_objection_is_decided_by_somebody_else(desk: Office) -> None:
     assert settled.decision is not None
     assert settled.decision.fields()["contest"] == cases.name(case.of_kind(CONTESTED)[0])
     assert [one.fields()["kind"] for one in settled.records] == [SCORED, DECIDED, CONTESTED, DECIDED]
+
+
+def test_who_agreed_counts_as_who_decided(strict: Office) -> None:
+    """Nobody agrees to a decision of their own. After an objection neither of the two who made the decision hold may be
+    the reviewer or decide, not even once the review has ended in a referral."""
+    id = strict.score("E-1", amount=1000)
+    assert recorded(strict.decide(id, "decline", name="Ann"))
+    assert not recorded(strict.send(id, "agree", agrees="yes", name="Ann"))
+    assert recorded(strict.send(id, "agree", agrees="yes", name="Bob"))
+    assert (strict.case(id).state, strict.case(id).decided_by) == (SETTLED, {"Ann", "Bob"})
+    for name in ("Ann", "Bob"):
+        assert not recorded(strict.send(id, "contest", objection=SENTENCE, reviewer=name, name="Eve"))
+    assert recorded(strict.send(id, "contest", objection=SENTENCE, reviewer="Eve", name="Ann"))
+    assert (strict.case(id).state, strict.case(id).barred) == (REVIEW, {"Ann", "Bob"})
+    for name in ("Ann", "Bob"):
+        assert not recorded(strict.decide(id, "approve", name=name))
+    assert recorded(strict.decide(id, "refer", name="Eve"))
+    assert strict.case(id).state == WAITING
+    assert not recorded(strict.send(id, "agree", agrees="yes", name="Eve"))
+    assert recorded(strict.send(id, "agree", agrees="yes", name="Zoë"))
+    assert (strict.case(id).state, strict.case(id).barred) == (PENDING, {"Ann", "Bob"})
+    for name in ("Ann", "Bob"):
+        assert not recorded(strict.decide(id, "approve", name=name))
+    assert recorded(strict.decide(id, "approve", name="Eve"))
 
 
 @pytest.fixture

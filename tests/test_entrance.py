@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from parts import visiting
+from parts import Time, seen, send, visiting
 from starlette.routing import BaseRoute, Mount, Route
 from test_accounts import PASSWORD, QUICK
 
@@ -18,7 +18,7 @@ from inference.release import open_release
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
 from ledger.ledger import Ledger
-from web.accounts import Accounts, mode
+from web.accounts import IDLE, Accounts, mode
 from web.entrance import ALL_SEEING, ANYBODY, COOKIE, METERING, NOBODY, rule
 from web.lender import read_lender
 from web.server import create_app
@@ -36,7 +36,7 @@ LISTED = {
     ALL_SEEING: "/history/overrides /fr/history/overrides /api/v1/ledger/head",
     ANYBODY: """
         / /fr/ /logout /fr/logout /history /fr/history /performance /fr/performance /model-card /model-card/{name}
-        /desk/score /desk/try /desk/take /fr/desk/score /fr/desk/try /fr/desk/take
+        /desk/score /desk/try /desk/take /desk/read /fr/desk/score /fr/desk/try /fr/desk/take /fr/desk/read
         /record/{id} /record/{id}/decide /record/{id}/agree /record/{id}/contest /record/{id}/notice
         /record/{id}/notice.pdf /fr/record/{id} /fr/record/{id}/decide /fr/record/{id}/agree /fr/record/{id}/contest
         /fr/record/{id}/notice /fr/record/{id}/notice.pdf
@@ -213,7 +213,7 @@ def test_another_officers_record(visitor: TestClient) -> None:
     and decides it."""
     id = score(as_person(visitor, "ann"), "R-ann")
     decided = {"decision": "incomplete", "reason_incomplete": "income", "justification": "A payslip is missing."}
-    assert visitor.post(f"/record/{id}/decide", data=decided).headers["x-recorded"] == "yes"
+    assert send(visitor, id, "decide", decided)
     assert "R-ann" in visitor.get("/history").text
     assert visitor.get(f"/record/{id}").status_code == 200
     as_person(visitor, "bob")
@@ -225,7 +225,8 @@ def test_another_officers_record(visitor: TestClient) -> None:
         assert "R-ann" not in visitor.get(f"{language}/history").text
         assert visitor.post(f"{language}/desk/take", json={"of": id}).json()["values"] is None
         corrected = visitor.post(f"{language}/desk/score", json={"answers": EXAMPLE, "of": id})
-        assert 'data-state="settled"' in corrected.text
+        assert 'data-state="moved"' in corrected.text
+        assert "ann" not in corrected.text
     assert "R-ann" not in visitor.post("/history", data={"reference": "R-ann", "by": "ann"}).text.replace(
         'value="R-ann"', ""
     )
@@ -246,16 +247,16 @@ def test_who_decides_is_who_logged_in(visitor: TestClient) -> None:
     assert 'name="name"' not in page
     assert "ann" in page
     sent = {"name": "meg", "decision": "incomplete", "reason_incomplete": "income", "justification": "No payslip yet."}
-    assert visitor.post(f"/record/{id}/decide", data=sent).headers["x-recorded"] == "yes"
+    assert send(visitor, id, "decide", sent)
     objection = {"objection": "My income was not counted.", "reviewer": "nobody"}
-    assert visitor.post(f"/record/{id}/contest", data=objection).headers["x-recorded"] == "no"
-    assert visitor.post(f"/record/{id}/contest", data={**objection, "reviewer": "Bob"}).headers["x-recorded"] == "yes"
+    assert not send(visitor, id, "contest", objection)
+    assert send(visitor, id, "contest", {**objection, "reviewer": "Bob"})
     after = visitor.get(f"/api/v1/decisions/{id}").json()["followed_by"]
     assert [one["by"] for one in after] == ["ann"]
     as_person(visitor, "bob")
     assert "R-name" in visitor.get("/history").text
     again = {"decision": "incomplete", "reason_incomplete": "income", "justification": "Still no payslip."}
-    assert visitor.post(f"/record/{id}/decide", data=again).headers["x-recorded"] == "yes"
+    assert send(visitor, id, "decide", again)
 
 
 def test_a_manager_is_the_second_person(scorer: Scorer, settings: Settings, accounts: Accounts, tmp_path: Path) -> None:
@@ -267,14 +268,14 @@ def test_a_manager_is_the_second_person(scorer: Scorer, settings: Settings, acco
         with visiting(app, follow_redirects=False) as client:
             id = score(as_person(client, "ann"), "R-second")
             sent = {"decision": "incomplete", "reason_incomplete": "income", "justification": "No payslip yet."}
-            answer = client.post(f"/record/{id}/decide", data=sent)
+            answer = client.post(f"/record/{id}/decide", data={**sent, "seen": seen(client, id)})
             assert answer.headers["x-recorded"] == "yes"
             assert 'name="agrees"' not in answer.text
-            assert client.post(f"/record/{id}/agree", data={"agrees": "yes"}).headers["x-recorded"] == "no"
+            assert not send(client, id, "agree", {"agrees": "yes"})
             as_person(client, "meg")
             assert "R-second" in client.post("/history", data={"decision": "waiting"}).text
             assert 'name="agrees"' in client.get(f"/record/{id}").text
-            assert client.post(f"/record/{id}/agree", data={"agrees": "yes"}).headers["x-recorded"] == "yes"
+            assert send(client, id, "agree", {"agrees": "yes"})
             assert "R-second" not in client.post("/history", data={"decision": "waiting"}).text
 
 
@@ -284,9 +285,9 @@ def test_tokens_score_and_read_and_decide_nothing(visitor: TestClient, accounts:
         token = accounts.add_token(name, role)
         bearer = {"Authorization": f"Bearer {token}"}
         made = visitor.post("/api/v1/score", json={"answers": EXAMPLE}, headers=bearer).json()
-        seen = {one["by"] for one in visitor.get("/api/v1/decisions", headers=bearer).json()["items"]}
-        assert name in seen
-        assert (seen == {"core"}) == (role == "officer")
+        names = {one["by"] for one in visitor.get("/api/v1/decisions", headers=bearer).json()["items"]}
+        assert name in names
+        assert (names == {"core"}) == (role == "officer")
         assert visitor.post(f"/record/{made['id']}/decide", data={}, headers=bearer).status_code == 403
         assert visitor.get("/metrics", headers=bearer).status_code == (403 if role == "officer" else 200)
         called = visitor.post(
@@ -341,6 +342,23 @@ def test_a_session_begins_at_login_and_ends_at_logout(visitor: TestClient) -> No
     assert left.status_code == 303
     assert "Max-Age=0" in left.headers["set-cookie"]
     assert visitor.get("/api/v1/release", headers={"Cookie": f"{COOKIE}={second}"}).status_code == 401
+
+
+def test_a_page_that_asks_by_itself_keeps_nobody_logged_in(scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
+    """The Performance page asks every few seconds: after half an hour of that alone the session is over."""
+    own, time = replace(settings, ledger=None, users=tmp_path / "u.sqlite3"), Time(1_700_000_000.0)
+    with closing(Accounts(own.users, time, QUICK)) as accounts:  # type: ignore[arg-type]
+        accounts.add_user("ann", "officer", PASSWORD)
+        with visiting(create_app(scorer, own, accounts=accounts), follow_redirects=False) as client:
+            as_person(client, "ann")
+            for _ in range(0, IDLE, 300):
+                assert client.get("/performance").status_code == 200
+                time.now += 300
+            assert client.get("/api/v1/release").status_code == 200  # half an hour to the second, and somebody asks
+            time.now += 300
+            assert client.get("/performance").status_code == 200
+            time.now += IDLE - 299
+            assert client.get("/performance").status_code == 401
 
 
 def test_the_cookie(visitor: TestClient) -> None:

@@ -1,6 +1,7 @@
 """The fields file: ADOPT.md's example as it is understood, and every mistake named at its place."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ threshold = 0.2
 label = "Income"
 range = [0, 1000]
 example = 100
+reasons = { high = "High income", low = "Low income", not_stated = "Income not stated" }
 [fields.job]
 label = "Job"
 example = "no"
 choices = { no = "No", yes = "Yes" }
+reasons.yes = { en = "A job", fr = "Un emploi" }
 """
 
 
@@ -163,17 +166,58 @@ PLACED = SHORT + 'features = { yes = "job_other" }\n'
 
 
 def test_what_is_lent_and_what_may_change(understood: Any) -> None:
-    """A lender's own model says which field is the amount, which answers may change, and which a notice may name."""
-    more = 'actionable = "down"\non_notice = false\n'
+    """A lender's own model says which field is the amount, which answers may change."""
+    more = 'actionable = "down"\n'
     found = understood(
         PLACED.replace("date = ", 'amount = "income"\ndate = ').replace(
             'label = "Income"\n', f'label = "Income"\n{more}'
         )
     )
     assert found.manifest["policy"]["amount"] == "income"
-    assert (found.form.fields[0].actionable, found.form.fields[0].notice) == ("down", False)
+    assert found.form.fields[0].actionable == "down"
     for wrong in ('amount = "job"', 'amount = "nothing"'):
         with pytest.raises(BadFields, match="amount: the number field"):
             understood(PLACED.replace("date = ", f"{wrong}\ndate = "))
     with pytest.raises(BadFields, match="actionable"):
         understood(PLACED.replace('label = "Income"\n', 'label = "Income"\nactionable = "sideways"\n'))
+
+
+def test_what_applicants_are_told(understood: Any) -> None:
+    """A text of each reason in both languages; the answer of the reference applicant raises nothing and needs none."""
+    income, job = understood(PLACED).form.fields
+    assert [(one.code, one.text["fr"]) for one in income.reasons][:2] == [
+        ("high", "High income"),
+        ("low", "Low income"),
+    ]
+    assert [(one.code, one.text["fr"]) for one in job.reasons] == [("yes", "Un emploi")]
+    assert job.untold == []
+
+
+def test_missing_texts_are_all_named_at_once(understood: Any) -> None:
+    """As the lines to write: put into the file with words in them, it is taken."""
+    silent = "".join(line for line in PLACED.splitlines(True) if not line.startswith("reasons"))
+    with pytest.raises(BadFields) as caught:
+        understood(silent.replace("example = 100", "example = 100\noptional = true"))
+    lines = str(caught.value).partition(":\n")[2]
+    assert [line.partition(" ")[0] for line in lines.split("\n") if line] == [
+        "[fields.income.reasons]", "high", "low", "not_stated", "[fields.job.reasons]", "yes",
+    ]  # fmt: skip
+    found = understood(silent + lines.replace("…", "In words"))
+    assert [field.untold for field in found.form.fields] == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('reasons.higher = "A text"', "field income: reasons: higher is no answer: high, low, not_stated"),
+        ('reasons.any = "A text"', "any is no answer"),
+        ('reasons.high = { en = "A text" }', "field income: a text, or"),
+        ('reasons.high = ""', "field income: reason high: texts are needed"),
+    ],
+)
+def test_a_bad_text_is_named_at_its_place(understood: Any, line: str, says: str) -> None:
+    """A reason that no answer can be, or one without words."""
+    lines = [one for one in PLACED.splitlines() if not one.startswith("reasons")]
+    lines.insert(lines.index("example = 100") + 1, line)
+    with pytest.raises(BadFields, match=re.escape(says)):
+        understood("\n".join(lines))

@@ -19,16 +19,18 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from parts import RealLoans
+from parts import NAMES, RealLoans, newest, some
 
 from inference.measure import Clock
 from inference.release import open_release
-from inference.scorer import Scorer
-from ledger import store
+from inference.scorer import Scorer, open_scorer
+from inference.settings import Settings
+from ledger import cases, store
 from ledger.__main__ import main
+from ledger.cases import Case
 from ledger.decisions import decided, scored
 from ledger.export import guarded
-from ledger.ledger import KeyReused, Ledger
+from ledger.ledger import CaseMoved, KeyReused, Ledger
 from ledger.records import BEFORE_ALL, Draft, Key, Record, link, seal, write
 from ledger.replay import Replayer, release_folders
 from ledger.retention import TooEarly, months_before, purge
@@ -200,6 +202,35 @@ def test_the_same_key_gives_the_same_record(ledger: Ledger, file: Path) -> None:
 # --- what was changed is found ---
 
 
+def test_a_case_is_continued_by_one_of_many(ledger: Ledger, file: Path) -> None:
+    """Of drafts that expect the same last record one is written, also where all share a commit or come from two
+    programs; what refers to a case without expecting anything moves it too."""
+    with closing(Ledger(file)) as other:
+        for _ in range(10):
+            begun = ledger.append(draft())
+            case, told = Case((begun,)), []
+            drafts = [Draft("decided", f"r{next(COUNT)}", {"of": cases.name(begun), "by": by}) for by in "abcdefgh"]
+            sent = [to.submit(case.continued(one)) for one in drafts for to in (ledger, other)]
+            for future in sent:
+                try:
+                    told.append(future.result())
+                except CaseMoved:
+                    continue
+            assert len(set(told)) == 1
+            assert len(told) in (1, 2)  # the same draft by the other program is answered with the same record
+    begun = ledger.append(draft())
+    plain = Draft("decided", f"r{next(COUNT)}", {"of": cases.name(begun), "by": "a"})
+    answer = plain._replace(id=f"r{next(COUNT)}", fields={"of": plain.id, "by": "b"})
+    late = Case((begun,)).continued(plain._replace(id=f"r{next(COUNT)}", fields={"of": cases.name(begun), "by": "c"}))
+    first, second, third = [ledger.submit(one) for one in (plain, answer, late)]
+    assert first.result().seq < second.result().seq
+    with pytest.raises(CaseMoved):
+        third.result()
+    whole = Case((begun, first.result(), second.result()))
+    assert ledger.append(whole.continued(late)).seq == second.result().seq + 1
+    assert problem(file) is None
+
+
 def test_an_untouched_ledger_verifies(written: Path) -> None:
     with closing(Store(written)) as opened:
         found = verify(opened)
@@ -341,16 +372,18 @@ def test_a_replay_that_differs_is_told(scorer: Scorer, ledger: Ledger) -> None:
     assert "is not known" in why({"engine": "abacus"}, personal)
 
 
-def test_a_digit_code_is_recorded_as_given(scorer: Scorer) -> None:
-    """The list may know only its beginning, and that alone would be refused at the replay."""
-    digit = [field for field in scorer.release.form.fields if getattr(field, "digits", None)]
-    example = dict(scorer.release.form.example)
-    for field in digit:
-        example[field.name] = example[field.name][:4] + "99"
-    made = scored(scorer.score(example), scorer.release, example, by="test", channel="api")
-    answers = (made.personal or {})["answers"]
-    assert all(answers[field.name] == example[field.name] for field in digit)
-    assert scorer.score(answers).application == scorer.score(example).application
+def test_a_digit_code_is_recorded_as_given() -> None:
+    """The list may know only its beginning, and that alone would be refused at the replay: in every release that asks
+    for such a code, of which there is one at least."""
+    scorers = [open_scorer(Settings(release=newest(name), log=None)) for name in NAMES]
+    coded = [(one, field) for one in scorers for field in one.release.form.fields if getattr(field, "digits", None)]
+    for scorer, field in some(coded):
+        example = dict(scorer.release.form.example)
+        example[field.name] = f"{example[field.name]}"[:4] + "99"
+        made = scored(scorer.score(example), scorer.release, example, by="test", channel="api")
+        answers = (made.personal or {})["answers"]
+        assert answers[field.name] == example[field.name]
+        assert scorer.score(answers).application == scorer.score(example).application
 
 
 # --- retention, export, backup ---
@@ -422,11 +455,24 @@ def test_an_export_holds_every_record(scorer: Scorer, ledger: Ledger, file: Path
     assert table.column("pd").to_pylist()[1] == score.pd
 
 
-@given(st.text())
-def test_no_text_begins_a_formula(text: str) -> None:
-    found = guarded(text)
-    assert found.lstrip("'") == text.lstrip("'")
-    assert not found.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+@given(st.sampled_from(["", *FORMULA_MARKS]), st.text())
+def test_no_text_begins_a_formula(mark: str, text: str) -> None:
+    """Whatever follows the mark; and any other text stays as it is."""
+    given_text = mark + text
+    found = guarded(given_text)
+    assert found == (f"'{given_text}" if given_text.startswith(FORMULA_MARKS) else given_text)
+
+
+@pytest.mark.parametrize("mark", FORMULA_MARKS)
+def test_no_cell_of_an_export_begins_a_formula(ledger: Ledger, file: Path, tmp_path: Path, mark: str) -> None:
+    """In the file itself, for every mark that a spreadsheet takes for a formula's or for the end of a cell."""
+    ledger.append(draft("a", note=f"{mark}SUM(A1)"))
+    assert main(["--ledger", str(file), "export", str(tmp_path / "out.csv")]) == 0
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as stream:
+        assert [row["note"] for row in csv.DictReader(stream)] == ["", f"'{mark}SUM(A1)"]
 
 
 def test_a_backup_while_it_is_written_to(ledger: Ledger, file: Path, tmp_path: Path) -> None:

@@ -63,4 +63,4 @@ def test_a_closed_sampler_has_no_thread() -> None:
 def test_a_process_has_one_sampler() -> None:
     """Every scorer of a process reads the same sampler, whose thread does not keep the process alive."""
     assert process_sampler() is process_sampler()
-    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "process-sampler")
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == "process-sampler"] == [True]

@@ -13,7 +13,7 @@ from parts import RealLoans, form_of, number
 
 from inference.application import Application
 from inference.calibration import Calibration, logit
-from inference.reasons import LEAST_PRINCIPAL, Reasons, coalitions, weights
+from inference.reasons import Reasons, coalitions, weights
 from inference.rows import RowBuilder
 from inference.scorer import Scorer
 
@@ -63,25 +63,6 @@ def test_a_field_at_its_reference_has_no_effect(scorer: Scorer, reasons: Reasons
         changed[at] = form.reference.values[at]
         assert reasons.explain(Application(tuple(changed))).effects[at] == 0.0
     assert set(reasons.explain(form.reference).effects) == {0.0}
-
-
-def test_principal_reasons_raised_the_risk_and_may_be_told(scorer: Scorer, reasons: Reasons, real: RealLoans) -> None:
-    """At most four, the strongest first, each marked for a notice by the release, raising the odds by 5 % or more."""
-    form = scorer.release.form
-    seen: set[str] = set()
-    for at in range(LOANS):
-        found = reasons.explain(form.parse(real.answers(at)))
-        effects = dict(zip(form.names, found.effects, strict=True))
-        named = reasons.principal(found)
-        assert len(named) <= 4
-        assert all(effects[name] >= LEAST_PRINCIPAL for name in named)
-        assert [effects[name] for name in named] == sorted((effects[name] for name in named), reverse=True)
-        allowed = {field.name for field in form.fields if field.notice}
-        others = [effects[name] for name in allowed - set(named) if effects[name] >= LEAST_PRINCIPAL]
-        assert not others or (len(named) == 4 and max(others) <= effects[named[-1]])
-        seen |= set(named)
-    assert len(seen) > 2
-    assert seen <= allowed
 
 
 class Logistic:

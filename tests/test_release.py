@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from parts import NAMES, choice, mutate, newest, number, restore, sealed
+from parts import NAMES, choice, mutate, newest, number, restore, sampler, sealed, some
 
 from inference.application import Form
+from inference.engines import XGBoostEngine
 from inference.errors import BadRelease
-from inference.release import FORMAT, MODEL, TABLES, Release, open_release
+from inference.release import FORMAT, MODEL, OLDEST, TABLES, Release, open_release
 from inference.scorer import Scorer
-from inference.settings import default_release
+from inference.settings import RELEASES, default_release
 
 Manifest = dict[str, Any]
 
@@ -89,6 +90,17 @@ def test_a_missing_file_is_named(copy: Path) -> None:
         (copy / "away").rename(copy / name)
 
 
+def test_an_altered_file_is_refused_by_its_name(copy: Path) -> None:
+    """A byte more at the end of any of its files: the error names the file and the digest that was expected."""
+    for name, entry in some(json.loads((copy / "manifest.json").read_bytes())["files"].items()):
+        whole = (copy / name).read_bytes()
+        (copy / name).write_bytes(whole + b"\0")
+        error = refused(copy)
+        assert (error.file, error.expected) == (str(copy / name), f"sha256 {entry['sha256']}")
+        (copy / name).write_bytes(whole)
+    assert open_release(copy)
+
+
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """A path to nothing, to a file or to a folder of another name is no release."""
     (tmp_path / "consumer-0123456789ab").write_text("a file")
@@ -122,11 +134,88 @@ def test_a_directory_in_place_of_a_file_is_refused(copy: Path) -> None:
 # --- what is whole, and still not a release: digests made to fit ---
 
 
-@pytest.mark.parametrize("version", [0, FORMAT + 1, str(FORMAT), None, [FORMAT]])
+@pytest.mark.parametrize("version", [0, FORMAT + 1, str(FORMAT), None, [FORMAT], True, 1.0])
 def test_an_unknown_format_is_refused(copy: Path, version: object) -> None:
     """A manifest of another format version is refused before anything else of it is looked at."""
     error = refused(edited(copy, lambda manifest: (manifest.clear(), manifest.update(format=version))))
-    assert (error.expected, error.found) == (f"format {FORMAT}", f"format {version!r}")
+    assert (error.expected, error.found) == (f"format {OLDEST} to {FORMAT}", f"format {version!r}")
+
+
+# --- what applicants are told ---
+
+
+def first_format(manifest: Manifest) -> None:
+    """The manifest as the first format has it."""
+    manifest["format"] = OLDEST
+    for spec in manifest["fields"]:
+        spec["notice"] = True
+        del spec["reasons"]
+
+
+def test_a_release_of_the_first_format_still_opens(copy: Path, scorer: Scorer) -> None:
+    """It has no texts for applicants, and scores as ever: old decisions are replayed with it."""
+    old = open_release(edited(copy, first_format))
+    assert [field.reasons for field in old.form.fields] == [()] * len(old.form.fields)
+    assert len(old.form.fields) == 10
+    golden = old.manifest["golden"]
+    assert len(golden) > 5
+    for case in golden:
+        score = Scorer(old, XGBoostEngine(old), process=sampler()).score(case["answers"])
+        assert score.pd == pytest.approx(case["pd"], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["consumer-9e127c0ee47d", "sba-d6e6fd9ccd1f"])
+def test_the_releases_that_records_name_are_kept(name: str) -> None:
+    """The two embedded ones of the first format open, for old records."""
+    assert open_release(RELEASES / name).manifest["format"] == OLDEST
+
+
+def test_every_answer_that_can_raise_the_pd_has_a_text(copy: Path, release: Release) -> None:
+    """Without any one of its plain texts a release is refused, and the error names field and answer."""
+    refusals = 0
+    for at, field in enumerate(release.form.fields):
+        for reason in field.reasons:
+            if reason.columns or reason.when not in (*field.standings, "any"):
+                continue  # a ratio, for which the plain text stands too, or the reference applicant's own answer
+
+            def drop(manifest: Manifest, at: int = at, code: str = reason.code) -> None:
+                listed = manifest["fields"][at]["reasons"]
+                listed[:] = [one for one in listed if one["code"] != code]
+
+            manifest = json.loads((copy / "manifest.json").read_bytes())
+            copy = edited(copy, drop)
+            assert f"no text for applicants for {field.name}/" in refused(copy).found
+            copy = sealed(copy, manifest)
+            refusals += 1
+    assert refusals > 15
+    open_release(copy)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        {"code": "odd", "when": "odd"},
+        {"code": "any", "when": "any"},
+        {"code": "odd", "when": "high"},
+        {"code": "odd", "when": "high", "columns": ["nothing"]},
+        {"code": "high", "when": "high"},
+        {"code": "not_stated", "when": "not_stated", "columns": ["amount"]},
+        {"code": "odd", "when": "high", "columns": ["amount"], "text": {"en": "No French"}},
+        {"code": "odd", "when": "high", "columns": ["amount"], "text": {"en": "A", "fr": " "}},
+        {"code": "odd", "when": "high", "columns": ["amount"], "text": None},
+    ],
+)
+def test_a_reason_that_does_not_fit_is_refused(copy: Path, reason: Manifest) -> None:
+    """One for no answer, of no column, listed twice, under another's code, or without words."""
+    told = {"text": {"en": "A text", "fr": "Un texte"}, **reason}
+    error = refused(edited(copy, lambda manifest: manifest["fields"][0]["reasons"].append(told)))
+    assert "field amount" in error.found
+
+
+def test_a_number_without_a_reference_is_neither_high_nor_low(copy: Path) -> None:
+    """It is refused, since no text could say what is wrong with an answer."""
+    error = refused(edited(copy, lambda manifest: manifest["fields"][0].update(reference=None)))
+    assert "field amount: a reference is needed" in error.found
 
 
 @pytest.mark.parametrize(
@@ -301,6 +390,27 @@ def test_history_tables_are_read_from_a_plain_npz(with_history: Callable[[bytes]
 def test_tables_that_do_not_fit_are_refused(with_history: Callable[[bytes], Path], content: bytes) -> None:
     """Tables of another shape or type, with pickles, or in no archive at all are refused under their own digest."""
     refused(with_history(content))
+
+
+class Runs:
+    """What an unpickler would make a file of."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("part", ["keys", "values"])
+def test_a_pickle_among_the_tables_is_never_run(
+    with_history: Callable[[bytes], Path], tmp_path: Path, part: str
+) -> None:
+    """Under a digest that fits: the release is refused before a pickle in it has done anything."""
+    mark = tmp_path / "ran"
+    content = npz(**{"keys": KEYS, "values": VALUES, part: np.array([Runs(mark), "NY"], object)})
+    refused(with_history(content))
+    assert not mark.exists()
 
 
 def test_broken_archives_of_tables_are_refused(with_history: Callable[[bytes], Path]) -> None:

@@ -7,21 +7,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+from parts import some
 
 from inference.application import Form
 from inference.errors import InvalidApplication, Problem
 from inference.fields import ChoiceField, NumberField, field_from_json, localised
+from inference.policy import Points
 from inference.reasons import Reasons
 from inference.release import Release
 from inference.scorer import Score, Scorer, open_scorer
 from inference.settings import Settings, default_release
 from web.card import intro_card, notice_card, problem_card, score_card
+from web.figures import Figures, figures_for, write_exactly, write_share
+from web.lender import read_lender
+from web.numbers import write_percent
 from web.recording import Told
-from web.scale import Cuts, draw, scale_of
-from web.standing import nearest_band, share_riskier, wilson
+from web.scale import Cuts, draw, scale_for, scale_of
+from web.standing import Rank, expected, nearest_band, observed, wilson
 from web.texts import LANGUAGES, texts_in
 from web.why import SMALLEST
 
+LENDER = read_lender(None)
 MARKUP = "<script>alert('x')</script>\"&"
 
 
@@ -39,7 +45,7 @@ def told(scorer: Scorer, score: Score) -> Told:
     """The score with its explanation, as the desk shows it."""
     reasons = Reasons(scorer.release, scorer.engine)
     explanation = reasons.explain(score.application)
-    return Told(score, None, explanation, reasons.principal(explanation))
+    return Told(score, None, explanation, reasons.principal(explanation, score.application))
 
 
 def parsed(html: str) -> ET.Element:
@@ -51,7 +57,7 @@ def parsed(html: str) -> ET.Element:
 def test_score_card_holds_the_figures_in_the_language(scorer: Scorer, score: Score, language: str) -> None:
     """Decision in words, PD, points and release, written as the language writes numbers."""
     texts = texts_in(language)
-    card = parsed(score_card(told(scorer, score), scorer.release, texts))
+    card = parsed(score_card(told(scorer, score), scorer.release, texts, LENDER))
     text = "".join(card.itertext())
     pd = f"{100 * score.pd:.1f}"
     assert texts(f"decision.{score.decision}") in text
@@ -94,8 +100,8 @@ def test_every_text_is_escaped(scorer: Scorer, score: Score, hostile: Release, l
     odd = score._replace(unusual=names, request_id=MARKUP, engine=MARKUP)
     problems = [Problem(name, kind, MARKUP, repr(MARKUP), MARKUP) for name in (*names, MARKUP) for kind in KINDS]
     for html in (
-        score_card(told(scorer, score), hostile, texts),
-        score_card(told(scorer, odd), hostile, texts),
+        score_card(told(scorer, score), hostile, texts, LENDER),
+        score_card(told(scorer, odd), hostile, texts, LENDER),
         intro_card(hostile, texts),
         problem_card(problems, hostile, texts),
         notice_card("gone", texts),
@@ -115,7 +121,9 @@ def test_unusual_answers_are_named_with_what_is_usual(scorer: Scorer) -> None:
     form = scorer.release.form
     field = next(one for one in form.fields if isinstance(one, NumberField))
     high = field.maximum
-    card = score_card(told(scorer, scorer.score({**form.example, field.name: high})), scorer.release, texts_in("en"))
+    card = score_card(
+        told(scorer, scorer.score({**form.example, field.name: high})), scorer.release, texts_in("en"), LENDER
+    )
     assert f"{field.label['en']}: {field.show(high, 'en')} (usual: " in card
 
 
@@ -131,14 +139,77 @@ def test_problems_are_told_with_bounds_and_unit(scorer: Scorer) -> None:
 
 
 def test_percentile_and_band() -> None:
-    """The share with a higher PD comes from the percentiles; a PD between bands belongs to the nearest."""
+    """How many of 100 surely lie below or above, from the percentiles; a PD between bands belongs to the nearest."""
     percentiles = [at / 100 for at in range(101)]
-    assert share_riskier(0.25, percentiles) == pytest.approx(0.75)
-    assert share_riskier(2.0, percentiles) == 0.0
+    assert Rank.among(0.255, percentiles) == ("rank_safer", 74)
+    assert Rank.among(0.885, percentiles) == ("rank_riskier", 88)
+    assert Rank.among(0.25, percentiles) == ("rank_safer", 74)
+    assert Rank.among(2.0, percentiles) == ("rank_riskiest", 100)
+    assert Rank.among(-0.1, percentiles) == ("rank_safest", 100)
+    assert Rank.among(0.995, percentiles) == ("rank_riskier", 99)
+    twentieths = [at / 20 for at in range(21)]
+    assert Rank.among(0.53, twentieths) == ("rank_riskier", 50)
     bands = [{"low": 0.1, "high": 0.2}, {"low": 0.3, "high": 0.4}]
     assert nearest_band(0.15, bands) is bands[0]
     assert nearest_band(0.29, bands) is bands[1]
     assert nearest_band(0.99, bands) is bands[1]
+
+
+def test_loans_with_the_same_pd_are_on_neither_side() -> None:
+    """Many past loans may have one PD, of a model with few leaves: the application is not riskier than these."""
+    tied = [0.1] * 30 + [0.2] * 41 + [0.3] * 30
+    assert Rank.among(0.2, tied) == ("rank_riskier", 29)
+    assert Rank.among(0.1, tied) == ("rank_safer", 70)
+    assert Rank.among(0.3, tied) == ("rank_riskier", 70)
+    assert Rank.among(0.5, [0.5] * 101) == ("rank_same", 0)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_band_is_said_to_hold_a_pd_that_it_does_not(language: str) -> None:
+    """Beyond the bands and between them the nearest group is named as that."""
+    texts, figures = texts_in(language), Figures(language, Points(600, 3, 20))
+    bands = [{"low": 0.1, "high": 0.2, "loans": 50, "bad": 5}, {"low": 0.3, "high": 0.4, "loans": 50, "bad": 0}]
+    inside = texts.words["result.observed"].split("{")[0]
+    for pd, holds in ((0.05, False), (0.1, True), (0.2, True), (0.25, False), (0.4, True), (0.5, False)):
+        assert observed(pd, bands, texts, figures).startswith(inside) == holds
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_people_are_those_of_the_pd_shown(language: str) -> None:
+    """Fewer than one, one, as many as the PD in tenths of a per cent, and never all of 1,000."""
+    texts = texts_in(language)
+    for pd, key in ((0.0004, "few"), (0.001, "one"), (0.0009, "one"), (0.9996, "most")):
+        assert expected(pd, texts) == texts(f"result.expects_{key}")
+    for pd in (0.0016, 0.1785, 0.17850001, 0.5, 0.9985):
+        shown = float(f"{100 * pd:.1f}")
+        assert expected(pd, texts) == texts("result.expects", people=round(10 * shown))
+
+
+def test_figures_tell_apart_what_differs(scorer: Scorer) -> None:
+    """A PD just beside a cut-off has as many decimals as it takes, and so have the cut-off and both points."""
+    cut = 0.125
+    for pd, shown, at in ((0.1249, "12.49", "12.50"), (0.12499999, "12.499999", "12.500000"), (cut, "12.5", "12.5")):
+        figures = figures_for(scorer.release, "en", [pd, cut])
+        assert (figures.pd(pd), figures.pd(cut)) == (f"{shown}\u202f%", f"{at}\u202f%")
+        assert (figures.points(pd) == figures.points(cut)) == (pd == cut)
+    figures = figures_for(scorer.release, "fr", [0.0000004, 0.9999])
+    assert figures.pd(0.0000004) == "0,00004\u202f%"
+    assert figures.pd(0.9999) == "99,9900\u202f%"
+    assert write_share(0.0, "en") == "0.0\u202f%"
+    assert write_share(0.99996, "en") == "99.996\u202f%"
+    assert write_exactly(0.625, "en") == "62.5\u202f%"
+    assert write_exactly(0.005, "fr") == "0,5\u202f%"
+    assert write_exactly(0.02, "en") == "2\u202f%"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_cut_off_beyond_certainty_is_not_shown(scorer: Scorer, score: Score, language: str) -> None:
+    """Where no PD is high enough to decline, the reason of a referral names no upper limit."""
+    texts = texts_in(language)
+    high = score._replace(pd=0.8, decision="refer", break_even=0.9, refer_from=0.7, decline_from=1.1, unusual=())
+    card = "".join(parsed(score_card(told(scorer, high), scorer.release, texts)).itertext())
+    assert texts("reason.refer_open", refer_from=write_percent(0.7, language)) in card
+    assert "110" not in card
 
 
 def test_scale_keeps_order_and_limits(scorer: Scorer) -> None:
@@ -146,12 +217,14 @@ def test_scale_keeps_order_and_limits(scorer: Scorer) -> None:
     scale = scale_of(scorer.release)
     places = [scale.x(pd) for pd in (1e-9, 0.01, 0.1, 0.5, 0.9, 1.0, 1.2)]
     assert places == sorted(places)
-    assert all(0 <= x <= 100 for x in places)
+    assert all(0 <= x <= 100 for x in some(places))
 
 
 def test_no_decline_where_a_guarantee_covers_nearly_all(scorer: Scorer) -> None:
     """A cut-off beyond certainty is not drawn, and the text says that no PD declines."""
-    svg = draw(scorer.release, Cuts(0.9, 0.7, 1.1), texts_in("en"), 0.8)
+    cuts = Cuts(0.9, 0.7, 1.1)
+    figures = Figures("en", scorer.release.points)
+    svg = draw(scorer.release, scale_for(scorer.release, cuts, 0.8), cuts, texts_in("en"), figures, 0.8)
     parsed(svg)
     assert "no PD is high enough" in svg
     assert ">Decline<" not in svg
@@ -168,7 +241,7 @@ def test_what_moved_the_pd_is_told(scorer: Scorer, language: str) -> None:
     }
     found = told(scorer, scorer.score(answers))
     assert found.explanation
-    card = parsed(score_card(found, release, texts))
+    card = parsed(score_card(found, release, texts, LENDER))
     table = next(one for one in card.iter("table") if one.get("class") == "effects")
     rows = ["".join(row.itertext()) for row in table.iter("tr")][1:]
     effects = sorted(zip(found.explanation.effects, release.form.fields, strict=True), key=lambda one: -abs(one[0]))
@@ -185,11 +258,11 @@ def test_draft_reasons_are_for_what_is_no_approval(scorer: Scorer) -> None:
     texts = texts_in("en")
     found = told(scorer, scorer.score(scorer.release.form.example))
     for decision in ("refer", "decline"):
-        card = score_card(found._replace(score=found.score._replace(decision=decision)), scorer.release, texts)
+        card = score_card(found._replace(score=found.score._replace(decision=decision)), scorer.release, texts, LENDER)
         assert texts("why.draft") in card
         assert texts("why.confirm") in card or texts("why.no_reason") in card
         assert card.count("<ol>") == bool(found.principal)
-    approval = score_card(found._replace(score=found.score._replace(decision="approve")), scorer.release, texts)
+    approval = score_card(found._replace(score=found.score._replace(decision="approve")), scorer.release, texts, LENDER)
     assert texts("why.draft") not in approval
 
 
@@ -205,14 +278,13 @@ def test_the_interval_of_a_rate() -> None:
 def test_where_it_stands(scorer: Scorer, score: Score, language: str) -> None:
     """What is at stake, from amount and PD; and the rank among loans with the same answer, by the manifest."""
     texts = texts_in(language)
-    card = "".join(parsed(score_card(told(scorer, score), scorer.release, texts)).itertext())
+    card = "".join(parsed(score_card(told(scorer, score), scorer.release, texts, LENDER)).itertext())
     policy, application = scorer.release.policy, score.application
     exposure = policy.exposure(application)
     assert exposure is not None
     assert policy.amount_at is not None
-    loss = localised(f"{score.pd * policy.lgd * exposure:,.0f}", language)
-    unit = scorer.release.form.fields[policy.amount_at].unit[language]
-    assert f"{loss} {unit}" in card
+    field = scorer.release.form.fields[policy.amount_at]
+    assert field.show(round(score.pd * policy.lgd * exposure), language) in card
     by = scorer.release.manifest["population"]["by"]
     found = 0
     for name, groups in by.items():

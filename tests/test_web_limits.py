@@ -1,15 +1,21 @@
 """Limits on bodies, heads, time, connections and requests: in process, and by raw sockets on a real server."""
 
 import asyncio
+import logging
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import repeat
+from pathlib import Path
 
 import pytest
 import uvicorn
+from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 from parts import NO_USERS, visiting
 from starlette.types import Message, Receive, Scope, Send
@@ -17,8 +23,10 @@ from starlette.types import Message, Receive, Scope, Send
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
 from web import limits, protocol
+from web.accounts import Accounts
 from web.limits import Limits, Rate
 from web.protocol import Guarded
+from web.serve import A_MINUTE, Sparing
 from web.server import create_app
 
 SCORE = "/api/v1/score"
@@ -91,7 +99,7 @@ def ask(port: int, *pieces: bytes) -> bytes:
     ("path", "most"),
     [
         (SCORE, 64 << 10), (f"{SCORE}:batch", 4 << 20), ("/desk/score", 64 << 10), ("/fr/desk/try", 64 << 10),
-        ("/gradio_api/run/predict_credit_score", 1 << 20), ("/nowhere", 64 << 10),
+        ("/gradio_api/run/predict_credit_score", 1 << 20),
     ],
 )  # fmt: skip
 def test_a_body_has_a_limit(client: TestClient, path: str, most: int) -> None:
@@ -138,6 +146,107 @@ def drip(connection: socket.socket, piece: bytes, count: int, every: float) -> i
             return at
         time.sleep(every)
     raise AssertionError("the connection is still open")
+
+
+def test_a_body_has_a_least_speed(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces in time and all of them too slow: given up long before a whole body may take."""
+    monkeypatch.setattr(protocol, "PIECE_SECONDS", SOON)
+    monkeypatch.setattr(protocol, "SLOWEST", 10_000)
+    head = f"POST {SCORE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n".encode()
+    with connect(port) as connection:
+        connection.sendall(head)
+        sent = drip(connection, b" " * 100, 500, SOON / 4)  # 2,000 bytes a second
+        assert sent * SOON / 4 < 10  # of 30 that a whole body may take
+        assert rest(connection).startswith(b"HTTP/1.1 408 ")
+    with connect(port) as connection:
+        connection.sendall(head.replace(b"60000", b"30000").replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        for _ in range(30):
+            connection.sendall(b" " * 1000)
+            time.sleep(SOON / 4)  # 20,000 bytes a second
+        assert not rest(connection).startswith(b"HTTP/1.1 408 ")
+
+
+def test_strangers_have_a_share_each_and_leave_room_for_others(
+    scorer: Scorer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One network may not hold more than its share, all strangers no more than theirs; who is known has the rest."""
+    monkeypatch.setattr(limits, "SHARES", {True: 8 << 20, False: 100_000})
+    monkeypatch.setattr(limits, "STRANGERS_HELD", 250_000)
+    sender = limits.Sender
+    made = Limits(scorer)  # type: ignore[arg-type]  # nothing is called
+    stranger, other, third = (sender(f"192.0.2.{at}", False) for at in range(3))
+    known = sender("ann", True)
+    made._hold(90_000, stranger)
+    assert made._too_much(20_000, stranger)
+    assert not made._too_much(90_000, other)
+    made._hold(90_000, other)
+    assert made._too_much(90_000, third)
+    assert not made._too_much(4 << 20, known)
+    made._hold(-90_000, stranger)
+    made._hold(-90_000, other)
+    assert not made._too_much(90_000, third)
+    assert made._shares == {}
+    assert (made._held, made._strangers) == (0, 0)
+
+
+def test_of_those_who_may_not_enter_no_body_is_read(scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
+    """401 and 404 by the head alone, and the connection ends; a login is short, a stranger's batch small in a demo."""
+    big = b" " * (1 << 20)
+    with closing(Accounts(tmp_path / "u.sqlite3", hasher=PasswordHasher(1, 8, 1))) as accounts:
+        accounts.add_user("ann", "officer", "correct horse battery")
+        with visiting(create_app(scorer, settings, accounts=accounts)) as client:
+            answer = client.post(f"{SCORE}:batch", content=big, headers=JSON)
+            assert (answer.status_code, answer.headers["connection"]) == (401, "close")
+            answer = client.post("/nowhere", content=big, headers=JSON)
+            assert (answer.status_code, answer.headers["connection"]) == (404, "close")
+            assert client.post("/login", content=b"name=" + b"x" * 4096).status_code == 413
+    demo = create_app(scorer, replace(settings, public_demo=True, ledger=None))
+    with TestClient(demo) as client:
+        assert client.post(f"{SCORE}:batch", content=big, headers=JSON).status_code == 413
+        assert client.post(f"{SCORE}:batch", content=big[: 256 << 10], headers=JSON).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("hosts", "version", "status"),
+    [
+        (b"", b"1.1", b"400"), (HOST + HOST, b"1.1", b"400"), (HOST + b"Host: evil.example\r\n", b"1.1", b"400"),
+        (HOST, b"1.1", b"200"), (b"", b"1.0", b"200"), (HOST, b"1.0", b"200"), (HOST + HOST, b"1.0", b"400"),
+    ],
+)  # fmt: skip
+def test_a_request_names_one_host(port: int, hosts: bytes, version: bytes, status: bytes) -> None:
+    """RFC 9112: none or two under HTTP/1.1 are 400. A health check by HTTP/1.0 is answered."""
+    asked = b"GET /livez HTTP/" + version + b"\r\n" + hosts + b"Connection: close\r\n\r\n"
+    assert ask(port, asked).startswith(b"HTTP/1.1 " + status)
+
+
+def test_without_a_host_nothing_but_health_is_open(port: int) -> None:
+    """Only /livez and /readyz, as load balancers ask."""
+    assert ask(port, b"GET /readyz HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200")
+    for path in (b"/", b"/metrics", b"/api/v1/release"):
+        assert ask(port, b"GET " + path + b" HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 421"), path
+
+
+def test_few_open_files_are_said_at_the_start(tmp_path: Path) -> None:
+    """With 150 it does not start, and says what is needed; with 500 it says how many connections are left."""
+    program = "from web.protocol import bound_connections, Guarded; print(bound_connections()); print(Guarded.most)"
+
+    def started(files: int) -> tuple[str, str]:
+        command = ["sh", "-c", f'ulimit -n {files} && exec "$0" -c "$1"', sys.executable, program]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return done.stdout, done.stderr
+
+    assert "150 open files here (ulimit -n), and 232 are needed" in started(150)[1]
+    assert started(500)[0].startswith("at most 300 connections, since a process may have 500 open files")
+    assert started(500)[0].endswith("\n300\n")
+
+
+def test_lines_that_strangers_cause_are_few(caplog: pytest.LogCaptureFixture) -> None:
+    """Of one text so many a minute; others are written all the same."""
+    sparing = Sparing()
+    lines = [logging.makeLogRecord({"msg": "Invalid HTTP request received.", "created": 6000.0}) for _ in range(1000)]
+    assert sum(map(sparing.filter, lines)) == A_MINUTE
+    assert sparing.filter(logging.makeLogRecord({"msg": "something else", "created": 6000.0}))
+    assert sparing.filter(logging.makeLogRecord({"msg": "Invalid HTTP request received.", "created": 6060.0}))
 
 
 def test_a_client_that_vanishes_leaves_nothing(port: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 import html
 import json
+import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +21,7 @@ from parts import NO_USERS, visiting
 
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
+from ledger.ledger import Ledger
 from web.desk import build_desk
 from web.health import golden_problems, readiness
 from web.model_card import CARD, render
@@ -90,6 +93,30 @@ def test_readyz_is_red_when_the_log_cannot_be_written(scorer: Scorer, settings: 
     assert "log" in blocked["problems"][0]
     assert readiness(scorer, replace(settings, log=None))["status"] == "ready"
     assert readiness(scorer, replace(settings, log=Path("/proc/none/p.jsonl")))["status"] == "not ready"
+
+
+@pytest.mark.parametrize("what", ["moved", "replaced by a copy", "deleted", "its log moved"])
+def test_readyz_is_red_when_the_ledger_is_moved(scorer: Scorer, settings: Settings, tmp_path: Path, what: str) -> None:
+    """Under a running server, before anybody asks for a score: the message names the file and what happened. Once the
+    file is back, it is green again."""
+    file, away = tmp_path / "ledger.sqlite3", tmp_path / "away.sqlite3"
+    own = replace(settings, ledger=file)
+    with closing(Ledger(file)) as ledger, visiting(create_app(scorer, own, ledger)) as client:
+        assert client.get("/readyz").status_code == 200
+        moved = Path(f"{file}-wal") if what == "its log moved" else file
+        moved.rename(away)
+        if what == "replaced by a copy":
+            shutil.copy(away, file)
+        if what == "deleted":
+            away.unlink()
+        answer = client.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["problems"] == [
+            f"ledger: {file}: the file was replaced, moved or deleted while it was in use"
+        ]
+        if away.exists():
+            away.replace(moved)
+            assert client.get("/readyz").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,19 @@
-"""What-ifs: curves are scores, proposals are approved when scored, the highest amount is the end of an interval."""
+"""What-ifs: curves are scores, proposals are approved and so is all around them, approved amounts are all there are."""
 
 import math
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from parts import RealLoans
 
-from inference.application import Application
-from inference.fields import ChoiceField, NumberField
-from inference.policy import APPROVE
+from inference.application import Application, Form
+from inference.fields import NOT_STATED, ChoiceField, NumberField
+from inference.policy import APPROVE, REFER, Decision, Policy
 from inference.scorer import Score, Scorer
-from inference.whatif import POINTS, WhatIf, step_of, walk
+from inference.whatif import POINTS, STEPS, Floats, WhatIf, step_of, walk
 
 LOANS = 40
 
@@ -81,71 +84,108 @@ def test_every_proposal_is_an_approval(scorer: Scorer, whatif: WhatIf, real: Rea
     assert nothing > 3  # some have a record that no amount makes good
 
 
-def test_a_proposal_is_the_nearest(scorer: Scorer, whatif: WhatIf, real: RealLoans) -> None:
-    """Of one number alone: no round number between it and the answer is approved."""
-    looked = 0
+def test_a_proposal_holds_in_its_neighbourhood(scorer: Scorer, whatif: WhatIf, real: RealLoans) -> None:
+    """Every step within ± 2 % of each number, alone or both moved, is scored as an approval too."""
+    looked = pairs = 0
     for score in not_approved(scorer, real):
         for one in whatif.approvals(score.application):
-            (at, *more) = one.changes
-            field = scorer.release.form.fields[at]
-            if more or not isinstance(field, NumberField):
-                continue
-            own, found = score.application.values[at], one.changes[at]
-            between = walk(*sorted((own, found)), step_of(*sorted((own, found)), 300, field.whole))[1:-1]
-            changed = np.tile(score.application.values, (len(between), 1))
-            changed[:, at] = between
-            grid = walk(*field.usual, step_of(*field.usual, 3000, field.whole))
-            on_grid = np.isin(between, grid)
-            approved = scorer.release.policy.approves(scorer.pds(changed), changed)
-            assert not (approved & on_grid).any()
+            values = list(score.application.values)
+            near = []
+            for at, value in one.changes.items():
+                field = scorer.release.form.fields[at]
+                if isinstance(field, NumberField):
+                    steps = walk(*field.usual, step_of(*field.usual, STEPS, field.whole))
+                    near.append([value, *(step for step in steps.tolist() if abs(step - value) <= 0.02 * value)])
+                else:
+                    near.append([value])
+            for changed in product(*near):
+                for at, value in zip(one.changes, changed, strict=True):
+                    values[at] = value
+                assert decided(scorer, values)[1] == APPROVE
             looked += 1
-    assert looked
+            pairs += len(near) > 1
+    assert looked > 3
+    assert pairs or scorer.release.manifest["name"] != "consumer"
 
 
-def test_the_highest_amount_ends_an_approved_interval(scorer: Scorer, whatif: WhatIf, real: RealLoans) -> None:
-    """All steps from the lowest usual amount to it are approved, the next is not; some have none, some have all."""
+def test_an_approval_at_one_number_alone_is_not_proposed(scorer: Scorer, real: RealLoans) -> None:
+    """Of a policy that approves one amount and a far range, the range is proposed, and both are told as approved."""
     at = scorer.release.policy.amount_at
     assert at is not None
     field = scorer.release.form.fields[at]
     assert isinstance(field, NumberField)
+    steps = walk(*field.usual, step_of(*field.usual, STEPS, field.whole))
+    score = not_approved(scorer, real)[0]
+    values = list(score.application.values)
+    values[at] = float(steps[-1])
+    lone, low, high = float(steps[len(steps) * 3 // 4]), float(steps[len(steps) // 3]), float(steps[len(steps) // 2])
+
+    class Odd(Policy):
+        """The release's policy, but for which amounts it approves."""
+
+        def _approves(self, amount: float) -> bool:
+            return amount == lone or low <= amount <= high
+
+        def decide(self, pd: float, application: Application) -> Decision:
+            suggestion = APPROVE if self._approves(application.values[at]) else REFER
+            return super().decide(pd, application)._replace(suggestion=suggestion)
+
+        def approves(self, pds: Floats, values: Floats) -> npt.NDArray[np.bool_]:
+            return np.array([self._approves(amount) for amount in values[:, at].tolist()])
+
+    policy = Odd(scorer.release.manifest["policy"], scorer.release.form)
+    whatif = WhatIf(replace(scorer.release, policy=policy), scorer.engine)
+    amounts = whatif.amounts(Application(tuple(values)))
+    assert amounts is not None
+    assert amounts.intervals == ((low, high), (lone, lone))
+    assert amounts.highest == lone
+    (found,) = (one for one in whatif.approvals(Application(tuple(values))) if set(one.changes) == {at})
+    assert low < found.changes[at] <= high / 1.02 + amounts.step
+
+
+def test_the_approved_amounts_are_those_of_scores(scorer: Scorer, whatif: WhatIf, real: RealLoans) -> None:
+    """Every step tried lies in an interval or is not approved, the application's own amount too; ends by a score."""
+    at = scorer.release.policy.amount_at
+    assert at is not None
+    field = scorer.release.form.fields[at]
+    assert isinstance(field, NumberField)
+    steps = walk(*field.usual, step_of(*field.usual, STEPS, field.whole))
     outcomes = set()
     for loan in range(80):
         score = scorer.score(real.answers(loan))
-        found = whatif.highest_amount(score.application)
+        found = whatif.amounts(score.application)
         assert found is not None
-        assert found.low == field.usual[0]
-        grid = walk(*field.usual, step_of(*field.usual, 3000, field.whole))
-        changed = np.tile(score.application.values, (len(grid), 1))
-        changed[:, at] = grid
-        approved = [decided(scorer, row)[1] == APPROVE for row in changed[:: len(grid) // 60].tolist()]
-        below = grid[:: len(grid) // 60] <= (found.amount if found.amount is not None else -1)
-        assert all(yes for yes, low in zip(approved, below, strict=True) if low)
-        outcomes.add("none" if found.amount is None else "all" if found.all else "some")
-        if found.amount is not None and not found.all:
-            beyond = changed[int(np.flatnonzero(grid == found.amount)[0]) + 1]
-            assert decided(scorer, beyond.tolist())[1] != APPROVE
-    assert "none" in outcomes
-    assert "some" in outcomes or "all" in outcomes
+        assert (found.low, found.high) == (steps[0], steps[-1])
+        inside = [any(low <= one <= high for low, high in found.intervals) for one in steps.tolist()]
+        for number in range(loan % 7, len(steps), len(steps) // 40):
+            values = list(score.application.values)
+            values[at] = float(steps[number])
+            assert inside[number] == (decided(scorer, values)[1] == APPROVE)
+        own = score.application.values[at]
+        assert any(low <= own <= high for low, high in found.intervals) == (score.decision == APPROVE)
+        for end in (end for ends in found.intervals for end in ends):
+            answers = scorer.release.form.answers(score.application)
+            assert scorer.score({**answers, field.name: end}).decision == APPROVE
+        assert found.highest == max((high for _, high in found.intervals), default=None)
+        outcomes.add("none" if not found.intervals else "all" if found.all else "some")
+    assert {"none", "some"} <= outcomes
 
 
-def test_the_nearest_and_the_highest_amount_agree(scorer: Scorer, whatif: WhatIf, real: RealLoans) -> None:
-    """Where a lower amount alone is proposed and the approved amounts end below the one applied for, both are one."""
-    at = scorer.release.policy.amount_at
-    assert at is not None
-    field = scorer.release.form.fields[at]
-    assert isinstance(field, NumberField)
-    compared = 0
-    for loan in range(600):
-        score = scorer.score(real.answers(loan))
-        highest = whatif.highest_amount(score.application) if score.decision != APPROVE and compared < 3 else None
-        alone = [one.changes[at] for one in whatif.approvals(score.application) if set(one.changes) == {at}]
-        if highest is None or highest.amount is None or not alone or highest.amount > score.application.values[at]:
-            continue
-        # Approved again above an interval that is not: the nearest may be higher, and never lower.
-        assert alone[0] >= highest.amount
-        assert alone[0] in walk(*field.usual, highest.step)
-        compared += 1
-    assert compared or scorer.release.manifest["name"] != "consumer"  # sba: none in 600
+def test_a_choice_that_states_nothing_is_not_proposed(scorer: Scorer, whatif: WhatIf, real: RealLoans) -> None:
+    """Leaving an answer out is no change that an applicant could make."""
+    fields = scorer.release.form.fields
+    loose = [replace(field, actionable="either") if isinstance(field, ChoiceField) else field for field in fields]
+    free = WhatIf(replace(scorer.release, form=Form(tuple(loose))), scorer.engine)
+    looked = 0
+    for score in not_approved(scorer, real):
+        for one in free.approvals(score.application):
+            for at, value in one.changes.items():
+                field = fields[at]
+                if isinstance(field, ChoiceField):
+                    looked += 1
+                    assert field.choices[int(value)].code != NOT_STATED
+                    assert field.digits in (None, len(field.choices[int(value)].code))
+    assert looked
 
 
 def test_whatifs_are_not_logged(scorer: Scorer, whatif: WhatIf) -> None:

@@ -37,6 +37,7 @@ NO_WAIT = 0.0  # seconds that a question waits: it is asked on the event loop, a
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 RESERVED = frozenset({"api", "desk", "gradio"})  # what records name where nobody had to log in
 IDLE, ABSOLUTE = 30 * 60, 12 * 3600  # seconds that a session lasts without use, and at all
+DEVICE = "device"  # what its signature is for
 NOTED_EVERY = 60  # seconds between two notes of when a session or a token was last used
 TOKEN_DAYS = 365  # that a token lasts where nobody says otherwise
 LONGEST_TOKEN_DAYS = 3650
@@ -88,7 +89,7 @@ class Accounts:
         self._reading: sqlite3.Connection | None = None
         self._changes: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None  # device and inode of the file that is open
-        self._signs: Signer | None = None
+        self._signs: dict[str, Signer] = {}
         self._writing = threading.RLock()
 
     # ---- the file ----------------------------------------------------------------------------------------------
@@ -159,7 +160,8 @@ class Accounts:
         for connection in (self._reading, self._changes):
             if connection is not None:
                 connection.close()
-        self._reading = self._changes = self._identity = self._signs = None
+        self._reading = self._changes = self._identity = None
+        self._signs = {}
 
     def _ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows. Fails closed: whatever goes wrong is an `AccountError`, never an empty answer."""
@@ -313,6 +315,18 @@ class Accounts:
         """What the password of somebody who does not exist is checked against, so that it takes as long."""
         return self._hasher.hash(secrets.token_urlsafe(16))
 
+    def device(self, name: str) -> str:
+        """What a browser keeps from which this name has logged in, signed: it opens nothing, see web/throttle.py."""
+        return self._signer(DEVICE).sign(f"{name.lower()}.{secrets.token_hex(8)}").decode()
+
+    def knows_device(self, name: str, device: str) -> bool:
+        """Whether this name has logged in with that browser before."""
+        try:
+            found = self._signer(DEVICE).unsign(device).decode() if len(device) < LONGEST else ""
+        except (BadSignature, ValueError):
+            return False
+        return found.rpartition(".")[0] == name.lower()
+
     def log_out(self, cookie: str) -> None:
         """End a session; one that is none is ended already."""
         id = self._session(cookie)
@@ -365,14 +379,14 @@ class Accounts:
         except (BadSignature, ValueError):
             return None
 
-    def _signer(self) -> Signer:
+    def _signer(self, what: str = "session") -> Signer:
         self._open()  # a file put in the place of this one has another key
-        if self._signs is None:
+        if what not in self._signs:
             found = self._ask("SELECT key FROM secret")
             if not found:
                 raise BadSignature("no file of users")
-            self._signs = Signer(found[0][0], salt="session", digest_method=hashlib.sha256)
-        return self._signs
+            self._signs[what] = Signer(found[0][0], salt=what, digest_method=hashlib.sha256)
+        return self._signs[what]
 
 
 LIST = "SELECT name, role, made, used, expires FROM accounts WHERE {} IS NOT NULL ORDER BY name"

@@ -10,12 +10,15 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from inference.errors import InvalidApplication
+from inference.fields import NumberField, Refused, write_number
 from inference.policy import APPROVE
 from ledger import cases
 from ledger.cases import TO_DECIDE, Case
+from ledger.ledger import CaseMoved
 from ledger.store import UNREADABLE, LedgerUnavailable, cause
-from web.card import notice_card, problem_card, score_card
+from web.card import message, notice_card, problem_card, score_card
 from web.decide_form import DecideForm
+from web.deciding import as_shown, shown
 from web.form import Held
 from web.languages import HOME, UP
 from web.lender import Lender
@@ -34,7 +37,12 @@ def answering_routes(recorder: Recorder, lender: Lender) -> APIRouter:
     router = APIRouter()
     for language in LANGUAGES:
         answering = Answering(recorder, lender, texts_in(language))
-        for name, function in (("score", answering.score), ("try", answering.try_out), ("take", answering.take)):
+        for name, function in (
+            ("score", answering.score),
+            ("try", answering.try_out),
+            ("take", answering.take),
+            ("read", answering.read),
+        ):
             router.add_route(f"{HOME[language]}desk/{name}", answered(function), methods=["POST"])
     return router
 
@@ -76,9 +84,11 @@ class Answering:
         try:
             if ledger is not None and asked.get("of"):
                 case = await self._find(asked["of"], person)
-                if case is None or case.state not in TO_DECIDE:
-                    return notice_card("settled", texts)
-                corrects = cases.name(case.first)
+                corrects = as_shown(case, asked.get("seen")) if case else None
+                if corrects is None:
+                    return self._moved(case, person)
+                if corrects.state not in TO_DECIDE:
+                    return notice_card("settled", texts, self._way(corrects, person))
             told = await self._recorder.score(
                 held.answers(asked.get("answers")),
                 by=person.name if person else NOBODY,
@@ -89,14 +99,28 @@ class Answering:
             )
             deciding = ""
             if told.record is not None:
-                found = Case((told.record,)) if corrects is None else await self._find(corrects, person)
-                form = DecideForm(self._lender, texts, UP[texts.language], person)
-                deciding = "" if found is None else form.section(found, self._release)
+                # Not as the ledger may hold it by now: what is decided is what is shown here.
+                made = Case((*(corrects.records if corrects else ()), told.record))
+                told = told._replace(score=told.score._replace(request_id=cases.name(told.record)))  # sent twice
+                deciding = self._form(person).section(made, self._release, told.principal or [])
+        except CaseMoved:
+            return self._moved(await self._find(asked["of"], person), person)
         except InvalidApplication as error:
             return problem_card(error.problems, self._release, texts)
         except LedgerUnavailable:
             return notice_card("unrecorded", texts)
         return score_card(told, self._release, texts, self._lender, deciding)
+
+    def _form(self, person: Person | None) -> DecideForm:
+        return DecideForm(self._lender, self._texts, UP[self._texts.language], person)
+
+    def _moved(self, case: Case | None, person: Person | None) -> str:
+        """Nothing was scored, for the case is no longer as the form showed it: how it stands, and the way to it."""
+        return notice_card("moved", self._texts, self._way(case, person) if case else "")
+
+    def _way(self, case: Case, person: Person | None) -> str:
+        """How a case stands, and where to see it."""
+        return self._form(person).elsewhere(case, {}, {})
 
     async def try_out(self, asked: dict[str, Any], person: Person | None = None) -> str:
         """The what-if panel: what was scored (`base`) beside what stands in the form. Nothing is recorded or logged."""
@@ -121,8 +145,20 @@ class Answering:
         application = scored.application
         proposals = [] if scored.decision == APPROVE else whatif.approvals(application)
         return self._panel.write(
-            scored, now, explanation, proposals, whatif.highest_amount(application), at, whatif.curve(application, at)
+            scored, now, explanation, proposals, whatif.amounts(application), at, whatif.curve(application, at)
         )
+
+    async def read(self, asked: dict[str, Any], person: Person | None = None) -> dict[str, Any]:
+        """A number as it was understood (`shown`), once its box is left; or what is wrong with it (`html`)."""
+        field = next((one for one in self._release.form.fields if one.name == asked.get("field")), None)
+        text = asked.get("text")
+        if not isinstance(field, NumberField) or not isinstance(text, str) or not text.strip():
+            return {}
+        try:
+            value = field.parse(field.read(text, self._texts.language))
+        except Refused as refused:
+            return {"html": message(refused.problem, field, self._texts)}
+        return {"shown": write_number(value, self._texts.language)}
 
     async def take(self, asked: dict[str, Any], person: Person | None = None) -> dict[str, Any]:
         """An earlier case's answers for the form, to be corrected (None where they cannot be had), and what says so."""
@@ -138,6 +174,7 @@ class Answering:
         return {
             "values": self._held.values(personal["answers"], personal.get("reference") or ""),
             "html": f'<p class="correcting" role="status">{escape(said)} {stop}</p>',
+            "seen": shown(case),
         }
 
     async def _find(self, id: object, person: Person | None) -> Case | None:

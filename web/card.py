@@ -4,6 +4,7 @@ States: `intro` before the first score, `score`, `problems`. The page's script m
 `failed`, out of templates that are made here too.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -15,12 +16,12 @@ from inference.fields import ChoiceField, Field, NumberField, write_number
 from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
 from inference.scorer import Score
+from web.figures import Figures, figures_for, write_exactly
 from web.form import row_id
 from web.lender import Lender
-from web.numbers import write_percent
 from web.recording import Told
-from web.scale import Cuts, describe, draw, loans
-from web.standing import among_the_same, in_words
+from web.scale import Cuts, describe, draw, loans, scale_for
+from web.standing import among_the_same, in_words, nearest_band
 from web.texts import Texts
 from web.why import why
 
@@ -36,14 +37,15 @@ def score_card(told: Told, release: Release, texts: Texts, lender: Lender, decid
     """The suggestion, its figures and its reason; what moved them; `deciding`, HTML; and where it is recorded."""
     score, record, explanation, principal = told[:4]
     language = texts.language
-    pd, points = write_percent(score.pd, language), f"{score.points:.0f}"
-    decision = texts(f"decision.{score.decision}")
     cuts = Cuts(score.break_even, score.refer_from, score.decline_from)
+    figures, scale = figures_for(release, language, told_apart(score, release)), scale_for(release, cuts, score.pd)
+    pd, points = figures.pd(score.pd), figures.points(score.pd)
+    decision = texts(f"decision.{score.decision}")
     headline = (
         f'<span class="decision">{sign(score.decision)}<strong>{escape(decision)}</strong></span>'
         f'<span class="figure"><abbr title="{escape(texts("result.pd_long"))}">{escape(texts("result.pd"))}</abbr> '
         f"<b>{escape(pd)}</b></span>"
-        f'<span class="figure"><b>{points}</b> {escape(texts("result.points"))}</span>'
+        f'<span class="figure"><b>{escape(points)}</b> {escape(texts("result.points"))}</span>'
     )
     announced = texts("result.announce", decision=decision, pd=pd, points=points)
     made = texts("result.made", release=release.name, date=release.manifest["date"], id=score.request_id)
@@ -53,24 +55,34 @@ def score_card(told: Told, release: Release, texts: Texts, lender: Lender, decid
         moved = f"<h3>{escape(texts('why.title'))}</h3>{section}"
     if record is not None:
         made += " " + texts("result.recorded", seq=write_number(record.seq, language))
-    sentences = "".join(f"<li>{escape(text)}</li>" for text in in_words(score.pd, score.application, release, texts))
+    sentences = "".join(f"<li>{escape(text)}</li>" for text in in_words(score, release, texts, figures))
     return panel(
         "score",
         texts("result.title"),
         f'<div class="headline">{headline}</div>'
-        f"<figure>{draw(release, cuts, texts, score.pd)}</figure>"
-        f'<ul class="sentences">{sentences}</ul>{among_the_same(score.pd, score.application, release, texts)}'
-        f"<h3>{escape(texts('reason.title'))}</h3>{reason(score, release, texts)}"
-        f"{moved}{deciding}<h3>{escape(texts('policy.title'))}</h3>{policy_table(cuts, texts)}"
+        f"<figure>{draw(release, scale, cuts, texts, figures, score.pd)}</figure>"
+        f'<ul class="sentences">{sentences}</ul>{among_the_same(score, scale, release, texts)}'
+        f"<h3>{escape(texts('reason.title'))}</h3>{reason(score, cuts, release, texts, figures)}"
+        f"{moved}{deciding}<h3>{escape(texts('policy.title'))}</h3>{policy_table(cuts, texts, figures)}"
         f'<p class="quiet">{escape(made)}</p>',
         bar=headline,
         attributes={
             "decision": score.decision,
             "announce": announced,
             "answers": orjson.dumps(release.form.answers(score.application)).decode(),
+            "shown": orjson.dumps(numbers_shown(score.application, release, language)).decode(),
         },
         stale=texts("result.stale"),
     )
+
+
+def numbers_shown(application: Application, release: Release, language: str) -> dict[str, str]:
+    """The text of each number's box, as it was understood."""
+    return {
+        field.name: write_number(value, language)
+        for field, value in zip(release.form.fields, application.values, strict=True)
+        if isinstance(field, NumberField) and not math.isnan(value)
+    }
 
 
 def intro_card(release: Release, texts: Texts) -> str:
@@ -79,6 +91,8 @@ def intro_card(release: Release, texts: Texts) -> str:
     break_even = release.policy.break_even(example)
     band = release.policy.refer_band
     cuts = Cuts(break_even, break_even * (1 - band), break_even * (1 + band))
+    figures = figures_for(release, texts.language, [cuts.refer_from, cuts.decline_from])
+    scale = scale_for(release, cuts, None)
     parts = ["decision", "pd"] if release.manifest["population"] is None else ["decision", "pd", "rank"]
     known = {"loans": loans(release, texts)}
     rows = "".join(
@@ -89,8 +103,8 @@ def intro_card(release: Release, texts: Texts) -> str:
         "intro",
         texts("intro.title"),
         f'<p>{escape(texts("intro.lead"))}</p><dl class="rows">{rows}</dl>'
-        f"<h3>{escape(texts('intro.scale'))}</h3><figure>{draw(release, cuts, texts, None)}</figure>"
-        f'<p class="quiet">{escape(" ".join(describe(release, cuts, texts, None)))}</p>',
+        f"<h3>{escape(texts('intro.scale'))}</h3><figure>{draw(release, scale, cuts, texts, figures, None)}</figure>"
+        f'<p class="quiet">{escape(" ".join(describe(release, cuts, texts, figures, None)))}</p>',
         bar=escape(texts("intro.bar")),
     )
 
@@ -103,12 +117,14 @@ def problem_card(problems: Sequence[Problem], release: Release, texts: Texts) ->
     for problem in problems:
         field = fields.get(problem.field)
         name = escape(field.label[texts.language] if field else problem.field)
-        message = escape(explain(problem, field, texts))
         if field:
             link = f'<a href="#{row_id(field)}">{name}</a>'
-            items.append(f'<li data-row="{row_id(field)}">{link}{colon} <span class="message">{message}</span></li>')
+            items.append(
+                f'<li data-row="{row_id(field)}">{link}{colon} '
+                f'<span class="message">{message(problem, field, texts)}</span></li>'
+            )
         else:
-            items.append(f"<li>{name}{colon} {message}</li>")
+            items.append(f"<li>{name}{colon} {escape(explain(problem, field, texts))}</li>")
     title = texts("problems.one") if len(problems) == 1 else texts("problems.many", count=len(problems))
     return panel(
         "problems",
@@ -119,14 +135,28 @@ def problem_card(problems: Sequence[Problem], release: Release, texts: Texts) ->
     )
 
 
-def notice_card(kind: str, texts: Texts) -> str:
+def message(problem: Problem, field: Field, texts: Texts) -> str:
+    """What is wrong with an answer, as HTML; with a button for each number that a text could mean, which the page's
+    script puts into the box."""
+    language, said = texts.language, escape(explain(problem, field, texts))
+    if not isinstance(field, NumberField):
+        return said
+    return said + "".join(
+        f' <button type="button" class="reading" data-row="{row_id(field)}"'
+        f' data-text="{escape(write_number(one, language))}">{escape(write_number(one, language))}</button>'
+        for one in problem.readings
+    )
+
+
+def notice_card(kind: str, texts: Texts, ways: str = "") -> str:
     """`gone`: the server does not answer. `failed`: it says that it failed. `unrecorded`: its ledger failed. `out`: the
-    session is over."""
+    session is over. `settled`, `moved`: the answers of a case cannot be corrected from here; `ways`, HTML, lead to it.
+    """
     link = f' <a href="login" target="_blank">{escape(texts("out.link"))}</a>' if kind == "out" else ""
     return panel(
         kind,
         texts(f"{kind}.title"),
-        f"<p>{escape(texts(f'{kind}.lead'))}</p><p>{escape(texts(f'{kind}.what'))}{link}</p>",
+        f"<p>{escape(texts(f'{kind}.lead'))}</p><p>{escape(texts(f'{kind}.what'))}{link}</p>{ways}",
         bar=escape(texts(f"{kind}.bar")),
         role="alert",
     )
@@ -159,16 +189,29 @@ def sign(decision: str) -> str:
     return f'<svg class="sign" viewBox="0 0 24 24" width="28" height="28" aria-hidden="true">{SIGNS[decision]}</svg>'
 
 
-def reason(score: Score, release: Release, texts: Texts) -> str:
+def told_apart(score: Score, release: Release) -> list[float]:
+    """The PDs that must not look equal on a card unless they are: PD, cut-offs, and a band's ends that it misses."""
+    found = [score.pd, score.refer_from, score.decline_from]
+    population = release.manifest["population"]
+    if population is not None and (bands := population.get("bands")):
+        band = nearest_band(score.pd, bands)
+        if not band["low"] <= score.pd <= band["high"]:
+            found.append(min(band["low"], band["high"], key=lambda end: abs(end - score.pd)))
+    return found
+
+
+def reason(score: Score, cuts: Cuts, release: Release, texts: Texts, figures: Figures) -> str:
     """Why this decision, from the policy's own figures."""
     language = texts.language
     values = {
-        "refer_from": write_percent(score.refer_from, language),
-        "decline_from": write_percent(score.decline_from, language),
-        "band": write_percent(release.policy.refer_band, language, 0),
+        "pd": figures.pd(score.pd),
+        "refer_from": figures.pd(score.refer_from),
+        "decline_from": figures.pd(score.decline_from),
+        "band": write_exactly(release.policy.refer_band, language),
     }
     if not score.unusual:
-        return f"<p>{escape(texts(f'reason.{score.decision}', **values))}</p>"
+        open_end = score.decision == REFER and not cuts.can_decline
+        return f"<p>{escape(texts('reason.refer_open' if open_end else f'reason.{score.decision}', **values))}</p>"
     items = "".join(
         f"<li>{escape(unusual_answer(name, score.application, release, texts))}</li>" for name in score.unusual
     )
@@ -190,37 +233,38 @@ def unusual_answer(name: str, application: Application, release: Release, texts:
         return texts("reason.unusual_range", answer=answer, low=low, high=high)
     assert isinstance(field, ChoiceField)  # noqa: S101 - for the type checker: there are two kinds
     count = write_number(field.choices[int(value)].count, language)
-    return texts("reason.unusual_rare", answer=answer, count=count, loans=loans(release, texts))
+    asked = write_number(sum(choice.count for choice in field.choices), language)  # each loan gave one of them
+    return texts("reason.unusual_rare", answer=answer, count=count, loans=asked)
 
 
-def policy_table(cuts: Cuts, texts: Texts) -> str:
+def policy_table(cuts: Cuts, texts: Texts, figures: Figures) -> str:
     """Break-even and the range that refers."""
-    language = texts.language
     values = {
-        "refer_from": write_percent(cuts.refer_from, language),
-        "decline_from": write_percent(cuts.decline_from, language) if cuts.can_decline else "",
+        "refer_from": figures.pd(cuts.refer_from),
+        "decline_from": figures.pd(cuts.decline_from) if cuts.can_decline else "",
     }
     rows = [
-        (texts("policy.break_even"), write_percent(cuts.break_even, language)),
+        (texts("policy.break_even"), figures.pd(cuts.break_even)),
         (texts("policy.refer"), texts("policy.refer_range" if cuts.can_decline else "policy.refer_open", **values)),
     ]
     return f'<dl class="rows">{"".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows)}</dl>'
 
 
 def explain(problem: Problem, field: Field | None, texts: Texts) -> str:
-    """A problem in the page's language, with the field's bounds and unit."""
+    """A problem in the page's language: what is wrong, what is allowed, and how this field is written."""
     language = texts.language
     if isinstance(field, NumberField):
-        unit = field.unit[language]
+        example = field.example if type(field.example) in (int, float) else field.typical[0]
+        got = problem.got.strip("'\"")
         values = {
-            "low": write_number(field.minimum, language),
-            "high": f"{write_number(field.maximum, language)} {unit}".rstrip(),
-            "got": problem.got.strip("'\""),
-            "example": write_number(1234 if field.whole else 1234.5, language),
+            "low": field.show(field.minimum, language),
+            "high": field.show(field.maximum, language),
+            "got": f"«\u00a0{got}\u00a0»" if language == "fr" else f"“{got}”",
+            "example": field.show(float(example), language),
+            "readings": texts("mark.or").join(write_number(one, language) for one in problem.readings),
         }
-        values["got"] = f"«\u00a0{values['got']}\u00a0»" if language == "fr" else f"“{values['got']}”"
-        if problem.kind == "too_small":
-            values["low"] = f"{values['low']} {unit}".rstrip()
+        if problem.kind != "too_small" and not values["low"].startswith(field.unit[language]):
+            values["low"] = write_number(field.minimum, language)  # the unit stands behind the other end
         kind = "missing_optional" if problem.kind == "missing" and field.optional else problem.kind
         return texts(f"problem.{kind}", **values)
     if field is None:

@@ -8,11 +8,14 @@ from inference.release import Release
 from ledger import cases
 from ledger.cases import OPEN, PENDING, REVIEW, WAITING, Case
 from ledger.decisions import DECISIONS, direction
-from web.deciding import LONGEST_NAME, LONGEST_TEXT, Form, one
+from web.deciding import LONGEST_NAME, LONGEST_TEXT, SHORTEST_TEXT, Form, one, shown
 from web.languages import HOME
 from web.lender import DIRECTIONS, Lender, reason_text
 from web.person import Person
 from web.texts import Texts
+
+TEXTS = ("justification", "conditions", "note", "objection")  # that somebody wrote, and should not write again
+CHOSEN = ("decision", "agrees", "principal", "reason_")  # of what was shown, and to be chosen anew once it has changed
 
 
 class DecideForm:
@@ -25,25 +28,57 @@ class DecideForm:
         self._reviewers = reviewers
 
     def section(
-        self, case: Case, release: Release | None, problems: Mapping[str, str] | None = None, form: Form | None = None
+        self,
+        case: Case,
+        release: Release | None,
+        drafts: Sequence[str],
+        problems: Mapping[str, str] | None = None,
+        form: Form | None = None,
     ) -> str:
-        """What can be done with a case now. `problems` say why the last try was not recorded, `form` what it held."""
+        """What can be done with a case now. `drafts` are the principal reasons to confirm, as `field/code`; `problems`
+        say why the last try was not recorded, `form` what it held."""
         problems, form = problems or {}, form or {}
-        parts = []
+        parts = [self.stale(problems)]
         if case.decision is not None:
             parts.append(self.outcome(case))
         if case.state in (OPEN, REVIEW):
-            parts.append(self.deciding(case, release, problems, form))
+            parts.append(self.deciding(case, release, drafts, problems, form))
         elif case.state == PENDING:
             shown = " open" if problems else ""
             summary = escape(self._texts("decide.again"))
-            made = self.deciding(case, release, problems, form)
+            made = self.deciding(case, release, drafts, problems, form)
             parts.append(f'<details class="again"{shown}><summary>{summary}</summary>{made}</details>')
         elif case.state == WAITING and case.decision is not None:
             own = self._person is not None and self._person.name == case.decision.fields()["by"]
             said = f"<p>{escape(self._texts('agree.wait'))}</p>"
             parts.append(said if own else self.agreeing(case, problems, form))
-        return self.around(case, "".join(parts))
+        made = "".join(parts)
+        return self.around(case, made + self.unplaced(made, form))
+
+    def elsewhere(self, case: Case, problems: Mapping[str, str], form: Form) -> str:
+        """How a case stands whose present answers are not on this page: the way to them, and no form."""
+        path, texts = self.path(case), self._texts
+        state = (
+            self.outcome(case)
+            if case.decision is not None
+            else f'<p class="ways"><a class="case" href="{escape(path)}">{escape(texts("decide.open"))}</a></p>'
+        )
+        return self.around(case, self.stale(problems) + state + self.unplaced("", form))
+
+    def stale(self, problems: Mapping[str, str]) -> str:
+        """That the form belonged to an earlier state of the case."""
+        return self.problem(problems["form"]) if "form" in problems else ""
+
+    def problem(self, key: str) -> str:
+        """Why nothing was recorded."""
+        said = escape(self._texts(f"decide.problem.{key}"))
+        return f'<p class="form-problem" role="alert" tabindex="-1">{said}</p>'
+
+    def unplaced(self, made: str, form: Form) -> str:
+        """What somebody wrote, and no form on the page takes any more: to be copied."""
+        lost = [one(form, name) for name in TEXTS if one(form, name) and f'<textarea name="{name}"' not in made]
+        texts = "".join(f"<blockquote>{escape(text)}</blockquote>" for text in lost)
+        return f'<div class="unplaced"><p>{escape(self._texts("decide.unplaced"))}</p>{texts}</div>' if lost else ""
 
     @property
     def home(self) -> str:
@@ -58,13 +93,14 @@ class DecideForm:
         """A section that the page's script finds, and knows where to send."""
         gone, out = (escape(self._texts(f"decide.{name}")) for name in ("gone", "out"))
         return (
-            f'<section class="decide" data-record="{escape(self.path(case))}" data-gone="{gone}" data-out="{out}">'
+            f'<section class="decide" data-record="{escape(self.path(case))}" data-seen="{shown(case)}"'
+            f' data-gone="{gone}" data-out="{out}">'
             f"{body}</section>"
         )
 
     def contest(self, case: Case, problems: Mapping[str, str] | None = None, form: Form | None = None) -> str:
         """Where an objection is written down."""
-        return self.around(case, self.contesting(problems or {}, form or {}))
+        return self.around(case, self.stale(problems or {}) + self.contesting(case, problems or {}, form or {}))
 
     def told(self, case: Case) -> str:
         """The last decision in words."""
@@ -88,7 +124,9 @@ class DecideForm:
             f'<p class="decided" role="status" tabindex="-1">{escape(self.told(case))}</p><p class="ways">{links}</p>'
         )
 
-    def deciding(self, case: Case, release: Release | None, problems: Mapping[str, str], form: Form) -> str:
+    def deciding(
+        self, case: Case, release: Release | None, drafts: Sequence[str], problems: Mapping[str, str], form: Form
+    ) -> str:
         """Five decisions; what each needs shows once it is chosen, by the style alone."""
         texts = self._texts
         suggested = case.score.fields()["decision"]
@@ -104,16 +142,18 @@ class DecideForm:
         review = ""
         if case.contest is not None:
             fields = case.contest.fields()
-            review = f"<p>{escape(texts('decide.review', by=fields['reviewer'], deadline=fields['deadline']))}</p>"
+            until = texts.day(fields["deadline"])
+            review = f"<p>{escape(texts('decide.review', by=fields['reviewer'], deadline=until))}</p>"
         return self.form(
+            case,
             "decide",
             f"<h3>{escape(title)}</h3>{review}<p class='quiet'>{escape(texts('decide.lead'))}</p>"
             f'<div class="choices" role="radiogroup" aria-label="{escape(title)}"{invalid("decision", problems)}>'
             f"{radios}</div>{self.error('decision', problems)}"
-            f'<div class="when-changed">{self.long("conditions", form, problems)}</div>'
-            f"{self.principal(case, release, problems, form)}"
+            f'<div class="when-changed{kept("conditions", form)}">{self.long("conditions", form, problems)}</div>'
+            f"{self.principal(case, release, drafts, problems, form)}"
             f'<div class="codes">{lists}{self.error("reason", problems)}</div>'
-            f'<div class="why-text">{self.long("justification", form, problems)}</div>'
+            f'<div class="why-text{kept("justification", form)}">{self.long("justification", form, problems)}</div>'
             f"{self.name(problems, form)}",
             "decide.record",
             problems,
@@ -133,16 +173,17 @@ class DecideForm:
             f'<option value="">{escape(texts("decide.choose"))}</option>{options}</select></label>'
         )
 
-    def principal(self, case: Case, release: Release | None, problems: Mapping[str, str], form: Form) -> str:
+    def principal(
+        self, case: Case, release: Release | None, drafts: Sequence[str], problems: Mapping[str, str], form: Form
+    ) -> str:
         """The draft reasons to confirm, where the decision is the decline that the model suggests."""
         texts, language, said = self._texts, self._texts.language, case.score.fields()
         if said["decision"] != "decline":
             return ""
-        names = said["reasons"] or []
-        if not names:
+        if not drafts:
             return f'<p class="when-as-suggested quiet">{escape(texts("decide.no_reasons"))}</p>'
         ticked = form.get("principal", [])
-        shown = {name: reason_text(name, release, self._lender, language) for name in names}
+        shown = {name: reason_text(name, release, self._lender, language) for name in drafts}
         boxes = "".join(
             f'<label><input type="checkbox" name="principal" value="{escape(name)}"{invalid("principal", problems)}'
             f"{' checked' if name in ticked else ''}>{escape(text)}</label>"
@@ -162,18 +203,21 @@ class DecideForm:
             for answer in ("yes", "no")
         )
         return self.form(
+            case,
             "agree",
             f"<h3>{escape(texts('agree.title'))}</h3><p class='quiet'>{escape(texts('agree.lead'))}</p>"
-            f'<div class="choices" role="radiogroup" aria-label="{escape(texts("agree.title"))}">{radios}</div>'
+            f'<div class="choices" role="radiogroup" aria-label="{escape(texts("agree.title"))}"'
+            f"{invalid('agrees', problems)}>{radios}</div>"
             f"{self.error('agrees', problems)}{self.long('note', form, problems)}{self.name(problems, form)}",
             "decide.record",
             problems,
         )
 
-    def contesting(self, problems: Mapping[str, str], form: Form) -> str:
+    def contesting(self, case: Case, problems: Mapping[str, str], form: Form) -> str:
         """The applicant objects: what, who looks at it again, until when."""
         texts = self._texts
         return self.form(
+            case,
             "contest",
             f"<p class='quiet'>{escape(texts('contest.lead', days=self._lender.contest_days))}</p>"
             f"{self.long('objection', form, problems)}"
@@ -184,15 +228,13 @@ class DecideForm:
             problems,
         )
 
-    def form(self, action: str, body: str, button: str, problems: Mapping[str, str]) -> str:
-        """A form that the page's script sends, and puts the answer in its place."""
-        said = ""
-        if problems:
-            key = f"decide.problem.{problems['form']}" if "form" in problems else "decide.problem.some"
-            said = f'<p class="form-problem" role="alert" tabindex="-1">{escape(self._texts(key))}</p>'
+    def form(self, case: Case, action: str, body: str, button: str, problems: Mapping[str, str]) -> str:
+        """A form that the page's script sends, and puts the answer in its place; with what it shows of the case."""
+        said = self.problem("some") if problems and "form" not in problems else ""
         return (
             f'<form class="deciding" data-action="{action}" autocomplete="off" novalidate>{said}{body}'
             f'<input type="hidden" name="up" value="{escape(self._up)}">'
+            f'<input type="hidden" name="seen" value="{shown(case)}">'
             f'<button type="submit">{escape(self._texts(button))}</button></form>'
         )
 
@@ -206,6 +248,7 @@ class DecideForm:
         """A text of some lines."""
         return (
             f'<label>{escape(self._texts(f"decide.{name}"))}<textarea name="{name}" rows="2" maxlength="{LONGEST_TEXT}"'
+            f' data-shortest="{SHORTEST_TEXT}"'
             f"{invalid(name, problems)}>{escape(one(form, name))}</textarea></label>{self.error(name, problems)}"
         )
 
@@ -231,6 +274,16 @@ class DecideForm:
             return ""
         said = escape(self._texts(f"decide.problem.{problems[part]}"))
         return f'<p class="field-problem" id="problem-{part}">{said}</p>'
+
+
+def typed(form: Form) -> Form:
+    """What was typed into a form, without what was chosen: that is chosen anew, of the case as it is now."""
+    return {name: values for name, values in form.items() if not name.startswith(CHOSEN)}
+
+
+def kept(name: str, form: Form) -> str:
+    """The class that shows a text although nothing is chosen that needs it: it should not seem lost."""
+    return " kept" if one(form, name) and not one(form, "decision") else ""
 
 
 def invalid(name: str, problems: Mapping[str, str]) -> str:

@@ -1,6 +1,9 @@
-"""What an officer decides, from a form to a draft for the ledger: the rules, and every reason why not."""
+"""What an officer decides, from a form to a draft for the ledger: the rules, and every reason why not.
 
-import hashlib
+A form belongs to what it showed: it carries the last record of its case, the rules look at the case as it was then, and
+the ledger writes the draft only while that record is still the last.
+"""
+
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
@@ -9,7 +12,7 @@ from inference.measure import Clock
 from ledger import cases
 from ledger.cases import IN_FORCE, TO_DECIDE, WAITING, Case
 from ledger.decisions import DECISIONS, agreed, contested, decided, direction
-from ledger.records import Draft, Key
+from ledger.records import Draft
 from web.lender import Lender
 from web.person import Person
 
@@ -33,12 +36,28 @@ def one(form: Form, name: str, longest: int = LONGEST_TEXT) -> str:
     return kept.strip()[:longest]
 
 
-def decide(case: Case, form: Form, person: Person, amount: float | None, lender: Lender) -> Draft:
-    """A decision on a case that is open, or under review by another person than before. Raises `Undecided`."""
+def shown(case: Case) -> str:
+    """The number and the hash of a case's last record, as a form carries them."""
+    return f"{case.last.seq} {case.last.hash.hex()}"
+
+
+def as_shown(case: Case, seen: object) -> Case | None:
+    """The case as it was when a form that carries `seen` showed it; None where it never was like that."""
+    before = (Case(case.records[:count]) for count in range(len(case.records), 0, -1))
+    return next((one for one in before if shown(one) == seen), None)
+
+
+def decide(
+    case: Case, form: Form, person: Person, amount: float | None, lender: Lender, drafts: Sequence[str]
+) -> Draft:
+    """A decision on a case that is open, or under review by another person than before. Raises `Undecided`.
+
+    `drafts` are the principal reasons that can be confirmed.
+    """
     said = case.score.fields()
     choice, problems = one(form, "decision"), named(person)
     if case.state not in TO_DECIDE:
-        raise Undecided({"form": "already"})
+        raise Undecided({"form": "not_now"})
     if person.name in case.barred:
         problems["name"] = "another_person"
     if choice not in DECISIONS:
@@ -48,7 +67,6 @@ def decide(case: Case, form: Form, person: Person, amount: float | None, lender:
     if went != "as_suggested" and code not in lender.codes[went]:
         problems["reason"] = "choose"
     justification, conditions = one(form, "justification"), one(form, "conditions")
-    drafts = list(said["reasons"] or [])
     confirmed = [name for name in drafts if name in form.get("principal", [])]
     by_model = choice == "decline" and went == "as_suggested"
     if by_model and drafts and not confirmed and len(justification) < SHORTEST_TEXT:
@@ -59,20 +77,21 @@ def decide(case: Case, form: Form, person: Person, amount: float | None, lender:
         problems["conditions"] = "sentence"
     if problems:
         raise Undecided(problems)
-    return decided(
+    draft = decided(
         cases.name(case.first), choice, said["decision"],
         by=person.name, reference=reference(case), score=said["id"], reason_code=code or None,
         justification=justification or None, conditions=conditions if choice == "approve_changed" else None,
         reasons=confirmed if by_model else None, needs_second=lender.needs_second(person.role, amount),
-        contest=cases.name(case.objection) if case.objection else None, key=key(case, form),
+        contest=cases.name(case.objection) if case.objection else None,
     )  # fmt: skip
+    return case.continued(draft)
 
 
 def agree(case: Case, form: Form, person: Person) -> Draft:
     """What a second person says of a decision that waits for one. Raises `Undecided`."""
     problems = named(person)
     if case.state != WAITING or case.decision is None:
-        raise Undecided({"form": "already"})
+        raise Undecided({"form": "not_now"})
     if person.name == case.decision.fields()["by"]:
         problems["name"] = "second_person"
     answer, note = one(form, "agrees"), one(form, "note")
@@ -82,10 +101,10 @@ def agree(case: Case, form: Form, person: Person) -> Draft:
         problems["note"] = "sentence"
     if problems:
         raise Undecided(problems)
-    return agreed(
-        cases.name(case.decision), by=person.name, agrees=answer == "yes", note=note or None,
-        reference=reference(case), key=key(case, form),
-    )  # fmt: skip
+    draft = agreed(
+        cases.name(case.decision), by=person.name, agrees=answer == "yes", note=note or None, reference=reference(case)
+    )
+    return case.continued(draft)
 
 
 def contest(
@@ -97,7 +116,7 @@ def contest(
     """
     problems = named(person)
     if case.state not in IN_FORCE or case.decision is None:
-        raise Undecided({"form": "already"})
+        raise Undecided({"form": "not_now"})
     objection, reviewer = one(form, "objection"), one(form, "reviewer", LONGEST_NAME)
     if len(objection) < SHORTEST_TEXT:
         problems["objection"] = "sentence"
@@ -113,10 +132,11 @@ def contest(
         problems["deadline"] = "date"
     if problems or deadline is None:
         raise Undecided(problems)
-    return contested(
+    draft = contested(
         cases.name(case.decision), by=person.name, reviewer=reviewer, deadline=deadline.isoformat(),
-        objection=objection, reference=reference(case), key=key(case, form),
+        objection=objection, reference=reference(case),
     )  # fmt: skip
+    return case.continued(draft)
 
 
 def named(person: Person) -> dict[str, str]:
@@ -136,10 +156,3 @@ def reference(case: Case) -> str | None:
     """The officer's own number of the application."""
     found = (case.first.personal_fields() or {}).get("reference")
     return None if found is None else str(found)
-
-
-def key(case: Case, form: Form) -> Key:
-    """One next record of a case, whoever comes first: a second one that did not see the first is refused, and a form
-    that was sent twice is recorded once."""
-    content = "\n".join(f"{name}={value}" for name in sorted(form) for value in form[name])
-    return Key("case", f"{cases.name(case.first)} {len(case.records)}", hashlib.sha256(content.encode()).digest())

@@ -51,7 +51,7 @@ def build_desk(recorder: Recorder, texts: Texts, *, with_api: bool = False) -> g
         static(header(title, texts, "desk", UP[texts.language], ledger=recorded), "header")
         with gr.Row(elem_id="desk", equal_height=False):
             with gr.Column(elem_id="application", min_width=0):
-                static(f'<h2>{escape(texts("form.title"))}</h2><div id="correcting"></div>', "application-name")
+                static(form_title(texts), "application-name")
                 widgets = build_form(release.form, release.manifest["groups"], texts, with_reference=recorded)
                 with gr.Row(elem_id="actions"):
                     gr.Button(texts("form.score"), variant="primary", elem_id="score", min_width=0)
@@ -81,6 +81,13 @@ def fill(button: gr.Button, outputs: Sequence[Any], values: str) -> None:
 def static(html: str, name: str) -> None:
     """HTML that never changes."""
     gr.HTML(html, elem_id=name, js_on_load=None, apply_default_css=False)
+
+
+def form_title(texts: Texts) -> str:
+    """The form's name. Beside it, while the answers are those of the release's example, that they are an example: the
+    page's script takes the mark away with the first answer that is changed."""
+    mark = f'<span id="example-mark" role="note">{escape(texts("form.example_mark"))}</span>'
+    return f'<div class="form-title"><h2>{escape(texts("form.title"))}</h2>{mark}</div><div id="correcting"></div>'
 
 
 def footer(scorer: Scorer, texts: Texts) -> str:

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference.settings import Settings
 from web.accounts import LOCAL, AccountError, Accounts, is_local, mode
 from web.languages import HOME, kept, preferred
-from web.limits import ALWAYS, Rate, Refused, answer
+from web.limits import ALWAYS, Rate, Refused, answer, body_size
 from web.person import CLOSED, DEMO, METRICS, OPEN, Person
 from web.security_log import KEY, SecurityLog
 
@@ -42,7 +42,7 @@ RULES = [
         (PAGES + r"logout", ANYBODY),
         (r"/api/v1/.+", ANYBODY),
         (r"/|/fr|/fr/", ANYBODY),
-        (PAGES + r"desk/(?:score|try|take)", ANYBODY),
+        (PAGES + r"desk/(?:score|try|take|read)", ANYBODY),
         (PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|notice|notice\.pdf))?", ANYBODY),
         (PAGES + r"(?:history|performance)", ANYBODY),
         (r"/model-card(?:/[^/]+)?", ANYBODY),
@@ -106,7 +106,7 @@ class Entrance:
         self._log = security_log or SecurityLog(None, 0)
         self._rate = Rate(settings.rate) if settings.rate else None
         self._origins = frozenset(settings.origins)
-        self._hosts = LOCAL | {urlsplit(origin).hostname for origin in settings.origins}
+        self._hosts = LOCAL | {settings.host} | {urlsplit(origin).hostname for origin in settings.origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -148,15 +148,15 @@ class Entrance:
             wanted = quote(path.removeprefix("/"), safe="/") if scope["method"] == "GET" else ""
             target = f"{root}{HOME[language]}login" + (f"?next={wanted}" if wanted not in ("", "fr", "fr/") else "")
             await RedirectResponse(target, 303, {"Cache-Control": "no-store"})(scope, receive, dressed)
-        else:
-            await answer(refused, path)(scope, receive, dressed)
+        else:  # what it sends is not read
+            await answer(refused, path, closing=body_size(scope["headers"]) != 0)(scope, receive, dressed)
 
     def _refused(self, scope: Scope, path: str, headers: Mapping[bytes, str]) -> Refused | None:
         """Why a request may not go on. Where it may, its scope says who asks and how open the app is."""
         who = rule(path)
         if who is None:
             return Refused(404, "no-such-route", "Not Found")
-        if self._mode == OPEN and (elsewhere := self._from_elsewhere(scope, headers)):
+        if self._mode == OPEN and (elsewhere := self._from_elsewhere(scope, path, headers)):
             return elsewhere
         if scope["method"] not in SAFE and not self._same_origin(headers):
             why = "Its Origin is neither this server nor in TENFOLD_ORIGINS"
@@ -205,13 +205,15 @@ class Entrance:
         client = person.name if person else scope["client"][0] if scope.get("client") else ""
         return self._rate.wait(client) if self._rate else 0
 
-    def _from_elsewhere(self, scope: Scope, headers: Mapping[bytes, str]) -> Refused | None:
+    def _from_elsewhere(self, scope: Scope, path: str, headers: Mapping[bytes, str]) -> Refused | None:
         """Open to this machine alone: neither to what a proxy lets in, nor to a site whose name leads here."""
         client = scope.get("client")
         if client is not None and not is_local(client[0]):
             return Refused(
                 403, "from-elsewhere", "Open to this machine alone", "Create a user: python -m web users add NAME"
             )
+        if b"host" not in headers and path in ALWAYS:
+            return None  # HTTP/1.0, as load balancers ask; web/protocol.py refuses HTTP/1.1 without a host
         if host_name(headers.get(b"host", "")) not in self._hosts:
             detail = (
                 "This server knows itself by localhost alone. Create a user, or name its address in TENFOLD_ORIGINS"

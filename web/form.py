@@ -14,7 +14,7 @@ import gradio as gr
 
 from inference.application import Form
 from inference.fields import NOT_STATED, Choice, ChoiceField, Field, NumberField, write_number
-from web.numbers import LONGEST, read_number
+from inference.numbers import LONGEST
 from web.texts import Texts
 
 LONGEST_REFERENCE = 100  # characters
@@ -47,7 +47,7 @@ class Held:
                 answers[field.name] = NOT_STATED
             elif isinstance(raw, str) and isinstance(field, NumberField):
                 if raw.strip():
-                    answers[field.name] = read_number(raw, self._language)
+                    answers[field.name] = field.read(raw, self._language)
             elif raw != "":
                 codes = self._codes.get(field.name, {})
                 answers[field.name] = codes.get(raw, raw) if isinstance(raw, str) else raw

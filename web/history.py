@@ -14,9 +14,9 @@ from starlette.concurrency import run_in_threadpool
 from inference.fields import write_number
 from inference.scorer import Scorer
 from ledger import cases, store
+from ledger.cases import Case
 from ledger.decisions import DECISIONS
 from ledger.ledger import Ledger
-from ledger.records import Record
 from web.deciding import LONGEST_NAME, Form, day, one
 from web.form import LONGEST_REFERENCE
 from web.frame import HEADERS, plain_page
@@ -56,15 +56,16 @@ class History:
         before = one(form, "before")
         at = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
 
-        def read() -> list[tuple[Record, Record | None, Record | None]]:
+        def read() -> list[Case]:
             with self._ledger.store.reading() as connection:
-                return store.cases(connection, PAGE + 1, at, asked, only_of(person))
+                listed = store.cases(connection, PAGE + 1, at, asked, only_of(person))
+                return cases.whole(connection, [first for first, _, _ in listed])
 
         found = await run_in_threadpool(read)
         more = len(found) > PAGE
         body = (
             f"<h2>{escape(texts('history.title'))}</h2>{search(form, texts)}{table(found[:PAGE], texts)}"
-            f"{pages(form, asked, found[PAGE - 1][0].seq if more else None, at, texts)}"
+            f"{pages(form, asked, found[PAGE - 1].first.seq if more else None, at, texts)}"
         )
         if person is None or person.sees_all:
             body += f'<p><a href="history/overrides">{escape(texts("history.overrides"))}</a></p>'
@@ -165,35 +166,35 @@ def search(form: Form, texts: Texts) -> str:
     )
 
 
-def table(found: Sequence[tuple[Record, Record | None, Record | None]], texts: Texts) -> str:
+def table(found: Sequence[Case], texts: Texts) -> str:
     """The cases."""
     if not found:
         return f"<p>{escape(texts('history.none'))}</p>"
     names = ("seq", "time", "reference", "pd", "suggested", "decision", "by")
     head = "".join(f'<th scope="col">{escape(texts(f"history.{name}"))}</th>' for name in names)
-    rows = "".join(f"<tr>{row(first, decided, second, texts)}</tr>" for first, decided, second in found)
+    rows = "".join(f"<tr>{row(case, texts)}</tr>" for case in found)
     return (
         f'<div class="wide" tabindex="0"><table class="cases"><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 
 
-def row(first: Record, decided: Record | None, second: Record | None, texts: Texts) -> str:
-    """One case: its number leads to its page."""
-    fields = first.fields()
-    reference = (first.personal_fields() or {}).get("reference") or ""
+def row(case: Case, texts: Texts) -> str:
+    """One case, with the score that was decided on: its number leads to its page."""
+    first, score = case.first.fields(), case.score.fields()
+    reference = (case.first.personal_fields() or {}).get("reference") or ""
     outcome, by = texts("history.open"), ""
-    if decided is not None:
-        said = decided.fields()
+    if case.decision is not None:
+        said = case.decision.fields()
         by, outcome = said["by"], texts(f"decided.{said['decision']}")
-        if not cases.in_force(decided, second):
-            outcome = texts("history.not_agreed" if second else "history.waiting", decision=outcome)
+        if not cases.in_force(case.decision, case.second):
+            outcome = texts("history.not_agreed" if case.second else "history.waiting", decision=outcome)
         elif said["overridden"]:
             outcome = texts("history.other", decision=outcome)
-    link = f'<a href="record/{quote(fields["id"])}">{number(first.seq, texts)}</a>'
+    link = f'<a href="record/{quote(first["id"])}">{number(case.first.seq, texts)}</a>'
     cells = [
-        fields["time"][:16].replace("T", " "), reference, write_percent(fields["pd"], texts.language),
-        texts(f"decision.{fields['decision']}"), outcome, by,
+        first["time"][:16].replace("T", " "), reference, write_percent(score["pd"], texts.language),
+        texts(f"decision.{score['decision']}"), outcome, by,
     ]  # fmt: skip
     return f'<th scope="row">{link}</th>' + "".join(f"<td>{escape(str(cell))}</td>" for cell in cells)
 

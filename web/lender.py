@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from inference.errors import BadSetting
-from inference.fields import ANY
+from inference.fields import ANY, ChoiceField, Field
 from inference.release import Release
 from web.texts import LANGUAGES
 
 EXAMPLE = Path(__file__).with_name("lender.toml")
 DIRECTIONS = ("more_lenient", "stricter", "incomplete")
 NOTICE = ("regulator", "retention", "contest")
-PLACEHOLDER = "TENFOLD_LENDER"  # stands in every text of the examples that is no lender's
+# Of the examples, what is no lender's: the mark of today, and the address as it was without one.
+PLACEHOLDERS = ("TENFOLD_LENDER", "Address and telephone number of the creditor")
 MOST_DAYS = 3650
 
 
@@ -34,7 +35,7 @@ class Lender:
     def is_example(self) -> bool:
         """Whether a placeholder stands in what a notice says of the lender."""
         said = [self.name, self.address, *(text for one in self.notice.values() for text in one.values())]
-        return any(PLACEHOLDER in text for text in said)
+        return any(placeholder in text for text in said for placeholder in PLACEHOLDERS)
 
     def needs_second(self, role: str, amount: float | None) -> bool:
         """Whether somebody of this role may not decide alone; where no field says the amount, a limit means always."""
@@ -95,43 +96,51 @@ def check_reason_texts(lender: Lender, release: Release) -> None:
         f"{name}.{code}"
         for name, by_code in lender.reason_texts.items()
         for code in by_code
-        if name not in fields
-        or code not in {ANY, *fields[name].standings, *(reason.code for reason in fields[name].reasons)}
+        if name not in fields or code not in reason_codes(fields[name])
     ]
     if unknown:
-        raise BadSetting(f"TENFOLD_LENDER: reason_texts: {release.name} has no reason {', '.join(unknown)}")
+        known = {name: reason_codes(fields[name]) for name in lender.reason_texts if name in fields}
+        raise BadSetting(
+            f"TENFOLD_LENDER: reason_texts: {release.name} has no reason {', '.join(unknown)}. It has "
+            + ("; ".join(f"{name}: {', '.join(codes[:20])}" for name, codes in known.items()) or ", ".join(fields))
+        )
     lacking = [
-        f"[reason_texts.{field.name}.{standing}]"
+        f"[reason_texts.{field.name}.{code}]"
         for field in release.form.fields
-        for standing in field.standings
-        if field.plain_reason(standing) is None and not lender.reason_texts.get(field.name, {}).keys() & {standing, ANY}
+        for code in untold(field, lender.reason_texts.get(field.name, {}))
     ]
     if lacking:
         raise BadSetting(
             f"{release.name} is of a format without texts for applicants, and a notice must be able to give every "
             "principal reason. Train or adopt it again, or add en and fr to the file that TENFOLD_LENDER names, under "
-            + ", ".join(lacking[:60])
-            + (
-                f" and {len(lacking) - 60} more ([reason_texts.FIELD.any] stands for a whole list)"
-                if lacking[60:]
-                else ""
-            )
+            + ", ".join(lacking)
         )
+
+
+def reason_codes(field: Field) -> tuple[str, ...]:
+    """The codes that a principal reason of this field can have."""
+    if field.reasons:
+        return tuple(reason.code for reason in field.reasons)
+    return (*field.standings, ANY) if isinstance(field, ChoiceField) else field.standings
+
+
+def untold(field: Field, own: Mapping[str, object]) -> list[str]:
+    """What neither release nor lender has a text for; of a choice without any, one text for all of it."""
+    lacking = [] if ANY in own else [standing for standing in field.untold if standing not in own]
+    return [ANY] if isinstance(field, ChoiceField) and lacking and not field.reasons and not own else lacking
 
 
 def reason_text(reason: str, release: Release | None, lender: Lender, language: str) -> str:
     """A principal reason as an applicant reads it. `reason` is `field/code`, or the field alone in records of the first
     format; where its release is gone, as it was recorded."""
     name, _, code = reason.partition("/")
+    fields = {field.name: field for field in release.form.fields} if release else {}
     own = lender.reason_texts.get(name, {})
-    for key in (code, ANY):
-        if key in own:
-            return own[key][language]
-    if release is None or name not in release.form.names:
-        return reason
-    field = release.form.fields[release.form.names.index(name)]
-    found = next((one for one in field.reasons if one.code == code), None) or field.plain_reason(code)
-    return field.label[language] if found is None else found.text[language]
+    told = {one.code: one.text for one in fields[name].reasons} if name in fields else {}
+    for text in (own.get(code), told.get(code), own.get(ANY), told.get(ANY)):
+        if text is not None:
+            return text[language]
+    return fields[name].label[language] if name in fields else reason
 
 
 def codes(listed: Any, name: str) -> dict[str, dict[str, str]]:

@@ -1,11 +1,14 @@
 """What one client may cost: the size of a body, requests in progress, requests a minute.
 
-Outermost of all. A body is read here, whole and bounded, before anything else runs: who sends slowly holds no place
-among the requests in progress, and no route can forget a limit. web/protocol.py bounds heads, connections and times.
+Just inside the entrance, which has found out who asks by the head alone: of those who may not enter no body is read. A
+body is read here, whole and bounded, before anything else runs: who sends slowly holds no place among the requests in
+progress, and no route can forget a limit. Strangers, where there are any, may send little, and each address has its
+share: they cannot take what others need. web/protocol.py bounds heads, connections and times.
 """
 
 import math
 import time
+from typing import NamedTuple
 
 import limits
 from limits.storage import MemoryStorage
@@ -15,11 +18,17 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from web.api import PREFIX, Refusal
+from web.person import OPEN, mode_of, person_of
+from web.throttle import network
 
 BODY = 64 << 10  # bytes, where BODIES says nothing else
 BODIES = {f"{PREFIX}/score:batch": 4 << 20}
 GRADIO_BODY = 1 << 20
+STRANGERS_BODY = 256 << 10  # bytes of any body of somebody who is not known; a batch of 1,000 has that many
+LOGIN_BODY = 4 << 10
 HELD = 32 << 20  # bytes of all bodies that are being read or answered
+STRANGERS_HELD = 8 << 20  # of these what strangers may hold together
+SHARES = {True: 8 << 20, False: 1 << 20}  # what one client may hold: somebody who is known, and a stranger's network
 IN_PROGRESS = 256  # requests that are being answered; a score takes a millisecond
 ALWAYS = ("/livez", "/readyz")  # however much there is to do
 GRADIO = "/gradio_api/"
@@ -57,7 +66,8 @@ class Limits:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._in_progress = self._held = 0
+        self._in_progress = self._held = self._strangers = 0
+        self._shares: dict[str, int] = {}  # client -> bytes held now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,10 +75,11 @@ class Limits:
             return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         declared = body_size(scope["headers"])
+        sender = Sender.of(scope)
         body = b""
         try:
             if declared != 0:
-                body = await self._read(receive, declared, most_bytes(path))
+                body = await self._read(receive, declared, most_bytes(path, sender.known), sender)
                 receive = replayed(body, receive)
             if self._in_progress >= IN_PROGRESS and path not in ALWAYS:
                 raise Refused(503, "busy", f"{IN_PROGRESS} requests are in progress: try again", Retry_After="1")
@@ -82,9 +93,25 @@ class Limits:
         except ClientDisconnect:
             return
         finally:
-            self._held -= len(body)
+            self._hold(-len(body), sender)
 
-    async def _read(self, receive: Receive, declared: int | None, most: int) -> bytes:
+    def _hold(self, size: int, sender: "Sender") -> None:
+        """Count bytes of a body that are held from now on, or no longer."""
+        self._held += size
+        if not sender.known:
+            self._strangers += size
+        if not sender.everybody:
+            left = self._shares.pop(sender.name, 0) + size
+            if left:
+                self._shares[sender.name] = left
+
+    def _too_much(self, size: int, sender: "Sender") -> bool:
+        """Whether so many bytes more are more than there is, or than this client's share."""
+        if self._held + size > HELD or (not sender.known and self._strangers + size > STRANGERS_HELD):
+            return True
+        return not sender.everybody and self._shares.get(sender.name, 0) + size > SHARES[sender.known]
+
+    async def _read(self, receive: Receive, declared: int | None, most: int, sender: "Sender") -> bytes:
         """The whole body, counted as held. `declared` is what Content-Length says; None: it comes in chunks."""
         if declared is not None and declared > most:
             raise Refused(413, "too-large", f"The body may have {most:,} bytes")
@@ -98,15 +125,33 @@ class Limits:
                 piece, more = message.get("body", b""), message.get("more_body", False)
                 if held + len(piece) > most:
                     raise Refused(413, "too-large", f"The body may have {most:,} bytes")
-                if self._held + len(piece) > HELD:
+                if self._too_much(len(piece), sender):
                     raise Refused(503, "busy", "Too much is being sent at once: try again", Retry_After="1")
                 held += len(piece)
-                self._held += len(piece)
+                self._hold(len(piece), sender)
                 pieces.append(piece)
             return b"".join(pieces)
         except BaseException:
-            self._held -= held
+            self._hold(-held, sender)
             raise
+
+
+class Sender(NamedTuple):
+    """Who sends a body: a person or a token by name, else a network. Of a server that is open to its own computer alone
+    all senders are one, and known."""
+
+    name: str
+    known: bool
+    everybody: bool = False
+
+    @classmethod
+    def of(cls, scope: Scope) -> "Sender":
+        person, client = person_of(scope), scope.get("client")
+        if person is not None:
+            return cls(person.name, True)
+        if mode_of(scope) == OPEN:
+            return cls("", True, everybody=True)
+        return cls(network(client[0]) if client else "", False)
 
 
 def body_size(headers: list[tuple[bytes, bytes]]) -> int | None:
@@ -119,9 +164,12 @@ def body_size(headers: list[tuple[bytes, bytes]]) -> int | None:
     return 0
 
 
-def most_bytes(path: str) -> int:
+def most_bytes(path: str, known: bool) -> int:
     """The limit of a body."""
-    return BODIES.get(path) or (GRADIO_BODY if path.startswith(GRADIO) else BODY)
+    if path.endswith("/login"):
+        return LOGIN_BODY
+    most = BODIES.get(path) or (GRADIO_BODY if path.startswith(GRADIO) else BODY)
+    return most if known else min(most, STRANGERS_BODY)
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:

@@ -22,10 +22,11 @@ from web.person import CLOSED, mode_of, person_of
 from web.record import read_form
 from web.security_log import SecurityLog
 from web.texts import LANGUAGES, Texts, texts_in
-from web.throttle import Throttle
+from web.throttle import Throttle, tries
 
 LONGEST_NAME = 40  # characters
-FREE = {"account": 4, "address": 20}  # failures before waiting begins; many people may share an address
+DEVICE_COOKIE = "tenfold-device"
+A_YEAR = 365 * 86_400
 AT_ONCE = 2  # passwords that are checked at the same time: each takes 64 MB, on purpose
 NEXT = re.compile(r"[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*/?")  # a path of ours, and nothing that leads elsewhere
 
@@ -70,8 +71,12 @@ class Login:
         name, password = one(form, "name", LONGEST_NAME).lower(), (form.get("password") or [""])[0]
         wanted = one(form, "next")
         address = request.client.host if request.client else ""
-        tries = [(f"account {name}", FREE["account"]), (f"address {address}", FREE["address"])]
-        if (left := self._throttle.wait(tries)) > 0:
+        try:
+            device = request.cookies.get(DEVICE_COOKIE, "")
+            tried = tries(name, address, device if self._accounts.knows_device(name, device) else None)
+        except AccountError:
+            return self.page(request, texts, wanted, name, texts("login.broken"), 503)
+        if (left := self._throttle.wait(tried)) > 0:
             seconds = math.ceil(left)
             self._log.of(request.scope, "login_throttled", wait_s=seconds)
             answer = self.page(request, texts, wanted, name, texts("login.wait", seconds=seconds), 429)
@@ -85,7 +90,7 @@ class Login:
                 known = name if self._accounts.knows(name) else None
                 self._log.of(request.scope, "login_failed", user=known)
                 return self.page(request, texts, wanted, name, texts("login.wrong"), 401)
-            self._throttle.forgive(tries[0][0], tries[1][0])
+            self._throttle.forgive(tried)
             # Whatever session this browser had before is over: an id that somebody planted is worth nothing.
             self._log.of(request.scope, "login", user=name)
             if before := session_cookie(request.headers.get("cookie", "")):
@@ -94,6 +99,7 @@ class Login:
             return self.page(request, texts, wanted, name, texts("login.broken"), 503)
         answer = self.onward(request, texts, wanted)
         answer.headers.append("Set-Cookie", set_cookie(request, cookie, ABSOLUTE))
+        answer.headers.append("Set-Cookie", set_cookie(request, self._accounts.device(name), A_YEAR, DEVICE_COOKIE))
         return answer
 
     async def leave(self, request: Request, texts: Texts) -> Response:
@@ -136,10 +142,10 @@ class Login:
         return HTMLResponse(page, status, HEADERS)
 
 
-def set_cookie(request: Request, value: str, seconds: int) -> str:
-    """The session's cookie: no script reads it, no other site sends it, and behind TLS nothing else carries it."""
-    made = SimpleCookie({COOKIE: value})
-    morsel = made[COOKIE]
+def set_cookie(request: Request, value: str, seconds: int, name: str = COOKIE) -> str:
+    """A cookie of ours: no script reads it, no other site sends it, and behind TLS nothing else carries it."""
+    made = SimpleCookie({name: value})
+    morsel = made[name]
     morsel["path"], morsel["max-age"] = request.scope.get("root_path", "") or "/", seconds
     morsel["httponly"], morsel["samesite"] = True, "Lax"
     if request.url.scheme == "https":

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inference.release import Release
-from ledger import cases
 from ledger.cases import Case
-from ledger.records import SCORED
 from web.assets import asset_path, icon
 from web.frame import root_from
 from web.lender import Lender, reason_text
@@ -41,9 +39,8 @@ def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) ->
     decision = case.decision
     assert decision is not None  # noqa: S101 - only a settled case has a notice
     fields, personal = decision.fields(), decision.personal_fields() or {}
-    # The answers may have been corrected since, where it was referred.
-    score = next(one for one in case.of_kind(SCORED) if cases.name(one) == fields["score"])
     reasons = [reason_text(one, release, lender, texts.language) for one in fields["reasons"] or []]
+    score = case.score_of(decision)  # where it was referred, answers may have been corrected since
     if fields["direction"] == "more_lenient":
         reasons = []  # why somebody was trusted more than the model would is held against nobody
     elif fields["reason_code"]:
@@ -64,7 +61,7 @@ def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) ->
     reference = (case.first.personal_fields() or {}).get("reference")
     facts = [
         (texts("notice.reference"), str(reference or texts("record.title_number", seq=case.first.seq))),
-        (texts("notice.date"), written(fields["time"][:10], texts)),
+        (texts("notice.date"), texts.day(fields["time"][:10])),
         (texts("notice.model"), score.fields()["release_name"]),
     ]
     return Notice(
@@ -72,12 +69,6 @@ def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) ->
         texts("notice.reasons") if tells_why and reasons else "", reasons if tells_why else [], used,
         [(texts(f"notice.{part}_title"), lender.notice[part][texts.language]) for part in ENDING], lender.is_example,
     )  # fmt: skip
-
-
-def written(day: str, texts: Texts) -> str:
-    """An ISO date as people write it."""
-    year, month, number = (int(part) for part in day.split("-"))
-    return texts("notice.day", day=number, month=texts("notice.months").split()[month - 1], year=year)
 
 
 def notice_html(case: Case, release: Release | None, lender: Lender, texts: Texts, officer: Texts) -> str:

@@ -7,6 +7,13 @@ from inference.release import Release
 from web.form import LONGEST_REFERENCE
 
 EACH = {"description": "As the body of /score. One that is not fails on its own, and the others are scored."}
+REASONS: dict[str, Any] = {
+    "type": ["array", "null"],
+    "items": {"type": "string"},
+    "description": "Principal reasons as field/code, such as amount/high, the strongest first; /release gives the text "
+    "of each code, with its field. Null where nobody asked for them, as here: the page of a case makes them. Records "
+    "of releases of format 1 hold fields without a code.",
+}
 MOST_ITEMS = 1000  # a batch
 MOST_LISTED, LISTED = 200, 50  # records a page
 LONGEST_KEY = 200  # characters
@@ -119,7 +126,7 @@ def schemas(release: Release) -> Schema:
     scored = {
         "id": text, "decision": {"enum": ["approve", "refer", "decline"]}, "pd": probability, "points": number,
         "break_even": probability, "refer_from": probability, "decline_from": number, "unusual": texts,
-        "reasons": {"type": ["array", "null"], "items": text}, "release_name": text, "release": text, "engine": text,
+        "reasons": REASONS, "release_name": text, "release": text, "engine": text,
         "recorded": recorded,
     }  # fmt: skip
     problem = {

@@ -10,7 +10,10 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from inference.errors import BadSetting
+
 CONNECTIONS = 4096
+FEWEST = 32  # connections; with fewer a browser or two would take them all
 SPARE_FILES = 200  # descriptors for all that is no connection
 HEAD_BYTES = 64 << 10
 HEAD_LINES = 100
@@ -20,12 +23,23 @@ WAITING = 16  # requests that a client may send before the first is answered
 HEAD_SECONDS = 10.0  # from the opening of a connection, or the first byte of its next request, to a complete head
 PIECE_SECONDS = 10.0  # until the next piece of a body
 BODY_SECONDS = 30.0  # for a whole body
+SLOWEST = 16 << 10  # bytes of a body a second, on average, after PIECE_SECONDS
 READ_SECONDS = 30.0  # for a client to take some of what waits for it
 
 
-def bound_connections() -> None:
-    """As many as there may be open files, less what else needs some."""
-    Guarded.most = min(CONNECTIONS, open_files(CONNECTIONS + SPARE_FILES) - SPARE_FILES)
+def bound_connections() -> str:
+    """As many as there may be open files, less what else needs some; and what whoever starts it should know of that.
+
+    Raises `BadSetting` where too few are left to serve anybody.
+    """
+    files = open_files(CONNECTIONS + SPARE_FILES)
+    Guarded.most = min(CONNECTIONS, files - SPARE_FILES)
+    if Guarded.most < FEWEST:
+        needed = SPARE_FILES + FEWEST
+        raise BadSetting(f"a process may have {files} open files here (ulimit -n), and {needed} are needed")
+    if Guarded.most < CONNECTIONS // 4:
+        return f"at most {Guarded.most} connections, since a process may have {files} open files here (ulimit -n)"
+    return ""
 
 
 def open_files(wanted: int) -> int:
@@ -58,6 +72,7 @@ class Guarded(HttpToolsProtocol):
         self._in_head = True  # a head is awaited, or has begun; else there is more of a body to come
         self._fed = 0  # bytes since the last complete head or piece of a body
         self._began = self._moved = 0.0  # when the body did, and its last piece came
+        self._size = 0  # bytes of the body so far
         self._status = HTTPStatus.BAD_REQUEST
         self._late: TimerHandle | None = None  # set while something is incomplete
         self._unread: TimerHandle | None = None
@@ -103,13 +118,17 @@ class Guarded(HttpToolsProtocol):
             self._too_much(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         if len(self.pipeline) >= WAITING:
             self._too_much(HTTPStatus.TOO_MANY_REQUESTS)
-        self._in_head, self._fed = False, 0
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):  # RFC 9112, section 3.2
+            self._too_much(HTTPStatus.BAD_REQUEST)
+        self._in_head, self._fed, self._size = False, 0, 0
         self._on_time()
         super().on_headers_complete()
         self.headers = []  # uvicorn would add trailers to what the request has
 
     def on_body(self, body: bytes) -> None:
         self._fed = 0
+        self._size += len(body)
         if self._late is not None:
             self._moved = self.loop.time()
         super().on_body(body)
@@ -152,9 +171,10 @@ class Guarded(HttpToolsProtocol):
 
     def _body_is_late(self) -> None:
         now = self.loop.time()
-        left = min(self._moved + PIECE_SECONDS, self._began + BODY_SECONDS) - now
+        slow = self._began + PIECE_SECONDS + self._size / SLOWEST
+        left = min(self._moved + PIECE_SECONDS, self._began + BODY_SECONDS, slow) - now
         if self.flow.read_paused:  # it is we who do not take it
-            left, self._began, self._moved = PIECE_SECONDS, now, now
+            left, self._began, self._moved, self._size = PIECE_SECONDS, now, now, 0
         if left > 0:
             self._late = self.loop.call_later(left, self._body_is_late)
         else:

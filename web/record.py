@@ -10,21 +10,22 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from inference.fields import Refused, write_number
+from inference.fields import Refused, localised, write_number
+from inference.policy import APPROVE
 from inference.reasons import Reasons
 from inference.release import Release
 from inference.scorer import Scorer
 from inference.settings import RELEASES
 from ledger import cases, store
 from ledger.cases import IN_FORCE, TO_DECIDE, Case
-from ledger.ledger import KeyReused
+from ledger.ledger import CaseMoved
 from ledger.records import AGREED, CONTESTED, DECIDED, SCORED, Draft, Record
 from ledger.replay import SAME, Replayed, Replayer, release_folders
 from ledger.store import LedgerUnavailable
 from web.accounts import Accounts
 from web.card import score_card
-from web.decide_form import DecideForm
-from web.deciding import LONGEST_NAME, Form, Undecided, agree, contest, decide, one
+from web.decide_form import DecideForm, typed
+from web.deciding import LONGEST_NAME, Form, Undecided, agree, as_shown, contest, decide, one
 from web.frame import HEADERS, plain_page, problem_page, root_from
 from web.languages import HOME
 from web.lender import Lender, reason_text
@@ -36,6 +37,7 @@ from web.texts import LANGUAGES, Texts, texts_in
 
 logger = logging.getLogger(__name__)
 RECORDED = "X-Recorded"  # of an answer: whether the form was recorded; else it comes back with what is wrong
+WHOLE = {"X-Page": "whole"}  # of an answer that is all of the case's page, and not its form alone
 
 
 class Opened(NamedTuple):
@@ -48,6 +50,15 @@ class Opened(NamedTuple):
     @property
     def release(self) -> Release | None:
         return None if self.scorer is None else self.scorer.release
+
+    def drafts(self) -> list[str]:
+        """The principal reasons: as they were recorded; made now where nobody asked for them then, as the API does."""
+        recorded, score = self.case.score.fields()["reasons"], self.replayed.score
+        same = self.replayed.outcome == SAME and score is not None and score.decision != APPROVE
+        if recorded is not None or not same or score is None or self.scorer is None:
+            return list(recorded or [])
+        reasons = Reasons(self.scorer.release, self.scorer.engine)
+        return reasons.principal(reasons.explain(score.application), score.application)
 
 
 class Records:
@@ -99,25 +110,44 @@ class Records:
             return "unreadable"
         if case is None or not may_see(person, case):
             return "missing"
-        replayed = self._replayer.one(case.score)
-        scorer = self._replayer.scorer(case.score)
-        return Opened(case, replayed, scorer if isinstance(scorer, Scorer) else None)
+        return self.again(case)
+
+    def again(self, case: Case) -> Opened:
+        """A case with its score made again."""
+        return Opened(case, self._replayer.one(case.score), self.scorer(case.score))
+
+    def scorer(self, score: Record) -> Scorer | None:
+        """What a score was made with; None where that is gone."""
+        found = self._replayer.scorer(score)
+        return found if isinstance(found, Scorer) else None
 
     def reviewers(self) -> list[str]:
         """Who can look at a case again, where people log in."""
         return [user.name for user in self._accounts.users()]
 
-    def body(self, opened: Opened, texts: Texts, person: Person | None) -> str:
-        """Score, answers, what happened, what can be done."""
+    def body(
+        self, opened: Opened, texts: Texts, person: Person | None, action: str = "",
+        problems: Mapping[str, str] | None = None, held: Form | None = None,
+    ) -> str:  # fmt: skip
+        """Score, answers, what happened, what can be done. `problems` are why the last form, for `action`, was not
+        recorded, `held` is what it held."""
         case = opened.case
         form = DecideForm(self._lender, texts, root_from("record/x", texts), person, self.reviewers())
         state = f'<p class="state"><a href="#decide">{escape(form.told(case))}</a></p>' if case.decision else ""
-        sections = [f"<h2>{escape(heading(case, texts))}</h2>{state}", card(opened, texts, self._lender)]
+        drafts = opened.drafts()
+        sections = [f"<h2>{escape(heading(case, texts))}</h2>{state}", card(opened, drafts, texts, self._lender)]
         sections.append(f"<h3>{escape(texts('record.answers'))}</h3>{answers(opened, texts)}")
-        sections.append(f'<h3 id="decide">{escape(texts("record.decision"))}</h3>{form.section(case, opened.release)}')
+        again = action == "contest" and case.state in IN_FORCE
+        section = (
+            form.section(case, opened.release, drafts)
+            if again
+            else form.section(case, opened.release, drafts, problems, held)
+        )
+        sections.append(f'<h3 id="decide">{escape(texts("record.decision"))}</h3>{section}')
         if case.state in IN_FORCE:
-            summary = escape(texts("contest.title"))
-            sections.append(f'<details class="contest"><summary>{summary}</summary>{form.contest(case)}</details>')
+            summary, shown = escape(texts("contest.title")), " open" if again else ""
+            objection = form.contest(case, problems, held) if again else form.contest(case)
+            sections.append(f'<details class="contest"{shown}><summary>{summary}</summary>{objection}</details>')
         if case.state in TO_DECIDE and case.score.personal is not None:
             desk = f"{form.home}?of={quote(cases.name(case.first))}"
             sections.append(f'<p><a href="{escape(desk)}">{escape(texts("record.correct"))}</a></p>')
@@ -143,42 +173,79 @@ class Records:
             person = person_of(request.scope)
             if person is not None and person.machine:
                 return HTMLResponse("", 403, HEADERS)  # people decide
+            seen = as_shown(opened.case, one(form, "seen"))
             try:
-                await self._ledger.submit_in_loop(self.draft(action, opened, form, person))
+                draft = await run_in_threadpool(self.draft, action, opened, seen, form, person)
+                await self._ledger.submit_in_loop(draft)
             except Undecided as refused:
                 problems = refused.problems
-            except KeyReused:
-                problems = {"form": "already"}
+            except CaseMoved:
+                problems = {"form": "moved"}
             except LedgerUnavailable:
                 return HTMLResponse("", 503, HEADERS)
             if "form" in problems or not problems:
                 opened = await self.asked_for(request)
                 if isinstance(opened, str):
                     return HTMLResponse("", 503, HEADERS)
-            typed = form if problems else {"up": form.get("up", [""])}
-            section = self.section(action, opened, texts, problems, typed, person)
-            return HTMLResponse(section, headers={**HEADERS, RECORDED: "no" if problems else "yes"})
+            headers = {**HEADERS, RECORDED: "no" if problems else "yes"}
+            if problems.get("form") != "moved":
+                held = form if problems else {"up": form.get("up", [""])}
+                section = await run_in_threadpool(self.section, action, opened, texts, problems, held, person)
+                return HTMLResponse(section, headers=headers)
+            if not moved_by_others(opened.case, seen, acting(form, person)):
+                problems = {"form": "outdated"}
+            if one(form, "up") == root_from("record/x", texts):
+                body = await run_in_threadpool(self.body, opened, texts, person, action, problems, typed(form))
+                return HTMLResponse(body, headers={**headers, **WHOLE})
+            beside = await run_in_threadpool(self.beside, opened, seen, texts, problems, typed(form), person)
+            return HTMLResponse(beside, headers=headers)
 
         return answer
 
-    def draft(self, action: str, opened: Opened, form: Form, person: Person | None) -> Draft:
-        """What a form asks to be recorded. Raises `Undecided`. Where nobody has to log in, the form says who it is."""
-        person = person or Person(one(form, "name", LONGEST_NAME), OFFICER)
+    def draft(self, action: str, opened: Opened, seen: Case | None, form: Form, person: Person | None) -> Draft:
+        """What a form asks to be recorded, by the rules for the case as it was `seen`. Raises `Undecided`, or
+        `CaseMoved`."""
+        if seen is None:
+            raise CaseMoved("no case was ever as the form says")
+        moved = seen.last != opened.case.last
+        try:
+            return self.ruled(action, self.again(seen) if moved else opened, form, acting(form, person))
+        except Undecided:
+            if moved:
+                raise CaseMoved("the form is incomplete, and no longer of this case") from None
+            raise
+
+    def ruled(self, action: str, opened: Opened, form: Form, person: Person) -> Draft:
+        """The draft that the rules allow."""
         if action == "agree":
             return agree(opened.case, form, person)
         if action == "contest":
             return contest(opened.case, form, person, self._lender, self.reviewers())
-        return decide(opened.case, form, person, amount_of(opened), self._lender)
+        return decide(opened.case, form, person, amount_of(opened), self._lender, opened.drafts())
+
+    def maker(self, texts: Texts, form: Form, person: Person | None) -> DecideForm:
+        """What writes the forms of the page that sent one; it says itself how far it stands from the app's root."""
+        up = one(form, "up")
+        return DecideForm(self._lender, texts, up if up in ("", "../", "../../") else "", person, self.reviewers())
 
     def section(
         self, action: str, opened: Opened, texts: Texts, problems: Mapping[str, str], form: Form, person: Person | None
     ) -> str:
-        """The part of a page that was sent, as it stands now; it says itself how far it stands from the app's root."""
-        up = one(form, "up")
-        made = DecideForm(self._lender, texts, up if up in ("", "../", "../../") else "", person, self.reviewers())
+        """The part of a page that was sent, as it stands now."""
+        made = self.maker(texts, form, person)
         if action == "contest" and problems and "form" not in problems:
             return made.contest(opened.case, problems, form)
-        return made.section(opened.case, opened.release, problems, form)
+        return made.section(opened.case, opened.release, opened.drafts(), problems, form)
+
+    def beside(
+        self, opened: Opened, seen: Case | None, texts: Texts, problems: Mapping[str, str], form: Form,
+        person: Person | None,
+    ) -> str:  # fmt: skip
+        """The part of the desk that was sent, once the case has moved: a form only beside the score it decides on."""
+        made = self.maker(texts, form, person)
+        if seen is not None and seen.score == opened.case.score:
+            return made.section(opened.case, opened.release, opened.drafts(), problems, form)
+        return made.elsewhere(opened.case, problems, form)
 
     async def notice(self, request: Request, texts: Texts) -> Response:
         """The draft notice to print, in the applicant's language."""
@@ -201,12 +268,25 @@ class Records:
             return HTMLResponse(problem_page("placeholder", texts, here, title, request.scope), 409, HEADERS)
         asked = request.query_params.get("lang", texts.language)
         applicant = texts_in(asked if asked in LANGUAGES else texts.language)
+        assert opened.case.decision is not None  # noqa: S101 - it is in force
+        made_with = self.scorer(opened.case.score_of(opened.case.decision))
+        release = None if made_with is None else made_with.release
         if kind == "pdf":
-            content = await run_in_threadpool(notice_pdf, opened.case, opened.release, self._lender, applicant)
+            content = await run_in_threadpool(notice_pdf, opened.case, release, self._lender, applicant)
             name = f'inline; filename="notice-{cases.name(opened.case.first)}.pdf"'
             return Response(content, 200, {**HEADERS, "Content-Disposition": name}, "application/pdf")
-        html = notice_html(opened.case, opened.release, self._lender, applicant, texts)
+        html = notice_html(opened.case, release, self._lender, applicant, texts)
         return HTMLResponse(html, headers=HEADERS)
+
+
+def acting(form: Form, person: Person | None) -> Person:
+    """Who sends a form: where nobody has to log in, the name in it."""
+    return person or Person(one(form, "name", LONGEST_NAME), OFFICER)
+
+
+def moved_by_others(case: Case, seen: Case | None, person: Person) -> bool:
+    """Whether somebody else wrote one of the records since a case was seen."""
+    return seen is not None and any(one.fields()["by"] != person.name for one in case.records[len(seen.records) :])
 
 
 def readable(function: Any, texts: Texts, title: Mapping[str, str]) -> Any:
@@ -247,12 +327,12 @@ def heading(case: Case, texts: Texts) -> str:
     return texts("record.title", reference=found) if found else texts("record.title_number", seq=number)
 
 
-def card(opened: Opened, texts: Texts, lender: Lender) -> str:
+def card(opened: Opened, drafts: list[str], texts: Texts, lender: Lender) -> str:
     """The score as it was; where it cannot be made again the figures that were recorded, and why."""
     score, scorer = opened.replayed.score, opened.scorer
     said = opened.case.score.fields()
     same = opened.replayed.outcome == SAME
-    outcome = texts(f"replay.{opened.replayed.outcome}", why=opened.replayed.why)
+    outcome = texts(f"replay.{opened.replayed.outcome}", why="; ".join(found_in(opened.replayed, texts)))
     note = f'<p class="replay {"same" if same else "not-same"}">{escape(outcome)}</p>'
     if not same or score is None or scorer is None:
         figures = texts(
@@ -265,8 +345,21 @@ def card(opened: Opened, texts: Texts, lender: Lender) -> str:
         return f"<p>{escape(figures)}</p>{note}"
     reasons = Reasons(scorer.release, scorer.engine)
     explanation = reasons.explain(score.application)
-    told = Told(score._replace(request_id=said["id"]), opened.case.score, explanation, said["reasons"])
+    told = Told(score._replace(request_id=said["id"]), opened.case.score, explanation, drafts)
     return score_card(told, scorer.release, texts, lender) + note
+
+
+def found_in(replayed: Replayed, texts: Texts) -> list[str]:
+    """What a replay found, in the page's language; what only an administrator can use stays out."""
+    found = []
+    for finding in replayed.findings:
+        values = dict(finding.values)
+        if finding.kind == "decision":
+            values = {name: texts(f"decision.{decision}") for name, decision in values.items()}
+        elif finding.kind == "pd":
+            values["off"] = localised(values["off"], texts.language)
+        found.append(texts(f"replayed.{finding.kind}", **values))
+    return found
 
 
 def answers(opened: Opened, texts: Texts) -> str:
@@ -322,9 +415,9 @@ def entry(record: Record, opened: Opened, lender: Lender, texts: Texts) -> str:
     elif fields["kind"] == AGREED:
         lines.append(texts("entry.agreed" if fields["agrees"] else "entry.not_agreed"))
     elif fields["kind"] == CONTESTED:
-        lines.append(texts("entry.contested", reviewer=fields["reviewer"], deadline=fields["deadline"]))
-    confirmed = [reason_text(one, opened.release, lender, texts.language) for one in fields.get("reasons") or []]
-    if fields["kind"] == DECIDED and confirmed:
+        lines.append(texts("entry.contested", reviewer=fields["reviewer"], deadline=texts.day(fields["deadline"])))
+    if fields["kind"] == DECIDED and fields["reasons"]:
+        confirmed = [reason_text(one, opened.release, lender, texts.language) for one in fields["reasons"]]
         lines.append(texts("entry.reasons", reasons="; ".join(confirmed)))
     lines += [
         str(personal[name]) for name in ("justification", "conditions", "note", "objection") if personal.get(name)

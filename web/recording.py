@@ -10,6 +10,8 @@ from inference.policy import APPROVE
 from inference.reasons import Explanation, Reasons
 from inference.scorer import Score, Scorer
 from inference.whatif import WhatIf
+from ledger import cases
+from ledger.cases import Case
 from ledger.decisions import scored
 from ledger.ledger import Ledger
 from ledger.records import Key, Record
@@ -43,13 +45,13 @@ class Recorder:
         reference: str | None = None,
         key: Key | None = None,
         explain: bool = False,
-        corrects: str | None = None,
+        corrects: Case | None = None,
     ) -> Told:
         """The score once its record is on disk, explained where that is asked for.
 
         Raises `InvalidApplication`, or `LedgerUnavailable` where it cannot be recorded: then nobody may see it; or
-        `KeyReused`. Where `key` was used for the same request before, the record of then. `corrects` is the id of the
-        score that a case began with.
+        `KeyReused`. Where `key` was used for the same request before, the record of then. `corrects` is the case whose
+        answers are corrected, as it was shown; `CaseMoved` where it is no longer like that.
         """
         score = self.make(answers)
         explanation = principal = None
@@ -66,9 +68,11 @@ class Recorder:
             channel=channel,
             reference=reference,
             reasons=principal,
-            corrects=corrects,
+            corrects=cases.name(corrects.first) if corrects else None,
             key=key,
         )
+        if corrects:
+            draft = corrects.continued(draft)
         return Told(score, await self.ledger.submit_in_loop(draft), explanation, principal)
 
     def make(self, answers: Mapping[str, object]) -> Score:

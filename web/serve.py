@@ -1,10 +1,12 @@
 """Listens until it is told to stop; then answers what has come in, and ends with exit status 0."""
 
 import asyncio
+import logging
 import signal
 import socket
 import sys
 import time
+from collections import Counter
 from contextlib import suppress
 
 import uvicorn
@@ -14,10 +16,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference.errors import BadSetting
 from inference.settings import Settings
-from web.protocol import Guarded, bound_connections
+from web.protocol import Guarded
 
 ACCEPT = 0.05  # seconds for connections that the kernel has made already
 LINGER = 2.5  # seconds at most for requests that are on their way over connections that are open
+A_MINUTE = 10  # log lines of one text
 GRACE = 5  # seconds after that for answers that take long; most supervisors kill after ten
 
 
@@ -65,7 +68,7 @@ class Ending:
 
 def serve(app: ASGIApp, settings: Settings) -> None:
     """Returns after Ctrl-C; SIGTERM ends it by `SystemExit(0)`, so that whoever has something to close can."""
-    bound_connections()
+    logging.getLogger("uvicorn.error").addFilter(Sparing())
     config = uvicorn.Config(
         Ending(app),
         host=settings.host,
@@ -79,6 +82,21 @@ def serve(app: ASGIApp, settings: Settings) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with suppress(KeyboardInterrupt):
         Server(config).run()
+
+
+class Sparing(logging.Filter):
+    """Lets so many lines of one text through a minute: strangers can cause some, and must not fill the disk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._minute, self._counts = -1, Counter[str]()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        minute = int(record.created // 60)
+        if minute != self._minute:
+            self._minute, self._counts = minute, Counter()
+        self._counts[str(record.msg)] += 1
+        return self._counts[str(record.msg)] <= A_MINUTE
 
 
 def check_address(host: str, port: int) -> None:

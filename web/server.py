@@ -19,7 +19,7 @@ from web.entrance import Entrance
 from web.health import health_routes
 from web.history import History
 from web.languages import HOME, LanguageChoice
-from web.lender import Lender, read_lender
+from web.lender import Lender, check_reason_texts, read_lender
 from web.limits import Limits
 from web.login import Login
 from web.metrics import metrics_routes
@@ -69,15 +69,16 @@ async def assemble(
     if not settings.origins:
         app.add_middleware(CORSMiddleware)  # lets nobody in; where Gradio sees none, it lets in whom it likes
     recorder, lender = Recorder(scorer, ledger), lender or read_lender(settings.lender)
+    check_reason_texts(lender, scorer.release)
     accounts = accounts or Accounts(settings.users)
     add_api(app, recorder)
+    app.add_middleware(Limits)
     app.add_middleware(Entrance, settings=settings, accounts=accounts, security_log=security_log)
-    # What a browser asks before it asks comes without a token; the last, the outermost, reads and bounds bodies.
+    # What a browser asks before it asks comes without a token.
     if settings.origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.origins, allow_methods=["GET", "POST"], allow_headers=CORS
         )
-    app.add_middleware(Limits)
     app.include_router(Login(accounts, scorer.release.manifest["title"], security_log=security_log).routes())
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))

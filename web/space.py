@@ -7,11 +7,11 @@ A Space serves; it neither trains nor tests. Its repository takes binary files o
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from inference.settings import ROOT, current_releases
+
 SPACE = ROOT / "build" / "space"
-SERVED = (
+SERVED = (  # and the releases that serve: without a ledger nobody replays what earlier ones decided
     "app.py",
     "requirements.txt",
     "README.md",
@@ -20,7 +20,7 @@ SERVED = (
     "inference",
     "ledger",
     "logs",
-    "models/releases",
+    "models/releases/DEFAULT",
     "web",
 )
 
@@ -29,7 +29,11 @@ def main() -> int:
     """Copy the committed files that serving needs into build/space, list them, and print the command."""
     shutil.rmtree(SPACE, ignore_errors=True)
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--", *SERVED], cwd=ROOT, check=True, capture_output=True, text=True
+        ["git", "ls-files", "-z", "--", *SERVED, *map(str, current_releases().values())],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.split("\0")
     total = 0
     for name in sorted(filter(None, listed)):

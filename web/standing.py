@@ -1,70 +1,95 @@
 """Where an application stands: among all past loans, among those with the same answers, and in money."""
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-
-from inference.application import Application
-from inference.fields import ChoiceField, NumberField, write_number
+from inference.fields import ChoiceField, Field, NumberField, write_number
 from inference.release import Release
+from inference.scorer import Score
+from web.figures import Figures, write_exactly, write_share
 from web.form import choice_text
-from web.numbers import write_percent
-from web.scale import area, loans, mark, scale_of
+from web.scale import Scale, area, loans, mark
 from web.texts import Texts
 
 Z = 1.959964  # of a 95 % interval
 
 
-def in_words(pd: float, application: Application, release: Release, texts: Texts) -> list[str]:
+def in_words(score: Score, release: Release, texts: Texts, figures: Figures) -> list[str]:
     """The PD as counts: what the model expects of 1,000, what happened to loans like it, the rank among all; and what
     is at stake. Without a population, only what the model says."""
-    language = texts.language
     population = release.manifest["population"]
-    people = round(1000 * pd)
-    sentences = [texts("result.expects", people=people) if people else texts("result.expects_few")]
+    sentences = [expected(score.pd, texts)]
     if population is not None and (bands := population.get("bands")):
-        band = nearest_band(pd, bands)
-        low, high = wilson(band["bad"], band["loans"])
-        sentences.append(
-            texts(
-                "result.observed",
-                loans=write_number(band["loans"], language),
-                bad=write_number(band["bad"], language),
-                low=write_percent(band["low"], language),
-                high=write_percent(band["high"], language),
-                rate=write_percent(band["bad"] / band["loans"], language),
-                least=write_percent(low, language),
-                most=write_percent(high, language),
-            )
-        )
+        sentences.append(observed(score.pd, bands, texts, figures))
     if population is not None:
-        riskier = share_riskier(pd, population["pd_percentiles"])
-        key = "result.rank_most" if riskier > 0.99 else "result.rank_least" if riskier < 0.01 else "result.rank"
-        sentences.append(texts(key, share=write_percent(riskier, language, 0), loans=loans(release, texts)))
-    exposure = release.policy.exposure(application)
+        rank = Rank.among(score.pd, population["pd_percentiles"])
+        sentences.append(texts(f"result.{rank.key}", count=rank.in_100, loans=loans(release, texts)))
+    exposure = release.policy.exposure(score.application)
     if exposure is not None and release.policy.amount_at is not None:
-        unit = release.form.fields[release.policy.amount_at].unit[language]
+        field = release.form.fields[release.policy.amount_at]
         sentences.append(
             texts(
                 "stand.loss" if release.policy.guaranteed else "stand.loss_all",
-                exposure=money(exposure, unit, language),
-                loss=money(pd * release.policy.lgd * exposure, unit, language),
-                lgd=write_percent(release.policy.lgd, language, 0),
+                exposure=money(exposure, field, texts.language),
+                loss=money(score.pd * release.policy.lgd * exposure, field, texts.language),
+                lgd=write_exactly(release.policy.lgd, texts.language),
             )
         )
     return sentences
 
 
-def among_the_same(pd: float, application: Application, release: Release, texts: Texts) -> str:
+def expected(pd: float, texts: Texts) -> str:
+    """How many of 1,000 loans with this PD the model expects to go bad: as the PD is shown, in tenths of a per cent."""
+    people = round(10 * float(f"{100 * pd:.1f}"))
+    special = {0: "result.expects_few", 1: "result.expects_one", 1000: "result.expects_most"}
+    return texts(special.get(people, "result.expects"), people=people)
+
+
+def observed(pd: float, bands: Sequence[Mapping[str, Any]], texts: Texts, figures: Figures) -> str:
+    """What became of the past loans in the PD's band; where it lies in none, of those in the nearest, and says so."""
+    language, band = texts.language, nearest_band(pd, bands)
+    low, high = wilson(band["bad"], band["loans"])
+    return texts(
+        "result.observed" if band["low"] <= pd <= band["high"] else "result.observed_near",
+        loans=write_number(band["loans"], language),
+        bad=write_number(band["bad"], language),
+        low=figures.pd(band["low"]),
+        high=figures.pd(band["high"]),
+        rate=write_share(band["bad"] / band["loans"], language),
+        least=write_share(low, language),
+        most=write_share(high, language),
+    )
+
+
+class Rank(NamedTuple):
+    """Where a PD stands among past loans, on the side of the middle that it lies on."""
+
+    key: str  # of the text: riskier or less risky than so many in 100, than all, or as risky as nearly all
+    in_100: int
+
+    @classmethod
+    def among(cls, pd: float, percentiles: Sequence[float]) -> "Rank":
+        """From evenly spaced percentiles of PDs, the 0th to the 100th; loans with the same PD count on neither side."""
+        last = len(percentiles) - 1
+        below = 100 * (bisect_left(percentiles, pd) - 1) // last
+        above = 100 * (last - bisect_right(percentiles, pd)) // last
+        if max(below, above) <= 0:
+            return cls("rank_same", 0)
+        if max(below, above) == 100:
+            return cls("rank_riskiest" if below == 100 else "rank_safest", 100)
+        return cls("rank_riskier", below) if below >= above else cls("rank_safer", above)
+
+
+def among_the_same(score: Score, scale: Scale, release: Release, texts: Texts) -> str:
     """A line for each answer that enough past loans gave too: the rank among them over how they spread."""
     population = release.manifest["population"]
     by = population.get("by", {}) if population is not None else {}
-    scale, language = scale_of(release), texts.language
+    pd, language = score.pd, texts.language
     rows = []
-    for field, value in zip(release.form.fields, application.values, strict=True):
+    for field, value in zip(release.form.fields, score.application.values, strict=True):
         if isinstance(field, NumberField) or math.isnan(value) or field.name not in by:
             continue
         assert isinstance(field, ChoiceField)  # noqa: S101 - for the type checker: there are two kinds
@@ -73,11 +98,12 @@ def among_the_same(pd: float, application: Application, release: Release, texts:
         if group is None:
             continue
         answer = choice_text(field.choices[field.index[code]], language)
+        rank = Rank.among(pd, group["pd_percentiles"])
         said = texts(
-            "stand.rank",
-            share=write_percent(share_riskier(pd, group["pd_percentiles"]), language, 0),
+            f"stand.{rank.key}",
+            count=rank.in_100,
             loans=write_number(group["loans"], language),
-            rate=write_percent(group["bad"] / group["loans"], language),
+            rate=write_share(group["bad"] / group["loans"], language),
         )
         drawn = (
             '<svg class="spread" width="100%" height="28" aria-hidden="true">'
@@ -107,17 +133,12 @@ def wilson(bad: int, count: int) -> tuple[float, float]:
     return max(0.0, (middle - spread) / (1 + z * z / count)), min(1.0, (middle + spread) / (1 + z * z / count))
 
 
-def money(value: float, unit: str, language: str) -> str:
-    """An amount to three digits or whole, with its unit."""
-    digits = 0 if abs(value) >= 100 else 1
-    return f"{write_number(round(value, digits), language)} {unit}".rstrip()
+def money(value: float, field: Field, language: str) -> str:
+    """An amount as its field writes it, whole; where it is small, to two figures."""
+    digits = 0 if abs(value) >= 10 or value == 0 else 1 - math.floor(math.log10(abs(value)))
+    return field.show(round(value, digits), language)
 
 
 def nearest_band(pd: float, bands: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """The band that holds the PD, or the nearest one where it lies between or beyond them."""
     return min(bands, key=lambda band: max(band["low"] - pd, pd - band["high"], 0.0))
-
-
-def share_riskier(pd: float, percentiles: Sequence[float]) -> float:
-    """The share of a population with a higher PD; `percentiles` are evenly spaced, from the 0th to the 100th."""
-    return 1.0 - float(np.interp(pd, percentiles, np.linspace(0.0, 1.0, len(percentiles))))

@@ -19,6 +19,12 @@ class Texts:
     def __call__(self, key: str, **values: object) -> str:
         return self.words[key].format(**values)
 
+    def day(self, iso: str) -> str:
+        """An ISO date as people write it: 25 December 2026."""
+        year, month, day = (int(part) for part in iso.split("-"))
+        name = self("date.months").split()[month - 1]
+        return self("date.first" if day == 1 else "date.day", day=day, month=name, year=year)
+
 
 @cache
 def texts_in(language: str) -> Texts:

@@ -5,110 +5,52 @@ from typing import Any
 import numpy as np
 
 from models.data import loans
-from models.recipe import Loans, Recipe, choice_field, number_field, raw_answers, reason
+from models.recipe import Loans, Recipe, choice_field, number_field, raw_answers
+from models.recipes.consumer_reasons import REASONS
 
 MONEY = {"en": "money units", "fr": "unités monétaires"}
 MONTHLY = {"en": "money units a month", "fr": "unités monétaires par mois"}
+ONE_MONEY = {"en": "money unit", "fr": "unité monétaire"}
+ONE_MONTHLY = {"en": "money unit a month", "fr": "unité monétaire par mois"}
 
 
 FIELDS = [
     number_field(
         "amount", "loan", "Amount", "Montant", MONEY, minimum=10, maximum=50_000, actionable="down", example=1000,
+        unit_one=ONE_MONEY,
         help={"en": "Amount of the credit", "fr": "Montant du crédit"},
-        reasons=[
-            reason("high", "High amount of credit", "Montant demandé élevé"),
-            reason("low", "Low amount of credit", "Montant demandé faible"),
-            reason(
-                "high_for_price", "Amount high for the purchase price: little is paid up front",
-                "Montant élevé par rapport au prix d’achat : apport faible", "share_financed", when="high",
-            ),
-            reason(
-                "high_instalment", "Monthly instalment high for the income",
-                "Mensualité élevée par rapport aux revenus",
-                "instalment", "burden", "repayment_capacity", when="high",
-            ),
-            reason(
-                "high_for_assets", "Amount high for the assets", "Montant élevé par rapport au patrimoine",
-                "asset_cover", when="high",
-            ),
-        ],
     ),
     number_field(
         "price", "loan", "Purchase price", "Prix d’achat", MONEY, minimum=10, maximum=100_000, example=1400,
+        unit_one=ONE_MONEY,
         help={"en": "What the financed goods cost", "fr": "Prix du bien financé"},
-        reasons=[
-            reason("high", "High purchase price", "Prix d’achat élevé"),
-            reason("low", "Low purchase price", "Prix d’achat faible"),
-            reason(
-                "low_for_amount", "Purchase price low for the amount: little is paid up front",
-                "Prix d’achat faible par rapport au montant : apport faible", "share_financed", when="low",
-            ),
-        ],
     ),
     number_field(
         "term", "loan", "Term", "Durée", {"en": "months", "fr": "mois"}, minimum=1, maximum=120, whole=True,
         actionable="either", example=48,
+        unit_one={"en": "month", "fr": "mois"},
         help={"en": "Months until the last instalment", "fr": "Nombre de mois jusqu’à la dernière échéance"},
-        reasons=[
-            reason("high", "Long repayment period", "Durée de remboursement longue"),
-            reason("low", "Short repayment period", "Durée de remboursement courte"),
-            reason(
-                "high_instalment", "Repayment period short, so the monthly instalment is high for the income",
-                "Durée courte, donc mensualité élevée par rapport aux revenus",
-                "instalment", "burden", "repayment_capacity", when="low",
-            ),
-        ],
     ),
     number_field(
         "income", "money", "Income", "Revenus", MONTHLY, minimum=1, maximum=10_000, optional=True, example=125,
+        unit_one=ONE_MONTHLY,
         help={"en": "Net income a month", "fr": "Revenus nets mensuels"},
-        reasons=[
-            reason("high", "High income", "Revenus élevés"),
-            reason("low", "Low income", "Revenus faibles"),
-            reason("not_stated", "Income not stated", "Revenus non précisés"),
-            reason(
-                "low_for_instalment", "Income low for the monthly instalment",
-                "Revenus faibles par rapport à la mensualité", "burden", when="low",
-            ),
-            reason(
-                "low_surplus", "Little income left after expenses and the instalment",
-                "Reste à vivre faible après charges et mensualité", "surplus", "repayment_capacity", when="low",
-            ),
-        ],
     ),
     number_field(
         "expenses", "money", "Expenses", "Charges", MONTHLY, minimum=0, maximum=5_000, example=51,
+        unit_one=ONE_MONTHLY,
         help={"en": "Fixed expenses a month", "fr": "Charges fixes mensuelles"},
-        reasons=[
-            reason("high", "High fixed expenses", "Charges fixes élevées"),
-            reason("low", "Low fixed expenses", "Charges fixes faibles"),
-            reason(
-                "high_for_income", "Fixed expenses high for the income",
-                "Charges fixes élevées par rapport aux revenus", "surplus", "repayment_capacity", when="high",
-            ),
-        ],
     ),
     number_field(
         "assets", "money", "Assets", "Patrimoine", MONEY, minimum=0, maximum=1_000_000, optional=True, example=0,
+        unit_one=ONE_MONEY,
         help={"en": "What the applicant owns", "fr": "Biens possédés par l’emprunteur"},
-        reasons=[
-            reason("high", "High assets", "Patrimoine élevé"),
-            reason("low", "Low assets", "Patrimoine faible"),
-            reason("not_stated", "Assets not stated", "Patrimoine non précisé"),
-            reason(
-                "low_for_amount", "Assets low for the amount", "Patrimoine faible par rapport au montant",
-                "asset_cover", when="low",
-            ),
-        ],
     ),
     number_field(
         "seniority", "person", "Years in the job", "Ancienneté dans l’emploi", {"en": "years", "fr": "ans"},
         minimum=0, maximum=60, whole=True, example=5,
+        unit_one={"en": "year", "fr": "an"},
         help={"en": "Completed years in the present job", "fr": "Années révolues dans l’emploi actuel"},
-        reasons=[
-            reason("high", "Long time in the present job", "Longue ancienneté dans l’emploi actuel"),
-            reason("low", "Short time in the present job", "Faible ancienneté dans l’emploi actuel"),
-        ],
     ),
     choice_field(
         "job", "person", "Employment", "Emploi",
@@ -119,12 +61,6 @@ FIELDS = [
             "other": ("Other", "Autre"),
         },
         example="fixed", help={"en": "Kind of employment", "fr": "Nature de l’emploi"},
-        reasons=[
-            reason("fixed", "Permanent employment", "Emploi en CDI"),
-            reason("part_time", "Part-time employment", "Emploi à temps partiel"),
-            reason("freelance", "Self-employment", "Activité indépendante"),
-            reason("other", "No permanent employment", "Absence d’emploi en CDI"),
-        ],
     ),
     choice_field(
         "home", "person", "Home", "Logement",
@@ -137,24 +73,12 @@ FIELDS = [
             "not_stated": ("Not stated", "Non précisé"),
         },
         example="rent", help={"en": "How the applicant lives", "fr": "Situation de logement"},
-        reasons=[
-            reason("owner", "Owner of the home", "Propriétaire du logement"),
-            reason("rent", "Home rented, not owned", "Logement loué"),
-            reason("parents", "Home shared with parents", "Logement chez les parents"),
-            reason("private", "Home by private arrangement, not owned", "Logement sous contrat privé"),
-            reason("other", "Home neither owned nor rented", "Logement ni possédé ni loué"),
-            reason("not_stated", "Home not stated", "Logement non précisé"),
-        ],
     ),
     choice_field(
         "prior_record", "person", "Past payment problems", "Incidents de paiement antérieurs",
         {"no": ("No", "Non"), "yes": ("Yes", "Oui")},
         example="no",
         help={"en": "A bad payment record before this credit", "fr": "Incident de paiement avant ce crédit"},
-        reasons=[
-            reason("yes", "Payment problems before this application", "Incidents de paiement avant cette demande"),
-            reason("no", "No payment record before this application", "Aucun antécédent de paiement connu"),
-        ],
     ),
 ]  # fmt: skip
 
@@ -216,13 +140,13 @@ RECIPE = Recipe(
         "whether the model treats groups alike cannot be measured on this data, in either direction. Home, job and "
         "years in the job may stand in for age and marital status.",
     ],
-    date="2026-11-22",
+    date="2026-11-25",
     groups=[
         {"name": "loan", "label": {"en": "Loan", "fr": "Crédit"}},
         {"name": "person", "label": {"en": "Person", "fr": "Personne"}},
         {"name": "money", "label": {"en": "Money", "fr": "Budget"}},
     ],
-    fields=FIELDS,
+    fields=[{**spec, "reasons": REASONS[spec["name"]]} for spec in FIELDS],
     features=FEATURES,
     # What an analyst would sign: more of it is never better (+1) or never worse (-1), all else equal.
     monotone={

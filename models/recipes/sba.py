@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 
 from models.data import loans
-from models.recipe import Loans, Recipe, choice_field, number_field, raw_answers, reason
+from models.recipe import Loans, Recipe, choice_field, number_field, raw_answers
 from models.recipes.sba_history import INDEX, TABLES, SbaHistory, industries, key, month
+from models.recipes.sba_reasons import REASONS
 
 DOLLARS = {"en": "$", "fr": "$"}
 PER_CENT = {"en": "%", "fr": "%"}
-PEOPLE = {"en": "people", "fr": "personnes"}
-JOBS = {"en": "jobs", "fr": "emplois"}
+PEOPLE, PERSON = {"en": "people", "fr": "personnes"}, {"en": "person", "fr": "personne"}
+JOBS, JOB = {"en": "jobs", "fr": "emplois"}, {"en": "job", "fr": "emploi"}
 YES_NO = {"no": ("No", "Non"), "yes": ("Yes", "Oui")}
 STATES = {
     "AL": ("Alabama", "Alabama"), "AK": ("Alaska", "Alaska"), "AZ": ("Arizona", "Arizona"),
@@ -37,131 +38,56 @@ STATES = {
 }  # fmt: skip
 
 
-TO_PEERS = ("amount_to_industry", "amount_to_group", "amount_to_state")
-
-
-def job_reasons(en: str, fr: str) -> list[dict[str, Any]]:
-    """A count of jobs says less of a business than of how it was recorded: that is what an applicant is told."""
-    told = "in the loans that the model learned from this often meant a loan that was not repaid"
-    dit = "parmi les prêts dont le modèle a appris, c’était souvent signe d’un prêt non remboursé"
-    return [
-        reason("high", f"Number of {en} high: {told}", f"Nombre élevé d’{fr} : {dit}"),
-        reason("low", f"Number of {en} low: {told}", f"Faible nombre d’{fr} : {dit}"),
-        reason("not_stated", f"Number of {en} not stated", f"Nombre d’{fr} non précisé"),
-    ]
-
-
 FIELDS: list[dict[str, Any]] = [
     # In these loans larger ones went bad less often, and what the model makes of the amount beside employees, jobs and
     # similar loans goes up and down. A larger loan is not safer because it is larger: no other amount is proposed.
     number_field(
         "amount", "loan", "Amount", "Montant", DOLLARS, minimum=1_000, maximum=5_000_000, example=150_000,
         help={"en": "Gross amount of the loan", "fr": "Montant brut du prêt"},
-        reasons=[
-            reason("high", "Large loan", "Prêt d’un montant élevé"),
-            reason("low", "Small loan: past loans of this size were repaid less often",
-                   "Prêt de faible montant : les prêts passés de cette taille ont été moins souvent remboursés"),
-            reason(
-                "high_for_business", "Amount high for the number of employees and jobs",
-                "Montant élevé par rapport à l’effectif et aux emplois",
-                "amount_per_employee", "amount_per_job", when="high",
-            ),
-            reason(
-                "low_for_business", "Amount low for the number of employees and jobs",
-                "Montant faible par rapport à l’effectif et aux emplois",
-                "amount_per_employee", "amount_per_job", when="low",
-            ),
-            reason(
-                "high_for_peers", "Amount high beside loans to similar businesses",
-                "Montant élevé par rapport aux prêts à des entreprises semblables", *TO_PEERS, when="high",
-            ),
-            reason(
-                "low_for_peers", "Amount low beside loans to similar businesses",
-                "Montant faible par rapport aux prêts à des entreprises semblables", *TO_PEERS, when="low",
-            ),
-        ],
     ),
     # Set by the programme (50 % Express, 75 and 85 % standard): nothing to act on.
     number_field(
         "guaranteed_share", "loan", "Guaranteed share", "Quotité garantie", PER_CENT, minimum=1, maximum=99.8,
         example=75, help={"en": "Share that the SBA guarantees", "fr": "Part garantie par la SBA"},
-        reasons=[
-            reason("high", "Guarantee programme: past loans with a guaranteed share this high were repaid less often",
-                   "Programme de garantie : les prêts passés à quotité aussi élevée ont été moins souvent remboursés"),
-            reason("low", "Guarantee programme: past loans with a guaranteed share this low were repaid less often",
-                   "Programme de garantie : les prêts passés à quotité aussi faible ont été moins souvent remboursés"),
-        ],
     ),
     number_field(
         "employees", "business", "Employees", "Effectif", PEOPLE, minimum=0, maximum=10_000, whole=True, example=6,
+        unit_one=PERSON,
         help={"en": "Employees before the loan; 0 for the owner alone", "fr": "Avant le prêt ; 0 pour le gérant seul"},
-        reasons=[
-            reason("high", "Large number of employees", "Effectif élevé"),
-            reason("low", "Small number of employees", "Effectif faible"),
-            reason("low_for_amount", "Few employees for the amount", "Effectif faible par rapport au montant",
-                   "amount_per_employee", when="low"),
-            reason("high_for_amount", "Many employees for the amount", "Effectif élevé par rapport au montant",
-                   "amount_per_employee", when="high"),
-        ],
     ),
     choice_field(
         "new_business", "business", "New business", "Entreprise nouvelle", YES_NO, example="no",
         help={"en": "Two years old or less", "fr": "Deux ans d’existence au plus"},
-        reasons=[
-            reason("yes", "Business two years old or less", "Entreprise de deux ans d’existence au plus"),
-            reason("no", "Business more than two years old", "Entreprise de plus de deux ans d’existence"),
-        ],
     ),
-    # How jobs were recorded changed over the years, and the model has learned that too: the texts say so.
+    # How jobs were recorded changed over the years, and part of what the model finds in them is an artefact.
     number_field(
         "jobs_created", "jobs", "Jobs created", "Emplois créés", JOBS, minimum=0, maximum=10_000, whole=True,
         optional=True, example=2,
+        unit_one=JOB,
         help={"en": "Jobs the loan will create", "fr": "Emplois que le prêt créera"},
-        reasons=job_reasons("jobs to be created", "emplois à créer"),
     ),
     number_field(
         "jobs_retained", "jobs", "Jobs retained", "Emplois maintenus", JOBS, minimum=0, maximum=10_000, whole=True,
         optional=True, example=6,
+        unit_one=JOB,
         help={"en": "Jobs the loan will keep", "fr": "Emplois que le prêt maintiendra"},
-        reasons=job_reasons("jobs to be kept", "emplois à maintenir"),
     ),
     choice_field(
         "franchise", "business", "Franchise", "Franchise", YES_NO, example="no",
         help={"en": "Runs under a franchise", "fr": "Exploitée sous franchise"},
-        reasons=[
-            reason("yes", "Business run under a franchise", "Entreprise exploitée sous franchise"),
-            reason("no", "Business not run under a franchise", "Entreprise sans franchise"),
-        ],
     ),
     choice_field(
         "revolving", "loan", "Revolving line", "Crédit renouvelable",
         YES_NO | {"not_stated": ("Not stated", "Non précisé")}, actionable="either", example="no",
         help={"en": "A revolving line of credit", "fr": "Ligne de crédit renouvelable"},
-        reasons=[
-            reason("yes", "Revolving line of credit", "Crédit renouvelable"),
-            reason("no", "Loan other than a revolving line", "Prêt autre qu’un crédit renouvelable"),
-            reason("not_stated", "Not stated whether the credit is revolving", "Crédit renouvelable : non précisé"),
-        ],
     ),
     choice_field(
         "naics", "business", "Industry", "Secteur d’activité", industries(), digits=6, example="722110",
         help={"en": "NAICS 2007, six digits", "fr": "SCIAN/NAICS 2007, six chiffres"},
-        reasons=[
-            reason(
-                "any", "Industry: past loans to such businesses were repaid less often",
-                "Secteur : les prêts passés à de telles entreprises ont été moins souvent remboursés",
-            )
-        ],
     ),
     choice_field(
         "state", "business", "State", "État", STATES, example="CA",
         help={"en": "Where the business is", "fr": "Où l’entreprise est établie"},
-        reasons=[
-            reason(
-                "any", "State: past loans to businesses there were repaid less often",
-                "État : les prêts passés aux entreprises qui y sont établies ont été moins souvent remboursés",
-            )
-        ],
     ),
 ]  # fmt: skip
 
@@ -224,7 +150,7 @@ RECIPE = Recipe(
         "2005, dont l’issue était connue en 2014 ; prêts dénoués seulement, sans aucun dossier refusé. Le taux de "
         "défaut est celui que le modèle prévoit parmi les prêts dénoués. Ne convient pas à des décisions réelles.",
     },
-    date="2026-11-22",
+    date="2026-11-25",
     data_card="SBA.md",
     limits=[
         "Only loans that were granted and guaranteed are in the data: it says nothing of applicants who were declined.",
@@ -236,9 +162,10 @@ RECIPE = Recipe(
         "In these loans larger ones went bad less often, and the model has learned that: a larger amount often lowers "
         "the PD. A larger loan is not safer because it is larger; these are amounts that a lender chose to grant. So "
         "no other amount is proposed as a way to approval.",
-        "Guaranteed share is set by programme, job counts depend on how they were recorded, and a state is nothing "
-        "that an applicant can change: the model uses them, so they can be among the reasons that an applicant is told "
-        "(how often, under Reasons). A lender would leave them out; what that costs is in the data card.",
+        "Guaranteed share is set by programme, job counts depend on how they were recorded, and no business moves to "
+        "another state for a loan: poor reasons to give an applicant. The model uses these fields, so a notice names "
+        "them where they count; the section Principal reasons says how often. A lender would leave them out; the data "
+        "card says what that costs.",
         "Margin and loss given default are assumptions for demonstration; a lender must set its own.",
         "No protected attribute is in the data, so its effect on protected groups cannot be measured here.",
     ],
@@ -247,7 +174,7 @@ RECIPE = Recipe(
         {"name": "business", "label": {"en": "Business", "fr": "Entreprise"}},
         {"name": "jobs", "label": {"en": "Jobs", "fr": "Emploi"}},
     ],
-    fields=FIELDS,
+    fields=[{**spec, "reasons": REASONS[spec["name"]]} for spec in FIELDS],
     features=FEATURES,
     # A group whose past loans went bad more often than others of their age never makes a loan look better. The amount
     # has no sign: larger loans went bad less often, which no analyst would sign for, and the sign that one would sign

@@ -17,7 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Request
 
 from inference.release import Release
-from inference.settings import RELEASES
+from inference.settings import current_releases
 from web.texts import texts_in
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -126,8 +126,8 @@ class Server:
 
 
 def releases() -> dict[str, Path]:
-    """Recipe name -> the embedded release of it."""
-    return {folder.name.rpartition("-")[0]: folder for folder in sorted(RELEASES.glob("*-????????????"))}
+    """Recipe name -> the embedded release of it that serves."""
+    return current_releases()
 
 
 class Desk:

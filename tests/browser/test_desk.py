@@ -121,6 +121,31 @@ def test_enter_scores_and_a_change_dims(open_desk: Open) -> None:
     desk.page.wait_for_selector("#result:not(.stale) .card[data-state]")
 
 
+@pytest.mark.parametrize("path", ["/", "/fr/"])
+def test_the_example_is_marked(open_desk: Open, path: str) -> None:
+    """The form opens with the example and says so. The mark goes with the first answer that is changed, stays away in
+    an empty form, and comes back with the example; nothing moves on the page meanwhile."""
+    desk = open_desk(path)
+    mark, box = desk.page.locator("#example-mark"), desk.box(number(desk).name)
+    expect(mark).to_be_visible()
+    expect(mark).to_have_text(desk.texts("form.example_mark"))
+    place = box.bounding_box()
+    value = box.input_value()
+    box.fill("1")
+    expect(mark).to_be_hidden()
+    assert box.bounding_box() == place
+    box.fill(value)
+    expect(mark).to_be_visible()
+    desk.page.click("#reset")
+    expect(mark).to_be_hidden()
+    desk.page.click("#example")
+    expect(mark).to_be_visible()
+    desk.score()
+    desk.card("score")
+    expect(mark).to_be_visible()
+    desk.shoot(f"example-marked-{desk.language}")
+
+
 def test_reset_and_example(open_desk: Open) -> None:
     """Reset empties every answer and brings the explanation back; Example fills the release's example in."""
     desk = open_desk()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from live import Desk, Server, releases
+from live import SCREENSHOTS, Desk, Server, releases
 from playwright.sync_api import Page, expect
 
 from inference.fields import NumberField
@@ -236,6 +236,124 @@ def test_a_server_that_is_gone_takes_no_decision_away(open_desk: Open, limited: 
     desk.page.click(".deciding button")
     expect(desk.page.locator(".decided")).to_contain_text(desk.texts("decided.incomplete"))
     desk.complaints.clear()  # the browser's own words about the server that was gone
+
+
+def another_tab(desk: Desk, path: str) -> Page:
+    """The same browser, at another page."""
+    page = desk.page.context.new_page()
+    page.goto(f"{desk.server.url}{path}")
+    return page
+
+
+@pytest.mark.parametrize(("path", "size"), [("/", (1366, 768)), ("/fr/", (390, 844))])
+def test_a_form_in_a_second_tab_shows_what_has_changed(open_desk: Open, path: str, size: tuple[int, int]) -> None:
+    """Somebody decides in another tab: a form of before records nothing, keeps the sentence, and what is on the page is
+    the case as it is now. Once it has been seen, the same form records."""
+    desk = open_desk(path, size=size)
+    scored(desk, "S-1")
+    page, texts, said = desk.page, desk.texts, ".decide .form-problem"
+    case = page.locator(".decide").get_attribute("data-record") or ""
+    other, third = (another_tab(desk, "/" + case.removeprefix("../")) for _ in range(2))
+    page.check(".deciding [value=approve]")
+    page.select_option("select[name=reason_more_lenient]", index=1)
+    page.fill(".deciding [name=justification]", SENTENCE)
+    page.fill(".deciding [name=name]", "Ann")
+    decide(other, "refer", name="Bob", sentence="They will bring a payslip.")
+    expect(other.locator(".state")).to_contain_text("Bob")
+    page.click(".deciding button")
+    expect(page.locator(said)).to_have_text(texts("decide.problem.moved"))
+    expect(page.locator(said)).to_be_focused()
+    expect(page.locator(".decided")).to_contain_text("Bob")
+    expect(page.locator(".deciding :checked[name=decision]")).to_have_count(0)
+    expect(page.locator(".deciding [name=justification]")).to_be_visible()
+    expect(page.locator(".deciding [name=justification]")).to_have_value(SENTENCE)
+    assert fits(page)
+    desk.shoot(f"36-changed-at-the-desk-{desk.language}")
+    desk.axe()
+    decide(page, "approve")
+    expect(page.locator(".decided")).to_contain_text(texts("decided.approve"))
+    third.set_viewport_size({"width": size[0], "height": size[1]})
+    expect(third.locator(".timeline li")).to_have_count(1)
+    decide(third, "decline", name="Eve")
+    expect(third.locator(said)).to_have_text(texts("decide.problem.moved"))
+    expect(third.locator(said)).to_be_focused()
+    expect(third.locator(".timeline li")).to_have_count(3)
+    expect(third.locator(".state")).to_contain_text(texts("decided.approve"))
+    expect(third.locator(".unplaced")).to_contain_text(SENTENCE)
+    expect(third.locator(".deciding[data-action=decide]")).to_have_count(0)
+    assert fits(third)
+    third.screenshot(path=SCREENSHOTS / f"37-changed-case-{desk.language}.png", full_page=True)
+    assert desk.violations(third) == []
+    other.close()
+    third.close()
+
+
+def test_a_correction_of_a_case_that_has_changed(open_desk: Open) -> None:
+    """Somebody decides meanwhile: nothing is scored, and what was typed stays. Until then answers are corrected again
+    and again, each time from what the page shows."""
+    desk = open_desk()
+    scored(desk, "S-2")
+    page, texts = desk.page, desk.texts
+    case = page.locator(".decide").get_attribute("data-record") or ""
+    page.goto(f"{desk.server.url}/?of={case.removeprefix('record/')}")
+    page.wait_for_selector(".correcting")
+    box = desk.box(amount_of(desk).name)
+    expect(box).not_to_have_value("")
+    for amount in ("850", "900"):
+        box.fill(amount)
+        desk.score()
+        expect(page.locator("#result .card")).to_have_attribute("data-answers", re.compile(rf'"amount":{amount}'))
+    other = another_tab(desk, f"/{case}")
+    expect(other.locator(".timeline li")).to_have_count(3)
+    decide(other, "refer", name="Bob")
+    expect(other.locator(".state")).to_contain_text("Bob")
+    other.close()
+    box.fill("950")
+    desk.score()
+    card = desk.card("moved")
+    expect(card).to_contain_text(texts("moved.lead"))
+    expect(card.locator(".decided")).to_contain_text("Bob")
+    expect(page.locator(".deciding")).to_have_count(0)
+    expect(box).to_have_value("950")
+    desk.shoot("38-changed-while-correcting")
+    desk.axe()
+    desk.score()
+    expect(desk.card("moved")).to_be_visible()
+    page.once("dialog", lambda dialog: dialog.accept())
+    card.locator("a.case").click()
+    expect(page.locator(".timeline li")).to_have_count(4)
+
+
+def test_an_error_goes_once_it_is_mended(open_desk: Open) -> None:
+    """Under each part of the form, and the one above once no part is left; one that is not mended stays."""
+    desk = open_desk()
+    scored(desk)
+    page, texts = desk.page, desk.texts
+    page.click(".deciding button")
+    choices = page.locator(".deciding .choices")
+    expect(page.locator("#problem-decision")).to_have_text(texts("decide.problem.choose"))
+    expect(choices).to_have_attribute("aria-invalid", "true")
+    page.fill(".deciding [name=name]", "")
+    page.check(".deciding [value=decline]")
+    expect(page.locator("#problem-decision")).to_have_count(0)
+    assert choices.get_attribute("aria-invalid") is None
+    assert choices.get_attribute("aria-describedby") is None
+    page.click(".deciding button")
+    for part in ("reason", "justification", "name"):
+        expect(page.locator(f"#problem-{part}")).to_be_visible()
+    page.select_option("select[name=reason_stricter]", index=1)
+    expect(page.locator("#problem-reason")).to_have_count(0)
+    page.fill(".deciding [name=justification]", "No.")
+    expect(page.locator("#problem-justification")).to_be_visible()
+    page.fill(".deciding [name=justification]", SENTENCE)
+    expect(page.locator("#problem-justification")).to_have_count(0)
+    expect(page.locator(".form-problem")).to_be_visible()
+    page.fill(".deciding [name=name]", "Ann")
+    expect(page.locator("#problem-name")).to_have_count(0)
+    expect(page.locator(".form-problem")).to_have_count(0)
+    assert page.locator(".deciding [aria-invalid]").count() == 0
+    page.click(".deciding button")
+    expect(page.locator(".decided")).to_contain_text(texts("decided.decline"))
 
 
 def test_deciding_on_a_phone_in_french_and_in_the_dark(open_desk: Open) -> None:

@@ -14,7 +14,7 @@ from inference.engines import open_engine
 from inference.measure import Clock
 from inference.release import open_release
 from inference.scorer import Scorer
-from inference.settings import RELEASES
+from inference.settings import current_releases
 from ledger.decisions import agreed, contested, decided, scored
 from ledger.ledger import Ledger
 from ledger.records import Key
@@ -47,8 +47,8 @@ def main() -> None:
 
 
 def cases(ledger: Ledger, name: str) -> None:
-    """A case of every release, with a record of every kind."""
-    for folder in sorted(file.parent for file in RELEASES.glob("*/manifest.json")):
+    """A case of every release that serves, with a record of every kind."""
+    for folder in current_releases().values():
         release = open_release(folder)
         scorer = Scorer(release, open_engine("xgboost", release))
         example, reference = release.form.example, f"{name} é {release.manifest['name']}"

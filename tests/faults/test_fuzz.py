@@ -27,7 +27,7 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from mutations import spoil_bytes, spoil_json
-from parts import sampler, visiting
+from parts import sampler, seen, send, some, visiting
 from scale import FULL, report
 
 from inference.engines import open_engine
@@ -219,7 +219,13 @@ def client(scorer: Scorer, tmp_path: Path) -> Iterator[tuple[TestClient, str, Le
             assert client.post("/login", data={"name": "meg", "password": PASSWORD}).status_code == 200
             body = {"answers": scorer.release.form.example, "reference": "A-1"}
             id = client.post("/api/v1/score", json=body, headers={"Idempotency-Key": "k"}).json()["id"]
-            client.post(f"/record/{id}/decide", data={"name": "Ann", "decision": "decline", "justification": "A word."})
+            unclear = {
+                "name": "Ann",
+                "decision": "incomplete",
+                "reason_incomplete": "income",
+                "justification": "A sentence.",
+            }
+            assert send(client, id, "decide", unclear)
             yield client, id, ledger
 
 
@@ -279,7 +285,7 @@ def test_the_ledger(scorer: Scorer, tmp_path: Path, record_property: Any, capsys
     fuzz("ledger", {"command": command, "page": pages}, 150, record_property)
 
 
-def seeds(example: dict[str, Any], id: str, session: str) -> list[Asked]:
+def seeds(example: dict[str, Any], id: str, session: str, shown: str) -> list[Asked]:
     """Requests that are well-formed, one for each thing that can be asked, of somebody with a session."""
     known = {b"cookie": f"{COOKIE}={session}; lang=fr".encode()}
     as_json = {**known, b"content-type": b"application/json", b"idempotency-key": b"key-1"}
@@ -293,7 +299,7 @@ def seeds(example: dict[str, Any], id: str, session: str) -> list[Asked]:
     bodies: list[tuple[str, dict[str, Any]]] = [
         ("/api/v1/score", item), ("/api/v1/score:batch", {"items": [item, item]}),
         ("/desk/score", {"answers": typed, "reference": "A-1", "of": ""}),
-        ("/fr/desk/score", {"answers": typed, "reference": "A-1", "of": id}),
+        ("/fr/desk/score", {"answers": typed, "reference": "A-1", "of": id, "seen": shown}),
         ("/desk/try", {"answers": typed, "base": example, "field": next(iter(example))}),
         ("/desk/take", {"of": id}), ("/fr/desk/take", {"of": id}),
     ]  # fmt: skip
@@ -304,8 +310,9 @@ def seeds(example: dict[str, Any], id: str, session: str) -> list[Asked]:
         "agrees": "yes",
         "note": "x",
         "up": "../",
+        "seen": shown,
     }
-    objection = {"name": "Cyd", "objection": "x", "reviewer": "D", "deadline": "2030-01-01", "of": id}
+    objection = {"name": "Cyd", "objection": "x", "reviewer": "D", "deadline": "2030-01-01", "seen": shown}
     days = {"since": "2020-01-01", "until": "2030-12-31"}
     forms: list[tuple[str, dict[str, str]]] = [
         ("/history", {"reference": "A", **days, "decision": "open", "before": "9"}),
@@ -354,7 +361,7 @@ def spoil_request(asked: Asked, chance: random.Random) -> Asked:
 def test_requests(client: tuple[TestClient, str, Ledger], scorer: Scorer, record_property: Any) -> None:
     """Bodies, forms, queries, headers and paths: never a server error, never an exception, and always an end."""
     asks, id, ledger = client
-    begins = seeds(scorer.release.form.example, id, str(asks.cookies[COOKIE]))
+    begins = seeds(scorer.release.form.example, id, str(asks.cookies[COOKIE]), seen(asks, id))
     token = {b"authorization": b"Bearer tenfold_x", b"content-type": b"application/json"}
     begins.append(Asked("POST", "/api/v1/score", b"", token, b"{}"))
     # Without the cookie: a login ends the session that came along.
@@ -369,7 +376,7 @@ def test_requests(client: tuple[TestClient, str, Ledger], scorer: Scorer, record
         assert 200 <= status < 500, f"{status}: {asked}"
         return f"status_{status // 100}xx"
 
-    for one in begins:
+    for one in some(begins):
         assert asks.portal.call(answer, asks.app, one) < 500
     fuzz("requests", {"request": request}, 600, record_property)
     assert ledger.problem is None

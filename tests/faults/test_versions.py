@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from parts import some
 from scale import report, times
 
 from inference.release import open_release
@@ -25,7 +26,7 @@ from ledger import store
 from ledger.__main__ import main
 from ledger.store import VERSION, Store
 from ledger.verify import verify
-from profiling.serving import served
+from profiling.serving import free_port, served
 
 # What tests/data/write_ledger.py wrote in each version: a case of each release before and after a purge.
 HEADS = {1: "1ba6a5b790147d88a0cda884aa4d80327e718f59346283c7cab8e0c8494fc260"}
@@ -71,7 +72,7 @@ def test_an_old_ledger_is_read(
     said = capsys.readouterr().out
     assert f"{4 - replayable} impossible" in said
     assert f"{replayable} same" in said or not replayable
-    for one in found:
+    for one in some(found):
         assert command(file, "show", one["id"]) == 0
         assert json.loads(capsys.readouterr().out)[0]["id"] == one["id"]
     assert command(file, "export", str(tmp_path / "out.csv")) == 0
@@ -111,7 +112,7 @@ def test_the_app_does_not_start_on_a_ledger_of_another_version(old: tuple[Path, 
     """Exit status 1, one message, and the file is as it was."""
     file = of_version(old[0], VERSION + 1)
     before = file.read_bytes()
-    own = {"TENFOLD_LEDGER": str(file), "TENFOLD_LOG": str(tmp_path / "p.jsonl")}
+    own = {"TENFOLD_LEDGER": str(file), "TENFOLD_LOG": str(tmp_path / "p.jsonl"), "PORT": str(free_port())}
     done = subprocess.run(
         [sys.executable, "app.py"], cwd=ROOT, env={**os.environ, **own}, capture_output=True, text=True, timeout=120
     )

@@ -44,6 +44,29 @@
   }).observe(document.documentElement, { childList: true, subtree: true });
   addEventListener("DOMContentLoaded", () => fillName(document));
 
+  // What was said of a part goes once that part is mended; the server judges anew in any case.
+  const lacking = (input) => {
+    if (input.matches("[type=radio], [type=checkbox]")) return !input.form.querySelector(`[name="${input.name}"]:checked`);
+    return input.value.trim().length < Number(input.dataset.shortest ?? 1);
+  };
+  const mend = (form, part) => {
+    form.querySelector(`#problem-${part}`)?.remove();
+    for (const one of form.querySelectorAll(`[aria-describedby="problem-${part}"]`)) {
+      one.removeAttribute("aria-invalid");
+      one.removeAttribute("aria-describedby");
+    }
+    if (!form.querySelector(".field-problem")) form.querySelector(".form-problem")?.remove();
+  };
+  const mended = (event) => {
+    const input = event.target;
+    const form = input.closest?.(".deciding");
+    if (!form || lacking(input)) return;
+    // Another decision needs other things; a reason in a sentence stands for reasons confirmed.
+    const more = { decision: ["reason", "principal", "conditions", "justification"], justification: ["principal"], agrees: ["note"] };
+    for (const part of [input.name.replace(/^reason_.*/, "reason"), ...(more[input.name] ?? [])]) mend(form, part);
+  };
+  for (const kind of ["input", "change"]) document.addEventListener(kind, mended);
+
   const PATIENCE = 15000; // ms
   document.addEventListener("submit", async (event) => {
     const form = event.target;
@@ -76,10 +99,17 @@
       return;
     }
     if (answer.headers.get("X-Recorded") === "yes" && plain) return location.reload();
-    const made = document.createElement("div");
-    made.innerHTML = html;
-    const fresh = made.firstElementChild;
-    section.replaceWith(fresh);
+    let fresh = null;
+    if (answer.headers.get("X-Page") === "whole") { // the case has moved, and so has all that the page says of it
+      const page = form.closest("main");
+      page.innerHTML = html;
+      fresh = page.querySelector(".form-problem").closest("[data-record]");
+    } else {
+      const made = document.createElement("div");
+      made.innerHTML = html;
+      fresh = made.firstElementChild;
+      section.replaceWith(fresh);
+    }
     const wrong = [...fresh.querySelectorAll("[aria-invalid]")]
       .map((one) => (one.matches("input, select, textarea") ? one : one.querySelector("input")))
       .find((one) => one?.checkVisibility());

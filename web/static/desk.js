@@ -60,24 +60,25 @@
     else target.removeAttribute("aria-invalid");
   };
 
-  // ---- numbers: thousands apart while nobody edits them -----------------------------------------------------
+  // ---- numbers: how a text was understood, the server says; there is no second grammar here -----------------
 
-  const SPACES = /[\s\u00a0\u202f\u2009]/g;
-  const PLAIN = { en: /^[+-]?\d+(\.\d*)?$/, fr: /^[+-]?\d+(,\d*)?$/ }[facts.language];
-  const GROUPED = { en: /^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$/, fr: /^[+-]?\d{1,3}([\s\u00a0\u202f\u2009]\d{3})+(,\d*)?$/ }[facts.language];
-  const ungrouped = (text) => (GROUPED.test(text) ? text.replace(facts.language === "fr" ? SPACES : /,/g, "") : text);
-  const grouped = (text) => {
-    if (!PLAIN.test(text)) return text;
-    const [whole, ...rest] = text.split(facts.language === "fr" ? "," : ".");
-    const apart = whole.replace(/\B(?=(\d{3})+$)/g, facts.language === "fr" ? "\u202f" : ",");
-    return [apart, ...rest].join(facts.language === "fr" ? "," : ".");
-  };
   const rewrite = (input, text) => {
     if (input.value === text) return;
     input.value = text;
     input.dispatchEvent(new Event("input", { bubbles: true }));
   };
   const isNumber = (element) => element.matches?.(".field.number .answer input");
+  const factOf = (element) => facts.rows.find((fact) => fact.id === element.closest(".field")?.id);
+  const understand = async (input) => {
+    const fact = factOf(input);
+    const text = input.value.trim();
+    if (!fact || !text || text === scored[fact.name] || input.disabled) return;
+    const answer = await ask("read", { field: fact.name, text });
+    if (answer.failed || input.value.trim() !== text || document.activeElement === input) return;
+    const found = JSON.parse(answer.text);
+    if (found.shown !== undefined) rewrite(input, found.shown);
+    if (found.html !== undefined) showError(fact, found.html);
+  };
 
   // ---- what stands in the form ------------------------------------------------------------------------------
 
@@ -86,7 +87,7 @@
     Object.fromEntries(facts.rows.map((fact) => {
       const row = rowOf(fact);
       if (fact.kind === "radio") return [fact.name, row.querySelector("input:checked")?.value ?? ""];
-      return [fact.name, row.querySelector(".not-stated input")?.checked ? null : ungrouped(inputOf(row).value.trim())];
+      return [fact.name, row.querySelector(".not-stated input")?.checked ? null : inputOf(row).value.trim()];
     }));
   const reference = () => byId("reference")?.querySelector("input, textarea");
 
@@ -94,14 +95,16 @@
 
   let scored = {}; // the contents that the card on display answers
   let last = "";
+  let example = ""; // the contents that the page comes with
   const refresh = () => {
     const now = contents();
     const changed = JSON.stringify(now);
     if (changed !== last && base()) tryOut(250);
     last = changed;
+    byId("example-mark").classList.toggle("gone", changed !== example || of !== "");
     const moved = facts.rows.filter((fact) => now[fact.name] !== scored[fact.name]);
     byId("result").classList.toggle("stale", moved.length > 0);
-    moved.forEach(clearError);
+    for (const fact of facts.rows) if (byId(`${fact.id}-error`)?.dataset.of !== String(now[fact.name])) clearError(fact);
   };
   let waiting = false;
   const refreshSoon = () => {
@@ -118,18 +121,23 @@
     error.remove();
     describe(fact);
   };
+  const showError = (fact, html) => {
+    clearError(fact);
+    const error = document.createElement("p");
+    error.id = `${fact.id}-error`;
+    error.className = "field-error";
+    error.innerHTML = html;
+    error.dataset.of = String(contents()[fact.name]); // it goes once something else stands there
+    rowOf(fact).querySelector(".answer").after(error);
+    describe(fact);
+  };
   const showErrors = (card) => {
     let first = null;
     for (const fact of facts.rows) {
       clearError(fact);
       const message = card.querySelector(`[data-row="${CSS.escape(fact.id)}"] .message`);
       if (!message) continue;
-      const error = document.createElement("p");
-      error.id = `${fact.id}-error`;
-      error.className = "field-error";
-      error.textContent = message.textContent;
-      rowOf(fact).querySelector(".answer").after(error);
-      describe(fact);
+      showError(fact, message.innerHTML);
       first ??= rowOf(fact).querySelector(".answer input:not(:disabled)");
     }
     if (first) {
@@ -160,16 +168,25 @@
 
   let turn = 0;
   let of = ""; // the case whose answers are being corrected
+  let seen = ""; // its last record, when its answers were put into the form, or in the card on display
   const score = async () => {
     const mine = ++turn;
     const sent = contents();
-    const answer = await ask("score", { answers: sent, reference: reference()?.value ?? "", of });
+    seen = byId("result").querySelector('[data-state="score"] [data-seen]')?.dataset.seen ?? seen;
+    const answer = await ask("score", { answers: sent, reference: reference()?.value ?? "", of, seen });
     if (mine === turn) show(answer.failed ? byId(`card-${answer.failed}`).innerHTML : answer.text, sent);
   };
   const show = (html, contents) => {
     byId("result").innerHTML = html;
-    scored = contents;
     const card = byId("result").querySelector(".card");
+    scored = { ...contents };
+    const texts = JSON.parse(card.dataset.shown ?? "{}");
+    for (const fact of facts.rows) {
+      if (texts[fact.name] === undefined || contents[fact.name] === null) continue;
+      const input = inputOf(rowOf(fact));
+      if (input.value.trim() === contents[fact.name]) rewrite(input, texts[fact.name]);
+      scored[fact.name] = texts[fact.name];
+    }
     showErrors(card);
     byId("announcer").textContent = card.dataset.announce ?? "";
     if (card.dataset.state === "score") tryOut(600);
@@ -215,6 +232,7 @@
     byId("correcting").innerHTML = found.html;
     if (!found.values) return;
     of = id;
+    seen = found.seen;
     fill(found.values);
     leaveUntouched();
   };
@@ -233,15 +251,15 @@
     for (const name of ["visitor", "banner"]) byId(name).innerHTML = byId(`${name}-now`).innerHTML;
     dress();
     scored = contents();
+    example = JSON.stringify(scored);
     const intro = byId("result").innerHTML;
 
     const form = byId("application");
     form.addEventListener("focusin", (event) => {
-      if (isNumber(event.target)) rewrite(event.target, ungrouped(event.target.value));
       if (event.target.matches(".answer input:not([type=radio])")) event.target.select();
     });
     form.addEventListener("focusout", (event) => {
-      if (isNumber(event.target)) rewrite(event.target, grouped(event.target.value.trim()));
+      if (isNumber(event.target)) understand(event.target);
     });
     // Gradio's list filters when a key goes down; a text that is pasted or dictated brings none.
     form.addEventListener("input", (event) => {
@@ -282,6 +300,14 @@
     });
     for (const kind of ["input", "change", "click", "keyup", "pointerup", "focusout"])
       document.addEventListener(kind, refreshSoon, true);
+    document.addEventListener("click", (event) => {
+      const reading = event.target.closest?.("button.reading");
+      if (!reading) return;
+      const input = byId(reading.dataset.row).querySelector(".answer input");
+      rewrite(input, reading.dataset.text);
+      input.focus();
+      refreshSoon();
+    });
     byId("tried").addEventListener("change", (event) => {
       if (!event.target.matches("#curve-field")) return;
       field = event.target.value;
@@ -302,7 +328,11 @@
       if (begun || !(shown || now === untouched)) event.preventDefault();
     });
     untouched = JSON.stringify(scored);
-    byId("example").addEventListener("click", () => { stopCorrecting(); leaveUntouched(); });
+    byId("example").addEventListener("click", () => {
+      stopCorrecting();
+      leaveUntouched();
+      for (const delay of [100, 400]) setTimeout(refresh, delay); // Gradio fills the form in a moment
+    });
     // ?of=ID: an earlier case's answers, to be corrected.
     const id = new URLSearchParams(location.search).get("of");
     if (id) take(id);

@@ -1,0 +1,131 @@
+"""The page's words: every key is there in both languages and used, nothing is asked for that is not there, and the
+words are those that people in lending use."""
+
+import ast
+import json
+import re
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from web.texts import FOLDER, LANGUAGES
+
+WEB = FOLDER.parent
+WORDS = {language: json.loads((FOLDER / f"{language}.json").read_text("utf-8")) for language in LANGUAGES}
+# Phrases that nobody at a desk would say; what stands instead is in the texts.
+BANNED = {
+    "en": (
+        "will stand", "stands in the form", "any more", "of before", "otherwise than", "belong together",
+        "answers to this", "whoever", "told on", "taken on trust", "too close to call", "understood",
+        "by itself alone", "is none", "are none",
+        "somebody was quicker", "to be decided by", "the desk", "bad record", "money units",
+    ),
+    "fr": (
+        "bureau", "pris sur parole", "motifs (projet)", "autre que suggéré", "projet de notification", "son registre",
+        "rejoué", "personne ayant", "avant le {", "augmente ×", "à trancher par", "notification",
+    ),
+}  # fmt: skip
+
+
+def fields_of(text: str) -> set[str]:
+    """The names of a text's placeholders."""
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def pattern_of(node: ast.expr) -> str | None:
+    """A regular expression for what a string expression can be; None where it is no string of ours."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return re.escape(node.value)
+    if isinstance(node, ast.JoinedStr):
+        parts = [pattern_of(part) if isinstance(part, ast.Constant) else "[a-z0-9_]+" for part in node.values]
+        return "".join(part for part in parts if part)
+    return None
+
+
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    for file in sorted(WEB.rglob("*.py")):
+        yield file, ast.parse(file.read_text("utf-8"))
+
+
+def asked_for() -> Iterator[tuple[str, str]]:
+    """Each place where a text is asked for by name: file and line, and the pattern of its key."""
+    for file, tree in trees():
+        for node in ast.walk(tree):
+            if not (isinstance(node, ast.Call) and node.args):
+                continue
+            name = ast.unparse(node.func)
+            if name in ("texts", "self._texts", "officer", "said") or re.fullmatch(r"texts_in\(.*\)", name):
+                alternatives = (
+                    [node.args[0].body, node.args[0].orelse] if isinstance(node.args[0], ast.IfExp) else [node.args[0]]
+                )
+                for one in alternatives:
+                    if pattern := pattern_of(one):
+                        yield f"{file.name}:{node.lineno}", pattern
+
+
+def test_both_languages_have_the_same_keys_and_placeholders() -> None:
+    """A text that one language lacks, or that has another figure in it, fails when somebody reads that page."""
+    assert len(WORDS["en"]) > 200
+    assert list(WORDS["en"]) == list(WORDS["fr"])
+    other = {key for key, text in WORDS["en"].items() if fields_of(text) != fields_of(WORDS["fr"][key])}
+    assert other == set()
+
+
+def test_nothing_is_asked_for_that_is_not_there() -> None:
+    """Every key that the code names is in the files; of a key with a part that varies at least one is."""
+    found = list(asked_for())
+    assert len(found) > 100
+    missing = [
+        (place, pattern) for place, pattern in found if not any(re.fullmatch(pattern, key) for key in WORDS["en"])
+    ]
+    assert missing == []
+
+
+def test_no_text_is_left_over() -> None:
+    """Every key is named by some string of the code, or by one with a part that varies."""
+    patterns = set()
+    for _, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Constant, ast.JoinedStr)) and (pattern := pattern_of(node)) and "." in pattern:
+                patterns.add(pattern)
+    exact = {re.sub(r"\\(.)", r"\1", one) for one in patterns if "[a-z0-9_]+" not in one}
+    varying = [re.compile(one) for one in patterns if "[a-z0-9_]+" in one]
+    unused = [key for key in WORDS["en"] if key not in exact and not any(one.fullmatch(key) for one in varying)]
+    assert unused == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_banned_phrase(language: str) -> None:
+    """Inverted, riddling and internal words stay out."""
+    found = [
+        (key, phrase)
+        for key, text in WORDS[language].items()
+        for phrase in BANNED[language]
+        if re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", text.lower())
+    ]
+    assert found == []
+
+
+def test_french_typography() -> None:
+    """A narrow no-break space before ; ! ? and %, a no-break space before : and inside « »: never a plain one."""
+    marks = {key: text for key, text in WORDS["fr"].items() if re.search(r"[;!?%:»]|«", text)}
+    assert len(marks) > 50
+    wrong = [
+        key
+        for key, text in marks.items()
+        if re.search(r"(?<![\u202f])[;!?%](?!\w)|(?<![\u00a0\w/}])[:»]|[^\u00a0\s/\w}]:|«(?!\u00a0)| [;!?%:»]", text)
+    ]
+    assert wrong == []
+
+
+def test_no_text_is_typed_with_straight_marks() -> None:
+    """Apostrophes and quotation marks are typographic, and three dots are one mark."""
+    found = [
+        (language, key)
+        for language in LANGUAGES
+        for key, text in WORDS[language].items()
+        if re.search(r"'|\"|\.\.\.", text)
+    ]
+    assert found == []
