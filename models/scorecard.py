@@ -97,9 +97,7 @@ class Scorecard:
 
 def ratios(form: Form, features: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Sequence[str], tuple[str, ...]]]:
     """Name -> (the arithmetic step, the number fields that it comes from); steps that need history are left out."""
-    sources: dict[str, tuple[str, ...]] = {
-        one.name: (one.name,) for one in form.fields if isinstance(one, NumberField)
-    }
+    sources: dict[str, tuple[str, ...]] = {one.name: (one.name,) for one in form.fields if isinstance(one, NumberField)}
     found: dict[str, tuple[Sequence[str], tuple[str, ...]]] = {}
     for spec in features:
         for step in spec["columns"] if spec["kind"] == "arithmetic" else ():
