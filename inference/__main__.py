@@ -1,4 +1,4 @@
-"""The command line: `python -m inference score --example`, or a JSON file, or name=value pairs; and `check`."""
+"""The command line: `python -m inference score --example`, or a JSON file, or name=value pairs; `check`; `numbers`."""
 
 import argparse
 import json
@@ -13,6 +13,8 @@ from inference.application import Form
 from inference.engines import golden_differences, open_engine
 from inference.errors import InvalidApplication, TenfoldError
 from inference.fields import NOT_STATED, NumberField, shorten
+from inference.number_forms import table
+from inference.numbers import DECIMAL
 from inference.release import open_release
 from inference.scorer import Score, Scorer, open_scorer
 from inference.settings import Settings
@@ -29,13 +31,20 @@ def main(arguments: list[str] | None = None) -> int:
     )
     score.add_argument("answers", nargs="*", help="application.json, or name=value for every field")
     score.add_argument("--example", action="store_true", help="score the release's example applicant")
+    score.add_argument(
+        "--language", choices=sorted(DECIMAL), default="en", help="how numbers are written that are texts (default: en)"
+    )
     score.add_argument("--json", action="store_true", help="JSON on a terminal too")
     check = commands.add_parser("check", help="open a release with TENFOLD_ENGINE and score its golden applications")
+    commands.add_parser("numbers", help="which forms of numbers are read, and which are asked about")
     for command in (score, check):
         command.add_argument("--release", type=Path, help="a release folder (else TENFOLD_RELEASE, else the default)")
     given = parser.parse_args(arguments)
     if given.command == "score" and given.example == bool(given.answers):
         score.error("give --example, or a JSON file, or name=value pairs")
+    if given.command == "numbers":
+        print(table())
+        return 0
     try:
         settings = Settings.from_environment()
         if given.release:
@@ -45,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         scorer = open_scorer(settings)
         form = scorer.release.form
-        result = scorer.score(form.example if given.example else read_answers(given.answers, form))
+        result = scorer.score(form.example if given.example else read_answers(given.answers, form, given.language))
     except InvalidApplication as error:
         print(f"The application cannot be scored:\n{error}", file=sys.stderr)
         return 2
@@ -73,29 +82,42 @@ class Unreadable(TenfoldError):
     """The command line's answers are no JSON object and no name=value pairs."""
 
 
-def read_answers(words: list[str], form: Form) -> dict[str, object]:
-    """A mapping of field name -> raw answer, from one JSON file or from name=value pairs."""
-    if len(words) == 1 and "=" not in words[0]:
-        try:
-            answers = json.loads(Path(words[0]).read_bytes(), object_pairs_hook=each_once)
-        except OSError as error:
-            raise Unreadable(f"{words[0]}: {error.strerror}") from None
-        except (ValueError, RecursionError) as error:
-            raise Unreadable(f"{words[0]} is no JSON: {error}") from None
-        if not isinstance(answers, dict):
-            raise Unreadable(f"{words[0]}: a JSON object of {', '.join(form.names)} is needed")
-        return answers
-    numbers = {field.name: field for field in form.fields if isinstance(field, NumberField)}
-    answers = {}
+def read_answers(words: list[str], form: Form, language: str = "en") -> dict[str, object]:
+    """A mapping of field name -> raw answer, from one JSON file or from name=value pairs.
+
+    Texts for numbers are read as `inference.numbers` says; numbers of JSON stay as they are.
+    """
+    answers = read_file(words[0], form) if len(words) == 1 and "=" not in words[0] else read_pairs(words, form)
+    for field in form.fields:
+        text = answers.get(field.name)
+        if isinstance(field, NumberField) and isinstance(text, str) and text != NOT_STATED:
+            answers[field.name] = field.read(text, language, exponents=True)
+    return answers
+
+
+def read_file(name: str, form: Form) -> dict[str, object]:
+    """One JSON object."""
+    try:
+        answers = json.loads(Path(name).read_bytes(), object_pairs_hook=each_once)
+    except OSError as error:
+        raise Unreadable(f"{name}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"{name} is no JSON: {error}") from None
+    if not isinstance(answers, dict):
+        raise Unreadable(f"{name}: a JSON object of {', '.join(form.names)} is needed")
+    return answers
+
+
+def read_pairs(words: list[str], form: Form) -> dict[str, object]:
+    """name=value, each name once."""
+    answers: dict[str, object] = {}
     for word in words:
         name, sign, text = word.partition("=")
         if not sign:
             raise Unreadable(f"{word!r}: name=value is needed, one of {', '.join(form.names)}")
         if name in answers:
             raise Unreadable(f"{shorten(name)} is given twice")
-        answers[name] = (
-            text if name not in numbers or text == NOT_STATED else numbers[name].read(text, "en", exponents=True)
-        )
+        answers[name] = text
     return answers
 
 

@@ -12,10 +12,10 @@ class Problem:
     """One answer that cannot be used.
 
     `kind` is a stable word for machines and for translation: `missing`, `unknown_field`, `not_a_number`,
-    `not_a_text`, `not_finite`, `not_whole`, `too_small`, `too_large`, `not_a_choice`, `not_stated`; of texts that are
-    no number for certain `ambiguous_number`, `decimal_mark`, `grouping`, `other_currency`, `exponent`, `letters`.
-    `got` is a short `repr` of the answer, for the person who gave it: it belongs in no log. `readings` are the numbers
-    that a text could mean.
+    `not_a_text`, `not_finite`, `not_whole`, `too_small`, `too_large`, `not_a_choice`, `not_stated`; of a text that is
+    not read as a number one of `inference.numbers.TROUBLES`, with the part that has to go (`extra`) and the numbers
+    that the text can mean (`readings`). `hint` says what to do, where the rest does not. `got` is a short `repr` of the
+    answer, for the person who gave it: it belongs in no log.
     """
 
     field: str
@@ -23,12 +23,14 @@ class Problem:
     allowed: str
     got: str
     unit: str = ""
-    readings: tuple[float, ...] = ()
+    hint: str = ""
+    extra: str = ""
+    readings: tuple[int | float, ...] = ()
 
     def __str__(self) -> str:
         unit = f" ({self.unit})" if self.unit else ""
-        meant = f"; write {' or '.join(f'{one:.15g}' for one in self.readings)}" if self.readings else ""
-        return f"{self.field}{unit}: {self.kind.replace('_', ' ')}; allowed: {self.allowed}; got: {self.got}{meant}"
+        hint = f"; {self.hint}" if self.hint else ""
+        return f"{self.field}{unit}: {self.kind.replace('_', ' ')}; allowed: {self.allowed}; got: {self.got}{hint}"
 
 
 class InvalidApplication(TenfoldError, ValueError):

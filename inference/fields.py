@@ -5,14 +5,16 @@ Every answer is held as one float64: a number as itself, a choice as its index i
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
 from inference.errors import Problem
-from inference.numbers import CURRENCY_SIGNS, Unit, Unreadable, read_number
+from inference.numbers import DECIMAL, LONGEST, THOUSANDS, TROUBLES, Grammar, Number, Unread, plain
+from inference.units import Unit
 
 NOT_STATED = "not_stated"
 HIGH, LOW, ANY = "high", "low", "any"  # what a reason is for: see `Reason`
@@ -105,15 +107,22 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberField(Field):
-    """A number with a unit and bounds (both allowed values); `usual` is the 0.5–99.5 % range in training."""
+    """A number with a unit and bounds (both allowed values); `usual` is the 0.5–99.5 % range in training.
+
+    `unit_one` is the unit beside one: "month" where `unit` is "months".
+    """
 
     minimum: float
     maximum: float
     whole: bool
     optional: bool
-    unit_one: Texts  # the unit of a single one; empty where it is no other word
+    unit_one: Texts
     typical: tuple[float, float]
     usual: tuple[float, float]
+    _unit: Unit = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_unit", Unit(self.unit, self.unit_one))
 
     def parse(self, raw: object) -> float:
         kind = type(raw)
@@ -146,28 +155,32 @@ class NumberField(Field):
     def show(self, value: float, language: str) -> str:
         if math.isnan(value):
             return NO_ANSWER[language]
-        return self.with_unit(write_number(value, language), value, language)
+        return self._unit.beside(self._unmistakable(write_number(value, language), language), value, language)
 
-    def with_unit(self, text: str, value: float, language: str) -> str:
-        """A number that is written already, with the unit as the language puts it: $150,000, 150 000 $, 1 month."""
-        unit = self.unit[language]
-        if len(unit) == 1 and unit in CURRENCY_SIGNS:
-            if language == "en":
-                return f"-{unit}{text[1:]}" if text.startswith("-") else unit + text
-            return f"{text}\u00a0{unit}"
-        if unit == "%":
-            return f"{text}\u202f%"
-        single = abs(value) < 2 if language == "fr" else abs(value) == 1
-        return f"{text} {self.unit_one.get(language, unit) if single else unit}".rstrip()
+    def read(self, text: str, language: str, *, exponents: bool = False) -> Number | Unread:
+        """What somebody wrote, as a raw answer for `parse`, which refuses an `Unread`; see `inference.numbers`."""
+        return Grammar(language, self._unit, self.whole, self.maximum, exponents).read(text)
+
+    def write(self, value: float, language: str) -> str:
+        """The number without its unit and with all its digits, as `read` reads it again."""
+        return self._unmistakable(write_exactly(value, language), language)
+
+    def beside(self, value: float, language: str) -> tuple[str, str]:
+        """What stands before and after a number in its box."""
+        return self._unit.sign(language), self._unit.after(value, language)
 
     @property
-    def counts(self) -> Unit:
-        """What the number counts, for reading texts."""
-        return Unit(self.unit, self.unit_one, self.whole)
+    def typical_answer(self) -> float:
+        """The example, or where it is not stated the least that is typical."""
+        return float(self.example) if type(self.example) in (int, float) else self.typical[0]
 
-    def read(self, text: str, language: str, *, exponents: bool = False) -> int | float | Unreadable:
-        """A text as this field's number, to be parsed; or why it is none. See inference/numbers.py."""
-        return read_number(text, language, self.counts, exponents=exponents)
+    def _unmistakable(self, number: str, language: str) -> str:
+        """With one more digit where exactly three after the decimal mark would be asked about: 18.125 as 18.1250."""
+        if len(number.partition(DECIMAL[language])[2]) != 3:
+            return number
+        ungrouped = number.replace(THOUSANDS[language], "")
+        asked = any(isinstance(self.read(text, language), Unread) for text in (number, ungrouped))
+        return number + "0" if asked else number
 
     @property
     def allowed(self) -> str:
@@ -180,10 +193,21 @@ class NumberField(Field):
         """NumPy's numbers as Python's; anything else is refused, `numpy.ma.masked` (0.0 to NumPy) too."""
         if isinstance(raw, np.generic) and raw.dtype.kind in "iuf":
             return float(raw) if raw.dtype.kind == "f" else int(raw)  # item() leaves a longdouble one
-        found = self.read(raw, "en") if isinstance(raw, str) else raw  # a text is none; only what it could mean is told
-        if isinstance(found, Unreadable) and (isinstance(raw, Unreadable) or len(found.readings) > 1):
-            raise Refused(replace(self.problem(found.kind, found.text), readings=found.readings))
-        raise Refused(self.problem("not_stated" if raw is None else "not_a_number", raw))
+        if isinstance(raw, Unread):
+            hint = TROUBLES[raw.kind] + (f": {either(raw.readings)}" if raw.readings else "")
+            raise Refused(replace(self.problem(raw.kind, raw.text), hint=hint, extra=raw.extra, readings=raw.readings))
+        problem = self.problem("not_stated" if raw is None else "not_a_number", raw)
+        raise Refused(replace(problem, hint=self._instead(raw)) if isinstance(raw, str) else problem)
+
+    def _instead(self, text: str) -> str:
+        """What to send instead of a text, and what that can mean where the languages do not agree on one number."""
+        meant: set[Number] = set()
+        for language in DECIMAL:
+            found = self.read(text, language, exponents=True)
+            meant |= set(found.readings if isinstance(found, Unread) else (found,))
+        example = meant.pop() if len(meant) == 1 else plain(self.typical_answer)
+        can_mean = f"; this text can mean {either(sorted(meant))}" if meant else ""
+        return f"send a number such as {either([example])}, in JSON without quotes, not a text{can_mean}"
 
     def _refusal(self, raw: Any) -> Refused:
         if isinstance(raw, float) and not math.isfinite(raw):
@@ -276,13 +300,24 @@ class ChoiceField(Field):
 
 
 def write_number(value: float, language: str) -> str:
-    """A number with its thousands apart, up to ten digits."""
-    return localised(f"{value:,.10g}", language)
+    """A number with its thousands apart, to ten digits and without an exponent."""
+    return localised(f"{Decimal(f'{value:.10g}'):,f}", language)
+
+
+def write_exactly(value: float, language: str) -> str:
+    """All digits that it takes to read the same float64 again; to ten where that is longer than anybody types."""
+    text = f"{Decimal(repr(plain(value))):,f}"
+    return localised(text, language) if len(text) <= LONGEST else write_number(value, language)
 
 
 def localised(text: str, language: str) -> str:
     """Python's separators changed into the language's: in French a narrow no-break space and a decimal comma."""
-    return text.translate({ord(","): "\u202f", ord("."): ","}) if language == "fr" else text
+    return text.translate({ord(","): THOUSANDS["fr"], ord("."): DECIMAL["fr"]}) if language == "fr" else text
+
+
+def either(numbers: Sequence[Number]) -> str:
+    """Numbers as a program writes them: "18 or 18000"."""
+    return " or ".join(f"{Decimal(repr(number)):f}" for number in numbers)
 
 
 def shorten(raw: object) -> str:
@@ -305,7 +340,8 @@ def field_from_json(spec: Mapping[str, Any]) -> Field:
     """
     common = {key: spec[key] for key in ("name", "group", "label", "help", "unit", "actionable", "example")}
     common["reasons"] = tuple(reason_from_json(spec["name"], one) for one in spec.get("reasons", ()))
-    for text in (spec["label"], spec["help"], spec["unit"]):
+    unit_one = spec.get("unit_one", spec["unit"])  # in releases of the first format nothing says the singular
+    for text in (spec["label"], spec["help"], spec["unit"], unit_one):
         if not (isinstance(text, dict) and text.keys() >= {"en", "fr"}):
             raise ValueError(f"field {spec['name']}: texts are needed in en and fr")
     if spec["kind"] == "number":
@@ -318,7 +354,7 @@ def field_from_json(spec: Mapping[str, Any]) -> Field:
             maximum=maximum,
             whole=bool(spec["whole"]),
             optional=bool(spec["optional"]),
-            unit_one=spec.get("unit_one", {}),
+            unit_one=unit_one,
             typical=_pair(spec["typical"]),
             usual=_pair(spec["usual"]),
         )

@@ -1,186 +1,189 @@
-"""Numbers as people write them: the one grammar for the page, the command line and texts in files. docs/numbers.md.
+"""Numbers as people write them, in English and French: the one grammar of the page, the command line and files.
 
-A number is never guessed. What could be meant in two ways a thousand apart is no number here: both readings are named,
-and whoever wrote it chooses.
+docs/numbers.md says it in words, with a table of what is read and what is asked about.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
-LONGEST = 40  # characters; no field of any release needs more
+from inference.units import Unit, currencies
+
+Number = int | float
 DECIMAL = {"en": ".", "fr": ","}
-GROUP, POINT = "\x1f", "."  # inside this module: what can only group, and what can only be a decimal mark
-APOSTROPHES = "'\u2019\u02bc\u2032"
-ARABIC = {"\u066b": ",", "\u066c": GROUP}  # decimal and thousands; the first is read like any comma
-INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-MINUS = str.maketrans(dict.fromkeys("\u2212\uff0d\ufe63", "-"))
-SIGNS = {  # what may stand for a currency that a field's unit names
-    "$": {"$", "US$", "USD"}, "\u20ac": {"\u20ac", "EUR"}, "\u00a3": {"\u00a3", "GBP"},
-    "\u00a5": {"\u00a5", "JPY", "CNY"}, "\u20b9": {"\u20b9", "INR"}, "CHF": {"CHF", "Fr.", "SFr."},
-}  # fmt: skip
-CODES = frozenset(
-    "USD EUR GBP CHF JPY CNY INR CAD AUD NZD SEK NOK DKK ISK PLN CZK HUF RON BGN TRY BRL MXN ARS CLP COP ZAR MAD TND "
-    "DZD EGP NGN KES GHS XOF XAF ILS AED SAR THB VND IDR MYR PHP SGD HKD KRW TWD RUB UAH".split()
-)
-CURRENCY_SIGNS = "$\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba\u20b4\u20a6\u20ab\u0e3f"
-MONEY = re.compile(r"\bmoney\b", re.IGNORECASE)  # a unit that is money of no currency: "money units"
+THOUSANDS = {"en": ",", "fr": "\u202f"}  # as they are written
+LONGEST = 60  # characters of a text that is looked at
+LONGEST_EXTRA = 20  # characters beside a number that a message repeats
+IN_FULL = 1e15  # a number in short form is offered in full below this
+# What looks alike becomes one mark: digits, separators, apostrophes, minus signs.
+ALIKE = str.maketrans(
+    {
+        **{chr(zero + digit): str(digit) for zero in (0x660, 0x6F0, 0xFF10) for digit in range(10)},
+        **dict.fromkeys("\N{RIGHT SINGLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}\u02bc\uff07", "'"),
+        **dict.fromkeys("\N{MINUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{SMALL HYPHEN-MINUS}\u2011", "-"),
+        "\uff0b": "+", "\uff0e": ".", "\uff0c": ",", "\N{ARABIC PERCENT SIGN}": "%",
+    }
+)  # fmt: skip
+ARABIC_DECIMAL, ARABIC_THOUSANDS = "\u066b", "\u066c"
+SEPARATORS = f".,' {ARABIC_DECIMAL}{ARABIC_THOUSANDS}"
+SIGN_OF_MONEY = re.compile("[$\u00a2-\u00a5\u20a0-\u20cf]")
+SPACE = re.compile(r"[^\S\r\n\v\f]")
+CORE = re.compile(rf"[.,{ARABIC_DECIMAL}]?[0-9](?:[0-9{SEPARATORS}]*[0-9])?[.,]?")
+SIGNED = re.compile(r"([+-]?) *([^+-]*?) *([+-]?)")
+EXPONENT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][+-]?[0-9]{1,4}")
+SHORT_FORMS = frozenset({"k", "m", "mn", "mio", "bn", "md", "thousand", "million", "mille", "billion", "milliard"})
+TROUBLES = {
+    "not_a_number": "this is not a number",
+    "ambiguous_number": "this can mean two numbers",
+    "decimal_mark": "this is not the decimal mark of the language",
+    "grouping": "put 3 digits between separators, or leave them out",
+    "in_full": "write the number in full",
+    "extra_before": "leave out what stands before the number",
+    "extra_after": "leave out what stands after the number",
+    "extra_within": "leave out what stands inside the number",
+    "other_currency": "this is another currency than the field's",
+}
 
 
-class Unreadable(NamedTuple):
-    """A text that is no number, or not for certain.
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A text that is not read as a number, and why.
 
-    `kind`: `ambiguous_number` (both `readings` are possible), `decimal_mark` (one is, with another language's decimal
-    mark), `grouping` (digits between separators that are not in threes), `other_currency`, `exponent`, `letters`, or
-    `not_a_number`.
+    `kind` is one of `TROUBLES`, `extra` the part that has to go. `readings` are the numbers that the text can mean:
+    two where only the person who wrote it knows, one where it breaks a rule and can mean nothing else.
     """
 
     text: str
     kind: str
-    readings: tuple[float, ...] = ()
+    extra: str = ""
+    readings: tuple[Number, ...] = ()
 
 
-class Unit(NamedTuple):
-    """What a number counts: its unit in every language, and whether it is a sum of money or a whole number, in which
-    three digits after a decimal mark are more likely thousands."""
+class _Trouble(Exception):
+    """Ends the reading of one text; becomes an `Unread`."""
 
-    texts: Mapping[str, str]
-    singular: Mapping[str, str]
+    def __init__(self, kind: str, extra: str = "", readings: tuple[Number, ...] = ()) -> None:
+        self.kind, self.extra, self.readings = kind, extra, readings
+        super().__init__(kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """How numbers of one field are read in one language.
+
+    In a field of money or whole numbers three digits after a lone decimal mark are always asked about, in any other
+    only where `maximum` leaves both readings possible. `exponents` reads plain ASCII ones, as files have them.
+    """
+
+    language: str
+    unit: Unit
     whole: bool
+    maximum: float
+    exponents: bool = False
 
-    @property
-    def currency(self) -> frozenset[str]:
-        """What may stand for the unit's currency; empty where it has none."""
-        unit = self.texts["en"].split()[0] if self.texts["en"] else ""
-        for names in SIGNS.values():
-            if unit in names:
-                return frozenset(names)
-        return frozenset({unit}) if unit in CODES or (unit and unit in CURRENCY_SIGNS) else frozenset()
+    def read(self, text: str) -> Number | Unread:
+        """What a person or a file wrote, as a number, or why it is not read as one."""
+        given = text.strip()
+        try:
+            return self._exponent(given) if EXPONENT.fullmatch(given) else self._with_unit(given)
+        except _Trouble as trouble:
+            return Unread(given, trouble.kind, trouble.extra, trouble.readings)
 
-    @property
-    def is_money(self) -> bool:
-        return bool(self.currency or MONEY.search(self.texts["en"]))
+    def _exponent(self, given: str) -> Number:
+        value = float(given)
+        if self.exponents:
+            return value
+        raise _Trouble("in_full", readings=(plain(value),) if 1e-6 <= abs(value) < IN_FULL else ())
 
-    def trouble(self, affix: str) -> str:
-        """What is wrong with a text beside a number; nothing where it is this unit, or a currency that fits."""
-        affix = " ".join(affix.split())
-        units = {text.casefold() for text in (*self.texts.values(), *self.singular.values()) if text}
-        if not affix or affix.casefold() in units:
-            return ""
-        if affix == "%" or affix.strip(CURRENCY_SIGNS) == "" or affix.upper() in CODES or affix in sum_of_signs():
-            if affix == "%" or not self.is_money:
-                return "letters"
-            fits = not self.currency or affix in self.currency or affix.upper() in self.currency
-            return "" if fits else "other_currency"
-        return "letters"
+    def _with_unit(self, given: str) -> Number:
+        """A sign, digits with separators, and the unit or a currency on either side."""
+        visible = "".join(mark for mark in given if unicodedata.category(mark) != "Cf")
+        text = SPACE.sub(" ", visible.translate(ALIKE)).strip()
+        core = CORE.search(text) if len(given) <= LONGEST else None
+        if core is None:
+            raise _Trouble("not_a_number")
+        before, after = text[: core.start()].strip(), text[core.end() :].strip()
+        signed = SIGNED.fullmatch(before)
+        if signed is None or (signed[1] and signed[3]):
+            raise _Trouble("not_a_number")
+        sign = -1 if "-" in signed.group(1, 3) else 1
+        trouble = self._beside(signed[2], after)
+        try:
+            number = sign * self._digits(core[0])
+        except _Trouble as found:
+            raise trouble or _Trouble(found.kind, "", tuple(sign * one for one in found.readings)) from None
+        if trouble is None:
+            return number
+        if trouble.kind == "in_full" and trouble.extra == "k" and 0 < abs(number) < IN_FULL:
+            trouble.readings = (plain(round(1000.0 * number, 6)),)
+        raise trouble
 
+    def _beside(self, before: str, after: str) -> _Trouble | None:
+        """What is wrong with the texts on both sides of the digits."""
+        sides = (("before", before), ("after", after))
+        wrong = [(side, text, kind) for side, text in sides if text and (kind := self.unit.trouble(text))]
+        if not wrong:
+            both = [set(currencies(text)) for text in (before, after)]
+            return _Trouble("extra_after", after) if all(both) and both[0].isdisjoint(both[1]) else None
+        side, text, kind = wrong[0]
+        if kind == "other_currency":
+            return _Trouble("other_currency", text)
+        if side == "after":
+            if text[0] == "_":
+                return _Trouble("extra_within", "_")
+            short = SIGN_OF_MONEY.sub("", text.lower()).split()[:1]
+            if short and short[0].removesuffix("s") in SHORT_FORMS and (self.unit.is_money or short[0] == "k"):
+                return _Trouble("in_full", short[0])
+        if len(wrong) > 1 or len(text) > LONGEST_EXTRA or any(mark.isnumeric() or mark in "+-" for mark in text):
+            return _Trouble("not_a_number")
+        return _Trouble(f"extra_{side}", text)
 
-def sum_of_signs() -> frozenset[str]:
-    """Every way to write a currency that is known here."""
-    return frozenset(name for names in SIGNS.values() for name in names)
+    def _digits(self, text: str) -> Number:
+        """Digits with separators: the last of two kinds is the decimal mark; of one kind, groups have three digits."""
+        parts = re.split(f"[{SEPARATORS}]", text)
+        marks = re.findall(f"[{SEPARATORS}]", text)
+        if not marks:
+            return int(text)
+        last, kinds = marks[-1], set(marks)
+        if len(marks) == 1 and last in ".,":
+            return self._lone(last, *parts)
+        if last == ARABIC_DECIMAL or len(kinds) > 1:
+            groups = set(marks[:-1])
+            if last not in f".,{ARABIC_DECIMAL}" or last in groups or len(groups) > 1 or ARABIC_DECIMAL in groups:
+                raise _Trouble("grouping")
+            whole = joined(parts[:-1]) if groups else parts[0]
+            return decimal(whole, parts[-1])
+        return int(joined(parts))
 
-
-def read_number(text: str, language: str, unit: Unit, *, exponents: bool = False) -> int | float | Unreadable:
-    """A number as somebody wrote it in a language, or why it is none.
-
-    `exponents`: whether 1e+05 is read, as R and Excel write it into files.
-    """
-    if len(text) > LONGEST:
-        return Unreadable(text, "not_a_number")
-    plain = normalised(text.replace(GROUP, "?"))
-    if re.fullmatch(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)[eE][+-]?[0-9]{1,3}", plain):
-        if exponents and "," not in plain:
-            return float(plain)
-        return Unreadable(text, "exponent")
-    found = re.fullmatch(r"([^0-9]*?)([.,]?[0-9].*[0-9][.,]?|[.,]?[0-9][.,]?)([^0-9]*)", plain)
-    if found is None:
-        return Unreadable(text, "not_a_number")
-    before, core, after = found.groups()
-    sign, before = ("-" if before.count("-") == 1 else ""), before.replace("-", "", 1).replace("+", "", 1)
-    for affix in (before, after):
-        if kind := unit.trouble(affix):
-            return Unreadable(text, kind)
-    core = re.sub(f"[{APOSTROPHES}\\s]", GROUP, core)
-    if not re.fullmatch(f"[0-9.,{GROUP}]+", core):
-        return Unreadable(text, "letters")
-    readings = list(readings_of(core, language, thousands=unit.whole or unit.is_money))
-    numbers = [number(one, sign) for one in readings]
-    if not numbers:
-        return Unreadable(text, "grouping")
-    if len(numbers) > 1:
-        return Unreadable(text, "ambiguous_number", tuple(numbers))
-    if readings[0].endswith("?"):
-        return Unreadable(text, "decimal_mark", tuple(numbers))
-    return numbers[0]
-
-
-def normalised(text: str) -> str:
-    """Digits of any script as ASCII, full-width marks as plain ones, one minus sign, nothing invisible, no ends."""
-    text = INVISIBLE.sub("", text).translate(MINUS)
-    made = []
-    for mark in text:
-        digit = unicodedata.decimal(mark, None)
-        made.append(str(digit) if digit is not None else ARABIC.get(mark) or unicodedata.normalize("NFKC", mark))
-    return "".join(made).replace("\u066a", "%").strip()
-
-
-def readings_of(core: str, language: str, *, thousands: bool) -> Iterator[str]:
-    """What digits with separators can mean, as plain digits with at most one point.
-
-    `thousands`: three digits after a lone decimal mark may be thousands too. A reading that ends in "?" is one that the
-    language's own marks do not have, and that nobody should be taken to mean without being asked.
-    """
-    own = DECIMAL[language]
-    other = "," if own == "." else "."
-    marks = [mark for mark in core if mark in ".,"]
-    if core.endswith((".", ",")) and len(marks) == 1 and GROUP not in core:
-        if marks[0] == own:
-            yield core[:-1] + POINT
-        return
-    if len(set(marks)) == 2:  # 1,234.56 and 1.234,56: the last is the decimal mark
-        last = marks[-1]
-        if marks.count(last) == 1 and GROUP not in core:
-            yield from joined(core, marks[0], last)
-        return
-    if len(marks) > 1:  # 1.234.567
-        if GROUP not in core:
-            yield from joined(core, marks[0], "")
-        return
-    if GROUP in core:  # 1 234,5 and 1'234.50: a lone mark beside spaces is the decimal one
-        yield from joined(core, GROUP, marks[0] if marks else "")
-        return
-    if not marks:
-        yield core
-        return
-    whole, _, after = core.partition(marks[0])
-    groups = re.fullmatch("[1-9][0-9]{0,2}", whole) is not None and len(after) == 3
-    as_decimal, as_thousands = whole + POINT + after, whole + after
-    if marks[0] == own:
-        yield as_decimal
-        if groups and thousands:
-            yield as_thousands
-    elif groups and other == ",":  # 18,000 in English
-        yield as_thousands
-    elif groups:  # 18.000 in French: the way of others to group, or another keyboard's decimal mark
-        yield as_decimal
-        yield as_thousands
-    elif other == ".":  # 1.5 in French, as keyboards have it beside the digits
-        yield as_decimal
-    else:  # 1,5 in English: most likely another language's one and a half
-        yield as_decimal + "?"
+    def _lone(self, mark: str, whole: str, after: str) -> Number:
+        """One point or comma: the language's decimal mark, its separator of thousands, or the other language's."""
+        is_decimal = mark == DECIMAL[self.language]
+        reading = decimal(whole, after)
+        if len(after) == 3 and whole[:1] not in ("", "0"):
+            grouped = int(whole + after)
+            if mark == THOUSANDS[self.language] and len(whole) <= 3:
+                return grouped
+            if self.unit.is_money or self.whole or grouped <= self.maximum:
+                raise _Trouble("ambiguous_number", readings=(plain(reading), grouped))
+        if is_decimal:
+            return reading
+        if not after or (self.whole and reading % 1) or (len(after) > 3 and mark == THOUSANDS[self.language]):
+            raise _Trouble("grouping")
+        raise _Trouble("decimal_mark", readings=(plain(reading),))
 
 
-def joined(core: str, group: str, decimal: str) -> Iterator[str]:
-    """Groups put together, where all but the first have three digits."""
-    whole, _, after = core.partition(decimal) if decimal else (core, "", "")
-    first, *rest = whole.split(group)
-    in_threes = re.fullmatch("[1-9][0-9]{0,2}", first) and all(re.fullmatch("[0-9]{3}", one) for one in rest)
-    if in_threes and (not after or after.isdigit()):
-        yield whole.replace(group, "") + (POINT + after if decimal else "")
+def joined(groups: list[str]) -> str:
+    """Groups of thousands as one row of digits: the first has one to three and no leading 0, all others three."""
+    first, *others = groups
+    if not 1 <= len(first) <= 3 or first[0] == "0" or any(len(group) != 3 for group in others):
+        raise _Trouble("grouping")
+    return "".join(groups)
 
 
-def number(reading: str, sign: str) -> int | float:
-    """A reading as a number."""
-    digits = sign + reading.rstrip("?")
-    return float(digits) if POINT in digits else int(digits)
+def decimal(whole: str, after: str) -> float:
+    return float(f"{whole or '0'}.{after or '0'}")
+
+
+def plain(value: Number) -> Number:
+    """A whole number as an int."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

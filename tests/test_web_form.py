@@ -8,52 +8,12 @@ import gradio as gr
 import pytest
 from parts import NAMES, newest, some
 
-from inference.fields import NOT_STATED, ChoiceField, field_from_json, write_number
+from inference.fields import NOT_STATED, ChoiceField, field_from_json
 from inference.release import open_release
 from inference.settings import default_release
 from web.form import Held, Widgets, build_form, kind_of, offered, optional, row_id
-from web.numbers import read_number, write_percent
+from web.numbers import write_percent
 from web.texts import FOLDER, LANGUAGES, texts_in
-
-
-@pytest.mark.parametrize(
-    ("text", "language", "number"),
-    [
-        ("1000", "en", 1000),
-        ("1,000", "en", 1000),
-        ("1,234,567.5", "en", 1234567.5),
-        (" 12. ", "en", 12.0),
-        (".5", "en", 0.5),
-        ("\N{MINUS SIGN}3", "en", -3),
-        ("1 000", "fr", 1000),
-        ("1\u202f234,5", "fr", 1234.5),
-        ("1\u00a0000", "fr", 1000),
-        (",5", "fr", 0.5),
-    ],
-)
-def test_numbers_are_read_as_the_language_writes_them(text: str, language: str, number: float) -> None:
-    """Separators of the page's own language, grouped in threes or not at all."""
-    assert read_number(text, language) == number
-
-
-@pytest.mark.parametrize(
-    ("text", "language"),
-    [
-        ("1,5", "en"), ("1 000", "en"), ("1,0000", "en"), ("1.2.3", "en"), ("1e5", "en"), ("nan", "en"), ("inf", "en"),
-        ("0x10", "en"), ("１２", "en"), ("1.5", "fr"), ("1.000", "fr"), ("10 00", "fr"), ("9" * 31, "en"),
-        ("--1", "en"), ("1_000", "en"), ("12abc", "fr"),
-    ],
-)  # fmt: skip
-def test_what_is_no_number_stays_a_text(text: str, language: str) -> None:
-    """A slip such as "1,5" in English is not taken for fifteen; the form refuses it by name."""
-    assert read_number(text, language) == text
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("value", [0, 5, 1234, 1234567, 0.5, 1234.25, -3])
-def test_a_written_number_reads_back(language: str, value: float) -> None:
-    """What the page writes, it reads."""
-    assert read_number(write_number(value, language), language) == value
 
 
 def test_percentages() -> None:

@@ -225,7 +225,7 @@ def test_odd_payloads_do_not_break_the_desk(client: TestClient, scorer: Scorer) 
     for value in (None, {}, [], 1e308, True, "\u0000", -0.0):
         assert 'class="card"' in card_for(client, dict.fromkeys(scorer.release.form.names, value))
         assert 'class="card"' in card_for(client, value)
-    for path in ("/desk/score", "/fr/desk/score", "/desk/try", "/desk/take"):
+    for path in ("/desk/score", "/fr/desk/score", "/desk/try", "/desk/take", "/desk/read"):
         for body in (b"[]", b"7", b'{"of": 7, "base": 7, "field": []}'):
             assert client.post(path, content=body, headers={"Content-Type": "application/json"}).status_code == 200
         assert client.post(path, content=b"{", headers={"Content-Type": "application/json"}).status_code == 400

@@ -10,13 +10,13 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from inference.errors import InvalidApplication
-from inference.fields import NumberField, Refused, write_number
+from inference.fields import NumberField
 from inference.policy import APPROVE
 from ledger import cases
 from ledger.cases import TO_DECIDE, Case
 from ledger.ledger import CaseMoved
 from ledger.store import UNREADABLE, LedgerUnavailable, cause
-from web.card import message, notice_card, problem_card, score_card
+from web.card import notice_card, problem_card, read_box, score_card
 from web.decide_form import DecideForm
 from web.deciding import as_shown, shown
 from web.form import Held
@@ -149,16 +149,13 @@ class Answering:
         )
 
     async def read(self, asked: dict[str, Any], person: Person | None = None) -> dict[str, Any]:
-        """A number as it was understood (`shown`), once its box is left; or what is wrong with it (`html`)."""
-        field = next((one for one in self._release.form.fields if one.name == asked.get("field")), None)
-        text = asked.get("text")
-        if not isinstance(field, NumberField) or not isinstance(text, str) or not text.strip():
-            return {}
-        try:
-            value = field.parse(field.read(text, self._texts.language))
-        except Refused as refused:
-            return {"html": message(refused.problem, field, self._texts)}
-        return {"shown": write_number(value, self._texts.language)}
+        """How the texts of number boxes (`numbers`: field name -> text) are read, field by field: see `read_box`."""
+        given = asked.get("numbers")
+        return {
+            field.name: read_box(field, given[field.name], self._texts)
+            for field in self._release.form.fields
+            if isinstance(field, NumberField) and isinstance(given, dict) and isinstance(given.get(field.name), str)
+        }
 
     async def take(self, asked: dict[str, Any], person: Person | None = None) -> dict[str, Any]:
         """An earlier case's answers for the form, to be corrected (None where they cannot be had), and what says so."""

@@ -4,7 +4,6 @@ States: `intro` before the first score, `score`, `problems`. The page's script m
 `failed`, out of templates that are made here too.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -12,7 +11,7 @@ import orjson
 
 from inference.application import Application
 from inference.errors import Problem
-from inference.fields import ChoiceField, Field, NumberField, write_number
+from inference.fields import ChoiceField, Field, NumberField, Refused, write_number
 from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
 from inference.scorer import Score
@@ -70,19 +69,9 @@ def score_card(told: Told, release: Release, texts: Texts, lender: Lender, decid
             "decision": score.decision,
             "announce": announced,
             "answers": orjson.dumps(release.form.answers(score.application)).decode(),
-            "shown": orjson.dumps(numbers_shown(score.application, release, language)).decode(),
         },
         stale=texts("result.stale"),
     )
-
-
-def numbers_shown(application: Application, release: Release, language: str) -> dict[str, str]:
-    """The text of each number's box, as it was understood."""
-    return {
-        field.name: write_number(value, language)
-        for field, value in zip(release.form.fields, application.values, strict=True)
-        if isinstance(field, NumberField) and not math.isnan(value)
-    }
 
 
 def intro_card(release: Release, texts: Texts) -> str:
@@ -143,7 +132,7 @@ def message(problem: Problem, field: Field, texts: Texts) -> str:
         return said
     return said + "".join(
         f' <button type="button" class="reading" data-row="{row_id(field)}"'
-        f' data-text="{escape(write_number(one, language))}">{escape(write_number(one, language))}</button>'
+        f' data-text="{escape(field.write(one, language))}">{escape(field.write(one, language))}</button>'
         for one in problem.readings
     )
 
@@ -254,19 +243,40 @@ def explain(problem: Problem, field: Field | None, texts: Texts) -> str:
     """A problem in the page's language: what is wrong, what is allowed, and how this field is written."""
     language = texts.language
     if isinstance(field, NumberField):
-        example = field.example if type(field.example) in (int, float) else field.typical[0]
-        got = problem.got.strip("'\"")
+        unit = field.unit[language]
         values = {
             "low": field.show(field.minimum, language),
             "high": field.show(field.maximum, language),
-            "got": f"«\u00a0{got}\u00a0»" if language == "fr" else f"“{got}”",
-            "example": field.show(float(example), language),
-            "readings": texts("mark.or").join(write_number(one, language) for one in problem.readings),
+            "got": quoted(problem.got.strip("'\""), language),
+            "extra": quoted(problem.extra, language),
+            "unit": unit,
+            "counted": texts("problem.counted", unit=unit) if unit else "",
+            "example": field.show(field.typical_answer, language),
+            "readings": texts("mark.or").join(field.write(one, language) for one in problem.readings),
         }
-        if problem.kind != "too_small" and not values["low"].startswith(field.unit[language]):
+        if problem.kind != "too_small" and not field.beside(0, language)[0]:
             values["low"] = write_number(field.minimum, language)  # the unit stands behind the other end
         kind = "missing_optional" if problem.kind == "missing" and field.optional else problem.kind
         return texts(f"problem.{kind}", **values)
     if field is None:
         return texts("problem.unknown_field")
     return texts("problem.missing_choice" if problem.kind in ("missing", "not_stated") else "problem.not_a_choice")
+
+
+def quoted(text: str, language: str) -> str:
+    return f"«\u00a0{text}\u00a0»" if language == "fr" else f"“{text}”"
+
+
+def read_box(field: NumberField, text: str, texts: Texts) -> dict[str, object]:
+    """A number as its box shows it once it is left, and what stands beside it; or what is wrong with its text."""
+    try:
+        value = field.parse(field.read(text, texts.language))
+    except Refused as refused:
+        return {"html": message(refused.problem, field, texts)}
+    return shown_in_box(field, value, texts.language)
+
+
+def shown_in_box(field: NumberField, value: float, language: str) -> dict[str, object]:
+    """A number without its unit, and what stands before and after it."""
+    before, after = field.beside(value, language)
+    return {"shown": field.write(value, language), "before": before, "after": after}

@@ -210,7 +210,7 @@ def help_text(field: Field, texts: Texts) -> str:
 def shown(field: Field, answer: object, language: str) -> str | None:
     """An answer as its widget shows or holds it; nothing where it is none of this field."""
     if isinstance(field, NumberField):
-        return write_number(float(answer), language) if type(answer) in (int, float) else ""  # type: ignore[arg-type]
+        return field.write(float(answer), language) if type(answer) in (int, float) else ""  # type: ignore[arg-type]
     assert isinstance(field, ChoiceField)  # noqa: S101
     codes = [code for _, code in offered(field, language)]
     return str(answer) if answer in codes else None

@@ -17,7 +17,7 @@ REASONS: dict[str, Any] = {
 MOST_ITEMS = 1000  # a batch
 MOST_LISTED, LISTED = 200, 50  # records a page
 LONGEST_KEY = 200  # characters
-PROBLEM = ("field", "kind", "allowed", "got", "unit")
+PROBLEM = ("field", "kind", "allowed", "got", "unit", "hint")
 LISTED_UP_TO = 60  # choices; longer lists are named in GET /release
 Schema = dict[str, Any]
 

@@ -13,8 +13,11 @@ from html import escape
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from inference.fields import NumberField
+from inference.numbers import THOUSANDS
 from inference.release import Release
 from web.assets import asset_path, icon
+from web.card import shown_in_box
 from web.form import kind_of, row_id
 from web.frame import banner, who
 from web.languages import UP, page_language
@@ -94,8 +97,15 @@ def head(release: Release, language: str) -> str:
     title = f"Tenfold · {release.manifest['title'][language]}"
     known = {
         "language": language,
+        "thousands": THOUSANDS[language],
         "rows": [
-            {"name": field.name, "id": row_id(field), "kind": kind_of(field), "unit": field.unit[language]}
+            {
+                "name": field.name,
+                "id": row_id(field),
+                "kind": kind_of(field),
+                "unit": field.unit[language],
+                **(shown_in_box(field, field.typical_answer, language) if isinstance(field, NumberField) else {}),
+            }
             for field in release.form.fields
         ],
     }

@@ -33,7 +33,8 @@
         input.setAttribute("aria-label", name.textContent.trim() + (fact.unit ? ` (${fact.unit})` : ""));
         if (fact.kind === "number") {
           input.inputMode = "decimal";
-          input.parentElement.dataset.unit = fact.unit;
+          know(fact, fact.shown, fact);
+          frame(fact, fact);
         } else {
           input.setAttribute("role", "combobox");
           input.setAttribute("aria-autocomplete", "list");
@@ -60,25 +61,75 @@
     else target.removeAttribute("aria-invalid");
   };
 
-  // ---- numbers: how a text was understood, the server says; there is no second grammar here -----------------
+  // ---- numbers: the server says how a text is read; there is no second grammar here -------------------------
 
+  const NUMBERS = facts.rows.filter((fact) => fact.kind === "number");
+  const factOf = (input) => NUMBERS.find((fact) => rowOf(fact).querySelector(".answer input") === input);
+  // By field and text what the server said: `shown`, and what stands `before` and `after` it; or `html`, what is wrong.
+  const said = new Map();
+  const read = (fact, text) => said.get(`${fact.name}\n${text}`);
+  const know = (fact, text, found) => {
+    said.set(`${fact.name}\n${text}`, found);
+    if (found.shown !== undefined) said.set(`${fact.name}\n${found.shown}`, found);
+  };
+  // A number by the text that its box shows, so that "$2345" and "2,345" are one answer.
+  const meant = (fact, text) => read(fact, text)?.shown ?? text;
+  const frame = (fact, found) => {
+    Object.assign(inputOf(rowOf(fact)).parentElement.dataset, { before: found.before, after: found.after });
+  };
   const rewrite = (input, text) => {
     if (input.value === text) return;
     input.value = text;
     input.dispatchEvent(new Event("input", { bubbles: true }));
   };
-  const isNumber = (element) => element.matches?.(".field.number .answer input");
-  const factOf = (element) => facts.rows.find((fact) => fact.id === element.closest(".field")?.id);
-  const understand = async (input) => {
+  // Without the separators that the server put in, a number is easier to edit.
+  const edit = (input) => {
     const fact = factOf(input);
-    const text = input.value.trim();
-    if (!fact || !text || text === scored[fact.name] || input.disabled) return;
-    const answer = await ask("read", { field: fact.name, text });
-    if (answer.failed || input.value.trim() !== text || document.activeElement === input) return;
-    const found = JSON.parse(answer.text);
-    if (found.shown !== undefined) rewrite(input, found.shown);
-    if (found.html !== undefined) showError(fact, found.html);
+    const found = fact && read(fact, input.value);
+    if (found?.shown !== input.value) return;
+    const plain = found.shown.replaceAll(facts.thousands, "");
+    know(fact, plain, found);
+    rewrite(input, plain);
   };
+  // Boxes that nobody is in get their number as it was understood; what cannot be read stays. `tell`: and is explained.
+  const understand = async (some, tell = false) => {
+    const texts = some.map((fact) => [fact, inputOf(rowOf(fact)).value.trim()]).filter(([, text]) => text);
+    const unknown = texts.filter(([fact, text]) => !read(fact, text));
+    if (unknown.length) {
+      const answer = await ask("read", { numbers: Object.fromEntries(unknown.map(([fact, text]) => [fact.name, text])) });
+      if (answer.failed) return;
+      const found = JSON.parse(answer.text);
+      for (const [fact, text] of unknown) know(fact, text, found[fact.name]);
+    }
+    for (const [fact, text] of texts) {
+      const input = inputOf(rowOf(fact));
+      const found = read(fact, text);
+      const isLeft = () => document.activeElement !== input && input.value.trim() === text;
+      if (!isLeft()) continue;
+      if (found.shown !== undefined) {
+        frame(fact, found);
+        rewrite(input, found.shown);
+      } else if (tell) {
+        onceReleased(() => {
+          if (!isLeft()) return;
+          showError(fact, found.html);
+          byId("announcer").textContent = byId(`${fact.id}-error`).textContent;
+        });
+      }
+    }
+    refreshSoon();
+  };
+
+  // A message moves what is below it: it waits until a button that is being pressed is let go.
+  let pressed = false;
+  let afterwards = [];
+  const onceReleased = (action) => { if (pressed) afterwards.push(action); else action(); };
+  addEventListener("pointerdown", () => { pressed = true; }, true);
+  for (const kind of ["pointerup", "pointercancel"])
+    addEventListener(kind, () => {
+      pressed = false;
+      setTimeout(() => { for (const action of afterwards.splice(0)) action(); }, 0);
+    }, true);
 
   // ---- what stands in the form ------------------------------------------------------------------------------
 
@@ -87,13 +138,14 @@
     Object.fromEntries(facts.rows.map((fact) => {
       const row = rowOf(fact);
       if (fact.kind === "radio") return [fact.name, row.querySelector("input:checked")?.value ?? ""];
-      return [fact.name, row.querySelector(".not-stated input")?.checked ? null : inputOf(row).value.trim()];
+      return [fact.name, row.querySelector(".not-stated input")?.checked ? null : meant(fact, inputOf(row).value.trim())];
     }));
   const reference = () => byId("reference")?.querySelector("input, textarea");
 
   // ---- stale: what stands in the form is not what was scored ------------------------------------------------
 
   let scored = {}; // the contents that the card on display answers
+  const differ = (one, other) => facts.rows.some((fact) => meant(fact, one[fact.name]) !== meant(fact, other[fact.name]));
   let last = "";
   let example = ""; // the contents that the page comes with
   const refresh = () => {
@@ -102,8 +154,7 @@
     if (changed !== last && base()) tryOut(250);
     last = changed;
     byId("example-mark").classList.toggle("gone", changed !== example || of !== "");
-    const moved = facts.rows.filter((fact) => now[fact.name] !== scored[fact.name]);
-    byId("result").classList.toggle("stale", moved.length > 0);
+    byId("result").classList.toggle("stale", differ(now, scored));
     for (const fact of facts.rows) if (byId(`${fact.id}-error`)?.dataset.of !== String(now[fact.name])) clearError(fact);
   };
   let waiting = false;
@@ -179,18 +230,12 @@
   const show = (html, contents) => {
     byId("result").innerHTML = html;
     const card = byId("result").querySelector(".card");
-    scored = { ...contents };
-    const texts = JSON.parse(card.dataset.shown ?? "{}");
-    for (const fact of facts.rows) {
-      if (texts[fact.name] === undefined || contents[fact.name] === null) continue;
-      const input = inputOf(rowOf(fact));
-      if (input.value.trim() === contents[fact.name]) rewrite(input, texts[fact.name]);
-      scored[fact.name] = texts[fact.name];
-    }
+    scored = contents;
     showErrors(card);
     byId("announcer").textContent = card.dataset.announce ?? "";
     if (card.dataset.state === "score") tryOut(600);
     else byId("tried").replaceChildren();
+    understand(NUMBERS);
     refresh();
   };
 
@@ -224,6 +269,7 @@
     window.deskValues = values;
     byId("put").click();
     for (const delay of [100, 400]) setTimeout(refresh, delay);
+    setTimeout(() => understand(NUMBERS), 400);
   };
   const take = async (id) => {
     const answer = await ask("take", { of: id });
@@ -237,8 +283,8 @@
     leaveUntouched();
   };
 
-  let untouched = ""; // what was put into the form, and not typed
-  const leaveUntouched = () => setTimeout(() => { untouched = JSON.stringify(contents()); }, 400);
+  let untouched = {}; // what was put into the form, and not typed
+  const leaveUntouched = () => setTimeout(() => { untouched = contents(); understand(NUMBERS); }, 400);
   const stopCorrecting = () => {
     of = "";
     byId("correcting").replaceChildren();
@@ -256,10 +302,12 @@
 
     const form = byId("application");
     form.addEventListener("focusin", (event) => {
+      edit(event.target);
       if (event.target.matches(".answer input:not([type=radio])")) event.target.select();
     });
     form.addEventListener("focusout", (event) => {
-      if (isNumber(event.target)) understand(event.target);
+      const fact = factOf(event.target);
+      if (fact) understand([fact], true);
     });
     // Gradio's list filters when a key goes down; a text that is pasted or dictated brings none.
     form.addEventListener("input", (event) => {
@@ -322,12 +370,12 @@
     // Another language, a reload or a closed tab takes along what was typed: the browser asks first. Nothing of it is
     // kept anywhere.
     addEventListener("beforeunload", (event) => {
-      const now = JSON.stringify(contents());
-      const shown = byId("result").querySelector('[data-state="score"]') && now === JSON.stringify(scored);
+      const now = contents();
+      const shown = byId("result").querySelector('[data-state="score"]') && !differ(now, scored);
       const begun = [...document.querySelectorAll(".deciding textarea")].some((one) => one.value.trim());
-      if (begun || !(shown || now === untouched)) event.preventDefault();
+      if (begun || !(shown || !differ(now, untouched))) event.preventDefault();
     });
-    untouched = JSON.stringify(scored);
+    untouched = scored;
     byId("example").addEventListener("click", () => {
       stopCorrecting();
       leaveUntouched();
