@@ -265,11 +265,27 @@ def training(found: Findings) -> str:
         [
             f"- Training: {window}, {about['loans']:,} loans",
             f"- Trees: {trained.model.get_booster().num_boosted_rounds():,}; parameters: {parameters}",
+            *blur(trained.recipe.blur),
             f"- Libraries: {libraries}",
             f"- Calibration: logit(PD) = {a:.4f} + {b:.4f} · logit(p), fitted on PDs of loans that the model had not "
             f"seen ({unseen}). 0 and 1 would mean that nothing had to be corrected",
         ]
     )
+
+
+def blur(widths: Mapping[str, tuple[float, float]]) -> list[str]:
+    """A line on how far training moved the answers at random; none where it did not."""
+    if not widths:
+        return []
+    parts = [
+        f"`{name}` by up to "
+        + ", or where that is more ".join([f"{100 * share:g} %"] * (share > 0) + [f"{least:g}"] * (least > 0))
+        for name, (share, least) in widths.items()
+    ]
+    return [
+        "- Blur: the answers of training loans were moved up or down at random, so that no decision hangs on a round "
+        f"sum: {'; '.join(parts)}. No loan was judged by a moved answer"
+    ]
 
 
 def policy(found: Findings) -> str:

@@ -60,9 +60,10 @@ class Judge:
         if history is None or recipe.window is None:
             return cls(RowBuilder(form, recipe.features).columns, sample, [])
         _, split, end = recipe.window
+        tables = history.tables
 
         def frozen(month: int) -> RowBuilder:
-            return RowBuilder(form, recipe.features, history.tables(month))
+            return RowBuilder(form, recipe.features, tables(month))
 
         columns = frozen(end).columns
         if later:

@@ -59,12 +59,16 @@ def test_only_answers_that_the_form_accepts_are_tried() -> None:
 
 
 def test_no_suggestion_turns_on_a_hair_of_the_amount() -> None:
-    """Of 3,000 later small-business loans at most 1.5 % change their suggestion when the amount moves by 1 %."""
+    """Of 3,000 later small-business loans at most 1.5 % change their suggestion when the amount moves by 1 %.
+
+    No PD moves by more than 5 points. Of the first release it was 9.6 % and 23 points.
+    """
     release = open_release(newest("sba"))
     found = {(one["field"], one["step"]): one for one in of_release(RECIPES["sba"], release)["steps"]}
     either = found["amount", "±1 %"]
     assert either["loans"] == 3000
-    assert either["changed"] - either["unusual"] <= 0.015
+    assert either["changed"] <= 0.015
+    assert either["largest"] <= 0.05
 
 
 def test_moving_an_answer_as_the_release_proposes_never_raises_the_pd(
@@ -79,12 +83,13 @@ def test_moving_an_answer_as_the_release_proposes_never_raises_the_pd(
             continue
         stated = ~np.isnan(values[:, at])
         assert stated.sum() >= 2000
+        down = field.actionable == "down"
         for share in SHARES:
             changed = values[stated].copy()
-            changed[:, at] *= share if field.actionable == "down" else 1 / share
+            changed[:, at] *= share if down else 1 / share
             changed[:, at] = np.clip(changed[:, at], field.minimum, field.maximum)
             if field.whole:
-                changed[:, at] = np.floor(changed[:, at])
+                changed[:, at] = np.floor(changed[:, at]) if down else np.ceil(changed[:, at])
             raised = scorer.pds(changed) > before[stated]
             assert not raised.any(), f"{field.name} × {share}: {raised.mean():.1%} look worse"
 
