@@ -12,6 +12,7 @@ from parts import some
 from inference.application import Form
 from inference.errors import InvalidApplication, Problem
 from inference.fields import ChoiceField, NumberField, field_from_json, localised
+from inference.numbers import TROUBLES
 from inference.reasons import Reasons
 from inference.release import Release
 from inference.scorer import Score, Scorer, open_scorer
@@ -95,7 +96,11 @@ def test_every_text_is_escaped(scorer: Scorer, score: Score, hostile: Release, l
     texts = texts_in(language)
     names = hostile.form.names
     odd = score._replace(unusual=names, request_id=MARKUP, engine=MARKUP)
-    problems = [Problem(name, kind, MARKUP, repr(MARKUP), MARKUP) for name in (*names, MARKUP) for kind in KINDS]
+    problems = [
+        Problem(name, kind, MARKUP, repr(MARKUP), MARKUP, hint=MARKUP, extra=MARKUP, readings=(18, 18000))
+        for name in (*names, MARKUP)
+        for kind in (*KINDS, *TROUBLES)
+    ]
     for html in (
         score_card(told(scorer, score), hostile, texts, LENDER),
         score_card(told(scorer, odd), hostile, texts, LENDER),
@@ -215,9 +220,8 @@ def test_where_it_stands(scorer: Scorer, score: Score, language: str) -> None:
     exposure = policy.exposure(application)
     assert exposure is not None
     assert policy.amount_at is not None
-    loss = localised(f"{score.pd * policy.lgd * exposure:,.0f}", language)
-    unit = scorer.release.form.fields[policy.amount_at].unit[language]
-    assert f"{loss} {unit}" in card
+    amount = scorer.release.form.fields[policy.amount_at]
+    assert amount.show(round(score.pd * policy.lgd * exposure), language) in card
     by = scorer.release.manifest["population"]["by"]
     found = 0
     for name, groups in by.items():
