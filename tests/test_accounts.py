@@ -136,15 +136,6 @@ def test_what_changes_holds_at_once(accounts: Accounts) -> None:
     assert not accounts.anybody()
 
 
-def test_a_name_given_again_brings_no_session_back(accounts: Accounts) -> None:
-    """Whoever was removed stays logged out when somebody of the same name is added, as another role even."""
-    accounts.add_user("ann", "officer", PASSWORD)
-    cookie = accounts.log_in("ann", PASSWORD) or ""
-    accounts.remove("ann", "user")
-    accounts.add_user("ann", "manager", PASSWORD)
-    assert accounts.by_cookie(cookie) is None
-
-
 def test_another_process_is_heard(accounts: Accounts) -> None:
     """What the command line changes while the app runs holds for the app."""
     accounts.add_user("ann", "officer", PASSWORD)

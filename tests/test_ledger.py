@@ -365,9 +365,9 @@ def test_a_replay_that_differs_is_told(scorer: Scorer, ledger: Ledger) -> None:
         changed = Draft("scored", f"x{next(COUNT)}", {**made.fields, **fields}, personal)
         return replayer.one(ledger.append(changed)).why
 
-    assert "the PD is off by 0.001" in why({"pd": float(made.fields["pd"]) + 1e-3}, personal)
-    assert "the decision is" in why({"decision": "none"}, personal)
-    assert why({}, {**personal, "row": "0" * 64}) == "another row"
+    assert "the PD differs by 0.001" in why({"pd": float(made.fields["pd"]) + 1e-3}, personal)
+    assert "the suggestion is" in why({"decision": "none"}, personal)
+    assert why({}, {**personal, "row": "0" * 64}) == "the row is another one"
     assert "refused today" in why({}, {**personal, "answers": {}})
     assert "is not known" in why({"engine": "abacus"}, personal)
 

@@ -163,7 +163,7 @@ def test_each_reason_is_true_of_the_answer_and_moves_the_pd(scorer: Scorer, decl
             counts["together"] += 1
     print(f"{release.name}: {dict(counts)}")
     assert counts["itself"] > DECLINES
-    assert counts["ratio"] > 10
+    assert counts["ratio"] > 5  # the small-business model leans on few ratios
     assert counts["together"] < 0.1 * len(spans)
 
 

@@ -12,6 +12,7 @@ from models.evaluate import wilson
 from models.export import export
 from models.recipes.consumer import RECIPE
 from models.report import FREE, RELEASE, SCORECARD, Report, Result, report
+from models.stability import of_trained
 from models.train import Trained, train
 
 
@@ -42,7 +43,7 @@ def test_rivals_see_the_same_loans_and_are_calibrated(trained: Trained, found: R
 
 def test_the_ends_are_told_in_manifest_and_card(trained: Trained, found: Report, tmp_path: Path) -> None:
     """Every row has its lowest and highest tenth; the card shows the same table, and says who the rivals are."""
-    release = export(trained, found.metrics, tmp_path)
+    release = export(trained, {**found.metrics, "stability": of_trained(trained)}, tmp_path)
     write_card(release, trained, found)
     table = json.loads((release.folder / "manifest.json").read_bytes())["training"]["metrics"]["table"]
     assert len(table) == 3

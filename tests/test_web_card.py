@@ -12,6 +12,7 @@ from parts import some
 from inference.application import Form
 from inference.errors import InvalidApplication, Problem
 from inference.fields import ChoiceField, NumberField, field_from_json, localised
+from inference.numbers import TROUBLES
 from inference.policy import Points
 from inference.reasons import Reasons
 from inference.release import Release
@@ -98,7 +99,11 @@ def test_every_text_is_escaped(scorer: Scorer, score: Score, hostile: Release, l
     texts = texts_in(language)
     names = hostile.form.names
     odd = score._replace(unusual=names, request_id=MARKUP, engine=MARKUP)
-    problems = [Problem(name, kind, MARKUP, repr(MARKUP), MARKUP) for name in (*names, MARKUP) for kind in KINDS]
+    problems = [
+        Problem(name, kind, MARKUP, repr(MARKUP), MARKUP, hint=MARKUP, extra=MARKUP, readings=(18, 18000))
+        for name in (*names, MARKUP)
+        for kind in (*KINDS, *TROUBLES)
+    ]
     for html in (
         score_card(told(scorer, score), hostile, texts, LENDER),
         score_card(told(scorer, odd), hostile, texts, LENDER),
@@ -207,7 +212,7 @@ def test_a_cut_off_beyond_certainty_is_not_shown(scorer: Scorer, score: Score, l
     """Where no PD is high enough to decline, the reason of a referral names no upper limit."""
     texts = texts_in(language)
     high = score._replace(pd=0.8, decision="refer", break_even=0.9, refer_from=0.7, decline_from=1.1, unusual=())
-    card = "".join(parsed(score_card(told(scorer, high), scorer.release, texts)).itertext())
+    card = "".join(parsed(score_card(told(scorer, high), scorer.release, texts, LENDER)).itertext())
     assert texts("reason.refer_open", refer_from=write_percent(0.7, language)) in card
     assert "110" not in card
 

@@ -134,7 +134,9 @@ def test_an_approval_at_one_number_alone_is_not_proposed(scorer: Scorer, real: R
             return np.array([self._approves(amount) for amount in values[:, at].tolist()])
 
     policy = Odd(scorer.release.manifest["policy"], scorer.release.form)
-    whatif = WhatIf(replace(scorer.release, policy=policy), scorer.engine)
+    fields = list(scorer.release.form.fields)
+    fields[at] = replace(fields[at], actionable="down")  # whatever the release says of it
+    whatif = WhatIf(replace(scorer.release, policy=policy, form=Form(tuple(fields))), scorer.engine)
     amounts = whatif.amounts(Application(tuple(values)))
     assert amounts is not None
     assert amounts.intervals == ((low, high), (lone, lone))

@@ -130,11 +130,12 @@ def message(problem: Problem, field: Field, texts: Texts) -> str:
     language, said = texts.language, escape(explain(problem, field, texts))
     if not isinstance(field, NumberField):
         return said
-    return said + "".join(
-        f' <button type="button" class="reading" data-row="{row_id(field)}"'
+    buttons = "".join(
+        f'<button type="button" class="reading" data-row="{row_id(field)}"'
         f' data-text="{escape(field.write(one, language))}">{escape(field.write(one, language))}</button>'
         for one in problem.readings
     )
+    return f'{said} <span class="readings">{buttons}</span>' if buttons else said
 
 
 def notice_card(kind: str, texts: Texts, ways: str = "") -> str:

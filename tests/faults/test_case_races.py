@@ -124,7 +124,7 @@ class Office:
         at = self.release.policy.amount_at
         assert at is not None
         label = self.release.form.fields[at].label["en"]
-        found = re.search(rf"<dt>{re.escape(label)}</dt><dd>([\d,.]+)", page)
+        found = re.search(rf"<dt>{re.escape(label)}</dt><dd>[^\d<]?([\d,.]+)", page)
         assert found
         return float(found[1].replace(",", ""))
 
@@ -146,7 +146,7 @@ class Office:
 def office(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     folder = tmp_path_factory.mktemp("races")
     lender, users, ledger = folder / "lender.toml", folder / "users.sqlite3", folder / "ledger.sqlite3"
-    text = EXAMPLE.read_text("utf-8")
+    text = EXAMPLE.read_text("utf-8").replace("TENFOLD_LENDER", "a lender's own")  # or there would be no notices
     assert "# officer = 50000" in text
     lender.write_text(text.replace("# officer = 50000", f"officer = {LIMIT}"), "utf-8")
     logged_in = request.param == "logged_in"
@@ -155,8 +155,8 @@ def office(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             for name, role in ROLES.items():
                 accounts.add_user(name, role, PASSWORD)
     environment = {
-        "TENFOLD_LOG": str(folder / "p.jsonl"), "TENFOLD_LEDGER": str(ledger), "TENFOLD_USERS": str(users),
-        "TENFOLD_LENDER": str(lender), "TENFOLD_RATE": "0",
+        "TENFOLD_LOG": str(folder / "p.jsonl"), "TENFOLD_LEDGER": str(ledger),
+        "TENFOLD_USERS": str(users) if logged_in else "off", "TENFOLD_LENDER": str(lender), "TENFOLD_RATE": "0",
     }  # fmt: skip
     with running([sys.executable, "app.py"], "/readyz", environment) as (url, _):
         people = {name: Person(url, name, logged_in) for name in ROLES}

@@ -199,6 +199,7 @@ def test_a_deadly_release_does_not_end_a_running_server(tmp_path: Path, record_p
     folder = deadly(site / "models" / "releases")
     id = record_of(folder, tmp_path / "ledger.sqlite3")
     own = {"TENFOLD_LOG": str(tmp_path / "p.jsonl"), "TENFOLD_LEDGER": str(tmp_path / "ledger.sqlite3")}
+    own["TENFOLD_NO_LOGIN"] = "on"  # its records are by somebody who logged in
     with running([sys.executable, "app.py"], "/readyz", own, site) as (url, process):
         with ThreadPoolExecutor(4) as pool:  # at once, and again: it is tried once
             pages = list(pool.map(lambda _: httpx.get(f"{url}/record/{id}", timeout=120), range(4)))
