@@ -44,7 +44,7 @@ class Step:
     step: str  # "+1", "-1 %", …, or "±1": whether either of the two changes the decision
     loans: int  # that state the field, and whose changed answer the form accepts
     changed: float  # share of these whose suggested decision changes
-    unusual: float  # share of these whose decision changes while the changed answer, and no other, is unusual
+    unusual: float  # share of these whose decision changes only where the answer leaves the usual range
     largest: float  # change of a PD, 0..1
 
 
@@ -64,7 +64,7 @@ def stability(form: Form, policy: Policy, pds: Callable[[Floats], Floats], value
 def of_field(policy: Policy, pds: Callable[[Floats], Floats], own: Tried, at: int, field: NumberField) -> list[Step]:
     """The rows of one number field: up, down and either. None where no loan states it."""
     size = step_of(field)
-    either = np.zeros((3, len(own.values)), bool)  # tried, changed, changed as the answer became unusual
+    either = np.zeros((3, len(own.values)), bool)  # tried, changed, changed with the answer still usual
     steps = []
     for sign, mark in ((+1, "+"), (-1, "-")):
         values = own.values.copy()
@@ -78,12 +78,14 @@ def of_field(policy: Policy, pds: Callable[[Floats], Floats], own: Tried, at: in
         unusual = changed & usual(field, own.values[here, at]) & ~usual(field, values[here, at])
         largest = float(np.abs(after - own.pds[here]).max())
         steps.append(Step(field.name, mark + size, len(changed), float(changed.mean()), float(unusual.mean()), largest))
-        either[:, here] |= np.stack([np.ones_like(changed), changed, unusual])
+        either[:, here] |= np.stack([np.ones_like(changed), changed, changed & ~unusual])
     if steps:
-        tried, changed, unusual = either
+        tried, changed, still_usual = either
         largest = max(step.largest for step in steps)
         loans = int(tried.sum())
-        steps.append(Step(field.name, f"±{size}", loans, changed.sum() / loans, unusual.sum() / loans, largest))
+        steps.append(
+            Step(field.name, f"±{size}", loans, changed.sum() / loans, (changed & ~still_usual).sum() / loans, largest)
+        )
     return steps
 
 

@@ -41,6 +41,13 @@ def test_what_changes_is_counted() -> None:
     assert steps["amount", "±1 %"] == Step("amount", "±1 %", 4, 0.75, 0.25, pytest.approx(0.8))
 
 
+def test_a_change_both_ways_counts_once_and_as_the_models() -> None:
+    """A loan that changes at + 1 % by its PD and at − 1 % as it becomes unusual is no change of the range alone."""
+    steps = made([[50.0, 3, 50]], edge=50.2)
+    assert steps["amount", "-1 %"].unusual == 1.0
+    assert (steps["amount", "±1 %"].changed, steps["amount", "±1 %"].unusual) == (1.0, 0.0)
+
+
 def test_each_kind_of_number_has_its_step() -> None:
     """Whole numbers move by one, shares by a point, others by a hundredth; nothing else moves a decision here."""
     steps = made([[99.5, 3, 50]])
