@@ -226,6 +226,16 @@ def test_another_programs_file_is_refused(accounts: Accounts, tmp_path: Path) ->
     assert accounts.path.read_bytes()[100:] == before[100:]
 
 
+def test_a_file_of_another_version_is_refused(accounts: Accounts) -> None:
+    """A later version may mean something else by the same tables: nobody is let in by it."""
+    accounts.add_user("ann", "officer", PASSWORD)
+    accounts.close()
+    with closing(sqlite3.connect(accounts.path)) as other:
+        other.execute("PRAGMA user_version=2")
+    with pytest.raises(AccountError, match="this version of Tenfold"):
+        accounts.anybody()
+
+
 def run(file: Path, *words: str, given: str = "") -> "subprocess.CompletedProcess[str]":
     """`python -m web` with these words."""
     environment = {"PATH": "/usr/bin:/bin", "TENFOLD_USERS": str(file), "PYTHONPATH": "."}
