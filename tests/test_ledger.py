@@ -493,11 +493,15 @@ def test_no_cell_of_an_export_begins_a_formula(ledger: Ledger, file: Path, tmp_p
 
 
 def test_a_backup_while_it_is_written_to(ledger: Ledger, file: Path, tmp_path: Path) -> None:
-    """Whole, restorable where nothing is, and nowhere else."""
+    """Whole, restorable where nothing is, and nowhere else; it never takes the place of a ledger or another backup."""
     backup, target = tmp_path / "copies" / "backup.sqlite3", tmp_path / "elsewhere" / "ledger.sqlite3"
     futures = [ledger.submit(draft()) for _ in range(500)]
     assert main(["--ledger", str(file), "backup", str(backup)]) == 0
     assert [future.result() for future in futures]
+    for there in (backup, file):
+        before = there.stat().st_ino
+        assert main(["--ledger", str(file), "backup", str(there)]) == 2
+        assert there.stat().st_ino == before
     assert main(["restore", str(backup), str(target)]) == 0
     assert problem(target) is None
     assert main(["restore", str(backup), str(target)]) == 2
