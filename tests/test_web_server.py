@@ -251,7 +251,7 @@ def test_model_card_shows_markup_as_text(scorer: Scorer, tmp_path: Path) -> None
     (tmp_path / CARD).write_text(
         "# Card\n\n<script>x</script> [a](javascript:alert(1)) [d](../DATA.md)\n\n|a|b|\n|-|-:|\n|1|2|\n\n![p](p.svg)\n"
     )
-    html, found = render(replace(scorer.release, folder=tmp_path))
+    html, found = render(replace(scorer.release, folder=tmp_path), {})
     assert found
     assert "<table>" in html
     assert '<td class="right">2' in html
@@ -261,7 +261,7 @@ def test_model_card_shows_markup_as_text(scorer: Scorer, tmp_path: Path) -> None
     assert "<script" not in html
     assert 'href="javascript' not in html
     (tmp_path / CARD).unlink()
-    html, found = render(replace(scorer.release, folder=tmp_path))
+    html, found = render(replace(scorer.release, folder=tmp_path), {})
     assert not found
     assert "no model card yet" in html
 
