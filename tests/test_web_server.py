@@ -277,6 +277,7 @@ def test_the_performance_page_says_what_is_missing(scorer: Scorer, tmp_path: Pat
     off = Settings(release=default_release(), log=None, users=NO_USERS)
     with visiting(create_app(scorer, off)) as client:
         assert texts_in("fr")("performance.off") in html.unescape(client.get("/fr/performance").text)
+        assert client.get("/performance?language=x").status_code == 200  # not a parameter, and no fault of the server
     log = tmp_path / "scores.jsonl"
     on = replace(off, log=log)
     with visiting(create_app(open_scorer(on), on)) as client:

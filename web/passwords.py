@@ -34,12 +34,12 @@ def password_problem(name: str, password: str) -> str:
         return f"a password has {SHORTEST} to {LONGEST} characters"
     if name in password.lower() or len(set(password)) < FEWEST_DIFFERENT:
         return "this password is too easily guessed: it holds the name, or only a few characters"
-    if any(MADE_OF_OURS.fullmatch(form) for form in forms(password)):
-        return "this password is too easily guessed: it is made of words about this app"
     if is_common(password):
         return (
             "this password is too easily guessed: it is a common one, or a common one with a few characters around it"
         )
+    if any(MADE_OF_OURS.fullmatch(form) for form in forms(password)):
+        return "this password is too easily guessed: it is made of words about this app"
     return ""
 
 
