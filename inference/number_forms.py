@@ -46,9 +46,7 @@ FORMS = {
 def rows() -> list[tuple[str, str, str, str]]:
     """(text, unit of the field, outcome in English, outcome in French) of every form."""
     return [
-        (text, name, *(outcome(text, name, language) for language in ("en", "fr")))
-        for name in FORMS
-        for text in FORMS[name]
+        (text, name, outcome(text, name, "en"), outcome(text, name, "fr")) for name in FORMS for text in FORMS[name]
     ]
 
 

@@ -1,6 +1,7 @@
 """Users, sessions and tokens: what is kept of them, how long, and who they are."""
 
 import hashlib
+import json
 import sqlite3
 import subprocess
 import sys
@@ -8,11 +9,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from time import time as now
 
 import pytest
 from argon2 import PasswordHasher
 from parts import Time, some
 
+from web.__main__ import main
 from web.accounts import ABSOLUTE, IDLE, AccountError, Accounts
 from web.person import Person
 from web.throttle import FORGOTTEN, FREE, LONGEST_SHARED_WAIT, LONGEST_WAIT, Throttle, Try, network, tries
@@ -134,6 +137,36 @@ def test_what_changes_holds_at_once(accounts: Accounts) -> None:
     accounts.remove("ann", "user")
     assert accounts.by_cookie(cookie) is None
     assert not accounts.anybody()
+
+
+def test_an_administrator_sees_and_ends_sessions(
+    tmp_path: Path, time: Time, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of one user or of all users, by the command line; the list leaves out sessions that have ended."""
+    file, log = tmp_path / "u.sqlite3", tmp_path / "security.jsonl"
+    monkeypatch.setenv("TENFOLD_USERS", str(file))
+    monkeypatch.setenv("TENFOLD_SECURITY_LOG", str(log))
+    time.now = now()
+    with closing(Accounts(file, time, QUICK)) as accounts:
+        for name in ("ann", "bob"):
+            accounts.add_user(name, "officer", PASSWORD)
+        old = accounts.log_in("ann", PASSWORD)
+        time.now += IDLE + 1
+        ann, bob = accounts.log_in("ann", PASSWORD) or "", accounts.log_in("bob", PASSWORD) or ""
+        assert old
+        assert [(one.name, one.made) for one in accounts.sessions()] == [("ann", time.now), ("bob", time.now)]
+        assert main(["users", "sessions"]) == 0
+        assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["ann", "bob"]
+        assert main(["users", "logout", "Ann"]) == 0
+        assert (accounts.by_cookie(ann), accounts.by_cookie(bob)) == (None, Person("bob", "officer"))
+        assert main(["users", "logout", "--all"]) == 0
+        assert accounts.by_cookie(bob) is None
+        assert capsys.readouterr().out == "1 session ended.\n1 session ended.\n"
+        for words in (["logout"], ["logout", "ann", "--all"], ["logout", "eve"]):
+            assert main(["users", *words]) == 2
+        assert accounts.log_in("ann", PASSWORD)
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line]
+    assert [(one["event"], one["name"]) for one in lines] == [("user_logged_out", "ann"), ("user_logged_out", "*")]
 
 
 def test_another_process_is_heard(accounts: Accounts) -> None:
@@ -424,6 +457,25 @@ def test_common_passwords_are_refused(accounts: Accounts, password: str) -> None
     """Those on the list, and a word of the list repeated, with digits for letters, or with digits and signs around."""
     with pytest.raises(AccountError, match="common"):
         accounts.add_user("ann", "officer", password)
+
+
+@pytest.mark.parametrize(
+    "password", ["tenfoldtenfold", "Tenf0ld-Manager-1", "creditscoring2026", "loan-officer!!", "Bank Login Password"]
+)
+def test_words_about_the_app_are_refused(accounts: Accounts, password: str) -> None:
+    """A password that is made of what the app is called and does, in any order and spelling."""
+    with pytest.raises(AccountError, match="words about this app"):
+        accounts.add_user("ann", "officer", password)
+
+
+def test_a_long_password_counts_to_its_last_character(accounts: Accounts, time: Time) -> None:
+    """Nothing of it is cut off or folded, and it does not wear out with the years."""
+    password = "Les Passantes " * 14 + "xyzA"  # 200 characters
+    accounts.add_user("ann", "officer", password)
+    for other in (password[:-1], password + "A", password[:-1] + "a", password.lower(), password.strip("L")):
+        assert accounts.log_in("ann", other) is None
+    time.now += 10 * 365 * 86_400
+    assert accounts.log_in("ann", password)
 
 
 @pytest.mark.parametrize("password", [PASSWORD, "Winterreise-op89", "tr0ub4dor&3 staple", "mein Hund heißt Ada"])

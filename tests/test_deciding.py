@@ -346,6 +346,7 @@ def test_the_notice_as_a_pdf(desk: Office) -> None:
         answer = desk.client.get(f"/record/{id}/notice.pdf?lang={language}")
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "application/pdf"
+        assert answer.headers["content-disposition"] == f'inline; filename="notice-{id}.pdf"'
         assert answer.content.startswith(b"%PDF-")
         assert b"/Lang" in answer.content
         assert 1 <= len(re.findall(rb"/Type /Page\b", answer.content)) <= 2

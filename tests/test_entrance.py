@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from fastapi.testclient import TestClient
@@ -374,6 +375,17 @@ def test_the_cookie(visitor: TestClient) -> None:
     assert behind_tls.headers["strict-transport-security"].startswith("max-age=")
 
 
+def test_password_managers_may_fill_the_login(visitor: TestClient) -> None:
+    """The boxes say what belongs in them, hide the password, cut nothing off and stop no paste."""
+    page = visitor.get("/login", headers=BROWSER).text
+    boxes = {re.search('name="([^"]+)', box)[1]: box for box in re.findall("<input[^>]*>", page)}  # type: ignore[index]
+    assert 'autocomplete="username"' in boxes["name"]
+    assert 'autocomplete="current-password"' in boxes["password"]
+    assert 'type="password"' in boxes["password"]
+    assert "maxlength" not in boxes["password"]
+    assert "onpaste" not in page
+
+
 def test_who_is_not_known_and_what_is_wrong_look_alike(visitor: TestClient) -> None:
     """The same page and status for a wrong password and for a name that nobody has; neither repeats the password."""
     pages = []
@@ -542,3 +554,26 @@ def test_the_desk_says_who_is_there(visitor: TestClient) -> None:
         texts = texts_in("fr" if path.startswith("/fr") else "en")
         assert f"ann ({texts('role.officer')})" in page
         assert texts("visitor.leave") in page
+
+
+def test_every_page_has_the_way_out(scorer: Scorer, settings: Settings, accounts: Accounts, tmp_path: Path) -> None:
+    """Also the model card, the notice and a page that says that there is none: the form leads to the logout."""
+    example = read_lender(None)
+    words = {part: dict.fromkeys(texts, "Words.") for part, texts in example.notice.items()}
+    lender = replace(example, name="Bank", address="Street 1", notice=words)
+    with (
+        closing(Ledger(tmp_path / "l.sqlite3")) as ledger,
+        visiting(create_app(scorer, settings, ledger, lender, accounts), follow_redirects=False) as client,
+    ):
+        id = score(as_person(client, "ann"), "R-out")
+        sent = {"decision": "incomplete", "reason_incomplete": "income", "justification": "No payslip yet."}
+        assert send(client, id, "decide", sent)
+        pages = ["/", "/history", "/performance", f"/record/{id}", f"/record/{id}/notice", "/record/none"]
+        for path in [*pages, *(f"/fr{page}" for page in pages), "/model-card"]:
+            page = client.get(path, headers=BROWSER)
+            assert page.status_code == (404 if path.endswith("none") else 200), path
+            out = re.search(r'<form method="post" action="([^"]*)"', page.text)
+            assert out is not None, path
+            base = re.search(r'<base href="([^"]+)"', page.text)
+            leads = urljoin(urljoin(f"{HERE}{path}", base[1] if base else ""), out[1])
+            assert leads == f"{HERE}{'/fr' if path.startswith('/fr') else ''}/logout", path

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from contextlib import closing
 from importlib.metadata import distributions
 from pathlib import Path
@@ -13,11 +14,13 @@ import pytest
 from packaging.requirements import Requirement
 from parts import some
 
+from inference.settings import Settings
 from ledger.store import Store
 from ledger.verify import verify
 from profiling.readme import BLOCK, README, STUDY, written
 from profiling.serving import served
-from web import space
+from web import accounts, passwords, space, throttle
+from web.login import AT_ONCE
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -136,9 +139,10 @@ def test_no_data_file_is_too_large() -> None:
             assert not file.is_file() or file.stat().st_size < 9_000_000, file
 
 
-def test_security_names_tests_that_are_there() -> None:
-    """Every test that SECURITY.md names exists; `::name` is of the file named before it."""
-    named = re.findall(r"`(tests/[\w/]+\.py)?(?:::(\w+))?`", (ROOT / "SECURITY.md").read_text("utf-8"))
+@pytest.mark.parametrize("page", ["SECURITY.md", "docs/asvs.md"])
+def test_security_names_tests_that_are_there(page: str) -> None:
+    """Every test that the page names exists; `::name` is of the file named before it."""
+    named = re.findall(r"`(tests/[\w/]+\.py)?(?:::(\w+))?`", (ROOT / page).read_text("utf-8"))
     named = [(file, test) for file, test in named if file or test]
     assert len(named) > 20
     file = ""
@@ -146,3 +150,48 @@ def test_security_names_tests_that_are_there() -> None:
         file = found or file
         assert (ROOT / file).is_file(), file
         assert not test or f"def {test}(" in (ROOT / file).read_text("utf-8"), test
+
+
+# How many requirements of levels 1 and 2 each section of the ASVS 5.0.0 has; they come first in each.
+ASVS = {
+    "5.1": 1, "5.2": 3, "5.3": 2, "5.4": 3, "6.1": 3, "6.2": 12, "6.3": 4, "6.4": 4, "6.5": 5, "6.6": 3, "6.8": 4,
+    "7.1": 3, "7.2": 4, "7.3": 2, "7.4": 5, "7.5": 2, "7.6": 2, "8.1": 2, "8.2": 3, "8.3": 1, "8.4": 1,
+    "16.1": 1, "16.2": 5, "16.3": 4, "16.4": 3, "16.5": 3,
+}  # fmt: skip
+
+
+def test_every_asvs_requirement_has_a_row() -> None:
+    """Each once and in order; one that is met names a test or the section that documents it; SECURITY.md adds up."""
+    page = (ROOT / "docs/asvs.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d[\d., ]+) \| [^|]+ \| (met|partly|not met|n/a) \| ([^|]+) \|$", page, re.M)
+    found = [(id, state) for ids, state, _ in rows for id in ids.split(", ")]
+    assert [id for id, _ in found] == [f"{section}.{at + 1}" for section, count in ASVS.items() for at in range(count)]
+    assert [ids for ids, state, why in rows if state == "met" and not re.search(r"::test_|\.py`|\" above", why)] == []
+    states = Counter(state for _, state in found)
+    summary = (
+        f"{states['met']} met, {states['partly']} partly, {states['not met']} not met, {states['n/a']} not applicable"
+    )
+    security = " ".join((ROOT / "SECURITY.md").read_text("utf-8").split())
+    assert f"{len(found)} requirements" in security
+    assert summary in security
+    assert [id for id, state in found if state == "not met" and id not in security] == []
+
+
+def test_asvs_page_has_the_figures_of_the_code() -> None:
+    """Timeouts, waits, lengths and lists as they are."""
+    page = " ".join((ROOT / "docs/asvs.md").read_text("utf-8").split())
+    long = sum(len(word) >= passwords.SHORTEST for word in passwords.common())
+    for said in (
+        f"{accounts.IDLE // 60} minutes without use and after {accounts.ABSOLUTE // 3600} hours",
+        f"{throttle.FREE + 1} tries are free, then each failure doubles the wait from 2 seconds up to "
+        f"{throttle.LONGEST_WAIT:.0f} seconds",
+        f"with any names, {throttle.FREE_ANYWHERE + 1} tries are free; a network waits "
+        f"{throttle.LONGEST_SHARED_WAIT:.0f} seconds at most. The counts last {throttle.FORGOTTEN:.0f} seconds",
+        f"At most {AT_ONCE} passwords",
+        f"{passwords.SHORTEST} to {passwords.LONGEST} characters of any kind, at least {passwords.FEWEST_DIFFERENT} of",
+        f"`web/passwords.py`: {', '.join(passwords.OURS)}.",
+        f"the list holds {long} of twelve characters and more; of {len(passwords.common()) - long:,} shorter words",
+        f"`TENFOLD_LOG_DAYS`, {Settings(release=ROOT).log_days} |",
+    ):
+        assert said in page, said
+    assert throttle.FREE_ANYWHERE == throttle.FREE_OF_NETWORK

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="module")
 def accounts(settings: Settings) -> Iterator[Accounts]:
     with closing(Accounts(settings.users, hasher=QUICK)) as made:
-        for name, role in (("ann", "officer"), ("meg", "manager")):
+        for name, role in (("ann", "officer"), ("bob", "officer"), ("meg", "manager")):
             made.add_user(name, role, PASSWORD)
         yield made
 
@@ -68,10 +69,10 @@ def visitor(app: TestClient) -> Iterator[TestClient]:
 
 
 def events(file: Path | None, since: int = 0) -> list[dict[str, Any]]:
-    """The lines of a log, without their times, from the so-manyth on."""
+    """The lines of a log, without their times, which are in UTC, from the so-manyth on."""
     assert file is not None
-    lines = [json.loads(line) for line in file.read_text().splitlines() if line] if file.exists() else []
-    assert [line for line in lines if "time" not in line] == []
+    lines = [json.loads(line) for line in file.read_text().split("\n") if line] if file.exists() else []
+    assert [one for one in lines if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", one["time"])] == []
     return [{name: fact for name, fact in line.items() if name != "time"} for line in lines][since:]
 
 
@@ -114,6 +115,49 @@ def test_what_is_refused(visitor: TestClient, settings: Settings, accounts: Acco
         ("token_refused", None, "not-known"),
     ]
     assert "canary" not in str(found)
+
+
+def test_another_officers_case_is_refused(visitor: TestClient, settings: Settings, accounts: Accounts) -> None:
+    """Whoever asks is told that there is none; the log tells who asked for which, each time."""
+    example = open_scorer(settings).release.form.example
+    log_in(visitor, "ann")
+    id = visitor.post("/api/v1/score", json={"answers": example}, headers={"Origin": HERE}).json()["id"]
+    visitor.cookies.clear()
+    log_in(visitor, "bob")
+    before = len(events(settings.security_log))
+    for path in (f"/record/{id}", f"/fr/record/{id}/notice", f"/record/{id}/notice.pdf", f"/api/v1/decisions/{id}"):
+        assert visitor.get(path).status_code == 404
+    assert visitor.post(f"/record/{id}/decide", headers={"Origin": HERE}).status_code == 404
+    assert visitor.post("/desk/take", json={"of": id}, headers={"Origin": HERE}).json()["values"] is None
+    sent = {"of": id, "answers": example, "seen": "1"}
+    assert 'data-state="moved"' in visitor.post("/desk/score", json=sent, headers={"Origin": HERE}).text
+    who = {"by": "bob", "address": "127.0.0.1", "mode": "closed"}
+    assert events(settings.security_log, before) == [{"event": "record_refused", **who, "record": id}] * 7
+    assert visitor.get("/record/none").status_code == 404  # there is none: nothing was refused
+    assert visitor.get("/api/v1/decisions?by=ann").status_code == 403
+    bearer = {"Authorization": f"Bearer {accounts.add_token('core', 'manager')}"}
+    assert visitor.post(f"/record/{id}/decide", headers=bearer).status_code == 403
+    found = [(one["event"], one["by"], one["why"]) for one in events(settings.security_log, before + 7)]
+    assert found == [("role_refused", "bob", "own-records"), ("role_refused", "core", "people-decide")]
+
+
+def test_what_is_beyond_a_limit(visitor: TestClient, settings: Settings) -> None:
+    """A body that is too long is told by what it broke, and not by what it held."""
+    before = len(events(settings.security_log))
+    sent = {"name": "canary", "password": "x" * 5000}
+    assert visitor.post("/login", data=sent, headers={"Origin": HERE}).status_code == 413
+    assert events(settings.security_log, before) == [
+        {"event": "limited", "address": "127.0.0.1", "why": "too-large", "mode": "closed"}
+    ]
+
+
+def test_no_line_is_forged(tmp_path: Path) -> None:
+    """Whatever a fact holds, an event stays one line of JSON, and reads back as it was."""
+    forged = 'ann\r\n{"event": "login", "user": "meg"}\u2028\x1b[2J\x00"'
+    with closing(SecurityLog(tmp_path / "s.jsonl", 1, Time(NOW))) as log:
+        log.write("login_failed", user=forged, address=forged)
+    assert events(tmp_path / "s.jsonl") == [{"event": "login_failed", "user": forged, "address": forged}]
+    assert len((tmp_path / "s.jsonl").read_bytes().strip().splitlines()) == 1
 
 
 def test_a_token_that_reads_metrics_reads_nothing_else(

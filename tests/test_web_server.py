@@ -251,7 +251,7 @@ def test_model_card_shows_markup_as_text(scorer: Scorer, tmp_path: Path) -> None
     (tmp_path / CARD).write_text(
         "# Card\n\n<script>x</script> [a](javascript:alert(1)) [d](../DATA.md)\n\n|a|b|\n|-|-:|\n|1|2|\n\n![p](p.svg)\n"
     )
-    html, found = render(replace(scorer.release, folder=tmp_path))
+    html, found = render(replace(scorer.release, folder=tmp_path), {})
     assert found
     assert "<table>" in html
     assert '<td class="right">2' in html
@@ -261,7 +261,7 @@ def test_model_card_shows_markup_as_text(scorer: Scorer, tmp_path: Path) -> None
     assert "<script" not in html
     assert 'href="javascript' not in html
     (tmp_path / CARD).unlink()
-    html, found = render(replace(scorer.release, folder=tmp_path))
+    html, found = render(replace(scorer.release, folder=tmp_path), {})
     assert not found
     assert "no model card yet" in html
 
@@ -277,6 +277,7 @@ def test_the_performance_page_says_what_is_missing(scorer: Scorer, tmp_path: Pat
     off = Settings(release=default_release(), log=None, users=NO_USERS)
     with visiting(create_app(scorer, off)) as client:
         assert texts_in("fr")("performance.off") in html.unescape(client.get("/fr/performance").text)
+        assert client.get("/performance?language=x").status_code == 200  # not a parameter, and no fault of the server
     log = tmp_path / "scores.jsonl"
     on = replace(off, log=log)
     with visiting(create_app(open_scorer(on), on)) as client:

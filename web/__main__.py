@@ -19,6 +19,7 @@ PAST = {
     "password": "password_changed",
     "remove": "removed",
     "revoke": "revoked",
+    "logout": "logged_out",
 }
 
 
@@ -62,6 +63,10 @@ def parser() -> argparse.ArgumentParser:
         removed = verbs.add_parser("remove" if kind == "users" else "revoke", help="from the next request on")
         removed.add_argument("name", metavar="NAME")
         if kind == "users":
+            verbs.add_parser("sessions", help="who is logged in, since when")
+            ended = verbs.add_parser("logout", help="end all sessions of one user, or of all users")
+            ended.add_argument("name", metavar="NAME", nargs="?")
+            ended.add_argument("--all", action="store_true")
             verbs.add_parser("password", help="a new one; all sessions end").add_argument("name", metavar="NAME")
     return made
 
@@ -71,7 +76,16 @@ def change(accounts: Accounts, given: argparse.Namespace, log: SecurityLog) -> N
     if given.verb == "list":
         say(table(accounts.users() if given.what == "users" else accounts.tokens()))
         return
-    name = given.name.lower()
+    if given.verb == "sessions":
+        say(
+            "\n".join(
+                f"{one.name:40} since {when(one.made)}  last used {when(one.used)}" for one in accounts.sessions()
+            )
+        )
+        return
+    if given.verb == "logout" and (given.name is None) != given.all:
+        raise AccountError("name one user, or all of them: python -m web users logout NAME, or --all")
+    name = (given.name or "*").lower()
     apply(accounts, given, name)
     account = "user" if given.what == "users" else "token"
     log.write(f"{account}_{PAST[given.verb]}", by=getpass.getuser(), name=name, role=getattr(given, "role", None))
@@ -88,6 +102,9 @@ def apply(accounts: Accounts, given: argparse.Namespace, name: str) -> None:
     elif given.verb == "remove":
         accounts.remove(name, "user")
         say(f"{name} can no longer log in; records keep the name.")
+    elif given.verb == "logout":
+        ended = accounts.end_sessions(given.name)
+        say(f"{'1 session' if ended == 1 else f'{ended:,} sessions'} ended.")
     elif given.verb == "revoke":
         accounts.remove(name, "token")
         say(f"The token {name} no longer works.")

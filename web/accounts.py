@@ -77,6 +77,14 @@ class Account(NamedTuple):
     expires: float | None
 
 
+class Session(NamedTuple):
+    """Somebody who is logged in. Times in seconds since 1970."""
+
+    name: str
+    made: float
+    used: float
+
+
 class Accounts:
     """One file. Thread-safe; the app and the command line may use it at the same time."""
 
@@ -259,6 +267,28 @@ class Accounts:
             connection.execute("DELETE FROM sessions WHERE name = ?", [name])
         if not changed:
             raise AccountError(f"{name}: no such user")
+
+    def sessions(self) -> list[Session]:
+        """All sessions that have not ended, by name, the newest first."""
+        now = self._clock.utc()
+        found = self._ask(
+            "SELECT name, made, used FROM sessions WHERE made >= ? AND used >= ? ORDER BY name, made DESC",
+            now - ABSOLUTE, now - IDLE,
+        )  # fmt: skip
+        return [Session(*row) for row in found]
+
+    def end_sessions(self, name: str | None) -> int:
+        """End all sessions of one user, or with None of everybody; how many there were. Raises `AccountError` where
+        there is no such user."""
+        if name is not None and not self.knows(name):
+            raise AccountError(f"{name}: no such user")
+        ended = self.sessions()
+        with self._changing() as connection:
+            if name is None:
+                connection.execute("DELETE FROM sessions")
+                return len(ended)
+            connection.execute("DELETE FROM sessions WHERE name = ?", [name.lower()])
+        return sum(one.name == name.lower() for one in ended)
 
     def set_role(self, name: str, role: str) -> None:
         """Holds from the next request on."""

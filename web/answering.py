@@ -8,6 +8,7 @@ import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Scope
 
 from inference.errors import InvalidApplication
 from inference.fields import NumberField
@@ -22,9 +23,9 @@ from web.deciding import as_shown, shown
 from web.form import Held
 from web.languages import HOME, UP
 from web.lender import Lender
-from web.person import Person, may_see, person_of
+from web.person import Person, person_of
 from web.recording import Recorder
-from web.security_log import record_read
+from web.security_log import allowed, record_read
 from web.texts import LANGUAGES, Texts, texts_in
 from web.whatif import Panel
 
@@ -58,7 +59,7 @@ def answered(function: Any) -> Any:
             asked = orjson.loads(await request.body())
         except ValueError:
             return Response("", 400, HEADERS)
-        found = await function(asked if isinstance(asked, dict) else {}, person_of(request.scope))
+        found = await function(asked if isinstance(asked, dict) else {}, request.scope)
         if isinstance(found, str):
             return HTMLResponse(found, headers=HEADERS)
         if found.get("values") is not None:
@@ -77,13 +78,14 @@ class Answering:
         self._lender = lender
         self._panel = Panel(self._release, texts, self._held)
 
-    async def score(self, asked: dict[str, Any], person: Person | None = None) -> str:
+    async def score(self, asked: dict[str, Any], scope: Scope) -> str:
         """The card that answers the form; a corrected score where the form holds an earlier case's answers."""
         texts, ledger, held = self._texts, self._recorder.ledger, self._held
+        person = person_of(scope)
         corrects = None
         try:
             if ledger is not None and asked.get("of"):
-                case = await self._find(asked["of"], person)
+                case = await self._find(asked["of"], scope)
                 corrects = as_shown(case, asked.get("seen")) if case else None
                 if corrects is None:
                     return self._moved(case, person)
@@ -104,7 +106,7 @@ class Answering:
                 told = told._replace(score=told.score._replace(request_id=cases.name(told.record)))  # sent twice
                 deciding = self._form(person).section(made, self._release, told.principal or [])
         except CaseMoved:
-            return self._moved(await self._find(asked["of"], person), person)
+            return self._moved(await self._find(asked["of"], scope), person)
         except InvalidApplication as error:
             return problem_card(error.problems, self._release, texts)
         except LedgerUnavailable:
@@ -122,7 +124,7 @@ class Answering:
         """How a case stands, and where to see it."""
         return self._form(person).elsewhere(case, {}, {})
 
-    async def try_out(self, asked: dict[str, Any], person: Person | None = None) -> str:
+    async def try_out(self, asked: dict[str, Any], scope: Scope) -> str:
         """The what-if panel: what was scored (`base`) beside what stands in the form. Nothing is recorded or logged."""
         return await run_in_threadpool(self._tried, asked)
 
@@ -148,7 +150,7 @@ class Answering:
             scored, now, explanation, proposals, whatif.amounts(application), at, whatif.curve(application, at)
         )
 
-    async def read(self, asked: dict[str, Any], person: Person | None = None) -> dict[str, Any]:
+    async def read(self, asked: dict[str, Any], scope: Scope) -> dict[str, Any]:
         """How the texts of number boxes (`numbers`: field name -> text) are read, field by field: see `read_box`."""
         given = asked.get("numbers")
         return {
@@ -157,11 +159,11 @@ class Answering:
             if isinstance(field, NumberField) and isinstance(given, dict) and isinstance(given.get(field.name), str)
         }
 
-    async def take(self, asked: dict[str, Any], person: Person | None = None) -> dict[str, Any]:
+    async def take(self, asked: dict[str, Any], scope: Scope) -> dict[str, Any]:
         """An earlier case's answers for the form, to be corrected (None where they cannot be had), and what says so."""
         texts = self._texts
         try:
-            case = await self._find(asked.get("of"), person)
+            case = await self._find(asked.get("of"), scope)
         except LedgerUnavailable:
             case = None
         personal = case.score.personal_fields() if case else None
@@ -174,7 +176,7 @@ class Answering:
             "seen": shown(case),
         }
 
-    async def _find(self, id: object, person: Person | None) -> Case | None:
+    async def _find(self, id: object, scope: Scope) -> Case | None:
         """The case of a record, if this person may see it."""
         ledger = self._recorder.ledger
         if ledger is None or not isinstance(id, str):
@@ -183,7 +185,7 @@ class Answering:
         def read() -> Case | None:
             with ledger.store.reading() as connection:
                 found = cases.find(connection, id)
-            return found if found is not None and may_see(person, found) else None
+            return found if found is not None and allowed(scope, found) else None
 
         try:
             return await run_in_threadpool(read)

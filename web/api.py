@@ -27,8 +27,9 @@ from ledger.records import SCORED, Key, Record
 from ledger.store import LedgerUnavailable
 from web.form import LONGEST_REFERENCE
 from web.openapi import LISTED, LONGEST_KEY, MOST_ITEMS, MOST_LISTED, PROBLEM, behind_login, describe
-from web.person import CLOSED, may_see, mode_of, only_of, person_of
+from web.person import CLOSED, mode_of, only_of, person_of
 from web.recording import Recorder
+from web.security_log import allowed, tell
 
 logger = logging.getLogger(__name__)
 PREFIX = "/api/v1"
@@ -220,6 +221,7 @@ class Api:
             raise Refusal(422, "invalid-request", f"No such parameter: {', '.join(unknown)[:200]}")
         only = only_of(person_of(request.scope))
         if only is not None and asked.setdefault("by", only) != only:
+            tell(request.scope, "role_refused", route="decisions", why="own-records")
             raise Refusal(403, "refused", "Officers see their own records")
         found = await self._read(
             lambda connection: [(one.seq, listed(one)) for one in store.newest(connection, limit, at, **asked)]
@@ -236,9 +238,8 @@ class Api:
                 cases.find(connection, name),
             )
         )
-        person = person_of(request.scope)
         # What belongs to no case, such as the ledger's beginning, is for those who see all.
-        if not found or not (may_see(person, case) if case else only_of(person) is None):
+        if not found or not (allowed(request.scope, case) if case else only_of(person_of(request.scope)) is None):
             raise Refusal(404, "no-such-record", "No record has this id")
         return {**found[0], "followed_by": after}
 

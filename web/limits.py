@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from web.api import PREFIX, Refusal
 from web.person import OPEN, mode_of, person_of
+from web.security_log import tell
 from web.throttle import network
 
 BODY = 64 << 10  # bytes, where BODIES says nothing else
@@ -89,6 +90,7 @@ class Limits:
             finally:
                 self._in_progress -= 1
         except Refused as refused:
+            tell(scope, "limited", why=refused.kind)
             await answer(refused, path, closing=declared != 0)(scope, receive, send)
         except ClientDisconnect:
             return

@@ -17,7 +17,6 @@ from web.deciding import one
 from web.entrance import COOKIE, session_cookie
 from web.frame import HEADERS, plain_page
 from web.languages import HOME
-from web.passwords import LONGEST
 from web.person import CLOSED, mode_of, person_of
 from web.record import read_form
 from web.security_log import SecurityLog
@@ -134,7 +133,7 @@ class Login:
             f'spellcheck="false" maxlength="{LONGEST_NAME}" required value="{escape(name)}"'
             f"{'' if name else ' autofocus'}></label>"
             f'<label>{escape(texts("login.password"))}<input name="password" type="password" '
-            f'autocomplete="current-password" maxlength="{LONGEST}" required{" autofocus" if name else ""}>'
+            f'autocomplete="current-password" required{" autofocus" if name else ""}>'
             f'</label><button type="submit">{escape(texts("login.enter"))}</button></form>'
             f'<p class="quiet">{escape(texts("login.forgotten"))}</p>'
         )

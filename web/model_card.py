@@ -3,12 +3,14 @@
 import re
 from html import escape
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse
 from markdown_it import MarkdownIt
+from starlette.types import Scope
 
 from inference.release import Release
 from web.assets import asset_path, icon
+from web.frame import who
 from web.texts import texts_in
 
 CARD = "MODEL_CARD.md"
@@ -22,7 +24,7 @@ FITTED = [
 ]
 # Nothing in a card runs or calls out, whoever wrote it.
 CARD_POLICY = (
-    "default-src 'none'; img-src 'self'; style-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'self'"
+    "default-src 'none'; img-src 'self'; style-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 )
 PLOT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; font-src data:; img-src data:; sandbox"
 
@@ -32,9 +34,11 @@ def model_card_routes(release: Release) -> APIRouter:
     router = APIRouter()
 
     @router.get("/model-card", response_class=HTMLResponse)
-    def model_card() -> HTMLResponse:
-        page, found = render(release)
-        return HTMLResponse(page, 200 if found else 404, {"Content-Security-Policy": CARD_POLICY})
+    def model_card(request: Request) -> HTMLResponse:
+        page, found = render(release, request.scope)
+        # It names the person who is logged in.
+        headers = {"Content-Security-Policy": CARD_POLICY, "Cache-Control": "no-store"}
+        return HTMLResponse(page, 200 if found else 404, headers)
 
     @router.get("/model-card/{name}")
     def plot(name: str) -> FileResponse:
@@ -46,7 +50,7 @@ def model_card_routes(release: Release) -> APIRouter:
     return router
 
 
-def render(release: Release) -> tuple[str, bool]:
+def render(release: Release, scope: Scope) -> tuple[str, bool]:
     """The page, and whether the release has a card. Markup in the card is shown, not obeyed."""
     texts = texts_in("en")
     try:
@@ -63,5 +67,6 @@ def render(release: Release) -> tuple[str, bool]:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title} · Tenfold</title>{icon('../')}"
         f'<link rel="stylesheet" href="../{asset_path("card.css")}"></head>'
-        f'<body><nav><a href="../">{escape(texts("card.back"))}</a></nav><main>{body}</main></body></html>'
+        f'<body><nav><a href="../">{escape(texts("card.back"))}</a> {who(scope, texts, "../")}</nav>'
+        f"<main>{body}</main></body></html>"
     ), found

@@ -8,10 +8,12 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
+from starlette.types import Scope
+
 from inference.release import Release
 from ledger.cases import Case
 from web.assets import asset_path, icon
-from web.frame import root_from
+from web.frame import root_from, who
 from web.lender import Lender, reason_text
 from web.texts import LANGUAGES, Texts
 
@@ -71,8 +73,8 @@ def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) ->
     )  # fmt: skip
 
 
-def notice_html(case: Case, release: Release | None, lender: Lender, texts: Texts, officer: Texts) -> str:
-    """The page to print. What is only for the officer (the other language, the PDF) is not printed."""
+def notice_html(case: Case, release: Release | None, lender: Lender, texts: Texts, officer: Texts, scope: Scope) -> str:
+    """The page to print. What is only for the officer (the other language, the PDF, logging out) is not printed."""
     made = notice(case, release, lender, texts)
     up = root_from("record/x/notice", officer)
     links = " · ".join(f'<a href="?lang={language}" lang="{language}">{language.upper()}</a>' for language in LANGUAGES)
@@ -89,7 +91,7 @@ def notice_html(case: Case, release: Release | None, lender: Lender, texts: Text
         f'<!doctype html><html lang="{texts.language}"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(made.title)}</title>'
         f'{icon(up)}<link rel="stylesheet" href="{up}{asset_path("notice.css")}"></head><body>'
-        f'<nav class="no-print" lang="{officer.language}">{back} · {links} · {pdf}</nav>'
+        f'<nav class="no-print" lang="{officer.language}">{back} · {links} · {pdf} {who(scope, officer, up)}</nav>'
         f"<main{mark}>"
         f'<p class="draft">{escape(texts("notice.draft"))}</p>'
         f"<address><strong>{escape(made.creditor)}</strong><br>{escape(made.address)}</address>"

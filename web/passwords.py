@@ -1,9 +1,11 @@
 """Which passwords are too easily guessed. NIST SP 800-63B section 3.1.1: length, a list of common ones, no other rules.
 
+Words that say where the password is used are refused as well: OWASP ASVS 5.0, 6.1.2 and 6.2.11, lists them as OURS.
 `common_passwords.txt` holds the words of five letters and more, and all entries of twelve characters and more, of the
 20,000 most common passwords that Django checks (BSD licence; made by Royce Williams).
 """
 
+import re
 import unicodedata
 from functools import cache
 from pathlib import Path
@@ -11,6 +13,12 @@ from pathlib import Path
 SHORTEST, LONGEST = 12, 200  # characters
 FEWEST_DIFFERENT = 5
 LIST = Path(__file__).with_name("common_passwords.txt")
+# The product, what it does, and its roles; whatever is made of these alone is guessed first.
+OURS = (
+    "tenfold", "officer", "manager", "metrics", "desk", "admin", "credit", "scoring", "score", "card", "loan",
+    "lending", "lender", "bank", "risk", "ledger", "applicant", "password", "login",
+)  # fmt: skip
+MADE_OF_OURS = re.compile(f"(?:(?:{'|'.join(OURS)})s?)+")
 LEET = str.maketrans("013457@$!", "oieastasi")
 
 
@@ -30,15 +38,24 @@ def password_problem(name: str, password: str) -> str:
         return (
             "this password is too easily guessed: it is a common one, or a common one with a few characters around it"
         )
+    if any(MADE_OF_OURS.fullmatch(form) for form in forms(password)):
+        return "this password is too easily guessed: it is made of words about this app"
     return ""
 
 
 def is_common(password: str) -> bool:
     """Whether it is on the list, or a word of the list repeated, with digits for letters, or with digits and signs
     before and after it."""
+    return any(once(form) in common() for form in forms(password))
+
+
+def forms(password: str) -> tuple[str, ...]:
+    """What a password looks like in lower case: whole, without what surrounds it, with letters for digits, and its
+    letters alone, before and after that."""
     folded = password.casefold()
     bare = "".join(mark for mark in folded if mark.isalpha())
-    return any(once(form) in common() for form in (folded, core(folded), core(folded).translate(LEET), bare))
+    read = core(folded).translate(LEET)
+    return folded, core(folded), read, bare, "".join(mark for mark in read if mark.isalpha())
 
 
 def core(text: str) -> str:

@@ -1,12 +1,13 @@
 """The Performance page: what the live performance log says, drawn on the server; nothing of an applicant is in it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from html import escape
 from typing import NamedTuple
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
+from starlette.types import Scope
 
 from inference.fields import localised
 from inference.perfread import STAGES, Reader, Records, over_time, quantiles
@@ -14,6 +15,7 @@ from inference.scorer import Scorer
 from inference.settings import Settings
 from web.assets import asset_path, icon
 from web.charts import Column, chart, rounded_up
+from web.frame import who
 from web.languages import HOME, UP
 from web.log_tail import MOST_SCORES, LogTail
 from web.texts import LANGUAGES, Texts, texts_in
@@ -22,7 +24,7 @@ STRETCHES = 60  # at most, from left to right
 Q = (0.5, 0.9, 0.99)
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'self'"
+    "form-action 'self'; frame-ancestors 'self'"
 )
 HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
 
@@ -32,22 +34,24 @@ def performance_routes(scorer: Scorer, settings: Settings) -> APIRouter:
     router = APIRouter()
     tail = LogTail(settings.log) if settings.log else None
 
-    def page_in(language: str) -> HTMLResponse:
-        texts = texts_in(language)
-        if tail is None:
-            return HTMLResponse(page(texts, f"<p>{escape(texts('performance.off'))}</p>"), headers=HEADERS)
-        with tail.lock:
-            body = live(tail.follow(), scorer, texts)
-        return HTMLResponse(page(texts, body), headers=HEADERS)
+    def page_in(texts: Texts) -> Callable[[Request], HTMLResponse]:
+        def show(request: Request) -> HTMLResponse:
+            if tail is None:
+                body = f"<p>{escape(texts('performance.off'))}</p>"
+            else:
+                with tail.lock:
+                    body = live(tail.follow(), scorer, texts)
+            return HTMLResponse(page(texts, body, request.scope), headers=HEADERS)
+
+        return show
 
     for language in LANGUAGES:
-        router.add_api_route(
-            f"{HOME[language]}performance", lambda language=language: page_in(language), response_class=HTMLResponse
-        )
+        path = f"{HOME[language]}performance"
+        router.add_api_route(path, page_in(texts_in(language)), response_class=HTMLResponse)
     return router
 
 
-def page(texts: Texts, body: str) -> str:
+def page(texts: Texts, body: str, scope: Scope) -> str:
     """The frame around what changes."""
     up, title = UP[texts.language], escape(texts("performance.title"))
     return (
@@ -56,7 +60,7 @@ def page(texts: Texts, body: str) -> str:
         f'{icon(up)}<link rel="stylesheet" href="{up}{asset_path("card.css")}">'
         f'<link rel="stylesheet" href="{up}{asset_path("performance.css")}">'
         f'<script src="{up}{asset_path("performance.js")}" defer></script></head>'
-        f'<body><nav><a href="./">{escape(texts("card.back"))}</a></nav><main><h1>{title}</h1>'
+        f'<body><nav><a href="./">{escape(texts("card.back"))}</a> {who(scope, texts, up)}</nav><main><h1>{title}</h1>'
         f'<div id="live">{body}</div></main></body></html>'
     )
 

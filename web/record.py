@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, quote
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Scope
 
 from inference.fields import Refused, localised, write_number
 from inference.policy import APPROVE
@@ -31,8 +32,9 @@ from web.languages import HOME
 from web.lender import Lender, reason_text
 from web.notice import notice_html, notice_pdf
 from web.numbers import write_percent
-from web.person import CLOSED, OFFICER, Person, may_see, mode_of, person_of
+from web.person import CLOSED, OFFICER, Person, mode_of, person_of
 from web.recording import Recorder, Told
+from web.security_log import allowed, tell
 from web.texts import LANGUAGES, Texts, texts_in
 
 logger = logging.getLogger(__name__)
@@ -98,9 +100,9 @@ class Records:
 
     async def asked_for(self, request: Request) -> Opened | str:
         """What `opened` finds for a request and whoever sends it."""
-        return await run_in_threadpool(self.opened, request.path_params["id"], person_of(request.scope))
+        return await run_in_threadpool(self.opened, request.path_params["id"], request.scope)
 
-    def opened(self, id: str, person: Person | None = None) -> Opened | str:
+    def opened(self, id: str, scope: Scope) -> Opened | str:
         """The case of a record with its score made again; or which problem's page to show. Somebody else's case is
         missing, like one that never was."""
         try:
@@ -108,7 +110,7 @@ class Records:
                 case = cases.find(connection, id)
         except store.DATABASE_ERRORS:
             return "unreadable"
-        if case is None or not may_see(person, case):
+        if case is None or not allowed(scope, case):
             return "missing"
         return self.again(case)
 
@@ -172,6 +174,7 @@ class Records:
             problems: Mapping[str, str] = {}
             person = person_of(request.scope)
             if person is not None and person.machine:
+                tell(request.scope, "role_refused", route=action, why="people-decide")
                 return HTMLResponse("", 403, HEADERS)  # people decide
             seen = as_shown(opened.case, one(form, "seen"))
             try:
@@ -275,7 +278,7 @@ class Records:
             content = await run_in_threadpool(notice_pdf, opened.case, release, self._lender, applicant)
             name = f'inline; filename="notice-{cases.name(opened.case.first)}.pdf"'
             return Response(content, 200, {**HEADERS, "Content-Disposition": name}, "application/pdf")
-        html = notice_html(opened.case, release, self._lender, applicant, texts)
+        html = notice_html(opened.case, release, self._lender, applicant, texts, request.scope)
         return HTMLResponse(html, headers=HEADERS)
 
 

@@ -13,7 +13,9 @@ from starlette.types import Scope
 
 from inference.measure import Clock
 from inference.perflog import PerformanceLog
-from web.person import mode_of, person_of
+from ledger import cases
+from ledger.cases import Case
+from web.person import may_see, mode_of, person_of
 
 A_MINUTE = 120  # lines of one kind of event; a line has some 150 bytes
 KEY = "security-log"  # in a request's scope
@@ -63,9 +65,23 @@ class SecurityLog:
 
 def record_read(scope: Scope, id: str, what: str) -> None:
     """Somebody was shown a record; `what`: page, notice, pdf, api, answers."""
+    tell(scope, "record_read", record=id, what=what)
+
+
+def allowed(scope: Scope, case: Case) -> bool:
+    """Whether the person who asks may see a case. The answer to a refusal is that there is no such case; only the
+    security log says that somebody asked for another person's."""
+    seen = may_see(person_of(scope), case)
+    if not seen:
+        tell(scope, "record_refused", record=cases.name(case.first))
+    return seen
+
+
+def tell(scope: Scope, event: str, **facts: object) -> None:
+    """One event of a request, where the app writes a security log."""
     log: SecurityLog | None = scope.get(KEY)
     if log is not None:
-        log.of(scope, "record_read", record=id, what=what, mode=mode_of(scope))
+        log.of(scope, event, **facts, mode=mode_of(scope))
 
 
 def address(scope: Scope) -> str | None:
