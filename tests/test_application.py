@@ -52,7 +52,8 @@ def test_the_message_has_a_line_a_problem(form: Form) -> None:
     with pytest.raises(InvalidApplication) as caught:
         form.parse({**GOOD, "amount": "1000", "state": None})
     assert str(caught.value).splitlines() == [
-        "amount (€): not a number; allowed: a number from 10 to 5,000; got: '1000'",
+        "amount (€): not a number; allowed: a number from 10 to 5,000; got: '1000'; "
+        "send a number such as 1000, in JSON without quotes, not a text",
         "state (€): not stated; allowed: one of CA, NY, TX; got: None",
     ]
 

@@ -213,7 +213,8 @@ def test_a_cut_off_beyond_certainty_is_not_shown(scorer: Scorer, score: Score, l
     texts = texts_in(language)
     high = score._replace(pd=0.8, decision="refer", break_even=0.9, refer_from=0.7, decline_from=1.1, unusual=())
     card = "".join(parsed(score_card(told(scorer, high), scorer.release, texts, LENDER)).itertext())
-    assert texts("reason.refer_open", refer_from=write_percent(0.7, language)) in card
+    figures = {"pd": write_percent(0.8, language), "refer_from": write_percent(0.7, language)}
+    assert texts("reason.refer_open", **figures) in card
     assert "110" not in card
 
 

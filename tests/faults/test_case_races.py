@@ -25,7 +25,7 @@ from ledger.decisions import DECISIONS
 from ledger.store import Store
 from profiling.serving import running
 from web.accounts import Accounts
-from web.lender import EXAMPLE, read_lender
+from web.lender import EXAMPLE, PLACEHOLDERS, read_lender
 
 TRIES = times(10, 200)
 LIMIT, BELOW, ABOVE = 2000, 1000, 4900  # above the first an officer decides with a second person
@@ -146,7 +146,9 @@ class Office:
 def office(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     folder = tmp_path_factory.mktemp("races")
     lender, users, ledger = folder / "lender.toml", folder / "users.sqlite3", folder / "ledger.sqlite3"
-    text = EXAMPLE.read_text("utf-8").replace("TENFOLD_LENDER", "a lender's own")  # or there would be no notices
+    text = EXAMPLE.read_text("utf-8")
+    for placeholder in PLACEHOLDERS:  # with one of these in it there would be no notices
+        text = text.replace(placeholder, "a lender’s own")
     assert "# officer = 50000" in text
     lender.write_text(text.replace("# officer = 50000", f"officer = {LIMIT}"), "utf-8")
     logged_in = request.param == "logged_in"

@@ -1,6 +1,7 @@
 """Releases with something wrong in them: by accident, which digests find, and with digests made to fit."""
 
 import hashlib
+import html
 import json
 import os
 import random
@@ -21,7 +22,7 @@ from typing import Any
 import httpx
 import pytest
 from mutations import spoil_bytes, spoil_json
-from parts import NAMES, mutate, newest, restore, sampler, some
+from parts import NAMES, mutate, newest, restore, sampler
 from scale import report, times
 
 from inference.engines import open_engine
@@ -32,6 +33,7 @@ from inference.settings import ROOT
 from ledger.decisions import scored
 from ledger.ledger import Ledger
 from profiling.serving import free_port, running
+from web.texts import LANGUAGES, texts_in
 
 STALE = 2000  # of every file
 WORKER = Path(__file__).with_name("release_worker.py")
@@ -205,7 +207,9 @@ def test_a_deadly_release_does_not_end_a_running_server(tmp_path: Path, record_p
             pages = list(pool.map(lambda _: httpx.get(f"{url}/record/{id}", timeout=120), range(4)))
             pages += [httpx.get(f"{url}/fr/record/{id}", timeout=120)]
         assert [page.status_code for page in pages] == [200] * 5
-        assert all("SIGSEGV" in page.text for page in some(pages))
+        told = [texts_in(language)("replayed.release_refused", release=folder.name) for language in LANGUAGES]
+        assert [told[0] in page.text for page in pages] == [True] * 4 + [False]
+        assert told[1] in html.unescape(pages[4].text)
         assert httpx.get(f"{url}/readyz").status_code == 200
         assert process.is_running()
     report("release_deadly", record_property, pages=len(pages), crashed_the_server=0)
