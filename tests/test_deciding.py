@@ -629,7 +629,8 @@ def test_who_agreed_counts_as_who_decided(strict: Office) -> None:
         assert not recorded(strict.decide(id, "approve", name=name))
     assert recorded(strict.decide(id, "refer", name="Eve"))
     assert strict.case(id).state == WAITING
-    assert not recorded(strict.send(id, "agree", agrees="yes", name="Eve"))
+    for name in ("Ann", "Bob", "Eve"):
+        assert not recorded(strict.send(id, "agree", agrees="yes", name=name))
     assert recorded(strict.send(id, "agree", agrees="yes", name="Zoë"))
     assert (strict.case(id).state, strict.case(id).barred) == (PENDING, {"Ann", "Bob"})
     for name in ("Ann", "Bob"):

@@ -94,6 +94,8 @@ def agree(case: Case, form: Form, person: Person) -> Draft:
         raise Undecided({"form": "not_now"})
     if person.name == case.decision.fields()["by"]:
         problems["name"] = "second_person"
+    elif person.name in case.barred:  # decided before the objection that this decision answers
+        problems["name"] = "another_person"
     answer, note = one(form, "agrees"), one(form, "note")
     if answer not in ("yes", "no"):
         problems["agrees"] = "choose"
