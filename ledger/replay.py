@@ -47,7 +47,7 @@ class Replayer:
 
     def one(self, record: Record) -> Replayed:
         """One record again."""
-        fields, personal = record.fields(), record.personal_fields()
+        fields, personal = record.exact_fields(), record.personal_fields()
         if personal is None:
             return Replayed(fields["id"], IMPOSSIBLE, "its answers were erased at the end of their retention", None)
         scorer = self.scorer(record)

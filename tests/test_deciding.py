@@ -23,6 +23,7 @@ from ledger.cases import OPEN, PENDING, REVIEW, SETTLED, WAITING, Case
 from ledger.decisions import scored
 from ledger.ledger import Ledger
 from ledger.records import AGREED, CONTESTED, DECIDED, SCORED
+from ledger.retention import ranges
 from ledger.store import Store
 from ledger.verify import verify
 from web.lender import EXAMPLE, Lender, read_lender
@@ -440,7 +441,8 @@ def test_erased_answers_are_said_to_be(desk: Office) -> None:
     id = desk.score("ERASED-REF")
     desk.decide(id, "decline", justification="Something personal in it.")
     with desk.ledger.store.writing() as connection:
-        store.erase_personal(connection, desk.case(id).records[-1].seq)
+        seqs = [one.seq for one in desk.case(id).records]
+        store.erase_personal(connection, seqs)
     page = desk.page(f"/record/{id}")
     assert texts_in("en")("record.erased") in page
     assert "ERASED-REF" not in page
@@ -452,9 +454,7 @@ def test_erased_answers_are_said_to_be(desk: Office) -> None:
         from ledger.records import PURGED, Draft, seal
 
         last, digest = store.head(connection) or (0, b"")
-        record = seal(
-            Draft(PURGED, f"purged-{last}", {"through": last, "before": "", "erased": 0}), last + 1, digest, 0
-        )
+        record = seal(Draft(PURGED, f"purged-{last}", {"records": ranges(seqs)}), last + 1, digest, 0)
         store.insert(connection, [record], [])
 
 

@@ -180,7 +180,7 @@ def table(found: Sequence[tuple[Record, Record | None, Record | None]], texts: T
 
 def row(first: Record, decided: Record | None, second: Record | None, texts: Texts) -> str:
     """One case: its number leads to its page."""
-    fields = first.fields()
+    fields = first.exact_fields()
     reference = (first.personal_fields() or {}).get("reference") or ""
     outcome, by = texts("history.open"), ""
     if decided is not None:

@@ -18,9 +18,10 @@ from inference.settings import RELEASES
 from ledger import cases, store
 from ledger.cases import IN_FORCE, TO_DECIDE, Case
 from ledger.ledger import KeyReused
-from ledger.records import AGREED, CONTESTED, DECIDED, SCORED, Draft, Record
+from ledger.records import AGREED, CONTESTED, DECIDED, HELD, NOTIFIED, RELEASED, SCORED, Draft, Record
 from ledger.replay import SAME, Replayed, Replayer, release_folders
 from ledger.store import LedgerUnavailable
+from web import keeping
 from web.accounts import Accounts
 from web.card import score_card
 from web.decide_form import DecideForm, answers_of
@@ -28,7 +29,7 @@ from web.deciding import LONGEST_NAME, Form, Undecided, agree, contest, decide, 
 from web.frame import HEADERS, plain_page, problem_page, root_from
 from web.languages import HOME
 from web.lender import Lender
-from web.notice import notice_html, notice_pdf
+from web.notice import Notice, notice, notice_html, notice_pdf
 from web.numbers import write_percent
 from web.person import OFFICER, Person, may_see, person_of
 from web.recording import Recorder, Told
@@ -67,6 +68,7 @@ class Records:
             for name, function, method in (
                 ("", self.page, "GET"), ("/decide", self.sent("decide"), "POST"),
                 ("/agree", self.sent("agree"), "POST"), ("/contest", self.sent("contest"), "POST"),
+                *((f"/{action}", self.sent(action), "POST") for action in keeping.ACTIONS),
                 ("/notice", self.notice, "GET"), ("/notice.pdf", self.notice_pdf, "GET"),
             ):  # fmt: skip
                 route = readable(function, texts, self._title)
@@ -118,6 +120,7 @@ class Records:
         if case.state in IN_FORCE:
             summary = escape(texts("contest.title"))
             sections.append(f'<details class="contest"><summary>{summary}</summary>{form.contest(case)}</details>')
+        sections.append(keeping.forms(form, case, person, texts))
         if case.state in TO_DECIDE and case.score.personal is not None:
             desk = f"{form.home}?of={quote(cases.name(case.first))}"
             sections.append(f'<p><a href="{escape(desk)}">{escape(texts("record.correct"))}</a></p>')
@@ -166,9 +169,17 @@ class Records:
         person = person or Person(one(form, "name", LONGEST_NAME), OFFICER)
         if action == "agree":
             return agree(opened.case, form, person)
+        if action in keeping.ACTIONS:
+            return keeping.draft(action, opened.case, form, person, self.notices(action, opened))
         if action == "contest":
             return contest(opened.case, form, person, self._lender, self.reviewers())
         return decide(opened.case, form, person, amount_of(opened), self._lender)
+
+    def notices(self, action: str, opened: Opened) -> Mapping[str, Notice]:
+        """The notice in each language, where one can have been handed over."""
+        if action != "notified" or opened.case.state not in IN_FORCE:
+            return {}
+        return {one: notice(opened.case, opened.release, self._lender, texts_in(one)) for one in LANGUAGES}
 
     def section(
         self, action: str, opened: Opened, texts: Texts, problems: Mapping[str, str], form: Form, person: Person | None
@@ -178,6 +189,8 @@ class Records:
         made = DecideForm(self._lender, texts, up if up in ("", "../", "../../") else "", person, self.reviewers())
         if action == "contest" and problems and "form" not in problems:
             return made.contest(opened.case, problems, form)
+        if action in keeping.ACTIONS and keeping.possible(action, opened.case):
+            return keeping.section(made, action, opened.case, texts, problems, form)
         return made.section(opened.case, opened.release, problems, form)
 
     async def notice(self, request: Request, texts: Texts) -> Response:
@@ -248,7 +261,7 @@ def heading(case: Case, texts: Texts) -> str:
 def card(opened: Opened, texts: Texts) -> str:
     """The score as it was; where it cannot be made again the figures that were recorded, and why."""
     score, scorer = opened.replayed.score, opened.scorer
-    said = opened.case.score.fields()
+    said = opened.case.score.exact_fields()
     same = opened.replayed.outcome == SAME
     outcome = texts(f"replay.{opened.replayed.outcome}", why=opened.replayed.why)
     note = f'<p class="replay {"same" if same else "not-same"}">{escape(outcome)}</p>'
@@ -298,7 +311,7 @@ def named_answer(name: str, answer: Any, release: Release | None, texts: Texts) 
 
 def entry(record: Record, opened: Opened, lender: Lender, texts: Texts) -> str:
     """One record in words."""
-    fields, personal = record.fields(), record.personal_fields() or {}
+    fields, personal = record.exact_fields(), record.personal_fields() or {}
     lines: list[str] = []
     if fields["kind"] == SCORED:
         lines.append(
@@ -321,15 +334,20 @@ def entry(record: Record, opened: Opened, lender: Lender, texts: Texts) -> str:
         lines.append(texts("entry.agreed" if fields["agrees"] else "entry.not_agreed"))
     elif fields["kind"] == CONTESTED:
         lines.append(texts("entry.contested", reviewer=fields["reviewer"], deadline=fields["deadline"]))
+    elif fields["kind"] == NOTIFIED:
+        lines.append(texts("entry.notified", day=fields["day"]))
+    elif fields["kind"] in (HELD, RELEASED):
+        lines.append(texts(f"entry.{fields['kind']}"))
+    else:  # of a later program
+        lines.append(texts("entry.other", kind=fields["kind"]))
     confirmed: Sequence[str] = answers_of(fields.get("reasons") or [], opened.case.score, opened.release, texts)
     if fields["kind"] == DECIDED and confirmed:
         lines.append(texts("entry.reasons", reasons="; ".join(confirmed)))
-    lines += [
-        str(personal[name]) for name in ("justification", "conditions", "note", "objection") if personal.get(name)
-    ]
+    texts_of = ("justification", "conditions", "note", "objection", "reason")
+    lines += [str(personal[name]) for name in texts_of if personal.get(name)]
     head = texts(
         "entry.head", seq=write_number(record.seq, texts.language), time=fields["time"][:16].replace("T", " "),
-        by=fields["by"],
+        by=fields.get("by", ""),
     )  # fmt: skip
     said = "".join(f"<p>{escape(line)}</p>" for line in lines)
     return f'<span class="quiet">{escape(head)}</span>{said}'
