@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -196,19 +197,17 @@ def run_head(ledger: ReadOnlyStore, given: argparse.Namespace) -> int:
 
 def run_stamp(path: Path, given: argparse.Namespace) -> int:
     """Once; or every so many hours until it is stopped. Then a failure is said, and the next stamp is made in time."""
-    while True:
-        try:
-            print(stamp_once(path, given), flush=True)
-        except TenfoldError as error:
-            if not given.every:
-                raise
-            print(error, file=sys.stderr, flush=True)
-        if not given.every:
-            return WELL
-        try:
+    if not given.every:
+        print(stamp_once(path, given))
+        return WELL
+    with suppress(KeyboardInterrupt):
+        while True:
+            try:
+                print(stamp_once(path, given), flush=True)
+            except TenfoldError as error:
+                print(error, file=sys.stderr, flush=True)
             time.sleep(given.every * 3600)
-        except KeyboardInterrupt:
-            return WELL
+    return WELL
 
 
 def stamp_once(path: Path, given: argparse.Namespace) -> str:

@@ -1,6 +1,7 @@
 """verify sees what pages see: indexes, keys, triggers; on any medium, without writing a byte; old ledgers too."""
 
 import gzip
+import hashlib
 import shutil
 import sqlite3
 import subprocess
@@ -148,7 +149,7 @@ def test_an_erased_part_that_is_back_is_found(written: Path, tmp_path: Path) -> 
     with closing(sqlite3.connect(copy)) as connection:
         connection.execute("ATTACH ? AS before", (str(written),))
         connection.execute(
-            "INSERT INTO personal (seq, salt, body) SELECT seq, salt, body FROM before.personal WHERE seq=2"
+            "INSERT INTO main.personal (seq, salt, body) SELECT seq, salt, body FROM before.personal WHERE seq = 2"
         )
         connection.commit()
     assert problem(copy) == "record 2: its personal part is there, and a record says that it was erased"
@@ -167,9 +168,10 @@ def test_a_verification_says_what_it_covers(written: Path, capsys: pytest.Captur
 # --- without writing a byte ---
 
 
-def everything(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Names, content and times of all files of a folder."""
-    return {one.name: (one.read_bytes(), one.stat().st_mtime_ns) for one in sorted(folder.iterdir())}
+def everything(folder: Path) -> dict[str, tuple[str, int]]:
+    """Names, contents (as digests) and times of all files of a folder."""
+    files = sorted(folder.iterdir())
+    return {one.name: (hashlib.sha256(one.read_bytes()).hexdigest(), one.stat().st_mtime_ns) for one in files}
 
 
 @pytest.fixture
@@ -188,9 +190,16 @@ def killed(tmp_path: Path) -> Path:
 
 
 def in_use(killed: Path) -> Iterator[Path]:
-    with closing(Ledger(killed)) as ledger:
-        ledger._clean_at = float("inf")
-        ledger.append(Draft("scored", "r5", {}, {"answers": {}}))
+    """Another process has it open."""
+    program = (
+        "import sys; from pathlib import Path; from ledger.ledger import Ledger; from ledger.records import Draft\n"
+        "ledger = Ledger(Path(sys.argv[1])); ledger.append(Draft('scored', 'r5', {}, {'answers': {}}))\n"
+        "print('open', flush=True); sys.stdin.read(); ledger.close()"
+    )
+    command = [sys.executable, "-c", program, str(killed)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "open\n"
         yield killed
 
 
@@ -227,7 +236,7 @@ def read_only(killed: Path) -> Iterator[Path]:
 def test_reading_changes_no_byte(
     killed: Path, tmp_path: Path, state: Callable[[Path], Iterator[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every command that only reads, whatever lies beside the file: all records are seen; no file is written or made."""
+    """Every command that only reads, whatever lies beside the file, sees all records; no file is written or made."""
     states = state(killed)
     file = next(states)
     before = everything(file.parent)
