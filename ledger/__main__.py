@@ -260,12 +260,16 @@ KEPT = {
 def run_clean(ledger: Store, given: argparse.Namespace) -> int:
     """Also the end of a purge."""
     cleaner = Cleaner(ledger, getattr(given, "by", None) or os_user())
-    if cleaner.clean(given.wait):
-        print("clean: nothing of what was erased is left in the file or its log")
-        return WELL
+    why = "another program reads the ledger"
+    try:
+        if cleaner.clean(given.wait):
+            print("clean: nothing of what was erased is left in the file or its log")
+            return WELL
+    except store.DATABASE_ERRORS as error:
+        why = f"{store.cause(error)}{store.full(ledger.path)}"
     print(
-        "NOT YET CLEAN: what was erased is recorded, but may still be in the file or its log, because another program "
-        "reads the ledger. A running server finishes it; so does 'python -m ledger clean'",
+        f"NOT YET CLEAN: what was erased is recorded, but may still be in the file or its log: {why}. A running server "
+        "finishes it; so does 'python -m ledger clean'",
         file=sys.stderr,
     )
     return UNCLEAN

@@ -1,4 +1,4 @@
-"""Erasing under faults: killed at every step, disks that fail, readers in the way. Erased means not in any byte, in the end."""
+"""Erasing under faults: killed at every step, readers in the way, a full disk. In the end it is in no byte."""
 
 import os
 import shutil
@@ -59,8 +59,8 @@ def purging(file: Path, *before: str) -> subprocess.CompletedProcess[str]:
 def test_a_purge_killed_at_any_step(
     whole: tuple[Path, list[bytes]], tmp_path: Path, call: str, record_property: Any
 ) -> None:
-    """Killed (-9) at its n-th write, sync, cut or removal: the ledger is whole, `verify` says what is unfinished, and the
-    next command finishes it; then nothing erased is in any byte."""
+    """Killed (-9) at its n-th write, sync, cut or removal: the ledger is whole, `verify` says what is unfinished, and
+    the next command finishes it; then nothing erased is in any byte."""
     needs_strace()
     source, canaries = whole
     counted = Path(shutil.copy(source, tmp_path / "counted.sqlite3"))
@@ -136,15 +136,13 @@ def test_a_server_goes_on_while_a_reader_holds_up_a_purge(
 def test_a_disk_without_room_to_write_the_file_anew(
     whole: tuple[Path, list[bytes]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is erased is recorded, the ledger is whole, the command says that it is not finished; with room it finishes."""
+    """The ledger is whole, the command says what is not finished and that the disk is full; with room it finishes."""
     source, canaries = whole
     place = tmp_path / "small"
     place.mkdir()
     size = f"size={source.stat().st_size * 2 // 1024 + 40}k"
-    if (
-        os.geteuid()
-        or subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", place], capture_output=True).returncode
-    ):
+    mount = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(place)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("no small file system can be mounted here")
     try:
         file = Path(shutil.copy(source, place / "ledger.sqlite3"))
