@@ -1,49 +1,44 @@
-"""Records as a table: CSV for a spreadsheet, Parquet for analysis."""
+"""Records as a table: CSV for a spreadsheet, Parquet for analysis. Record by record: a million need no more memory."""
 
 import csv
-import os
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from inference.errors import TenfoldError
 from ledger.records import Record
-from ledger.store import sync_folder
+from ledger.targets import replacing
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet would take a text beginning with it for
 FIRST = ("seq", "time", "kind", "id")
+ROWS = 10_000  # of a row group in Parquet
+Row = dict[str, Any]
 
 
 class CannotExport(TenfoldError):
     """The table cannot be written there."""
 
 
-def export(records: Iterable[Record], file: Path) -> int:
-    """Write all records to a .csv or .parquet file, whole or not at all; how many."""
+def export(records: Callable[[], Iterable[Record]], file: Path, ledger: Path) -> int:
+    """Write all records to a .csv or .parquet file, whole or not at all; how many.
+
+    `records` is called twice, for the columns and for the rows, and must give the same ones. A score's PD and points
+    are exact where its personal part still holds them.
+    """
     if file.suffix not in (".csv", ".parquet"):
         raise CannotExport(f"{file}: a file that ends in .csv or .parquet is needed")
-    new = file.with_name(f".{file.name}.new")
-    rows = [flat(record) for record in records]
-    names = columns(rows)
+    write = write_csv if file.suffix == ".csv" else write_parquet
     try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as stream:
-            if file.suffix == ".csv":
-                writer = csv.writer(stream)
-                writer.writerow([guarded(name) for name in names])
-                writer.writerows([guarded(row.get(name)) for name in names] for row in rows)
-        if file.suffix == ".parquet":
-            write_parquet(rows, names, new)
-        os.replace(new, file)
-        sync_folder(file.absolute().parent)
+        with replacing(file, ledger) as new:
+            types = columns(flat(record) for record in records())
+            return write((flat(record) for record in records()), types, new)
     except OSError as error:
         raise CannotExport(f"{file}: {error.strerror or error}") from None
-    finally:
-        new.unlink(missing_ok=True)
-    return len(rows)
 
 
-def flat(record: Record) -> dict[str, Any]:
+def flat(record: Record) -> Row:
     """One row: the body's fields, the personal part's, the answers as `answer.<field>`, and the hash."""
     fields = {name: value for name, value in record.fields().items() if name != "personal"}
     personal = record.personal_fields() or {}
@@ -53,17 +48,32 @@ def flat(record: Record) -> dict[str, Any]:
 
 
 def joined(value: Any) -> Any:
-    """A list as one text."""
-    return "; ".join(map(str, value)) if isinstance(value, list) else value
+    """A list or an object as one text."""
+    return "; ".join(map(str, value)) if isinstance(value, list) else str(value) if isinstance(value, dict) else value
 
 
-def columns(rows: Iterable[dict[str, Any]]) -> list[str]:
-    """Every name of any row, the record's own first, the hash last."""
-    found = dict.fromkeys(FIRST)
+def columns(rows: Iterable[Row]) -> dict[str, set[type]]:
+    """Every name of any row with the types of its values: the record's own first, the hash last."""
+    found: dict[str, set[type]] = defaultdict(set)
+    for name in FIRST:
+        found[name] = set()
     for row in rows:
-        found |= dict.fromkeys(row)
-    found.pop("hash", None)
-    return [*found, "hash"]
+        for name, value in row.items():
+            found[name].add(type(value))
+    last = found.pop("hash", {str})
+    return {**found, "hash": last}
+
+
+def write_csv(rows: Iterable[Row], types: dict[str, set[type]], file: Path) -> int:
+    """One line a record."""
+    count = 0
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow([guarded(name) for name in types])
+        for row in rows:
+            writer.writerow([guarded(row.get(name)) for name in types])
+            count += 1
+    return count
 
 
 def guarded(value: Any) -> Any:
@@ -73,23 +83,37 @@ def guarded(value: Any) -> Any:
     return value
 
 
-def write_parquet(rows: list[dict[str, Any]], names: list[str], file: Path) -> None:
+def write_parquet(rows: Iterator[Row], types: dict[str, set[type]], file: Path) -> int:
     """Columns of one type each; where answers of several releases differ in type, as text."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
         raise CannotExport("Parquet needs pyarrow: pip install pyarrow. CSV needs nothing") from None
-    arrays = {}
-    for name in names:
-        values = [row.get(name) for row in rows]
-        arrays[name] = pa.array(list(as_one_type(values)))
-    pq.write_table(pa.table(arrays), file)
+    arrow = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), type(None): pa.null()}
+    kinds = {name: one_type(found) for name, found in types.items()}
+    schema = pa.schema([(name, arrow[kind]) for name, kind in kinds.items()])
+    count = 0
+    with pq.ParquetWriter(file, schema) as writer:
+        while some := list(islice(rows, ROWS)):
+            arrays = [
+                pa.array([as_type(row.get(name), kind) for row in some], arrow[kind]) for name, kind in kinds.items()
+            ]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            count += len(some)
+    return count
 
 
-def as_one_type(values: list[Any]) -> Iterator[Any]:
-    """Values that Arrow takes together."""
-    kinds = {type(value) for value in values if value is not None}
-    mixed = len(kinds) > 1 and not kinds <= {int, float}
-    for value in values:
-        yield None if value is None else str(value) if mixed else float(value) if float in kinds else value
+def one_type(found: set[type]) -> type:
+    """The one type that a column's values are written as."""
+    kinds = found - {type(None)}
+    if not kinds:
+        return type(None)
+    if kinds <= {int, float}:
+        return float if float in kinds else int
+    return next(iter(kinds)) if len(kinds) == 1 else str
+
+
+def as_type(value: Any, kind: type) -> Any:
+    """A value of a column's type."""
+    return None if value is None or kind is type(None) else kind(value)

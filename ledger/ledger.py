@@ -19,12 +19,14 @@ from typing import TypeAlias
 from inference.errors import TenfoldError
 from inference.measure import Clock
 from ledger import store
+from ledger.cleaning import Cleaner
 from ledger.records import BEFORE_ALL, BEGUN, FORMAT, Draft, Key, Record, seal
 from ledger.store import LedgerUnavailable, Store
 
 logger = logging.getLogger(__name__)
 MOST = 500  # drafts a commit
 MOST_DELAY, LOOK_AGAIN = 0.004, 0.0003  # seconds that a commit waits for more
+CLEANING = 5.0  # seconds between looks for a purge that another program could not finish
 IN_DOUBT = (*store.DATABASE_ERRORS, LedgerUnavailable)  # whatever else fails, fails before the disk is asked
 AnyFuture: TypeAlias = "Future[Record] | asyncio.Future[Record]"
 Settled: TypeAlias = tuple[AnyFuture, Record | Exception]
@@ -56,6 +58,7 @@ class Ledger:
         self._clock = clock or Clock()
         self.store = Store(path, seal(Draft(BEGUN, "begun", {"format": FORMAT}), 1, BEFORE_ALL, self._clock.utc()))
         self.problem: str | None = None  # why the last write failed; None once one succeeds
+        self._cleaner, self._clean_at = Cleaner(self.store, "server", self._clock), 0.0
         self._given_up = False
         self._drafts: queue.SimpleQueue[tuple[Draft, AnyFuture] | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
@@ -116,7 +119,11 @@ class Ledger:
         open_for_more = True
         while open_for_more:
             waiting = []
-            item = self._drafts.get()
+            self._clean()
+            try:
+                item = self._drafts.get(timeout=CLEANING)
+            except queue.Empty:
+                continue
             # Whoever was answered together will soon ask again: a commit shared by as many costs each of them less than
             # it makes them wait. One writer alone never waits.
             until = time.monotonic() + MOST_DELAY
@@ -131,6 +138,16 @@ class Ledger:
             last = len(waiting)
             if waiting:
                 self._answer(waiting)
+
+    def _clean(self) -> None:
+        """Now and then finish a purge that readers held up."""
+        if self._given_up or time.monotonic() < self._clean_at:
+            return
+        self._clean_at = time.monotonic() + CLEANING
+        try:
+            self._cleaner.clean()
+        except Exception as error:
+            logger.error("ledger %s: a purge is not finished: %s", self.store.path, store.cause(error))
 
     def _answer(self, waiting: Sequence[tuple[Draft, AnyFuture]]) -> None:
         """Commit the drafts and settle their futures. Whatever goes wrong, no future is left hanging."""

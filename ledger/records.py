@@ -5,8 +5,8 @@
 
 So any change of a body breaks the chain from there on, and any change of a personal part differs from its commitment.
 Once a personal part and its 32 random bytes of salt are erased, the commitment says nothing about it, and the chain
-still verifies. Whoever can write the file can also chain it anew from any record on, or cut its end: against that only
-a head (the hash of a record) helps that somebody else keeps.
+still verifies. Anyone who can write the file can also rebuild the chain from any record on, or cut its end: against
+that only a head (the hash of a record) helps that somebody else keeps. docs/ledger-format.md specifies all of it.
 """
 
 import hashlib
@@ -17,10 +17,14 @@ from typing import Any, NamedTuple
 
 import orjson
 
-FORMAT = 1
+FORMAT = 2  # what new ledgers begin with; ledgers of format 1 are read and continued
+FORMATS = (1, FORMAT)
 BEFORE_ALL = bytes(32)  # what the first record has for a hash before
 BEGUN, SCORED, DECIDED, PURGED = "begun", "scored", "decided", "purged"
 AGREED, CONTESTED = "agreed", "contested"
+NOTIFIED, HELD, RELEASED, CLEANED = "notified", "held", "released", "cleaned"
+EXACT = ("pd", "points")  # of a score: exact in its personal part, rounded in its body; in format 1 exact in the body
+KEYED = "idempotency"  # in a personal part: the digest of the Idempotency-Key that the record was made for
 
 
 class Key(NamedTuple):
@@ -67,13 +71,27 @@ class Record(NamedTuple):
         """The personal part as an object."""
         return None if self.personal is None else dict(orjson.loads(self.personal))
 
+    @property
+    def reasons(self) -> list[str] | None:
+        """The principal reasons of a score or a decision, which tell of answers: erased with them. None where nobody
+        asked for them. In format 1 they are in the body, as names of fields."""
+        personal = self.personal_fields() or {}
+        found: list[str] | None = personal["reasons"] if "reasons" in personal else self.fields().get("reasons")
+        return found
+
+    def exact_fields(self) -> dict[str, Any]:
+        """The body, with a score's PD and points as they were computed; rounded once the personal part is erased."""
+        personal = self.personal_fields() or {}
+        return {**self.fields(), **{name: personal[name] for name in EXACT if name in personal}}
+
 
 def seal(draft: Draft, seq: int, before: bytes, now: float) -> Record:
     """The record that a draft becomes at its place in the chain; `now` in seconds since 1970."""
     salt = personal = None
     promised = None
     if draft.personal is not None:
-        salt, personal = secrets.token_bytes(32), write(draft.personal)
+        keyed = {KEYED: key_digest(*draft.key)} if draft.key else {}
+        salt, personal = secrets.token_bytes(32), write({**draft.personal, **keyed})
         promised = commitment(salt, personal)
     time = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     body = write({**draft.fields, "seq": seq, "time": time, "kind": draft.kind, "id": draft.id, "personal": promised})
@@ -93,3 +111,8 @@ def link(before: bytes, body: str) -> bytes:
 def commitment(salt: bytes, personal: str) -> str:
     """What the body says of the personal part, in hex."""
     return hashlib.sha256(salt + personal.encode()).hexdigest()
+
+
+def key_digest(client: str, key: str, digest: bytes) -> str:
+    """An Idempotency-Key as the record made for it holds it, in hex: so no row of keys can lead to another record."""
+    return hashlib.sha256(write({"client": client, "key": key}).encode() + digest).hexdigest()

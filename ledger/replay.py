@@ -72,7 +72,7 @@ class Replayer:
 
     def one(self, record: Record) -> Replayed:
         """One record again."""
-        fields, personal = record.fields(), record.personal_fields()
+        fields, personal = record.exact_fields(), record.personal_fields()
         if personal is None:
             return Replayed(fields["id"], IMPOSSIBLE, (Finding("erased"),), None)
         scorer = self.scorer(record)

@@ -1,7 +1,6 @@
 """The ledger's file: SQLite, described and read by way of SQLAlchemy Core. The only module that knows SQL.
 
-Write-ahead log and synchronous=FULL: once a commit has returned, its records are on disk. What the file is asked for by
-column (kind, time, decision …) is computed by SQLite from the records' own text, so that no column can say otherwise.
+Write-ahead log and synchronous=FULL: once a commit has returned, its records are on disk.
 
 Writing goes past SQLAlchemy to Python's own driver, and a commit's records in one statement a table: SQLAlchemy would
 take longer than the disk, and the driver gives the interpreter away at each statement and must wait to get it back.
@@ -20,78 +19,26 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.dialects import sqlite
 from sqlalchemy.pool import QueuePool
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from inference.errors import TenfoldError
-from ledger.records import AGREED, CONTESTED, DECIDED, SCORED, Key, Record
+from ledger.records import AGREED, CLEANED, CONTESTED, DECIDED, PURGED, SCORED, Key, Record
+from ledger.schema import APPLICATION, ENTRIES, PERSONAL, READABLE, VERSION, as_text, make_tables
 
-APPLICATION, VERSION = 0x54464C44, 1  # of the file, as `file` shows and as another version of this program knows
 # The last: of a damaged file SQLite may say what is no text.
 DATABASE_ERRORS = (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError, UnicodeDecodeError)
 UNREADABLE = (*DATABASE_ERRORS, AttributeError, LookupError, TypeError, ValueError)  # or a record is none any more
 PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONSTRAINT)
 WAIT = 5.0  # seconds for another process that is writing
-TABLES = sa.MetaData()
-ENTRIES = sa.Table(
-    "entries",
-    TABLES,
-    sa.Column("seq", sa.Integer, primary_key=True),
-    sa.Column("hash", sa.LargeBinary, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
-    *(
-        sa.Column(name, sa.Text, sa.Computed(f"json_extract(body, '$.{name}')", persisted=False))
-        for name in ("id", "time", "kind", "by", "of", "decision")
-    ),
-    sa.Index("entries_by_id", "id", unique=True),
-    sa.Index("entries_by_kind", "kind", "seq"),
-    sa.Index("entries_by_actor", "by", "seq"),
-    sa.Index("entries_by_origin", "of", "seq"),
-    sa.Index("entries_by_time", "time"),
-)
-PERSONAL = sa.Table(
-    "personal",
-    TABLES,
-    sa.Column("seq", sa.Integer, sa.ForeignKey(ENTRIES.c.seq), primary_key=True),
-    sa.Column("salt", sa.LargeBinary, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
-    sa.Column("reference", sa.Text, sa.Computed("json_extract(body, '$.reference')", persisted=False)),
-    sa.Index("personal_by_reference", "reference"),
-)
-KEYS = sa.Table(
-    "idempotency",
-    TABLES,
-    sa.Column("client", sa.Text, primary_key=True),
-    sa.Column("key", sa.Text, primary_key=True),
-    sa.Column("digest", sa.LargeBinary, nullable=False),
-    sa.Column("seq", sa.Integer, sa.ForeignKey(ENTRIES.c.seq), nullable=False),
-    sqlite_with_rowid=False,
-)
-# Against slips; whoever can write the file can also drop them, and that is what the chain is for.
-GUARDS = [
-    f"CREATE TRIGGER {table}_{verb.lower()} BEFORE {verb} ON {table} "
-    f"BEGIN SELECT RAISE(ABORT, 'records of the ledger are never changed'); END"
-    for table, verb in (("entries", "UPDATE"), ("entries", "DELETE"), ("personal", "UPDATE"))
-]
 WHOLE = sa.select(ENTRIES.c.seq, ENTRIES.c.hash, ENTRIES.c.body, PERSONAL.c.salt, PERSONAL.c.body).select_from(
     ENTRIES.outerjoin(PERSONAL, ENTRIES.c.seq == PERSONAL.c.seq)
 )
-
-
-def as_text(statement: Any) -> str:
-    """A statement as the driver takes it."""
-    return str(statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
-
-
-SCHEMA = [as_text(CreateTable(table)) for table in TABLES.sorted_tables]
-SCHEMA += [as_text(CreateIndex(one)) for table in TABLES.sorted_tables for one in sorted(table.indexes, key=str)]
 HEAD = as_text(sa.select(ENTRIES.c.seq, ENTRIES.c.hash).order_by(ENTRIES.c.seq.desc()).limit(1))
 LAST_OF_CASE = (
     'WITH RECURSIVE part(id) AS (VALUES (?) UNION SELECT e.id FROM entries e JOIN part ON e."of" = part.id) '
     "SELECT seq, hash FROM entries WHERE id IN part ORDER BY seq DESC LIMIT 1"
 )
-FIRST_AT = "SELECT min(seq) FROM entries WHERE time >= ?"
+LAST_OF_KIND = "SELECT seq, hash, body FROM entries WHERE kind = ? ORDER BY seq DESC LIMIT 1"
 
 
 class LedgerUnavailable(TenfoldError):
@@ -120,7 +67,9 @@ class Store:
     def __init__(self, path: Path, first: Record | None = None) -> None:
         """Open a file; or make it, where a first record is given and no file is there, or an empty one."""
         self.path = path.absolute()
-        self._look()
+        look(self.path)
+        # SQLite sorts and vacuums by way of files; applicants' data stays in the ledger's own folder.
+        os.environ.setdefault("SQLITE_TMPDIR", str(self.path.parent))
         try:
             if first and not self.path.exists():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +82,7 @@ class Store:
             event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
             self._writer, self._writing = self._connect(), threading.Lock()
         except (FileExistsError, NotADirectoryError) as error:
-            raise LedgerUnavailable(f"{self.path}: {error.filename} is no folder") from error
+            raise LedgerUnavailable(f"{self.path}: {error.filename} is not a folder") from error
         except DATABASE_ERRORS as error:
             raise LedgerUnavailable(f"{self.path}: {cause(error)}{full(self.path)}") from error
         try:
@@ -148,26 +97,6 @@ class Store:
             self.close()
             raise
         self._files = self._identities()
-
-    def _look(self) -> None:
-        """Refuse what is none of ours by the file's first bytes, since SQLite would write some as it opens a file.
-
-        Where they say nothing yet, for a ledger's first commit may still be in its log, `_prepare` looks again.
-        https://www.sqlite.org/fileformat.html
-        """
-        try:
-            with self.path.open("rb") as stream:
-                header = stream.read(100)
-        except OSError:
-            return  # what is wrong with it is said below
-        if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
-            return
-        version, application = int.from_bytes(header[60:64], "big"), int.from_bytes(header[68:72], "big")
-        logged = header[18:20] == b"\2\2"
-        if application == APPLICATION and version != VERSION:
-            raise LedgerUnavailable(self._another_version(version))
-        if application not in (APPLICATION, 0) or (not application and not logged):
-            raise LedgerUnavailable(f"{self.path}: a database, but no ledger of Tenfold; nothing was changed")
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -190,26 +119,21 @@ class Store:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if first and not tables and not application:
-            for statement in [*SCHEMA, *GUARDS]:
-                connection.execute(statement)
+            make_tables(connection)
             connection.execute(f"PRAGMA application_id={APPLICATION}")
             connection.execute(f"PRAGMA user_version={VERSION}")
             insert(connection, [first], [])
         elif application != APPLICATION:
-            raise LedgerUnavailable(f"{self.path}: a database, but no ledger of Tenfold; nothing was changed")
+            raise LedgerUnavailable(no_ledger(self.path))
+        elif connection.execute("PRAGMA user_version").fetchone()[0] in READABLE:
+            connection.execute(f"PRAGMA user_version={VERSION}")  # older programs refuse it from here on
         self.check_version(connection)
 
     def check_version(self, connection: sqlite3.Connection) -> None:
         """Another version of this program may have changed the file since it was opened."""
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version != VERSION:
-            raise LedgerUnavailable(self._another_version(version))
-
-    def _another_version(self, version: int) -> str:
-        return (
-            f"{self.path}: a ledger of version {version}, and this program writes version {VERSION}. "
-            "Nothing was changed; use the program that belongs to it"
-        )
+            raise LedgerUnavailable(another_version(self.path, version))
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -251,36 +175,63 @@ class Store:
                 found.append((status.st_dev, status.st_ino))
         return found
 
-    def backup(self, target: Path) -> None:
-        """A consistent copy, while the ledger is in use; it replaces `target` only when it is whole and on disk."""
-        new = target.with_name(f".{target.name}.new")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            new.unlink(missing_ok=True)
-            copy = sqlite3.connect(new)
-            with self._engine.connect() as connection:
-                connection.connection.driver_connection.backup(copy)  # type: ignore[union-attr]
-            copy.execute("PRAGMA journal_mode=DELETE")  # one file, without its -wal
-            copy.close()
-            os.chmod(new, 0o600)
-            with new.open("rb") as stream:
-                os.fsync(stream.fileno())
-            os.replace(new, target)
-            sync_folder(target.parent)
-        except (OSError, sqlite3.Error) as error:
-            raise LedgerUnavailable(f"{target}: no backup was made: {error}") from error
-        finally:
-            new.unlink(missing_ok=True)
+    def cut_log(self) -> bool:
+        """Move the write-ahead log's content into the file and cut the log to nothing; whether that was possible now.
 
-    def empty_log(self) -> None:
-        """Move the write-ahead log's content into the file and cut it to nothing."""
+        Never waits: SQLite would hold the write lock for as long as a reader needs the log, and every score would wait.
+        """
         with self._writing:
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._writer.execute("PRAGMA busy_timeout=0")
+            try:
+                self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")  # most of the work, beside writers
+                busy, left, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self._writer.execute(f"PRAGMA busy_timeout={int(WAIT * 1000)}")
+        return not busy and not left
+
+    def vacuum(self) -> None:
+        """Write the file anew, by way of the log, without what SQLite left in unused parts of pages."""
+        with self._writing:
+            self._writer.execute("VACUUM")
 
     def close(self) -> None:
         """Give all connections back; the last one of all processes empties the write-ahead log into the file."""
         self._engine.dispose()
         self._writer.close()
+
+
+def look(path: Path) -> None:
+    """Refuse a file that is not ours by its first bytes, since SQLite would write some as it opens it.
+
+    Where they say nothing yet, because a ledger's first commit is still in its log, an opened file is checked again.
+    https://www.sqlite.org/fileformat.html
+    """
+    try:
+        with path.open("rb") as stream:
+            header = stream.read(100)
+    except OSError:
+        return  # opening says what is wrong with it
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        return
+    version, application = int.from_bytes(header[60:64], "big"), int.from_bytes(header[68:72], "big")
+    logged = header[18:20] == b"\2\2"
+    if application == APPLICATION and version not in READABLE:
+        raise LedgerUnavailable(another_version(path, version))
+    if application not in (APPLICATION, 0) or (not application and not logged):
+        raise LedgerUnavailable(no_ledger(path))
+
+
+def another_version(path: Path, version: int) -> str:
+    """Why a ledger is refused that another program wrote."""
+    return (
+        f"{path}: a ledger of version {version}, and this program writes version {VERSION}. "
+        "Nothing was changed; use the program that belongs to it"
+    )
+
+
+def no_ledger(path: Path) -> str:
+    """Why another program's database is refused."""
+    return f"{path}: a database, but no ledger of Tenfold; nothing was changed"
 
 
 def cause(error: Exception) -> str:
@@ -482,8 +433,8 @@ def directions(connection: sa.Connection) -> list[tuple[str, str, str | None, in
 
 
 def damage(connection: sa.Connection) -> str | None:
-    """What SQLite finds wrong with the file's pages, indexes included."""
-    found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
+    """What SQLite finds wrong with the file's pages, or between a table and its indexes."""
+    found = str(connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one())
     return None if found == "ok" else found
 
 
@@ -493,16 +444,69 @@ def stray_personal(connection: sa.Connection) -> list[int]:
     return list(connection.execute(query.order_by(PERSONAL.c.seq)).scalars())
 
 
-def first_at(connection: sqlite3.Connection, time: str) -> int | None:
-    """The first record, by sequence, that is not older than a time."""
-    (found,) = connection.execute(FIRST_AT, (time,)).fetchone()
-    return None if found is None else int(found)
+def keys(connection: sa.Connection) -> Iterator[tuple[Key, int, Record | None]]:
+    """Every Idempotency-Key, the sequence it leads to, and the record there."""
+    rows = connection.execution_options(yield_per=5000).exec_driver_sql(
+        "SELECT i.client, i.key, i.digest, i.seq, e.seq, e.hash, e.body, p.salt, p.body FROM idempotency i "
+        "LEFT JOIN entries e ON e.seq = i.seq LEFT JOIN personal p ON p.seq = i.seq"
+    )
+    for row in rows:
+        yield Key(*row[:3]), row[3], optional(row[4:])
 
 
-def erase_personal(connection: sqlite3.Connection, through: int) -> int:
-    """Erase the personal parts, and the idempotency keys, of all records up to a sequence; how many parts."""
-    connection.execute("DELETE FROM idempotency WHERE seq <= ?", (through,))
-    return connection.execute("DELETE FROM personal WHERE seq <= ?", (through,)).rowcount
+def times(connection: sa.Connection) -> Iterator[tuple[int, str]]:
+    """Sequence and time of every record, in order."""
+    yield from (tuple(row) for row in connection.exec_driver_sql("SELECT seq, time FROM entries ORDER BY seq"))
+
+
+def with_personal(connection: sa.Connection) -> list[int]:
+    """The first scores of cases that still have a personal part somewhere, by sequence."""
+    query = (
+        "SELECT e.seq FROM entries e JOIN personal p ON p.seq = e.seq WHERE e.kind = ? AND e.of IS NULL ORDER BY e.seq"
+    )
+    return list(connection.exec_driver_sql(query, (SCORED,)).scalars())
+
+
+def partly_erased(connection: sa.Connection) -> list[str]:
+    """Ids of records that were erased while something that refers to them was not, as purges of version 1 did."""
+    query = (
+        "SELECT DISTINCT up.id FROM personal p JOIN entries e ON e.seq = p.seq JOIN entries up ON up.id = e.of "
+        "LEFT JOIN personal q ON q.seq = up.seq WHERE q.seq IS NULL"
+    )
+    return list(connection.exec_driver_sql(query).scalars())
+
+
+def by_seq(connection: sa.Connection, seqs: Sequence[int]) -> list[Record]:
+    """Records by their sequences."""
+    rows = (connection.execute(WHOLE.where(ENTRIES.c.seq == seq)).first() for seq in seqs)
+    return [Record(*row) for row in rows if row is not None]
+
+
+def families(connection: sqlite3.Connection, firsts: Sequence[int]) -> Iterator[tuple[int, Record]]:
+    """All that refers to some records, to these, and so on: (sequence of the first, record), in order."""
+    rows = connection.execute(
+        "WITH RECURSIVE family(first, seq, id) AS ("  # noqa: S608 - question marks only
+        f"SELECT seq, seq, id FROM entries WHERE seq IN ({', '.join('?' * len(firsts))}) UNION "
+        "SELECT family.first, e.seq, e.id FROM family JOIN entries e ON e.of = family.id) "
+        "SELECT f.first, e.seq, e.hash, e.body, p.salt, p.body FROM family f JOIN entries e ON e.seq = f.seq "
+        "LEFT JOIN personal p ON p.seq = f.seq ORDER BY 1, 2",
+        list(firsts),
+    )
+    for first, *record in rows:
+        yield first, Record(*record)
+
+
+def erase_personal(connection: sqlite3.Connection, seqs: Sequence[int]) -> int:
+    """Erase the personal parts, and the idempotency keys, of some records; how many parts."""
+    connection.executemany("DELETE FROM idempotency WHERE seq = ?", [(seq,) for seq in seqs])
+    return connection.executemany("DELETE FROM personal WHERE seq = ?", [(seq,) for seq in seqs]).rowcount
+
+
+def unclean(connection: sqlite3.Connection) -> Record | None:
+    """The last purge, if no record says that the file was cleaned after it."""
+    purged = connection.execute(LAST_OF_KIND, (PURGED,)).fetchone()
+    cleaned = connection.execute(LAST_OF_KIND, (CLEANED,)).fetchone()
+    return None if purged is None or (cleaned and cleaned[0] > purged[0]) else Record(*purged, None, None)
 
 
 def scored_by_others_than(connection: sa.Connection, names: Collection[str]) -> bool:

@@ -23,6 +23,7 @@ from ledger.cases import OPEN, PENDING, REVIEW, SETTLED, WAITING, Case
 from ledger.decisions import scored
 from ledger.ledger import Ledger
 from ledger.records import AGREED, CONTESTED, DECIDED, SCORED
+from ledger.retention import ranges
 from ledger.store import Store
 from ledger.verify import verify
 from web.lender import EXAMPLE, Lender, read_lender, reason_text
@@ -218,14 +219,14 @@ def test_what_lacks_something_is_not_recorded(desk: Office, form: dict[str, str]
 def test_a_decline_needs_confirmed_reasons(desk: Office) -> None:
     """Where the model suggests it: at least one draft reason confirmed, or a reason of the officer's own."""
     id = decline(desk)
-    drafts = desk.case(id).score.fields()["reasons"]
+    drafts = desk.case(id).score.reasons
     assert not recorded(desk.decide(id, "decline", justification=""))
     assert not recorded(desk.decide(id, "decline", justification="", principal=["nothing"]))
     if drafts:
         assert recorded(desk.decide(id, "decline", justification="", principal=drafts[:1]))
         decided = desk.case(id).decision
         assert decided is not None
-        assert decided.fields()["reasons"] == drafts[:1]
+        assert decided.reasons == drafts[:1]
     else:
         assert recorded(desk.decide(id, "decline"))
 
@@ -255,7 +256,7 @@ def decline(desk: Office) -> str:
 def test_the_notice_gives_confirmed_reasons_only(desk: Office) -> None:
     """Of a confirmed decline its reasons; of an override the officer's own, and none of the model's."""
     id = decline(desk)
-    drafts = desk.case(id).score.fields()["reasons"]
+    drafts = desk.case(id).score.reasons
     assert desk.client.get(f"/record/{id}/notice").status_code == 404  # not decided yet
     desk.decide(id, "decline", justification="", principal=drafts[:1])
     page = desk.client.get(f"/record/{id}/notice").text
@@ -282,7 +283,7 @@ def test_the_notice_gives_confirmed_reasons_only(desk: Office) -> None:
 def test_every_list_of_reasons_says_the_same(desk: Office) -> None:
     """Card, form, history of the case and notice: the texts of the release, in both languages, the strongest first."""
     id = decline(desk)
-    drafts = desk.case(id).score.fields()["reasons"]
+    drafts = desk.case(id).score.reasons
     assert len(drafts) > 1
     told = {
         language: [reason_text(one, desk.scorer.release, LENDER, language) for one in drafts] for language in LANGUAGES
@@ -308,8 +309,8 @@ def test_a_score_that_came_by_the_api_has_its_reasons(desk: Office) -> None:
     personal = found.personal_fields()
     assert personal is not None
     id = desk.score("API-1", **personal["answers"])
-    assert desk.case(id).score.fields()["reasons"] is None
-    drafts = found.fields()["reasons"]
+    assert desk.case(id).score.reasons is None
+    drafts = found.reasons
     told = [reason_text(one, desk.scorer.release, LENDER, "en") for one in drafts]
     page = html.unescape(desk.client.get(f"/record/{id}").text)
     assert re.findall(r'name="principal" value="([^"]+)">([^<]+)<', page) == list(zip(drafts, told, strict=True))
@@ -693,7 +694,8 @@ def test_erased_answers_are_said_to_be(desk: Office) -> None:
     id = desk.score("ERASED-REF")
     desk.decide(id, "decline", justification="Something personal in it.")
     with desk.ledger.store.writing() as connection:
-        store.erase_personal(connection, desk.case(id).records[-1].seq)
+        seqs = [one.seq for one in desk.case(id).records]
+        store.erase_personal(connection, seqs)
     page = desk.page(f"/record/{id}")
     assert texts_in("en")("record.erased") in page
     assert "ERASED-REF" not in page
@@ -705,9 +707,7 @@ def test_erased_answers_are_said_to_be(desk: Office) -> None:
         from ledger.records import PURGED, Draft, seal
 
         last, digest = store.head(connection) or (0, b"")
-        record = seal(
-            Draft(PURGED, f"purged-{last}", {"through": last, "before": "", "erased": 0}), last + 1, digest, 0
-        )
+        record = seal(Draft(PURGED, f"purged-{last}", {"records": ranges(seqs)}), last + 1, digest, 0)
         store.insert(connection, [record], [])
 
 

@@ -34,10 +34,12 @@ EXAMPLE = open_release(default_release()).form.example
 LISTED = {
     NOBODY: "/livez /readyz /login /fr/login /desk/{digest}/{name}",
     METERING: "/metrics",
-    ALL_SEEING: "/history/overrides /fr/history/overrides /api/v1/ledger/head",
+    ALL_SEEING: """/history/overrides /fr/history/overrides /api/v1/ledger/head
+        /record/{id}/hold /record/{id}/release /fr/record/{id}/hold /fr/record/{id}/release""",
     ANYBODY: """
         / /fr/ /logout /fr/logout /history /fr/history /performance /fr/performance /model-card /model-card/{name}
         /desk/score /desk/try /desk/take /desk/read /fr/desk/score /fr/desk/try /fr/desk/take /fr/desk/read
+        /record/{id}/notified /fr/record/{id}/notified
         /record/{id} /record/{id}/decide /record/{id}/agree /record/{id}/contest /record/{id}/notice
         /record/{id}/notice.pdf /fr/record/{id} /fr/record/{id}/decide /fr/record/{id}/agree /fr/record/{id}/contest
         /fr/record/{id}/notice /fr/record/{id}/notice.pdf

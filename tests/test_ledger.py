@@ -21,7 +21,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from parts import NAMES, RealLoans, newest, some
 
-from inference.measure import Clock
 from inference.release import open_release
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
@@ -31,9 +30,9 @@ from ledger.cases import Case
 from ledger.decisions import DECISIONS, decided, scored
 from ledger.export import guarded
 from ledger.ledger import CaseMoved, KeyReused, Ledger
-from ledger.records import BEFORE_ALL, Draft, Key, Record, link, seal, write
+from ledger.records import BEFORE_ALL, EXACT, Draft, Key, Record, link, seal, write
 from ledger.replay import Replayer, release_folders
-from ledger.retention import TooEarly, months_before, purge
+from ledger.schema import GUARDS
 from ledger.store import LedgerUnavailable, Store
 from ledger.verify import chain, verify
 
@@ -80,7 +79,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tampered(written: Path, tmp_path: Path) -> Callable[[str], Path]:
-    """The same ledger after somebody with the file in hand has run SQL on it, guards and all."""
+    """The same ledger after somebody with the file in hand has run SQL on it, and put its guards back."""
 
     def after(sql: str) -> Path:
         copy = Path(shutil.copy(written, tmp_path / "tampered.sqlite3"))
@@ -88,6 +87,8 @@ def tampered(written: Path, tmp_path: Path) -> Callable[[str], Path]:
             for table, verb in (("entries", "update"), ("entries", "delete"), ("personal", "update")):
                 connection.execute(f"DROP TRIGGER {table}_{verb}")
             connection.executescript(sql)
+            for guard in GUARDS:
+                connection.execute(guard)
             connection.commit()
         return copy
 
@@ -365,7 +366,10 @@ def test_a_replay_that_differs_is_told(scorer: Scorer, ledger: Ledger) -> None:
         changed = Draft("scored", f"x{next(COUNT)}", {**made.fields, **fields}, personal)
         return replayer.one(ledger.append(changed)).why
 
-    assert "the PD differs by 0.001" in why({"pd": float(made.fields["pd"]) + 1e-3}, personal)
+    assert "the PD differs by 0.001" in why({}, {**personal, "pd": personal["pd"] + 1e-3})
+    of_format_1 = {name: value for name, value in personal.items() if name not in EXACT}
+    assert why({"pd": personal["pd"]}, of_format_1) == ""
+    assert "the PD differs by 0.001" in why({"pd": personal["pd"] + 1e-3}, of_format_1)
     assert "the suggestion is" in why({"decision": "none"}, personal)
     assert why({}, {**personal, "row": "0" * 64}) == "the row is another one"
     assert "refused today" in why({}, {**personal, "answers": {}})
@@ -403,52 +407,7 @@ def test_which_way_a_decision_departs(decision: str) -> None:
         assert (fields["direction"], fields["overridden"]) == (went, went in ("stricter", "more_lenient"))
 
 
-# --- retention, export, backup ---
-
-
-def at_time(file: Path, times: list[datetime]) -> None:
-    """A ledger with a record at each time."""
-    clock = iter(times)
-    now = [times[0]]
-    with closing(Ledger(file, Clock(utc=lambda: now[0].timestamp()))) as ledger:
-        for moment in clock:
-            now[0] = moment
-            ledger.append(draft(key=Key("api", f"k{moment}", b"")))
-
-
-def test_erasing_keeps_the_chain(file: Path) -> None:
-    """Personal parts before the date are gone, from the file's bytes too; the rest and the chain stay."""
-    at_time(file, [datetime(year, 6, 1, tzinfo=UTC) for year in (2021, 2022, 2023, 2024, 2025, 2026)])
-    clock = Clock(utc=lambda: NOW)
-    with closing(Store(file)) as opened:
-        with pytest.raises(TooEarly, match="2024-10-23"):
-            purge(opened, datetime(2024, 10, 24, tzinfo=UTC), clock=clock)
-        record, erased = purge(opened, datetime(2024, 1, 1, tzinfo=UTC), clock=clock)
-        found = verify(opened)
-    assert erased == 3
-    assert (record.fields()["kind"], record.fields()["through"]) == ("purged", 4)
-    assert (found.problem, found.erased) == (None, 3)
-    left = [one.personal is not None for one in all_records(file) if one.fields()["kind"] == "scored"]
-    assert left == [False] * 3 + [True] * 3
-    gone = {one.fields()["id"] for one in all_records(file)[1:4]}
-    content = b"".join(one.read_bytes() for one in file.parent.iterdir())
-    assert not [name for name in gone if f"of {name}".encode() in content]
-    assert problem(file) is None
-
-
-def test_a_clock_that_was_set_back_makes_nothing_old(file: Path) -> None:
-    """A record dated a day early between later ones keeps its personal part."""
-    days = [datetime(2023, 1, 2, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC), datetime(2023, 12, 31, tzinfo=UTC)]
-    at_time(file, [*days, datetime(2024, 1, 2, tzinfo=UTC)])
-    with closing(Store(file)) as opened:
-        _, erased = purge(opened, datetime(2024, 1, 1, tzinfo=UTC), clock=Clock(utc=lambda: NOW))
-        assert erased == 1
-        assert verify(opened).problem is None
-
-
-def test_months() -> None:
-    assert months_before(datetime(2026, 3, 31), 1) == datetime(2026, 2, 28)  # noqa: DTZ001
-    assert months_before(datetime(2026, 1, 15), 25) == datetime(2023, 12, 15)  # noqa: DTZ001
+# --- export, backup ---
 
 
 def test_an_export_holds_every_record(scorer: Scorer, ledger: Ledger, file: Path, tmp_path: Path) -> None:

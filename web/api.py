@@ -207,7 +207,7 @@ class Api:
         if record is None:
             said = {name: getattr(score, name) for name in OF_SCORE}
             return {"id": score.request_id, **said, **self._unrecorded}
-        fields = record.fields()
+        fields = {**record.exact_fields(), "reasons": record.reasons}
         recorded = {"seq": record.seq, "time": fields["time"], "hash": record.hash.hex()}
         return {"id": fields["id"], **{name: fields[name] for name in PUBLIC}, "recorded": recorded}
 
@@ -347,15 +347,16 @@ def whole(text: str, name: str, low: int, high: int) -> int:
 
 def listed(record: Record) -> dict[str, Any]:
     """A line of a list: no answers."""
-    fields = record.fields()
+    fields = record.exact_fields()
     reference = (record.personal_fields() or {}).get("reference")
     names = ("id", "time", "kind", "by", "decision", "of", "pd", "points", "release_name")
-    return {"seq": record.seq, **{name: fields.get(name) for name in names}, "reference": reference}
+    told = {name: fields.get(name) for name in names}
+    return {"seq": record.seq, "hash": record.hash.hex(), **told, "reference": reference}
 
 
 def shown(record: Record) -> dict[str, Any]:
-    """All of a record. Where its personal part was erased, `personal` is null and `erased` true."""
-    fields = record.fields()
+    """All of a record. Where its personal part was erased, `personal` is null, `erased` true, and the PD rounded."""
+    fields = record.exact_fields()
     promised = fields.pop("personal")
     personal = record.personal_fields()
     return {

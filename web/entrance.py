@@ -36,14 +36,14 @@ RULES = [
         (r"/livez|/readyz", NOBODY),
         (PAGES + r"login", NOBODY),
         (r"/desk/[0-9a-f]{12}/[a-z]+\.(?:css|js|svg)", NOBODY),  # style and script: as open as the source
-        (PAGES + r"history/overrides", ALL_SEEING),
+        (PAGES + r"history/overrides|" + PAGES + r"record/[^/]+/(?:hold|release)", ALL_SEEING),
         (r"/metrics", METERING),
         (r"/api/v1/ledger/head", ALL_SEEING),
         (PAGES + r"logout", ANYBODY),
         (r"/api/v1/.+", ANYBODY),
         (r"/|/fr|/fr/", ANYBODY),
         (PAGES + r"desk/(?:score|try|take|read)", ANYBODY),
-        (PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|notice|notice\.pdf))?", ANYBODY),
+        (PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|notified|notice|notice\.pdf))?", ANYBODY),
         (PAGES + r"(?:history|performance)", ANYBODY),
         (r"/model-card(?:/[^/]+)?", ANYBODY),
         # Of Gradio's many routes what its page loads and what its clients call: no uploads, files, proxies or logins.

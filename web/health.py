@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from inference.engines import TOLERANCE, golden_differences
 from inference.scorer import Scorer
 from inference.settings import Settings
+from ledger import store
 from ledger.ledger import Ledger
 from ledger.store import DATABASE_ERRORS, LedgerUnavailable, cause
 from web.person import OPEN, mode_of, person_of
@@ -43,6 +44,7 @@ def readiness(scorer: Scorer, settings: Settings, ledger: Ledger | None = None) 
     return {
         "status": "not ready" if problems else "ready",
         "problems": problems,
+        "warnings": ledger_warnings(ledger),
         "release": release.name,
         "digest": release.digest,
         "engine": scorer.engine.name,
@@ -83,6 +85,20 @@ def log_problems(log: Path | None) -> list[str]:
     except OSError as error:
         return [f"log: {folder}: {error.strerror}; {ELSEWHERE}"]
     return []
+
+
+def ledger_warnings(ledger: Ledger | None) -> list[str]:
+    """What somebody should look at although scores are recorded."""
+    if ledger is None:
+        return []
+    try:
+        with ledger.store.reading() as connection:
+            purged = store.unclean(connection.connection.driver_connection)
+    except DATABASE_ERRORS:
+        return []  # `ledger_problems` says so
+    if purged is None:
+        return []
+    return [f"ledger: what record {purged.seq} says was erased may still be in the file or its log"]
 
 
 def ledger_problems(ledger: Ledger | None) -> list[str]:

@@ -181,7 +181,7 @@ def table(found: Sequence[Case], texts: Texts) -> str:
 
 def row(case: Case, texts: Texts) -> str:
     """One case, with the score that was decided on: its number leads to its page."""
-    first, score = case.first.fields(), case.score.fields()
+    first, score = case.first.fields(), case.score.exact_fields()
     reference = (case.first.personal_fields() or {}).get("reference") or ""
     outcome, by = texts("history.open"), ""
     if case.decision is not None:

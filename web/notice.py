@@ -41,7 +41,7 @@ def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) ->
     decision = case.decision
     assert decision is not None  # noqa: S101 - only a settled case has a notice
     fields, personal = decision.fields(), decision.personal_fields() or {}
-    reasons = [reason_text(one, release, lender, texts.language) for one in fields["reasons"] or []]
+    reasons = [reason_text(one, release, lender, texts.language) for one in decision.reasons or []]
     score = case.score_of(decision)  # where it was referred, answers may have been corrected since
     if fields["direction"] == "more_lenient":
         reasons = []  # why somebody was trusted more than the model would is held against nobody

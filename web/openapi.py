@@ -118,10 +118,13 @@ def schemas(release: Release) -> Schema:
     probability = {"type": "number", "minimum": 0, "maximum": 1}
     text, number = {"type": "string"}, {"type": "number"}
     texts = {"type": "array", "items": text}
+    digest = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
     recorded = {
         "type": ["object", "null"],
-        "description": "Where the record stands; null on a server without a ledger",
-        "properties": {"seq": {"type": "integer"}, "time": text, "hash": text},
+        "description": "Where the record stands, and its hash: `python -m ledger verify --head HASH` tells whether it "
+        "is still there, unchanged. null on a server without a ledger",
+        "properties": {"seq": {"type": "integer"}, "time": text, "hash": digest},
+        "required": ["seq", "time", "hash"],
     }
     scored = {
         "id": text, "decision": {"enum": ["approve", "refer", "decline"]}, "pd": probability, "points": number,
@@ -168,9 +171,9 @@ def schemas(release: Release) -> Schema:
                     "required": ["name", "digest", "fields"]},
         "Records": closed({"items": {"type": "array", "items": {"type": "object"}},
                            "next": {"type": ["integer", "null"]}}),
-        "Record": {"type": "object", "properties": {"id": text, "seq": {"type": "integer"}, "hash": text},
+        "Record": {"type": "object", "properties": {"id": text, "seq": {"type": "integer"}, "hash": digest},
                    "required": ["id", "seq", "hash", "kind", "time"]},
-        "Head": closed({"seq": {"type": "integer"}, "hash": text}),
+        "Head": closed({"seq": {"type": "integer"}, "hash": digest}),
     }  # fmt: skip
 
 

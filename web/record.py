@@ -20,9 +20,10 @@ from inference.settings import RELEASES
 from ledger import cases, store
 from ledger.cases import IN_FORCE, TO_DECIDE, Case
 from ledger.ledger import CaseMoved
-from ledger.records import AGREED, CONTESTED, DECIDED, SCORED, Draft, Record
+from ledger.records import AGREED, CONTESTED, DECIDED, HELD, NOTIFIED, RELEASED, SCORED, Draft, Record
 from ledger.replay import SAME, Replayed, Replayer, release_folders
 from ledger.store import LedgerUnavailable
+from web import keeping
 from web.accounts import Accounts
 from web.card import score_card
 from web.decide_form import DecideForm, typed
@@ -30,7 +31,7 @@ from web.deciding import LONGEST_NAME, Form, Undecided, agree, as_shown, contest
 from web.frame import HEADERS, plain_page, problem_page, root_from
 from web.languages import HOME
 from web.lender import Lender, reason_text
-from web.notice import notice_html, notice_pdf
+from web.notice import Notice, notice, notice_html, notice_pdf
 from web.numbers import write_percent
 from web.person import CLOSED, OFFICER, Person, mode_of, person_of
 from web.recording import Recorder, Told
@@ -55,7 +56,7 @@ class Opened(NamedTuple):
 
     def drafts(self) -> list[str]:
         """The principal reasons: as they were recorded; made now where nobody asked for them then, as the API does."""
-        recorded, score = self.case.score.fields()["reasons"], self.replayed.score
+        recorded, score = self.case.score.reasons, self.replayed.score
         same = self.replayed.outcome == SAME and score is not None and score.decision != APPROVE
         if recorded is not None or not same or score is None or self.scorer is None:
             return list(recorded or [])
@@ -80,6 +81,7 @@ class Records:
             for name, function, method in (
                 ("", self.page, "GET"), ("/decide", self.sent("decide"), "POST"),
                 ("/agree", self.sent("agree"), "POST"), ("/contest", self.sent("contest"), "POST"),
+                *((f"/{action}", self.sent(action), "POST") for action in keeping.ACTIONS),
                 ("/notice", self.notice, "GET"), ("/notice.pdf", self.notice_pdf, "GET"),
             ):  # fmt: skip
                 route = readable(function, texts, self._title)
@@ -150,6 +152,7 @@ class Records:
             summary, shown = escape(texts("contest.title")), " open" if again else ""
             objection = form.contest(case, problems, held) if again else form.contest(case)
             sections.append(f'<details class="contest"{shown}><summary>{summary}</summary>{objection}</details>')
+        sections.append(keeping.forms(form, case, person, texts))
         if case.state in TO_DECIDE and case.score.personal is not None:
             desk = f"{form.home}?of={quote(cases.name(case.first))}"
             sections.append(f'<p><a href="{escape(desk)}">{escape(texts("record.correct"))}</a></p>')
@@ -222,6 +225,8 @@ class Records:
         """The draft that the rules allow."""
         if action == "agree":
             return agree(opened.case, form, person)
+        if action in keeping.ACTIONS:
+            return keeping.draft(action, opened.case, form, person, self.notices(action, opened))
         if action == "contest":
             return contest(opened.case, form, person, self._lender, self.reviewers())
         return decide(opened.case, form, person, amount_of(opened), self._lender, opened.drafts())
@@ -231,6 +236,12 @@ class Records:
         up = one(form, "up")
         return DecideForm(self._lender, texts, up if up in ("", "../", "../../") else "", person, self.reviewers())
 
+    def notices(self, action: str, opened: Opened) -> Mapping[str, Notice]:
+        """The notice in each language, where one can have been handed over."""
+        if action != "notified" or opened.case.state not in IN_FORCE:
+            return {}
+        return {one: notice(opened.case, opened.release, self._lender, texts_in(one)) for one in LANGUAGES}
+
     def section(
         self, action: str, opened: Opened, texts: Texts, problems: Mapping[str, str], form: Form, person: Person | None
     ) -> str:
@@ -238,6 +249,8 @@ class Records:
         made = self.maker(texts, form, person)
         if action == "contest" and problems and "form" not in problems:
             return made.contest(opened.case, problems, form)
+        if action in keeping.ACTIONS and keeping.possible(action, opened.case):
+            return keeping.section(made, action, opened.case, texts, problems, form)
         return made.section(opened.case, opened.release, opened.drafts(), problems, form)
 
     def beside(
@@ -333,7 +346,7 @@ def heading(case: Case, texts: Texts) -> str:
 def card(opened: Opened, drafts: list[str], texts: Texts, lender: Lender) -> str:
     """The score as it was; where it cannot be made again the figures that were recorded, and why."""
     score, scorer = opened.replayed.score, opened.scorer
-    said = opened.case.score.fields()
+    said = opened.case.score.exact_fields()
     same = opened.replayed.outcome == SAME
     outcome = texts(f"replay.{opened.replayed.outcome}", why="; ".join(found_in(opened.replayed, texts)))
     note = f'<p class="replay {"same" if same else "not-same"}">{escape(outcome)}</p>'
@@ -396,7 +409,7 @@ def named_answer(name: str, answer: Any, release: Release | None, texts: Texts) 
 
 def entry(record: Record, opened: Opened, lender: Lender, texts: Texts) -> str:
     """One record in words."""
-    fields, personal = record.fields(), record.personal_fields() or {}
+    fields, personal = record.exact_fields(), record.personal_fields() or {}
     lines: list[str] = []
     if fields["kind"] == SCORED:
         lines.append(
@@ -419,15 +432,20 @@ def entry(record: Record, opened: Opened, lender: Lender, texts: Texts) -> str:
         lines.append(texts("entry.agreed" if fields["agrees"] else "entry.not_agreed"))
     elif fields["kind"] == CONTESTED:
         lines.append(texts("entry.contested", reviewer=fields["reviewer"], deadline=texts.day(fields["deadline"])))
-    if fields["kind"] == DECIDED and fields["reasons"]:
-        confirmed = [reason_text(one, opened.release, lender, texts.language) for one in fields["reasons"]]
+    elif fields["kind"] == NOTIFIED:
+        lines.append(texts("entry.notified", day=texts.day(fields["day"])))
+    elif fields["kind"] in (HELD, RELEASED):
+        lines.append(texts(f"entry.{fields['kind']}"))
+    else:  # of a later program
+        lines.append(texts("entry.other", kind=fields["kind"]))
+    if fields["kind"] == DECIDED and record.reasons:
+        confirmed = [reason_text(one, opened.release, lender, texts.language) for one in record.reasons]
         lines.append(texts("entry.reasons", reasons="; ".join(confirmed)))
-    lines += [
-        str(personal[name]) for name in ("justification", "conditions", "note", "objection") if personal.get(name)
-    ]
+    texts_of = ("justification", "conditions", "note", "objection", "reason")
+    lines += [str(personal[name]) for name in texts_of if personal.get(name)]
     head = texts(
         "entry.head", seq=write_number(record.seq, texts.language), time=fields["time"][:16].replace("T", " "),
-        by=fields["by"],
+        by=fields.get("by", ""),
     )  # fmt: skip
     said = "".join(f"<p>{escape(line)}</p>" for line in lines)
     return f'<span class="quiet">{escape(head)}</span>{said}'

@@ -1,0 +1,111 @@
+"""A ledger opened without writing a byte: in use, left by a killed process, on read-only media, or a copy of these.
+
+SQLite writes a little even as it reads: it makes the index of the write-ahead log (`-shm`) where there is none, and
+marks in it who reads. So the way to open depends on what lies beside the file.
+https://www.sqlite.org/wal.html#read_only_databases
+"""
+
+import shutil
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.pool import QueuePool
+
+from ledger.schema import APPLICATION, READABLE
+from ledger.store import DATABASE_ERRORS, WAIT, LedgerUnavailable, another_version, cause, look, no_ledger
+
+
+class ReadOnlyStore:
+    """One ledger file to read. Nothing in its folder changes."""
+
+    def __init__(self, path: Path) -> None:
+        """`LedgerUnavailable` where the file is missing, not a ledger, or of a version that is not known."""
+        self.path = path.absolute()
+        look(self.path)
+        if not self.path.is_file():
+            what = "a folder, and a file is needed" if self.path.is_dir() else "there is no ledger"
+            raise LedgerUnavailable(f"{self.path}: {what}")
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        try:
+            self._before = self._state()
+            self._uri = self._way()
+            with closing(self._connect()) as connection:
+                self._check(connection)
+        except DATABASE_ERRORS as error:
+            self.close()
+            raise LedgerUnavailable(f"{self.path}: {cause(error)}") from error
+        except LedgerUnavailable:
+            self.close()
+            raise
+        self._engine = sa.create_engine("sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=1)
+        event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+
+    def _way(self) -> str:
+        """The URI that opens the file as it lies there."""
+        log, index, journal = (self._beside(end) for end in ("-wal", "-shm", "-journal"))
+        if log.exists() and index.exists():
+            return uri(self.path, "readonly_shm=1")
+        if filled(log) or filled(journal):
+            # The log alone is not enough for SQLite, and an index may not be made here: read a copy, and remove it.
+            self._copy = tempfile.TemporaryDirectory(prefix="tenfold-")
+            copied = Path(self._copy.name, self.path.name)
+            for file, end in ((self.path, ""), (log, "-wal"), (journal, "-journal")):
+                if file.exists():
+                    shutil.copyfile(file, f"{copied}{end}")
+            return f"file:{quote(str(copied))}?mode=rw"
+        return uri(self.path, "immutable=1")
+
+    def _beside(self, end: str) -> Path:
+        return self.path.with_name(f"{self.path.name}{end}")
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._uri, uri=True, timeout=WAIT, check_same_thread=False, isolation_level=None)
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if application != APPLICATION:
+            raise LedgerUnavailable(no_ledger(self.path))
+        if version not in READABLE:
+            raise LedgerUnavailable(another_version(self.path, version))
+
+    def reading(self) -> Any:
+        """A transaction that sees the file as it is now: a context manager with SQLAlchemy's connection."""
+        return self._engine.begin()
+
+    def changed(self) -> bool:
+        """Whether somebody began to write to a file that was opened as one nobody writes to: read it again then."""
+        return not self._uri.endswith("readonly_shm=1") and self._state() != self._before
+
+    def _state(self) -> list[tuple[int, int] | None]:
+        found: list[tuple[int, int] | None] = []
+        for end in ("", "-wal", "-journal"):
+            try:
+                status = self._beside(end).stat()
+            except OSError:
+                found.append(None)
+            else:
+                found.append((status.st_size, status.st_mtime_ns))
+        return found
+
+    def close(self) -> None:
+        """Close the file; a private copy is removed."""
+        if hasattr(self, "_engine"):
+            self._engine.dispose()
+        if self._copy is not None:
+            self._copy.cleanup()
+
+
+def uri(path: Path, how: str) -> str:
+    return f"file:{quote(str(path))}?mode=ro&{how}"
+
+
+def filled(file: Path) -> bool:
+    """Whether a file is there and not empty."""
+    return file.exists() and file.stat().st_size > 0

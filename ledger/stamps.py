@@ -1,0 +1,164 @@
+"""Heads kept outside: in a file, at a URL, or signed by a time-stamping authority (RFC 3161).
+
+A stamp says that a record with this hash was the last one at a time. It proves something only where those who can
+write the ledger cannot write: on another machine, with somebody else, or signed. The authority signs the head itself,
+which is a SHA-256, so that `openssl ts -verify -digest HASH` checks a token without this program.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from inference.errors import TenfoldError
+from ledger.targets import check
+
+TIMEOUT = 30.0  # seconds for a server's answer
+LARGEST = 1 << 20  # bytes of it; a token with certificates has a few thousand
+QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
+
+
+class CannotStamp(TenfoldError):
+    """No stamp was made, or one cannot be read: what happened, where, and what to do."""
+
+
+class Stamp(NamedTuple):
+    """A head that was kept. `token` is a file with the authority's answer (RFC 3161, DER)."""
+
+    seq: int
+    hash: str  # in hex
+    time: str  # ISO, UTC: this machine's clock; a token holds the authority's
+    token: Path | None
+    at: str  # where it was read, for messages
+
+
+def stamp(seq: int, head: str, target: str, ledger: Path, authority: str | None = None) -> None:
+    """Keep a head in a file (a line of JSON is appended) or at a URL (the line is sent by POST).
+
+    With an `authority`, the URL of a time-stamping server, its token is kept beside the file as STEM-SEQ.tsr.
+    """
+    line: dict[str, Any] = {"seq": seq, "hash": head, "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    if is_url(target):
+        if authority:
+            raise CannotStamp("a token is kept in a file: name one instead of a URL, or stamp twice")
+        post(target, json.dumps(line).encode(), "application/json")
+        return
+    file = Path(target)
+    check(file, ledger)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if authority:
+            token = file.with_name(f"{file.stem}-{seq}.tsr")
+            check(token, ledger)
+            token.write_bytes(ask(authority, head))
+            line["token"] = token.name
+        with file.open("a", encoding="utf-8") as stream:
+            stream.write(f"{json.dumps(line)}\n")
+    except OSError as error:
+        raise CannotStamp(f"{file}: {error.strerror}") from None
+
+
+def is_url(target: str) -> bool:
+    """Whether a target is a server's."""
+    return target.startswith(("http://", "https://"))
+
+
+def ask(authority: str, head: str) -> bytes:
+    """An authority's token for a head: the whole answer, in DER."""
+    with tempfile.TemporaryDirectory() as folder:
+        query = Path(folder, "query.tsq")
+        openssl("ts", "-query", "-digest", head, "-sha256", "-cert", "-out", str(query))
+        token = post(authority, query.read_bytes(), QUERY, REPLY)
+        reply = Path(folder, "reply.tsr")
+        reply.write_bytes(token)
+        said = openssl("ts", "-reply", "-in", str(reply), "-text")
+        if not re.search(r"^Status: Granted", said, re.MULTILINE):
+            raise CannotStamp(f"{authority} grants no time stamp")
+        # The authority's certificate is checked by `verify --ca`; here only that the token is about this head.
+        if imprint(said) != head:
+            raise CannotStamp(f"{authority} stamped something else than the head")
+    return token
+
+
+def imprint(text: str) -> str:
+    """The digest that a token is about, in hex, from OpenSSL's text: lines of `0000 - 1b a6 … -0a  ...`."""
+    lines = re.findall(r"^    [0-9a-f]{4} - ((?:[0-9a-f]{2}[ -])+)", text.partition("Message data:")[2], re.MULTILINE)
+    return re.sub("[^0-9a-f]", "", "".join(lines[:2]))
+
+
+def post(url: str, body: bytes, kind: str, expected: str | None = None) -> bytes:
+    """What a server answers to a body."""
+    request = urllib.request.Request(url, body, {"Content-Type": kind})  # noqa: S310 - http and https only
+    if not is_url(url):
+        raise CannotStamp(f"{url}: an address that begins with http:// or https:// is needed")
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
+            content: bytes = answer.read(LARGEST)
+            got = answer.headers.get_content_type()
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise CannotStamp(f"{url} answered {error.code} {error.reason}: the head is not kept there") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "reason", error)
+        raise CannotStamp(f"{url} cannot be reached: {why}. The head is not kept there") from None
+    if expected and got != expected:
+        raise CannotStamp(f"{url} answered {got}, and {expected} is needed: is it a time-stamping server?")
+    return content
+
+
+def openssl(*arguments: str) -> str:
+    """What the `openssl` program prints."""
+    program = shutil.which("openssl")
+    if program is None:
+        raise CannotStamp("time stamps (RFC 3161) need the openssl program on PATH; stamps without --tsa do not")
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=TIMEOUT)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise CannotStamp(f"openssl {arguments[0]} {arguments[1]}: {said[-1] if said else done.returncode}")
+    return done.stdout
+
+
+def stamps_in(place: Path) -> list[Stamp]:
+    """All stamps of a file, or of every .jsonl file in a folder."""
+    files = sorted(place.glob("*.jsonl")) if place.is_dir() else [place]
+    found = [one for file in files for one in read(file)]
+    if not found:
+        raise CannotStamp(f"{place}: no stamps there; 'python -m ledger stamp {place}' makes one")
+    return found
+
+
+def read(file: Path) -> Iterator[Stamp]:
+    """The stamps of a file, line by line."""
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CannotStamp(f"{file}: {getattr(error, 'strerror', None) or 'not a text file'}") from None
+    for number, line in enumerate(lines, 1):
+        at = f"{file}:{number}"
+        try:
+            fields = json.loads(line)
+            token = file.with_name(Path(fields["token"]).name) if fields.get("token") else None
+            yield Stamp(int(fields["seq"]), str(fields["hash"]).lower(), str(fields["time"]), token, at)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise CannotStamp(f'{at}: not a stamp; {{"seq": 1, "hash": "…", "time": "…"}} is needed') from None
+
+
+def contradictions(stamps: list[Stamp], hashes: Mapping[int, str], authority: Path | None) -> Iterator[str]:
+    """What is wrong with each stamp: against the chain, and a token against the authority's certificate."""
+    for one in stamps:
+        if one.seq not in hashes:
+            yield f"{one.at}: record {one.seq} is missing: the ledger ended there, or later, on {one.time}"
+        elif hashes[one.seq] != one.hash:
+            yield f"{one.at}: record {one.seq} had another hash on {one.time}: the chain was written anew"
+        if one.token is not None and authority is not None:
+            try:
+                openssl("ts", "-verify", "-digest", one.hash, "-in", str(one.token), "-CAfile", str(authority))
+            except CannotStamp as error:
+                yield f"{one.at}: {one.token.name} does not prove it: {error}"

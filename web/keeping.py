@@ -1,0 +1,131 @@
+"""How long a case is kept, on its page: when its notice was handed over, and a manager's hold. Rules and HTML."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from html import escape
+
+import orjson
+
+from inference.measure import Clock
+from ledger import cases
+from ledger.cases import IN_FORCE, Case
+from ledger.decisions import held, notified, released
+from ledger.records import Draft, Key
+from ledger.retention import handed_over, on_hold
+from web.decide_form import DecideForm
+from web.deciding import SHORTEST_TEXT, Form, Undecided, day, named, one, reference
+from web.notice import Notice
+from web.person import Person
+from web.texts import LANGUAGES, Texts
+
+ACTIONS = ("notified", "hold", "release")
+
+
+def draft(
+    action: str, case: Case, form: Form, person: Person, notices: Mapping[str, Notice], clock: Clock | None = None
+) -> Draft:
+    """What one of the forms asks to be recorded. Raises `Undecided`. `notices` by the applicant's language.
+
+    Who may hold a case is the entrance's rule.
+    """
+    if one(form, "seen") != case.records[-1].hash.hex() or not possible(action, case):
+        raise Undecided({"form": "already"})
+    problems = named(person)
+    if action == "notified":
+        return handing_over(case, form, person, problems, notices, clock or Clock())
+    reason = one(form, "hold_reason")
+    if len(reason) < SHORTEST_TEXT:
+        problems["hold_reason"] = "sentence"
+    if problems:
+        raise Undecided(problems)
+    make = held if action == "hold" else released
+    return make(cases.name(case.first), by=person.name, reason=reason, key=key(case, form))
+
+
+def handing_over(
+    case: Case, form: Form, person: Person, problems: dict[str, str], notices: Mapping[str, Notice], clock: Clock
+) -> Draft:
+    """The notice of the last decision was handed over, on a day from the decision to today."""
+    assert case.decision is not None  # noqa: S101 - `possible` has looked
+    today = datetime.fromtimestamp(clock.utc(), UTC).date()
+    found = day(one(form, "day")) if one(form, "day") else today
+    if found is None or not case.decision.fields()["time"][:10] <= found.isoformat() <= today.isoformat():
+        problems["day"] = "handed_over"
+    language = one(form, "language")
+    if language not in notices:
+        problems["language"] = "choose"
+    if problems or found is None:
+        raise Undecided(problems)
+    return notified(
+        cases.name(case.decision), by=person.name, day=found.isoformat(), notice=digest(notices[language]),
+        reference=reference(case), key=key(case, form),
+    )  # fmt: skip
+
+
+def possible(action: str, case: Case) -> bool:
+    """Whether a form makes sense for a case as it is now."""
+    if action == "notified":
+        return case.state in IN_FORCE
+    return (on_hold(case) is None) == (action == "hold")
+
+
+def digest(made: Notice) -> str:
+    """SHA-256 of a notice's parts as JSON: the page and the PDF are two prints of them."""
+    return hashlib.sha256(orjson.dumps(made._asdict(), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def key(case: Case, form: Form) -> Key:
+    """One next record of a case; a form that was sent twice is recorded once."""
+    content = "\n".join(f"{name}={value}" for name in sorted(form) for value in form[name])
+    return Key("case", f"{cases.name(case.first)} {len(case.records)}", hashlib.sha256(content.encode()).digest())
+
+
+def forms(made: DecideForm, case: Case, person: Person | None, texts: Texts) -> str:
+    """All forms that this person may use now, folded."""
+    offered = [action for action in ACTIONS if possible(action, case)]
+    if person is not None and not person.sees_all:
+        offered = [action for action in offered if action == "notified"]
+    said = status(case, texts)
+    parts = [f'<p class="quiet">{escape(said)}</p>'] if said else []
+    for action in offered:
+        summary = escape(texts(f"keeping.{action}"))
+        body = section(made, action, case, texts)
+        parts.append(f'<details class="contest"><summary>{summary}</summary>{body}</details>')
+    return "".join(parts)
+
+
+def status(case: Case, texts: Texts) -> str:
+    """What is recorded of how long the case is kept."""
+    notice, hold = handed_over(case), on_hold(case)
+    said = []
+    if notice is not None:
+        said.append(texts("entry.notified", day=notice.fields()["day"]))
+    if hold is not None:
+        said.append(texts("keeping.on_hold", by=hold.fields()["by"]))
+    return " ".join(said)
+
+
+def section(
+    made: DecideForm, action: str, case: Case, texts: Texts, problems: Mapping[str, str] | None = None,
+    form: Form | None = None,
+) -> str:  # fmt: skip
+    """One form, with what was typed and what is wrong with it."""
+    problems, form = problems or {}, form or {}
+    if action == "notified":
+        chosen = one(form, "language") or texts.language
+        options = "".join(
+            f'<option value="{language}"{" selected" if language == chosen else ""}>{language.upper()}</option>'
+            for language in LANGUAGES
+        )
+        body = (
+            f"{made.short('day', form, problems, kind='date')}"
+            f'<label>{escape(texts("decide.language"))}<select name="language">{options}</select></label>'
+            f"{made.error('language', problems)}"
+        )
+    else:
+        body = made.long("hold_reason", form, problems)
+    seen = f'<input type="hidden" name="seen" value="{case.records[-1].hash.hex()}">'
+    lead = f"<p class='quiet'>{escape(texts(f'keeping.{action}_lead'))}</p>"
+    content = f"{lead}{body}{seen}{made.name(problems, form)}"
+    return made.around(case, made.form(action, content, f"keeping.{action}_record", problems))
