@@ -11,7 +11,7 @@ from inference.measure import Clock
 from ledger import cases
 from ledger.cases import IN_FORCE, Case
 from ledger.decisions import held, notified, released
-from ledger.records import Draft, Key
+from ledger.records import Draft
 from ledger.retention import handed_over, on_hold
 from web.decide_form import DecideForm
 from web.deciding import SHORTEST_TEXT, Form, Undecided, day, named, one, reference
@@ -29,8 +29,8 @@ def draft(
 
     Who may hold a case is the entrance's rule.
     """
-    if one(form, "seen") != case.records[-1].hash.hex() or not possible(action, case):
-        raise Undecided({"form": "already"})
+    if not possible(action, case):
+        raise Undecided({"form": "not_now"})
     problems = named(person)
     if action == "notified":
         return handing_over(case, form, person, problems, notices, clock or Clock())
@@ -40,7 +40,7 @@ def draft(
     if problems:
         raise Undecided(problems)
     make = held if action == "hold" else released
-    return make(cases.name(case.first), by=person.name, reason=reason, key=key(case, form))
+    return case.continued(make(cases.name(case.first), by=person.name, reason=reason))
 
 
 def handing_over(
@@ -57,10 +57,15 @@ def handing_over(
         problems["language"] = "choose"
     if problems or found is None:
         raise Undecided(problems)
-    return notified(
-        cases.name(case.decision), by=person.name, day=found.isoformat(), notice=digest(notices[language]),
-        reference=reference(case), key=key(case, form),
-    )  # fmt: skip
+    return case.continued(
+        notified(
+            cases.name(case.decision),
+            by=person.name,
+            day=found.isoformat(),
+            notice=digest(notices[language]),
+            reference=reference(case),
+        )
+    )
 
 
 def possible(action: str, case: Case) -> bool:
@@ -73,12 +78,6 @@ def possible(action: str, case: Case) -> bool:
 def digest(made: Notice) -> str:
     """SHA-256 of a notice's parts as JSON: the page and the PDF are two prints of them."""
     return hashlib.sha256(orjson.dumps(made._asdict(), option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-def key(case: Case, form: Form) -> Key:
-    """One next record of a case; a form that was sent twice is recorded once."""
-    content = "\n".join(f"{name}={value}" for name in sorted(form) for value in form[name])
-    return Key("case", f"{cases.name(case.first)} {len(case.records)}", hashlib.sha256(content.encode()).digest())
 
 
 def forms(made: DecideForm, case: Case, person: Person | None, texts: Texts) -> str:
@@ -100,7 +99,7 @@ def status(case: Case, texts: Texts) -> str:
     notice, hold = handed_over(case), on_hold(case)
     said = []
     if notice is not None:
-        said.append(texts("entry.notified", day=notice.fields()["day"]))
+        said.append(texts("entry.notified", day=texts.day(notice.fields()["day"])))
     if hold is not None:
         said.append(texts("keeping.on_hold", by=hold.fields()["by"]))
     return " ".join(said)
@@ -125,7 +124,6 @@ def section(
         )
     else:
         body = made.long("hold_reason", form, problems)
-    seen = f'<input type="hidden" name="seen" value="{case.records[-1].hash.hex()}">'
     lead = f"<p class='quiet'>{escape(texts(f'keeping.{action}_lead'))}</p>"
-    content = f"{lead}{body}{seen}{made.name(problems, form)}"
-    return made.around(case, made.form(action, content, f"keeping.{action}_record", problems))
+    content = f"{lead}{body}{made.name(problems, form)}"
+    return made.around(case, made.form(case, action, content, f"keeping.{action}_record", problems))
