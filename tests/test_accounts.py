@@ -16,7 +16,7 @@ from argon2 import PasswordHasher
 from parts import Time, some
 
 from web.__main__ import main
-from web.accounts import ABSOLUTE, IDLE, AccountError, Accounts
+from web.accounts import ABSOLUTE, IDLE, VERSION, AccountError, Accounts
 from web.person import Person
 from web.throttle import FORGOTTEN, FREE, LONGEST_SHARED_WAIT, LONGEST_WAIT, Throttle, Try, network, tries
 
@@ -264,7 +264,7 @@ def test_a_file_of_another_version_is_refused(accounts: Accounts) -> None:
     accounts.add_user("ann", "officer", PASSWORD)
     accounts.close()
     with closing(sqlite3.connect(accounts.path)) as other:
-        other.execute("PRAGMA user_version=2")
+        other.execute(f"PRAGMA user_version={VERSION + 1}")
     with pytest.raises(AccountError, match="this version of Tenfold"):
         accounts.anybody()
 
