@@ -14,9 +14,11 @@ class Chronology(NamedTuple):
 
     latest: list[int]  # by sequence - 1, as `number` writes a time
     odd: list[int]  # sequences
+    now: int
 
     def of(self, seq: int) -> int:
-        return self.latest[seq - 1]
+        """Of a record that came since, the time at which the others were read."""
+        return self.latest[seq - 1] if seq <= len(self.latest) else self.now
 
 
 def number(time: str) -> int:
@@ -58,4 +60,4 @@ def chronology(times: Iterable[str], now: str) -> Chronology:
         elif own[at] // HOUR != following // HOUR:
             odd.append(at + 1)
         latest[at] = max(own[at], following) if own[at] <= limit else following
-    return Chronology(latest, odd[::-1])
+    return Chronology(latest, odd[::-1], limit)

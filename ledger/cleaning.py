@@ -37,7 +37,7 @@ class Cleaner:
     def unclean(self) -> Record | None:
         """The last purge, if erased parts may still be in the file or its log."""
         with self._ledger.reading() as connection:
-            return store.unclean(connection.connection.driver_connection)
+            return store.unclean(store.driver(connection))
 
     def _try(self, purged: Record) -> bool:
         if self._written_anew != purged.seq:

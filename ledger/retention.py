@@ -6,6 +6,7 @@ recorded from that decision. A case that is open, waits for a second person, is 
 
 import os
 import pwd
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -70,19 +71,20 @@ def purge(
     records, cases, parts = [], 0, 0
     for some in (firsts[at : at + AT_ONCE] for at in range(0, len(firsts), AT_ONCE)):
         with ledger.reading() as connection:
-            found = list(read_cases(connection.connection.driver_connection, some))
-        why = {case.first.seq: reason(case, dates, end, undecided) for case in found}
+            why = {
+                case.first.seq: reason(case, dates, end, undecided)
+                for case in read_cases(store.driver(connection), some)
+            }
         kept.update(one for one in why.values() if one != DUE)
         if DUE not in why.values():
             continue
         with ledger.writing() as writer:
             ledger.check_version(writer)
             # Looked at again under the lock: a case may have moved since.
-            due = [
-                case
-                for case in read_cases(writer, [seq for seq, one in why.items() if one == DUE])
-                if len(case.records) == next(len(one.records) for one in found if one.first.seq == case.first.seq)
-            ]
+            again = read_cases(writer, [seq for seq, one in why.items() if one == DUE])
+            due = [case for case in again if reason(case, dates, end, undecided) == DUE]
+            if not due:
+                continue
             seqs = sorted(one.seq for case in due for one in case.records)
             erased = store.erase_personal(writer, seqs)
             last, digest = store.head(writer) or (0, BEFORE_ALL)
@@ -105,9 +107,9 @@ def left_by_version_1(connection: sa.Connection) -> Iterator[int]:
             yield case.first.seq
 
 
-def read_cases(connection: object, firsts: Sequence[int]) -> Iterator[Case]:
+def read_cases(connection: sqlite3.Connection, firsts: Sequence[int]) -> Iterator[Case]:
     """Cases by the sequences of their first scores."""
-    found = store.families(connection, firsts)  # type: ignore[arg-type]
+    found = store.families(connection, firsts)
     for _, records in groupby(found, key=lambda pair: pair[0]):
         yield Case(tuple(record for _, record in records))
 

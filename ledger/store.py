@@ -502,6 +502,13 @@ def erase_personal(connection: sqlite3.Connection, seqs: Sequence[int]) -> int:
     return connection.executemany("DELETE FROM personal WHERE seq = ?", [(seq,) for seq in seqs]).rowcount
 
 
+def driver(connection: sa.Connection) -> sqlite3.Connection:
+    """The driver's own connection under SQLAlchemy's, in the same transaction."""
+    found = connection.connection.driver_connection
+    assert isinstance(found, sqlite3.Connection)  # noqa: S101 - SQLAlchemy's type allows a closed one
+    return found
+
+
 def unclean(connection: sqlite3.Connection) -> Record | None:
     """The last purge, if no record says that the file was cleaned after it."""
     purged = connection.execute(LAST_OF_KIND, (PURGED,)).fetchone()

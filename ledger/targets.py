@@ -10,6 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from inference.errors import TenfoldError
+from ledger import store
 from ledger.store import LedgerUnavailable, cause, sync_folder
 
 BESIDE = ("", "-wal", "-shm", "-journal")
@@ -76,8 +77,7 @@ def back_up(connection: sa.Connection, ledger: Path, target: Path) -> None:
     """A consistent copy of a ledger, while it is in use. It is written anew: no page holds what was erased."""
     try:
         with replacing(target, ledger) as new:
-            driver = connection.connection.driver_connection
-            assert driver is not None  # noqa: S101 - SQLAlchemy's type allows a closed one
+            driver = store.driver(connection)
             driver.execute("COMMIT")  # VACUUM is a transaction of its own
             driver.execute("VACUUM INTO ?", (str(new),))
             driver.execute("BEGIN")

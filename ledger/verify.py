@@ -65,13 +65,11 @@ def verify(ledger: Readable, head: str | None = None, at: Iterable[int] = ()) ->
 
 def around(connection: sa.Connection, found: Found) -> str | None:
     """What is wrong in the file around a whole chain."""
-    driver = connection.connection.driver_connection
-    assert driver is not None  # noqa: S101 - SQLAlchemy's type allows a closed one
     if stray := store.stray_personal(connection):
         return f"record {stray[0]}: a personal part without a record; one was removed"
     if key := wrong_key(connection, found):
         return key
-    if difference := schema_difference(driver):
+    if difference := schema_difference(store.driver(connection)):
         return f"the records are whole, but {difference}: pages may not show all of them"
     if damage := store.damage(connection):
         return f"the records are whole, but the file is damaged: {damage}"

@@ -43,10 +43,10 @@ def test_a_rounded_pd_is_shared_by_many(scorer: Scorer, record_property: Any) ->
     whole = shared([(*pair, str([draft.fields[name] for name in ("decision", "unusual")]))
                     for pair, draft in zip(body, drafts, strict=True)])  # fmt: skip
     said = (
-        f"{len(drafts):,} real consumer loans: with the exact PD {exact[2]:,} are alone; with the rounded PD and "
-        f"points the median loan shares them with {median} (itself included), the smallest group has {smallest}, "
-        f"{alone} are alone; with the decision beside it {with_decision[2]} are alone, with the unusual answers too "
-        f"{whole[2]}"
+        f"{len(drafts):,} real consumer loans: with the exact PD {exact[2]:,} are alone; "
+        f"with the rounded PD and points the median loan shares them with {median} (itself included), "
+        f"the smallest group has {smallest}, {alone} are alone; "
+        f"with the decision beside it {with_decision[2]} are alone, with the unusual answers too {whole[2]}"
     )
     record_property("rounding", said)
     assert " ".join(said.split()) in " ".join(SECURITY.split())

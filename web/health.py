@@ -93,7 +93,7 @@ def ledger_warnings(ledger: Ledger | None) -> list[str]:
         return []
     try:
         with ledger.store.reading() as connection:
-            purged = store.unclean(connection.connection.driver_connection)
+            purged = store.unclean(store.driver(connection))
     except DATABASE_ERRORS:
         return []  # `ledger_problems` says so
     if purged is None:

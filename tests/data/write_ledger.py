@@ -15,7 +15,8 @@ from inference.measure import Clock
 from inference.release import open_release
 from inference.scorer import Scorer
 from inference.settings import current_releases
-from ledger.decisions import agreed, contested, decided, scored
+from ledger.cleaning import Cleaner
+from ledger.decisions import agreed, contested, decided, held, notified, scored
 from ledger.ledger import Ledger
 from ledger.records import Key
 from ledger.retention import purge
@@ -40,7 +41,8 @@ def main() -> None:
         cases(ledger, "kept")
         ledger.close()
         store = Store(file)
-        purge(store, datetime.fromtimestamp(START + 30 * DAY, UTC), clock=clock)
+        purge(store, datetime.fromtimestamp(START + 30 * DAY, UTC), clock=clock, by="Meg")
+        Cleaner(store, "Meg", clock).clean()
         print(verify(store))
         store.close()
         target.write_bytes(gzip.compress(file.read_bytes(), mtime=0))
@@ -63,7 +65,18 @@ def cases(ledger: Ledger, name: str) -> None:
             )
         )  # fmt: skip
         said(agreed(decision, by="Ben", agrees=True, note="Seen.", reference=reference))
-        said(contested(decision, by="Ann", reviewer="Cyd", deadline="2030-01-01", objection="No.", reference=reference))
+        objection = said(
+            contested(decision, by="Ann", reviewer="Cyd", deadline="2030-01-01", objection="No.", reference=reference)
+        )
+        settled = said(
+            decided(
+                first, "approve", score.decision, by="Cyd", reference=reference, reason_code="other",
+                justification="Another sentence.", contest=objection,
+            )
+        )  # fmt: skip
+        said(notified(settled, by="Cyd", day="2023-01-31", notice="0" * 64, reference=reference))
+        if name == "kept":
+            said(held(first, by="Meg", reason="A reason."))
 
 
 if __name__ == "__main__":
