@@ -505,7 +505,11 @@ def unclean(connection: sqlite3.Connection) -> Record | None:
     """The last purge, if no record says that the file was cleaned after it."""
     purged = connection.execute(LAST_OF_KIND, (PURGED,)).fetchone()
     cleaned = connection.execute(LAST_OF_KIND, (CLEANED,)).fetchone()
-    return None if purged is None or (cleaned and cleaned[0] > purged[0]) else Record(*purged, None, None)
+    return (
+        None
+        if purged is None or (cleaned and cleaned[0] > purged[0])
+        else Record(purged[0], purged[1], purged[2], None, None)
+    )
 
 
 def last(connection: sa.Connection) -> tuple[int, bytes] | None:
