@@ -13,7 +13,7 @@ from ledger.targets import replacing
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet would take a text beginning with it for
 FIRST = ("seq", "time", "kind", "id")
-ROWS = 10_000  # of a row group in Parquet
+ROWS = 2_000  # of a row group in Parquet
 Row = dict[str, Any]
 
 

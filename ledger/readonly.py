@@ -20,6 +20,8 @@ from sqlalchemy.pool import QueuePool
 from ledger.schema import APPLICATION, READABLE
 from ledger.store import DATABASE_ERRORS, WAIT, LedgerUnavailable, another_version, cause, look, no_ledger
 
+SHARED = "readonly_shm=1"  # the index of processes that have the file open, or had
+
 
 class ReadOnlyStore:
     """One ledger file to read. Nothing in its folder changes."""
@@ -49,10 +51,10 @@ class ReadOnlyStore:
     def _way(self) -> str:
         """The URI that opens the file as it lies there."""
         log, index, journal = (self._beside(end) for end in ("-wal", "-shm", "-journal"))
-        if log.exists() and index.exists():
-            return uri(self.path, "readonly_shm=1")
+        if log.exists() and index.exists() and readable(uri(self.path, SHARED)):
+            return uri(self.path, SHARED)
         if filled(log) or filled(journal):
-            # The log alone is not enough for SQLite, and an index may not be made here: read a copy, and remove it.
+            # The log is of use to SQLite only with an index, and none may be made here: read a copy, and remove it.
             self._copy = tempfile.TemporaryDirectory(prefix="tenfold-")
             copied = Path(self._copy.name, self.path.name)
             for file, end in ((self.path, ""), (log, "-wal"), (journal, "-journal")):
@@ -81,7 +83,7 @@ class ReadOnlyStore:
 
     def changed(self) -> bool:
         """Whether somebody began to write to a file that was opened as one nobody writes to: read it again then."""
-        return not self._uri.endswith("readonly_shm=1") and self._state() != self._before
+        return not self._uri.endswith(SHARED) and self._state() != self._before
 
     def _state(self) -> list[tuple[int, int] | None]:
         found: list[tuple[int, int] | None] = []
@@ -104,6 +106,16 @@ class ReadOnlyStore:
 
 def uri(path: Path, how: str) -> str:
     return f"file:{quote(str(path))}?mode=ro&{how}"
+
+
+def readable(way: str) -> bool:
+    """Whether SQLite can open a file so: not with an index that a killed process left half made."""
+    try:
+        with closing(sqlite3.connect(way, uri=True, timeout=WAIT)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    return True
 
 
 def filled(file: Path) -> bool:

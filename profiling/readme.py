@@ -219,6 +219,11 @@ def reasons() -> str:
 
 FAULTS = {
     "ledger_kills": "a writing process killed (-9) at random moments",
+    "erasure_kill_pwrite64": "a purge killed (-9) at its n-th write, for every n, and finished by the next command",
+    "erasure_kill_fdatasync": "the same at its n-th fdatasync",
+    "erasure_kill_ftruncate": "the same as it cuts the log",
+    "erasure_kill_unlink": "the same as it removes a file",
+    "erasure_reader": "a purge held up by a reader, while a server records",
     "server_kills": "the whole server killed (-9) under load, every open request sent again",
     "stops": "stopped (SIGTERM) under load, with clients that hold half a request open",
     "load_xgboost": "64 clients × 10,000 requests, xgboost, each answer compared with the serial one",

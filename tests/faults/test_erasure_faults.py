@@ -140,7 +140,7 @@ def test_a_disk_without_room_to_write_the_file_anew(
     source, canaries = whole
     place = tmp_path / "small"
     place.mkdir()
-    size = f"size={source.stat().st_size * 2 // 1024 + 40}k"
+    size = f"size={source.stat().st_size // 1024 + 100}k"
     mount = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(place)]
     if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("no small file system can be mounted here")
