@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from inference.settings import current_releases
 from profiling.serving import served
 from web.space import SERVED
 
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_serves_from_a_fresh_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After `pip install -r requirements.txt` in an empty environment, `python app.py` comes up ready to score."""
-    for name in SERVED:
+    for name in (*SERVED, *(str(folder.relative_to(ROOT)) for folder in current_releases().values())):
         source, target = ROOT / name, tmp_path / "app" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():

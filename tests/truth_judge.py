@@ -297,9 +297,9 @@ class Case:
         field = self.oracle.fields[at]
         if not isinstance(field, NumberField) or v["answer"] != self.answer(at):
             return False
-        # "180 to 3,000", with the unit or without.
-        return all(end in (self.show(at, true), self.show(at, true).removesuffix(field.unit[self.language]).strip())
-                   for end, true in zip((v["low"], v["high"]), field.usual, strict=True))  # fmt: skip
+        # "$5,000 to $1,597,000", or without the unit: "180 to 3,000".
+        ends = zip((v["low"], v["high"]), field.usual, strict=True)
+        return all(end == self.show(at, true) or self.is_number(end, true) for end, true in ends)
 
     def rare_told(self, v: dict[str, str], at: int) -> bool:
         field = self.oracle.fields[at]

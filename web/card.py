@@ -219,7 +219,8 @@ def unusual_answer(name: str, application: Application, release: Release, texts:
     value = application.values[at]
     answer = f"{field.label[language]}{texts('mark.colon')} {field.show(value, language)}"
     if isinstance(field, NumberField):
-        low, high = (write_number(bound, language) for bound in field.usual)
+        before, _ = field.beside(0, language)  # a currency's sign stands at both ends, another unit at neither
+        low, high = (field.show(bound, language) if before else field.write(bound, language) for bound in field.usual)
         return texts("reason.unusual_range", answer=answer, low=low, high=high)
     assert isinstance(field, ChoiceField)  # noqa: S101 - for the type checker: there are two kinds
     count = write_number(field.choices[int(value)].count, language)
