@@ -157,7 +157,7 @@ def test_an_answer_carries_its_records_hash(desk: Office) -> None:
     assert two["recorded"]["hash"] == hashes[two["id"]]
     listed = desk.client.get("/api/v1/decisions").json()["items"]
     assert listed
-    assert all(item["hash"] == hashes[item["id"]] for item in listed)
+    assert [item["id"] for item in listed if item["hash"] != hashes[item["id"]]] == []
 
 
 def test_a_hold_is_for_managers(tmp_path: Path) -> None:
