@@ -341,10 +341,10 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
     file = small(tmp_path)
     with closing(Ledger(file)) as ledger:
         with closing(sqlite3.connect(file)) as other:
-            other.execute("PRAGMA user_version=2")
-        with pytest.raises(LedgerUnavailable, match="version 2"):
+            other.execute("PRAGMA user_version=3")
+        with pytest.raises(LedgerUnavailable, match="version 3"):
             ledger.append(draft("late"))
-    with pytest.raises(LedgerUnavailable, match="version 2"):
+    with pytest.raises(LedgerUnavailable, match="version 3"):
         Ledger(file)
     with closing(sqlite3.connect(file)) as other:
         assert other.execute("SELECT count(*) FROM entries").fetchone() == (7,)

@@ -324,7 +324,7 @@ def test_a_ledger_that_cannot_be_made(tmp_path: Path) -> None:
     """Below what is no folder: the message names both and the setting; without a record there are no scores."""
     (tmp_path / "file").touch()
     said = failing(tmp_path, TENFOLD_LEDGER=str(tmp_path / "file" / "ledger.sqlite3"))
-    assert f"{tmp_path / 'file'} is no folder. TENFOLD_LEDGER names another file, or off" in said
+    assert f"{tmp_path / 'file'} is not a folder. TENFOLD_LEDGER names another file, or off" in said
 
 
 def test_a_ledger_that_may_not_grow(tmp_path: Path) -> None:
