@@ -216,7 +216,7 @@ def test_two_readings_are_two_buttons(open_desk: Open, path: str, size: tuple[in
         expect(desk.error(field.name)).to_be_visible()
         assert box.input_value() == text
         buttons = desk.error(field.name).locator("button.reading")
-        expect(buttons).to_have_text([field.show(one, desk.language) for one in (18, 18000)])
+        expect(buttons).to_have_text([field.write(one, desk.language) for one in (18, 18000)])
         expect(desk.page.locator("#announcer")).to_contain_text("18")
         if not at:
             desk.axe()

@@ -31,6 +31,8 @@ def closed(serve: Callable[..., Server]) -> Server:
         accounts.add_user("meg", "manager", PASSWORD + "x")
     for file in server.writable.glob("users.sqlite3*"):
         os.chown(file, server.writable.stat().st_uid, server.writable.stat().st_gid)
+    server.stop()
+    server.start()  # with the file named, which was not there before
     return server
 
 
