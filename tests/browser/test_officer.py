@@ -215,7 +215,7 @@ def test_a_second_person_and_an_objection(open_desk: Open, limited: Server) -> N
     expect(page.locator(".decided")).to_contain_text(texts("decided.approve"))
     page.goto(address)
     expect(page.locator(".timeline li")).to_have_count(6)
-    expect(page.locator("main")).to_contain_text("(before: 1,000 money units)")
+    expect(page.locator("main")).to_contain_text(texts("record.was", answer="1,000 money units"))
     desk.shoot("30-reviewed")
     desk.axe()
 
