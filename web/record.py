@@ -141,6 +141,12 @@ class Records:
         found = self._replayer.scorer(score)
         return found if isinstance(found, Scorer) else None
 
+    def decided_with(self, case: Case, record: Record) -> Release | None:
+        """The release of the score that a decision was made on, whose reasons it names; None where that is gone, and
+        for other records. Answers corrected later may have been scored with another one."""
+        scorer = self.scorer(case.score_of(record)) if record.fields()["kind"] == DECIDED else None
+        return None if scorer is None else scorer.release
+
     def reviewers(self) -> list[str]:
         """Who can look at a case again, where people log in."""
         return [user.name for user in self._accounts.users()]
@@ -175,7 +181,10 @@ class Records:
 
     def timeline(self, opened: Opened, texts: Texts) -> str:
         """Every record of the case, in order."""
-        items = "".join(f"<li>{entry(one, opened, self._lender, texts)}</li>" for one in opened.case.records)
+        items = "".join(
+            f"<li>{entry(one, self.decided_with(opened.case, one), self._lender, texts)}</li>"
+            for one in opened.case.records
+        )
         return f'<ol class="timeline">{items}</ol>'
 
     def sent(self, action: str) -> Any:
@@ -289,8 +298,7 @@ class Records:
         asked = request.query_params.get("lang", texts.language)
         applicant = texts_in(asked if asked in LANGUAGES else texts.language)
         assert opened.case.decision is not None  # noqa: S101 - it is in force
-        made_with = self.scorer(opened.case.score_of(opened.case.decision))
-        release = None if made_with is None else made_with.release
+        release = self.decided_with(opened.case, opened.case.decision)
         if kind == "pdf":
             content = await run_in_threadpool(notice_pdf, opened.case, release, self._lender, applicant)
             name = f'inline; filename="notice-{cases.name(opened.case.first)}.pdf"'
@@ -408,8 +416,8 @@ def named_answer(name: str, answer: Any, release: Release | None, texts: Texts) 
         return field.label[texts.language], str(answer)
 
 
-def entry(record: Record, opened: Opened, lender: Lender, texts: Texts) -> str:
-    """One record in words."""
+def entry(record: Record, release: Release | None, lender: Lender, texts: Texts) -> str:
+    """One record in words; `release` has those of a decision's reasons."""
     fields, personal = record.fields(), record.personal_fields() or {}
     lines: list[str] = []
     if fields["kind"] == SCORED:
@@ -434,7 +442,7 @@ def entry(record: Record, opened: Opened, lender: Lender, texts: Texts) -> str:
     elif fields["kind"] == CONTESTED:
         lines.append(texts("entry.contested", reviewer=fields["reviewer"], deadline=texts.day(fields["deadline"])))
     if fields["kind"] == DECIDED and fields["reasons"]:
-        confirmed = [reason_text(one, opened.release, lender, texts.language) for one in fields["reasons"]]
+        confirmed = [reason_text(one, release, lender, texts.language) for one in fields["reasons"]]
         lines.append(texts("entry.reasons", reasons="; ".join(confirmed)))
     lines += [
         str(personal[name]) for name in ("justification", "conditions", "note", "objection") if personal.get(name)
