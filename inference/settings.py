@@ -57,16 +57,16 @@ class Settings:
         if "TENFOLD_ENGINE" in given:
             values["engine"] = given["TENFOLD_ENGINE"]
         if log:
-            values["log"] = None if log == "off" else Path(log)
+            values["log"] = path_or_off(log)
         if security_log := given.get("TENFOLD_SECURITY_LOG", ""):
-            values["security_log"] = None if security_log == "off" else Path(security_log)
+            values["security_log"] = path_or_off(security_log)
         if "TENFOLD_NO_LOGIN" in given:
             values["no_login"] = on_or_off("TENFOLD_NO_LOGIN", given["TENFOLD_NO_LOGIN"])
         if "TENFOLD_LENDER" in given:
             values["lender"] = Path(given["TENFOLD_LENDER"])
         if "TENFOLD_USERS" in given:
-            off = given["TENFOLD_USERS"] == "off"
-            values.update(users=None if off else Path(given["TENFOLD_USERS"]), users_named=not off)
+            users = path_or_off(given["TENFOLD_USERS"])
+            values.update(users=users, users_named=users is not None)
         if "TENFOLD_ORIGINS" in given:
             values["origins"] = tuple(origin(one.strip()) for one in given["TENFOLD_ORIGINS"].split(","))
         if "TENFOLD_ROOT_PATH" in given:
@@ -86,8 +86,13 @@ class Settings:
         if values.get("public_demo"):
             values["ledger"] = None
         if ledger := given.get("TENFOLD_LEDGER", ""):
-            values["ledger"] = None if ledger == "off" else Path(ledger)
+            values["ledger"] = path_or_off(ledger)
         return cls(**values)  # type: ignore[arg-type]
+
+
+def path_or_off(text: str) -> Path | None:
+    """A file; None for `off`."""
+    return None if text == "off" else Path(text)
 
 
 def whole(name: str, text: str, low: int, high: int) -> int:

@@ -25,6 +25,14 @@ NOW = 1_800_000_000.0
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # still argon2id
 
 
+def three_people(file: Path | None) -> Accounts:
+    """A file of users that holds two officers, ann and bob, and a manager, meg, all with `PASSWORD`."""
+    made = Accounts(file, hasher=QUICK)
+    for name, role in (("ann", "officer"), ("bob", "officer"), ("meg", "manager")):
+        made.add_user(name, role, PASSWORD)
+    return made
+
+
 @pytest.fixture
 def time() -> Time:
     return Time(NOW)

@@ -1,7 +1,9 @@
 """Deciding, in process with a real ledger: who, why, a second person, an objection, the notice, the history."""
 
 import html
+import json
 import re
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from parts import NAMES, NO_USERS, newest, seen, visiting
+from parts import NAMES, NO_USERS, newest, sealed, seen, visiting
 
 from inference.errors import BadSetting
 from inference.fields import NumberField
@@ -643,6 +645,40 @@ def test_who_agreed_counts_as_who_decided(strict: Office) -> None:
 def alone(tmp_path: Path) -> Iterator[Office]:
     """The default release with a ledger of its own."""
     yield from office(tmp_path, "consumer", LENDER)
+
+
+def test_reasons_are_those_of_the_release_decided_on(tmp_path: Path) -> None:
+    """Where answers are corrected after an objection, the last score may be of a later release, with other words."""
+    earlier = newest("consumer")
+    folder = shutil.copytree(earlier, tmp_path / "later")
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    for reason in (reason for field in manifest["fields"] for reason in field["reasons"]):
+        reason["text"] = {language: f"LATER {text}" for language, text in reason["text"].items()}
+    later = sealed(folder, manifest)
+    answers = {"prior_record": "yes", "income": 60, "amount": 2500}
+    with closing(Ledger(tmp_path / "ledger.sqlite3")) as ledger:
+
+        def serving(release: Path) -> Office:
+            settings = Settings(release=release, log=None, users=NO_USERS)
+            scorer = open_scorer(settings)
+            return Office(visiting(create_app(scorer, settings, ledger, LENDER)), scorer, ledger)
+
+        desk = serving(earlier)
+        id = desk.score(**answers)
+        reasons = re.findall(r'name="principal" value="([^"]+)"', desk.client.get(f"/record/{id}").text)
+        assert recorded(desk.decide(id, "decline", principal=reasons))
+        assert recorded(desk.send(id, "contest", objection=SENTENCE, reviewer="Bob"))
+        told = [reason_text(one, desk.scorer.release, LENDER, "en") for one in reasons]
+
+        desk = serving(later)
+        corrected = {**desk.scorer.release.form.example, **answers, "income": 50}
+        sent = {"answers": corrected, "of": id, "seen": desk.seen(id)}
+        assert desk.client.post("/desk/score", json=sent).status_code == 200
+        assert desk.case(id).score.fields()["release_name"] == later.name.replace("edited", "consumer")
+        page = desk.page(f"/record/{id}")
+    assert len(told) > 1
+    assert f"{texts_in('en')('entry.reasons', reasons='; '.join(told))} " in page
+    assert "LATER" in page  # what is proposed now is in the words of the release that proposes it
 
 
 def test_the_history_is_searched(alone: Office) -> None:

@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from parts import Time, seen, send, visiting
 from starlette.routing import BaseRoute, Mount, Route
-from test_accounts import PASSWORD, QUICK
+from test_accounts import PASSWORD, QUICK, three_people
 
 from inference.errors import BadSetting
 from inference.release import open_release
@@ -94,9 +94,7 @@ def scorer(settings: Settings) -> Scorer:
 
 @pytest.fixture(scope="module")
 def accounts(settings: Settings) -> Iterator[Accounts]:
-    with closing(Accounts(settings.users, hasher=QUICK)) as made:
-        for name, role in (("ann", "officer"), ("bob", "officer"), ("meg", "manager")):
-            made.add_user(name, role, PASSWORD)
+    with closing(three_people(settings.users)) as made:
         yield made
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 from parts import Time, visiting
+from test_accounts import PASSWORD, QUICK, three_people
 
 from inference.errors import BadSetting
 from inference.scorer import Scorer, open_scorer
@@ -25,8 +25,6 @@ from web.security_log import A_MINUTE, SecurityLog
 from web.server import create_app
 
 HERE = "http://127.0.0.1"
-PASSWORD = "correct horse battery"  # noqa: S105
-QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 NOW = 1_800_000_000.0
 
 
@@ -41,9 +39,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def accounts(settings: Settings) -> Iterator[Accounts]:
-    with closing(Accounts(settings.users, hasher=QUICK)) as made:
-        for name, role in (("ann", "officer"), ("bob", "officer"), ("meg", "manager")):
-            made.add_user(name, role, PASSWORD)
+    with closing(three_people(settings.users)) as made:
         yield made
 
 

@@ -25,7 +25,7 @@ from web.languages import HOME, UP
 from web.lender import Lender
 from web.person import Person, person_of
 from web.recording import Recorder
-from web.security_log import allowed, record_read
+from web.security_log import allowed, tell
 from web.texts import LANGUAGES, Texts, texts_in
 from web.whatif import Panel
 
@@ -63,7 +63,7 @@ def answered(function: Any) -> Any:
         if isinstance(found, str):
             return HTMLResponse(found, headers=HEADERS)
         if found.get("values") is not None:
-            record_read(request.scope, str(asked["of"]), "answers")
+            tell(request.scope, "record_read", record=str(asked["of"]), what="answers")
         return Response(orjson.dumps(found), 200, HEADERS, "application/json")
 
     return route

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs, quote
 
 from fastapi import APIRouter, Request
@@ -13,9 +15,9 @@ from starlette.types import Scope
 
 from inference.fields import Refused, localised, write_number
 from inference.policy import APPROVE
-from inference.reasons import Reasons
+from inference.reasons import Explanation, Reasons
 from inference.release import Release
-from inference.scorer import Scorer
+from inference.scorer import Score, Scorer
 from inference.settings import RELEASES
 from ledger import cases, store
 from ledger.cases import IN_FORCE, TO_DECIDE, Case
@@ -43,7 +45,8 @@ RECORDED = "X-Recorded"  # of an answer: whether the form was recorded; else it 
 WHOLE = {"X-Page": "whole"}  # of an answer that is all of the case's page, and not its form alone
 
 
-class Opened(NamedTuple):
+@dataclass(frozen=True)
+class Opened:
     """A case with its score made again: None, with the reason why, where that cannot be done."""
 
     case: Case
@@ -54,14 +57,29 @@ class Opened(NamedTuple):
     def release(self) -> Release | None:
         return None if self.scorer is None else self.scorer.release
 
+    @property
+    def score(self) -> Score | None:
+        """The score made again, where it comes out as it was recorded."""
+        return self.replayed.score if self.replayed.outcome == SAME and self.scorer is not None else None
+
+    @cached_property
+    def reasons(self) -> Reasons | None:
+        return None if self.scorer is None else Reasons(self.scorer.release, self.scorer.engine)
+
+    @cached_property
+    def explanation(self) -> Explanation | None:
+        """What moved the score: a thousand rows, predicted once for all parts of a page."""
+        return None if self.score is None or self.reasons is None else self.reasons.explain(self.score.application)
+
+    @cached_property
     def drafts(self) -> list[str]:
         """The principal reasons: as they were recorded; made now where nobody asked for them then, as the API does."""
-        recorded, score = self.case.score.reasons, self.replayed.score
-        same = self.replayed.outcome == SAME and score is not None and score.decision != APPROVE
-        if recorded is not None or not same or score is None or self.scorer is None:
+        recorded = self.case.score.reasons
+        if recorded is not None or self.score is None or self.score.decision == APPROVE:
             return list(recorded or [])
-        reasons = Reasons(self.scorer.release, self.scorer.engine)
-        return reasons.principal(reasons.explain(score.application), score.application)
+        assert self.reasons is not None  # noqa: S101 - there is a score, so there is what made it
+        assert self.explanation is not None  # noqa: S101
+        return self.reasons.principal(self.explanation, self.score.application)
 
 
 class Records:
@@ -125,6 +143,12 @@ class Records:
         found = self._replayer.scorer(score)
         return found if isinstance(found, Scorer) else None
 
+    def decided_with(self, case: Case, record: Record) -> Release | None:
+        """The release of the score that a decision was made on, whose reasons it names; None where that is gone, and
+        for other records. Answers corrected later may have been scored with another one."""
+        scorer = self.scorer(case.score_of(record)) if record.fields()["kind"] == DECIDED else None
+        return None if scorer is None else scorer.release
+
     def reviewers(self) -> list[str]:
         """Who can look at a case again, where people log in."""
         return [user.name for user in self._accounts.users()]
@@ -138,14 +162,13 @@ class Records:
         case = opened.case
         form = DecideForm(self._lender, texts, root_from("record/x", texts), person, self.reviewers())
         state = f'<p class="state"><a href="#decide">{escape(form.told(case))}</a></p>' if case.decision else ""
-        drafts = opened.drafts()
-        sections = [f"<h2>{escape(heading(case, texts))}</h2>{state}", card(opened, drafts, texts, self._lender)]
+        sections = [f"<h2>{escape(heading(case, texts))}</h2>{state}", card(opened, texts, self._lender)]
         sections.append(f"<h3>{escape(texts('record.answers'))}</h3>{answers(opened, texts)}")
         again = action == "contest" and case.state in IN_FORCE
         section = (
-            form.section(case, opened.release, drafts)
+            form.section(case, opened.release, opened.drafts)
             if again
-            else form.section(case, opened.release, drafts, problems, held)
+            else form.section(case, opened.release, opened.drafts, problems, held)
         )
         sections.append(f'<h3 id="decide">{escape(texts("record.decision"))}</h3>{section}')
         if case.state in IN_FORCE:
@@ -161,7 +184,10 @@ class Records:
 
     def timeline(self, opened: Opened, texts: Texts) -> str:
         """Every record of the case, in order."""
-        items = "".join(f"<li>{entry(one, opened, self._lender, texts)}</li>" for one in opened.case.records)
+        items = "".join(
+            f"<li>{entry(one, self.decided_with(opened.case, one), self._lender, texts)}</li>"
+            for one in opened.case.records
+        )
         return f'<ol class="timeline">{items}</ol>'
 
     def sent(self, action: str) -> Any:
@@ -229,7 +255,7 @@ class Records:
             return keeping.draft(action, opened.case, form, person, self.notices(action, opened))
         if action == "contest":
             return contest(opened.case, form, person, self._lender, self.reviewers())
-        return decide(opened.case, form, person, amount_of(opened), self._lender, opened.drafts())
+        return decide(opened.case, form, person, amount_of(opened), self._lender, opened.drafts)
 
     def maker(self, texts: Texts, form: Form, person: Person | None) -> DecideForm:
         """What writes the forms of the page that sent one; it says itself how far it stands from the app's root."""
@@ -251,7 +277,7 @@ class Records:
             return made.contest(opened.case, problems, form)
         if action in keeping.ACTIONS and keeping.possible(action, opened.case):
             return keeping.section(made, action, opened.case, texts, problems, form)
-        return made.section(opened.case, opened.release, opened.drafts(), problems, form)
+        return made.section(opened.case, opened.release, opened.drafts, problems, form)
 
     def beside(
         self, opened: Opened, seen: Case | None, texts: Texts, problems: Mapping[str, str], form: Form,
@@ -260,7 +286,7 @@ class Records:
         """The part of the desk that was sent, once the case has moved: a form only beside the score it decides on."""
         made = self.maker(texts, form, person)
         if seen is not None and seen.score == opened.case.score:
-            return made.section(opened.case, opened.release, opened.drafts(), problems, form)
+            return made.section(opened.case, opened.release, opened.drafts, problems, form)
         return made.elsewhere(opened.case, problems, form)
 
     async def notice(self, request: Request, texts: Texts) -> Response:
@@ -285,8 +311,7 @@ class Records:
         asked = request.query_params.get("lang", texts.language)
         applicant = texts_in(asked if asked in LANGUAGES else texts.language)
         assert opened.case.decision is not None  # noqa: S101 - it is in force
-        made_with = self.scorer(opened.case.score_of(opened.case.decision))
-        release = None if made_with is None else made_with.release
+        release = self.decided_with(opened.case, opened.case.decision)
         if kind == "pdf":
             content = await run_in_threadpool(notice_pdf, opened.case, release, self._lender, applicant)
             name = f'inline; filename="notice-{cases.name(opened.case.first)}.pdf"'
@@ -302,7 +327,7 @@ def acting(form: Form, person: Person | None) -> Person:
 
 def moved_by_others(case: Case, seen: Case | None, person: Person) -> bool:
     """Whether somebody else wrote one of the records since a case was seen."""
-    return seen is not None and any(one.fields()["by"] != person.name for one in case.records[len(seen.records) :])
+    return seen is not None and any(one.fields().get("by") != person.name for one in case.records[len(seen.records) :])
 
 
 def readable(function: Any, texts: Texts, title: Mapping[str, str]) -> Any:
@@ -343,14 +368,13 @@ def heading(case: Case, texts: Texts) -> str:
     return texts("record.title", reference=found) if found else texts("record.title_number", seq=number)
 
 
-def card(opened: Opened, drafts: list[str], texts: Texts, lender: Lender) -> str:
+def card(opened: Opened, texts: Texts, lender: Lender) -> str:
     """The score as it was; where it cannot be made again the figures that were recorded, and why."""
-    score, scorer = opened.replayed.score, opened.scorer
+    score, release = opened.score, opened.release
     said = opened.case.score.exact_fields()
-    same = opened.replayed.outcome == SAME
     outcome = texts(f"replay.{opened.replayed.outcome}", why="; ".join(found_in(opened.replayed, texts)))
-    note = f'<p class="replay {"same" if same else "not-same"}">{escape(outcome)}</p>'
-    if not same or score is None or scorer is None:
+    note = f'<p class="replay {"same" if opened.replayed.outcome == SAME else "not-same"}">{escape(outcome)}</p>'
+    if score is None or release is None:
         figures = texts(
             "record.figures",
             decision=texts(f"decision.{said['decision']}"),
@@ -359,10 +383,8 @@ def card(opened: Opened, drafts: list[str], texts: Texts, lender: Lender) -> str
             release=said["release_name"],
         )
         return f"<p>{escape(figures)}</p>{note}"
-    reasons = Reasons(scorer.release, scorer.engine)
-    explanation = reasons.explain(score.application)
-    told = Told(score._replace(request_id=said["id"]), opened.case.score, explanation, drafts)
-    return score_card(told, scorer.release, texts, lender) + note
+    told = Told(score._replace(request_id=said["id"]), opened.case.score, opened.explanation, opened.drafts)
+    return score_card(told, release, texts, lender) + note
 
 
 def found_in(replayed: Replayed, texts: Texts) -> list[str]:
@@ -407,8 +429,8 @@ def named_answer(name: str, answer: Any, release: Release | None, texts: Texts) 
         return field.label[texts.language], str(answer)
 
 
-def entry(record: Record, opened: Opened, lender: Lender, texts: Texts) -> str:
-    """One record in words."""
+def entry(record: Record, release: Release | None, lender: Lender, texts: Texts) -> str:
+    """One record in words; `release` has those of a decision's reasons."""
     fields, personal = record.exact_fields(), record.personal_fields() or {}
     lines: list[str] = []
     if fields["kind"] == SCORED:
@@ -439,7 +461,7 @@ def entry(record: Record, opened: Opened, lender: Lender, texts: Texts) -> str:
     else:  # of a later program
         lines.append(texts("entry.other", kind=fields["kind"]))
     if fields["kind"] == DECIDED and record.reasons:
-        confirmed = [reason_text(one, opened.release, lender, texts.language) for one in record.reasons]
+        confirmed = [reason_text(one, release, lender, texts.language) for one in record.reasons]
         lines.append(texts("entry.reasons", reasons="; ".join(confirmed)))
     texts_of = ("justification", "conditions", "note", "objection", "reason")
     lines += [str(personal[name]) for name in texts_of if personal.get(name)]

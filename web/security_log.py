@@ -63,11 +63,6 @@ class SecurityLog:
             self._log.close()
 
 
-def record_read(scope: Scope, id: str, what: str) -> None:
-    """Somebody was shown a record; `what`: page, notice, pdf, api, answers."""
-    tell(scope, "record_read", record=id, what=what)
-
-
 def allowed(scope: Scope, case: Case) -> bool:
     """Whether the person who asks may see a case. The answer to a refusal is that there is no such case; only the
     security log says that somebody asked for another person's."""

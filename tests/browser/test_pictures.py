@@ -15,6 +15,7 @@ from models.recipes import RECIPES
 from web.assets import FOLDER
 from web.card import intro_card, score_card
 from web.form import Held
+from web.lender import read_lender
 from web.recording import Told
 from web.texts import LANGUAGES, texts_in
 from web.whatif import Panel
@@ -94,7 +95,7 @@ def test_words_in_pictures_stand_apart(browser: Browser, name: str, language: st
     parts = [f'<div data-case="before any score"><div id="result">{intro_card(release, texts)}</div></div>']
     for number, one in enumerate(answers(scorer, name)):
         score = scorer.score(one)
-        card = score_card(Told(score, None, None, None), release, texts)
+        card = score_card(Told(score, None, None, None), release, texts, read_lender(None))
         at = number % len(release.form.fields)
         while not isinstance(release.form.fields[at], NumberField):
             at = (at + 1) % len(release.form.fields)
