@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from fastapi.testclient import TestClient
@@ -614,6 +615,36 @@ def test_an_objection_is_decided_by_somebody_else(desk: Office) -> None:
     assert settled.decision is not None
     assert settled.decision.fields()["contest"] == cases.name(case.of_kind(CONTESTED)[0])
     assert [one.fields()["kind"] for one in settled.records] == [SCORED, DECIDED, CONTESTED, DECIDED]
+
+
+def test_every_link_of_a_case_leads_somewhere(strict: Office) -> None:
+    """In each state, on its page and beside the desk: no link to a notice that cannot be made."""
+    id = strict.score("L-1", amount=1000)
+
+    def states() -> Iterator[str]:
+        yield OPEN
+        strict.decide(id, "refer", name="Ann")
+        yield WAITING
+        strict.send(id, "agree", agrees="yes", name="Bob")
+        yield PENDING
+        strict.send(id, "contest", objection=SENTENCE, reviewer="Eve", name="Ann")
+        yield REVIEW
+        strict.decide(id, "decline", name="Eve")
+        strict.send(id, "agree", agrees="yes", name="Zoë")
+        yield SETTLED
+
+    seen, notices = [], set()
+    for state in states():
+        assert strict.case(id).state == state
+        for path in (f"/record/{id}", f"/fr/record/{id}"):
+            links = re.findall(r'href="([^"#]+)', strict.client.get(path).text)
+            assert links
+            for link in links:
+                assert strict.client.get(urljoin(path, html.unescape(link))).status_code == 200, (state, path, link)
+            notices |= {state for link in links if link.endswith("/notice")}
+        seen.append(state)
+    assert seen == [OPEN, WAITING, PENDING, REVIEW, SETTLED]
+    assert notices == {PENDING, SETTLED}
 
 
 def test_who_agreed_counts_as_who_decided(strict: Office) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from inference.release import Release
 from ledger import cases
-from ledger.cases import OPEN, PENDING, REVIEW, WAITING, Case
+from ledger.cases import IN_FORCE, OPEN, PENDING, REVIEW, WAITING, Case
 from ledger.decisions import DECISIONS, direction
 from web.deciding import LONGEST_NAME, LONGEST_TEXT, SHORTEST_TEXT, Form, one, shown
 from web.languages import HOME
@@ -117,7 +117,7 @@ class DecideForm:
         """The last decision, with its way to the record and the notice, and on to the next application."""
         texts, path = self._texts, self.path(case)
         links = f'<a class="case" href="{escape(path)}">{escape(texts("decide.open"))}</a>'
-        if case.state not in (OPEN, WAITING):
+        if case.state in IN_FORCE:
             links += f'<a href="{escape(path)}/notice">{escape(texts("decide.notice"))}</a>'
         links += f'<a class="new" href="{escape(self.home)}">{escape(texts("decide.new"))}</a>'
         return (
