@@ -4,6 +4,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -201,6 +202,8 @@ def run_stamp(path: Path, given: argparse.Namespace) -> int:
     if not given.every:
         print(stamp_once(path, given))
         return WELL
+    for stop in (signal.SIGINT, signal.SIGTERM):  # whatever started it; a shell's background jobs ignore SIGINT
+        signal.signal(stop, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         while True:
             try:

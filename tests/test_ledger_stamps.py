@@ -221,7 +221,8 @@ def test_an_authority_that_stamps_something_else(
     assert not list(tmp_path.glob("stamps*"))
 
 
-def test_a_stamp_every_so_often(file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stamp_every_so_often(file: Path, tmp_path: Path, stop: signal.Signals) -> None:
     """Until it is stopped; a ledger that cannot be read meanwhile is said, and the next stamp is made."""
     stamps = tmp_path / "stamps.jsonl"
     command = [sys.executable, "-m", "ledger", "--ledger", file, "stamp", stamps, "--every", "0.00002"]
@@ -236,7 +237,7 @@ def test_a_stamp_every_so_often(file: Path, tmp_path: Path) -> None:
     away.rename(file)
     for _ in range(3):
         assert "record 6, head" in process.stdout.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     process.communicate(timeout=60)
     assert process.returncode == 0
     assert run(file, "verify", "--stamps", stamps) == 0
