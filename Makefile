@@ -15,17 +15,28 @@ endif
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-setup: .venv/installed  ## create .venv and install what the lock says
-
-.venv/installed: requirements.lock
-	@echo "Setting up .venv with $(PYTHON) (once; half a minute, or two with a slow network) …"
+# Two locks: what serving needs, and everything; of what is in both the versions are the same.
+define install
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV) \
-		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock \
-		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+endef
+
+setup: .venv/everything  ## create .venv and install everything: training, profiling, tests
+
+.venv/everything: requirements-dev.lock requirements.lock
+	@echo "Installing everything into .venv with $(PYTHON) (once; half a minute, or two with a slow network) …"
+	$(call install,requirements-dev.lock)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .  # the command tenfold
+	@touch .venv/serving $@
+
+.venv/serving: requirements.lock
+	@echo "Installing what serving needs into .venv with $(PYTHON) (once; a quarter of a minute, or one with a slow network) …"
+	$(call install,requirements.lock)
 	@touch $@
 
-run: setup  ## serve the app on http://127.0.0.1:7860 (RELEASE=sba for the small-business release)
+run: .venv/serving  ## serve the app on http://127.0.0.1:7860 (RELEASE=sba for the small-business release)
 	$(BIN)/python app.py
 
 browser: setup  # an installed Chromium, else Debian's package where we are root, else Playwright's own
@@ -122,9 +133,11 @@ figures: setup  ## write the README's figures from the releases and profiling/ou
 space: setup  ## list what would be uploaded to a Hugging Face Space (nothing is sent)
 	$(BIN)/python -m web.space
 
-lock: setup  ## resolve requirements-dev.txt for Linux into requirements.lock, with hashes
-	$(BIN)/uv pip compile --quiet --generate-hashes --python-platform linux --python-version 3.11 \
-		--no-header --no-annotate requirements-dev.txt -o requirements.lock
+LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-annotate
+
+lock: setup  ## resolve requirements.txt and pyproject.toml into both locks, with hashes
+	$(LOCK) requirements.txt -o requirements.lock
+	$(LOCK) pyproject.toml --all-extras --group dev --constraint requirements.lock -o requirements-dev.lock
 
 clean:  ## remove what make made
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .downloads

@@ -1,4 +1,4 @@
-"""Known vulnerabilities of everything in requirements.lock, by pip-audit: `make audit`.
+"""Known vulnerabilities of everything in requirements-dev.lock, by pip-audit: `make audit`.
 
 Exit status 1 where there is one. Where the index that this machine reaches knows nothing of vulnerabilities, nothing is
 concluded from it: that is said, and where CI is set it is said so loudly, at the end, that nobody takes it for a pass.
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-LOCK = Path(__file__).resolve().parent.parent / "requirements.lock"
+LOCK = Path(__file__).resolve().parent.parent / "requirements-dev.lock"
 
 
 def main() -> int:

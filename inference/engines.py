@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.errors import BadRelease, EngineUnavailable
+from inference.extras import how_to_install
 from inference.release import MODEL, ONNX, Release
 
 TOLERANCE = 1e-6  # of a PD: engines agree within it, and processors differ by less
@@ -134,7 +135,7 @@ def first_line(error: Exception) -> str:
 
 def missing(name: str) -> EngineUnavailable:
     return EngineUnavailable(
-        f"engine {name} is not installed: run 'pip install -r requirements-engines.txt' or set TENFOLD_ENGINE=xgboost"
+        f"engine {name} is not installed: run {how_to_install('engines')}, or set TENFOLD_ENGINE=xgboost"
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.errors import TenfoldError
+from inference.extras import extra
 from ledger.records import Record
 from ledger.targets import replacing
 
@@ -85,11 +86,9 @@ def guarded(value: Any) -> Any:
 
 def write_parquet(rows: Iterator[Row], types: dict[str, set[type]], file: Path) -> int:
     """Columns of one type each; where answers of several releases differ in type, as text."""
-    try:
+    with extra("book"):
         import pyarrow as pa
         import pyarrow.parquet as pq
-    except ImportError:
-        raise CannotExport("Parquet needs pyarrow: pip install pyarrow. CSV needs nothing") from None
     arrow = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), type(None): pa.null()}
     kinds = {name: one_type(found) for name, found in types.items()}
     schema = pa.schema([(name, arrow[kind]) for name, kind in kinds.items()])

@@ -1,68 +1,19 @@
-"""`python -m models train [recipe …]` makes releases from the committed loans; `search` and `choose` try others."""
+"""`python -m models COMMAND`: the commands, where what training needs is installed."""
 
-import argparse
 import sys
-import time
-from pathlib import Path
 
-from inference.settings import RELEASES
-from models.adopt import add_command
-from models.card import write_card
-from models.export import export, make_current
-from models.recipes import RECIPES
-from models.report import report
-from models.search import SEEDS, choose, search
-from models.stability import compare, embedded, of_trained
-from models.train import train
+from inference.extras import MissingExtra, extra
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train, evaluate, export and describe each recipe named."""
-    parser = argparse.ArgumentParser(prog="python -m models", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    training = commands.add_parser("train", help="train, evaluate and export releases")
-    training.add_argument(
-        "recipes", nargs="*", metavar="recipe", help=f"of {', '.join(RECIPES)}; all where none is named"
-    )
-    searching = commands.add_parser("search", help="try random parameters inside a recipe's training window")
-    searching.add_argument("recipe", choices=list(RECIPES))
-    searching.add_argument("--candidates", type=int, default=20)
-    choosing = commands.add_parser("choose", help="see what groups of columns are worth inside the training window")
-    choosing.add_argument("recipe", choices=list(RECIPES))
-    choosing.add_argument("--without", action="append", metavar="COLUMNS", help="names or patterns, comma between")
-    choosing.add_argument(
-        "--without-fields", action="append", metavar="FIELDS", help="names of fields, comma between: all they set goes"
-    )
-    choosing.add_argument("--later", action="store_true", help="report later vintages instead; choose by none of them")
-    choosing.add_argument("--seeds", type=int, default=SEEDS, help="how often each is trained")
-    turning = commands.add_parser("stability", help="see how often a decision turns on a small change of an answer")
-    turning.add_argument("releases", nargs="*", type=Path, metavar="release", help="folders; all embedded ones if none")
-    add_command(commands)
-    given = parser.parse_args(arguments)
-    if given.command == "adopt":
-        return int(given.run(given))
-    if given.command == "search":
-        print(search(RECIPES[given.recipe], given.candidates))
-        return 0
-    if given.command == "choose":
-        print(choose(RECIPES[given.recipe], given.without or (), given.without_fields or (), given.later, given.seeds))
-        return 0
-    if given.command == "stability":
-        print(compare(RECIPES, given.releases or embedded()))
-        return 0
-    named = given.recipes or list(RECIPES)
-    if unknown := [name for name in named if name not in RECIPES]:
-        training.error(f"no recipe {', '.join(unknown)}; there are {', '.join(RECIPES)}")
-    for name in named:
-        started = time.monotonic()
-        trained = train(RECIPES[name])
-        evaluation = report(trained)
-        release = export(trained, {**evaluation.metrics, "stability": of_trained(trained)}, RELEASES)
-        write_card(release, trained, evaluation)
-        make_current(release)
-        print(evaluation.text)
-        print(f"{release.folder.name}: digest {release.digest}, {time.monotonic() - started:.0f} s\n")
-    return 0
+    """The exit status of the command; 1 where a package is missing, with how to install it."""
+    try:
+        with extra("train"):
+            from models.commands import main as run
+    except MissingExtra as error:
+        print(error, file=sys.stderr)
+        return 1
+    return run(arguments)
 
 
 if __name__ == "__main__":

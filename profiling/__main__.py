@@ -4,19 +4,33 @@ import argparse
 import sys
 from importlib import import_module
 
-COMMANDS = ("profile", "report", "log")  # modules of this package
+from inference.extras import MissingExtra
+
+COMMANDS = {  # modules of this package
+    "profile": "profile the path of before and that of after on real loans",
+    "report": "compare two .prof files, from any program and Python",
+    "log": "latency, CPU and memory in performance logs",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit status of the command."""
+    """The exit status of the command; 1 where a package is missing, with how to install it."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="python -m profiling", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    # Only what is asked for is imported: `profile` needs a second and 150 MB for pandas and XGBoost, `log` neither.
-    for name in [name for name in COMMANDS if name in arguments[:1]] or COMMANDS:
-        import_module(f"profiling.{name}").add_command(commands)
+    for name, what in COMMANDS.items():
+        command = commands.add_parser(name, help=what)
+        # Only what is asked for is imported: `profile` needs a second and 150 MB for XGBoost, `report` does not.
+        if name in arguments[:1]:
+            module = import_module(f"profiling.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
     given = parser.parse_args(arguments)
-    return int(given.run(given))
+    try:
+        return int(given.run(given))
+    except MissingExtra as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

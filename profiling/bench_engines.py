@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from inference.engines import ENGINES, TOLERANCE, XGBoostEngine, open_engine
 from inference.release import Release, open_release
 from inference.rows import Matrix
 from inference.settings import ROOT
-from profiling import results
+from profiling import peers_installed, results
 from profiling.engines_plot import plot
 from profiling.workload import applications, embedded
 
@@ -47,8 +48,9 @@ def from_pickle(release: Release, threads: int) -> Predict:
 
 def by_gtil(release: Release, threads: int) -> Predict:
     """treelite's General Tree Inference Library."""
-    import treelite
-
+    if (folder := str(peers_installed.library("treelite"))) not in sys.path:
+        sys.path.append(folder)
+    treelite = import_module("treelite")
     model = treelite.frontend.from_xgboost(XGBoostEngine(release).classifier.get_booster())
     return lambda rows: treelite.gtil.predict(model, rows, nthread=threads).reshape(-1)
 

@@ -29,14 +29,12 @@ import psutil
 from inference.engines import ENGINES
 from inference.release import Release, open_release
 from inference.settings import ROOT
-from profiling import results
+from profiling import peers_installed, results
 from profiling.serving import free_port, running
 from profiling.workload import embedded
 
 CONNECTIONS = (1, 8, 64)
-PEERS = {"bentoml": "bentoml==1.4.39", "mlserver": "mlserver==1.7.1", "litserve": "litserve==0.2.19"}
-SHARED = ("numpy", "xgboost-cpu", "onnxruntime", "orjson", "psutil", "scikit-learn")  # as pinned here
-HOME = ROOT / "build" / "peers"
+PEERS = ("bentoml", "mlserver", "litserve")
 PEER_ENGINE = "onnx"  # the quickest for one row
 ECHO, BYTES = "bare FastAPI echo", "bare FastAPI, bytes back"
 QUEUED, CLIENT, UNQUEUED = "Gradio, queued", "gradio_client", "Gradio, unqueued"
@@ -99,9 +97,9 @@ def targets(release: Release, folder: Path) -> tuple[list[Target], dict[str, str
     model = {"name": "credit", "implementation": "profiling.peers.mlserver_app.Credit"}
     (folder / "mlserver" / "model-settings.json").write_text(json.dumps(model))
     missing = {}
-    for name, pin in PEERS.items():
+    for name in PEERS:
         try:
-            where = peer_environment(name, pin)
+            where = peers_installed.environment(name)
         except subprocess.CalledProcessError as error:
             missing[name] = f"cannot be installed: {(error.stderr or b'').decode()[-200:].strip()}"
             continue
@@ -122,22 +120,6 @@ def targets(release: Release, folder: Path) -> tuple[list[Target], dict[str, str
                 )
             )
     return found, missing
-
-
-def peer_environment(name: str, pin: str) -> Path:
-    """The peer's own virtual environment, made once: its folder of commands."""
-    where = HOME / name / "bin"
-    done = HOME / name / "installed"
-    if not done.exists() or done.read_text() != pin:
-        print(f"Installing {pin} into build/peers/{name} …", flush=True)
-        shutil.rmtree(HOME / name, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", HOME / name], check=True, capture_output=True)
-        locked = (ROOT / "requirements.lock").read_text()
-        versions = [match[0] for one in SHARED if (match := re.search(rf"^{one}==[^ \\]+", locked, re.MULTILINE))]
-        pip = [str(where / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", pin, *versions]
-        subprocess.run(pip, check=True, capture_output=True)
-        done.write_text(pin)
-    return where
 
 
 def check(target: Target, url: str, pd: float) -> None:

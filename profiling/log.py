@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from inference.extras import extra
 from inference.perfread import FIGURES, STAGES, Reader, Records, over_time, quantiles
 from profiling.report import aligned
 
@@ -32,13 +33,11 @@ class Change(NamedTuple):
     high: float
 
 
-def add_command(commands: Any) -> None:
-    """Add `log` to the command line."""
-    parser: argparse.ArgumentParser = commands.add_parser("log", help="latency, CPU and memory in performance logs")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="JSON lines, .gz too; - for stdin")
     parser.add_argument("--split", type=date, metavar="DATE", help="compare before and from this UTC date or time on")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw latency, CPU and memory over time")
-    parser.set_defaults(run=run)
 
 
 def date(text: str) -> int:
@@ -180,9 +179,10 @@ PANELS = (
 
 def plot(records: Records) -> str:
     """Three panels over time as SVG: latency, CPU, memory."""
-    import matplotlib as mpl  # here, for it takes a second and 100 MB
+    with extra("profile"):  # here, for it takes a second and 100 MB
+        import matplotlib as mpl
 
-    from models.plots import ACCENT, GREY, STYLE, canvas, svg
+        from models.plots import ACCENT, GREY, STYLE, canvas, svg
 
     _, parts = over_time(records, MOST_DRAWN)
     when = [datetime.fromtimestamp(minute * 60, UTC) for minute in parts]

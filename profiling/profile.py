@@ -54,14 +54,10 @@ STAGES = (  # what part of a function's file, or of its name if it is written in
 VERSIONS = ("xgboost-cpu", "numpy", "pandas", "scikit-learn")
 
 
-def add_command(commands: Any) -> None:
-    """Add `profile` to the command line."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "profile", help="profile the path of before and that of after on real loans"
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
     parser.add_argument("--loans", type=int, default=LOANS, help="applications scored by each (%(default)s)")
     parser.add_argument("--out", type=Path, default=results.OUT, metavar="FOLDER", help="where the files go")
-    parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:

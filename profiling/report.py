@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from profiling.html_report import write_html
 from profiling.profile_file import BadProfile, Function, Profile, read_profile
@@ -24,16 +24,12 @@ class Mover(NamedTuple):
     after: float
 
 
-def add_command(commands: Any) -> None:
-    """Add `report` to the command line."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "report", help="compare two .prof files, from any program and Python"
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
     parser.add_argument("before", type=Path, metavar="A.prof")
     parser.add_argument("after", type=Path, metavar="B.prof")
     parser.add_argument("--top", type=int, default=12, metavar="N", help="functions a table (%(default)s)")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with pictures, all in one file, too")
-    parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:

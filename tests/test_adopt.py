@@ -132,7 +132,7 @@ def test_the_release_opens_by_its_own_digest(release: Release) -> None:
 
 def test_onnx_gives_the_same(release: Release, scorer: Scorer) -> None:
     """The release holds the model for ONNX Runtime too, as every release does."""
-    pytest.importorskip("onnxruntime", reason="pip install -r requirements-engines.txt")
+    pytest.importorskip("onnxruntime", reason="the extra engines is not installed")
     frame = loans.consumer()
     answers = frame.astype(object).where(frame.notna(), None)
     rows = release.rows.build(release.form.encode({name: answers[name].tolist() for name in release.form.names}))

@@ -215,7 +215,7 @@ def test_a_missing_package_is_told_with_the_command(
 ) -> None:
     """An engine whose package is not installed is refused, with what to run."""
     monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed: import raises ImportError
-    with pytest.raises(EngineUnavailable, match=rf"engine {name} is not installed.*requirements-engines\.txt"):
+    with pytest.raises(EngineUnavailable, match=rf"engine {name} is not installed.*\[engines\]"):
         open_engine(name, release)
 
 

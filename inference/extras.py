@@ -1,0 +1,34 @@
+"""Packages that serving does not need come in extras of pyproject.toml; a command that lacks one names its extra."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from inference.errors import TenfoldError
+
+EXTRAS = {  # extra -> the modules that its packages give
+    "train": ("pandas", "pyarrow", "matplotlib", "optbinning", "onnx", "onnxmltools", "tqdm"),
+    "engines": ("onnxruntime", "daal4py"),
+    "book": ("pyarrow",),
+    "profile": ("snakeviz", "matplotlib"),
+}
+
+
+class MissingExtra(TenfoldError):
+    """A package is not installed: which one, and how to install it."""
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Around imports of packages that the extra brings. Raises `MissingExtra` where one of them is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS[name]:
+            raise
+        raise MissingExtra(f"{package} is not installed: run {how_to_install(name)}") from None
+
+
+def how_to_install(name: str) -> str:
+    """The command that installs an extra, in the project's folder."""
+    return f"pip install -e '.[{name}]' (or 'make setup', which installs all extras)"

@@ -1,0 +1,59 @@
+"""Packages that benchmarks compare with, installed apart from ours: each in a folder of its own under build/peers."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from inference.settings import ROOT
+
+PINS = {
+    "bentoml": "bentoml==1.4.39",
+    "litserve": "litserve==0.2.19",
+    "mlserver": "mlserver==1.7.1",
+    "treelite": "treelite==4.8.1",
+}
+SHARED = ("numpy", "xgboost-cpu", "onnxruntime", "orjson", "psutil", "scikit-learn")  # as pinned here
+HOME = ROOT / "build" / "peers"
+PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+
+
+def environment(name: str) -> Path:
+    """A server's own virtual environment, made once, with the versions that we use of what both need.
+
+    Returns its folder of commands. Raises `subprocess.CalledProcessError` where it cannot be installed.
+    """
+    folder = HOME / name
+    if is_to_install(name):
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True)
+        locked = (ROOT / "requirements-dev.lock").read_text()
+        versions = [match[0] for one in SHARED if (match := re.search(rf"^{one}==[^ \\]+", locked, re.MULTILINE))]
+        install(name, folder / "bin" / "python", *versions)
+    return folder / "bin"
+
+
+def library(name: str) -> Path:
+    """A library without what it needs, which is there already: the folder to import it from, in the same process.
+
+    Raises `subprocess.CalledProcessError` where it cannot be installed.
+    """
+    if is_to_install(name):
+        install(name, Path(sys.executable), "--no-deps", "--target", str(HOME / name))
+    return HOME / name
+
+
+def is_to_install(name: str) -> bool:
+    """Whether it is not there in the pinned version; then the way is cleared and it is said."""
+    done = HOME / name / "installed"
+    if done.exists() and done.read_text() == PINS[name]:
+        return False
+    print(f"Installing {PINS[name]} into build/peers/{name} …", flush=True)
+    shutil.rmtree(HOME / name, ignore_errors=True)
+    return True
+
+
+def install(name: str, python: Path, *more: str) -> None:
+    """By pip; noted once it has succeeded."""
+    subprocess.run([str(python), *PIP, PINS[name], *more], check=True, capture_output=True)
+    (HOME / name / "installed").write_text(PINS[name])

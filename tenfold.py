@@ -1,0 +1,70 @@
+"""`tenfold COMMAND …`: every command in one place; each is the same as `python -m …`."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+from inference.errors import TenfoldError
+
+
+class Command(NamedTuple):
+    """A command: the module whose `main` runs it, the words before the user's own, and a line of help."""
+
+    module: str
+    words: tuple[str, ...]
+    help: str
+
+
+FIRST = {
+    "serve": Command("app", (), "serve the desk and the API on http://127.0.0.1:7860"),
+    "score": Command("inference.__main__", ("score",), "score one application"),
+    "train": Command("models.__main__", ("train",), "train, evaluate and export releases"),
+    "profile": Command("profiling.__main__", (), "profile code, compare profiles, read performance logs"),
+}
+OTHERS = {
+    "adopt": Command("models.__main__", ("adopt",), "make a release of an XGBoost model that was trained elsewhere"),
+    "check": Command("inference.__main__", ("check",), "open a release and score its golden applications"),
+    "choose": Command("models.__main__", ("choose",), "see what groups of columns are worth"),
+    "ledger": Command("ledger.__main__", (), "verify, replay, export, back up, purge the record of decisions"),
+    "numbers": Command("inference.__main__", ("numbers",), "list the forms of numbers that are read"),
+    "search": Command("models.__main__", ("search",), "try random parameters of a recipe"),
+    "stability": Command("models.__main__", ("stability",), "see how often a small change turns a decision"),
+    "tokens": Command("web.__main__", ("tokens",), "which systems may call the API"),
+    "users": Command("web.__main__", ("users",), "who may log in"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. Its exit status; 2 for a command that does not exist, 1 for what it cannot do."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if words else 2
+    command = {**FIRST, **OTHERS}.get(words[0])
+    if command is None:
+        print(f"tenfold: there is no command {words[0]!r}\n\n{usage()}", file=sys.stderr)
+        return 2
+    # First, so that `profiling` is ours: Python 3.15 has a standard package of that name (profiling/__init__.py).
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    try:
+        run = import_module(command.module).main
+        return int(run() if command.module == "app" else run([*command.words, *words[1:]]))
+    except TenfoldError as error:
+        print(f"tenfold {words[0]}: {error}", file=sys.stderr)
+        return 1
+
+
+def usage() -> str:
+    """The commands, those that most people need first."""
+    width = max(map(len, (*FIRST, *OTHERS))) + 2
+
+    def listed(commands: dict[str, Command]) -> str:
+        return "\n".join(f"  {name:{width}}{command.help}" for name, command in commands.items())
+
+    return f"usage: tenfold COMMAND …\n\n{listed(FIRST)}\n\n{listed(OTHERS)}\n\n'tenfold COMMAND --help' tells more."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
