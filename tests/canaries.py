@@ -44,3 +44,10 @@ FORMS = {name: set().union(*(forms(part) for part in parts(word))) for name, wor
 def left_in(content: bytes) -> list[str]:
     """The scripts whose canary is in a content, whole or in part."""
     return [name for name, found in FORMS.items() if any(form in content for form in found)]
+
+
+def letters_in(text: str) -> set[str]:
+    """Single letters of the canaries in a text, as they are or as JSON writes them: a list of them tells a name too.
+    Only of scripts in which no text of ours is written."""
+    rare = {letter for name, word in WORDS.items() if name != "latin" for letter in word}
+    return {one for one in rare if one in text or json.dumps(one)[1:-1] in text.lower()}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from canaries import ALL, SHORT, WORDS, forms, left_in
+from canaries import ALL, SHORT, WORDS, forms, left_in, letters_in
 from test_accounts import PASSWORD, three_people
 
 from inference.fields import NumberField
@@ -282,6 +282,9 @@ def test_no_log_and_no_other_file_holds_any(site: Site) -> None:
     assert all(one in names for one in ("output.txt", "predictions-", "security-", "users.sqlite3"))
     assert b"record_read" in b"".join(written.values())
     assert {name: left for name, content in written.items() if (left := left_in(content))} == {}
+    logs = {name: text for name, text in written.items() if name.endswith((".txt", ".jsonl"))}
+    assert len(logs) >= 3
+    assert {name: left for name, text in logs.items() if (left := letters_in(text.decode("utf-8", "replace")))} == {}
     assert {name: left for name in written if (left := left_in(name.encode()))} == {}
 
 

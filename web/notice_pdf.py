@@ -26,7 +26,7 @@ for library in ("fpdf", "fontTools"):
 @cache
 def available() -> frozenset[str]:
     """Characters that both fonts have; 0.3 s the first time."""
-    from fontTools.ttLib import TTFont
+    from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
     codes = []
     for file in FILES.values():

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 class Lines(logging.Formatter):
     """Times in UTC; exceptions by kind and place."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def __init__(self) -> None:
         super().__init__(FORMAT, "%Y-%m-%dT%H:%M:%S")
