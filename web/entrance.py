@@ -28,6 +28,7 @@ COOKIE = "tenfold-session"
 # that read metrics, and managers; managers.
 NOBODY, ANYBODY, METERING, ALL_SEEING = "nobody", "anybody", "metrics", "manager"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SHOWING = frozenset({"GET", "POST"})  # a search is sent by POST, so that no address holds a reference
 # Every path there is, from the app's root, and who may ask for it. "fr" stands for the French pages.
 PAGES = r"/(?:fr/)?"
 RULES = [
@@ -123,7 +124,7 @@ class Entrance:
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                if message["status"] == 200 and scope["method"] == "GET" and (read := what_is_read(path)):
+                if message["status"] == 200 and scope["method"] in SHOWING and (read := what_is_read(path)):
                     self._log.of(scope, "record_read", what=read[0], record=read[1] or None, mode=self._mode)
                 there = {name for name, _ in message["headers"]}
                 missing = safe if there.isdisjoint(DEFAULT_NAMES) else [pair for pair in safe if pair[0] not in there]
