@@ -1,5 +1,6 @@
 """The table of cases: every search of it finds what the records say, whatever happened to the ledger."""
 
+import gzip
 import random
 import sqlite3
 import subprocess
@@ -17,6 +18,7 @@ from inference.settings import ROOT
 from ledger import cases, store
 from ledger.cases import WAITING, Case
 from ledger.decisions import DECISIONS, contested
+from ledger.readonly import ReadOnlyStore
 from ledger.records import CONTESTED, SCORED, Draft
 from ledger.schema import DROPPED, VERSION
 from ledger.store import Store
@@ -184,6 +186,20 @@ def test_a_ledger_of_version_1_is_raised(file: Path) -> None:
     as_version_1(file)
     assert version(file) == 1
     assert compare(file, 4) > 300
+    assert version(file) == VERSION
+
+
+def test_what_version_1_wrote_is_raised(tmp_path: Path) -> None:
+    """The ledger that a program of version 1 left: whole before, by its own tables, and whole afterwards."""
+    file = tmp_path / "ledger.sqlite3"
+    file.write_bytes(gzip.decompress((Path(__file__).with_name("data") / "ledger-1.sqlite3.gz").read_bytes()))
+    with closing(ReadOnlyStore(file)) as opened:
+        assert verify(opened).problem is None
+    assert version(file) == 1
+    with closing(Store(file)) as opened, opened.reading() as connection:
+        assert verify(opened).problem is None
+        assert len(store.cases(connection, 10)) == 4
+        assert len(store.cases(connection, 10, asked={"reference": "KEPT"})) == 2
     assert version(file) == VERSION
 
 
