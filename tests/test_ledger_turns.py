@@ -118,6 +118,6 @@ def test_anything_else_in_its_place_is_refused(file: Path, kind: str) -> None:
         os.mkfifo(beside(file))
     else:
         beside(file).mkdir()
-    with pytest.raises(LedgerUnavailable, match="ledger.sqlite3-turns beside it"):
+    with pytest.raises(LedgerUnavailable, match=r"ledger\.sqlite3-turns beside it"):
         Ledger(file)
     assert not file.with_name("elsewhere").exists()
