@@ -180,6 +180,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="of so many searches at once")
     parser.add_argument("--ledger", type=Path, help="a ledger to use, made where it is missing (else a temporary one)")
     parser.add_argument("--code", type=Path, help="another checkout, to compare with; its figures are not kept")
+    parser.add_argument("--searches-only", action="store_true", help="leave out the export, which takes minutes")
     given = parser.parse_args()
     code = given.code or ROOT
     with tempfile.TemporaryDirectory() as folder:
@@ -208,12 +209,14 @@ def main() -> int:
                 "all searches": at_once(url, list(searches.values()), given.rounds),
                 "rare references": at_once(url, [searches["a reference"], searches["no such reference"]], given.rounds),
             }
-        copies = exported(file, Path(folder), code)
-    figures = {
-        name: {"p50_ms": float(np.percentile(took, 50)), "max_ms": float(max(took))} for name, took in taken.items()
-    }
-    found = {"records": given.records, "searches": figures, "at_once": many, "export": copies}
-    print(report(found))
+        searches_of = {
+            name: {"p50_ms": float(np.percentile(took, 50)), "max_ms": float(max(took))} for name, took in taken.items()
+        }
+        found: dict[str, Any] = {"records": given.records, "searches": searches_of, "at_once": many}
+        print(report(found), flush=True)
+        if not given.searches_only:
+            found["export"] = exported(file, Path(folder), code)
+            print(f"\n{copies(found)}")
     if given.code is None:
         results.merge("history", found)
     return 0
@@ -230,10 +233,13 @@ def report(found: Mapping[str, Any]) -> str:
         f"| {row['livez_p99_ms']:,.1f} | {row['readyz_red']:g} of {row['readyz_asked']:g} |"
         for name, row in found["at_once"].items()
     ]
-    copies = ", ".join(
-        f"{end} {row['seconds']:.0f} s and {row['rss_mb']:.0f} MB" for end, row in found["export"].items()
-    )
-    return "\n".join([*lines, "", f"`python -m ledger export`: {copies}."])
+    return "\n".join([*lines, "", copies(found)] if "export" in found else lines)
+
+
+def copies(found: Mapping[str, Any]) -> str:
+    """What the export took."""
+    took = [f"{end} {row['seconds']:.0f} s and {row['rss_mb']:.0f} MB" for end, row in found["export"].items()]
+    return f"`python -m ledger export`: {', '.join(took)}."
 
 
 if __name__ == "__main__":
