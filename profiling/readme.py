@@ -12,7 +12,7 @@ from typing import Any
 from inference.engines import ENGINES
 from inference.settings import ROOT, current_releases
 from models.report import tenth
-from profiling import bench_engines, bench_first, bench_http, bench_score, results
+from profiling import bench_engines, bench_first, bench_history, bench_http, bench_score, results
 
 README = ROOT / "README.md"
 STUDY = ROOT / "profiling" / "README.md"
@@ -198,10 +198,7 @@ def ledger() -> str:
 
 def history() -> str:
     """The history's page over many records (python -m profiling.bench_history)."""
-    found = results.read()["history"]
-    lines = [f"| search among {found['records']:,} records | p50 ms | slowest ms |", "| --- | ---: | ---: |"]
-    lines += [f"| {name} | {row['p50_ms']:.1f} | {row['max_ms']:.1f} |" for name, row in found["searches"].items()]
-    return "\n".join(lines)
+    return bench_history.report(results.read()["history"])
 
 
 def reasons() -> str:

@@ -4,7 +4,9 @@ import asyncio
 import html
 import json
 import shutil
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,10 +19,11 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from opentelemetry import trace
 from opentelemetry.trace import NoOpTracer, Tracer, TracerProvider
-from parts import NO_USERS, visiting
+from parts import NO_USERS, some, visiting
 
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
+from ledger import store
 from ledger.ledger import Ledger
 from web.desk import build_desk
 from web.health import golden_problems, readiness
@@ -317,3 +320,30 @@ def test_no_request_is_told_to_a_collector(client: TestClient, scorer: Scorer, m
     answers = list(scorer.release.form.example.values())
     assert client.post("/gradio_api/run/predict_credit_score", json={"data": answers}).status_code == 200
     assert collector.asked == []
+
+
+def test_searches_hold_up_nobody(
+    scorer: Scorer, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More searches than there are threads, none of which ends: /livez and /readyz are green meanwhile, and in the end
+    every search is answered."""
+    search, go_on = store.cases, threading.Event()
+
+    def slow(*asked: Any) -> Any:
+        go_on.wait(60)
+        return search(*asked)
+
+    monkeypatch.setattr(store, "cases", slow)
+    with (
+        closing(Ledger(tmp_path / "ledger.sqlite3")) as ledger,
+        ThreadPoolExecutor(70) as pool,
+        visiting(create_app(scorer, settings, ledger)) as client,
+    ):
+        searches = [pool.submit(client.post, "/history", data={"by": "ann"}) for _ in range(60)]
+        try:
+            for path in ("/livez", "/readyz"):
+                assert pool.submit(client.get, path).result(15).status_code == 200
+            assert not any(one.done() for one in some(searches))
+        finally:
+            go_on.set()
+        assert [one.result(60).status_code for one in searches] == [200] * 60
