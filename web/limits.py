@@ -24,7 +24,7 @@ from web.throttle import network
 
 BODY = 64 << 10  # bytes, where BODIES says nothing else
 BODIES = {f"{PREFIX}/score:batch": 4 << 20}
-GRADIO_BODY = 1 << 20
+GRADIO_BODY = 16 << 10  # ten short answers
 STRANGERS_BODY = 256 << 10  # bytes of any body of somebody who is not known; a batch of 1,000 has that many
 LOGIN_BODY = 4 << 10
 HELD = 32 << 20  # bytes of all bodies that are being read or answered
