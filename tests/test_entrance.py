@@ -432,6 +432,16 @@ def test_too_many_tries_have_to_wait(scorer: Scorer, settings: Settings, account
         assert log_in(client, "bob").status_code == 303
 
 
+def test_invented_names_keep_nobody_at_their_address_out(
+    scorer: Scorer, settings: Settings, accounts: Accounts
+) -> None:
+    """After 22 of them somebody else at that address still logs in, from a browser that is not known."""
+    app = create_app(scorer, replace(settings, ledger=None), accounts=accounts)
+    with visiting(app, follow_redirects=False) as client:
+        assert [log_in(client, f"nobody{at}", "not the password").status_code for at in range(22)] == [401] * 22
+        assert log_in(client, "bob").status_code == 303
+
+
 @pytest.mark.parametrize(
     "wanted",
     ["//evil.example", "https://evil.example", "/\\evil.example", "\\evil", "javascript:alert(1)", "a b", "record/x?y"],
