@@ -36,7 +36,10 @@ def bound_connections() -> str:
     Guarded.most = min(CONNECTIONS, files - SPARE_FILES)
     if Guarded.most < FEWEST:
         needed = SPARE_FILES + FEWEST
-        raise BadSetting(f"a process may have {files} open files here (ulimit -n), and {needed} are needed")
+        raise BadSetting(
+            f"a process may have {files} open files here (ulimit -n), and {needed} are needed. Allow more in the shell "
+            "or service that starts it: ulimit -n 1024, or LimitNOFILE=1024 of systemd"
+        )
     if Guarded.most < CONNECTIONS // 4:
         return f"at most {Guarded.most} connections, since a process may have {files} open files here (ulimit -n)"
     return ""
