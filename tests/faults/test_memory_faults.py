@@ -35,12 +35,12 @@ def posted(path: str, **body: Any) -> Call:
     return "POST", f"/gradio_api/{path}", body
 
 
-# Each makes one request of its number. Sessions and events are invented; nobody reads what is answered.
+# Each makes one request of its number; the largest answers first, as long as there is room. Sessions and events are invented; nobody reads what is answered.
 ATTACKS: dict[str, Callable[[int], Call]] = {
     "sessions with long names": lambda at: posted("queue/join", data=EXAMPLE, session_hash=f"{at}{MEGABYTE}"),
+    "large joins": lambda at: posted("queue/join", data=[LONG] * 10, fn_index=5, session_hash=f"l{at}"),
     "sessions nobody listens to": lambda at: posted("queue/join", data=EXAMPLE, fn_index=5, session_hash=f"s{at}"),
     "one session": lambda at: posted("queue/join", data=EXAMPLE, fn_index=5, session_hash="one"),
-    "large joins": lambda at: posted("queue/join", data=[LONG] * 10, fn_index=5, session_hash=f"l{at}"),
     "large events": lambda at: posted("queue/join", data=EXAMPLE, session_hash=f"e{at}", event_data=LONG * 9),
     "sessions of plain calls": lambda at: posted(f"run/{NAMED}", data=EXAMPLE, session_hash=f"r{at}", event_id=f"{at}"),
     "calls nobody fetches": lambda at: posted(f"call/{NAMED}", data=EXAMPLE),
