@@ -35,7 +35,8 @@ def posted(path: str, **body: Any) -> Call:
     return "POST", f"/gradio_api/{path}", body
 
 
-# Each makes one request of its number; the largest answers first, as long as there is room. Sessions and events are invented; nobody reads what is answered.
+# Each makes one request of its number; the largest answers come first, as long as there is room for them. Sessions and
+# events are invented; nobody reads what is answered.
 ATTACKS: dict[str, Callable[[int], Call]] = {
     "sessions with long names": lambda at: posted("queue/join", data=EXAMPLE, session_hash=f"{at}{MEGABYTE}"),
     "large joins": lambda at: posted("queue/join", data=[LONG] * 10, fn_index=5, session_hash=f"l{at}"),
