@@ -26,6 +26,7 @@ from inference.settings import Settings, default_release
 from ledger import store
 from ledger.ledger import Ledger
 from web.desk import build_desk
+from web.endpoint import Endpoint
 from web.health import golden_problems, readiness
 from web.model_card import CARD, render
 from web.recording import Recorder
@@ -57,7 +58,8 @@ def build(scorer: Scorer, language: str, with_api: bool = False) -> gr.Blocks:
     """One desk, made as the server makes it: within an event loop."""
 
     async def within() -> gr.Blocks:
-        return build_desk(Recorder(scorer), texts_in(language), with_api=with_api)
+        recorder = Recorder(scorer)
+        return build_desk(recorder, texts_in(language), Endpoint(recorder) if with_api else None)
 
     return asyncio.run(within())
 
@@ -189,6 +191,21 @@ def test_gradio_is_set_as_decided(client: TestClient) -> None:
         assert config["max_file_size"] == 2**20
         assert not config["connect_heartbeat"]
     assert client.get("/monitoring").status_code != 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/?page=x", "/fr/?page=x", "/?deep_link=x", "/?deep_link=%00&page=..", "/config?page=x", "/config?deep_link=x",
+        "/gradio_api/info?page=x", "/static/" + "a" * 5000, "/assets/" + "a/" * 1000, "/static/%ff", "/static/a%00b",
+        "/static/../../etc/passwd", "/static/%2e%2e/%2e%2e/x", "/assets/", "/theme.css?x=%ff", "/gradio_api/info?%ff",
+    ],
+)  # fmt: skip
+def test_no_address_breaks_gradio(client: TestClient, path: str) -> None:
+    """What Gradio knows and our pages do not have, and names longer than a file system takes: no status 500, and so no
+    stack trace in the log that a stranger can cause."""
+    for headers in (BROWSER, {}):
+        assert client.get(path, headers=headers).status_code in (200, 307, 403, 404)
 
 
 def test_gradio_serves_the_api_alone(scorer: Scorer) -> None:

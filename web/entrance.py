@@ -47,10 +47,12 @@ RULES = [
         (PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|notified|notice|notice\.pdf))?", ANYBODY),
         (PAGES + r"(?:history|performance)", ANYBODY),
         (r"/model-card(?:/[^/]+)?", ANYBODY),
-        # Of Gradio's many routes what its page loads and what its clients call: no uploads, files, proxies or logins.
-        (PAGES + r"(?:assets|static)/.+|" + PAGES + r"theme\.css", ANYBODY),
-        (r"/config|/gradio_api/info|/gradio_api/queue/(?:join|data)", ANYBODY),
-        (r"/gradio_api/(?:run|call)/predict_credit_score(?:/[^/]+)?", ANYBODY),
+        # Of Gradio's many routes what its page loads: no uploads, files, proxies or logins.
+        (PAGES + r"(?:assets|static)/[\w.@/-]{1,200}|" + PAGES + r"theme\.css", ANYBODY),
+        (r"/config|/gradio_api/info", ANYBODY),
+        # What its clients call: web/endpoint.py answers.
+        (r"/gradio_api/queue/(?:join|data)|/gradio_api/(?:run|call)/predict_credit_score", ANYBODY),
+        (r"/gradio_api/call/predict_credit_score/[0-9a-f]{32}", ANYBODY),
     )
 ]
 # What shows people's answers or references; the group is the record's id. Reading them is in the security log.
