@@ -103,10 +103,11 @@ bench-start: setup  ## from python app.py to a green /readyz, beside the imports
 bench-first: setup browser  ## the first experience in a fresh clone, beside the last run's (REASON="…" where it is worse)
 	$(BIN)/python -m profiling.bench_first --reason "$(REASON)"
 
-bench-ledger: setup  ## what a record costs, and a million of them verified
+bench-ledger: setup  ## what a record costs, a million of them verified, and two servers on one ledger
 	$(BIN)/python -m profiling.bench_ledger
+	$(BIN)/python -m profiling.bench_turns
 
-bench-history: setup  ## the history page over a ledger of 100,000 records
+bench-history: setup  ## searches over a ledger of a million records, alone and 40 at once; its export
 	$(BIN)/python -m profiling.bench_history
 
 bench-http: setup  ## the API, Gradio's API and other serving systems over HTTP, side by side (wrk, if installed)

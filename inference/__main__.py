@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from inference.apart import limit
 from inference.application import Form
 from inference.engines import golden_differences, open_engine
 from inference.errors import InvalidApplication, TenfoldError
@@ -67,7 +66,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 def checked(settings: Settings) -> str:
     """What there is to say of a release that can be used."""
-    limit()
     release = open_release(settings.release, settings.release_digest)
     engine = open_engine(settings.engine, release)
     off = float(np.abs(golden_differences(engine, release)).max(initial=0.0))

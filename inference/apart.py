@@ -6,16 +6,21 @@ not sanitise what it reads. Where a server opens another release than its own, i
 
 import os
 import signal
-import subprocess
 import sys
-from contextlib import suppress
+import tempfile
 from pathlib import Path
 
+from inference import confined
 from inference.errors import BadRelease, TenfoldError
-from inference.settings import ROOT
 
 SECONDS = 60.0  # until the process must have ended; most of its two seconds go into imports
-MEMORY = 4 << 30  # bytes of the process: a hundred times what an embedded release needs
+FILE_SIZE = 1 << 20  # bytes of what it prints
+ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "OMP_NUM_THREADS")  # no more: environments hold passwords
+
+
+def inherited() -> dict[str, str]:
+    """What of the environment such a process is given."""
+    return {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
 
 
 def try_apart(folder: Path, digest: str, engine: str, seconds: float = SECONDS) -> None:
@@ -23,30 +28,19 @@ def try_apart(folder: Path, digest: str, engine: str, seconds: float = SECONDS) 
 
     Raises `BadRelease` where the process dies or does not end, and otherwise what it refused the release with.
     """
-    own = {"TENFOLD_RELEASE": str(folder), "TENFOLD_RELEASE_DIGEST": digest, "TENFOLD_ENGINE": engine}
-    try:
-        done = subprocess.run(
+    own = {"TENFOLD_RELEASE": str(folder.absolute()), "TENFOLD_RELEASE_DIGEST": digest, "TENFOLD_ENGINE": engine}
+    own["TENFOLD_LOG"] = "off"
+    with tempfile.TemporaryFile() as output:
+        ended = confined.run(
             [sys.executable, "-m", "inference", "check"],
-            cwd=ROOT,
-            env={**os.environ, **own},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=seconds,
-        )
-    except subprocess.TimeoutExpired:
-        raise BadRelease(folder, f"a release that opens within {seconds:g} s", "none that does") from None
-    if done.returncode < 0:
-        died = signal.Signals(-done.returncode).name
+            environment={**inherited(), **own}, output=output, seconds=seconds, file_size=FILE_SIZE,
+        )  # fmt: skip
+        output.seek(0)
+        lines = output.read().decode("utf-8", "replace").strip().splitlines()
+    if ended.status is None:
+        raise BadRelease(folder, f"a release that opens within {seconds:g} s", "none that does")
+    if ended.status < 0:
+        died = signal.Signals(-ended.status).name
         raise BadRelease(folder, f"a model that {engine} can read", f"one that its process died of ({died})")
-    if done.returncode:
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    if ended.status:
         raise TenfoldError(lines[-1] if lines else f"{folder}: the process that opened it ended without a word")
-
-
-def limit() -> None:
-    """In that process: an allocation without measure fails, and a crash leaves no core file."""
-    with suppress(ImportError, ValueError, OSError):  # not on every system, and not above a limit that is there
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))

@@ -11,10 +11,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
+
+import sqlalchemy as sa
 
 from inference.errors import TenfoldError
 from inference.measure import Clock
@@ -29,6 +31,8 @@ MOST_DELAY, LOOK_AGAIN = 0.004, 0.0003  # seconds that a commit waits for more
 CLEANING = 5.0  # seconds between looks for a purge that another program could not finish
 IN_DOUBT = (*store.DATABASE_ERRORS, LedgerUnavailable)  # whatever else fails, fails before the disk is asked
 AnyFuture: TypeAlias = "Future[Record] | asyncio.Future[Record]"
+SEARCHES = 2  # at once: SQLite searches beside the interpreter, and must leave it time for everybody else
+T = TypeVar("T")
 Settled: TypeAlias = tuple[AnyFuture, Record | Exception]
 
 
@@ -61,6 +65,7 @@ class Ledger:
         self._cleaner, self._clean_at = Cleaner(self.store, "server", self._clock), 0.0
         self._given_up = False
         self._drafts: queue.SimpleQueue[tuple[Draft, AnyFuture] | None] = queue.SimpleQueue()
+        self._searches = ThreadPoolExecutor(SEARCHES, thread_name_prefix="search")
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
@@ -90,6 +95,16 @@ class Ledger:
         """The same, waited for."""
         return self.submit(draft).result()
 
+    async def search(self, query: Callable[[sa.Connection], T]) -> T:
+        """What a query finds that may look at every case. The others wait for one of few threads, each in its turn, and
+        no other thread waits for them."""
+
+        def ask() -> T:
+            with self.store.reading() as connection:
+                return query(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._searches, ask)
+
     def head(self) -> tuple[int, str]:
         """Sequence and hash, in hex, of the last record: to be kept by somebody else."""
         try:
@@ -112,6 +127,7 @@ class Ledger:
             self._closed = True
             self._drafts.put(None)
         self._thread.join()
+        self._searches.shutdown(cancel_futures=True)
         self.store.close()
 
     def _run(self) -> None:

@@ -1,7 +1,8 @@
 """The ledger's tables, their indexes and the triggers that stop slips: what a file must hold, and what verify expects.
 
 What the file is asked for by column (kind, time, decision …) is computed by SQLite from the records' own text, so
-that no column can say otherwise.
+that no column can say otherwise. The one table that repeats records is `cases`, which pages search: it is derived from
+them by one statement, with which it is written, and with which verify compares it.
 """
 
 import sqlite3
@@ -15,9 +16,9 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 APPLICATION = 0x54464C44  # of the file, as `file` shows it
-# 2: records of format 2 (ledger/records.py). The tables are those of version 1.
-VERSION = 2
+VERSION = 2  # records of format 2 (ledger/records.py), the table of cases, indexes that lists need
 READABLE = (1, VERSION)  # a ledger of an older version is raised by the first program that opens it for writing
+DIRECTION = ("substr(time, 1, 7)", "json_extract(body, '$.direction')", "json_extract(body, '$.reason_code')")
 TABLES = sa.MetaData()
 ENTRIES = sa.Table(
     "entries",
@@ -31,9 +32,12 @@ ENTRIES = sa.Table(
     ),
     sa.Index("entries_by_id", "id", unique=True),
     sa.Index("entries_by_kind", "kind", "seq"),
-    sa.Index("entries_by_actor", "by", "seq"),
+    # What follows `seq` is there to be compared without reading the record.
+    sa.Index("entries_by_person", "by", "seq", "kind", "decision"),
+    sa.Index("entries_by_decision", "decision", "seq", "kind", sqlite_where=sa.text("decision IS NOT NULL")),
     sa.Index("entries_by_origin", "of", "seq"),
     sa.Index("entries_by_time", "time"),
+    sa.Index("entries_by_direction", "kind", *map(sa.text, DIRECTION), sqlite_where=sa.text("kind = 'decided'")),
 )
 PERSONAL = sa.Table(
     "personal",
@@ -53,6 +57,48 @@ KEYS = sa.Table(
     sa.Column("seq", sa.Integer, sa.ForeignKey(ENTRIES.c.seq), nullable=False),
     sqlite_with_rowid=False,
 )
+# Each case once for everybody who has a part in it, and once with an empty name for those who see all: every list is a
+# range of one viewer's rows, whatever else is asked.
+CASES = sa.Table(
+    "cases",
+    TABLES,
+    sa.Column("viewer", sa.Text, primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True),  # of the score that the case began with
+    sa.Column("day", sa.Text),  # of that score, in UTC
+    sa.Column("decision", sa.Text),  # the last one
+    sa.Column("decided_by", sa.Text),
+    sa.Column("overridden", sa.Integer),
+    sa.Column("waiting", sa.Integer, nullable=False),  # for a second person
+    sa.Column("reference", sa.Text),  # until it is erased
+    sqlite_with_rowid=False,
+)
+# What that table holds of the cases whose first scores meet a condition.
+CASE_ROWS = """
+WITH RECURSIVE family(seq, id, person, reviewer) AS (
+  SELECT seq, id, "by", NULL FROM entries WHERE {which} AND kind = 'scored' AND "of" IS NULL
+  UNION
+  SELECT family.seq, e.id, e."by", CASE e.kind WHEN 'contested' THEN json_extract(e.body, '$.reviewer') END
+  FROM family JOIN entries e ON e."of" = family.id),
+viewers(seq, name) AS (
+  SELECT seq, '' FROM family UNION SELECT seq, person FROM family UNION SELECT seq, reviewer FROM family)
+SELECT
+  v.name AS viewer, v.seq, substr(f.time, 1, 10) AS day, d.decision, d."by" AS decided_by,
+  json_extract(d.body, '$.overridden') AS overridden,
+  coalesce(json_extract(d.body, '$.needs_second'), 0)
+    AND NOT EXISTS (SELECT 1 FROM entries s WHERE s."of" = d.id AND s.kind = 'agreed') AS waiting,
+  json_extract(p.body, '$.reference') AS reference
+FROM viewers v CROSS JOIN entries f ON f.seq = v.seq
+LEFT JOIN entries d ON d.seq = (SELECT max(l.seq) FROM entries l WHERE l."of" = f.id AND l.kind = 'decided')
+LEFT JOIN personal p ON p.seq = v.seq
+WHERE v.name IS NOT NULL
+"""
+IN_RANGE = "seq BETWEEN ? AND ?"
+# Any records by their sequences, as a JSON array: the cases that they belong to.
+THAT_HOLD = """seq IN (
+  WITH RECURSIVE up(seq, "of") AS (
+    SELECT seq, "of" FROM entries WHERE seq IN (SELECT value FROM json_each(?))
+    UNION SELECT e.seq, e."of" FROM up JOIN entries e ON e.id = up."of")
+  SELECT seq FROM up)"""
 # Against slips; whoever can write the file can also drop them, and that is what the chain is for.
 GUARDS = [
     f"CREATE TRIGGER {table}_{verb.lower()} BEFORE {verb} ON {table} "
@@ -69,6 +115,13 @@ def as_text(statement: Any) -> str:
 SCHEMA = [as_text(CreateTable(table)) for table in TABLES.sorted_tables]
 SCHEMA += [as_text(CreateIndex(one)) for table in TABLES.sorted_tables for one in sorted(table.indexes, key=str)]
 
+# Version 1 had one index that is replaced, and lacked these.
+DROPPED = {("index", "entries_by_actor"): 'CREATE INDEX entries_by_actor ON entries ("by", seq)'}
+ADDED = [
+    ("table", "cases"), ("index", "entries_by_person"), ("index", "entries_by_decision"),
+    ("index", "entries_by_direction"),
+]  # fmt: skip
+
 Objects = Mapping[tuple[str, str], str]  # (kind, name) -> SQL, as sqlite_master holds it
 
 
@@ -78,12 +131,23 @@ def make_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def raise_tables(connection: sqlite3.Connection) -> None:
+    """What a file of version 1 lacks; its table of cases is empty."""
+    for kind, name in DROPPED:
+        connection.execute(f"DROP {kind} IF EXISTS {name}")
+    for one in ADDED:
+        connection.execute(expected(VERSION)[one])
+
+
 @cache
-def expected() -> Objects:
-    """What sqlite_master of a ledger holds."""
+def expected(version: int) -> Objects:
+    """What sqlite_master of a ledger of a version holds."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
         make_tables(made)
-        return objects(made)
+        found = objects(made)
+    if version == VERSION:
+        return found
+    return {**{one: sql for one, sql in found.items() if one not in ADDED}, **DROPPED}
 
 
 def objects(connection: sqlite3.Connection) -> Objects:
@@ -92,9 +156,15 @@ def objects(connection: sqlite3.Connection) -> Objects:
     return {(kind, name): " ".join(str(sql).split()) for kind, name, sql in rows}
 
 
+def version_of(connection: sqlite3.Connection) -> int:
+    """The version that a file says it has."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
 def schema_difference(connection: sqlite3.Connection) -> str | None:
     """The first table, index or trigger that is missing, changed or unknown."""
-    found, known = objects(connection), expected()
+    found, known = objects(connection), expected(version_of(connection))
     for kind, name in sorted(known.keys() | found.keys()):
         if (kind, name) not in found:
             return f"the {kind} {name} is missing"

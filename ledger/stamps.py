@@ -6,6 +6,7 @@ which is a SHA-256, so that `openssl ts -verify -digest HASH` checks a token wit
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -57,12 +58,17 @@ def stamp(seq: int, head: str, target: str, ledger: Path, authority: str | None 
         if authority:
             token = file.with_name(f"{file.stem}-{seq}.tsr")
             check(token, ledger)
-            token.write_bytes(ask(authority, head))
+            append(token, ask(authority, head), os.O_TRUNC)
             line["token"] = token.name
-        with file.open("a", encoding="utf-8") as stream:
-            stream.write(f"{json.dumps(line)}\n")
+        append(file, f"{json.dumps(line)}\n".encode(), os.O_APPEND)
     except OSError as error:
         raise CannotStamp(f"{file}: {error.strerror}") from None
+
+
+def append(file: Path, content: bytes, how: int) -> None:
+    """Write into a file that all may read and its owner alone may write; never by way of a link."""
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | how, 0o644), "wb") as stream:
+        stream.write(content)
 
 
 def is_url(target: str) -> bool:

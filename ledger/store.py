@@ -6,6 +6,8 @@ Writing goes past SQLAlchemy to Python's own driver, and a commit's records in o
 take longer than the disk, and the driver gives the interpreter away at each statement and must wait to get it back.
 """
 
+import json
+import logging
 import os
 import sqlite3
 import threading
@@ -22,9 +24,26 @@ from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
 from inference.errors import TenfoldError
-from ledger.records import AGREED, CLEANED, CONTESTED, DECIDED, PURGED, SCORED, Key, Record
-from ledger.schema import APPLICATION, ENTRIES, PERSONAL, READABLE, VERSION, as_text, make_tables
+from ledger.records import CLEANED, PURGED, SCORED, Key, Record
+from ledger.schema import (
+    APPLICATION,
+    CASE_ROWS,
+    CASES,
+    DIRECTION,
+    ENTRIES,
+    IN_RANGE,
+    PERSONAL,
+    READABLE,
+    THAT_HOLD,
+    VERSION,
+    as_text,
+    make_tables,
+    raise_tables,
+    version_of,
+)
+from ledger.turns import Turns
 
+logger = logging.getLogger(__name__)
 # The last: of a damaged file SQLite may say what is no text.
 DATABASE_ERRORS = (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError, UnicodeDecodeError)
 UNREADABLE = (*DATABASE_ERRORS, AttributeError, LookupError, TypeError, ValueError)  # or a record is none any more
@@ -37,6 +56,17 @@ HEAD = as_text(sa.select(ENTRIES.c.seq, ENTRIES.c.hash).order_by(ENTRIES.c.seq.d
 LAST_OF_CASE = (
     'WITH RECURSIVE part(id) AS (VALUES (?) UNION SELECT e.id FROM entries e JOIN part ON e."of" = part.id) '
     "SELECT seq, hash FROM entries WHERE id IN part ORDER BY seq DESC LIMIT 1"
+)
+CASES_AT_ONCE = 10_000  # records whose cases are derived in one statement
+LIST_CASES = "INSERT OR REPLACE INTO cases " + CASE_ROWS
+WRONG_CASES = f"""
+SELECT r.seq, (r.day, r.decision, r.decided_by, r.overridden, r.waiting, r.reference)
+  IS (c.day, c.decision, c.decided_by, c.overridden, c.waiting, c.reference) AND c.seq IS NOT NULL
+FROM ({CASE_ROWS.format(which=IN_RANGE)}) r LEFT JOIN cases c ON c.viewer = r.viewer AND c.seq = r.seq
+"""  # noqa: S608 - all of it is ours
+DIRECTIONS = (
+    f"SELECT {', '.join(DIRECTION)}, count(*) FROM entries INDEXED BY entries_by_direction "  # noqa: S608
+    f"WHERE kind = 'decided' GROUP BY {', '.join(DIRECTION)}"
 )
 LAST_OF_KIND = "SELECT seq, hash, body FROM entries WHERE kind = ? ORDER BY seq DESC LIMIT 1"
 
@@ -80,6 +110,7 @@ class Store:
                 raise LedgerUnavailable(f"{self.path}: there is no ledger")
             self._engine = sa.create_engine("sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=8)
             event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+            self._turns = Turns(self.path.with_name(f"{self.path.name}-turns"))
             self._writer, self._writing = self._connect(), threading.Lock()
         except (FileExistsError, NotADirectoryError) as error:
             raise LedgerUnavailable(f"{self.path}: {error.filename} is not a folder") from error
@@ -125,20 +156,23 @@ class Store:
             insert(connection, [first], [])
         elif application != APPLICATION:
             raise LedgerUnavailable(no_ledger(self.path))
-        elif connection.execute("PRAGMA user_version").fetchone()[0] in READABLE:
+        elif (version := version_of(connection)) in READABLE and version != VERSION:
+            # Said before, for a million records take a minute.
+            logger.warning("ledger %s: raised from version %d to %d", self.path, version, VERSION)
+            raise_tables(connection)
+            list_all_cases(connection)
             connection.execute(f"PRAGMA user_version={VERSION}")  # older programs refuse it from here on
         self.check_version(connection)
 
     def check_version(self, connection: sqlite3.Connection) -> None:
         """Another version of this program may have changed the file since it was opened."""
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != VERSION:
+        if (version := version_of(connection)) != VERSION:
             raise LedgerUnavailable(another_version(self.path, version))
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that holds the file's write lock from its start, to read the chain's head under it."""
-        with self._writing:
+        with self._writing, self._turns.one():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -198,6 +232,7 @@ class Store:
         """Give all connections back; the last one of all processes empties the write-ahead log into the file."""
         self._engine.dispose()
         self._writer.close()
+        self._turns.close()
 
 
 def look(path: Path) -> None:
@@ -286,11 +321,54 @@ def last_of_case(connection: sqlite3.Connection, first: str) -> tuple[int, bytes
 
 
 def insert(connection: sqlite3.Connection, records: Sequence[Record], keys: Sequence[tuple[Key, int]]) -> None:
-    """Write records and the idempotency keys that belong to them."""
+    """Write records, the idempotency keys that belong to them, and what pages search of their cases."""
     personal = [one for one in records if one.personal is not None]
     insert_rows(connection, "entries (seq, hash, body)", [(one.seq, one.hash, one.body) for one in records])
     insert_rows(connection, "personal (seq, salt, body)", [(one.seq, one.salt, one.personal) for one in personal])
     insert_rows(connection, "idempotency (client, key, digest, seq)", [(*key, seq) for key, seq in keys])
+    listed: list[tuple[Any, ...]] = []
+    moved = []
+    for one in records:
+        fields = one.fields()
+        if fields.get("of"):
+            moved.append(one.seq)
+        elif fields["kind"] == SCORED:  # as CASE_ROWS would say, in a tenth of the time
+            reference = (one.personal_fields() or {}).get("reference")
+            viewers = {"", fields.get("by") or ""}
+            listed += [(viewer, one.seq, fields["time"][:10], 0, reference) for viewer in viewers]
+    insert_rows(connection, "cases (viewer, seq, day, waiting, reference)", listed)
+    list_cases_of(connection, moved)
+
+
+def list_cases_of(connection: sqlite3.Connection, seqs: Sequence[int]) -> None:
+    """Derive anew what pages search of the cases that some records belong to."""
+    if seqs:
+        connection.execute(LIST_CASES.format(which=THAT_HOLD), (json.dumps(list(seqs)),))
+
+
+def list_all_cases(connection: sqlite3.Connection) -> None:
+    """The same of every case."""
+    last, _ = head(connection) or (0, b"")
+    for first in range(1, last + 1, CASES_AT_ONCE):
+        connection.execute(LIST_CASES.format(which=IN_RANGE), (first, first + CASES_AT_ONCE - 1))
+
+
+def wrong_case(connection: sqlite3.Connection) -> int | None:
+    """The sequence of the first case that pages would not find as the records say, or would find without a record."""
+    last, _ = head(connection) or (0, b"")
+    right = 0
+    for first in range(1, last + 1, CASES_AT_ONCE):
+        for seq, same in connection.execute(WRONG_CASES, (first, first + CASES_AT_ONCE - 1)):
+            if not same:
+                return int(seq)
+            right += 1
+    if right == connection.execute("SELECT count(*) FROM cases").fetchone()[0]:
+        return None
+    for viewer, seq in connection.execute("SELECT viewer, seq FROM cases ORDER BY seq"):
+        rows = connection.execute(CASE_ROWS.format(which=IN_RANGE), (seq, seq))
+        if viewer not in {row[0] for row in rows}:
+            return int(seq)
+    return None
 
 
 def insert_rows(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -333,13 +411,19 @@ def records(connection: sa.Connection, kinds: Sequence[str] = ()) -> Iterator[Re
 
 def newest(connection: sa.Connection, limit: int, before: int | None, **equal: str) -> list[Record]:
     """A page of records, the newest first; `before` a sequence; `equal` by column, and `reference` of the answers."""
+    return [Record(*row) for row in connection.execute(newest_query(limit, before, equal))]
+
+
+def newest_query(limit: int, before: int | None, equal: Mapping[str, str]) -> Any:
+    """Records, as `newest` says. The first one asked for chooses the index, and the others are compared in it: SQLite
+    could not know which is rare."""
     query = WHOLE.order_by(ENTRIES.c.seq.desc()).limit(limit)
     if before is not None:
         query = query.where(ENTRIES.c.seq < before)
-    for name, value in equal.items():
+    for at, name in enumerate(name for name in ("reference", "by", "decision", "kind") if name in equal):
         column = PERSONAL.c.reference if name == "reference" else ENTRIES.c[name]
-        query = query.where(column == value)
-    return [Record(*row) for row in connection.execute(query)]
+        query = query.where((sa.literal_column(f'+entries."{name}"') if at else column) == equal[name])
+    return query
 
 
 def cases(
@@ -348,36 +432,27 @@ def cases(
     before: int | None = None,
     asked: Mapping[str, str] | None = None,
     only_of: str | None = None,
-) -> list[tuple[Record, Record | None, Record | None]]:
-    """A page of cases, the newest first: the score that each began with, its last decision, what a second person said.
+) -> list[Record]:
+    """A page of cases, the newest first: the score that each began with.
 
     `asked`: `reference` (a part of it), `since` and `until` (ISO dates, both included), `by` (who decided), `decision`
     (one of them, `open` or `waiting`), `overridden` (`yes` or `no`). `before` is the sequence of the last score seen.
-    `only_of` leaves those in which this person scored, decided, agreed or took down an objection, or has one to review.
+    `only_of` leaves those in which this person wrote a record, or has an objection to review.
     """
-    first, decided, second = (ENTRIES.alias(name) for name in ("first", "decided", "second"))
-    personal = [PERSONAL.alias(f"{one.name}_personal") for one in (first, decided, second)]
-    query = sa.select(
-        *(column for pair in zip((first, decided, second), personal, strict=True) for column in whole(*pair))
-    )
-    source = first.outerjoin(decided, decided.c.seq == last_of(first, DECIDED))
-    source = source.outerjoin(second, second.c.seq == last_of(decided, AGREED))
-    for entry, part in zip((first, decided, second), personal, strict=True):
-        source = source.outerjoin(part, part.c.seq == entry.c.seq)
-    query = query.select_from(source).where(first.c.kind == SCORED, first.c.of.is_(None))
+    found = connection.execute(cases_query(limit, before, asked or {}, only_of)).scalars().all()
+    return [
+        Record(*row) for row in connection.execute(WHOLE.where(ENTRIES.c.seq.in_(found)).order_by(ENTRIES.c.seq.desc()))
+    ]
+
+
+def cases_query(limit: int, before: int | None, asked: Mapping[str, str], only_of: str | None) -> Any:
+    """Sequences of first scores, as `cases` says."""
+    query = sa.select(CASES.c.seq).where(CASES.c.viewer == (only_of or ""))
     if before is not None:
-        query = query.where(first.c.seq < before)
-    for name, value in (asked or {}).items():
-        query = query.where(condition(name, value, first, decided, second))
-    if only_of is not None:
-        query = query.where(sa.or_(first.c.by == only_of, first.c.id.in_(cases_of(only_of))))
-    found = connection.execute(query.order_by(first.c.seq.desc()).limit(limit))
-    return [(Record(*row[:5]), optional(row[5:10]), optional(row[10:])) for row in found]
-
-
-def whole(entry: Any, personal: Any) -> list[Any]:
-    """The columns of a record."""
-    return [entry.c.seq, entry.c.hash, entry.c.body, personal.c.salt, personal.c.body]
+        query = query.where(CASES.c.seq < before)
+    for name, value in asked.items():
+        query = query.where(condition(name, value))
+    return query.order_by(CASES.c.seq.desc()).limit(limit)
 
 
 def optional(row: Sequence[Any]) -> Record | None:
@@ -385,51 +460,30 @@ def optional(row: Sequence[Any]) -> Record | None:
     return None if row[0] is None else Record(*row)
 
 
-def last_of(entry: Any, kind: str) -> Any:
-    """The sequence of the last record of a kind that refers to an entry."""
-    later = ENTRIES.alias(f"later_{kind}")
-    found = sa.select(sa.func.max(later.c.seq)).where(later.c.of == entry.c.id, later.c.kind == kind)
-    return found.correlate(entry).scalar_subquery()
-
-
-def cases_of(name: str) -> Any:
-    """The ids of the scores that cases began with in which somebody had a part later on."""
-    own, above = ENTRIES.alias("own"), ENTRIES.alias("above")
-    reviewer = sa.func.json_extract(own.c.body, "$.reviewer")
-    part = sa.or_(own.c.by == name, sa.and_(own.c.kind == CONTESTED, reviewer == name))
-    # A correction or a decision refers to the first score; an agreement or an objection to a decision.
-    direct = sa.select(own.c.of).where(part, own.c.kind.in_((SCORED, DECIDED)), own.c.of.is_not(None))
-    by_decision = sa.select(above.c.of).join(own, own.c.of == above.c.id)
-    return direct.union(by_decision.where(part, own.c.kind.in_((AGREED, CONTESTED))))
-
-
-def condition(name: str, value: str, first: Any, decided: Any, second: Any) -> Any:
+def condition(name: str, value: str) -> Any:
     """One thing that is asked of cases."""
     if name == "reference":
         like = "%" + "".join(f"\\{mark}" if mark in "%_\\" else mark for mark in value) + "%"
-        return first.c.seq.in_(sa.select(PERSONAL.c.seq).where(PERSONAL.c.reference.like(like, escape="\\")))
+        return CASES.c.reference.like(like, escape="\\")
     if name == "since":
-        return first.c.time >= value
+        return CASES.c.day >= value
     if name == "until":
-        return first.c.time < f"{value}~"  # sorts after every time of that day
+        return CASES.c.day <= value
     if name == "by":
-        return decided.c.by == value
+        return CASES.c.decided_by == value
     if name == "overridden":
-        return sa.func.json_extract(decided.c.body, "$.overridden") == (value == "yes")
+        return CASES.c.overridden == (1 if value == "yes" else 0)
     if name == "decision" and value == "waiting":
-        needed = sa.func.json_extract(decided.c.body, "$.needs_second") == sa.true()
-        return sa.and_(needed, second.c.seq.is_(None))
+        return CASES.c.waiting == 1
     if name == "decision":
-        return decided.c.seq.is_(None) if value == "open" else decided.c.decision == value
+        return CASES.c.decision.is_(None) if value == "open" else CASES.c.decision == value
     raise ValueError(f"cases cannot be asked for their {name}")
 
 
 def directions(connection: sa.Connection) -> list[tuple[str, str, str | None, int]]:
     """How decisions departed from suggestions: (month, direction, reason code, how many), the newest month first."""
-    month = sa.func.substr(ENTRIES.c.time, 1, 7)
-    parts = [sa.func.json_extract(ENTRIES.c.body, f"$.{name}") for name in ("direction", "reason_code")]
-    query = sa.select(month, *parts, sa.func.count()).where(ENTRIES.c.kind == DECIDED).group_by(month, *parts)
-    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query.order_by(month.desc()))]
+    rows = [(row[0], row[1], row[2], row[3]) for row in connection.exec_driver_sql(DIRECTIONS)]
+    return sorted(rows, key=lambda row: row[0], reverse=True)
 
 
 def damage(connection: sa.Connection) -> str | None:
@@ -497,9 +551,12 @@ def families(connection: sqlite3.Connection, firsts: Sequence[int]) -> Iterator[
 
 
 def erase_personal(connection: sqlite3.Connection, seqs: Sequence[int]) -> int:
-    """Erase the personal parts, and the idempotency keys, of some records; how many parts."""
+    """Erase the personal parts, and the idempotency keys, of some records, and what pages search of them; how many
+    parts."""
     connection.executemany("DELETE FROM idempotency WHERE seq = ?", [(seq,) for seq in seqs])
-    return connection.executemany("DELETE FROM personal WHERE seq = ?", [(seq,) for seq in seqs]).rowcount
+    erased = connection.executemany("DELETE FROM personal WHERE seq = ?", [(seq,) for seq in seqs]).rowcount
+    list_cases_of(connection, seqs)
+    return erased
 
 
 def driver(connection: sa.Connection) -> sqlite3.Connection:

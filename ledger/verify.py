@@ -1,8 +1,8 @@
 """Is nothing missing and nothing changed? Every record, against the one before it, and all that leads to it.
 
 Pages find records by way of indexes and keys, which the chain does not cover: an edit of those hides a decision or
-returns another's record. So the schema is compared with the one this program writes, every index with its table, and
-every Idempotency-Key with the record that was made for it.
+returns another's record. So the schema is compared with the one this program writes, every index with its table, the
+table of cases with the records, and every Idempotency-Key with the record that was made for it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +26,7 @@ from ledger.records import (
     key_digest,
     link,
 )
-from ledger.schema import schema_difference
+from ledger.schema import schema_difference, version_of
 
 
 class Readable(Protocol):
@@ -73,6 +73,8 @@ def around(connection: sa.Connection, found: Found) -> str | None:
         return f"the records are whole, but {difference}: pages may not show all of them"
     if damage := store.damage(connection):
         return f"the records are whole, but the file is damaged: {damage}"
+    if version_of(store.driver(connection)) > 1 and (seq := store.wrong_case(store.driver(connection))):
+        return f"the records are whole, but the table of cases misstates the case of record {seq}: pages do too"
     return None
 
 

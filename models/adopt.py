@@ -43,7 +43,7 @@ Load it only if you know who made it, and that it has not changed since. Its sha
     {digest}
 
 Compare that with what its maker says, and give it back: --sha256 {digest}
-It is then loaded once, in a process of its own. That process is no sandbox: it only keeps a crash away from here."""
+It is then loaded once, in a process of its own. That process is no sandbox: it reads what you may read."""
 
 
 class Adoption(NamedTuple):

@@ -1,16 +1,13 @@
 """Turns a pickle into XGBoost's native format, in a process of its own: `python -m models.unpickle FOLDER`.
 
-Loading a pickle runs whatever code is in it. The child keeps a crash, an endless loop and a runaway output away
-from the caller; it is no sandbox. Code in the pickle can still do all that the user can: load only what you trust.
+Loading a pickle runs whatever code is in it. `inference.confined` keeps a crash, an endless loop, a runaway output and
+processes that would stay away from the caller; it is no sandbox. Load only what you trust.
 """
 
 import io
 import math
-import os
 import signal
-import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -18,14 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from inference import confined
+from inference.apart import inherited
 from inference.errors import TenfoldError
 from inference.release import LARGEST, MODEL
 from inference.rows import Matrix
-from inference.settings import ROOT
 
 # In the folder that parent and child share, beside MODEL:
 PICKLE, ROWS, PROBABILITIES, REFUSED, OUTPUT = "pickle", "rows.npy", "probabilities.npy", "refused.txt", "output.txt"
-ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")  # no more: environments hold passwords
+DISK = 4 * LARGEST  # bytes that it may write, beside the pickle itself
 REMEDIES = {
     "Pipeline": "what its earlier steps do to the inputs (scaling, filling, encoding) is no part of a release, and "
     "without them the last step would misread every answer. Train the XGBClassifier on the raw values: trees need "
@@ -71,25 +69,17 @@ def convert(content: bytes, rows: Matrix, seconds: float) -> Converted:
 
 def run_child(folder: Path, seconds: float) -> int:
     """The exit status of this module on the folder, negative for a signal; what it prints goes into a file."""
-    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     with (folder / OUTPUT).open("wb") as output:
-        child = subprocess.Popen(
+        ended = confined.run(
             [sys.executable, "-m", "models.unpickle", str(folder)],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,  # a group of its own: what it starts ends with it
-        )
-        try:
-            return child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise BadPickle(f"it was not loaded within {seconds:g} s; --timeout allows more") from None
-        finally:
-            with suppress(ProcessLookupError):  # all gone already
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+            environment={**inherited(), "TMPDIR": str(folder)}, output=output, seconds=seconds,
+            file_size=2 * LARGEST, folder=folder, disk=confined.used(folder) + DISK,
+        )  # fmt: skip
+    if ended.why == "disk":
+        raise BadPickle(f"loading it wrote more than {DISK:,} bytes")
+    if ended.status is None:
+        raise BadPickle(f"it was not loaded within {seconds:g} s; --timeout allows more")
+    return ended.status
 
 
 def ending(status: int) -> str:
@@ -116,10 +106,6 @@ class Refusal(Exception):
 
 def main(folder: Path) -> int:
     """Status 0 with the model written, 1 with the reason why not."""
-    import resource  # not on every system, as nothing else of models/ needs it
-
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * LARGEST, 2 * LARGEST))  # endless output fills no disk
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         adopt(folder)
     except Refusal as refusal:

@@ -1,9 +1,9 @@
-"""The history's first page over a ledger of many records: `python -m profiling.bench_history`.
+"""Searches over a ledger of many records: `python -m profiling.bench_history`.
 
-By a manager, who sees all, and by an officer, who sees a third of it.
-
-The real server over a ledger of real applications, two thirds of them decided; every search that the page offers, timed
-from request to last byte, each beside a page that reads no ledger.
+The real server over a ledger of real applications, two thirds of them decided. Every search that the history offers, by
+a manager, who sees all, and by an officer, who sees a third of it, timed from request to last byte, beside a page that
+reads no ledger; then many at once, with /livez and /readyz asked meanwhile; then the export. `--code FOLDER` serves
+another checkout, to compare with.
 """
 
 import argparse
@@ -14,9 +14,13 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
@@ -26,7 +30,8 @@ from ledger.ledger import Ledger
 from ledger.records import Draft
 from profiling import results
 from profiling.bench_ledger import CHUNK, commit, drafts
-from profiling.serving import served
+from profiling.bench_log import run
+from profiling.serving import ROOT, served
 
 SEARCHES: dict[str, dict[str, str]] = {
     "first page": {},
@@ -42,7 +47,18 @@ SEARCHES: dict[str, dict[str, str]] = {
 }
 BY_AN_OFFICER = ("first page", "part of a reference", "overridden", "no such reference")
 MONTHS = "/history/overrides"
-MOST = 300.0  # ms that the first page may take
+RECORDS = "/api/v1/decisions"
+LISTS: dict[str, dict[str, str]] = {
+    "one officer's, of a kind": {"by": "ann", "kind": "decided"},
+    "a rare decision of a kind": {"kind": "decided", "decision": "incomplete"},
+    "none of a kind": {"by": "bench", "kind": "decided"},
+    "no such decision": {"kind": "agreed", "decision": "approve"},
+}
+AT_ONCE = 40
+PROBE = 0.02  # seconds between looks at /livez and /readyz
+PATIENCE = 120  # seconds that a client waits
+NOTHING: Mapping[str, str] = {}
+Question = tuple[str, str, str, Mapping[str, str]]  # token, method, path, form
 
 
 def fill(file: Path, count: int) -> None:
@@ -76,53 +92,154 @@ def account(environment: dict[str, str], *words: str, typed: str = "") -> str:
     return done.stdout.strip()
 
 
-def milliseconds(client: http.client.HTTPConnection, token: str, method: str, path: str, form: dict[str, str]) -> float:
-    """From request to last byte."""
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": f"Bearer {token}"}
-    started = time.perf_counter()
-    client.request(method, path, urlencode(form), headers)
-    answer = client.getresponse()
-    answer.read()
-    if answer.status != 200:
-        raise SystemExit(f"{path}: {answer.status}")
-    return (time.perf_counter() - started) * 1e3
+class Client:
+    """One connection of somebody with a token, opened again after an error."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._address, self._token = url.removeprefix("http://"), token
+        self._connection = http.client.HTTPConnection(self._address, timeout=PATIENCE)
+
+    def ask(self, method: str, path: str, form: Mapping[str, str] = NOTHING) -> tuple[int, float]:
+        """Status (0 without an answer) and ms from request to last byte."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": f"Bearer {self._token}"}
+        started = time.perf_counter()
+        try:
+            self._connection.request(method, path, urlencode(form) or None, headers)
+            answer = self._connection.getresponse()
+            answer.read()
+            status = answer.status
+        except OSError:
+            self._connection.close()
+            status = 0
+        return status, (time.perf_counter() - started) * 1e3
+
+
+def alone(url: str, asked: Mapping[str, Question], times: int) -> dict[str, list[float]]:
+    """ms of each search, when nobody else asks for anything."""
+    taken: dict[str, list[float]] = {name: [] for name in asked}
+    for _ in range(times):
+        for name, (token, method, path, form) in asked.items():
+            status, took = Client(url, token).ask(method, path, form)
+            if status != 200:
+                raise SystemExit(f"{path}: {status}")
+            taken[name].append(took)
+    return taken
+
+
+def at_once(url: str, searches: Sequence[Question], rounds: int) -> dict[str, float]:
+    """Many searches that begin together, and what /livez and /readyz say meanwhile."""
+    token = searches[0][0]
+    over = threading.Event()
+    probes: dict[str, list[tuple[int, float]]] = {"/livez": [], "/readyz": []}
+
+    def probe(path: str) -> None:
+        client = Client(url, token)
+        while not over.wait(PROBE):
+            probes[path].append(client.ask("GET", path))
+
+    probing = [threading.Thread(target=probe, args=(path,)) for path in probes]
+    for one in probing:
+        one.start()
+    answers: list[tuple[int, float]] = []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for at in range(rounds):
+            drawn = [searches[(at + number) % len(searches)] for number in range(AT_ONCE)]
+            answers += pool.map(lambda one: Client(url, one[0]).ask(*one[1:]), drawn)
+    over.set()
+    for one in probing:
+        one.join()
+    took = [ms for _, ms in answers]
+    alive = [ms for _, ms in probes["/livez"]]
+    return {
+        "searches": len(answers),
+        "p50_ms": float(np.percentile(took, 50)),
+        "p99_ms": float(np.percentile(took, 99)),
+        "refused": sum(status != 200 for status, _ in answers),
+        "livez_p99_ms": float(np.percentile(alive, 99)),
+        "livez_max_ms": max(alive),
+        "readyz_asked": len(probes["/readyz"]),
+        "readyz_red": sum(status != 200 for status, _ in probes["/readyz"]),
+    }
+
+
+def exported(file: Path, folder: Path, code: Path) -> dict[str, dict[str, float]]:
+    """Seconds and largest resident MB of the real command, for each kind of file."""
+    found = {}
+    for end in ("csv", "parquet"):
+        command = [sys.executable, "-m", "ledger", "--ledger", str(file), "export", str(folder / f"out.{end}")]
+        _, seconds, memory = run(command, code)
+        found[end] = {"seconds": seconds, "rss_mb": memory}
+    return found
 
 
 def main() -> int:
-    """Print and keep a row a search."""
+    """Print and keep a row a search, many at once, and the export."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=100_000)
-    parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="of so many searches at once")
+    parser.add_argument("--ledger", type=Path, help="a ledger to use, made where it is missing (else a temporary one)")
+    parser.add_argument("--code", type=Path, help="another checkout, to compare with; its figures are not kept")
+    parser.add_argument("--searches-only", action="store_true", help="leave out the export, which takes minutes")
     given = parser.parse_args()
+    code = given.code or ROOT
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "ledger.sqlite3"
-        fill(file, given.records)
+        file = given.ledger or Path(folder) / "ledger.sqlite3"
+        if not file.exists():
+            fill(file, given.records)
         own = {"TENFOLD_LEDGER": str(file), "TENFOLD_LOG": "off", "TENFOLD_USERS": f"{folder}/users.sqlite3"}
         own["TENFOLD_RATE"] = "0"
         account(own, "users", "add", "meg", "--role", "manager", typed=secrets.token_urlsafe(16))
         manager = account(own, "tokens", "add", "manager", "--role", "manager")
         officer = account(own, "tokens", "add", "ann", "--role", "officer")
-        with served([sys.executable, "app.py"], "/readyz", own) as url:
-            client = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
-            asked: dict[str, tuple[str, str, str, dict[str, str]]] = {
+        with served([sys.executable, "app.py"], "/readyz", own, code) as url:
+            searches = {name: (manager, "POST", "/history", form) for name, form in SEARCHES.items()}
+            searches |= {f"officer: {name}": (officer, "POST", "/history", SEARCHES[name]) for name in BY_AN_OFFICER}
+            asked: dict[str, Question] = {
                 "no ledger read": (manager, "GET", "/livez", {}),
                 "overrides by month": (manager, "GET", MONTHS, {}),
+                **{
+                    f"records: {name}": (manager, "GET", f"{RECORDS}?{urlencode(form)}", {})
+                    for name, form in LISTS.items()
+                },
+                **searches,
             }
-            asked |= {name: (manager, "POST", "/history", form) for name, form in SEARCHES.items()}
-            asked |= {f"officer: {name}": (officer, "POST", "/history", SEARCHES[name]) for name in BY_AN_OFFICER}
-            taken: dict[str, list[float]] = {name: [] for name in asked}
-            for _ in range(given.times):
-                for name, request in asked.items():
-                    taken[name].append(milliseconds(client, *request))
-    figures = {
-        name: {"p50_ms": float(np.percentile(took, 50)), "max_ms": float(max(took))} for name, took in taken.items()
-    }
-    print(f"| search among {given.records:,} records | p50 ms | slowest ms |\n| --- | ---: | ---: |")
-    for name, row in figures.items():
-        print(f"| {name} | {row['p50_ms']:.1f} | {row['max_ms']:.1f} |")
-    print(f"\nThe first page may take {MOST:.0f} ms; it took {figures['first page']['max_ms']:.1f} at the slowest.")
-    results.merge("history", {"records": given.records, "searches": figures})
+            taken = alone(url, asked, given.times)
+            many = {
+                "all searches": at_once(url, list(searches.values()), given.rounds),
+                "rare references": at_once(url, [searches["a reference"], searches["no such reference"]], given.rounds),
+            }
+        searches_of = {
+            name: {"p50_ms": float(np.percentile(took, 50)), "max_ms": float(max(took))} for name, took in taken.items()
+        }
+        found: dict[str, Any] = {"records": given.records, "searches": searches_of, "at_once": many}
+        print(report(found), flush=True)
+        if not given.searches_only:
+            found["export"] = exported(file, Path(folder), code)
+            print(f"\n{copies(found)}")
+    if given.code is None:
+        results.merge("history", found)
     return 0
+
+
+def report(found: Mapping[str, Any]) -> str:
+    """The figures as the README shows them."""
+    lines = [f"| search among {found['records']:,} records | p50 ms | slowest ms |", "| --- | ---: | ---: |"]
+    lines += [f"| {name} | {row['p50_ms']:.1f} | {row['max_ms']:.1f} |" for name, row in found["searches"].items()]
+    lines += ["", f"| {AT_ONCE} at once | p50 ms | p99 ms | refused | /livez p99 ms | /readyz red |"]
+    lines += ["| --- | ---: | ---: | ---: | ---: | ---: |"]
+    lines += [
+        f"| {name} | {row['p50_ms']:,.0f} | {row['p99_ms']:,.0f} | {row['refused']:g} of {row['searches']:g} "
+        f"| {row['livez_p99_ms']:,.1f} | {row['readyz_red']:g} of {row['readyz_asked']:g} |"
+        for name, row in found["at_once"].items()
+    ]
+    return "\n".join([*lines, "", copies(found)] if "export" in found else lines)
+
+
+def copies(found: Mapping[str, Any]) -> str:
+    """What the export took."""
+    took = [f"{end} {row['seconds']:.0f} s and {row['rss_mb']:.0f} MB" for end, row in found["export"].items()]
+    return f"`python -m ledger export`: {', '.join(took)}."
 
 
 if __name__ == "__main__":

@@ -72,11 +72,11 @@ def write(file: Path, lines: int, template: Path) -> None:
             stream.write(b"\n" + orjson.dumps(entry))
 
 
-def run(command: list[str]) -> tuple[str, float, float]:
+def run(command: list[str], folder: Path | None = None) -> tuple[str, float, float]:
     """A command's output, seconds and largest resident memory in MB, as the kernel counted it."""
     started = time.perf_counter()
     with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(command, stdout=output)
+        process = subprocess.Popen(command, stdout=output, cwd=folder)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         took = time.perf_counter() - started

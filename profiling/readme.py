@@ -12,7 +12,7 @@ from typing import Any
 from inference.engines import ENGINES
 from inference.settings import ROOT, current_releases
 from models.report import tenth
-from profiling import bench_engines, bench_first, bench_http, bench_score, results
+from profiling import bench_engines, bench_first, bench_history, bench_http, bench_score, results
 
 README = ROOT / "README.md"
 STUDY = ROOT / "profiling" / "README.md"
@@ -198,10 +198,7 @@ def ledger() -> str:
 
 def history() -> str:
     """The history's page over many records (python -m profiling.bench_history)."""
-    found = results.read()["history"]
-    lines = [f"| search among {found['records']:,} records | p50 ms | slowest ms |", "| --- | ---: | ---: |"]
-    lines += [f"| {name} | {row['p50_ms']:.1f} | {row['max_ms']:.1f} |" for name, row in found["searches"].items()]
-    return "\n".join(lines)
+    return bench_history.report(results.read()["history"])
 
 
 def reasons() -> str:
@@ -259,6 +256,9 @@ FAULTS = {
     "hostile_slow_heads": "200 clients that send a byte a second of a head",
     "hostile_slow_bodies": "200 clients that send a byte a second of a body",
     "hostile_vanishing": "50 clients at once that vanish in the middle of a body, again and again",
+    "hostile_slow_uploads": "50 clients that send 4 MB at 1 MB a second",
+    "hostile_slow_permitted": "50 clients that send 252 KB at once, and the rest of 256 KB slowly",
+    "hostile_slow_logins": "50 clients that send two bytes a second of a login",
     "hostile_idle": "1,000 idle connections",
     "hostile_unread": "100 clients that ask and do not read",
     "hostile_gigabyte": "bodies of 1 GB, the length said before",
@@ -267,6 +267,15 @@ FAULTS = {
     "hostile_huge_batch": "batches of 1,000 items of 4 KB, of which none can be scored",
     "hostile_nested": "JSON nested 30,000 deep",
     "hostile_many_headers": "heads of 10,000 lines",
+    "strangers_slow_uploads_login": "50 clients without a login that send 4 MB at 1 MB a second, beside who is known",
+    "strangers_slow_permitted_login": "the same, 256 KB as slowly as it is allowed",
+    "strangers_slow_logins_login": "the same, two bytes a second of a login",
+    "strangers_slow_uploads_demo": "50 clients that send 4 MB at 1 MB a second in a demonstration, beside others",
+    "strangers_slow_permitted_demo": "the same, 256 KB, the most they may, as slowly as it is allowed",
+    "strangers_slow_logins_demo": "the same, two bytes a second of a login",
+    "memory_gradio": "Gradio's API and pages asked with invented sessions, events and parameters: the server's memory",
+    "logs_login": "bad requests of 33 kinds, login required: bytes of all logs",
+    "logs_demo": "the same, in a demonstration",
 }
 FIRST = (
     "executions", "cases", "mutated", "tries", "kills", "stops", "clients", "seconds", "limits", "places", "pages",

@@ -18,7 +18,17 @@ from parts import Time, some
 from web.__main__ import main
 from web.accounts import ABSOLUTE, IDLE, VERSION, AccountError, Accounts
 from web.person import Person
-from web.throttle import FORGOTTEN, FREE, LONGEST_SHARED_WAIT, LONGEST_WAIT, Throttle, Try, network, tries
+from web.throttle import (
+    FORGOTTEN,
+    FREE,
+    FREE_OF_NETWORK,
+    LONGEST_SHARED_WAIT,
+    LONGEST_WAIT,
+    Throttle,
+    Try,
+    network,
+    tries,
+)
 
 PASSWORD = "correct horse battery"  # noqa: S105
 NOW = 1_800_000_000.0
@@ -347,18 +357,52 @@ def test_success_forgives(time: Time) -> None:
 
 
 def test_a_network_waits_whatever_the_names_and_not_for_long(time: Time) -> None:
-    """Trying one password on many names slows the network down, for half a minute at most; another one is not."""
+    """Many wrong tries with invented names, as many as an office may have, cost others at that address nothing. Beyond
+    that the network waits, for seconds at most; another one does not."""
     throttle = Throttle(time)
     waits = []
-    for at in range(40):
-        waits.append(throttle.wait(tries(f"nobody{at}", "192.0.2.1", None)))
+    for at in range(FREE_OF_NETWORK + 20):
+        waits.append(throttle.wait(tries(f"nobody{at}", "2001:db8:1:2::1", None)))
         if waits[-1]:
             time.now += waits[-1]
-            assert throttle.wait(tries(f"nobody{at}", "192.0.2.1", None)) == 0
-    assert waits[:21] == [0] * 21
-    assert min(waits[21:]) > 0
+            assert throttle.wait(tries(f"nobody{at}", "2001:db8:1:2::1", None)) == 0
+    assert waits[: FREE_OF_NETWORK + 1] == [0] * (FREE_OF_NETWORK + 1)
+    assert min(waits[FREE_OF_NETWORK + 1 :]) > 0
     assert max(waits) == LONGEST_SHARED_WAIT
-    assert throttle.wait(tries("ann", "192.0.2.2", None)) == 0
+    assert throttle.wait(tries("ann", "2001:db8:1:2:ffff::7", None)) > 0  # the same household
+    assert throttle.wait(tries("ann", "2001:db8:1:2:ffff::7", "ann.0011")) == 0  # a browser that is known
+    assert throttle.wait(tries("ann", "2001:db8:1:3::1", None)) == 0
+
+
+def test_a_night_of_guessing_ends(time: Time) -> None:
+    """Thousands of failures wait as long as hundreds, and no number grows too large to be counted with."""
+    throttle, tried = Throttle(time), tries("ann", "192.0.2.1", None)
+    for _ in range(3000):
+        time.now += throttle.wait(tried)
+        throttle.wait(tried)
+    assert 0 < throttle.wait(tried) <= LONGEST_WAIT
+    time.now += FORGOTTEN + 1
+    assert throttle.wait(tried) == 0
+
+
+def test_waiting_goes_by_a_clock_that_nobody_sets() -> None:
+    """Whether the computer's time is put back a year or forward, a wait is over after its seconds."""
+
+    class TwoClocks(Time):
+        def monotonic(self) -> float:
+            return self.elapsed
+
+        elapsed = 0.0
+
+    clock = TwoClocks(NOW)
+    throttle, tried = Throttle(clock), [Try("name ann", 0, LONGEST_WAIT)]
+    assert throttle.wait(tried) == 0
+    left = throttle.wait(tried)
+    for moved in (-4e7, 8e7):
+        clock.now += moved
+        assert throttle.wait(tried) == left > 0
+    clock.elapsed += left
+    assert throttle.wait(tried) == 0
 
 
 def test_a_name_cannot_be_guessed_from_many_networks(time: Time) -> None:
@@ -579,3 +623,37 @@ def test_a_locked_file_holds_up_nobody(accounts: Accounts, time: Time) -> None:
     accounts.by_cookie(cookie)
     time.now = NOW + IDLE + 60
     assert accounts.by_cookie(cookie)
+
+
+@pytest.mark.parametrize("lock", ["PRAGMA locking_mode=EXCLUSIVE", ""])
+def test_a_file_that_is_held_is_refused_at_once(accounts: Accounts, time: Time, tmp_path: Path, lock: str) -> None:
+    """Another program holds the file of users that was just put in the place of the first: whoever asks on the event
+    loop is told so and waits for nothing, as long as it lasts; then all goes on."""
+    accounts.add_user("ann", "officer", PASSWORD)
+    with closing(Accounts(tmp_path / "other.sqlite3", time, QUICK)) as made:
+        made.add_user("bob", "officer", PASSWORD)
+        cookie = made.log_in("bob", PASSWORD) or ""
+    accounts.close()
+    (tmp_path / "other.sqlite3").rename(accounts.path or "")
+    waited = threading.Thread(target=lambda: refused.append(held(accounts, cookie)))
+    refused: list[int] = []
+    with closing(sqlite3.connect(accounts.path or "", isolation_level=None)) as other:
+        other.execute(lock or "SELECT 1")
+        other.execute("BEGIN EXCLUSIVE")
+        other.execute("DELETE FROM sessions WHERE name = 'nobody'")
+        waited.start()
+        waited.join(2.0)  # ten questions, of which a change waits two seconds each
+        assert refused == [10]
+        other.execute("ROLLBACK")
+    assert accounts.by_cookie(cookie) == Person("bob", "officer")
+
+
+def held(accounts: Accounts, cookie: str) -> int:
+    """How many of ten questions are refused."""
+    count = 0
+    for _ in range(10):
+        try:
+            accounts.by_cookie(cookie)
+        except AccountError:
+            count += 1
+    return count

@@ -292,7 +292,9 @@ def test_only_a_head_kept_elsewhere_finds_a_cut_or_rewritten_end(
     """The chain of what is left is whole, and with the head it is not."""
     with closing(Store(written)) as opened:
         head = verify(opened).head
-    cut = tampered("DELETE FROM entries WHERE seq > 9; DELETE FROM personal WHERE seq > 9")
+    cut = tampered(
+        "DELETE FROM entries WHERE seq > 9; DELETE FROM personal WHERE seq > 9; DELETE FROM cases WHERE seq > 9"
+    )
     assert problem(cut) is None
     assert "records at its end are missing (the last one is 9)" in str(problem(cut, head))
     cut.unlink()

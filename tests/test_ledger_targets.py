@@ -64,6 +64,16 @@ def test_nobody_else_may_read_it_at_any_moment(file: Path, tmp_path: Path, comma
         os.umask(old)
 
 
+def test_nobody_else_may_write_a_stamp(file: Path, tmp_path: Path) -> None:
+    """With no umask to help: who could change a stamp could make a rewritten chain look whole."""
+    old = os.umask(0)
+    try:
+        assert main(["--ledger", str(file), "stamp", str(tmp_path / "stamps.jsonl")]) == 0
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "stamps.jsonl").stat().st_mode) == 0o644
+
+
 def test_what_is_no_file_of_ones_own_is_refused(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A device, a pipe, a link, a folder, the ledger, its log, a hard link to it: refused with status 2, untouched."""
     other = tmp_path / "other.csv"

@@ -44,6 +44,7 @@ def problem(file: Path) -> str:
 # --- indexes, keys, triggers ---
 
 
+MISSTATED = "the table of cases misstates the case of record {}:"
 EDITS = {
     # The index is built without a record, and its SQL says afterwards that it holds all.
     "a decision is hidden by the index of what refers to what": (
@@ -77,6 +78,27 @@ EDITS = {
         "the trigger more is unknown",
     ),
     "a view is there that was not": ("CREATE VIEW v AS SELECT 1;", "the view v is unknown"),
+    "a case is hidden from all": ("DELETE FROM cases WHERE seq = 4;", MISSTATED.format(4)),
+    "a case is hidden from one officer": ("DELETE FROM cases WHERE seq = 2 AND viewer = 'ann';", MISSTATED.format(2)),
+    "a case is shown to an officer without a part in it": (
+        "INSERT INTO cases SELECT 'eve', seq, day, decision, decided_by, overridden, waiting, reference FROM cases "
+        "WHERE seq = 4 AND viewer = '';",
+        MISSTATED.format(4),
+    ),
+    "a case is listed that never was": (
+        "INSERT INTO cases SELECT viewer, 3, day, decision, decided_by, overridden, waiting, reference FROM cases "
+        "WHERE seq = 4 AND viewer = '';",
+        MISSTATED.format(3),
+    ),
+    "a case is listed as another's": ("UPDATE cases SET reference = 'x' WHERE seq = 6;", MISSTATED.format(6)),
+    "a case is listed without a reference": ("UPDATE cases SET reference = NULL WHERE seq = 6;", MISSTATED.format(6)),
+    "a case is listed as decided otherwise": ("UPDATE cases SET decision = 'decline';", MISSTATED.format(2)),
+    "a case is listed as decided by another": ("UPDATE cases SET decided_by = 'eve';", MISSTATED.format(2)),
+    "a case is listed as decided": ("UPDATE cases SET decision = 'decline' WHERE seq = 6;", MISSTATED.format(6)),
+    "a case is listed on another day": ("UPDATE cases SET day = '2020-01-01' WHERE seq = 4;", MISSTATED.format(4)),
+    "a case is listed as overridden": ("UPDATE cases SET overridden = NOT overridden;", MISSTATED.format(2)),
+    "a case is listed as waiting": ("UPDATE cases SET waiting = 1 WHERE seq = 6;", MISSTATED.format(6)),
+    "the table of cases is gone": ("DROP TABLE cases;", "the table cases is missing"),
     "a key leads to another applicant's record": (
         "UPDATE idempotency SET seq = 4 WHERE seq = 2;",
         "record 4: an Idempotency-Key leads to it that was not made for it",

@@ -386,3 +386,21 @@ def test_a_warning_holds_no_entry(
     log.write({"id": "CANARY"})
     assert caplog.text
     assert "CANARY" not in caplog.text
+
+
+def test_a_pipe_that_nobody_reads_holds_up_no_score(
+    open_log: Callable[..., PerformanceLog], time: Time, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where one stands in the place of a day's file, lines are dropped, which is said."""
+    folder = tmp_path / "log"
+    folder.mkdir()
+    os.mkfifo(folder / TODAY)
+    log = open_log()
+    assert log.write({"id": "a"}) is False
+    assert log.dropped == 1
+    assert "lines are dropped until it can be written" in caplog.text
+    (folder / TODAY).unlink()
+    time.now += 1
+    assert log.write({"id": "b"}) is True
+    log.close()
+    assert [one.get("id") or one["dropped"] for one in entries(folder / TODAY)] == [1, "b"]

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
@@ -99,12 +99,12 @@ def ask(port: int, *pieces: bytes) -> bytes:
     ("path", "most"),
     [
         (SCORE, 64 << 10), (f"{SCORE}:batch", 4 << 20), ("/desk/score", 64 << 10), ("/fr/desk/try", 64 << 10),
-        ("/gradio_api/run/predict_credit_score", 1 << 20),
+        ("/gradio_api/run/predict_credit_score", 16 << 10), ("/gradio_api/queue/join", 16 << 10),
     ],
 )  # fmt: skip
 def test_a_body_has_a_limit(client: TestClient, path: str, most: int) -> None:
     """One byte more is refused, whether its length is said before or not; the API says so as a problem."""
-    pieces = [b" " * (1 << 16)] * (most >> 16)
+    pieces = [b" " * (1 << 14)] * (most >> 14)
     for content in (b"".join(pieces) + b" ", iter([*pieces, b" "])):
         answer = client.post(path, content=content, headers=JSON)
         assert answer.status_code == 413
@@ -277,6 +277,21 @@ def test_all_bodies_together_are_bounded(port: int, monkeypatch: pytest.MonkeyPa
             told = rest(first)
     assert told.startswith(b"HTTP/1.1 503 ")
     assert b"retry-after: 1" in told.lower()
+
+
+def test_a_small_body_is_read_whatever_others_hold(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While large ones hold all that there is, what people and systems send is answered."""
+    monkeypatch.setattr(limits, "HELD", 50_000)
+    head = f"POST {SCORE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
+    with connect(port) as holder:
+        holder.sendall(head + b"Content-Length: 60000\r\n\r\n" + b" " * 50_000)
+        large = head + b"Connection: close\r\nContent-Length: 20000\r\n\r\n" + b" " * 20_000
+        until = time.monotonic() + 20
+        while not (told := ask(port, large)).startswith(b"HTTP/1.1 503 "):
+            assert time.monotonic() < until, "the holder's bytes are not there yet"
+        small = head + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % limits.SMALL + b" " * limits.SMALL
+        told = ask(port, small)
+        assert told.startswith(b"HTTP/1.1 400 ")  # all of it was read: it is no JSON
 
 
 def test_requests_in_progress_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -469,3 +484,21 @@ def test_connections_are_bounded(port: int, monkeypatch: pytest.MonkeyPatch) -> 
         assert b"retry-after: 1" in told
         one.sendall(whole)
         assert one.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_who_says_nothing_makes_room(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all connections are taken by those that send nothing, half a head or half a body, a new one is served, and
+    those that are used stay."""
+    monkeypatch.setattr(Guarded, "most", 8)
+    whole = b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n"
+    half = (b"", b"GET /li", b"POST /api/v1/score HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\n{")
+    with connect(port) as used, ExitStack() as others:
+        used.sendall(whole)
+        assert used.recv(65536).startswith(b"HTTP/1.1 200 ")
+        for at in range(40):
+            others.enter_context(connect(port)).sendall(half[at % 3])
+            with connect(port) as client:
+                client.sendall(whole)
+                assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+            used.sendall(whole)
+            assert used.recv(65536).startswith(b"HTTP/1.1 200 ")

@@ -4,7 +4,9 @@ import asyncio
 import html
 import json
 import shutil
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,12 +19,14 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from opentelemetry import trace
 from opentelemetry.trace import NoOpTracer, Tracer, TracerProvider
-from parts import NO_USERS, visiting
+from parts import NO_USERS, some, visiting
 
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
+from ledger import store
 from ledger.ledger import Ledger
 from web.desk import build_desk
+from web.endpoint import Endpoint
 from web.health import golden_problems, readiness
 from web.model_card import CARD, render
 from web.recording import Recorder
@@ -54,7 +58,8 @@ def build(scorer: Scorer, language: str, with_api: bool = False) -> gr.Blocks:
     """One desk, made as the server makes it: within an event loop."""
 
     async def within() -> gr.Blocks:
-        return build_desk(Recorder(scorer), texts_in(language), with_api=with_api)
+        recorder = Recorder(scorer)
+        return build_desk(recorder, texts_in(language), Endpoint(recorder) if with_api else None)
 
     return asyncio.run(within())
 
@@ -188,6 +193,21 @@ def test_gradio_is_set_as_decided(client: TestClient) -> None:
     assert client.get("/monitoring").status_code != 200
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/?page=x", "/fr/?page=x", "/?deep_link=x", "/?deep_link=%00&page=..", "/config?page=x", "/config?deep_link=x",
+        "/gradio_api/info?page=x", "/static/" + "a" * 5000, "/assets/" + "a/" * 1000, "/static/%ff", "/static/a%00b",
+        "/static/../../etc/passwd", "/static/%2e%2e/%2e%2e/x", "/assets/", "/theme.css?x=%ff", "/gradio_api/info?%ff",
+    ],
+)  # fmt: skip
+def test_no_address_breaks_gradio(client: TestClient, path: str) -> None:
+    """What Gradio knows and our pages do not have, and names longer than a file system takes: no status 500, and so no
+    stack trace in the log that a stranger can cause."""
+    for headers in (BROWSER, {}):
+        assert client.get(path, headers=headers).status_code in (200, 307, 403, 404)
+
+
 def test_gradio_serves_the_api_alone(scorer: Scorer) -> None:
     """The one event with a server function is the API's, without the queue; the desk asks by routes of its own."""
     desk = build(scorer, "en", with_api=True)
@@ -317,3 +337,30 @@ def test_no_request_is_told_to_a_collector(client: TestClient, scorer: Scorer, m
     answers = list(scorer.release.form.example.values())
     assert client.post("/gradio_api/run/predict_credit_score", json={"data": answers}).status_code == 200
     assert collector.asked == []
+
+
+def test_searches_hold_up_nobody(
+    scorer: Scorer, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More searches than there are threads, none of which ends: /livez and /readyz are green meanwhile, and in the end
+    every search is answered."""
+    search, go_on = store.cases, threading.Event()
+
+    def slow(*asked: Any) -> Any:
+        go_on.wait(60)
+        return search(*asked)
+
+    monkeypatch.setattr(store, "cases", slow)
+    with (
+        closing(Ledger(tmp_path / "ledger.sqlite3")) as ledger,
+        ThreadPoolExecutor(70) as pool,
+        visiting(create_app(scorer, settings, ledger)) as client,
+    ):
+        searches = [pool.submit(client.post, "/history", data={"by": "ann"}) for _ in range(60)]
+        try:
+            for path in ("/livez", "/readyz"):
+                assert pool.submit(client.get, path).result(15).status_code == 200
+            assert not any(one.done() for one in some(searches))
+        finally:
+            go_on.set()
+        assert [one.result(60).status_code for one in searches] == [200] * 60

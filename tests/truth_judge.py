@@ -113,6 +113,7 @@ class Case:
         self.once("result.observed", needed=bool(self.population and self.population.get("bands")))
         self.once("result.rank", needed=bool(self.population))
         self.once("stand.loss", needed=self.oracle.amount_at is not None)
+        self.once("stand.computed", needed=self.oracle.amount_at is not None)
         self.once("scale.mark"), self.once("scale.cuts")
         self.expect(self.said["reason.unusual"] == self.said["reason.alone"] == bool(self.unusual), "card: unusual")
         self.expect(sum(self.said[key] for key in REASONS) == (not self.unusual), "card: one reason")
@@ -187,6 +188,7 @@ class Case:
             "result.made": lambda v: v["release"] == self.release.name and v["date"] == self.release.manifest["date"],
             "stand.loss": lambda v: bool(self.policy["guarantee"]) and self.loss(v),
             "stand.loss_all": lambda v: not self.policy["guarantee"] and self.loss(v),
+            "stand.computed": lambda v: self.is_percent(v["lgd"], self.policy["lgd"]),
             "reason.approve": lambda v: self.decision == "approve" and refer(v) and self.pd < self.refer_from,
             "reason.decline": lambda v: self.decision == "decline" and decline(v) and self.pd > self.decline_from,
             "reason.refer": lambda v: self.decision == "refer" and refer(v) and decline(v) and not open_end
@@ -274,11 +276,9 @@ class Case:
             self.oracle.values[self.oracle.names.index(self.policy["guarantee"])] if self.policy["guarantee"] else 0
         )
         exposure = self.oracle.values[at] * (1 - covered / 100)
-        return (
-            self.is_percent(v["lgd"], self.policy["lgd"])
-            and self.is_money(v["exposure"], exposure)
-            and self.is_money(v["loss"], exposure * self.policy["lgd"] * self.pd)
-        )  # fmt: skip
+        return self.is_money(v["exposure"], exposure) and self.is_money(
+            v["loss"], exposure * self.policy["lgd"] * self.pd
+        )
 
     def is_money(self, text: str, true: float) -> bool:
         """Written as the amount is, whole or to two figures at least."""

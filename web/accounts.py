@@ -89,8 +89,7 @@ class Accounts:
     """One file. Thread-safe; the app and the command line may use it at the same time."""
 
     def __init__(self, path: Path | None, clock: Clock | None = None, hasher: PasswordHasher | None = None) -> None:
-        """Nothing is opened before there is something to open: without users no file is needed. With None there are
-        none."""
+        """A file that is there is opened; without users none is needed. With None there are none."""
         self.path = None if path is None else path.absolute()
         self._name = "" if self.path is None else str(self.path)  # looked for at every request
         self._clock, self._hasher = clock or Clock(), hasher or PasswordHasher()
@@ -99,11 +98,14 @@ class Accounts:
         self._identity: tuple[int, int] | None = None  # device and inode of the file that is open
         self._signs: dict[str, Signer] = {}
         self._writing = threading.RLock()
+        with suppress(AccountError):  # what cannot be used says so when it is asked
+            self._open(wait=WAIT)
 
     # ---- the file ----------------------------------------------------------------------------------------------
 
-    def _open(self, make: bool = False) -> bool:
-        """Whether there is a file, which is open then. Raises `AccountError` where one was open and is gone."""
+    def _open(self, make: bool = False, wait: float = NO_WAIT) -> bool:
+        """Whether there is a file, which is open then. Raises `AccountError` where one was open and is gone, or where
+        another is in its place and somebody holds that for longer than `wait` seconds."""
         if not self._name:
             return False
         try:
@@ -116,23 +118,27 @@ class Accounts:
             raise AccountError(f"{self.path}: the file of users cannot be read: {error.strerror}") from None
         identity = (found.st_dev, found.st_ino)
         if identity != self._identity:
-            with self._writing:
+            if not self._writing.acquire(timeout=wait):
+                raise AccountError(f"{self.path}: the file of users is being opened or changed: try again")
+            try:
                 if identity != self._identity:
                     self._close()
-                    self._changes = self._connect(make)
+                    self._changes = self._connect(make, wait)
                     self._reading = sqlite3.connect(
                         self._name, timeout=NO_WAIT, check_same_thread=False, isolation_level=None
                     )
                     self._reading.execute("PRAGMA synchronous=NORMAL")  # a note may be lost, and no fsync waited for
                     self._identity = identity
+            finally:
+                self._writing.release()
         return True
 
-    def _connect(self, make: bool) -> sqlite3.Connection:
+    def _connect(self, make: bool, wait: float) -> sqlite3.Connection:
         """Open the file, and make its tables in an empty one where that is wanted: what was emptied by accident must
         not look like a file without users."""
-        connection = sqlite3.connect(self._name, timeout=WAIT, check_same_thread=False, isolation_level=None)
+        connection = sqlite3.connect(self._name, timeout=wait, check_same_thread=False, isolation_level=None)
         try:
-            write_ahead(connection, WAIT)
+            write_ahead(connection, wait)
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute("PRAGMA secure_delete=ON")
             connection.execute("BEGIN IMMEDIATE")
@@ -152,6 +158,7 @@ class Accounts:
             elif (application, version) != (APPLICATION, VERSION):
                 raise AccountError(f"{self.path}: no file of users that this version of Tenfold knows")
             connection.execute("COMMIT")
+            connection.execute(f"PRAGMA busy_timeout={1000 * WAIT:.0f}")  # for changes, which no event loop makes
         except (sqlite3.Error, AccountError) as error:
             connection.close()
             if isinstance(error, AccountError):
@@ -190,7 +197,7 @@ class Accounts:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             with self._writing:
-                self._open(make=True)
+                self._open(make=True, wait=WAIT)
                 connection = self._changes
                 assert connection is not None  # noqa: S101 - the file is there
                 connection.execute("BEGIN IMMEDIATE")

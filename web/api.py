@@ -224,7 +224,8 @@ class Api:
             tell(request.scope, "role_refused", route="decisions", why="own-records")
             raise Refusal(403, "refused", "Officers see their own records")
         found = await self._read(
-            lambda connection: [(one.seq, listed(one)) for one in store.newest(connection, limit, at, **asked)]
+            lambda connection: [(one.seq, listed(one)) for one in store.newest(connection, limit, at, **asked)],
+            searching=True,
         )
         return {"items": [item for _, item in found], "next": found[-1][0] if len(found) == limit else None}
 
@@ -276,8 +277,8 @@ class Api:
         """This API's own description."""
         return behind_login(self._described) if mode_of(request.scope) == CLOSED else self._described
 
-    async def _read(self, query: Any) -> Any:
-        """Ask the ledger in another thread; 404 where there is none."""
+    async def _read(self, query: Any, searching: bool = False) -> Any:
+        """Ask the ledger in another thread, a search in its turn; 404 where there is none."""
         ledger = self._recorder.ledger
         if ledger is None:
             raise Refusal(404, "no-ledger", "This server keeps no ledger")
@@ -287,7 +288,7 @@ class Api:
                 return query(connection)
 
         try:
-            return await run_in_threadpool(ask)
+            return await (ledger.search(query) if searching else run_in_threadpool(ask))
         except store.UNREADABLE as error:
             logger.error("ledger: %s", store.cause(error))
             raise LedgerUnavailable(store.cause(error)) from None

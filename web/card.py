@@ -20,7 +20,7 @@ from web.form import row_id
 from web.lender import Lender
 from web.recording import Told
 from web.scale import Cuts, describe, draw, loans, scale_for
-from web.standing import among_the_same, in_words, nearest_band
+from web.standing import among_the_same, at_stake, in_words, nearest_band
 from web.texts import Texts
 from web.why import why
 
@@ -60,7 +60,8 @@ def score_card(told: Told, release: Release, texts: Texts, lender: Lender, decid
         texts("result.title"),
         f'<div class="headline">{headline}</div>'
         f"<figure>{draw(release, scale, cuts, texts, figures, score.pd)}</figure>"
-        f'<ul class="sentences">{sentences}</ul>{among_the_same(score, scale, release, texts)}'
+        f'<ul class="sentences">{sentences}</ul>{at_stake(score, release, texts)}'
+        f"{among_the_same(score, scale, release, texts)}"
         f"<h3>{escape(texts('reason.title'))}</h3>{reason(score, cuts, release, texts, figures)}"
         f"{moved}{deciding}<h3>{escape(texts('policy.title'))}</h3>{policy_table(cuts, texts, figures)}"
         f'<p class="quiet">{escape(made)}</p>',

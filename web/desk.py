@@ -9,7 +9,7 @@ import gradio as gr
 
 from inference.scorer import Scorer
 from web.card import intro_card, notice_card
-from web.endpoint import add_endpoint
+from web.endpoint import Endpoint
 from web.form import Held, build_form
 from web.frame import header
 from web.languages import UP
@@ -17,28 +17,19 @@ from web.recording import Recorder
 from web.texts import Texts
 
 ACCENT = "#1f5f8b"
-WAITING = 64  # calls of the API that may wait; scoring takes well below a millisecond
 IDLE = 0.1  # seconds between two looks into a queue that nothing uses; Gradio looks every thousandth
-SCORING = 8  # calls that may run at the same time
 
 
 class DeskBlocks(gr.Blocks):
-    """Blocks whose queue is ours from the start (to call `queue` later builds the whole Gradio app once more), and that
-    never writes what it was sent into the server's log."""
+    """Blocks whose queue is ours from the start: to call `queue` later builds the whole Gradio app once more."""
 
     def queue(self, *_: Any, **__: Any) -> gr.Blocks:
-        super().queue(max_size=WAITING, default_concurrency_limit=SCORING)
+        super().queue(max_size=1)
         self._queue.sleep_when_free = self._queue.progress_update_sleep_when_free = IDLE
         return self
 
-    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
-        """Gradio's own error would list all answers."""
-        needed = len(block_fn.inputs)
-        if len(inputs) < needed:
-            raise gr.Error(f"{needed} answers are needed, {len(inputs)} came", print_exception=False)
 
-
-def build_desk(recorder: Recorder, texts: Texts, *, with_api: bool = False) -> gr.Blocks:
+def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = None) -> gr.Blocks:
     """The whole page in one language: header, form, result panel, footer.
 
     Gradio draws the form and fills it. What the form holds is sent, and the answer shown, by the page's script and
@@ -68,8 +59,8 @@ def build_desk(recorder: Recorder, texts: Texts, *, with_api: bool = False) -> g
         for name, left_open in widgets.not_stated.items():
             shut = "(on) => ({__type__: 'update', interactive: !on, ...(on ? {value: ''} : {})})"
             left_open.change(None, left_open, widgets.boxes[name], js=shut)
-        if with_api:
-            add_endpoint(recorder)
+        if endpoint is not None:
+            endpoint.describe()
     return desk  # type: ignore[no-any-return]  # Gradio's context manager is untyped
 
 

@@ -28,6 +28,7 @@ COOKIE = "tenfold-session"
 # that read metrics, and managers; managers.
 NOBODY, ANYBODY, METERING, ALL_SEEING = "nobody", "anybody", "metrics", "manager"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SHOWING = frozenset({"GET", "POST"})  # a search is sent by POST, so that no address holds a reference
 # Every path there is, from the app's root, and who may ask for it. "fr" stands for the French pages.
 PAGES = r"/(?:fr/)?"
 RULES = [
@@ -46,10 +47,12 @@ RULES = [
         (PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|notified|notice|notice\.pdf))?", ANYBODY),
         (PAGES + r"(?:history|performance)", ANYBODY),
         (r"/model-card(?:/[^/]+)?", ANYBODY),
-        # Of Gradio's many routes what its page loads and what its clients call: no uploads, files, proxies or logins.
-        (PAGES + r"(?:assets|static)/.+|" + PAGES + r"theme\.css", ANYBODY),
-        (r"/config|/gradio_api/info|/gradio_api/queue/(?:join|data)", ANYBODY),
-        (r"/gradio_api/(?:run|call)/predict_credit_score(?:/[^/]+)?", ANYBODY),
+        # Of Gradio's many routes what its page loads: no uploads, files, proxies or logins.
+        (PAGES + r"(?:assets|static)/[\w.@/-]{1,200}|" + PAGES + r"theme\.css", ANYBODY),
+        (r"/config|/gradio_api/info", ANYBODY),
+        # What its clients call: web/endpoint.py answers.
+        (r"/gradio_api/queue/(?:join|data)|/gradio_api/(?:run|call)/predict_credit_score", ANYBODY),
+        (r"/gradio_api/call/predict_credit_score/[0-9a-f]{32}", ANYBODY),
     )
 ]
 # What shows people's answers or references; the group is the record's id. Reading them is in the security log.
@@ -123,7 +126,7 @@ class Entrance:
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                if message["status"] == 200 and scope["method"] == "GET" and (read := what_is_read(path)):
+                if message["status"] == 200 and scope["method"] in SHOWING and (read := what_is_read(path)):
                     self._log.of(scope, "record_read", what=read[0], record=read[1] or None, mode=self._mode)
                 there = {name for name, _ in message["headers"]}
                 missing = safe if there.isdisjoint(DEFAULT_NAMES) else [pair for pair in safe if pair[0] not in there]

@@ -1,6 +1,8 @@
 """Is this process alive, and can it score? For load balancers, containers and people."""
 
+import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +20,20 @@ ELSEWHERE = "set TENFOLD_LOG to a file elsewhere, or to off"
 
 
 def health_routes(scorer: Scorer, settings: Settings, ledger: Ledger | None = None) -> APIRouter:
-    """`GET /livez` is 200 while the process answers; `GET /readyz` is 200 or 503, and says why."""
+    """`GET /livez` is 200 while the process answers; `GET /readyz` is 200 or 503, and says why.
+
+    Neither waits for the threads that pages share, however busy those are.
+    """
     router = APIRouter()
+    thread = ThreadPoolExecutor(1, thread_name_prefix="readyz")
 
     @router.get("/livez")
-    def livez() -> dict[str, str]:
+    async def livez() -> dict[str, str]:
         return {"status": "alive"}
 
     @router.get("/readyz")
-    def readyz(request: Request, response: Response) -> dict[str, Any]:
-        state = readiness(scorer, settings, ledger)
+    async def readyz(request: Request, response: Response) -> dict[str, Any]:
+        state = await asyncio.get_running_loop().run_in_executor(thread, readiness, scorer, settings, ledger)
         response.status_code = 503 if state["problems"] else 200
         response.headers["Cache-Control"] = "no-store"
         # Where people log in, paths and releases are for them; a load balancer needs neither.

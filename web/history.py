@@ -5,11 +5,11 @@ What is searched for travels in the body of a POST: a reference is somebody's, a
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
-from starlette.concurrency import run_in_threadpool
 
 from inference.fields import write_number
 from inference.scorer import Scorer
@@ -56,17 +56,13 @@ class History:
         before = one(form, "before")
         at = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
 
-        def read() -> list[Case]:
-            with self._ledger.store.reading() as connection:
-                listed = store.cases(connection, PAGE + 1, at, asked, only_of(person))
-                return cases.whole(connection, [first for first, _, _ in listed])
+        def read(connection: Any) -> str:
+            found = cases.whole(connection, store.cases(connection, PAGE + 1, at, asked, only_of(person)))
+            last = found[PAGE - 1].first.seq if len(found) > PAGE else None
+            return table(found[:PAGE], texts) + pages(form, asked, last, at, texts)
 
-        found = await run_in_threadpool(read)
-        more = len(found) > PAGE
-        body = (
-            f"<h2>{escape(texts('history.title'))}</h2>{search(form, texts)}{table(found[:PAGE], texts)}"
-            f"{pages(form, asked, found[PAGE - 1].first.seq if more else None, at, texts)}"
-        )
+        listed = await self._ledger.search(read)
+        body = f"<h2>{escape(texts('history.title'))}</h2>{search(form, texts)}{listed}"
         if person is None or person.sees_all:
             body += f'<p><a href="history/overrides">{escape(texts("history.overrides"))}</a></p>'
         return self._page(request, texts("history.title"), body, texts, "history")
@@ -74,11 +70,7 @@ class History:
     async def overrides(self, request: Request, texts: Texts) -> Response:
         """How often, by month and reason, a decision departed from the suggestion."""
 
-        def read() -> list[tuple[str, str, str | None, int]]:
-            with self._ledger.store.reading() as connection:
-                return store.directions(connection)
-
-        found = await run_in_threadpool(read)
+        found = await self._ledger.search(store.directions)
         body = f"<h2>{escape(texts('overrides.title'))}</h2>{self._by_month(found, texts)}"
         body += f'<p><a href="../history">{escape(texts("overrides.back"))}</a></p>'
         return self._page(request, texts("overrides.title"), body, texts, "history/overrides")

@@ -3,7 +3,8 @@
 Just inside the entrance, which has found out who asks by the head alone: of those who may not enter no body is read. A
 body is read here, whole and bounded, before anything else runs: who sends slowly holds no place among the requests in
 progress, and no route can forget a limit. Strangers, where there are any, may send little, and each address has its
-share: they cannot take what others need. web/protocol.py bounds heads, connections and times.
+share: they cannot take what others need, for what people and nearly all systems send is small. web/protocol.py bounds
+heads, connections and times.
 """
 
 import math
@@ -24,9 +25,10 @@ from web.throttle import network
 
 BODY = 64 << 10  # bytes, where BODIES says nothing else
 BODIES = {f"{PREFIX}/score:batch": 4 << 20}
-GRADIO_BODY = 1 << 20
+GRADIO_BODY = 16 << 10  # ten short answers
 STRANGERS_BODY = 256 << 10  # bytes of any body of somebody who is not known; a batch of 1,000 has that many
 LOGIN_BODY = 4 << 10
+SMALL = 8 << 10  # bytes of a body that is read however much others hold: connections bound how many there are
 HELD = 32 << 20  # bytes of all bodies that are being read or answered
 STRANGERS_HELD = 8 << 20  # of these what strangers may hold together
 SHARES = {True: 8 << 20, False: 1 << 20}  # what one client may hold: somebody who is known, and a stranger's network
@@ -127,7 +129,7 @@ class Limits:
                 piece, more = message.get("body", b""), message.get("more_body", False)
                 if held + len(piece) > most:
                     raise Refused(413, "too-large", f"The body may have {most:,} bytes")
-                if self._too_much(len(piece), sender):
+                if held + len(piece) > SMALL and self._too_much(len(piece), sender):
                     raise Refused(503, "busy", "Too much is being sent at once: try again", Retry_After="1")
                 held += len(piece)
                 self._hold(len(piece), sender)

@@ -83,6 +83,17 @@ class PageDress:
         return page.replace("</head>", self.heads[language] + shown + "</head>", 1)
 
 
+class WithoutQuery:
+    """Gradio's app, which is told nothing of what stands behind a question mark: it knows parameters that our pages do
+    not have, and one of them, `page`, raises."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app({**scope, "query_string": b""} if scope["type"] == "http" else scope, receive, send)
+
+
 def policy(page: str) -> str:
     """The page's policy: of scripts those from here, and those that stand in the page as it is now, by their hash."""
     inline = (content for attributes, content in SCRIPT.findall(page) if "src=" not in attributes)

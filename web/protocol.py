@@ -36,7 +36,10 @@ def bound_connections() -> str:
     Guarded.most = min(CONNECTIONS, files - SPARE_FILES)
     if Guarded.most < FEWEST:
         needed = SPARE_FILES + FEWEST
-        raise BadSetting(f"a process may have {files} open files here (ulimit -n), and {needed} are needed")
+        raise BadSetting(
+            f"a process may have {files} open files here (ulimit -n), and {needed} are needed. Allow more in the shell "
+            "or service that starts it: ulimit -n 1024, or LimitNOFILE=1024 of systemd"
+        )
     if Guarded.most < CONNECTIONS // 4:
         return f"at most {Guarded.most} connections, since a process may have {files} open files here (ulimit -n)"
     return ""
@@ -79,10 +82,26 @@ class Guarded(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self.most:
+        if len(self.connections) > self.most and not self._make_room():
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
         else:
             self._late = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+
+    def _make_room(self) -> bool:
+        """Close some of the connections that have waited longest for a request to be sent, and whether there were any.
+
+        A client sends at once what it opened a connection for; who opens thousands and says nothing waits longest.
+        """
+        waiting = [
+            one
+            for one in self.connections
+            if isinstance(one, Guarded) and one._late is not None and not one.transport.is_closing()
+        ]
+        waiting.sort(key=lambda one: one._late.when() if one._late else 0.0)
+        some = waiting[: max(1, self.most // 16)]  # many at once: to look for them takes a while
+        for one in some:
+            one._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+        return bool(some)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

@@ -33,7 +33,9 @@ from web.deciding import LONGEST_NAME, Form, Undecided, agree, as_shown, contest
 from web.frame import HEADERS, plain_page, problem_page, root_from
 from web.languages import HOME
 from web.lender import Lender, reason_text
-from web.notice import Notice, notice, notice_html, notice_pdf
+from web.notice import Notice, notice
+from web.notice_page import notice_html
+from web.notice_pdf import notice_pdf
 from web.numbers import write_percent
 from web.person import CLOSED, OFFICER, Person, mode_of, person_of
 from web.recording import Recorder, Told
@@ -313,10 +315,11 @@ class Records:
         assert opened.case.decision is not None  # noqa: S101 - it is in force
         release = self.decided_with(opened.case, opened.case.decision)
         if kind == "pdf":
-            content = await run_in_threadpool(notice_pdf, opened.case, release, self._lender, applicant)
+            made = notice(opened.case, release, self._lender, applicant)
+            content = await run_in_threadpool(notice_pdf, made, applicant)
             name = f'inline; filename="notice-{cases.name(opened.case.first)}.pdf"'
             return Response(content, 200, {**HEADERS, "Content-Disposition": name}, "application/pdf")
-        html = notice_html(opened.case, release, self._lender, applicant, texts, request.scope)
+        html = await run_in_threadpool(notice_html, opened.case, release, self._lender, applicant, texts, request.scope)
         return HTMLResponse(html, headers=HEADERS)
 
 

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from inference.errors import BadSetting
 from inference.settings import Settings
 from web.protocol import Guarded
+from web.server_log import print_lines
 
 ACCEPT = 0.05  # seconds for connections that the kernel has made already
 LINGER = 2.5  # seconds at most for requests that are on their way over connections that are open
@@ -68,6 +69,7 @@ class Ending:
 
 def serve(app: ASGIApp, settings: Settings) -> None:
     """Returns after Ctrl-C; SIGTERM ends it by `SystemExit(0)`, so that whoever has something to close can."""
+    print_lines()
     logging.getLogger("uvicorn.error").addFilter(Sparing())
     config = uvicorn.Config(
         Ending(app),
@@ -75,6 +77,7 @@ def serve(app: ASGIApp, settings: Settings) -> None:
         port=settings.port,
         root_path=settings.root_path,
         http=Guarded,
+        log_config=None,  # web/server_log.py has done it
         log_level="warning",
         timeout_graceful_shutdown=GRACE,
     )

@@ -5,6 +5,7 @@ import asyncio
 import gradio as gr
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from inference.scorer import Scorer
@@ -15,6 +16,7 @@ from web.answering import answering_routes
 from web.api import add_api
 from web.assets import asset_routes
 from web.desk import build_desk
+from web.endpoint import Endpoint
 from web.entrance import Entrance
 from web.health import health_routes
 from web.history import History
@@ -24,7 +26,7 @@ from web.limits import Limits
 from web.login import Login
 from web.metrics import metrics_routes
 from web.model_card import model_card_routes
-from web.page import PageDress
+from web.page import PageDress, WithoutQuery
 from web.performance import performance_routes
 from web.record import Records
 from web.recording import Recorder
@@ -89,12 +91,10 @@ async def assemble(
     if ledger is not None:
         app.include_router(Records(recorder, lender, accounts).routes())
         app.include_router(History(scorer, ledger, lender).routes())
+    endpoint = Endpoint(recorder)
+    app.include_router(endpoint.routes())  # in front of Gradio's own
     for language in ("fr", "en"):  # the longer path first: "/" takes all that is left
-        desk = build_desk(
-            recorder,
-            texts_in(language),
-            with_api=HOME[language] == "/",
-        )
+        desk = build_desk(recorder, texts_in(language), endpoint if HOME[language] == "/" else None)
         gr.mount_gradio_app(
             app,
             desk,
@@ -106,6 +106,7 @@ async def assemble(
             enable_monitoring=False,
             max_file_size=LARGEST_UPLOAD,
             theme=theme(),
+            app_kwargs={"middleware": [Middleware(WithoutQuery)]},
         )
     return app
 

@@ -18,8 +18,8 @@ Z = 1.959964  # of a 95 % interval
 
 
 def in_words(score: Score, release: Release, texts: Texts, figures: Figures) -> list[str]:
-    """The PD as counts: what the model expects of 1,000, what happened to loans like it, the rank among all; and what
-    is at stake. Without a population, only what the model says."""
+    """The PD as counts: what the model expects of 1,000, what happened to loans like it, the rank among all. Without a
+    population, only what the model says."""
     population = release.manifest["population"]
     sentences = [expected(score.pd, texts)]
     if population is not None and (bands := population.get("bands")):
@@ -27,18 +27,22 @@ def in_words(score: Score, release: Release, texts: Texts, figures: Figures) -> 
     if population is not None:
         rank = Rank.among(score.pd, population["pd_percentiles"])
         sentences.append(texts(f"result.{rank.key}", count=rank.in_100, loans=loans(release, texts)))
-    exposure = release.policy.exposure(score.application)
-    if exposure is not None and release.policy.amount_at is not None:
-        field = release.form.fields[release.policy.amount_at]
-        sentences.append(
-            texts(
-                "stand.loss" if release.policy.guaranteed else "stand.loss_all",
-                exposure=money(exposure, field, texts.language),
-                loss=money(score.pd * release.policy.lgd * exposure, field, texts.language),
-                lgd=write_exactly(release.policy.lgd, texts.language),
-            )
-        )
     return sentences
+
+
+def at_stake(score: Score, release: Release, texts: Texts) -> str:
+    """The expected loss, and on demand how it is computed; empty where no field is the amount."""
+    exposure = release.policy.exposure(score.application)
+    if exposure is None or release.policy.amount_at is None:
+        return ""
+    field = release.form.fields[release.policy.amount_at]
+    loss = texts(
+        "stand.loss" if release.policy.guaranteed else "stand.loss_all",
+        exposure=money(exposure, field, texts.language),
+        loss=money(score.pd * release.policy.lgd * exposure, field, texts.language),
+    )
+    how = texts("stand.computed", lgd=write_exactly(release.policy.lgd, texts.language))
+    return f'<details class="how"><summary>{escape(loss)}</summary><p class="quiet">{escape(how)}</p></details>'
 
 
 def expected(pd: float, texts: Texts) -> str:

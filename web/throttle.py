@@ -13,10 +13,11 @@ from typing import NamedTuple
 from inference.measure import Clock
 
 LONGEST_WAIT = 300.0  # seconds; short enough that nobody is locked out of an account for long by somebody else
-LONGEST_SHARED_WAIT = 30.0  # seconds for a whole network: many people may share an address
+LONGEST_SHARED_WAIT = 10.0  # seconds for a whole network: many people may share an address
 FORGOTTEN = 3600.0  # seconds after the last failure
 MOST = 10_000  # keys that are remembered
-FREE, FREE_ANYWHERE, FREE_OF_NETWORK = 4, 20, 20  # failures before waiting begins
+FREE, FREE_ANYWHERE, FREE_OF_NETWORK = 4, 20, 100  # failures before waiting begins
+MOST_DOUBLINGS = 10  # of a wait of one second: longer than any, and 2 to the power of a whole night's failures is not
 
 
 class Try(NamedTuple):
@@ -72,7 +73,7 @@ class Throttle:
         count, last = self._failures.get(tried.key, (0, now))
         if count <= tried.free or now - last > FORGOTTEN:
             return 0.0
-        return float(min(2.0 ** (count - tried.free), tried.longest) - (now - last))
+        return float(min(2.0 ** min(count - tried.free, MOST_DOUBLINGS), tried.longest) - (now - last))
 
     def forgive(self, tried: Sequence[Try]) -> None:
         """It succeeded: the name begins anew, and its network has one failure less."""

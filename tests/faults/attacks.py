@@ -1,6 +1,7 @@
 """Hostile clients, in a process of their own: `python attacks.py NAME PORT SECONDS` says in JSON how it went.
 
-Each attack is a coroutine of one client; so many of them run at once, and begin anew, until the time is over.
+Each attack is a coroutine of one client; so many of them run at once, and begin anew, until the time is over. Slow
+clients have an address each, as on Linux all of 127.0.0.0/8 is this computer.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import repeat
 
 HOST = b"Host: localhost\r\n"
 JSON = b"Content-Type: application/json\r\n"
@@ -60,6 +62,30 @@ async def slow_heads(streams: Streams) -> None:
 
 async def slow_bodies(streams: Streams) -> None:
     await tell(streams, iter([SCORE + b"Content-Length: 500\r\n\r\n", *[b" "] * 499]), 1)
+
+
+async def slow_uploads(streams: Streams) -> None:
+    """4 MB at 1 MB a second, without a login."""
+    pieces = (PIECE for _ in range(64))
+    await tell(streams, chained(BATCH + b"Content-Length: %d\r\n\r\n" % (64 * len(PIECE)), pieces), len(PIECE) / 1e6)
+
+
+async def slow_permitted(streams: Streams) -> None:
+    """As much as a stranger may send in a demonstration, and as slowly as anybody may: some KB a second."""
+    size = 256 << 10
+    await tell(streams, chained(BATCH + b"Content-Length: %d\r\n\r\n" % size, slowly(size)), 0.2)
+
+
+def slowly(size: int) -> Iterator[bytes]:
+    """Nearly all of it at once, and the rest in small pieces."""
+    yield b" " * (size - 4000)
+    yield from (b" " * 40 for _ in range(100))
+
+
+async def slow_logins(streams: Streams) -> None:
+    """The one body that everybody may send, a byte at a time."""
+    head = b"POST /login HTTP/1.1\r\n" + HOST + b"Content-Type: application/x-www-form-urlencoded\r\n"
+    await tell(streams, chained(head + b"Content-Length: 4000\r\n\r\n", (b"x" for _ in range(4000))), 0.5)
 
 
 async def vanishing(streams: Streams) -> None:
@@ -147,6 +173,9 @@ HUGE = json.dumps({"items": [{"answers": {"amount": "9" * 4000}}] * 1000}).encod
 CLIENTS: dict[str, tuple[Callable[[Streams], Awaitable[None]], int]] = {
     "slow_heads": (slow_heads, 200),
     "slow_bodies": (slow_bodies, 200),
+    "slow_uploads": (slow_uploads, 50),
+    "slow_permitted": (slow_permitted, 50),
+    "slow_logins": (slow_logins, 50),
     "vanishing": (vanishing, 50),
     "idle": (idle, 1000),
     "unread": (unread, 100),
@@ -162,15 +191,17 @@ CLIENTS: dict[str, tuple[Callable[[Streams], Awaitable[None]], int]] = {
 async def attack(name: str, port: int, seconds: float) -> None:
     """All clients of one attack, until the time is over; it begins once each has connected."""
     one, count = CLIENTS[name]
+    addresses = (f"127.0.1.{number}" for number in range(1, count + 1)) if name.startswith("slow_") else repeat(None)
     until, everybody = math.inf, asyncio.Event()
     connected = 0
 
-    async def again() -> None:
+    async def again(address: str | None) -> None:
         nonlocal connected
         while time.monotonic() < until:
             found["tries"] += 1
             try:
-                streams = await asyncio.open_connection("127.0.0.1", port)
+                own = None if address is None else (address, 0)
+                streams = await asyncio.open_connection("127.0.0.1", port, local_addr=own)
             except ConnectionError:
                 found["not connected"] += 1
                 continue
@@ -184,7 +215,7 @@ async def attack(name: str, port: int, seconds: float) -> None:
             finally:
                 streams[1].transport.abort()
 
-    clients = [asyncio.create_task(again()) for _ in range(count)]
+    clients = [asyncio.create_task(again(address)) for _, address in zip(range(count), addresses, strict=False)]
     await asyncio.wait_for(everybody.wait(), 50)
     until = time.monotonic() + seconds
     await asyncio.sleep(seconds)

@@ -6,7 +6,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,12 @@ import numpy as np
 import psutil
 import pytest
 from attacks import CLIENTS
-from scale import report, times
+from scale import FULL, report, times
 
 from inference.release import open_release
 from inference.settings import default_release
 from profiling.serving import running
+from web.accounts import Accounts
 
 ATTACKS = Path(__file__).with_name("attacks.py")
 HONEST = 8  # clients that ask for scores without a pause
@@ -43,8 +46,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 class Honest:
     """Clients that ask for scores: how long each waited, what was not answered, what the server held meanwhile."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, recorded: bool = True, **headers: str) -> None:
+        self._port, self._recorded = port, recorded
+        self._headers = {"Content-Type": "application/json", **headers}
         self._body = json.dumps({"answers": open_release(default_release()).form.example})
         self._over = threading.Event()
         self.waited: list[float] = []
@@ -69,11 +73,11 @@ class Honest:
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
             while not self._over.is_set():
                 started = time.perf_counter()
-                connection.request("POST", "/api/v1/score", self._body, {"Content-Type": "application/json"})
+                connection.request("POST", "/api/v1/score", self._body, self._headers)
                 answer = connection.getresponse()
                 told = json.loads(answer.read())
                 self.waited.append((time.perf_counter() - started) * 1e3)
-                if answer.status != 200 or not told["recorded"]:
+                if answer.status != 200 or bool(told["recorded"]) != self._recorded:
                     self.errors.append(f"{answer.status} {told}")
             connection.close()
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -132,3 +136,52 @@ def test_it_is_well_afterwards(server: Server) -> None:
     while left := [one for one in process.net_connections() if one.status != psutil.CONN_LISTEN]:
         assert time.monotonic() < until, left
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize("name", ["slow_uploads", "slow_permitted", "slow_logins"])
+@pytest.mark.parametrize("mode", ["login", "demo"])
+def test_strangers_refuse_nobody(tmp_path: Path, mode: str, name: str, record_property: Any) -> None:
+    """Slow clients without a login, each at its own address: nobody who is known is refused, nor in a demonstration
+    anybody else who scores. Quiet and hostile times take turns, and the waits of both are compared."""
+    environment = {"TENFOLD_LOG": str(tmp_path / "p.jsonl"), "TENFOLD_RATE": "0"}
+    headers = {}
+    if mode == "login":
+        environment |= {"TENFOLD_LEDGER": str(tmp_path / "l.sqlite3"), "TENFOLD_USERS": str(tmp_path / "u.sqlite3")}
+        with closing(Accounts(tmp_path / "u.sqlite3")) as accounts:
+            accounts.add_user("meg", "manager", "correct horse battery")
+            headers["Authorization"] = f"Bearer {accounts.add_token('core', 'officer')}"
+    else:
+        environment |= {"TENFOLD_PUBLIC_DEMO": "on", "TENFOLD_USERS": "off"}
+    seconds, turns = times(20, 100) / 10, times(2, 4)
+    waited: dict[str, list[float]] = {"quiet": [], "hostile": []}
+    found: Counter[str] = Counter()
+    with running([sys.executable, "app.py"], "/readyz", environment) as (url, process):
+        port = int(url.rpartition(":")[2])
+        before = process.memory_info().rss
+        peak = 0
+
+        def attack() -> None:
+            command = [sys.executable, str(ATTACKS), name, str(port), str(seconds)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+            assert done.returncode == 0, done.stderr
+            found.update(json.loads(done.stdout))
+
+        for _ in range(turns):
+            for kind, meanwhile in (("quiet", lambda: time.sleep(seconds)), ("hostile", attack)):
+                honest = Honest(port, recorded=mode == "login", **headers)
+                honest.watched(process, meanwhile)
+                assert honest.errors == []
+                waited[kind] += honest.waited
+                peak = max(peak, honest.peak_bytes)
+    assert found["tries"] >= CLIENTS[name][1]
+    assert "500" not in found
+    growth = (peak - before) / 2**20
+    assert growth < GROWTH
+    quiet, hostile = (float(np.percentile(waited[kind], 99)) for kind in ("quiet", "hostile"))
+    report(
+        f"strangers_{name}_{mode}", record_property, clients=CLIENTS[name][1], tries=found["tries"], errors=0,
+        scores=len(waited["hostile"]), p99_ms=round(hostile, 1), p99_ms_quiet=round(quiet, 1),
+        p99_ratio=round(hostile / quiet, 2), growth_mb=round(max(0.0, growth), 1),
+    )  # fmt: skip
+    if FULL and name == "slow_uploads":
+        assert hostile <= 3 * quiet
