@@ -8,11 +8,11 @@ from inference.errors import TenfoldError
 from inference.scorer import open_scorer
 from inference.settings import Settings
 from ledger.ledger import open_ledger
-from web.accounts import MODES, Accounts, check_ledger_may_be_open, mode
 from web.lender import check_reason_texts, read_lender
 from web.person import OPEN
-from web.protocol import bound_connections
-from web.security_log import SecurityLog
+from web.security.accounts import MODES, Accounts, check_ledger_may_be_open, mode
+from web.security.connections import bound_connections
+from web.security.security_log import SecurityLog
 from web.serve import check_address, serve
 
 
@@ -37,7 +37,7 @@ def main() -> int:
         print(f"Tenfold cannot start: {error}", file=sys.stderr)  # noqa: T201
         return 1
     # Only now, since Gradio takes seconds to import: a wrong setting is said at once.
-    from web.health import log_problems
+    from web.operations.health import log_problems
     from web.server import create_app
 
     security_log = SecurityLog(None if settings.public_demo else settings.security_log, settings.log_days)

@@ -26,7 +26,7 @@ from profiling.serving import served
 
 LOOKING = {"closed": 0, "open": 1, "ten_open": 10}  # people with the page open
 LINES = 25_000  # more than the page shows
-EVERY = 5.0  # seconds, as web/static/performance.js has it
+EVERY = 5.0  # seconds, as web/pages/static/performance.js has it
 
 
 def main() -> int:

@@ -16,9 +16,9 @@ from argon2 import PasswordHasher
 from parts import Time, some
 
 from web.__main__ import main
-from web.accounts import ABSOLUTE, IDLE, VERSION, AccountError, Accounts
 from web.person import Person
-from web.throttle import (
+from web.security.accounts import ABSOLUTE, IDLE, VERSION, AccountError, Accounts
+from web.security.throttle import (
     FORGOTTEN,
     FREE,
     FREE_OF_NETWORK,

@@ -34,7 +34,7 @@ from models.past_loans import BadLoans, measured, read_loans
 from models.reach import ranges, reach
 from models.trees import Forest, UnfitModel, read_forest
 from models.verdicts import FAILS, PASSES, SAME, WARNS, Verdict, decisions, directions, prohibited, scales
-from web.health import golden_problems
+from web.operations.health import golden_problems
 from web.server import create_app
 
 

@@ -272,7 +272,7 @@ def test_the_canaries_would_be_found() -> None:
         for form in forms(word):
             assert left_in(b"x" + form + b"x") == [name], form
         assert left_in(f"a {word[-4:]} b".encode()) == [name]
-    assert left_in((ROOT / "web/texts/fr.json").read_bytes() + (ROOT / "README.md").read_bytes()) == []
+    assert left_in((ROOT / "web/pages/texts/fr.json").read_bytes() + (ROOT / "README.md").read_bytes()) == []
 
 
 def test_no_log_and_no_other_file_holds_any(site: Site) -> None:

@@ -30,9 +30,9 @@ from ledger.retention import ranges
 from ledger.store import Store
 from ledger.verify import verify
 from web.lender import EXAMPLE, Lender, read_lender, reason_text
-from web.numbers import write_percent
+from web.pages.numbers import write_percent
+from web.pages.texts import LANGUAGES, texts_in
 from web.server import create_app
-from web.texts import LANGUAGES, texts_in
 
 SENTENCE = "A sentence that says why."
 MARKUP = "<b onclick=alert(1)>\"'&"

@@ -19,11 +19,11 @@ from inference.release import open_release
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
 from ledger.ledger import Ledger
-from web.accounts import IDLE, Accounts, mode
-from web.entrance import ALL_SEEING, ANYBODY, COOKIE, METERING, NOBODY, rule
 from web.lender import read_lender
+from web.pages.texts import texts_in
+from web.security.accounts import IDLE, Accounts, mode
+from web.security.entrance import ALL_SEEING, ANYBODY, COOKIE, METERING, NOBODY, rule
 from web.server import create_app
-from web.texts import texts_in
 
 HERE = "http://127.0.0.1"
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}

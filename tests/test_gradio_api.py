@@ -14,10 +14,10 @@ from parts import NO_USERS, visiting
 
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
-from web import unread
-from web.limits import Sender
+from web.desk import unread
+from web.desk.unread import Full, Unread
+from web.security.limits import Sender
 from web.server import create_app
-from web.unread import Full, Unread
 
 RUN, CALL = "/gradio_api/run/predict_credit_score", "/gradio_api/call/predict_credit_score"
 JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"

@@ -21,12 +21,12 @@ from ledger import store
 from ledger.ledger import Ledger
 from ledger.records import HELD, NOTIFIED, RELEASED
 from ledger.retention import handed_over, on_hold, purge
-from web.accounts import Accounts
-from web.deciding import shown
-from web.keeping import digest
-from web.notice import notice
+from web.cases.keeping import digest
+from web.cases.notice import notice
+from web.cases.rules import shown
+from web.pages.texts import texts_in
+from web.security.accounts import Accounts
 from web.server import create_app
-from web.texts import texts_in
 
 TEXTS = texts_in("en")
 

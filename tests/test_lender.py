@@ -23,10 +23,10 @@ from inference.scorer import Scorer, open_scorer
 from inference.settings import RELEASES, ROOT, Settings
 from ledger.decisions import decided, scored
 from ledger.ledger import Ledger
-from web.accounts import Accounts
 from web.lender import EXAMPLE, Lender, check_reason_texts, read_lender, reason_text
+from web.pages.texts import LANGUAGES, texts_in
+from web.security.accounts import Accounts
 from web.server import create_app
-from web.texts import LANGUAGES, texts_in
 
 OLD = RELEASES / "consumer-9e127c0ee47d"
 TOLD = {"en": "In the lender’s words", "fr": "Dans les mots du prêteur"}

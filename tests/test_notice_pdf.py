@@ -11,8 +11,8 @@ import pytest
 from test_deciding import LENDER, Office, office
 
 from inference.settings import ROOT
-from web.notice_pdf import REPLACEMENT
-from web.texts import LANGUAGES, texts_in
+from web.cases.notice_pdf import REPLACEMENT
+from web.pages.texts import LANGUAGES, texts_in
 
 # A word of each script, and what of it no PDF shows: scripts that the fonts lack, and those from right to left.
 SHOWN = ["Žofie Łęcka", "Ιωάννης", "Мария Ђорђевић", "Ørsted № 7", "{nb}", "☺"]
@@ -125,4 +125,7 @@ def test_a_pdf_leaves_nothing_in_the_log(desk: Office, caplog: pytest.LogCapture
 
 def test_the_fonts_are_those_of_the_pdf() -> None:
     """Both are there, and nothing else is embedded."""
-    assert sorted(file.name for file in (ROOT / "web/fonts").glob("*.ttf")) == ["DejaVuSans-Bold.ttf", "DejaVuSans.ttf"]
+    assert sorted(file.name for file in (ROOT / "web/pages/fonts").glob("*.ttf")) == [
+        "DejaVuSans-Bold.ttf",
+        "DejaVuSans.ttf",
+    ]

@@ -20,8 +20,8 @@ from inference.numbers import LONGEST, TROUBLES, Unread
 from inference.release import Release, open_release
 from inference.settings import ROOT
 from models.recipes import RECIPES
-from web.card import explain, message
-from web.texts import LANGUAGES, texts_in
+from web.cards.score_card import explain, message
+from web.pages.texts import LANGUAGES, texts_in
 
 WORDS = {
     "$": ("$", "$"),

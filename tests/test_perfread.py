@@ -20,7 +20,7 @@ from inference.perfread import FIGURES, Reader, over_time, quantiles
 from inference.scorer import Scorer
 from profiling.__main__ import main
 from profiling.log import resampled, split
-from web.log_tail import LogTail
+from web.operations.log_tail import LogTail
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 OLDER = b'{"timestamp": "2024-05-01 10:00:59,123", "duration": 0.0525, "cpu_percent": 12.5, "memory_usage_MB": 310.25, '
@@ -228,8 +228,8 @@ def test_the_tail_of_a_growing_log(tmp_path: Path) -> None:
 
 def test_the_tail_of_a_large_log_begins_near_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At whole lines, over the files of two days."""
-    monkeypatch.setattr("web.log_tail.FIRST_BYTES", 10 * len(line()) + 7)
-    monkeypatch.setattr("web.log_tail.MOST_SCORES", 8)
+    monkeypatch.setattr("web.operations.log_tail.FIRST_BYTES", 10 * len(line()) + 7)
+    monkeypatch.setattr("web.operations.log_tail.MOST_SCORES", 8)
     (tmp_path / "scores-2026-11-22.jsonl").write_bytes(line(engine="onnx") * 1000)
     (tmp_path / "scores-2026-11-23.jsonl").write_bytes(line() * 4)
     reader = LogTail(tmp_path / "scores.jsonl").follow()

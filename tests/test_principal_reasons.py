@@ -21,7 +21,7 @@ from inference.scorer import Scorer
 from models.recipe import reason
 from models.recipes import RECIPES
 from web.lender import read_lender, reason_text
-from web.texts import LANGUAGES
+from web.pages.texts import LANGUAGES
 
 DECLINES, LOOKED_AT, SEED = 2000, 24_000, 15
 LENDER = read_lender(None)

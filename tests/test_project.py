@@ -20,8 +20,9 @@ from ledger.store import Store
 from ledger.verify import verify
 from profiling.readme import BLOCK, README, STUDY, written
 from profiling.serving import served
-from web import accounts, passwords, space, throttle
-from web.login import AT_ONCE
+from web import space
+from web.security import accounts, passwords, throttle
+from web.security.login import AT_ONCE
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -207,7 +208,7 @@ def test_asvs_page_has_the_figures_of_the_code() -> None:
         f"{throttle.FORGOTTEN:.0f} seconds",
         f"At most {AT_ONCE} passwords",
         f"{passwords.SHORTEST} to {passwords.LONGEST} characters of any kind, at least {passwords.FEWEST_DIFFERENT} of",
-        f"`web/passwords.py`: {', '.join(passwords.OURS)}.",
+        f"`web/security/passwords.py`: {', '.join(passwords.OURS)}.",
         f"the list holds {long} of twelve characters and more; of {len(passwords.common()) - long:,} shorter words",
         f"`TENFOLD_LOG_DAYS`, {Settings(release=ROOT).log_days} |",
     ):

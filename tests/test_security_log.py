@@ -20,8 +20,8 @@ from inference.errors import BadSetting
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
 from ledger.ledger import Ledger
-from web.accounts import Accounts, check_ledger_may_be_open, mode
-from web.security_log import A_MINUTE, SecurityLog
+from web.security.accounts import Accounts, check_ledger_may_be_open, mode
+from web.security.security_log import A_MINUTE, SecurityLog
 from web.server import create_app
 
 HERE = "http://127.0.0.1"

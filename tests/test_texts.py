@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from web.texts import FOLDER, LANGUAGES
+from web.pages.texts import FOLDER, LANGUAGES
 
 WEB = FOLDER.parent
 WORDS = {language: json.loads((FOLDER / f"{language}.json").read_text("utf-8")) for language in LANGUAGES}

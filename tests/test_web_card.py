@@ -18,15 +18,15 @@ from inference.reasons import Reasons
 from inference.release import Release
 from inference.scorer import Score, Scorer, open_scorer
 from inference.settings import Settings, default_release
-from web.card import intro_card, notice_card, problem_card, score_card
-from web.figures import Figures, figures_for, write_exactly, write_share
+from web.cards.comparison import Rank, expected, nearest_band, observed, wilson
+from web.cards.reasons import SMALLEST
+from web.cards.scale import Cuts, draw, scale_for, scale_of
+from web.cards.score_card import intro_card, notice_card, problem_card, score_card
 from web.lender import read_lender
-from web.numbers import write_percent
+from web.pages.figures import Figures, figures_for, write_exactly, write_share
+from web.pages.numbers import write_percent
+from web.pages.texts import LANGUAGES, texts_in
 from web.recording import Told
-from web.scale import Cuts, draw, scale_for, scale_of
-from web.standing import Rank, expected, nearest_band, observed, wilson
-from web.texts import LANGUAGES, texts_in
-from web.why import SMALLEST
 
 LENDER = read_lender(None)
 MARKUP = "<script>alert('x')</script>\"&"

@@ -11,9 +11,9 @@ from parts import NAMES, newest, some
 from inference.fields import NOT_STATED, ChoiceField, field_from_json
 from inference.release import open_release
 from inference.settings import default_release
-from web.form import Held, Widgets, build_form, kind_of, offered, optional, row_id
-from web.numbers import write_percent
-from web.texts import FOLDER, LANGUAGES, texts_in
+from web.desk.form import Held, Widgets, build_form, kind_of, offered, optional, row_id
+from web.pages.numbers import write_percent
+from web.pages.texts import FOLDER, LANGUAGES, texts_in
 
 
 def test_percentages() -> None:

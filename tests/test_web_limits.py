@@ -22,10 +22,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
-from web import limits, protocol
-from web.accounts import Accounts
-from web.limits import Limits, Rate
-from web.protocol import Guarded
+from web.security import connections as protocol
+from web.security import limits
+from web.security.accounts import Accounts
+from web.security.connections import Guarded
+from web.security.limits import Limits, Rate
 from web.serve import A_MINUTE, Sparing
 from web.server import create_app
 
@@ -228,7 +229,10 @@ def test_without_a_host_nothing_but_health_is_open(port: int) -> None:
 
 def test_few_open_files_are_said_at_the_start(tmp_path: Path) -> None:
     """With 150 it does not start, and says what is needed; with 500 it says how many connections are left."""
-    program = "from web.protocol import bound_connections, Guarded; print(bound_connections()); print(Guarded.most)"
+    program = (
+        "from web.security.connections import bound_connections, Guarded\n"
+        "print(bound_connections()); print(Guarded.most)"
+    )
 
     def started(files: int) -> tuple[str, str]:
         command = ["sh", "-c", f'ulimit -n {files} && exec "$0" -c "$1"', sys.executable, program]

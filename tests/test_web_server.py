@@ -25,13 +25,13 @@ from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
 from ledger import store
 from ledger.ledger import Ledger
-from web.desk import build_desk
-from web.endpoint import Endpoint
-from web.health import golden_problems, readiness
-from web.model_card import CARD, render
+from web.desk.blocks import build_desk
+from web.desk.gradio_api import Endpoint
+from web.operations.health import golden_problems, readiness
+from web.operations.model_card import CARD, render
+from web.pages.texts import texts_in
 from web.recording import Recorder
 from web.server import create_app
-from web.texts import texts_in
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 

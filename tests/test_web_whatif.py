@@ -18,10 +18,10 @@ from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
 from inference.whatif import WhatIf
 from ledger.ledger import Ledger
-from web.form import optional
-from web.numbers import write_percent
+from web.desk.form import optional
+from web.pages.numbers import write_percent
+from web.pages.texts import texts_in
 from web.server import create_app
-from web.texts import texts_in
 
 
 class Desk:

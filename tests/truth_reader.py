@@ -1,4 +1,4 @@
-"""Reads a page's HTML as a person does: blocks of text, and the sentences in them by the templates of web/texts.
+"""Reads a page's HTML as a person does: blocks of text, and the sentences in them by the templates of web/pages/texts.
 
 A template's placeholders become groups, so that another wording needs no other reader. What no template makes, and what
 no table or picture explains, is an unknown sentence: the test that reads it fails.
@@ -10,7 +10,7 @@ from functools import cache
 from html.parser import HTMLParser
 from typing import NamedTuple
 
-from web.texts import LANGUAGES, texts_in
+from web.pages.texts import LANGUAGES, texts_in
 
 BLOCKS = {"h2", "h3", "h4", "p", "li", "dt", "dd", "th", "td", "caption", "summary", "title", "desc", "text", "option",
           "button", "strong", "b", "abbr"}  # fmt: skip

@@ -9,9 +9,9 @@ from typing import TextIO
 
 from inference.errors import TenfoldError
 from inference.settings import Settings
-from web.accounts import TOKEN_DAYS, Account, AccountError, Accounts
 from web.person import ROLES, TOKEN_ROLES
-from web.security_log import SecurityLog
+from web.security.accounts import TOKEN_DAYS, Account, AccountError, Accounts
+from web.security.security_log import SecurityLog
 
 PAST = {
     "add": "added",

@@ -9,7 +9,7 @@ from typing import Any
 from inference.errors import BadSetting
 from inference.fields import ANY, ChoiceField, Field
 from inference.release import Release
-from web.texts import LANGUAGES
+from web.pages.texts import LANGUAGES
 
 EXAMPLE = Path(__file__).with_name("lender.toml")
 DIRECTIONS = ("more_lenient", "stricter", "incomplete")

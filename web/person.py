@@ -7,7 +7,7 @@ from starlette.types import Scope
 from ledger.cases import Case
 from ledger.records import CONTESTED
 
-OPEN, DEMO, CLOSED = "open", "demo", "closed"  # how open the app is: see web/entrance.py
+OPEN, DEMO, CLOSED = "open", "demo", "closed"  # how open the app is: see web/security/entrance.py
 OFFICER, MANAGER, METRICS = "officer", "manager", "metrics"
 ROLES = (OFFICER, MANAGER)
 TOKEN_ROLES = (METRICS, *ROLES)  # the least of them reads /metrics and nothing else

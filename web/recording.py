@@ -15,7 +15,7 @@ from ledger.cases import Case
 from ledger.decisions import scored
 from ledger.ledger import Ledger
 from ledger.records import Key, Record
-from web.metrics import Metrics
+from web.operations.metrics import Metrics
 
 
 class Told(NamedTuple):

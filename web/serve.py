@@ -16,8 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference.errors import BadSetting
 from inference.settings import Settings
-from web.protocol import Guarded
-from web.server_log import print_lines
+from web.operations.server_log import print_lines
+from web.security.connections import Guarded
 
 ACCEPT = 0.05  # seconds for connections that the kernel has made already
 LINGER = 2.5  # seconds at most for requests that are on their way over connections that are open
@@ -77,7 +77,7 @@ def serve(app: ASGIApp, settings: Settings) -> None:
         port=settings.port,
         root_path=settings.root_path,
         http=Guarded,
-        log_config=None,  # web/server_log.py has done it
+        log_config=None,  # web/operations/server_log.py has done it
         log_level="warning",
         timeout_graceful_shutdown=GRACE,
     )

@@ -11,31 +11,31 @@ from starlette.middleware.cors import CORSMiddleware
 from inference.scorer import Scorer
 from inference.settings import Settings
 from ledger.ledger import Ledger
-from web.accounts import Accounts
-from web.answering import answering_routes
-from web.api import add_api
-from web.assets import asset_routes
-from web.desk import build_desk
-from web.endpoint import Endpoint
-from web.entrance import Entrance
-from web.health import health_routes
-from web.history import History
-from web.languages import HOME, LanguageChoice
+from web.api.routes import add_api
+from web.cases.history import History
+from web.cases.routes import Records
+from web.desk.blocks import build_desk
+from web.desk.gradio_api import Endpoint
+from web.desk.page_rewrite import PageDress, WithoutQuery
+from web.desk.routes import answering_routes
 from web.lender import Lender, check_reason_texts, read_lender
-from web.limits import Limits
-from web.login import Login
-from web.metrics import metrics_routes
-from web.model_card import model_card_routes
-from web.page import PageDress, WithoutQuery
-from web.performance import performance_routes
-from web.record import Records
+from web.operations.health import health_routes
+from web.operations.metrics import metrics_routes
+from web.operations.model_card import model_card_routes
+from web.operations.performance import performance_routes
+from web.pages.assets import asset_routes
+from web.pages.languages import HOME, LanguageChoice
+from web.pages.texts import texts_in
 from web.recording import Recorder
-from web.security_log import SecurityLog
-from web.texts import texts_in
+from web.security.accounts import Accounts
+from web.security.entrance import Entrance
+from web.security.limits import Limits
+from web.security.login import Login
+from web.security.security_log import SecurityLog
 
 LARGEST_UPLOAD = "1mb"  # of Gradio's, whose uploads the entrance does not let in anyway
 # FastAPI would tell whatever OpenTelemetry collector it finds of requests and errors; so would Gradio's, inside: see
-# web/entrance.py.
+# web/security/entrance.py.
 SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 CORS = ["Authorization", "Content-Type", "Idempotency-Key"]
 
@@ -112,7 +112,7 @@ async def assemble(
 
 
 def theme() -> gr.themes.Base:
-    """System fonts and our one accent; web/static/desk.css does the rest. A named font would be fetched."""
+    """System fonts and our one accent; web/pages/static/desk.css does the rest. A named font would be fetched."""
     sans = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
     mono = ["ui-monospace", "SF Mono", "Consolas", "monospace"]
     return gr.themes.Base(font=sans, font_mono=mono)

@@ -18,7 +18,7 @@ from playwright.sync_api import Page, Request
 
 from inference.release import Release
 from inference.settings import current_releases
-from web.texts import texts_in
+from web.pages.texts import texts_in
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCREENSHOTS = ROOT / "tests" / "screenshots"

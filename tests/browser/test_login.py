@@ -12,8 +12,8 @@ from playwright.sync_api import Page, expect
 
 from inference.fields import NumberField
 from inference.settings import default_release
-from web.accounts import Accounts
-from web.texts import texts_in
+from web.pages.texts import texts_in
+from web.security.accounts import Accounts
 
 Open = Callable[..., Desk]
 # Each stands nowhere else, so that it is found wherever it was written.

@@ -14,7 +14,7 @@ from inference.policy import APPROVE
 from inference.scorer import open_scorer
 from inference.settings import Settings, default_release
 from web.lender import EXAMPLE
-from web.texts import texts_in
+from web.pages.texts import texts_in
 
 Open = Callable[..., Desk]
 SENTENCE = "Two payslips and a bank statement."

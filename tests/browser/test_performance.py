@@ -6,8 +6,8 @@ import pytest
 from live import PATIENCE, Desk, Server
 from playwright.sync_api import expect
 
-from web.languages import HOME
-from web.texts import texts_in
+from web.pages.languages import HOME
+from web.pages.texts import texts_in
 
 OpenDesk = Callable[..., Desk]
 

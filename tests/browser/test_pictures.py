@@ -12,13 +12,13 @@ from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
 from inference.whatif import WhatIf
 from models.recipes import RECIPES
-from web.assets import FOLDER
-from web.card import intro_card, score_card
-from web.form import Held
+from web.cards.score_card import intro_card, score_card
+from web.desk.form import Held
+from web.desk.whatif_panel import Panel
 from web.lender import read_lender
+from web.pages.assets import FOLDER
+from web.pages.texts import LANGUAGES, texts_in
 from web.recording import Told
-from web.texts import LANGUAGES, texts_in
-from web.whatif import Panel
 
 WIDTHS = (280, 358, 470, 640)  # px of a column: a small phone to a wide screen
 LOANS = 12  # real ones a release; and as many again with another guarantee

@@ -14,7 +14,7 @@ from scale import FULL, report, times
 from ledger.store import Store
 from ledger.verify import verify
 from profiling.serving import served
-from web.accounts import Accounts
+from web.security.accounts import Accounts
 
 
 # In small one release: the description of each is drawn by the same code.

@@ -24,8 +24,8 @@ from ledger.cases import SETTLED, Case
 from ledger.decisions import DECISIONS
 from ledger.store import Store
 from profiling.serving import running
-from web.accounts import Accounts
 from web.lender import EXAMPLE, PLACEHOLDERS, read_lender
+from web.security.accounts import Accounts
 
 TRIES = times(10, 200)
 LIMIT, BELOW, ABOVE = 2000, 1000, 4900  # above the first an officer decides with a second person

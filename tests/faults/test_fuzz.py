@@ -46,13 +46,13 @@ from models.fields_file import BadFields, read_fields
 from models.unpickle import BadPickle, convert
 from profiling.log import run as read_logs
 from profiling.profile_file import BadProfile, read_profile
-from web.accounts import Accounts
-from web.api import add_api
-from web.entrance import COOKIE
-from web.history import History
+from web.api.routes import add_api
+from web.cases.history import History
+from web.cases.routes import Records
 from web.lender import EXAMPLE, read_lender
-from web.record import Records
 from web.recording import Recorder
+from web.security.accounts import Accounts
+from web.security.entrance import COOKIE
 from web.server import create_app
 
 SLOWEST = 60  # seconds that one case may take

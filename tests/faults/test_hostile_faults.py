@@ -21,7 +21,7 @@ from scale import FULL, report, times
 from inference.release import open_release
 from inference.settings import default_release
 from profiling.serving import running
-from web.accounts import Accounts
+from web.security.accounts import Accounts
 
 ATTACKS = Path(__file__).with_name("attacks.py")
 HONEST = 8  # clients that ask for scores without a pause

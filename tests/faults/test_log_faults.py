@@ -14,7 +14,7 @@ import pytest
 from scale import report, times
 
 from profiling.serving import ROOT, answers, free_port, stop
-from web.accounts import Accounts
+from web.security.accounts import Accounts
 
 MOST = 300_000  # bytes of all logs together, however many requests there are
 HOST = b"Host: localhost\r\n"

@@ -15,7 +15,7 @@ from scale import FULL, report, times
 from inference.release import open_release
 from inference.settings import default_release
 from profiling.serving import running
-from web import unread
+from web.desk import unread
 
 GROWTH = 60  # MB that all attacks together may cost; before there were bounds it was 1 MB for each request
 EXAMPLE = list(open_release(default_release()).form.example.values())

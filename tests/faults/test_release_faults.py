@@ -33,7 +33,7 @@ from inference.settings import ROOT
 from ledger.decisions import scored
 from ledger.ledger import Ledger
 from profiling.serving import free_port, running
-from web.texts import LANGUAGES, texts_in
+from web.pages.texts import LANGUAGES, texts_in
 
 STALE = 2000  # of every file
 WORKER = Path(__file__).with_name("release_worker.py")

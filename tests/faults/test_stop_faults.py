@@ -34,7 +34,7 @@ from ledger.store import Store
 from ledger.verify import verify
 from profiling.serving import answers as ready
 from profiling.serving import free_port
-from web.health import log_problems
+from web.operations.health import log_problems
 
 START = 120  # seconds
 STOP = 10  # seconds from the signal to the end: what most supervisors allow before they kill

@@ -1,0 +1,211 @@
+"""The API's OpenAPI description, drawn from the release: its fields, bounds, choices, and an example that works."""
+
+from typing import Any
+
+from inference.fields import NOT_STATED, ChoiceField, Field, NumberField
+from inference.release import Release
+from web.desk.form import LONGEST_REFERENCE
+
+EACH = {"description": "As the body of /score. One that is not fails on its own, and the others are scored."}
+REASONS: dict[str, Any] = {
+    "type": ["array", "null"],
+    "items": {"type": "string"},
+    "description": "Principal reasons as field/code, such as amount/high, the strongest first; /release gives the text "
+    "of each code, with its field. Null where nobody asked for them, as here: the page of a case makes them. Records "
+    "of releases of format 1 hold fields without a code.",
+}
+MOST_ITEMS = 1000  # a batch
+MOST_LISTED, LISTED = 200, 50  # records a page
+LONGEST_KEY = 200  # characters
+PROBLEM = ("field", "kind", "allowed", "got", "unit", "hint")
+LISTED_UP_TO = 60  # choices; longer lists are named in GET /release
+Schema = dict[str, Any]
+
+
+def describe(release: Release, with_ledger: bool) -> Schema:
+    """The whole document."""
+    example = {"answers": release.form.example, "reference": "A-2026-0001"}
+    key = {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "The same key with the same body gives the record that the first of them made.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]+$"},
+    }
+    paths: Schema = {
+        "/api/v1/score": {
+            "post": operation("score", "Score one application", "Score", request=ref("Application"), example=example,
+                              parameters=[key], errors=(400, 409, 413, 415, 422, 503))
+        },
+        "/api/v1/score:batch": {
+            "post": operation("score_batch", "Score up to 1,000; each succeeds or fails on its own", "Scores",
+                              request=ref("Applications"), example={"items": [example]}, parameters=[key],
+                              errors=(400, 409, 413, 415, 422, 503))
+        },
+        "/api/v1/release": {"get": operation("release", "The release: fields, bounds, metrics, model card", "Release")},
+        "/api/v1/decisions": {
+            "get": operation("decisions", "Records, the newest first", "Records", parameters=list_parameters(),
+                             errors=(404, 422, 503))
+        },
+        "/api/v1/decisions/{id}": {
+            "get": operation("decision", "One record, with all that refers to it", "Record", errors=(404, 503),
+                             parameters=[{"name": "id", "in": "path", "required": True,
+                                          "schema": {"type": "string", "minLength": 1}}])
+        },
+        "/api/v1/ledger/head": {
+            "get": operation("head", "The last record's hash, for somebody else to keep", "Head", errors=(404, 503))
+        },
+    }  # fmt: skip
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"Tenfold: {release.manifest['title']['en']}",
+            "version": release.name,
+            "description": release.manifest["notice"]["en"]
+            + ("" if with_ledger else " This server keeps no ledger: nothing is recorded."),
+        },
+        "paths": paths,
+        "components": {"schemas": schemas(release)},
+    }
+
+
+def behind_login(described: Schema) -> Schema:
+    """The same document for a server where everybody brings a token or a session."""
+    said = {"application/problem+json": {"schema": ref("Problem")}}
+    refused = {str(status): {"description": "See the problem's title", "content": said} for status in (401, 403)}
+    paths = {
+        path: {
+            method: {**one, "responses": {**one["responses"], **refused}, "security": [{"token": []}]}
+            for method, one in methods.items()
+        }
+        for path, methods in described["paths"].items()
+    }
+    token = {"type": "http", "scheme": "bearer", "description": "python -m web tokens add NAME"}
+    components = {**described["components"], "securitySchemes": {"token": token}}
+    return {**described, "paths": paths, "components": components}
+
+
+def operation(
+    name: str, summary: str, answer: str, *, request: Schema | None = None, example: Any = None,
+    parameters: list[Schema] | None = None, errors: tuple[int, ...] = (),
+) -> Schema:  # fmt: skip
+    """One method of one path."""
+    responses: Schema = {"200": {"description": "Done", "content": {"application/json": {"schema": ref(answer)}}}}
+    for status in sorted({*errors, 429, 503}):  # what web/security/limits.py may say to any request
+        said = {"application/problem+json": {"schema": ref("Problem")}}
+        responses[str(status)] = {"description": "See the problem's title", "content": said}
+    found: Schema = {"operationId": name, "summary": summary, "responses": responses}
+    if parameters:
+        found["parameters"] = parameters
+    if request:
+        content = {"application/json": {"schema": request, "example": example}}
+        found["requestBody"] = {"required": True, "content": content}
+    return found
+
+
+def list_parameters() -> list[Schema]:
+    texts = ("kind", "by", "decision", "reference")
+    return [
+        {"name": "limit", "in": "query",
+         "schema": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": LISTED}},
+        {"name": "before", "in": "query", "description": "`next` of the page before",
+         "schema": {"type": "integer", "minimum": 1, "maximum": 2**53}},
+        *({"name": name, "in": "query", "schema": {"type": "string"}} for name in texts),
+    ]  # fmt: skip
+
+
+def schemas(release: Release) -> Schema:
+    """Every named schema."""
+    probability = {"type": "number", "minimum": 0, "maximum": 1}
+    text, number = {"type": "string"}, {"type": "number"}
+    texts = {"type": "array", "items": text}
+    digest = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+    recorded = {
+        "type": ["object", "null"],
+        "description": "Where the record stands, and its hash: `python -m ledger verify --head HASH` tells whether it "
+        "is still there, unchanged. null on a server without a ledger",
+        "properties": {"seq": {"type": "integer"}, "time": text, "hash": digest},
+        "required": ["seq", "time", "hash"],
+    }
+    scored = {
+        "id": text, "decision": {"enum": ["approve", "refer", "decline"]}, "pd": probability, "points": number,
+        "break_even": probability, "refer_from": probability, "decline_from": number, "unusual": texts,
+        "reasons": REASONS, "release_name": text, "release": text, "engine": text,
+        "recorded": recorded,
+    }  # fmt: skip
+    problem = {
+        "type": text, "title": text, "status": {"type": "integer"}, "detail": text,
+        "errors": {"type": "array", "items": closed(dict.fromkeys(PROBLEM, text))},
+    }  # fmt: skip
+    return {
+        "Answers": {
+            "type": "object",
+            "properties": {field.name: field_schema(field) for field in release.form.fields},
+            "required": list(release.form.names),
+            "additionalProperties": False,
+        },
+        "Application": {
+            "type": "object",
+            "properties": {
+                "answers": ref("Answers"),
+                "reference": {
+                    "type": ["string", "null"], "minLength": 1, "maxLength": LONGEST_REFERENCE,
+                    "pattern": "^[!-~]([ -~]*[!-~])?$",
+                    "description": "Your own number of this application",
+                },
+            },
+            "required": ["answers"],
+            "additionalProperties": False,
+        },
+        "Applications": {
+            "type": "object",
+            "properties": {"items": {"type": "array", "items": EACH, "minItems": 1, "maxItems": MOST_ITEMS}},
+            "required": ["items"],
+            "additionalProperties": False,
+        },
+        "Score": closed(scored),
+        "Scores": closed({"items": {"type": "array", "items": {"anyOf": [
+            {**closed({"status": {"const": 200}, **scored})}, ref("Problem")]}}}),
+        "Problem": {"type": "object", "properties": problem, "required": ["type", "title", "status"]},
+        "Release": {"type": "object", "properties": {"name": text, "digest": text, "engine": text, "date": text,
+                    "fields": {"type": "array"}, "policy": {"type": "object"}, "model_card": text},
+                    "required": ["name", "digest", "fields"]},
+        "Records": closed({"items": {"type": "array", "items": {"type": "object"}},
+                           "next": {"type": ["integer", "null"]}}),
+        "Record": {"type": "object", "properties": {"id": text, "seq": {"type": "integer"}, "hash": digest},
+                   "required": ["id", "seq", "hash", "kind", "time"]},
+        "Head": closed({"seq": {"type": "integer"}, "hash": digest}),
+    }  # fmt: skip
+
+
+def closed(properties: Schema) -> Schema:
+    """An object with all of these properties and no other."""
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def field_schema(field: Field) -> Schema:
+    """What one field accepts."""
+    about = {"title": field.label["en"], "description": described(field), "examples": [field.example]}
+    if isinstance(field, NumberField):
+        kind = {"type": "integer" if field.whole else "number", "minimum": field.minimum, "maximum": field.maximum}
+        return (
+            {**about, "anyOf": [kind, {"const": NOT_STATED}, {"type": "null"}]} if field.optional else {**about, **kind}
+        )
+    if isinstance(field, ChoiceField):
+        codes = [choice.code for choice in field.choices]
+        if field.digits is not None:
+            sectors = sorted({code[:2] for code in codes})
+            pattern = f"^({'|'.join(sectors)})[0-9]{{{field.digits - 2}}}$"
+            return {**about, "type": "string", "pattern": pattern}
+        if len(codes) <= LISTED_UP_TO:
+            return {**about, "enum": [*codes, None] if NOT_STATED in codes else codes}
+    return {**about, "type": "string"}
+
+
+def described(field: Field) -> str:
+    """Help, unit and bounds in one line."""
+    unit = f" Unit: {field.unit['en']}." if field.unit["en"] else ""
+    return f"{field.help['en']}{unit} Allowed: {field.allowed}.".strip()

@@ -1,0 +1,66 @@
+"""A draft notice for the applicant, in English or French: the parts that its page and its PDF are made of.
+
+Principal reasons are those that the officer confirmed; where the officer decided otherwise than the model suggested,
+the officer's own reason, and nothing of the model's.
+"""
+
+from typing import NamedTuple
+
+from inference.release import Release
+from ledger.cases import Case
+from web.lender import Lender, reason_text
+from web.pages.texts import Texts
+
+ENDING = ("contest", "retention", "regulator")
+
+
+class Notice(NamedTuple):
+    """The parts of a notice, all plain texts. `example`: placeholders stand where the lender's own words belong."""
+
+    creditor: str
+    address: str
+    title: str
+    facts: list[tuple[str, str]]
+    decision: str
+    reasons_title: str
+    reasons: list[str]
+    figures: list[tuple[str, str]]
+    ending: list[tuple[str, str]]
+    example: bool
+
+
+def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) -> Notice:
+    """What the notice of a settled case says."""
+    decision = case.decision
+    assert decision is not None  # noqa: S101 - only a settled case has a notice
+    fields, personal = decision.fields(), decision.personal_fields() or {}
+    reasons = [reason_text(one, release, lender, texts.language) for one in decision.reasons or []]
+    score = case.score_of(decision)  # where it was referred, answers may have been corrected since
+    if fields["direction"] == "more_lenient":
+        reasons = []  # why somebody was trusted more than the model would is held against nobody
+    elif fields["reason_code"]:
+        reasons = [lender.reason(fields["direction"], fields["reason_code"], texts.language)]
+    elif fields["decision"] == "decline" and not reasons:
+        reasons = [str(personal.get("justification") or texts("notice.erased"))]
+    tells_why = fields["decision"] != "approve"
+    conditions = personal.get("conditions")
+    sentence = texts(f"notice.{fields['decision']}")
+    if conditions:
+        sentence += f" {texts('notice.conditions')} {conditions}"
+    recorded = score.personal_fields()
+    used = []
+    if recorded is not None and release is not None:
+        for field in release.form.fields:
+            answer = field.show(field.parse(recorded["answers"].get(field.name)), texts.language)
+            used.append((field.label[texts.language], answer))
+    reference = (case.first.personal_fields() or {}).get("reference")
+    facts = [
+        (texts("notice.reference"), str(reference or texts("record.title_number", seq=case.first.seq))),
+        (texts("notice.date"), texts.day(fields["time"][:10])),
+        (texts("notice.model"), score.fields()["release_name"]),
+    ]
+    return Notice(
+        lender.name, lender.address, texts("notice.title"), facts, sentence,
+        texts("notice.reasons") if tells_why and reasons else "", reasons if tells_why else [], used,
+        [(texts(f"notice.{part}_title"), lender.notice[part][texts.language]) for part in ENDING], lender.is_example,
+    )  # fmt: skip

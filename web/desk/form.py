@@ -1,0 +1,242 @@
+"""The form: one widget a field of the release, and the way back from what stands in them to raw answers.
+
+Nothing here knows a release or a field by name.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from inference.application import Form
+from inference.fields import NOT_STATED, Choice, ChoiceField, Field, NumberField, write_number
+from inference.numbers import LONGEST
+from web.pages.texts import Texts
+
+LONGEST_REFERENCE = 100  # characters
+RADIO_UP_TO = 6  # choices; more go into a list to search
+
+
+class Held:
+    """The way from what stands in the form to raw answers, and back.
+
+    What the page's script sends: field name -> the text of a number's box or of a list, the code of a radio button,
+    None where "not stated" is ticked. What fills the widgets: their values in order, fields first, then the ticks.
+    """
+
+    def __init__(self, form: Form, language: str, with_reference: bool = False) -> None:
+        self.form, self._language, self._with_reference = form, language, with_reference
+        # A list shows texts; of two choices with the same one the first is meant.
+        self._codes = {
+            field.name: dict(reversed(offered(field, language)))
+            for field in form.fields
+            if isinstance(field, ChoiceField) and kind_of(field) == "list"
+        }
+
+    def answers(self, held: object) -> dict[str, object]:
+        """Raw answers by field name; what was left open is not among them."""
+        given = held if isinstance(held, dict) else {}
+        answers: dict[str, object] = {}
+        for field in self.form.fields:
+            raw = given.get(field.name, "")
+            if raw is None:
+                answers[field.name] = NOT_STATED
+            elif isinstance(raw, str) and isinstance(field, NumberField):
+                if raw.strip():
+                    answers[field.name] = field.read(raw, self._language)
+            elif raw != "":
+                codes = self._codes.get(field.name, {})
+                answers[field.name] = codes.get(raw, raw) if isinstance(raw, str) else raw
+        return answers
+
+    def reference(self, typed: object) -> str | None:
+        """The reference on one line; None where there is none."""
+        if not self._with_reference or not isinstance(typed, str):
+            return None
+        shown = "".join(mark if mark.isprintable() else " " for mark in typed)
+        return " ".join(shown.split())[:LONGEST_REFERENCE] or None
+
+    def values(self, answers: Mapping[str, object], reference: str = "") -> list[object]:
+        """What fills the widgets with these answers."""
+        return [
+            *(shown(field, answers.get(field.name), self._language) for field in self.form.fields),
+            *(answers.get(field.name) in (None, NOT_STATED) for field in optional(self.form)),
+            *([reference] if self._with_reference else []),
+        ]
+
+    @property
+    def example(self) -> list[object]:
+        """What fills them with the release's example."""
+        return self.values(self.form.example)
+
+    @property
+    def empty(self) -> list[object]:
+        """What leaves every question open."""
+        return [
+            *("" if isinstance(field, NumberField) else None for field in self.form.fields),
+            *(False for _ in optional(self.form)),
+            *([""] if self._with_reference else []),
+        ]
+
+
+def optional(form: Form) -> list[NumberField]:
+    """The numbers that may be left open."""
+    return [field for field in form.fields if isinstance(field, NumberField) and field.optional]
+
+
+@dataclass(frozen=True)
+class Widgets:
+    """The widgets of a form."""
+
+    boxes: dict[str, gr.Textbox | gr.Radio | gr.Dropdown]  # one a field
+    not_stated: dict[str, gr.Checkbox]  # one for each number that may be left open
+    reference: gr.Textbox | None  # the officer's own number of the application, where it can be recorded
+
+    @property
+    def all(self) -> list[Any]:
+        """In the order of `Held.values`."""
+        return [*self.boxes.values(), *self.not_stated.values(), *([self.reference] if self.reference else [])]
+
+
+def build_form(form: Form, groups: Sequence[Any], texts: Texts, *, with_reference: bool = False) -> Widgets:
+    """Draw the form, group by group, inside the current Gradio layout."""
+    language = texts.language
+    boxes: dict[str, Any] = {}
+    not_stated: dict[str, gr.Checkbox] = {}
+    named = {group["name"]: group["label"][language] for group in groups}
+    used = dict.fromkeys(field.group for field in form.fields)
+    for name in [*(name for name in named if name in used), *(name for name in used if name not in named)]:
+        with gr.Column(elem_classes="group", min_width=0):
+            if name in named:
+                gr.HTML(f"<h3>{escape(named[name])}</h3>", js_on_load=None, elem_classes="group-name")
+            for field in form.fields:
+                if field.group != name:
+                    continue
+                with gr.Column(elem_id=row_id(field), elem_classes=["field", kind_of(field)], min_width=0):
+                    boxes[field.name] = widget(field, texts)
+                    if isinstance(field, NumberField) and field.optional:
+                        not_stated[field.name] = gr.Checkbox(
+                            is_open(field),
+                            label=texts("form.not_stated"),
+                            interactive=True,
+                            container=False,
+                            elem_classes="not-stated",
+                        )
+    reference = reference_box(texts) if with_reference else None
+    ticks = {field.name: not_stated[field.name] for field in optional(form)}
+    return Widgets({name: boxes[name] for name in form.names}, ticks, reference)
+
+
+def reference_box(texts: Texts) -> gr.Textbox:
+    """Whatever the officer knows the application by; recorded with the score, and never sent to the model."""
+    with (
+        gr.Column(elem_classes="group", min_width=0),
+        gr.Column(elem_id="reference", elem_classes=["field", "text"], min_width=0),
+    ):
+        return gr.Textbox(
+            "",
+            label=texts("form.reference"),
+            info=texts("form.reference_help"),
+            lines=1,
+            max_lines=1,
+            max_length=LONGEST_REFERENCE,
+            interactive=True,
+            elem_classes="answer",
+            min_width=0,
+            html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False, enterkeyhint="go"),
+        )
+
+
+def widget(field: Field, texts: Texts) -> gr.Textbox | gr.Radio | gr.Dropdown:
+    """The widget of one field, holding its example."""
+    language = texts.language
+    common: dict[str, Any] = {
+        "label": field.label[language],
+        "info": escape(help_text(field, texts)),
+        "value": shown(field, field.example, language),
+        "elem_classes": "answer",
+        "interactive": not is_open(field),
+        "min_width": 0,
+    }
+    if isinstance(field, ChoiceField):
+        choices = offered(field, language)
+        if len(choices) <= RADIO_UP_TO:
+            return gr.Radio(choices, **common)
+        return gr.Dropdown(choices, filterable=True, **common)
+    # A text box, since a number box of a browser drops what it cannot read, changes when the wheel turns over
+    # it, and knows no thousands separator.
+    return gr.Textbox(
+        lines=1,
+        max_lines=1,
+        max_length=LONGEST,
+        html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False, enterkeyhint="go"),
+        **common,
+    )
+
+
+def row_id(field: Field) -> str:
+    """The id of the element around a field's widget."""
+    return "field-" + re.sub(r"[^a-zA-Z0-9_-]", "-", field.name)
+
+
+def kind_of(field: Field) -> str:
+    """The class by which the page's style and script know what kind of widget it is."""
+    if isinstance(field, NumberField):
+        return "number"
+    assert isinstance(field, ChoiceField)  # noqa: S101 - for the type checker: there are two kinds
+    return "radio" if len(offered(field, "en")) <= RADIO_UP_TO else "list"
+
+
+def is_open(field: Field) -> bool:
+    """Whether the example leaves this number open."""
+    return isinstance(field, NumberField) and field.example in (None, NOT_STATED)
+
+
+def help_text(field: Field, texts: Texts) -> str:
+    """What the question means, and what is typical or how to search."""
+    parts = [field.help[texts.language]]
+    if isinstance(field, NumberField):
+        low, high = (write_number(value, texts.language) for value in field.typical)
+        parts.append(texts("form.typical", low=low, high=high))
+    elif kind_of(field) == "list":
+        parts.append(texts("form.search" if isinstance(field, ChoiceField) and field.digits else "form.search_words"))
+    return f"{texts('mark.semicolon')} ".join(part for part in parts if part)
+
+
+def shown(field: Field, answer: object, language: str) -> str | None:
+    """An answer as its widget shows or holds it; nothing where it is none of this field."""
+    if isinstance(field, NumberField):
+        return field.write(float(answer), language) if type(answer) in (int, float) else ""  # type: ignore[arg-type]
+    assert isinstance(field, ChoiceField)  # noqa: S101
+    codes = [code for _, code in offered(field, language)]
+    return str(answer) if answer in codes else None
+
+
+def offered(field: ChoiceField, language: str) -> list[tuple[str, str]]:
+    """(text, code) of the choices that a person can pick.
+
+    Of a hierarchy of digit codes only whole codes, by code; of a long list by title; short ones as they are.
+    """
+    choices = [choice for choice in field.choices if field.digits is None or len(choice.code) == field.digits]
+    pairs = [(choice_text(choice, language), choice.code) for choice in choices]
+    if field.digits is not None:
+        return sorted(pairs, key=lambda pair: pair[1])
+    if len(pairs) > RADIO_UP_TO:
+        return sorted(pairs, key=lambda pair: (pair[1] == NOT_STATED, alphabetical(pair[0])))
+    return pairs
+
+
+def choice_text(choice: Choice, language: str) -> str:
+    """The title, after the code where that is a public one such as 722511 or CA and not a word of ours."""
+    title = choice.label[language]
+    is_public = choice.code.isdigit() or (choice.code.isupper() and choice.code != title)
+    return f"{choice.code} — {title}" if is_public and title else title or choice.code
+
+
+def alphabetical(text: str) -> str:
+    """A sort key without accents and case."""
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().casefold()

@@ -1,0 +1,211 @@
+"""Gradio's own API: `predict_credit_score`, with the release's fields as its parameters.
+
+Gradio describes it, in /config and /gradio_api/info. Its clients' calls come to the routes below, in front of Gradio's
+own: those take bodies of any shape, and keep for every session that somebody invents 110 KB, and any name that it has,
+for as long as the server runs.
+"""
+
+import inspect
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Literal
+from uuid import uuid4
+
+import gradio.events
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from inference.application import Form
+from inference.errors import InvalidApplication
+from inference.fields import ChoiceField, Field, NumberField
+from ledger.store import LedgerUnavailable
+from web.api.routes import Refusal, problem_json, read_json
+from web.desk.unread import Full, Unread
+from web.person import person_of
+from web.recording import Recorder
+from web.security.limits import GRADIO, Sender
+
+NAME = "predict_credit_score"
+NOBODY = "gradio"  # who asks, as long as nobody has to say so
+LISTED_UP_TO = 60  # choices; longer lists are named in the release and not in the signature
+SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what gradio_client and Gradio's JavaScript client call theirs
+STREAM = "text/event-stream"
+HEADERS = {"Cache-Control": "no-store"}
+
+
+class CallRefused(Exception):
+    """A call that cannot be answered; Gradio's clients show the text."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status, self.text = status, text
+
+
+class Endpoint:
+    """The function, and the routes by which it is called.
+
+    It answers with `Score.as_dict()`; or with `{"problems": [...]}`: one entry a bad field, each with field, kind,
+    allowed, got and unit; or with `{"problem": ...}` where it cannot be recorded.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder, self._form = recorder, recorder.scorer.release.form
+        self._unread = Unread()
+
+    def describe(self) -> None:
+        """Add the function to the Blocks that is being built."""
+
+        async def predict_credit_score(*answers: object) -> dict[str, Any]:
+            return await self.answer(answers, NOBODY)
+
+        dress(predict_credit_score, self._form)
+        gradio.events.api(
+            predict_credit_score,
+            api_name=NAME,
+            api_description="Score one application. A number that may be left open takes null for not stated.",
+            queue=False,
+        )
+
+    def routes(self) -> APIRouter:
+        """What gradio_client, Gradio's JavaScript client and a plain call need, and nothing else of Gradio's API."""
+        router = APIRouter()
+        for method, path, function in (
+            ("POST", f"run/{NAME}", self.run),
+            ("POST", f"call/{NAME}", self.call),
+            ("GET", f"call/{NAME}/{{event}}", self.called),
+            ("POST", "queue/join", self.join),
+            ("GET", "queue/data", self.data),
+        ):
+            router.add_route(GRADIO + path, told(function), methods=[method])
+        return router
+
+    async def answer(self, answers: Sequence[object], by: str) -> dict[str, Any]:
+        """The score of all answers in the form's order, or what is wrong with them."""
+        try:
+            named = dict(zip(self._form.names, answers, strict=True))
+            return (await self._recorder.score(named, by=by, channel="api")).score.as_dict()
+        except InvalidApplication as error:
+            return {"problems": [problem_json(problem) for problem in error.problems]}
+        except LedgerUnavailable:
+            return {"problem": "not recorded, so not answered: the server's log says why"}
+
+    async def run(self, request: Request) -> Response:
+        """The answer at once."""
+        answers, _ = await self._read(request)
+        return JSONResponse(
+            {"data": [await self.answer(answers, caller(request))], "is_generating": False}, 200, HEADERS
+        )
+
+    async def call(self, request: Request) -> Response:
+        """The id by which the answer can be fetched."""
+        answers, _ = await self._read(request)
+        event = uuid4().hex
+        return await self._keep(request, answers, event, event)
+
+    async def called(self, request: Request) -> Response:
+        """The answer to a `call`, as an event stream."""
+        return self._stream(request, request.path_params["event"], self._as_called)
+
+    async def join(self, request: Request) -> Response:
+        """The id of the answer, which the stream of the client's session brings."""
+        answers, asked = await self._read(request)
+        session = asked.get("session_hash")
+        if not isinstance(session, str) or not SESSION.fullmatch(session):
+            raise CallRefused(400, "session_hash: 1 to 64 letters, digits, - and _ are needed")
+        return await self._keep(request, answers, session, uuid4().hex)
+
+    async def data(self, request: Request) -> Response:
+        """The answers of a client's session, as an event stream."""
+        return self._stream(request, request.query_params.get("session_hash", ""), self._as_joined)
+
+    async def _read(self, request: Request) -> tuple[list[object], dict[str, Any]]:
+        """The answers, and all else that a client sends beside them."""
+        try:
+            asked, _ = await read_json(request)
+        except Refusal as refusal:
+            raise CallRefused(400, str(refusal)) from None
+        answers, needed = asked.get("data"), len(self._form.names)
+        if not isinstance(answers, list) or len(answers) != needed:
+            came = len(answers) if isinstance(answers, list) else "none"
+            raise CallRefused(400, f"data: a list of {needed} answers is needed, {came} came")
+        return answers, asked
+
+    async def _keep(self, request: Request, answers: list[object], session: str, event: str) -> Response:
+        """Score, and keep the answer for its client. Where there is no room for it, nothing is scored or recorded."""
+        sender = Sender.of(request.scope)
+        try:
+            coming = self._unread.expect(sender, session, event)
+        except Full:
+            raise CallRefused(
+                503, "Too many answers wait to be fetched: fetch them, or try again in a minute"
+            ) from None
+        try:
+            answer = orjson.dumps(await self.answer(answers, caller(request)))
+        except BaseException:
+            self._unread.forget(sender, session, event)
+            raise
+        if not coming.done():  # else it was forgotten meanwhile
+            coming.set_result(answer)
+        return JSONResponse({"event_id": event}, 200, HEADERS)
+
+    def _stream(
+        self, request: Request, session: str, form: Callable[[AsyncIterator[tuple[str, bytes]]], AsyncIterator[bytes]]
+    ) -> Response:
+        sender = Sender.of(request.scope)
+        if not self._unread.waits(sender, session):
+            raise CallRefused(404, "No answer waits here: each is kept for a minute and given once, to who asked")
+        return StreamingResponse(form(self._unread.fetch(sender, session)), 200, HEADERS, STREAM)
+
+    async def _as_called(self, fetched: AsyncIterator[tuple[str, bytes]]) -> AsyncIterator[bytes]:
+        async for _, answer in fetched:
+            yield b"event: complete\ndata: [" + answer + b"]\n\n"
+
+    async def _as_joined(self, fetched: AsyncIterator[tuple[str, bytes]]) -> AsyncIterator[bytes]:
+        """Messages of Gradio's protocol sse_v3 (gradio/server_messages.py)."""
+        async for event, answer in fetched:
+            output = {"data": [orjson.Fragment(answer)], "is_generating": False}
+            yield message(msg="process_completed", event_id=event, output=output, success=True)
+        yield message(msg="close_stream", event_id=None)
+
+
+def message(**parts: object) -> bytes:
+    """One event of a stream."""
+    return b"data: " + orjson.dumps(parts) + b"\n\n"
+
+
+def told(function: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """A route that tells Gradio's clients why it refuses: they read `error`, or `detail`."""
+
+    async def route(request: Request) -> Response:
+        try:
+            return await function(request)
+        except CallRefused as refused:
+            return JSONResponse({"error": refused.text, "detail": refused.text}, refused.status, HEADERS)
+
+    return route
+
+
+def caller(request: Request) -> str:
+    """Who asks, as records say it."""
+    person = person_of(request.scope)
+    return person.name if person else NOBODY
+
+
+def dress(function: Any, form: Form) -> None:
+    """Give a function that takes any answers the form's own parameters, by name and type."""
+    kinds = {field.name: type_of(field) for field in form.fields}
+    function.__annotations__ = {**kinds, "return": dict}
+    function.__signature__ = inspect.Signature(
+        [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kinds[name]) for name in kinds],
+        return_annotation=dict,
+    )
+
+
+def type_of(field: Field) -> Any:
+    """The Python type that describes a field's answers."""
+    if isinstance(field, NumberField):
+        return float | None if field.optional else float
+    if isinstance(field, ChoiceField) and field.digits is None and len(field.choices) <= LISTED_UP_TO:
+        return Literal[tuple(choice.code for choice in field.choices)]
+    return str

@@ -1,0 +1,193 @@
+"""What the desk's script asks for: the card that answers the form, what-ifs, an earlier case's answers. All private."""
+
+from contextlib import suppress
+from html import escape
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Scope
+
+from inference.errors import InvalidApplication
+from inference.fields import NumberField
+from inference.policy import APPROVE
+from ledger import cases
+from ledger.cases import TO_DECIDE, Case
+from ledger.ledger import CaseMoved
+from ledger.store import UNREADABLE, LedgerUnavailable, cause
+from web.cards.score_card import notice_card, problem_card, read_box, score_card
+from web.cases.decision_form import DecideForm
+from web.cases.rules import as_shown, shown
+from web.desk.form import Held
+from web.desk.whatif_panel import Panel
+from web.lender import Lender
+from web.pages.languages import HOME, UP
+from web.pages.texts import LANGUAGES, Texts, texts_in
+from web.person import Person, person_of
+from web.recording import Recorder
+from web.security.security_log import allowed, tell
+
+NOBODY = "desk"  # who asks, as long as nobody has to say so
+HEADERS = {"Cache-Control": "no-store"}
+
+
+def answering_routes(recorder: Recorder, lender: Lender) -> APIRouter:
+    """`POST desk/score`, `desk/try` and `desk/take`, below each language's page."""
+    router = APIRouter()
+    for language in LANGUAGES:
+        answering = Answering(recorder, lender, texts_in(language))
+        for name, function in (
+            ("score", answering.score),
+            ("try", answering.try_out),
+            ("take", answering.take),
+            ("read", answering.read),
+        ):
+            router.add_route(f"{HOME[language]}desk/{name}", answered(function), methods=["POST"])
+    return router
+
+
+def answered(function: Any) -> Any:
+    """A route around a function from a JSON object to HTML or to what JSON can hold."""
+
+    async def route(request: Request) -> Response:
+        # No form of another site can send this type without asking first, and there is no answer to that.
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return Response("", 415, HEADERS)
+        try:
+            asked = orjson.loads(await request.body())
+        except ValueError:
+            return Response("", 400, HEADERS)
+        found = await function(asked if isinstance(asked, dict) else {}, request.scope)
+        if isinstance(found, str):
+            return HTMLResponse(found, headers=HEADERS)
+        if found.get("values") is not None:
+            tell(request.scope, "record_read", record=str(asked["of"]), what="answers")
+        return Response(orjson.dumps(found), 200, HEADERS, "application/json")
+
+    return route
+
+
+class Answering:
+    """The desk in one language: what stands in the form -> what is shown."""
+
+    def __init__(self, recorder: Recorder, lender: Lender, texts: Texts) -> None:
+        self._recorder, self._release, self._texts = recorder, recorder.scorer.release, texts
+        self._held = Held(self._release.form, texts.language, recorder.ledger is not None)
+        self._lender = lender
+        self._panel = Panel(self._release, texts, self._held)
+
+    async def score(self, asked: dict[str, Any], scope: Scope) -> str:
+        """The card that answers the form; a corrected score where the form holds an earlier case's answers."""
+        texts, ledger, held = self._texts, self._recorder.ledger, self._held
+        person = person_of(scope)
+        corrects = None
+        try:
+            if ledger is not None and asked.get("of"):
+                case = await self._find(asked["of"], scope)
+                corrects = as_shown(case, asked.get("seen")) if case else None
+                if corrects is None:
+                    return self._moved(case, person)
+                if corrects.state not in TO_DECIDE:
+                    return notice_card("settled", texts, self._way(corrects, person))
+            told = await self._recorder.score(
+                held.answers(asked.get("answers")),
+                by=person.name if person else NOBODY,
+                channel="desk",
+                reference=held.reference(asked.get("reference")),
+                explain=True,
+                corrects=corrects,
+            )
+            deciding = ""
+            if told.record is not None:
+                # Not as the ledger may hold it by now: what is decided is what is shown here.
+                made = Case((*(corrects.records if corrects else ()), told.record))
+                told = told._replace(score=told.score._replace(request_id=cases.name(told.record)))  # sent twice
+                deciding = self._form(person).section(made, self._release, told.principal or [])
+        except CaseMoved:
+            return self._moved(await self._find(asked["of"], scope), person)
+        except InvalidApplication as error:
+            return problem_card(error.problems, self._release, texts)
+        except LedgerUnavailable:
+            return notice_card("unrecorded", texts)
+        return score_card(told, self._release, texts, self._lender, deciding)
+
+    def _form(self, person: Person | None) -> DecideForm:
+        return DecideForm(self._lender, self._texts, UP[self._texts.language], person)
+
+    def _moved(self, case: Case | None, person: Person | None) -> str:
+        """Nothing was scored, for the case is no longer as the form showed it: how it stands, and the way to it."""
+        return notice_card("moved", self._texts, self._way(case, person) if case else "")
+
+    def _way(self, case: Case, person: Person | None) -> str:
+        """How a case stands, and where to see it."""
+        return self._form(person).elsewhere(case, {}, {})
+
+    async def try_out(self, asked: dict[str, Any], scope: Scope) -> str:
+        """The what-if panel: what was scored (`base`) beside what stands in the form. Nothing is recorded or logged."""
+        return await run_in_threadpool(self._tried, asked)
+
+    def _tried(self, asked: dict[str, Any]) -> str:
+        whatif, form, base = self._recorder.whatif, self._release.form, asked.get("base")
+        try:
+            scored = whatif.score(base if isinstance(base, dict) else {})
+        except InvalidApplication:
+            return ""
+        now = explanation = None
+        with suppress(InvalidApplication):
+            now = whatif.score(self._held.answers(asked.get("answers")))
+        if now is not None and now.application != scored.application:
+            explanation = self._recorder.reasons.explain(now.application)
+        at = (
+            form.names.index(asked["field"])
+            if asked.get("field") in form.names
+            else self._release.policy.amount_at or 0
+        )
+        application = scored.application
+        proposals = [] if scored.decision == APPROVE else whatif.approvals(application)
+        return self._panel.write(
+            scored, now, explanation, proposals, whatif.amounts(application), at, whatif.curve(application, at)
+        )
+
+    async def read(self, asked: dict[str, Any], scope: Scope) -> dict[str, Any]:
+        """How the texts of number boxes (`numbers`: field name -> text) are read, field by field: see `read_box`."""
+        given = asked.get("numbers")
+        return {
+            field.name: read_box(field, given[field.name], self._texts)
+            for field in self._release.form.fields
+            if isinstance(field, NumberField) and isinstance(given, dict) and isinstance(given.get(field.name), str)
+        }
+
+    async def take(self, asked: dict[str, Any], scope: Scope) -> dict[str, Any]:
+        """An earlier case's answers for the form, to be corrected (None where they cannot be had), and what says so."""
+        texts = self._texts
+        try:
+            case = await self._find(asked.get("of"), scope)
+        except LedgerUnavailable:
+            case = None
+        personal = case.score.personal_fields() if case else None
+        if case is None or personal is None or case.score.fields()["release"] != self._release.digest:
+            return {"values": None, "html": f'<p class="correcting">{escape(texts("correct.impossible"))}</p>'}
+        said, stop = texts("correct.lead", seq=case.first.seq), f'<a href="./">{escape(texts("correct.stop"))}</a>'
+        return {
+            "values": self._held.values(personal["answers"], personal.get("reference") or ""),
+            "html": f'<p class="correcting" role="status">{escape(said)} {stop}</p>',
+            "seen": shown(case),
+        }
+
+    async def _find(self, id: object, scope: Scope) -> Case | None:
+        """The case of a record, if this person may see it."""
+        ledger = self._recorder.ledger
+        if ledger is None or not isinstance(id, str):
+            return None
+
+        def read() -> Case | None:
+            with ledger.store.reading() as connection:
+                found = cases.find(connection, id)
+            return found if found is not None and allowed(scope, found) else None
+
+        try:
+            return await run_in_threadpool(read)
+        except UNREADABLE as error:
+            raise LedgerUnavailable(cause(error)) from None

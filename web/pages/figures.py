@@ -1,0 +1,74 @@
+"""PDs, cut-offs, points and shares as a page writes them: rounded, and never so far that they say something false."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import combinations
+
+from inference.fields import localised
+from inference.policy import Points
+from inference.release import Release
+from web.pages.numbers import write_percent
+
+MOST_DIGITS = 12  # a PD is a float64: beyond that there is nothing to tell apart
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How one card writes PDs and points: with as many decimals as it takes that unequal figures look unequal.
+
+    A PD just below a cut-off is not shown as equal to it, and one above 0 not as 0.
+    """
+
+    language: str
+    scale: Points
+    digits: int = 1  # decimals of per cent
+    point_digits: int = 0
+
+    def pd(self, pd: float) -> str:
+        """A PD or a cut-off, 0..1, in per cent."""
+        return write_percent(pd, self.language, self.digits)
+
+    def points(self, pd: float) -> str:
+        """The points of a PD in (0, 1)."""
+        return write_points(self.scale.of(pd), self.language, self.point_digits)
+
+
+def figures_for(release: Release, language: str, *groups: Iterable[float]) -> Figures:
+    """How to write these PDs and cut-offs: within each group, such as a PD and its cut-offs, they are told apart."""
+    digits, point_digits = 1, 0
+    for group in groups:
+        probabilities = sorted({one for one in group if 0 < one < 1})
+        digits = digits_apart([0.0, *probabilities, 1.0], as_percent, digits)
+        points = [release.points.of(one) for one in probabilities]
+        point_digits = digits_apart(points, round, point_digits)
+    return Figures(language, release.points, digits, point_digits)
+
+
+def digits_apart(values: Iterable[float], rounded: Callable[[float, int], float], least: int) -> int:
+    """The fewest decimals, `least` or more, with which unequal values stay unequal; `MOST_DIGITS` at most."""
+    unequal = [(one, other) for one, other in combinations(values, 2) if one != other]
+    for digits in range(least, MOST_DIGITS):
+        if all(rounded(one, digits) != rounded(other, digits) for one, other in unequal):
+            return digits
+    return MOST_DIGITS
+
+
+def as_percent(share: float, digits: int) -> float:
+    """The number that `write_percent` writes: below 1 % it has one more decimal."""
+    return round(100 * share, digits + (1 if 0 < abs(share) < 0.00995 else 0))
+
+
+def write_points(points: float, language: str, digits: int = 0) -> str:
+    """Points of the scorecard scale; a rounded 0 has no sign."""
+    return localised(f"{round(points, digits) + 0.0:.{digits}f}", language)
+
+
+def write_share(share: float, language: str, digits: int = 1) -> str:
+    """A share of 0..1 in per cent; only 0 is shown as 0 %, and only 1 as 100 %."""
+    return write_percent(share, language, digits_apart([0.0, share, 1.0], as_percent, digits))
+
+
+def write_exactly(share: float, language: str) -> str:
+    """A share that somebody set, such as 62.5 %, with the decimals that it has."""
+    digits = next((n for n in range(MOST_DIGITS) if abs(100 * share - round(100 * share, n)) < 1e-9), MOST_DIGITS)
+    return write_percent(share, language, digits - (1 if 0 < abs(share) < 0.00995 and digits else 0))
