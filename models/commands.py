@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 
 from inference.settings import RELEASES
-from models.adopt import add_command
-from models.card import write_card
+from models.adoption.adopt import add_command
+from models.evaluation import report
 from models.export import export, make_current
+from models.model_card.card import write_card
 from models.recipes import RECIPES
-from models.report import report
 from models.search import SEEDS, choose, search
 from models.stability import compare, embedded, of_trained
 from models.train import train

@@ -21,7 +21,7 @@ from inference.errors import BadRelease
 from inference.fields import ChoiceField, NumberField
 from inference.release import FORMAT, MODEL, ONNX, TABLES, Release, open_release
 from inference.rows import Table
-from models.evaluate import Floats, Labels, deciles
+from models.metrics import Floats, Labels, deciles
 from models.train import Trained
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "xgboost-cpu", "onnxmltools")

@@ -10,7 +10,7 @@ from inference.engines import XGBoostEngine
 from inference.policy import DECLINE
 from inference.reasons import Reasons
 from inference.release import Release
-from models.evaluate import Floats
+from models.metrics import Floats
 
 EXPLAINED = 1000  # declines: a share is then known to about 3 points
 LOOKED_AT = 20_000  # loans, of which some are declined

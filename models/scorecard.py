@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from inference.application import Form
 from inference.fields import ChoiceField, NumberField
 from inference.rows import RowBuilder
-from models.evaluate import Floats, Labels
+from models.metrics import Floats, Labels
 
 BINS = 20  # at most, before those that tell nothing apart are joined
 SMALLEST, FEWEST = 0.01, 100  # a first bin holds at least this share of the loans, and so many

@@ -6,7 +6,7 @@ from typing import Any
 
 import matplotlib as mpl
 
-from models.plots import ACCENT, GREY, INK, STYLE, canvas, svg
+from models.model_card.plots import ACCENT, GREY, INK, STYLE, canvas, svg
 
 COLOURS = (INK, ACCENT, "#b5651d", GREY, "#8a5a9c")
 

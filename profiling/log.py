@@ -182,7 +182,7 @@ def plot(records: Records) -> str:
     with extra("profile"):  # here, for it takes a second and 100 MB
         import matplotlib as mpl
 
-        from models.plots import ACCENT, GREY, STYLE, canvas, svg
+        from models.model_card.plots import ACCENT, GREY, STYLE, canvas, svg
 
     _, parts = over_time(records, MOST_DRAWN)
     when = [datetime.fromtimestamp(minute * 60, UTC) for minute in parts]

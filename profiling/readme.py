@@ -11,7 +11,7 @@ from typing import Any
 
 from inference.engines import ENGINES
 from inference.settings import ROOT, current_releases
-from models.report import tenth
+from models.evaluation import tenth
 from profiling import bench_engines, bench_first, bench_history, bench_http, bench_score, results
 
 README = ROOT / "README.md"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from xgboost import XGBClassifier
 
-from models import adopt
+from models.adoption import adopt
 from models.data import loans
 
 TOML = re.search(r"```toml\n(.*?)```", Path(adopt.__file__).with_name("ADOPT.md").read_text("utf-8"), re.DOTALL)

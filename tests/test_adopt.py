@@ -27,13 +27,13 @@ from inference.rows import RowBuilder
 from inference.scorer import Scorer
 from inference.settings import Settings
 from models.__main__ import main
-from models.adopt import Adoption, adopt, as_card, as_json, as_text, match_features, model_bytes
+from models.adoption.adopt import Adoption, adopt, as_card, as_json, as_text, match_features, model_bytes
+from models.adoption.checks import FAILS, PASSES, SAME, WARNS, Verdict, decisions, directions, prohibited, scales
+from models.adoption.fields_file import FieldsFile, read_features, read_fields
+from models.adoption.past_loans import BadLoans, measured, read_loans
+from models.adoption.pd_range import ranges, reach
+from models.adoption.trees import Forest, UnfitModel, read_forest
 from models.data import loans
-from models.fields_file import FieldsFile, read_features, read_fields
-from models.past_loans import BadLoans, measured, read_loans
-from models.reach import ranges, reach
-from models.trees import Forest, UnfitModel, read_forest
-from models.verdicts import FAILS, PASSES, SAME, WARNS, Verdict, decisions, directions, prohibited, scales
 from web.operations.health import golden_problems
 from web.server import create_app
 

@@ -13,11 +13,11 @@ from inference.policy import Points
 from inference.reasons import MOST_PRINCIPAL
 from inference.release import OLDEST, Release, open_release
 from inference.settings import current_releases
-from models import plots
 from models.data.loans import DATA
-from models.outcomes import SUGGESTIONS, Book, Group, by_band
-from models.readings import percent
-from models.report import Report, Result
+from models.evaluation import Report, Result
+from models.model_card import plots
+from models.model_card.captions import percent
+from models.model_card.decision_outcomes import SUGGESTIONS, Book, Group, by_band
 
 FOLDERS = list(current_releases().values())  # the cards of earlier ones stay as they were written
 

@@ -18,7 +18,7 @@ from test_unpickle import ROWS, Calls
 
 from inference.confined import KILLED, MEMORY, PROCESSES, Ended, run
 from inference.settings import ROOT
-from models.unpickle import BadPickle, convert
+from models.adoption.unpickle import BadPickle, convert
 
 PATIENCE = 60  # seconds for what takes two on a quiet machine; nothing is asserted about them
 NAMESPACES = shutil.which("unshare") and not subprocess.run(["unshare", "-Upr", "true"], capture_output=True).returncode
@@ -69,7 +69,7 @@ while sum(running()) < 5:
 """
 ENDINGS = {"returns": RUNNING + "raise ValueError('five run')", "never ends": "signal.pause()"}
 ADOPTING = (
-    "import sys, numpy as np; from models.unpickle import convert\n"
+    "import sys, numpy as np; from models.adoption.unpickle import convert\n"
     "convert(sys.stdin.buffer.read(), np.load(sys.argv[1]), {seconds})"
 )
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.evaluate import MEASURES, deciles, intervals, measures
+from models.metrics import MEASURES, deciles, intervals, measures
 
 RANDOM = np.random.default_rng(0)
 PD = np.round(RANDOM.beta(2, 5, 4000), 2)  # rounded, so that there are ties

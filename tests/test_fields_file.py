@@ -9,7 +9,7 @@ import pytest
 from adoptable import FIELDS, table
 
 from inference.fields import ChoiceField, NumberField
-from models.fields_file import BadFields, FieldsFile, read_features, read_fields
+from models.adoption.fields_file import BadFields, FieldsFile, read_features, read_fields
 
 FEATURES = list(table()[0].columns)
 SHORT = """\

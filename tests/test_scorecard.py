@@ -14,9 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import KBinsDiscretizer
 
 from inference.rows import RowBuilder
-from models.evaluate import Floats, Labels
+from models.evaluation import plain_features
+from models.metrics import Floats, Labels
 from models.recipes.consumer import RECIPE
-from models.report import plain_features
 from models.scorecard import Scorecard, ratios
 from models.train import folds, prepared
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from parts import some
 from xgboost import XGBRFClassifier
 
-from models.trees import Forest, UnfitModel, read_forest
+from models.adoption.trees import Forest, UnfitModel, read_forest
 
 N = 4
 RANDOM = np.random.default_rng(0)

@@ -23,7 +23,7 @@ from truth_oracle import Oracle
 
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
-from models.adopt import adopt
+from models.adoption.adopt import adopt
 from models.data import loans
 from models.recipes import RECIPES
 from web.server import create_app

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier, XGBRegressor
 
-from models.unpickle import BadPickle, Refusal, booster_of, convert, probabilities
+from models.adoption.unpickle import BadPickle, Refusal, booster_of, convert, probabilities
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(600, 5)).astype(np.float32)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import matplotlib as mpl
 
-from models.plots import ACCENT, GREY, STYLE, canvas, svg
+from models.model_card.plots import ACCENT, GREY, STYLE, canvas, svg
 
 POINTS = 120  # drawn at most: more are put together by their medians
 

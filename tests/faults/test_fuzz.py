@@ -42,8 +42,8 @@ from ledger.ledger import Ledger
 from ledger.records import Key
 from ledger.store import LedgerUnavailable
 from ledger.verify import verify
-from models.fields_file import BadFields, read_fields
-from models.unpickle import BadPickle, convert
+from models.adoption.fields_file import BadFields, read_fields
+from models.adoption.unpickle import BadPickle, convert
 from profiling.log import run as read_logs
 from profiling.profile_file import BadProfile, read_profile
 from web.api.routes import add_api

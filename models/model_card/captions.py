@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from models.outcomes import SUGGESTIONS, Book, Group, by_decile
-from models.report import Result
+from models.evaluation import Result
+from models.model_card.decision_outcomes import SUGGESTIONS, Book, Group, by_decile
 
 
 def percent(share: float) -> str:

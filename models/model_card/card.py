@@ -14,12 +14,14 @@ from inference.fields import ChoiceField, Field, NumberField
 from inference.reasons import MOST_PRINCIPAL
 from inference.release import Release
 from inference.rows import KINDS, Plan
-from models import plots, readings, stability
+from models import stability
+from models.evaluation import FREE, REAL_TIME, SCORECARD, Report, Result
 from models.export import put_file
-from models.outcomes import SUGGESTIONS, Book, Group, books, by_band
+from models.model_card import captions as readings
+from models.model_card import plots
+from models.model_card.captions import percent, rate
+from models.model_card.decision_outcomes import SUGGESTIONS, Book, Group, books, by_band
 from models.principal_reasons import SEED, Counts, count
-from models.readings import percent, rate
-from models.report import FREE, REAL_TIME, SCORECARD, Report, Result
 from models.train import Trained
 
 CARD = "MODEL_CARD.md"

@@ -10,10 +10,10 @@ from inference.application import Form
 from inference.errors import InvalidApplication, TenfoldError
 from inference.fields import NumberField
 from inference.scorer import Scorer
-from models.evaluate import Floats, Labels, intervals, measures
+from models.adoption.checks import FAILS, PASSES, WARNS, Verdict
 from models.export import by_answer, population
+from models.metrics import Floats, Labels, intervals, measures
 from models.train import calibrate
-from models.verdicts import FAILS, PASSES, WARNS, Verdict
 
 OUTCOME = "bad"
 FEWEST = 10  # of each outcome: fewer support no figure

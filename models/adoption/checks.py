@@ -10,10 +10,10 @@ from inference.application import Application
 from inference.fields import NumberField
 from inference.policy import APPROVE, DECLINE
 from inference.scorer import Scorer
-from models.fields_file import FieldsFile
-from models.reach import Search, all_levels, reach
+from models.adoption.fields_file import FieldsFile
+from models.adoption.pd_range import Search, all_levels, reach
+from models.adoption.trees import Forest
 from models.recipe import PROHIBITED, words
-from models.trees import Forest
 
 PASSES, WARNS, FAILS = "passes", "warns", "fails"
 SAME = 1e-6  # probabilities this near are equal

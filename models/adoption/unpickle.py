@@ -1,4 +1,4 @@
-"""Turns a pickle into XGBoost's native format, in a process of its own: `python -m models.unpickle FOLDER`.
+"""Turns a pickle into XGBoost's native format, in a process of its own: `python -m models.adoption.unpickle FOLDER`.
 
 Loading a pickle runs whatever code is in it. `inference.confined` keeps a crash, an endless loop, a runaway output and
 processes that would stay away from the caller; it is no sandbox. Load only what you trust.
@@ -71,7 +71,7 @@ def run_child(folder: Path, seconds: float) -> int:
     """The exit status of this module on the folder, negative for a signal; what it prints goes into a file."""
     with (folder / OUTPUT).open("wb") as output:
         ended = confined.run(
-            [sys.executable, "-m", "models.unpickle", str(folder)],
+            [sys.executable, "-m", "models.adoption.unpickle", str(folder)],
             environment={**inherited(), "TMPDIR": str(folder)}, output=output, seconds=seconds,
             file_size=2 * LARGEST, folder=folder, disk=confined.used(folder) + DISK,
         )  # fmt: skip

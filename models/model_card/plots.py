@@ -17,8 +17,8 @@ from matplotlib.ticker import PercentFormatter
 from sklearn.metrics import roc_curve
 
 from inference.policy import APPROVE, DECLINE, REFER
-from models.outcomes import SUGGESTIONS, Book, Group, by_decile
-from models.report import Result
+from models.evaluation import Result
+from models.model_card.decision_outcomes import SUGGESTIONS, Book, Group, by_decile
 
 ACCENT = "#1f5f8b"
 PALER = ("#8fb4cd", "#bfd5e3")  # earlier vintages, the latest has the accent

@@ -11,9 +11,9 @@ import numpy as np
 from inference.application import Application
 from inference.policy import APPROVE, DECLINE, REFER, Points
 from inference.release import Release
-from models.evaluate import Floats, Labels, wilson
+from models.evaluation import Report, Result
+from models.metrics import Floats, Labels, wilson
 from models.recipe import Loans
-from models.report import Report, Result
 from models.train import Trained
 
 SUGGESTIONS = (APPROVE, REFER, DECLINE)

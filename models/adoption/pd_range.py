@@ -12,8 +12,8 @@ import numpy.typing as npt
 from inference.application import Application
 from inference.fields import ChoiceField, NumberField
 from inference.scorer import Scorer
-from models.fields_file import FieldsFile
-from models.trees import Forest
+from models.adoption.fields_file import FieldsFile
+from models.adoption.trees import Forest
 
 Floats = npt.NDArray[np.float64]
 FLAGS = (0.0, 1.0)  # what a column of a choice holds

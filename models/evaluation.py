@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from inference.rows import Matrix, RowBuilder
-from models.evaluate import Decile, Floats, Labels, deciles, intervals, measures, wilson
+from models.metrics import Decile, Floats, Labels, deciles, intervals, measures, wilson
 from models.recipe import Loans, Recipe
 from models.scorecard import Scorecard
 from models.train import FOLDS, Trained, calibrate, cross_validate, fit, folds, predict_later, prepare

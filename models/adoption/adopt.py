@@ -21,13 +21,13 @@ from inference.fields import ChoiceField, NumberField
 from inference.release import FORMAT, MODEL, ONNX, Release
 from inference.rows import Matrix
 from inference.scorer import Scorer
-from models.card import CARD
+from models.adoption.checks import FAILS, Verdict, verdicts
+from models.adoption.fields_file import FieldsFile, read_features, read_fields
+from models.adoption.past_loans import measured, read_loans
+from models.adoption.trees import UnfitModel, read_forest
+from models.adoption.unpickle import BadPickle, convert
 from models.export import LIBRARIES, as_onnx, golden, put_file, write_release
-from models.fields_file import FieldsFile, read_features, read_fields
-from models.past_loans import measured, read_loans
-from models.trees import UnfitModel, read_forest
-from models.unpickle import BadPickle, convert
-from models.verdicts import FAILS, Verdict, verdicts
+from models.model_card.card import CARD
 
 COMPARED = 512  # applications that pickle and release both score
 SECONDS = 120.0
