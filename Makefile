@@ -90,34 +90,34 @@ snakeviz-before snakeviz-after: snakeviz-%: setup  # of these two files only; wi
 	$(BIN)/python -m snakeviz $(if $(DISPLAY)$(WAYLAND_DISPLAY),,--server) profiling/out/$*.prof
 
 bench: setup  ## the engines side by side, and what a score costs over a bare predict_proba
-	$(BIN)/python -m profiling.bench_engines
-	$(BIN)/python -m profiling.bench_score
+	$(BIN)/python -m profiling.benchmarks.engines
+	$(BIN)/python -m profiling.benchmarks.score
 
 bench-log: setup  ## a million lines of a performance log read, and a score's p99 with the Performance page open
-	$(BIN)/python -m profiling.bench_log
-	$(BIN)/python -m profiling.bench_page
+	$(BIN)/python -m profiling.benchmarks.log
+	$(BIN)/python -m profiling.benchmarks.page
 
 bench-start: setup  ## from python app.py to a green /readyz, beside the imports alone
-	$(BIN)/python -m profiling.bench_start
+	$(BIN)/python -m profiling.benchmarks.start
 
 bench-first: setup browser  ## the first experience in a fresh clone, beside the last run's (REASON="…" where it is worse)
-	$(BIN)/python -m profiling.bench_first --reason "$(REASON)"
+	$(BIN)/python -m profiling.benchmarks.first --reason "$(REASON)"
 
 bench-ledger: setup  ## what a record costs, a million of them verified, and two servers on one ledger
-	$(BIN)/python -m profiling.bench_ledger
-	$(BIN)/python -m profiling.bench_turns
+	$(BIN)/python -m profiling.benchmarks.ledger
+	$(BIN)/python -m profiling.benchmarks.turns
 
 bench-history: setup  ## searches over a ledger of a million records, alone and 40 at once; its export
-	$(BIN)/python -m profiling.bench_history
+	$(BIN)/python -m profiling.benchmarks.history
 
 bench-http: setup  ## the API, Gradio's API and other serving systems over HTTP, side by side (wrk, if installed)
-	$(BIN)/python -m profiling.bench_http
+	$(BIN)/python -m profiling.benchmarks.http
 
 bench-click: setup browser  ## from click to changed result, beside a bare Gradio page
-	$(BIN)/python -m profiling.bench_click
+	$(BIN)/python -m profiling.benchmarks.click
 
 screenshots: setup browser  ## the README's pictures of the desk, taken anew
-	$(BIN)/python -m profiling.screenshots
+	$(BIN)/python -m profiling.documents.screenshots
 
 mutants: setup  ## small changes of the code, each of which must make a test fail (ONLY=name: those of a file or test)
 	$(BIN)/python tests/mutants/run.py $(ONLY)
@@ -126,10 +126,10 @@ faults: setup  ## kill, cut, fill and fuzz in full (two hours; ONLY=name: one of
 	@command -v strace >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq strace >/dev/null; } \
 		|| echo "No strace here: failing system calls are left out"
 	FAULTS=full $(BIN)/python -m pytest tests/faults $(if $(ONLY),-k "$(ONLY)")
-	$(BIN)/python -m profiling.readme
+	$(BIN)/python -m profiling.documents.figures
 
 figures: setup  ## write the README's figures from the releases and profiling/out/bench.json
-	$(BIN)/python -m profiling.readme
+	$(BIN)/python -m profiling.documents.figures
 
 space: setup  ## list what would be uploaded to a Hugging Face Space (nothing is sent)
 	$(BIN)/python -m web.space

@@ -6,10 +6,10 @@ from importlib import import_module
 
 from inference.extras import MissingExtra
 
-COMMANDS = {  # modules of this package
-    "profile": "profile the path of before and that of after on real loans",
-    "report": "compare two .prof files, from any program and Python",
-    "log": "latency, CPU and memory in performance logs",
+COMMANDS = {  # name -> module of profiling/study, help
+    "profile": ("before_after", "profile the path of before and that of after on real loans"),
+    "report": ("report", "compare two .prof files, from any program and Python"),
+    "log": ("log", "latency, CPU and memory in performance logs"),
 }
 
 
@@ -18,11 +18,11 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="python -m profiling", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    for name, what in COMMANDS.items():
+    for name, (where, what) in COMMANDS.items():
         command = commands.add_parser(name, help=what)
         # Only what is asked for is imported: `profile` needs a second and 150 MB for XGBoost, `report` does not.
         if name in arguments[:1]:
-            module = import_module(f"profiling.{name}")
+            module = import_module(f"profiling.study.{where}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     given = parser.parse_args(arguments)

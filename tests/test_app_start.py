@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from profiling.serving import ROOT, answers, free_port, stop
+from inference.settings import ROOT
+from profiling.benchmarks.serving import answers, free_port, stop
 
 
 def environment(tmp_path: Path, host: str) -> dict[str, str]:

@@ -23,7 +23,7 @@ from test_accounts import PASSWORD, three_people
 from inference.fields import NumberField
 from inference.release import open_release
 from inference.settings import ROOT, default_release
-from profiling.serving import free_port
+from profiling.benchmarks.serving import free_port
 from web.lender import EXAMPLE, PLACEHOLDERS
 
 PATIENCE = 600  # seconds for what takes some on a quiet machine; nothing is asserted about them

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from inference.settings import current_releases
-from profiling.serving import served
+from profiling.benchmarks.serving import served
 from web.space import SERVED
 
 ROOT = Path(__file__).resolve().parent.parent

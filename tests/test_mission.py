@@ -26,8 +26,9 @@ from inference.fields import NumberField
 from inference.release import MODEL, Release, open_release
 from inference.scorer import Scorer, default_scorer, open_scorer, predict_credit_score
 from inference.settings import RELEASES, ROOT, Settings, default_release
-from profiling import bench_engines, results
-from profiling.serving import served
+from profiling import results
+from profiling.benchmarks import engines as bench_engines
+from profiling.benchmarks.serving import served
 from profiling.workload import applications
 
 APPLICANT: dict[str, Any] = {
@@ -181,7 +182,7 @@ def test_48744_rows_are_compared_with_onnx(release: Release) -> None:
     assert len(np.unique(reference)) > 500
     np.testing.assert_allclose(onnx, reference, rtol=0, atol=TOLERANCE)
     assert results.read()["ratios"]["batch_48744_onnx_over_xgboost"] > 0
-    assert "python -m profiling.bench_engines" in make("bench")
+    assert "python -m profiling.benchmarks.engines" in make("bench")
 
 
 def test_a_space_runs_it() -> None:

@@ -19,7 +19,7 @@ from inference.perflog import PerformanceLog
 from inference.perfread import FIGURES, Reader, over_time, quantiles
 from inference.scorer import Scorer
 from profiling.__main__ import main
-from profiling.log import resampled, split
+from profiling.study.log import resampled, split
 from web.operations.log_tail import LogTail
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()

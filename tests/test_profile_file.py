@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiling.profile_file import BadProfile, Cost, Function, Reader, read_profile
+from profiling.study.prof_reader import BadProfile, Cost, Function, Reader, read_profile
 
 TEXTS = st.text(max_size=300)
 NUMBERS = st.integers(-(2**200), 2**200) | st.floats(allow_nan=False)

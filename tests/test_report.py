@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from profiling.__main__ import main
-from profiling.profile import stage
-from profiling.profile_file import Cost, Entry, Function, Profile, read_profile
-from profiling.report import BUILTIN, aligned, groups, movers, package, title
+from profiling.study.before_after import stage
+from profiling.study.prof_reader import Cost, Entry, Function, Profile, read_profile
+from profiling.study.report import BUILTIN, aligned, groups, movers, package, title
 
 SITE = "/home/ada/.venv/lib/python3.11/site-packages"
 OURS = Function("/home/ada/shop/shop/till.py", 3, "add")

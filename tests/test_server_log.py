@@ -13,7 +13,7 @@ import pytest
 from canaries import ALL, left_in
 
 from inference.settings import ROOT
-from profiling.serving import free_port
+from profiling.benchmarks.serving import free_port
 
 # Served as ours is; fails as a program does that meets an applicant's data where it expects something else.
 FAILING = f"""

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwr
 
 from inference.release import open_release
 from inference.settings import default_release
-from profiling.chromium import launch
+from profiling.benchmarks.chromium import launch
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from inference.settings import default_release
-from profiling.serving import free_port
+from profiling.benchmarks.serving import free_port
 
 BELOW = "/scoring"
 METHODS = ["GET", "HEAD", "POST", "OPTIONS"]

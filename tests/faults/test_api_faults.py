@@ -13,7 +13,7 @@ from scale import FULL, report, times
 
 from ledger.store import Store
 from ledger.verify import verify
-from profiling.serving import served
+from profiling.benchmarks.serving import served
 from web.security.accounts import Accounts
 
 

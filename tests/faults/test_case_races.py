@@ -23,7 +23,7 @@ from ledger import cases
 from ledger.cases import SETTLED, Case
 from ledger.decisions import DECISIONS
 from ledger.store import Store
-from profiling.serving import running
+from profiling.benchmarks.serving import running
 from web.lender import EXAMPLE, PLACEHOLDERS, read_lender
 from web.security.accounts import Accounts
 

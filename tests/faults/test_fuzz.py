@@ -44,8 +44,8 @@ from ledger.store import LedgerUnavailable
 from ledger.verify import verify
 from models.adoption.fields_file import BadFields, read_fields
 from models.adoption.unpickle import BadPickle, convert
-from profiling.log import run as read_logs
-from profiling.profile_file import BadProfile, read_profile
+from profiling.study.log import run as read_logs
+from profiling.study.prof_reader import BadProfile, read_profile
 from web.api.routes import add_api
 from web.cases.history import History
 from web.cases.routes import Records

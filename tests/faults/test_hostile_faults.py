@@ -20,7 +20,7 @@ from scale import FULL, report, times
 
 from inference.release import open_release
 from inference.settings import default_release
-from profiling.serving import running
+from profiling.benchmarks.serving import running
 from web.security.accounts import Accounts
 
 ATTACKS = Path(__file__).with_name("attacks.py")

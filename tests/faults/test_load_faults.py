@@ -23,7 +23,7 @@ from ledger import store
 from ledger.records import SCORED
 from ledger.store import Store
 from ledger.verify import verify
-from profiling.serving import running
+from profiling.benchmarks.serving import running
 from profiling.workload import applications
 
 CLIENT = Path(__file__).with_name("load_client.py")

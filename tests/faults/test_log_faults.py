@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from scale import report, times
 
-from profiling.serving import ROOT, answers, free_port, stop
+from inference.settings import ROOT
+from profiling.benchmarks.serving import answers, free_port, stop
 from web.security.accounts import Accounts
 
 MOST = 300_000  # bytes of all logs together, however many requests there are

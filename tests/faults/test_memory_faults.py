@@ -14,7 +14,7 @@ from scale import FULL, report, times
 
 from inference.release import open_release
 from inference.settings import default_release
-from profiling.serving import running
+from profiling.benchmarks.serving import running
 from web.desk import unread
 
 GROWTH = 60  # MB that all attacks together may cost; before there were bounds it was 1 MB for each request

@@ -32,7 +32,7 @@ from inference.scorer import Scorer
 from inference.settings import ROOT
 from ledger.decisions import scored
 from ledger.ledger import Ledger
-from profiling.serving import free_port, running
+from profiling.benchmarks.serving import free_port, running
 from web.pages.texts import LANGUAGES, texts_in
 
 STALE = 2000  # of every file

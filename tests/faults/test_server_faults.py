@@ -18,8 +18,8 @@ from scale import report, times
 
 from inference.release import open_release
 from inference.settings import ROOT, default_release
-from profiling.serving import answers as ready
-from profiling.serving import free_port
+from profiling.benchmarks.serving import answers as ready
+from profiling.benchmarks.serving import free_port
 
 CLIENTS = 8
 START = 120  # seconds

@@ -32,8 +32,8 @@ from inference.settings import ROOT, default_release
 from ledger.ledger import Ledger
 from ledger.store import Store
 from ledger.verify import verify
-from profiling.serving import answers as ready
-from profiling.serving import free_port
+from profiling.benchmarks.serving import answers as ready
+from profiling.benchmarks.serving import free_port
 from web.operations.health import log_problems
 
 START = 120  # seconds

@@ -26,7 +26,7 @@ from ledger import store
 from ledger.__main__ import main
 from ledger.store import VERSION, Store
 from ledger.verify import verify
-from profiling.serving import free_port, served
+from profiling.benchmarks.serving import free_port, served
 
 # What tests/data/write_ledger.py wrote in each version: a case of each release before and after a purge.
 HEADS = {

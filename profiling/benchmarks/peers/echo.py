@@ -1,4 +1,4 @@
-"""The least that a route of FastAPI can do: `python -m profiling.peers.echo` gives a request's body back.
+"""The least that a route of FastAPI can do: `python -m profiling.benchmarks.peers.echo` gives a request's body back.
 
 /echo as its documentation has it, with the body parsed and written by FastAPI; /bytes without either.
 """

@@ -1,4 +1,4 @@
-"""Scores over HTTP, side by side: `python -m profiling.bench_http` (make bench-http).
+"""Scores over HTTP, side by side: `python -m profiling.benchmarks.http` (make bench-http).
 
 One run, one machine, all servers up, taken in turn and several times over: bare echoes, our API with each engine and
 with the ledger off and on, Gradio's API without and with its queue, and the same release by the same engine behind
@@ -29,11 +29,13 @@ import psutil
 from inference.engines import ENGINES
 from inference.release import Release, open_release
 from inference.settings import ROOT
-from profiling import peers_installed, results
-from profiling.serving import free_port, running
+from profiling import results
+from profiling.benchmarks import peers_installed
+from profiling.benchmarks.serving import free_port, running
 from profiling.workload import embedded
 
 CONNECTIONS = (1, 8, 64)
+PEER_MODULES = "profiling.benchmarks.peers"
 PEERS = ("bentoml", "mlserver", "litserve")
 PEER_ENGINE = "onnx"  # the quickest for one row
 ECHO, BYTES = "bare FastAPI echo", "bare FastAPI, bytes back"
@@ -80,7 +82,7 @@ def targets(release: Release, folder: Path) -> tuple[list[Target], dict[str, str
     peer = {"PEER_RELEASE": str(release.folder), "PEER_ENGINE": PEER_ENGINE, "PYTHONPATH": str(ROOT)}
     python = [sys.executable, "-m"]
     found = [
-        Target(name, [*python, "profiling.peers.echo"], {}, "/livez", path, body, loaded)
+        Target(name, [*python, f"{PEER_MODULES}.echo"], {}, "/livez", path, body, loaded)
         for name, path in ((ECHO, "/echo"), (BYTES, "/bytes"))
     ]
     for engine in ENGINES:
@@ -90,11 +92,11 @@ def targets(release: Release, folder: Path) -> tuple[list[Target], dict[str, str
     path = "/gradio_api/run/predict_credit_score"
     found.append(ours(UNQUEUED, PEER_ENGINE, release, folder, False, path, listed))
     for name, load in ((QUEUED, queued), (CLIENT, by_client)):
-        one = Target(name, [*python, "profiling.peers.gradio_queued"], peer, "/config", "", json.dumps(answers), load)
-        found.append(one)
+        command = [*python, f"{PEER_MODULES}.gradio_queued"]
+        found.append(Target(name, command, peer, "/config", "", json.dumps(answers), load))
     tensors = {"inputs": [{"name": "answers", "shape": [1], "datatype": "BYTES", "data": [json.dumps(answers)]}]}
     (folder / "mlserver").mkdir()
-    model = {"name": "credit", "implementation": "profiling.peers.mlserver_app.Credit"}
+    model = {"name": "credit", "implementation": f"{PEER_MODULES}.mlserver_app.Credit"}
     (folder / "mlserver" / "model-settings.json").write_text(json.dumps(model))
     missing = {}
     for name in PEERS:
@@ -104,10 +106,16 @@ def targets(release: Release, folder: Path) -> tuple[list[Target], dict[str, str
             missing[name] = f"cannot be installed: {(error.stderr or b'').decode()[-200:].strip()}"
             continue
         if name == "bentoml":
-            command = [str(where / "bentoml"), "serve", "profiling.peers.bentoml_app:Credit", "--host", "127.0.0.1"]
+            command = [
+                str(where / "bentoml"),
+                "serve",
+                f"{PEER_MODULES}.bentoml_app:Credit",
+                "--host",
+                "127.0.0.1",
+            ]
             found.append(Target(name, [*command, "--port", "PORT"], peer, "/livez", "/score", body, loaded))
         elif name == "litserve":
-            command = [str(where / "python"), "-m", "profiling.peers.litserve_app"]
+            command = [str(where / "python"), "-m", f"{PEER_MODULES}.litserve_app"]
             found.append(Target(name, command, peer, "/health", "/predict", body, loaded))
         else:
             settings = {"MLSERVER_HOST": "127.0.0.1", "MLSERVER_HTTP_PORT": "PORT", "MLSERVER_PARALLEL_WORKERS": "0"}

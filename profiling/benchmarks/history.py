@@ -1,4 +1,4 @@
-"""Searches over a ledger of many records: `python -m profiling.bench_history`.
+"""Searches over a ledger of many records: `python -m profiling.benchmarks.history`.
 
 The real server over a ledger of real applications, two thirds of them decided. Every search that the history offers, by
 a manager, who sees all, and by an officer, who sees a third of it, timed from request to last byte, beside a page that
@@ -25,13 +25,14 @@ from urllib.parse import urlencode
 
 import numpy as np
 
+from inference.settings import ROOT
 from ledger.decisions import DECISIONS, decided
 from ledger.ledger import Ledger
 from ledger.records import Draft
 from profiling import results
-from profiling.bench_ledger import CHUNK, commit, drafts
-from profiling.bench_log import run
-from profiling.serving import ROOT, served
+from profiling.benchmarks.ledger import CHUNK, commit, drafts
+from profiling.benchmarks.log import run
+from profiling.benchmarks.serving import served
 
 SEARCHES: dict[str, dict[str, str]] = {
     "first page": {},

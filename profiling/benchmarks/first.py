@@ -1,4 +1,4 @@
-"""The first experience, measured in a fresh clone: `python -m profiling.bench_first`.
+"""The first experience, measured in a fresh clone: `python -m profiling.benchmarks.first`.
 
 The last commit is cloned into a temporary folder and started with `make run` on a free port: once cold (no
 environment, and package caches of its own, so every package is downloaded), then warm. A browser without a cache opens
@@ -23,9 +23,10 @@ from typing import Any, NamedTuple
 import psutil
 from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
+from inference.settings import ROOT
 from profiling import results
-from profiling.chromium import launch
-from profiling.serving import ROOT, running
+from profiling.benchmarks.chromium import launch
+from profiling.benchmarks.serving import running
 
 COLD = 1800.0  # seconds that a first start may take: it downloads half a gigabyte
 SECTION = "first"

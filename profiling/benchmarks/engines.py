@@ -1,4 +1,4 @@
-"""The engines side by side, from one row to 48,744: `python -m profiling.bench_engines`.
+"""The engines side by side, from one row to 48,744: `python -m profiling.benchmarks.engines`.
 
 One process; real applications; equal probabilities checked first. Each engine takes every batch in turn, so that a
 busy machine slows all alike. Opening an engine and its first call (cold) are apart from what it does later (warm):
@@ -25,8 +25,9 @@ from inference.engines import ENGINES, TOLERANCE, XGBoostEngine, open_engine
 from inference.release import Release, open_release
 from inference.rows import Matrix
 from inference.settings import ROOT
-from profiling import peers_installed, results
-from profiling.engines_plot import plot
+from profiling import results
+from profiling.benchmarks import peers_installed
+from profiling.benchmarks.engines_plot import plot
 from profiling.workload import applications, embedded
 
 SIZES = (1, 2, 8, 32, 128, 512, 1024, 4096, 48_744)

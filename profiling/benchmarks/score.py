@@ -1,6 +1,6 @@
 """What predict_credit_score costs, with each engine, over a bare predict_proba, and under the path of before.
 
-`python -m profiling.bench_score`. All in one process, on the same real applications, with the performance log
+`python -m profiling.benchmarks.score`. All in one process, on the same real applications, with the performance log
 written; equal probabilities are checked first. Each engine takes BLOCK applications in turn, so that it finds the
 processor's caches as it leaves them itself, as it would in a server, and a busy machine slows all alike; the bare
 predict_proba goes before each score by xgboost, on the same row. Quote the ratios: absolute times drift.
@@ -25,20 +25,14 @@ from inference.perflog import PerformanceLog
 from inference.release import Release, open_release
 from inference.scorer import Score, Scorer
 from profiling import results
-from profiling.legacy import Legacy
+from profiling.study.legacy import Legacy
+from profiling.timing import microseconds
 from profiling.workload import applications, embedded
 
 BARE, BEFORE = "predict_proba", "legacy"
 BLOCK = 25
 STAGES = ("validate", "row", "predict", "policy", "log")
 Times = dict[str, list[float]]  # µs
-
-
-def microseconds(call: Callable[[], object]) -> float:
-    """One call's wall time."""
-    started = time.perf_counter_ns()
-    call()
-    return (time.perf_counter_ns() - started) / 1e3
 
 
 def bench(folder: Path, rounds: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From click to changed result, in headless Chromium: `python -m profiling.bench_click`.
+"""From click to changed result, in headless Chromium: `python -m profiling.benchmarks.click`.
 
 The real app stands beside bare Gradio pages (ten numbers, one HTML output, a function that adds them up) in the
 same browser and the same run, click about click. Quote the ratio: absolute times drift with the machine.
@@ -15,10 +15,9 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 from profiling import results
-from profiling.chromium import launch
-from profiling.serving import served
+from profiling.benchmarks.chromium import launch
+from profiling.benchmarks.serving import served
 
-ROOT = Path(__file__).resolve().parent.parent
 DESK = "Tenfold's desk"
 BARE = "bare Gradio, async, without the queue"
 PAGES = {BARE: "/"}
@@ -98,7 +97,7 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         written = {"TENFOLD_LOG": str(folder / "predictions.jsonl"), "TENFOLD_LEDGER": str(folder / "ledger.sqlite3")}
         bare = stack.enter_context(
-            served([sys.executable, "-m", "profiling.bench_click", "--serve-bare", "PORT"], "/queued/", {})
+            served([sys.executable, "-m", "profiling.benchmarks.click", "--serve-bare", "PORT"], "/queued/", {})
         )
         desk = stack.enter_context(served([sys.executable, "app.py"], "/readyz", written))
         playwright = stack.enter_context(sync_playwright())

@@ -1,7 +1,8 @@
-"""How long `python -m profiling log` takes over a million lines, and how much memory: `python -m profiling.bench_log`.
+"""How long `python -m profiling log` takes over a million lines, and how much memory.
 
-The lines are what this machine's scorer writes for real applications, repeated with new times over thirty days. Beside
-it, in the same run, the least that any reader in Python can do: every line through the JSON parser, and nothing kept.
+`python -m profiling.benchmarks.log`. The lines are what this machine's scorer writes for real applications, repeated
+with new times over thirty days. Beside it, in the same run, the least that any reader in Python can do: every line
+through the JSON parser, and nothing kept.
 """
 
 import argparse

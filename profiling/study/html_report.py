@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
-from profiling.profile_file import Function, Profile
+from profiling.study.prof_reader import Function, Profile
 
 WIDTH, ROW, DEEPEST, NARROWEST = 1000.0, 22, 18, 1.5  # of an icicle, in its own units
 STYLE = """

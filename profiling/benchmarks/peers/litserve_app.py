@@ -1,4 +1,4 @@
-"""The release behind LitServe: `python -m profiling.peers.litserve_app`, in LitServe's own environment."""
+"""The release behind LitServe: `python -m profiling.benchmarks.peers.litserve_app`, in LitServe's own environment."""
 
 import os
 from pathlib import Path

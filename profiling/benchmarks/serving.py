@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).resolve().parent.parent
+from inference.settings import ROOT
+
 START = 120  # seconds that a server may take to come up
 STOP = 20  # and to end
 

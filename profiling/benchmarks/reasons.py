@@ -1,8 +1,8 @@
 """What reasons that are exact for the model cost beside XGBoost's own pred_contribs, in turn on the same real loans.
 
-`python -m profiling.bench_reasons`. Ours are of the ten fields and exact; pred_contribs are of every column, by way of
-the trees' own paths. Both are checked to add up to the same score first. Beside them what bounds ours: the rows of all
-coalitions built and nothing predicted, and a single row predicted by the same engine.
+`python -m profiling.benchmarks.reasons`. Ours are of the ten fields and exact; pred_contribs are of every column, by
+way of the trees' own paths. Both are checked to add up to the same score first. Beside them what bounds ours: the rows
+of all coalitions built and nothing predicted, and a single row predicted by the same engine.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from inference.engines import ENGINES, XGBoostEngine, open_engine
 from inference.reasons import Reasons
 from inference.release import Release, open_release
 from profiling import results
-from profiling.bench_score import microseconds
+from profiling.timing import microseconds
 from profiling.workload import applications, embedded
 
 BUILT, SINGLE = "rows alone", "one row predicted"

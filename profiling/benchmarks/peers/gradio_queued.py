@@ -1,4 +1,4 @@
-"""The release behind a Gradio endpoint that goes through the queue: `python -m profiling.peers.gradio_queued`."""
+"""The release behind a Gradio endpoint that goes through the queue; a program of its own (`python -m`)."""
 
 import os
 from pathlib import Path

@@ -23,11 +23,11 @@ from inference.release import Release, open_release
 from inference.scorer import Scorer
 from inference.settings import ROOT
 from profiling import results
-from profiling.bench_score import microseconds
-from profiling.html_report import write_html
-from profiling.legacy import Legacy
-from profiling.profile_file import Function, Profile, read_profile
-from profiling.report import as_text, bars, groups, package, tables
+from profiling.study.html_report import write_html
+from profiling.study.legacy import Legacy
+from profiling.study.prof_reader import Function, Profile, read_profile
+from profiling.study.report import as_text, bars, groups, package, tables
+from profiling.timing import microseconds
 from profiling.workload import SEED, applications, embedded
 
 LOANS = 500
@@ -48,8 +48,8 @@ STAGES = (  # what part of a function's file, or of its name if it is written in
     ("inference/measure.py", "psutil"),
     ("inference/engines.py", "xgboost"),
     ("inference/scorer.py", "scorer"),
-    ("profiling/legacy.py", "dict"),
-    ("profiling/profile.py", "this loop"),
+    ("profiling/study/legacy.py", "dict"),
+    ("profiling/study/before_after.py", "this loop"),
 )
 VERSIONS = ("xgboost-cpu", "numpy", "pandas", "scikit-learn")
 

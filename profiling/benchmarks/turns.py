@@ -1,4 +1,4 @@
-"""A lone client of one server beside many of another on the same ledger: `python -m profiling.bench_turns`.
+"""A lone client of one server beside many of another on the same ledger: `python -m profiling.benchmarks.turns`.
 
 With turns between the processes (ledger/turns.py) and without: then SQLite's lock alone decides who writes next.
 """
@@ -17,8 +17,8 @@ import numpy as np
 
 from inference.release import open_release
 from profiling import results
-from profiling.bench_http import Load, loaded, ours
-from profiling.serving import served
+from profiling.benchmarks.http import Load, loaded, ours
+from profiling.benchmarks.serving import served
 from profiling.workload import embedded
 
 MANY = 64

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from inference.extras import extra
 from inference.perfread import FIGURES, STAGES, Reader, Records, over_time, quantiles
-from profiling.report import aligned
+from profiling.study.report import aligned
 
 Q = (0.5, 0.9, 0.99, 1.0)
 DRAWS, SEED = 4000, 0  # of the bootstrap

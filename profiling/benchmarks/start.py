@@ -1,4 +1,4 @@
-"""From `python app.py` to a green /readyz, beside the imports alone: `python -m profiling.bench_start`.
+"""From `python app.py` to a green /readyz, beside the imports alone: `python -m profiling.benchmarks.start`.
 
 Each round starts both once, in turn, so that a busy machine slows both. Quote the ratio.
 """
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from profiling import results
-from profiling.serving import served
+from profiling.benchmarks.serving import served
 
 IMPORTS = "import gradio, xgboost"
 

@@ -1,4 +1,4 @@
-"""What the ledger costs: `python -m profiling.bench_ledger`.
+"""What the ledger costs: `python -m profiling.benchmarks.ledger`.
 
 A million records verified by the real command; a page of the newest of them; what one writer waits for a record on this
 disk, beside the same bytes appended to a file and synced, and how many records a second many writers get who share
@@ -24,7 +24,7 @@ from ledger.decisions import scored
 from ledger.ledger import Ledger
 from ledger.records import Draft, seal
 from profiling import results
-from profiling.bench_log import run
+from profiling.benchmarks.log import run
 from profiling.workload import applications, embedded
 
 CHUNK = 5000

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from profiling.html_report import write_html
-from profiling.profile_file import BadProfile, Function, Profile, read_profile
+from profiling.study.html_report import write_html
+from profiling.study.prof_reader import BadProfile, Function, Profile, read_profile
 
 Group = Callable[[Function], str | None]  # the group of a function; None leaves it to its callers
 LIBRARY = re.compile(r"(?:site|dist)-packages[/\\]([^/\\]+)")

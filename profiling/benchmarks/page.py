@@ -1,4 +1,4 @@
-"""The p99 of a score while the Performance page is open, and closed: `python -m profiling.bench_page`.
+"""The p99 of a score while the Performance page is open, and closed: `python -m profiling.benchmarks.page`.
 
 The real app over a log that already holds all the scores that the page shows. One client scores without a pause; in
 stretches of a few seconds, in turn, nobody looks at the page, one person does (it asks anew every five seconds), and
@@ -21,8 +21,8 @@ from inference.perfread import Reader
 from inference.release import open_release
 from inference.settings import default_release
 from profiling import results
-from profiling.bench_log import write
-from profiling.serving import served
+from profiling.benchmarks.log import write
+from profiling.benchmarks.serving import served
 
 LOOKING = {"closed": 0, "open": 1, "ten_open": 10}  # people with the page open
 LINES = 25_000  # more than the page shows

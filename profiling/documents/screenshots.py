@@ -1,6 +1,6 @@
 """The pictures of the README: the desk with each release, and notices of three declines in both languages.
 
-From the real app, as people see it: `python -m profiling.screenshots`.
+From the real app, as people see it: `python -m profiling.documents.screenshots`.
 """
 
 import sys
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
-from inference.settings import current_releases
-from profiling.chromium import launch
-from profiling.serving import served
+from inference.settings import ROOT, current_releases
+from profiling.benchmarks.chromium import launch
+from profiling.benchmarks.serving import served
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = ROOT / "docs"
 DESKS = {"desk.png": ("consumer", "en"), "desk-sba-fr.png": ("sba", "fr")}
 SIZE = ViewportSize(width=1366, height=1320)  # as far as the decision
 SHEET = ViewportSize(width=820, height=1060)

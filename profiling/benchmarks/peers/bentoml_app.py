@@ -1,4 +1,4 @@
-"""The release behind BentoML: `bentoml serve profiling.peers.bentoml_app:Credit`, in BentoML's own environment."""
+"""The release behind BentoML: `bentoml serve` with this module's `Credit`, in BentoML's own environment."""
 
 import os
 from pathlib import Path

@@ -1,6 +1,7 @@
-"""Write the figures of both READMEs from the releases and bench.json: `python -m profiling.readme`; --check compares.
+"""Write the figures of both READMEs from the releases and bench.json; --check compares.
 
-A block stands between `<!-- figures:NAME -->` and `<!-- /figures -->`; nobody types what is between them.
+`python -m profiling.documents.figures`. A block stands between `<!-- figures:NAME -->` and `<!-- /figures -->`; nobody
+types what is between them.
 """
 
 import json
@@ -12,7 +13,12 @@ from typing import Any
 from inference.engines import ENGINES
 from inference.settings import ROOT, current_releases
 from models.evaluation import tenth
-from profiling import bench_engines, bench_first, bench_history, bench_http, bench_score, results
+from profiling import results
+from profiling.benchmarks import engines as bench_engines
+from profiling.benchmarks import first as bench_first
+from profiling.benchmarks import history as bench_history
+from profiling.benchmarks import http as bench_http
+from profiling.benchmarks import score as bench_score
 
 README = ROOT / "README.md"
 STUDY = ROOT / "profiling" / "README.md"
@@ -83,7 +89,7 @@ def score() -> str:
 
 
 def click() -> str:
-    """Click to changed result in a browser (python -m profiling.bench_click)."""
+    """Click to changed result in a browser (python -m profiling.benchmarks.click)."""
     found = results.read()["click"]
     lines = ["| page | p50 | p95 |", "| --- | ---: | ---: |"]
     for name, row in found.items():
@@ -132,7 +138,7 @@ def before_after() -> str:
 
 
 def stages() -> str:
-    """Where each microsecond of a score goes, of the release with the longest row (python -m profiling.bench_score)."""
+    """Where each microsecond of a score goes, of the release with the longest row (make bench)."""
     found = largest("score")
     names = bench_score.STAGES
     lines = ["| | whole | " + " | ".join(names) + " |", "| --- |" + " ---: |" * (len(names) + 1)]
@@ -146,7 +152,7 @@ def stages() -> str:
 
 
 def engines() -> str:
-    """Warm and cold, one row to 48,744, of the release with the longest row (python -m profiling.bench_engines)."""
+    """Warm and cold, one row to 48,744, of the release with the longest row (make bench)."""
     found = largest("engines")
     built = bench_engines.duration(found["build_s"])
     return f"{bench_engines.table(found).strip()}\n\nBuilding {bench_engines.LARGEST:,} rows from ten columns: {built}."
@@ -186,7 +192,7 @@ def first() -> str:
 
 
 def ledger() -> str:
-    """What a record costs, and a verification (python -m profiling.bench_ledger)."""
+    """What a record costs, and a verification (python -m profiling.benchmarks.ledger)."""
     found = results.read()["ledger"]
     rates = ", ".join(f"{rate:,.0f} with {writers}" for writers, rate in found["rates"].items())
     return (
@@ -197,12 +203,12 @@ def ledger() -> str:
 
 
 def history() -> str:
-    """The history's page over many records (python -m profiling.bench_history)."""
+    """The history's page over many records (python -m profiling.benchmarks.history)."""
     return bench_history.report(results.read()["history"])
 
 
 def reasons() -> str:
-    """Reasons that are exact for the model beside pred_contribs (python -m profiling.bench_reasons)."""
+    """Reasons that are exact for the model beside pred_contribs (python -m profiling.benchmarks.reasons)."""
     found = results.read()["reasons"]
     names = ["xgboost", "onnx", "onedal", "pred_contribs", "rows alone", "one row predicted"]
     lines = [f"| ms, median of {found['loans']} loans | " + " | ".join(names) + " | fields moved |"]
