@@ -132,7 +132,7 @@ figures: setup  ## write the README's figures from the releases and profiling/ou
 	$(BIN)/python -m profiling.documents.figures
 
 space: setup  ## list what would be uploaded to a Hugging Face Space (nothing is sent)
-	$(BIN)/python -m web.space
+	$(BIN)/python -m profiling.documents.space
 
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-annotate
 

@@ -12,7 +12,7 @@ import pytest
 
 from inference.settings import current_releases
 from profiling.benchmarks.serving import served
-from web.space import SERVED
+from profiling.documents.space import SERVED
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -19,8 +19,8 @@ from inference.settings import Settings
 from ledger.store import Store
 from ledger.verify import verify
 from profiling.benchmarks.serving import served
+from profiling.documents import space
 from profiling.documents.figures import BLOCK, README, STUDY, written
-from web import space
 from web.security import accounts, passwords, throttle
 from web.security.login import AT_ONCE
 

@@ -27,7 +27,7 @@ from ledger.ledger import Ledger
 from models.export import export, make_current, write_release
 from models.recipes.consumer import RECIPE
 from models.train import Trained, fit, train
-from web import space
+from profiling.documents import space
 
 EARLIER = ("consumer-9e127c0ee47d", "sba-d6e6fd9ccd1f")  # of format 1: ledgers name them
 

@@ -1,4 +1,4 @@
-"""Put together what a Hugging Face Space needs, and list it: `python -m web.space`. Nothing is sent.
+"""Put together what a Hugging Face Space needs, and list it: `python -m profiling.documents.space`. Nothing is sent.
 
 A Space serves; it neither trains nor tests. Its repository takes binary files only through LFS or Xet, which
 `hf upload` does by itself, so the folder is uploaded rather than pushed with git.
