@@ -1,4 +1,4 @@
-"""The command line: `python -m inference score --example`, or a JSON file, or name=value pairs; `check`; `numbers`."""
+"""The command line: `python -m inference score`, `check`, `rows`, `numbers`."""
 
 import argparse
 import json
@@ -15,6 +15,7 @@ from inference.fields import NOT_STATED, NumberField, shorten
 from inference.number_forms import table
 from inference.numbers import DECIMAL
 from inference.release import open_release
+from inference.rows import RowBuilder
 from inference.scorer import Score, Scorer, open_scorer
 from inference.settings import Settings
 
@@ -35,8 +36,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     score.add_argument("--json", action="store_true", help="JSON on a terminal too")
     check = commands.add_parser("check", help="open a release with TENFOLD_ENGINE and score its golden applications")
+    rows = commands.add_parser("rows", help="list the columns of a release's rows")
+    rows.add_argument("--source", action="store_true", help="print the function that writes a row instead")
     commands.add_parser("numbers", help="which forms of numbers are read, and which are asked about")
-    for command in (score, check):
+    for command in (score, check, rows):
         command.add_argument("--release", type=Path, help="a release folder (else TENFOLD_RELEASE, else the default)")
     given = parser.parse_args(arguments)
     if given.command == "score" and given.example == bool(given.answers):
@@ -50,6 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
             settings = replace(settings, release=given.release, release_digest=None)
         if given.command == "check":
             print(checked(settings))
+            return 0
+        if given.command == "rows":
+            print(listed(open_release(settings.release, settings.release_digest).rows, source=given.source))
             return 0
         scorer = open_scorer(settings)
         form = scorer.release.form
@@ -74,6 +80,11 @@ def checked(settings: Settings) -> str:
     return (
         f"release {release.name} opens with {engine.name}; the PD of {golden} golden applications is off by {off:.1e}"
     )
+
+
+def listed(rows: RowBuilder, *, source: bool) -> str:
+    """The columns with their indices, or the source of the function that writes them."""
+    return rows.source if source else "\n".join(f"{at:>4}  {name}" for at, name in enumerate(rows.columns))
 
 
 class Unreadable(TenfoldError):

@@ -18,11 +18,12 @@ import numpy as np
 import orjson
 
 from inference.application import Form
+from inference.blocks import Table
 from inference.calibration import Calibration
 from inference.errors import BadRelease
 from inference.fields import ANY, HIGH, LOW, NOT_STATED, ChoiceField, NumberField, field_from_json
 from inference.policy import Points, Policy
-from inference.rows import RowBuilder, Table
+from inference.rows import RowBuilder
 
 # Raise it when an older reader could misunderstand; tests/test_release.py pins what is read. In the first format fields
 # had no texts for applicants: such releases are opened to replay what they decided, and web/lender.py says when one may

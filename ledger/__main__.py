@@ -14,15 +14,16 @@ from pathlib import Path
 
 from inference.errors import TenfoldError
 from inference.settings import RELEASES, Settings
-from ledger import store
+from ledger import errors, queries
 from ledger.cleaning import Cleaner
+from ledger.errors import LedgerUnavailable
 from ledger.export import export
 from ledger.readonly import ReadOnlyStore
 from ledger.records import SCORED
 from ledger.replay import DIFFERENT, SAME, Replayer, release_folders
 from ledger.retention import MONTHS, os_user, purge
 from ledger.stamps import Stamp, contradictions, stamp, stamps_in
-from ledger.store import LedgerUnavailable, Store
+from ledger.store import Store
 from ledger.targets import BadTarget, back_up
 from ledger.verify import Found, reports, verify
 
@@ -49,8 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     except TenfoldError as error:
         print(error, file=sys.stderr)
         return IMPOSSIBLE
-    except store.UNREADABLE as error:
-        print(f"{store.cause(error)}. 'python -m ledger verify' says which record is the first", file=sys.stderr)
+    except errors.UNREADABLE as error:
+        print(f"{errors.cause(error)}. 'python -m ledger verify' says which record is the first", file=sys.stderr)
         return IMPOSSIBLE
 
 
@@ -169,7 +170,7 @@ def run_replay(ledger: ReadOnlyStore, given: argparse.Namespace) -> int:
     outcomes: Counter[str] = Counter()
     furthest = 0.0
     with ledger.reading() as connection:
-        records = store.by_id(connection, given.ids) if given.ids else store.records(connection, [SCORED])
+        records = queries.by_id(connection, given.ids) if given.ids else queries.records(connection, [SCORED])
         for one in replayer.replay(one for one in records if one.fields()["kind"] == SCORED):
             outcomes[one.outcome] += 1
             furthest = max(furthest, one.off or 0.0)
@@ -182,7 +183,7 @@ def run_replay(ledger: ReadOnlyStore, given: argparse.Namespace) -> int:
 
 def run_show(ledger: ReadOnlyStore, given: argparse.Namespace) -> int:
     with ledger.reading() as connection:
-        found = store.by_id(connection, [given.id]) + store.following(connection, given.id)
+        found = queries.by_id(connection, [given.id]) + queries.following(connection, given.id)
     if not found:
         raise LedgerUnavailable(f"{given.id}: no such record")
     shown = [{**one.fields(), "hash": one.hash.hex(), "personal": one.personal_fields()} for one in found]
@@ -192,7 +193,7 @@ def run_show(ledger: ReadOnlyStore, given: argparse.Namespace) -> int:
 
 def run_head(ledger: ReadOnlyStore, given: argparse.Namespace) -> int:
     with ledger.reading() as connection:
-        found = store.last(connection)
+        found = queries.last(connection)
     print(f"{found[0]} {found[1].hex()}" if found else "no record")
     return WELL
 
@@ -218,7 +219,7 @@ def stamp_once(path: Path, given: argparse.Namespace) -> str:
     ledger = ReadOnlyStore(path)
     try:
         with ledger.reading() as connection:
-            found = store.last(connection)
+            found = queries.last(connection)
         if found is None:
             raise LedgerUnavailable(f"{path}: no record is left, not even the first")
         stamp(found[0], found[1].hex(), given.target, ledger.path, given.tsa)
@@ -229,7 +230,7 @@ def stamp_once(path: Path, given: argparse.Namespace) -> str:
 
 def run_export(ledger: ReadOnlyStore, given: argparse.Namespace) -> int:
     with ledger.reading() as connection:
-        count = export(lambda: store.records(connection), given.file, ledger.path)
+        count = export(lambda: queries.records(connection), given.file, ledger.path)
     print(f"{given.file}: {count:,} records")
     return WELL
 
@@ -269,8 +270,8 @@ def run_clean(ledger: Store, given: argparse.Namespace) -> int:
         if cleaner.clean(given.wait):
             print("clean: nothing of what was erased is left in the file or its log")
             return WELL
-    except store.DATABASE_ERRORS as error:
-        why = f"{store.cause(error)}{store.full(ledger.path)}"
+    except errors.DATABASE_ERRORS as error:
+        why = f"{errors.cause(error)}{errors.full(ledger.path)}"
     print(
         f"NOT YET CLEAN: what was erased is recorded, but may still be in the file or its log: {why}. A running server "
         "finishes it; so does 'python -m ledger clean'",

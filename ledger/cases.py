@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from ledger import store
+from ledger import queries
 from ledger.records import AGREED, CONTESTED, DECIDED, SCORED, Draft, Key, Record, Seen, write
 
 OPEN, WAITING, PENDING, SETTLED, REVIEW = "open", "waiting", "pending", "settled", "review"
@@ -134,7 +134,7 @@ def find(connection: sa.Connection, id: str) -> Case | None:
     """The case that a record belongs to; None where there is no such record, or it belongs to none."""
     seen: set[str] = set()
     while True:
-        found = store.by_id(connection, [id])
+        found = queries.by_id(connection, [id])
         if not found or id in seen:
             return None
         seen.add(id)
@@ -152,7 +152,7 @@ def whole(connection: sa.Connection, firsts: Sequence[Record]) -> list[Case]:
     case_of = {id: id for id in parts}
     asked = list(parts)
     while asked:
-        found = [one for one in store.following(connection, *asked) if name(one) not in case_of]
+        found = [one for one in queries.following(connection, *asked) if name(one) not in case_of]
         for record in found:
             case_of[name(record)] = case_of[record.fields()["of"]]
             parts[case_of[name(record)]].append(record)

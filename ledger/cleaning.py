@@ -9,7 +9,7 @@ cut; nothing waits for it: the purge says so, and the next chance finishes it.
 import time
 
 from inference.measure import Clock
-from ledger import store
+from ledger import queries, store
 from ledger.records import BEFORE_ALL, CLEANED, Draft, Record, seal
 from ledger.store import Store
 
@@ -37,7 +37,7 @@ class Cleaner:
     def unclean(self) -> Record | None:
         """The last purge, if erased parts may still be in the file or its log."""
         with self._ledger.reading() as connection:
-            return store.unclean(store.driver(connection))
+            return queries.unclean(queries.driver(connection))
 
     def _try(self, purged: Record) -> bool:
         if self._written_anew != purged.seq:
@@ -49,7 +49,7 @@ class Cleaner:
             return False
         with self._ledger.writing() as connection:
             self._ledger.check_version(connection)
-            last, digest = store.head(connection) or (0, BEFORE_ALL)
+            last, digest = queries.head(connection) or (0, BEFORE_ALL)
             draft = Draft(CLEANED, f"cleaned-{last + 1}", {"by": self._by, "through": purged.seq})
             store.insert(connection, [seal(draft, last + 1, digest, self._clock.utc())], [])
         self._ledger.check_still_there()

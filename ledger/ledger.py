@@ -20,16 +20,17 @@ import sqlalchemy as sa
 
 from inference.errors import TenfoldError
 from inference.measure import Clock
-from ledger import store
+from ledger import errors, queries, store
 from ledger.cleaning import Cleaner
+from ledger.errors import LedgerUnavailable
 from ledger.records import BEFORE_ALL, BEGUN, FORMAT, Draft, Key, Record, seal
-from ledger.store import LedgerUnavailable, Store
+from ledger.store import Store
 
 logger = logging.getLogger(__name__)
 MOST = 500  # drafts a commit
 MOST_DELAY, LOOK_AGAIN = 0.004, 0.0003  # seconds that a commit waits for more
 CLEANING = 5.0  # seconds between looks for a purge that another program could not finish
-IN_DOUBT = (*store.DATABASE_ERRORS, LedgerUnavailable)  # whatever else fails, fails before the disk is asked
+IN_DOUBT = (*errors.DATABASE_ERRORS, LedgerUnavailable)  # whatever else fails, fails before the disk is asked
 AnyFuture: TypeAlias = "Future[Record] | asyncio.Future[Record]"
 SEARCHES = 2  # at once: SQLite searches beside the interpreter, and must leave it time for everybody else
 T = TypeVar("T")
@@ -109,10 +110,10 @@ class Ledger:
         """Sequence and hash, in hex, of the last record: to be kept by somebody else."""
         try:
             with self.store.reading() as connection:
-                seq, digest = self._found(store.last(connection))
+                seq, digest = self._found(queries.last(connection))
             return seq, digest.hex()
-        except store.UNREADABLE as error:
-            raise LedgerUnavailable(f"{self.store.path}: {store.cause(error)}") from error
+        except errors.UNREADABLE as error:
+            raise LedgerUnavailable(f"{self.store.path}: {errors.cause(error)}") from error
 
     def _found(self, found: tuple[int, bytes] | None) -> tuple[int, bytes]:
         if found is None:
@@ -163,7 +164,7 @@ class Ledger:
         try:
             self._cleaner.clean()
         except Exception as error:
-            logger.error("ledger %s: a purge is not finished: %s", self.store.path, store.cause(error))
+            logger.error("ledger %s: a purge is not finished: %s", self.store.path, errors.cause(error))
 
     def _answer(self, waiting: Sequence[tuple[Draft, AnyFuture]]) -> None:
         """Commit the drafts and settle their futures. Whatever goes wrong, no future is left hanging."""
@@ -171,7 +172,7 @@ class Ledger:
         try:
             outcomes = self._write([draft for draft, _ in waiting])
         except Exception as error:
-            failure = LedgerUnavailable(f"{self.store.path}: not recorded: {store.cause(error)}")
+            failure = LedgerUnavailable(f"{self.store.path}: not recorded: {errors.cause(error)}")
             outcomes = [failure] * len(waiting)
         in_loops: dict[asyncio.AbstractEventLoop, list[Settled]] = {}
         for (_, future), outcome in zip(waiting, outcomes, strict=True):
@@ -196,10 +197,10 @@ class Ledger:
                     store.insert(connection, new, keys)
             self.store.check_still_there()
         except Exception as error:
-            self._given_up = isinstance(error, IN_DOUBT) and not store.passing(error)
+            self._given_up = isinstance(error, IN_DOUBT) and not errors.passing(error)
             if self.problem is None:
-                logger.error("ledger %s: %s", self.store.path, store.cause(error))
-            self.problem = f"ledger: {store.cause(error)}"
+                logger.error("ledger %s: %s", self.store.path, errors.cause(error))
+            self.problem = f"ledger: {errors.cause(error)}"
             raise
         self.problem = None
         return outcomes
@@ -208,12 +209,12 @@ class Ledger:
         self, connection: sqlite3.Connection, drafts: Sequence[Draft]
     ) -> tuple[list[Record | Exception], list[Record], list[tuple[Key, int]]]:
         """What becomes of each draft; the new records that are not in the file yet; and their keys."""
-        at, before = self._found(store.head(connection))
+        at, before = self._found(queries.head(connection))
         outcomes: list[Record | Exception] = []
         new: list[Record] = []
         keys: list[tuple[Key, int]] = []
         asked = [draft.key for draft in drafts if draft.key]
-        known = store.kept_keys(connection, asked) if asked else {}
+        known = queries.kept_keys(connection, asked) if asked else {}
         for draft in drafts:
             name = draft.key and (draft.key.client, draft.key.key)
             kept = known.get(name) if name else None
@@ -225,7 +226,7 @@ class Ledger:
                     store.insert(connection, new, keys)
                     new, keys = [], []
                 seen = draft.expects
-                if kept or store.last_of_case(connection, seen.case) != (seen.seq, seen.hash):
+                if kept or queries.last_of_case(connection, seen.case) != (seen.seq, seen.hash):
                     outcomes.append(CaseMoved(f"case {seen.case}: its last record is no longer number {seen.seq}"))
                     continue
             elif kept:

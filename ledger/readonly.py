@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
+from ledger.errors import DATABASE_ERRORS, LedgerUnavailable, another_version, cause, no_ledger
 from ledger.schema import APPLICATION, READABLE
-from ledger.store import DATABASE_ERRORS, WAIT, LedgerUnavailable, another_version, cause, look, no_ledger
+from ledger.store import WAIT, look
 
 SHARED = "readonly_shm=1"  # the index of processes that have the file open, or had
 

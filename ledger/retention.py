@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from inference.errors import TenfoldError
 from inference.measure import Clock
-from ledger import store
+from ledger import queries, store
 from ledger.cases import OPEN, PENDING, SETTLED, Case, find, refers
 from ledger.chronology import Chronology, chronology, number
 from ledger.records import BEFORE_ALL, HELD, NOTIFIED, PURGED, RELEASED, Draft, Record, seal
@@ -63,17 +63,17 @@ def purge(
         )
     end = iso(before)
     with ledger.reading() as connection:
-        dates = chronology((time for _, time in store.times(connection)), iso(datetime.fromtimestamp(now, UTC)))
-        begun = {*store.with_personal(connection), *left_by_version_1(connection)}
+        dates = chronology((time for _, time in queries.times(connection)), iso(datetime.fromtimestamp(now, UTC)))
+        begun = {*queries.with_personal(connection), *left_by_version_1(connection)}
         firsts = sorted(seq for seq in begun if dates.of(seq) < number(end))
-        odd = store.by_seq(connection, dates.odd)
+        odd = queries.by_seq(connection, dates.odd)
     kept: Counter[str] = Counter()
     records, cases, parts = [], 0, 0
     for some in (firsts[at : at + AT_ONCE] for at in range(0, len(firsts), AT_ONCE)):
         with ledger.reading() as connection:
             why = {
                 case.first.seq: reason(case, dates, end, undecided)
-                for case in read_cases(store.driver(connection), some)
+                for case in read_cases(queries.driver(connection), some)
             }
         kept.update(one for one in why.values() if one != DUE)
         if DUE not in why.values():
@@ -87,7 +87,7 @@ def purge(
                 continue
             seqs = sorted(one.seq for case in due for one in case.records)
             erased = store.erase_personal(writer, seqs)
-            last, digest = store.head(writer) or (0, BEFORE_ALL)
+            last, digest = queries.head(writer) or (0, BEFORE_ALL)
             fields = {
                 "by": by or os_user(), "before": end, "months": months, "cases": len(due), "erased": erased,
                 "undecided": undecided, "records": ranges(seqs),
@@ -101,7 +101,7 @@ def purge(
 
 def left_by_version_1(connection: sa.Connection) -> Iterator[int]:
     """The first scores of cases that a purge by date cut in two, by sequence."""
-    for id in store.partly_erased(connection):
+    for id in queries.partly_erased(connection):
         case = find(connection, id)
         if case is not None:
             yield case.first.seq
@@ -109,7 +109,7 @@ def left_by_version_1(connection: sa.Connection) -> Iterator[int]:
 
 def read_cases(connection: sqlite3.Connection, firsts: Sequence[int]) -> Iterator[Case]:
     """Cases by the sequences of their first scores."""
-    found = store.families(connection, firsts)
+    found = queries.families(connection, firsts)
     for _, records in groupby(found, key=lambda pair: pair[0]):
         yield Case(tuple(record for _, record in records))
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from inference.errors import TenfoldError
-from ledger import store
-from ledger.store import LedgerUnavailable, cause, sync_folder
+from ledger import queries
+from ledger.errors import LedgerUnavailable, cause
+from ledger.sqlite_files import sync_folder
 
 BESIDE = ("", "-wal", "-shm", "-journal")
 
@@ -77,7 +78,7 @@ def back_up(connection: sa.Connection, ledger: Path, target: Path) -> None:
     """A consistent copy of a ledger, while it is in use. It is written anew: no page holds what was erased."""
     try:
         with replacing(target, ledger) as new:
-            driver = store.driver(connection)
+            driver = queries.driver(connection)
             driver.execute("COMMIT")  # VACUUM is a transaction of its own
             driver.execute("VACUUM INTO ?", (str(new),))
             driver.execute("BEGIN")

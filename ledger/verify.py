@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 import sqlalchemy as sa
 
-from ledger import cases, store
+from ledger import case_rows, cases, errors, queries
 from ledger.records import (
     BEFORE_ALL,
     BEGUN,
@@ -55,25 +55,25 @@ def verify(ledger: Readable, head: str | None = None, at: Iterable[int] = ()) ->
     hashes are wanted."""
     with ledger.reading() as connection:
         try:
-            found = chain(store.records(connection), head, at)
+            found = chain(queries.records(connection), head, at)
             if found.problem is None:
                 found = found._replace(problem=around(connection, found))
         except (sa.exc.DatabaseError, ValueError) as error:
-            return Found(0, "", 0, f"the file cannot be read to its end: {store.cause(error)}", None)
+            return Found(0, "", 0, f"the file cannot be read to its end: {errors.cause(error)}", None)
     return found
 
 
 def around(connection: sa.Connection, found: Found) -> str | None:
     """What is wrong in the file around a whole chain."""
-    if stray := store.stray_personal(connection):
+    if stray := queries.stray_personal(connection):
         return f"record {stray[0]}: a personal part without a record; one was removed"
     if key := wrong_key(connection, found):
         return key
-    if difference := schema_difference(store.driver(connection)):
+    if difference := schema_difference(queries.driver(connection)):
         return f"the records are whole, but {difference}: pages may not show all of them"
-    if damage := store.damage(connection):
+    if damage := queries.damage(connection):
         return f"the records are whole, but the file is damaged: {damage}"
-    if version_of(store.driver(connection)) > 1 and (seq := store.wrong_case(store.driver(connection))):
+    if version_of(queries.driver(connection)) > 1 and (seq := case_rows.wrong_case(queries.driver(connection))):
         return f"the records are whole, but the table of cases misstates the case of record {seq}: pages do too"
     return None
 
@@ -157,7 +157,7 @@ def wrong(record: Record, expected: int, before: bytes) -> str | None:
 def wrong_key(connection: sa.Connection, found: Found) -> str | None:
     """The first Idempotency-Key that leads to a record it was not made for, or a record whose key is missing."""
     matching = 0
-    for key, seq, record in store.keys(connection):
+    for key, seq, record in queries.keys(connection):
         if record is None:
             return f"an Idempotency-Key leads to record {seq}, which is missing"
         made_for = (record.personal_fields() or {}).get(KEYED)
@@ -168,8 +168,8 @@ def wrong_key(connection: sa.Connection, found: Found) -> str | None:
         matching += made_for is not None
     if matching == found.keyed:
         return None
-    kept = {seq for _, seq, _ in store.keys(connection)}
-    for record in store.records(connection):
+    kept = {seq for _, seq, _ in queries.keys(connection)}
+    for record in queries.records(connection):
         if KEYED in (record.personal_fields() or {}) and record.seq not in kept:
             return f"record {record.seq}: its Idempotency-Key is missing, so the same request would be recorded again"
     return "an Idempotency-Key leads to a record twice"

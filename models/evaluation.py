@@ -12,7 +12,8 @@ import numpy.typing as npt
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from inference.rows import Matrix, RowBuilder
+from inference.blocks import Matrix
+from inference.rows import RowBuilder
 from models.metrics import Decile, Floats, Labels, deciles, intervals, measures, wilson
 from models.recipe import Loans, Recipe
 from models.scorecard import Scorecard

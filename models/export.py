@@ -17,10 +17,10 @@ from onnxmltools.convert.common.data_types import FloatTensorType
 from xgboost import XGBClassifier
 
 from inference.application import Form
+from inference.blocks import Table
 from inference.errors import BadRelease
 from inference.fields import ChoiceField, NumberField
 from inference.release import FORMAT, MODEL, ONNX, TABLES, Release, open_release
-from inference.rows import Table
 from models.metrics import Floats, Labels, deciles
 from models.train import Trained
 

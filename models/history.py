@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from inference.rows import Table
+from inference.blocks import Table
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

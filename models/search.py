@@ -16,7 +16,8 @@ import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
-from inference.rows import Matrix, RowBuilder
+from inference.blocks import Matrix
+from inference.rows import RowBuilder
 from models.recipe import Recipe
 from models.train import Sample, cross_validate, fit, prepared
 

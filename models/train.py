@@ -14,9 +14,10 @@ from tqdm import tqdm
 from xgboost import XGBClassifier
 
 from inference.application import Form
+from inference.blocks import Matrix, Table
 from inference.calibration import Calibration, logit
 from inference.fields import field_from_json
-from inference.rows import Matrix, RowBuilder, Table
+from inference.rows import RowBuilder
 from models.recipe import HistoryTables, Loans, Recipe
 
 Floats = npt.NDArray[np.float64]

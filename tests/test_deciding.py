@@ -21,7 +21,7 @@ from inference.errors import BadSetting
 from inference.fields import NumberField
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
-from ledger import cases, store
+from ledger import cases, queries, store
 from ledger.cases import OPEN, PENDING, REVIEW, SETTLED, WAITING, Case
 from ledger.decisions import scored
 from ledger.ledger import Ledger
@@ -743,7 +743,7 @@ def test_the_history_is_searched(alone: Office) -> None:
     page = alone.page("/history/overrides")
     assert "40 / 60" in page
     with alone.ledger.store.reading() as connection:
-        counts = store.directions(connection)
+        counts = queries.directions(connection)
     assert sum(count for *_, count in counts) == 60
     assert alone.client.get("/fr/history").status_code == 200
 
@@ -773,7 +773,7 @@ def test_erased_answers_are_said_to_be(desk: Office) -> None:
     with desk.ledger.store.writing() as connection:  # as a purge does, so that the chain is whole again
         from ledger.records import PURGED, Draft, seal
 
-        last, digest = store.head(connection) or (0, b"")
+        last, digest = queries.head(connection) or (0, b"")
         record = seal(Draft(PURGED, f"purged-{last}", {"records": ranges(seqs)}), last + 1, digest, 0)
         store.insert(connection, [record], [])
 

@@ -17,7 +17,7 @@ from test_deciding import LENDER, SENTENCE, Office, office
 
 from inference.scorer import open_scorer
 from inference.settings import Settings
-from ledger import store
+from ledger import queries
 from ledger.ledger import Ledger
 from ledger.records import HELD, NOTIFIED, RELEASED
 from ledger.retention import handed_over, on_hold, purge
@@ -152,7 +152,7 @@ def test_an_answer_carries_its_records_hash(desk: Office) -> None:
     one = desk.client.post("/api/v1/score", json=body).json()
     two = desk.client.post("/api/v1/score:batch", json={"items": [body]}).json()["items"][0]
     with desk.ledger.store.reading() as connection:
-        hashes = {record.fields()["id"]: record.hash.hex() for record in store.records(connection)}
+        hashes = {record.fields()["id"]: record.hash.hex() for record in queries.records(connection)}
     assert one["recorded"]["hash"] == hashes[one["id"]]
     assert two["recorded"]["hash"] == hashes[two["id"]]
     listed = desk.client.get("/api/v1/decisions").json()["items"]

@@ -24,16 +24,17 @@ from parts import NAMES, RealLoans, newest, some
 from inference.release import open_release
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
-from ledger import cases, store
+from ledger import cases, queries
 from ledger.__main__ import main
 from ledger.cases import Case
 from ledger.decisions import DECISIONS, decided, scored
+from ledger.errors import LedgerUnavailable
 from ledger.export import guarded
 from ledger.ledger import CaseMoved, KeyReused, Ledger
 from ledger.records import BEFORE_ALL, EXACT, Draft, Key, Record, link, seal, write
 from ledger.replay import Replayer, release_folders
 from ledger.schema import GUARDS
-from ledger.store import LedgerUnavailable, Store
+from ledger.store import Store
 from ledger.verify import chain, verify
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
@@ -59,7 +60,7 @@ def draft(name: str = "", key: Key | None = None, **fields: object) -> Draft:
 
 def all_records(file: Path) -> list[Record]:
     with closing(Store(file)) as opened, opened.reading() as connection:
-        return list(store.records(connection))
+        return list(queries.records(connection))
 
 
 def problem(file: Path, head: str | None = None) -> str | None:

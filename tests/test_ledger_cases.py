@@ -15,7 +15,7 @@ import pytest
 from ledger_cases import Writer, at, purged, writing_to
 
 from inference.settings import ROOT
-from ledger import cases, store
+from ledger import cases, queries, store
 from ledger.cases import WAITING, Case
 from ledger.decisions import DECISIONS, contested
 from ledger.readonly import ReadOnlyStore
@@ -115,7 +115,7 @@ def compare(file: Path, seed: int = 1) -> int:
     found_in_all = 0
     with closing(Store(file)) as opened, opened.reading() as connection:
         assert verify(opened).problem is None
-        firsts = [one for one in store.records(connection, [SCORED]) if not one.fields().get("of")]
+        firsts = [one for one in queries.records(connection, [SCORED]) if not one.fields().get("of")]
         every = sorted(cases.whole(connection, firsts), key=lambda case: -case.first.seq)
         assert len(every) == len(firsts) > 0
         for before, asked, only_of in questions(300, seed):
@@ -123,7 +123,7 @@ def compare(file: Path, seed: int = 1) -> int:
                 case.first for case in every
                 if (before is None or case.first.seq < before) and answers(case, asked, only_of)
             ]  # fmt: skip
-            found = store.cases(connection, LIMIT, before, asked, only_of)
+            found = queries.cases(connection, LIMIT, before, asked, only_of)
             assert found == expected[:LIMIT], (before, asked, only_of)
             found_in_all += len(found)
     return found_in_all
@@ -198,15 +198,15 @@ def test_what_version_1_wrote_is_raised(tmp_path: Path) -> None:
     assert version(file) == 1
     with closing(Store(file)) as opened, opened.reading() as connection:
         assert verify(opened).problem is None
-        assert len(store.cases(connection, 10)) == 4
-        assert len(store.cases(connection, 10, asked={"reference": "KEPT"})) == 2
+        assert len(queries.cases(connection, 10)) == 4
+        assert len(queries.cases(connection, 10, asked={"reference": "KEPT"})) == 2
     assert version(file) == VERSION
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from ledger import store
+from ledger import queries, store
 whole, calls = store.{step}, []
 def killed(*given):
     whole(*given)
@@ -242,7 +242,7 @@ def test_every_search_reads_one_viewers_rows(file: Path) -> None:
     """In the order of the page, from where it begins: nothing is sorted, and no other table is read."""
     with closing(Store(file)) as opened, opened.reading() as connection:
         for before, asked, only_of in questions(100, 6):
-            found = plan(connection, store.cases_query(LIMIT, before, asked, only_of))
+            found = plan(connection, queries.cases_query(LIMIT, before, asked, only_of))
             assert found == f"SEARCH cases USING PRIMARY KEY (viewer=?{' AND seq<?' if before else ''})", (asked, found)
 
 
@@ -261,9 +261,9 @@ def test_every_search_reads_one_viewers_rows(file: Path) -> None:
 def test_the_list_of_records_has_an_index_for_every_question(file: Path, asked: dict[str, str], index: str) -> None:
     """The one that compares all that is asked of a record, or the rarest of it."""
     with closing(Store(file)) as opened, opened.reading() as connection:
-        assert f"USING INDEX {index}" in plan(connection, store.newest_query(LIMIT, None, asked))
-        found = store.newest(connection, 1000, None, **asked)
-        every = [one for one in store.records(connection) if asked.items() <= flat(one).items()]
+        assert f"USING INDEX {index}" in plan(connection, queries.newest_query(LIMIT, None, asked))
+        found = queries.newest(connection, 1000, None, **asked)
+        every = [one for one in queries.records(connection) if asked.items() <= flat(one).items()]
         assert found == every[::-1]
 
 
@@ -274,14 +274,14 @@ def flat(record: Any) -> dict[str, Any]:
 def test_overrides_are_counted_from_an_index(file: Path) -> None:
     """By month, direction and reason, as the records say."""
     with closing(Store(file)) as opened, opened.reading() as connection:
-        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {store.DIRECTIONS}").all()
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {queries.DIRECTIONS}").all()
         assert [row[3] for row in rows] == ["SEARCH entries USING INDEX entries_by_direction (kind=?)"]
         counted: dict[tuple[str, str, str | None], int] = {}
-        for one in store.records(connection, ["decided"]):
+        for one in queries.records(connection, ["decided"]):
             said = one.fields()
             name = (said["time"][:7], said["direction"], said["reason_code"])
             counted[name] = counted.get(name, 0) + 1
-        found = store.directions(connection)
+        found = queries.directions(connection)
     assert {row[:3]: row[3] for row in found} == counted
     assert len(counted) > 10
     assert [row[0] for row in found] == sorted((row[0] for row in found), reverse=True)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ledger_cases import TODAY, at, bytes_of, case_of, clock_at, kept, purged, writing_to
 
-from ledger import store
+from ledger import queries
 from ledger.__main__ import main
 from ledger.chronology import chronology
 from ledger.cleaning import Cleaner
@@ -139,7 +139,7 @@ def test_who_purged_is_who_runs_the_command(file: Path, capsys: pytest.CaptureFi
         write.release("2022-02-01", "two")
     assert main(["--ledger", str(file), "purge", "--before", "2023-01-01", "--by", "Mx Ó"]) == 0
     with closing(Store(file)) as opened, opened.reading() as connection:
-        found = [one.fields()["by"] for one in store.records(connection, ["purged", "cleaned"])]
+        found = [one.fields()["by"] for one in queries.records(connection, ["purged", "cleaned"])]
     assert found == [os_user(), os_user(), "Mx Ó", "Mx Ó"]
     assert "1 older cases kept: a manager holds them" in capsys.readouterr().out
 
@@ -278,7 +278,7 @@ def test_a_reader_is_told_of_and_the_next_chance_finishes_it(file: Path, capsys:
     assert left(file, names) == []
     assert main([*command, "verify"]) == 0
     with closing(Store(file)) as opened, opened.reading() as connection:
-        assert [one.fields()["kind"] for one in store.records(connection)][-2:] == ["purged", "cleaned"]
+        assert [one.fields()["kind"] for one in queries.records(connection)][-2:] == ["purged", "cleaned"]
 
 
 def test_a_server_finishes_a_purge(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

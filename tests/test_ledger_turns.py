@@ -13,9 +13,10 @@ import pytest
 
 from inference.settings import ROOT
 from ledger import turns
+from ledger.errors import LedgerUnavailable
 from ledger.ledger import Ledger
 from ledger.records import Draft
-from ledger.store import LedgerUnavailable, Store
+from ledger.store import Store
 from ledger.verify import verify
 
 HOLDER = """

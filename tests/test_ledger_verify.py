@@ -15,10 +15,11 @@ from ledger_cases import writing_to
 
 from ledger import cases
 from ledger.__main__ import main
+from ledger.errors import LedgerUnavailable
 from ledger.ledger import Ledger
 from ledger.readonly import ReadOnlyStore
 from ledger.records import Draft, Key
-from ledger.store import LedgerUnavailable, Store
+from ledger.store import Store
 from ledger.verify import verify
 
 DATA = Path(__file__).with_name("data")

@@ -1,8 +1,11 @@
 """From answers to rows: what each kind of feature holds, and that one and many are the same bytes."""
 
+import ast
 import json
 import math
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 from threading import Barrier
 from typing import Any
@@ -13,10 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from parts import RealLoans
 
+from inference import row_compiler
+from inference.__main__ import main
 from inference.application import Application, Form
+from inference.blocks import KINDS, OPERATIONS, Table
 from inference.fields import ChoiceField, Field, NumberField
 from inference.release import Release
-from inference.rows import KINDS, OPERATIONS, RowBuilder, Table
+from inference.rows import RowBuilder
 from models.train import prepare
 
 EDGES = [1, 2, 3, 5, 8, 13, 20, 25, 30, 35]  # of staff: eleven bands, so that one is called "10"
@@ -339,3 +345,25 @@ def test_rows_are_as_the_engine_wants_them(release: Release) -> None:
     assert [column["index"] for column in release.manifest["columns"]] == list(range(len(names)))
     for rows in (release.rows.fill(form.reference), release.rows.build(np.array([form.reference.values] * 3))):
         assert (rows.dtype, rows.shape[1], rows.flags.c_contiguous) == (np.float32, len(names), True)
+
+
+def test_the_worked_example_is_what_is_compiled(form: Form) -> None:
+    """The function in the compiler's docstring, to the letter; the command prints that of a release."""
+    two = Form(tuple(replace(form.fields[form.names.index(name)], name=name) for name in ("amount", "staff")))
+    example = RowBuilder(
+        two,
+        [
+            {"kind": "numbers", "of": ["amount", "staff"]},
+            {"kind": "arithmetic", "columns": [["amount/staff", "amount", "/", "staff"]]},
+        ],
+    )
+    assert textwrap.indent(example.source, "    ") in (row_compiler.__doc__ or "")
+
+
+def test_the_rows_of_a_release_are_printed(release: Release, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its columns with their indices; with `--source` the function that was compiled for it."""
+    assert main(["rows", "--release", str(release.folder)]) == 0
+    assert capsys.readouterr().out.split()[1::2] == list(release.rows.columns)
+    assert main(["rows", "--source", "--release", str(release.folder)]) == 0
+    assert capsys.readouterr().out.strip() == release.rows.source.strip()
+    ast.parse(release.rows.source)

@@ -23,7 +23,7 @@ from parts import NO_USERS, some, visiting
 
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
-from ledger import store
+from ledger import queries
 from ledger.ledger import Ledger
 from web.desk.blocks import build_desk
 from web.desk.gradio_api import Endpoint
@@ -344,13 +344,13 @@ def test_searches_hold_up_nobody(
 ) -> None:
     """More searches than there are threads, none of which ends: /livez and /readyz are green meanwhile, and in the end
     every search is answered."""
-    search, go_on = store.cases, threading.Event()
+    search, go_on = queries.cases, threading.Event()
 
     def slow(*asked: Any) -> Any:
         go_on.wait(60)
         return search(*asked)
 
-    monkeypatch.setattr(store, "cases", slow)
+    monkeypatch.setattr(queries, "cases", slow)
     with (
         closing(Ledger(tmp_path / "ledger.sqlite3")) as ledger,
         ThreadPoolExecutor(70) as pool,

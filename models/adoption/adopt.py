@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from inference.blocks import Matrix
 from inference.engines import XGBoostEngine
 from inference.errors import TenfoldError
 from inference.fields import ChoiceField, NumberField
 from inference.release import FORMAT, MODEL, ONNX, Release
-from inference.rows import Matrix
 from inference.scorer import Scorer
 from models.adoption.checks import FAILS, Verdict, verdicts
 from models.adoption.fields_file import FieldsFile, read_features, read_fields

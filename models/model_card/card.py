@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inference.blocks import KINDS, Plan
 from inference.fields import ChoiceField, Field, NumberField
 from inference.reasons import MOST_PRINCIPAL
 from inference.release import Release
-from inference.rows import KINDS, Plan
 from models import stability
 from models.evaluation import FREE, REAL_TIME, SCORECARD, Report, Result
 from models.export import put_file

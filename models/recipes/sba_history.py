@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from inference.rows import Table
+from inference.blocks import Table
 from models.data import loans
 from models.history import Events, Level, table
 

@@ -21,9 +21,9 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 
+from inference.blocks import Matrix
 from inference.engines import ENGINES, TOLERANCE, XGBoostEngine, open_engine
 from inference.release import Release, open_release
-from inference.rows import Matrix
 from inference.settings import ROOT
 from profiling import results
 from profiling.benchmarks import peers_installed

@@ -19,7 +19,7 @@ from pathlib import Path
 from inference.engines import open_engine
 from inference.release import open_release
 from inference.scorer import Scorer
-from ledger import store
+from ledger import queries, store
 from ledger.decisions import scored
 from ledger.ledger import Ledger
 from ledger.records import Draft, seal
@@ -55,7 +55,7 @@ def fill(file: Path, count: int) -> None:
 
 def commit(ledger: Ledger, waiting: list[Draft]) -> None:
     with ledger.store.writing() as connection:
-        at, before = store.head(connection) or (0, bytes(32))
+        at, before = queries.head(connection) or (0, bytes(32))
         records = []
         for draft in waiting:
             at += 1
@@ -113,10 +113,10 @@ def main() -> int:
         size = file.stat().st_size
         with closing(store.Store(file)) as opened, opened.reading() as connection:
             started = time.perf_counter()
-            page = store.newest(connection, 50, None)
+            page = queries.newest(connection, 50, None)
             first_page = (time.perf_counter() - started) * 1e3
             started = time.perf_counter()
-            store.newest(connection, 50, page[-1].seq - given.records // 2)
+            queries.newest(connection, 50, page[-1].seq - given.records // 2)
             far_page = (time.perf_counter() - started) * 1e3
     print(
         f"a record alone {wait:.2f} ms; append and fdatasync of the same bytes {plain:.2f} ms: ratio {wait / plain:.2f}"

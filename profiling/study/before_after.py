@@ -39,6 +39,7 @@ STAGES = (  # what part of a function's file, or of its name if it is written in
     ("inference/application.py", "validation"),
     ("inference/fields.py", "validation"),
     ("inference/rows.py", "row"),
+    ("inference/row_compiler.py", "row"),
     ("inference/policy.py", "policy"),
     ("inference/calibration.py", "policy"),
     ("inference/perflog.py", "log"),

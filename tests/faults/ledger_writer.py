@@ -12,9 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from ledger.errors import LedgerUnavailable
 from ledger.ledger import Ledger
 from ledger.records import Draft, Key
-from ledger.store import LedgerUnavailable
 
 THREADS = 4
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger import store
+from ledger import queries
 from ledger.records import SCORED
 from ledger.store import Store
 from ledger.verify import verify
@@ -22,7 +22,7 @@ def recorded(file: Path) -> tuple[dict[str, str], list[str]]:
         with opened.reading() as connection:
             pairs = [
                 ((record.personal_fields() or {})["reference"], record.fields()["id"])
-                for record in store.records(connection, [SCORED])
+                for record in queries.records(connection, [SCORED])
             ]
     counts = Counter(reference for reference, _ in pairs)
     return dict(pairs), [reference for reference, count in counts.items() if count > 1]

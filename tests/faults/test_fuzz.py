@@ -38,9 +38,9 @@ from inference.scorer import Scorer
 from inference.settings import Settings, default_release
 from ledger.__main__ import main as ledger_command
 from ledger.decisions import decided, scored
+from ledger.errors import LedgerUnavailable
 from ledger.ledger import Ledger
 from ledger.records import Key
-from ledger.store import LedgerUnavailable
 from ledger.verify import verify
 from models.adoption.fields_file import BadFields, read_fields
 from models.adoption.unpickle import BadPickle, convert

@@ -21,10 +21,11 @@ from parts import some
 from scale import report, times
 
 from inference.measure import Clock
-from ledger import store
+from ledger import queries, store
+from ledger.errors import LedgerUnavailable
 from ledger.ledger import Ledger
 from ledger.records import Draft
-from ledger.store import LedgerUnavailable, Store
+from ledger.store import Store
 from ledger.verify import verify
 
 WRITER = Path(__file__).with_name("ledger_writer.py")
@@ -41,7 +42,7 @@ def ids(file: Path) -> list[str]:
         found = verify(opened)
         assert found.problem is None
         with opened.reading() as connection:
-            return [one.fields()["id"] for one in store.records(connection)]
+            return [one.fields()["id"] for one in queries.records(connection)]
 
 
 class Writer:

@@ -19,7 +19,7 @@ from inference.engines import ENGINES
 from inference.release import open_release
 from inference.scorer import open_scorer
 from inference.settings import ROOT, Settings, default_release
-from ledger import store
+from ledger import queries
 from ledger.records import SCORED
 from ledger.store import Store
 from ledger.verify import verify
@@ -125,7 +125,7 @@ def test_soak(tmp_path: Path, record_property: Any) -> None:
         whole = verify(opened)
         assert whole.problem is None
         with opened.reading() as connection:
-            recorded = sum(1 for _ in store.records(connection, [SCORED]))
+            recorded = sum(1 for _ in queries.records(connection, [SCORED]))
     assert recorded == found["answered"] + DISTINCT
     for left in tmp_path.glob("ledger.sqlite3*"):  # gigabytes after a full run
         left.unlink()

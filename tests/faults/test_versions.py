@@ -22,7 +22,7 @@ from scale import report, times
 
 from inference.release import open_release
 from inference.settings import RELEASES, ROOT, default_release
-from ledger import store
+from ledger import queries
 from ledger.__main__ import main
 from ledger.store import VERSION, Store
 from ledger.verify import verify
@@ -76,7 +76,7 @@ def test_an_old_ledger_is_read(
     records, erased = (int(one) for one in re.findall(r"(\d+) (?:records are|personal)", capsys.readouterr().out))
     assert (records, erased) == (sum(KINDS[version].values()), ERASED[version])
     with closing(Store(file)) as opened, opened.reading() as connection:
-        all_of_them = list(store.records(connection))
+        all_of_them = list(queries.records(connection))
     found = [one.fields() for one in all_of_them]
     assert Counter(one["kind"] for one in found) == KINDS[version]
     here = {open_release(manifest.parent).digest for manifest in RELEASES.glob("*/manifest.json")}
@@ -171,7 +171,7 @@ class Shared(NamedTuple):
         with closing(Store(self.file)) as opened:
             assert verify(opened).problem is None
             with opened.reading() as connection:
-                return [one.fields()["id"] for one in store.records(connection, ["scored"])]
+                return [one.fields()["id"] for one in queries.records(connection, ["scored"])]
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference.errors import InvalidApplication, Problem, TenfoldError
 from inference.scorer import Score
-from ledger import cases, store
+from ledger import cases, errors, queries
+from ledger.errors import LedgerUnavailable
 from ledger.ledger import KeyReused
 from ledger.records import SCORED, Key, Record
-from ledger.store import LedgerUnavailable
 from web.api.openapi import LISTED, LONGEST_KEY, MOST_ITEMS, MOST_LISTED, PROBLEM, behind_login, describe
 from web.desk.form import LONGEST_REFERENCE
 from web.person import CLOSED, mode_of, only_of, person_of
@@ -224,7 +224,7 @@ class Api:
             tell(request.scope, "role_refused", route="decisions", why="own-records")
             raise Refusal(403, "refused", "Officers see their own records")
         found = await self._read(
-            lambda connection: [(one.seq, listed(one)) for one in store.newest(connection, limit, at, **asked)],
+            lambda connection: [(one.seq, listed(one)) for one in queries.newest(connection, limit, at, **asked)],
             searching=True,
         )
         return {"items": [item for _, item in found], "next": found[-1][0] if len(found) == limit else None}
@@ -234,8 +234,8 @@ class Api:
         name = request.path_params["id"]
         found, after, case = await self._read(
             lambda connection: (
-                [shown(one) for one in store.by_id(connection, [name])],
-                [shown(one) for one in store.following(connection, name)],
+                [shown(one) for one in queries.by_id(connection, [name])],
+                [shown(one) for one in queries.following(connection, name)],
                 cases.find(connection, name),
             )
         )
@@ -268,7 +268,7 @@ class Api:
         """The last record's sequence and hash, for somebody else to keep."""
 
         def last(connection: Any) -> dict[str, Any]:
-            seq, digest = store.last(connection) or (0, b"")
+            seq, digest = queries.last(connection) or (0, b"")
             return {"seq": seq, "hash": digest.hex()}
 
         return await self._read(last)  # type: ignore[no-any-return]
@@ -289,9 +289,9 @@ class Api:
 
         try:
             return await (ledger.search(query) if searching else run_in_threadpool(ask))
-        except store.UNREADABLE as error:
-            logger.error("ledger: %s", store.cause(error))
-            raise LedgerUnavailable(store.cause(error)) from None
+        except errors.UNREADABLE as error:
+            logger.error("ledger: %s", errors.cause(error))
+            raise LedgerUnavailable(errors.cause(error)) from None
 
 
 async def read_json(request: Request) -> tuple[dict[str, Any], bytes]:

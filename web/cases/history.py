@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from inference.fields import write_number
 from inference.scorer import Scorer
-from ledger import cases, store
+from ledger import cases, queries
 from ledger.cases import Case
 from ledger.decisions import DECISIONS
 from ledger.ledger import Ledger
@@ -57,7 +57,7 @@ class History:
         at = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
 
         def read(connection: Any) -> str:
-            found = cases.whole(connection, store.cases(connection, PAGE + 1, at, asked, only_of(person)))
+            found = cases.whole(connection, queries.cases(connection, PAGE + 1, at, asked, only_of(person)))
             last = found[PAGE - 1].first.seq if len(found) > PAGE else None
             return table(found[:PAGE], texts) + pages(form, asked, last, at, texts)
 
@@ -70,7 +70,7 @@ class History:
     async def overrides(self, request: Request, texts: Texts) -> Response:
         """How often, by month and reason, a decision departed from the suggestion."""
 
-        found = await self._ledger.search(store.directions)
+        found = await self._ledger.search(queries.directions)
         body = f"<h2>{escape(texts('overrides.title'))}</h2>{self._by_month(found, texts)}"
         body += f'<p><a href="../history">{escape(texts("overrides.back"))}</a></p>'
         return self._page(request, texts("overrides.title"), body, texts, "history/overrides")

@@ -19,12 +19,12 @@ from inference.reasons import Explanation, Reasons
 from inference.release import Release
 from inference.scorer import Score, Scorer
 from inference.settings import RELEASES
-from ledger import cases, store
+from ledger import cases, errors
 from ledger.cases import IN_FORCE, TO_DECIDE, Case
+from ledger.errors import LedgerUnavailable
 from ledger.ledger import CaseMoved
 from ledger.records import AGREED, CONTESTED, DECIDED, HELD, NOTIFIED, RELEASED, SCORED, Draft, Record
 from ledger.replay import SAME, Replayed, Replayer, release_folders
-from ledger.store import LedgerUnavailable
 from web.cards.score_card import score_card
 from web.cases import keeping
 from web.cases.decision_form import DecideForm, typed
@@ -130,7 +130,7 @@ class Records:
         try:
             with self._ledger.store.reading() as connection:
                 case = cases.find(connection, id)
-        except store.DATABASE_ERRORS:
+        except errors.DATABASE_ERRORS:
             return "unreadable"
         if case is None or not allowed(scope, case):
             return "missing"
@@ -339,8 +339,8 @@ def readable(function: Any, texts: Texts, title: Mapping[str, str]) -> Any:
     async def route(request: Request) -> Response:
         try:
             return await function(request, texts)  # type: ignore[no-any-return]
-        except (Refused, *store.UNREADABLE) as error:  # Refused: an answer that the form would not have let in
-            logger.error("ledger: %s", store.cause(error))
+        except (Refused, *errors.UNREADABLE) as error:  # Refused: an answer that the form would not have let in
+            logger.error("ledger: %s", errors.cause(error))
             here = request.url.path.removeprefix(HOME[texts.language])
             page = problem_page("unreadable", texts, here, title[texts.language], request.scope)
             return HTMLResponse(page, 503, HEADERS)

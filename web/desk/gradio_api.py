@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from inference.application import Form
 from inference.errors import InvalidApplication
 from inference.fields import ChoiceField, Field, NumberField
-from ledger.store import LedgerUnavailable
+from ledger.errors import LedgerUnavailable
 from web.api.routes import Refusal, problem_json, read_json
 from web.desk.unread import Full, Unread
 from web.person import person_of

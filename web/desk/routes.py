@@ -15,8 +15,8 @@ from inference.fields import NumberField
 from inference.policy import APPROVE
 from ledger import cases
 from ledger.cases import TO_DECIDE, Case
+from ledger.errors import UNREADABLE, LedgerUnavailable, cause
 from ledger.ledger import CaseMoved
-from ledger.store import UNREADABLE, LedgerUnavailable, cause
 from web.cards.score_card import notice_card, problem_card, read_box, score_card
 from web.cases.decision_form import DecideForm
 from web.cases.rules import as_shown, shown

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Request, Response
 from inference.engines import TOLERANCE, golden_differences
 from inference.scorer import Scorer
 from inference.settings import Settings
-from ledger import store
+from ledger import queries
+from ledger.errors import DATABASE_ERRORS, LedgerUnavailable, cause
 from ledger.ledger import Ledger
-from ledger.store import DATABASE_ERRORS, LedgerUnavailable, cause
 from web.person import OPEN, mode_of, person_of
 
 ELSEWHERE = "set TENFOLD_LOG to a file elsewhere, or to off"
@@ -99,7 +99,7 @@ def ledger_warnings(ledger: Ledger | None) -> list[str]:
         return []
     try:
         with ledger.store.reading() as connection:
-            purged = store.unclean(store.driver(connection))
+            purged = queries.unclean(queries.driver(connection))
     except DATABASE_ERRORS:
         return []  # `ledger_problems` says so
     if purged is None:

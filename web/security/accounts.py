@@ -25,9 +25,9 @@ from itsdangerous import BadSignature, Signer
 from inference.errors import BadSetting, TenfoldError
 from inference.measure import Clock
 from inference.settings import Settings
-from ledger import store
+from ledger import queries
 from ledger.ledger import Ledger
-from ledger.store import write_ahead
+from ledger.sqlite_files import write_ahead
 from web.person import CLOSED, DEMO, OPEN, ROLES, TOKEN_ROLES, Person
 from web.security.passwords import LONGEST, normalised, password_problem
 
@@ -483,7 +483,7 @@ def check_ledger_may_be_open(ledger: Ledger, settings: Settings) -> None:
     if settings.no_login:
         return
     with ledger.store.reading() as connection:
-        if store.scored_by_others_than(connection, RESERVED):
+        if queries.scored_by_others_than(connection, RESERVED):
             raise BadSetting(
                 f"nobody has to log in, and {ledger.store.path} holds records of people who did. Put the file of users "
                 f"({settings.users}) back, name another TENFOLD_LEDGER, or set TENFOLD_NO_LOGIN=on to open it to "

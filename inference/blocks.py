@@ -1,0 +1,384 @@
+"""The kinds of features that rows are made of: the one feature code, in training and in serving.
+
+A release lists its features as blocks. Each kind of block is one class here and nothing else anywhere: it
+names its columns, and says how they are written for one application (`source`, plain floats) and for many
+(`build`, arrays). Both use only + − × ÷, comparisons and look-ups in float64 and cast to float32 once: equal bit
+for bit.
+
+NaN means "not stated" or "undefined" (÷ 0) and spreads through arithmetic; in the row it is written as 0.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.application import Form
+from inference.fields import ChoiceField, NumberField
+
+Column = npt.NDArray[np.float64]  # (m,)
+Matrix = npt.NDArray[np.float32]  # (m, n_features)
+SMALLEST_DIVISOR = 1e-6  # below it a quotient is undefined: it would say nothing and could leave float32
+
+
+class Table(NamedTuple):
+    """A history table: one float32 row a key, and after them one row that stands for all keys together."""
+
+    keys: tuple[str, ...]
+    values: Matrix  # (len(keys) + 1, n_columns)
+
+
+class Block(Protocol):
+    """One kind of feature.
+
+    Quantities are the values known so far, by slot: the ten answers as float64, then what blocks append.
+    """
+
+    columns: tuple[str, ...]
+
+    def source(self, constant: Callable[[object], str]) -> list[str]:
+        """Python statements that write this block's columns of one application, `q0`, `q1`, … being the quantities.
+
+        They assign to `row`, a memoryview of n_features float32 that are all 0, or to `raw`, the same memory as
+        bytes. `constant` gives a value the name by which a statement can use it; nothing else enters the statements
+        but numbers of ours.
+        """
+
+    def build(self, quantities: list[Column], rows: Matrix) -> None:
+        """Write this block's columns of m applications into `rows` (m, n_features)."""
+
+
+class Plan:
+    """What blocks are built from: the form, the tables, and where each name is found so far."""
+
+    def __init__(self, form: Form, tables: Mapping[str, Table]) -> None:
+        self.form, self.tables = form, tables
+        self.slots = {name: slot for slot, name in enumerate(form.names)}  # name -> slot in quantities
+        self.n_quantities = len(self.slots)
+        self.groups: dict[str, tuple[int, KeyPart]] = {}  # parts of history keys so far, with their slots
+        self.columns: list[str] = []  # of the row, so far
+
+    def take(self, columns: Sequence[str]) -> slice:
+        """Reserve the next columns of the row."""
+        for name in columns:
+            if name in self.columns:
+                raise ValueError(f"column {name} is made twice")
+            self.columns.append(name)
+        return slice(len(self.columns) - len(columns), len(self.columns))
+
+    def append(self, name: str) -> int:
+        """Reserve the next slot of the quantities."""
+        self.slots.setdefault(name, self.n_quantities)
+        self.n_quantities += 1
+        return self.n_quantities - 1
+
+    def number(self, name: str) -> int:
+        """The slot of a number field."""
+        if not isinstance(self.form.fields[self.form.names.index(name)], NumberField):
+            raise ValueError(f"{name} is no number field")
+        return self.slots[name]
+
+    def choice(self, name: str) -> tuple[int, ChoiceField]:
+        """Slot and field of a choice field."""
+        field = self.form.fields[self.form.names.index(name)]
+        if not isinstance(field, ChoiceField):
+            raise ValueError(f"{name} is no choice field")
+        return self.slots[name], field
+
+
+class Numbers:
+    """Number fields as they are: `{"kind": "numbers", "of": [field, …]}`."""
+
+    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
+        self.columns = tuple(spec["of"])
+        self.pairs = list(enumerate([plan.number(name) for name in self.columns], plan.take(self.columns).start))
+
+    def source(self, constant: Callable[[object], str]) -> list[str]:
+        return [unless_nan(at, slot) for at, slot in self.pairs]
+
+    def build(self, quantities: list[Column], rows: Matrix) -> None:
+        for at, slot in self.pairs:
+            write(rows, at, quantities[slot])
+
+
+class NotStated:
+    """1 where a number field is not stated: `{"kind": "not_stated", "of": [field, …]}`."""
+
+    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
+        self.columns = tuple(f"{name}=not_stated" for name in spec["of"])
+        self.pairs = list(enumerate([plan.number(name) for name in spec["of"]], plan.take(self.columns).start))
+
+    def source(self, constant: Callable[[object], str]) -> list[str]:
+        return [f"if q{slot} != q{slot}: row[{at}] = 1.0" for at, slot in self.pairs]
+
+    def build(self, quantities: list[Column], rows: Matrix) -> None:
+        for at, slot in self.pairs:
+            rows[:, at] = np.isnan(quantities[slot])
+
+
+class Arithmetic:
+    """One operation a column: `{"kind": "arithmetic", "columns": [[name, left, "+-*/", right], …]}`.
+
+    `left` and `right` are number fields or any earlier column of arithmetic or history.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
+        self.columns = tuple(name for name, *_ in spec["columns"])
+        # A history column enters as the model sees it, float32 widened to float64.
+        operands = {name for _, left, _, right in spec["columns"] for name in (left, right)}
+        borrowed = [name for name in plan.columns if name in operands and name not in plan.slots]
+        self.borrowed = [(plan.append(name), plan.columns.index(name)) for name in borrowed]
+        self.steps: list[tuple[int, int, str, int, int]] = []  # (slot, column, sign, left slot, right slot)
+        for at, (name, left, sign, right) in enumerate(spec["columns"], plan.take(self.columns).start):
+            operand_slots = self._slot(left, plan), self._slot(right, plan)
+            self.steps.append((plan.append(name), at, sign, *operand_slots))
+
+    @staticmethod
+    def _slot(name: str, plan: Plan) -> int:
+        return plan.number(name) if name in plan.form.names else plan.slots[name]
+
+    def source(self, constant: Callable[[object], str]) -> list[str]:
+        statements = [f"q{slot} = row[{at}]" for slot, at in self.borrowed]
+        for slot, at, sign, left, right in self.steps:
+            expression, _ = OPERATIONS[sign]
+            statements += [f"q{slot} = {expression.format(f'q{left}', f'q{right}')}", unless_nan(at, slot)]
+        return statements
+
+    def build(self, quantities: list[Column], rows: Matrix) -> None:
+        quantities.extend(rows[:, at].astype(np.float64) for _, at in self.borrowed)
+        for _, at, sign, left, right in self.steps:
+            _, operation = OPERATIONS[sign]
+            quantities.append(operation(quantities[left], quantities[right]))
+            write(rows, at, quantities[-1])
+
+
+class OneHot:
+    """One column a choice: `{"kind": "one_hot", "of": field}`; with `"prefix": n`, one a distinct prefix."""
+
+    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
+        self.slot, field = plan.choice(spec["of"])
+        prefix = spec.get("prefix")
+        groups = [choice.code[:prefix] for choice in field.choices]
+        if prefix is not None:  # a node shorter than the prefix belongs to no group
+            groups = [group if len(group) == prefix else "" for group in groups]
+        distinct = [group for group in dict.fromkeys(groups) if group]
+        name = spec["of"] if prefix is None else f"{spec['of']}[{prefix}]"
+        self.columns = tuple(f"{name}={group}" for group in distinct)
+        position = {group: at for at, group in enumerate(distinct, plan.take(self.columns).start)}
+        self.position = np.array([position.get(group, -1) for group in groups] + [-1])  # the last: unset
+        # By the float that stands for a choice: a look-up takes a third of what int() and an index take.
+        self.column_of = {float(i): at for i, at in enumerate(self.position[:-1].tolist()) if at >= 0}
+
+    def source(self, constant: Callable[[object], str]) -> list[str]:
+        return [f"at = {constant(self.column_of.get)}(q{self.slot})", "if at is not None: row[at] = 1.0"]
+
+    def build(self, quantities: list[Column], rows: Matrix) -> None:
+        at = self.position[indices(quantities[self.slot])]
+        known = np.flatnonzero(at >= 0)
+        rows[known, at[known]] = 1.0
+
+
+class Code:
+    """A code's digits as one number: `{"kind": "code", "of": digit-code field}`; its neighbours are its relatives.
+
+    A shorter prefix is filled up with zeros: 72 stands at 720000, where its sector begins.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
+        self.slot, field = plan.choice(spec["of"])
+        if field.digits is None or field.digits > 7:  # float32 holds every whole number of seven digits
+            raise ValueError(f"{spec['of']} is no digit code of at most 7 digits")
+        self.columns: tuple[str, ...] = (spec["of"],)
+        self.at = plan.take(self.columns).start
+        numbers = [float(choice.code.ljust(field.digits, "0")) for choice in field.choices]
+        self.numbers = np.array([*numbers, 0.0])  # the last: unset
+        self.number_of = {float(i): number for i, number in enumerate(numbers)}
+
+    def source(self, constant: Callable[[object], str]) -> list[str]:
+        return [f"row[{self.at}] = {constant(self.number_of.get)}(q{self.slot}, 0.0)"]
+
+    def build(self, quantities: list[Column], rows: Matrix) -> None:
+        rows[:, self.at] = self.numbers[indices(quantities[self.slot])]
+
+
+class Placed:
+    """Columns of a model made elsewhere, in its order, each 0 unless an answer sets it.
+
+    `{"kind": "placed", "columns": [name, …], "numbers": {number field: column}, "choices": {choice field: {code:
+    column}}}`: a number is written as it is, a choice as 1 in its column; a code without one sets nothing.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
+        self.columns = tuple(spec["columns"])
+        start = plan.take(self.columns).start
+        at = {name: start + i for i, name in enumerate(self.columns)}
+        targets = [*spec["numbers"].values(), *(one for codes in spec["choices"].values() for one in codes.values())]
+        if twice := sorted({name for name in targets if targets.count(name) > 1}):
+            raise ValueError(f"set by two answers: {', '.join(twice)}")
+        self.pairs = [(at[column], plan.number(name)) for name, column in spec["numbers"].items()]
+        self.flags: list[tuple[int, int, float]] = []  # (column, slot, the float that stands for the choice)
+        for name, codes in spec["choices"].items():
+            slot, field = plan.choice(name)
+            self.flags += [(at[column], slot, float(field.index[code])) for code, column in codes.items()]
+
+    def source(self, constant: Callable[[object], str]) -> list[str]:
+        numbers = [unless_nan(at, slot) for at, slot in self.pairs]
+        return numbers + [f"if q{slot} == {choice!r}: row[{at}] = 1.0" for at, slot, choice in self.flags]
+
+    def build(self, quantities: list[Column], rows: Matrix) -> None:
+        for at, slot in self.pairs:
+            write(rows, at, quantities[slot])
+        for at, slot, choice in self.flags:
+            rows[:, at] = quantities[slot] == choice
+
+
+class History:
+    """A row of a table looked up by one or more keys.
+
+    `{"kind": "history", "table": name, "key": [part, …], "columns": [name, …]}`; a part is `{"of": choice
+    field}`, `{"of": choice field, "prefix": n}` or `{"of": number field, "edges": [e, …]}` (band i holds
+    e[i-1] <= value < e[i]). Key texts are joined by "|"; where the last part is a digit code that the table
+    lacks, its longest known prefix stands for it; whatever is unset or unknown takes the row of all.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
+        self.columns = tuple(spec["columns"])
+        table = plan.tables[spec["table"]]
+        if table.values.shape != (len(table.keys) + 1, len(self.columns)):
+            raise ValueError(f"table {spec['table']} has shape {table.values.shape}")
+        self.values = table.values
+        self.at = plan.take(self.columns)
+        self.new: list[tuple[int, KeyPart]] = []  # parts that no earlier block has looked up, with their slots
+        parts = []
+        self.key: list[tuple[int, int]] = []  # for each part: its slot, how many groups it has
+        for part_spec in spec["key"]:
+            name = repr(sorted(part_spec.items()))
+            if name not in plan.groups:
+                plan.groups[name] = plan.append(name), KeyPart(part_spec, plan)
+                self.new.append(plan.groups[name])
+            slot, part = plan.groups[name]
+            parts.append(part)
+            self.key.append((slot, part.size))
+        known = {key: at for at, key in enumerate(table.keys)}
+        everything = len(table.keys)
+        shortest = 1 if parts[-1].hierarchy else None
+        rows_of_key = [
+            everything if None in groups else find(known, [str(group) for group in groups], everything, shortest)
+            for groups in product(*[[*part.groups, None] for part in parts])
+        ]
+        self.rows_of_key = np.array(rows_of_key)
+        # As bytes: a copy of them touches a third of the memory that one between memoryviews does, and after a
+        # predict_proba none of it is in the processor's cache.
+        copies = [row.tobytes() for row in self.values]
+        self.bytes_of_key = [copies[at] for at in rows_of_key]
+
+    def source(self, constant: Callable[[object], str]) -> list[str]:
+        statements = [f"q{slot} = {constant(part.group)}(q{part.slot}, {part.size - 1})" for slot, part in self.new]
+        index = "0"
+        for slot, size in self.key:
+            index = f"({index} * {size} + q{slot})" if index != "0" else f"q{slot}"
+        size = self.values.itemsize
+        rows = constant(self.bytes_of_key)
+        return [*statements, f"raw[{size * self.at.start}:{size * self.at.stop}] = {rows}[{index}]"]
+
+    def build(self, quantities: list[Column], rows: Matrix) -> None:
+        quantities.extend(part.many(quantities[part.slot]) for _, part in self.new)  # type: ignore[misc]
+        at = np.zeros(len(rows), np.intp)
+        for slot, size in self.key:
+            at = at * size + quantities[slot].astype(np.intp)
+        rows[:, self.at] = self.values[self.rows_of_key[at]]
+
+
+class KeyPart:
+    """One part of a history key: an answer -> the index of its group; the last index means unset.
+
+    `group(value, otherwise)` does it for one answer, `many` for a column.
+    """
+
+    __slots__ = ("edges", "group", "group_of", "groups", "hierarchy", "size", "slot")
+
+    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
+        self.edges: list[float] = []
+        self.hierarchy = False  # whether a prefix stands for every code that begins with it
+        self.group_of: npt.NDArray[np.intp] | None = None  # of a choice; the last: unset
+        self.group: Callable[[float, int], int]
+        if "edges" in spec:
+            self.slot = plan.number(spec["of"])
+            self.edges = [float(edge) for edge in spec["edges"]]
+            if self.edges != sorted(set(self.edges)):
+                raise ValueError(f"edges of {spec['of']} must rise, got {self.edges}")
+            self.groups = [str(band) for band in range(len(self.edges) + 1)]
+            self.group = self.band
+        else:
+            self.slot, field = plan.choice(spec["of"])
+            self.hierarchy = field.digits is not None
+            codes = [choice.code[: spec.get("prefix")] for choice in field.choices]
+            self.groups = list(dict.fromkeys(codes))
+            number = {group: at for at, group in enumerate(self.groups)}
+            self.group_of = np.array([number[code] for code in codes] + [len(self.groups)])
+            self.group = {float(i): number[code] for i, code in enumerate(codes)}.get
+        self.size = len(self.groups) + 1
+
+    def band(self, value: float, otherwise: int) -> int:
+        return bisect_right(self.edges, value) if value == value else otherwise
+
+    def many(self, values: Column) -> npt.NDArray[np.intp]:
+        if self.group_of is not None:
+            return self.group_of[indices(values)]
+        bands = np.searchsorted(self.edges, values, side="right")
+        return np.where(np.isnan(values), self.size - 1, bands)
+
+
+def find(known: Mapping[str, int], key: list[str], otherwise: int, shortest: int | None) -> int:
+    """The table row of a key, or of the key with its last code cut to its longest known prefix.
+
+    With `shortest` None nothing is cut: band 10 is no part of band 1, and "not_stated" none of "no".
+    """
+    *before, last = key
+    for length in range(len(last), (shortest or len(last)) - 1, -1):
+        found = known.get("|".join([*before, last[:length]]))
+        if found is not None:
+            return found
+    return otherwise
+
+
+def unless_nan(at: int, slot: int) -> str:
+    """The statement that writes a quantity as a column; NaN alone differs from itself, and leaves it 0."""
+    return f"if q{slot} == q{slot}: row[{at}] = q{slot}"
+
+
+def indices(values: Column) -> npt.NDArray[np.intp]:
+    return np.where(np.isnan(values), -1.0, values).astype(np.intp)
+
+
+def write(rows: Matrix, at: int, values: Column) -> None:
+    rows[:, at] = np.where(np.isnan(values), 0.0, values)
+
+
+def divide_columns(left: Column, right: Column) -> Column:
+    quotient: Column = np.full(len(left), np.nan)
+    return np.divide(left, right, out=quotient, where=np.abs(right) >= SMALLEST_DIVISOR)
+
+
+# A sign's expression for two quantities, and the same for two columns.
+OPERATIONS: dict[str, tuple[str, Callable[..., Column]]] = {
+    "+": ("{0} + {1}", np.add),
+    "-": ("{0} - {1}", np.subtract),
+    "*": ("{0} * {1}", np.multiply),
+    "/": (
+        f"{{0}} / {{1}} if {{1}} >= {SMALLEST_DIVISOR!r} or {{1}} <= {-SMALLEST_DIVISOR!r} else nan",
+        divide_columns,
+    ),
+}
+KINDS: dict[str, Callable[[Mapping[str, Any], Plan], Block]] = {
+    "numbers": Numbers,
+    "not_stated": NotStated,
+    "arithmetic": Arithmetic,
+    "one_hot": OneHot,
+    "code": Code,
+    "placed": Placed,
+    "history": History,
+}

@@ -1,0 +1,247 @@
+"""What the ledger is asked: reading by way of SQLAlchemy Core, and a few questions on the driver's own connection.
+
+Questions on `sa.Connection` are for readers; those on `sqlite3.Connection` are asked inside a write.
+"""
+
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from ledger.records import CLEANED, PURGED, SCORED, Key, Record
+from ledger.schema import CASES, DIRECTION, ENTRIES, PERSONAL, as_text
+
+WHOLE = sa.select(ENTRIES.c.seq, ENTRIES.c.hash, ENTRIES.c.body, PERSONAL.c.salt, PERSONAL.c.body).select_from(
+    ENTRIES.outerjoin(PERSONAL, ENTRIES.c.seq == PERSONAL.c.seq)
+)
+HEAD = as_text(sa.select(ENTRIES.c.seq, ENTRIES.c.hash).order_by(ENTRIES.c.seq.desc()).limit(1))
+LAST_OF_CASE = (
+    'WITH RECURSIVE part(id) AS (VALUES (?) UNION SELECT e.id FROM entries e JOIN part ON e."of" = part.id) '
+    "SELECT seq, hash FROM entries WHERE id IN part ORDER BY seq DESC LIMIT 1"
+)
+DIRECTIONS = (
+    f"SELECT {', '.join(DIRECTION)}, count(*) FROM entries INDEXED BY entries_by_direction "  # noqa: S608
+    f"WHERE kind = 'decided' GROUP BY {', '.join(DIRECTION)}"
+)
+LAST_OF_KIND = "SELECT seq, hash, body FROM entries WHERE kind = ? ORDER BY seq DESC LIMIT 1"
+
+
+def head(connection: sqlite3.Connection) -> tuple[int, bytes] | None:
+    """Sequence and hash of the last record."""
+    found: tuple[int, bytes] | None = connection.execute(HEAD).fetchone()
+    return found
+
+
+def last_of_case(connection: sqlite3.Connection, first: str) -> tuple[int, bytes] | None:
+    """Sequence and hash of the last record of the case that began with the score `first`."""
+    found: tuple[int, bytes] | None = connection.execute(LAST_OF_CASE, (first,)).fetchone()
+    return found
+
+
+def kept_keys(connection: sqlite3.Connection, keys: Sequence[Key]) -> dict[tuple[str, str], tuple[bytes, Record]]:
+    """The digests and records that are known by (client, key)."""
+    rows = connection.execute(
+        "SELECT i.client, i.key, i.digest, e.seq, e.hash, e.body, p.salt, p.body FROM idempotency i "  # noqa: S608
+        "JOIN entries e ON e.seq = i.seq LEFT JOIN personal p ON p.seq = i.seq "
+        f"WHERE (i.client, i.key) IN (VALUES {', '.join(['(?, ?)'] * len(keys))})",
+        [part for key in keys for part in key[:2]],
+    )
+    return {(row[0], row[1]): (row[2], Record(*row[3:])) for row in rows}
+
+
+def by_id(connection: sa.Connection, ids: Sequence[str]) -> list[Record]:
+    """Records by their ids, in the order of the ledger."""
+    rows = connection.execute(WHOLE.where(ENTRIES.c.id.in_(ids)).order_by(ENTRIES.c.seq))
+    return [Record(*row) for row in rows]
+
+
+def following(connection: sa.Connection, *of: str) -> list[Record]:
+    """Records that refer to any of these: decisions on a score, contests of a decision."""
+    return [Record(*row) for row in connection.execute(WHOLE.where(ENTRIES.c.of.in_(of)).order_by(ENTRIES.c.seq))]
+
+
+def records(connection: sa.Connection, kinds: Sequence[str] = ()) -> Iterator[Record]:
+    """All records, or those of some kinds, in order, without holding them."""
+    query = WHOLE.order_by(ENTRIES.c.seq)
+    if kinds:
+        query = query.where(ENTRIES.c.kind.in_(kinds))
+    for row in connection.execution_options(yield_per=5000).execute(query):
+        yield Record(*row)
+
+
+def newest(connection: sa.Connection, limit: int, before: int | None, **equal: str) -> list[Record]:
+    """A page of records, the newest first; `before` a sequence; `equal` by column, and `reference` of the answers."""
+    return [Record(*row) for row in connection.execute(newest_query(limit, before, equal))]
+
+
+def newest_query(limit: int, before: int | None, equal: Mapping[str, str]) -> Any:
+    """Records, as `newest` says. The first one asked for chooses the index, and the others are compared in it: SQLite
+    could not know which is rare."""
+    query = WHOLE.order_by(ENTRIES.c.seq.desc()).limit(limit)
+    if before is not None:
+        query = query.where(ENTRIES.c.seq < before)
+    for at, name in enumerate(name for name in ("reference", "by", "decision", "kind") if name in equal):
+        column = PERSONAL.c.reference if name == "reference" else ENTRIES.c[name]
+        query = query.where((sa.literal_column(f'+entries."{name}"') if at else column) == equal[name])
+    return query
+
+
+def cases(
+    connection: sa.Connection,
+    limit: int,
+    before: int | None = None,
+    asked: Mapping[str, str] | None = None,
+    only_of: str | None = None,
+) -> list[Record]:
+    """A page of cases, the newest first: the score that each began with.
+
+    `asked`: `reference` (a part of it), `since` and `until` (ISO dates, both included), `by` (who decided), `decision`
+    (one of them, `open` or `waiting`), `overridden` (`yes` or `no`). `before` is the sequence of the last score seen.
+    `only_of` leaves those in which this person wrote a record, or has an objection to review.
+    """
+    found = connection.execute(cases_query(limit, before, asked or {}, only_of)).scalars().all()
+    return [
+        Record(*row) for row in connection.execute(WHOLE.where(ENTRIES.c.seq.in_(found)).order_by(ENTRIES.c.seq.desc()))
+    ]
+
+
+def cases_query(limit: int, before: int | None, asked: Mapping[str, str], only_of: str | None) -> Any:
+    """Sequences of first scores, as `cases` says."""
+    query = sa.select(CASES.c.seq).where(CASES.c.viewer == (only_of or ""))
+    if before is not None:
+        query = query.where(CASES.c.seq < before)
+    for name, value in asked.items():
+        query = query.where(condition(name, value))
+    return query.order_by(CASES.c.seq.desc()).limit(limit)
+
+
+def optional(row: Sequence[Any]) -> Record | None:
+    """A record of an outer join."""
+    return None if row[0] is None else Record(*row)
+
+
+def condition(name: str, value: str) -> Any:
+    """One thing that is asked of cases."""
+    if name == "reference":
+        like = "%" + "".join(f"\\{mark}" if mark in "%_\\" else mark for mark in value) + "%"
+        return CASES.c.reference.like(like, escape="\\")
+    if name == "since":
+        return CASES.c.day >= value
+    if name == "until":
+        return CASES.c.day <= value
+    if name == "by":
+        return CASES.c.decided_by == value
+    if name == "overridden":
+        return CASES.c.overridden == (1 if value == "yes" else 0)
+    if name == "decision" and value == "waiting":
+        return CASES.c.waiting == 1
+    if name == "decision":
+        return CASES.c.decision.is_(None) if value == "open" else CASES.c.decision == value
+    raise ValueError(f"cases cannot be asked for their {name}")
+
+
+def directions(connection: sa.Connection) -> list[tuple[str, str, str | None, int]]:
+    """How decisions departed from suggestions: (month, direction, reason code, how many), the newest month first."""
+    rows = [(row[0], row[1], row[2], row[3]) for row in connection.exec_driver_sql(DIRECTIONS)]
+    return sorted(rows, key=lambda row: row[0], reverse=True)
+
+
+def damage(connection: sa.Connection) -> str | None:
+    """What SQLite finds wrong with the file's pages, or between a table and its indexes."""
+    found = str(connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one())
+    return None if found == "ok" else found
+
+
+def stray_personal(connection: sa.Connection) -> list[int]:
+    """Personal parts that belong to no record."""
+    query = sa.select(PERSONAL.c.seq).where(PERSONAL.c.seq.not_in(sa.select(ENTRIES.c.seq)))
+    return list(connection.execute(query.order_by(PERSONAL.c.seq)).scalars())
+
+
+def keys(connection: sa.Connection) -> Iterator[tuple[Key, int, Record | None]]:
+    """Every Idempotency-Key, the sequence it leads to, and the record there."""
+    rows = connection.execution_options(yield_per=5000).exec_driver_sql(
+        "SELECT i.client, i.key, i.digest, i.seq, e.seq, e.hash, e.body, p.salt, p.body FROM idempotency i "
+        "LEFT JOIN entries e ON e.seq = i.seq LEFT JOIN personal p ON p.seq = i.seq"
+    )
+    for row in rows:
+        yield Key(*row[:3]), row[3], optional(row[4:])
+
+
+def times(connection: sa.Connection) -> Iterator[tuple[int, str]]:
+    """Sequence and time of every record, in order."""
+    yield from (tuple(row) for row in connection.exec_driver_sql("SELECT seq, time FROM entries ORDER BY seq"))
+
+
+def with_personal(connection: sa.Connection) -> list[int]:
+    """The first scores of cases that still have a personal part somewhere, by sequence."""
+    query = (
+        "SELECT e.seq FROM entries e JOIN personal p ON p.seq = e.seq WHERE e.kind = ? AND e.of IS NULL ORDER BY e.seq"
+    )
+    return list(connection.exec_driver_sql(query, (SCORED,)).scalars())
+
+
+def partly_erased(connection: sa.Connection) -> list[str]:
+    """Ids of records that were erased while something that refers to them was not, as purges of version 1 did."""
+    query = (
+        "SELECT DISTINCT up.id FROM personal p JOIN entries e ON e.seq = p.seq JOIN entries up ON up.id = e.of "
+        "LEFT JOIN personal q ON q.seq = up.seq WHERE q.seq IS NULL"
+    )
+    return list(connection.exec_driver_sql(query).scalars())
+
+
+def by_seq(connection: sa.Connection, seqs: Sequence[int]) -> list[Record]:
+    """Records by their sequences."""
+    rows = (connection.execute(WHOLE.where(ENTRIES.c.seq == seq)).first() for seq in seqs)
+    return [Record(*row) for row in rows if row is not None]
+
+
+def families(connection: sqlite3.Connection, firsts: Sequence[int]) -> Iterator[tuple[int, Record]]:
+    """All that refers to some records, to these, and so on: (sequence of the first, record), in order."""
+    rows = connection.execute(
+        "WITH RECURSIVE family(first, seq, id) AS ("  # noqa: S608 - question marks only
+        f"SELECT seq, seq, id FROM entries WHERE seq IN ({', '.join('?' * len(firsts))}) UNION "
+        "SELECT family.first, e.seq, e.id FROM family JOIN entries e ON e.of = family.id) "
+        "SELECT f.first, e.seq, e.hash, e.body, p.salt, p.body FROM family f JOIN entries e ON e.seq = f.seq "
+        "LEFT JOIN personal p ON p.seq = f.seq ORDER BY 1, 2",
+        list(firsts),
+    )
+    for first, *record in rows:
+        yield first, Record(*record)
+
+
+def driver(connection: sa.Connection) -> sqlite3.Connection:
+    """The driver's own connection under SQLAlchemy's, in the same transaction."""
+    found = connection.connection.driver_connection
+    assert isinstance(found, sqlite3.Connection)  # noqa: S101 - SQLAlchemy's type allows a closed one
+    return found
+
+
+def unclean(connection: sqlite3.Connection) -> Record | None:
+    """The last purge, if no record says that the file was cleaned after it."""
+    purged = connection.execute(LAST_OF_KIND, (PURGED,)).fetchone()
+    cleaned = connection.execute(LAST_OF_KIND, (CLEANED,)).fetchone()
+    return (
+        None
+        if purged is None or (cleaned and cleaned[0] > purged[0])
+        else Record(purged[0], purged[1], purged[2], None, None)
+    )
+
+
+def scored_by_others_than(connection: sa.Connection, names: Collection[str]) -> bool:
+    """Whether there is a score by anybody but these. From name to name by the index, for there are few."""
+    name: str | None = ""
+    while True:
+        name = connection.execute(sa.select(sa.func.min(ENTRIES.c.by)).where(ENTRIES.c.by > name)).scalar()
+        if name is None:
+            return False
+        by_name = sa.select(ENTRIES.c.seq).where(ENTRIES.c.by == name, ENTRIES.c.kind == SCORED).limit(1)
+        if name not in names and connection.execute(by_name).first() is not None:
+            return True
+
+
+def last(connection: sa.Connection) -> tuple[int, bytes] | None:
+    """`head`, for readers."""
+    row = connection.exec_driver_sql(HEAD).first()
+    return None if row is None else (row[0], row[1])
