@@ -11,7 +11,8 @@ from parts import NAMES, newest, some
 from inference.fields import NOT_STATED, ChoiceField, field_from_json
 from inference.release import open_release
 from inference.settings import default_release
-from web.desk.form import Held, Widgets, build_form, kind_of, offered, optional, row_id
+from web.desk.form import Held, Widgets, build_form, optional
+from web.pages.answers import kind_of, offered, row_id
 from web.pages.numbers import write_percent
 from web.pages.texts import FOLDER, LANGUAGES, texts_in
 

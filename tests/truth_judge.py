@@ -12,7 +12,7 @@ from truth_oracle import NEAR, Oracle
 from truth_reader import Block, Reader, number, pattern, readings, spoken
 
 from inference.fields import ChoiceField, Field, NumberField
-from web.desk.form import choice_text
+from web.pages.answers import choice_text
 from web.pages.texts import texts_in
 
 DECISIONS = ("approve", "refer", "decline")

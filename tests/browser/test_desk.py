@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from inference.fields import ChoiceField, NumberField, write_number
 from inference.scorer import open_scorer
 from inference.settings import Settings
-from web.desk.form import RADIO_UP_TO, offered, row_id
+from web.pages.answers import RADIO_UP_TO, offered, row_id
 from web.pages.texts import texts_in
 
 Open = Callable[..., Desk]

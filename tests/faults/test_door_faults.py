@@ -17,7 +17,8 @@ from inference.errors import InvalidApplication
 from inference.fields import NOT_STATED, ChoiceField, Field, NumberField, field_from_json, write_number
 from inference.numbers import LONGEST, TROUBLES, Unread
 from inference.scorer import Scorer
-from web.desk.form import Held, offered
+from web.desk.form import Held
+from web.pages.answers import offered
 from web.pages.texts import LANGUAGES
 
 BATCH = times(100, 5000)  # cases of one seed

@@ -4,7 +4,8 @@ from typing import Any
 
 from inference.fields import NOT_STATED, ChoiceField, Field, NumberField
 from inference.release import Release
-from web.desk.form import LONGEST_REFERENCE
+from web.pages.answers import LONGEST_REFERENCE
+from web.problems import PROBLEM
 
 EACH = {"description": "As the body of /score. One that is not fails on its own, and the others are scored."}
 REASONS: dict[str, Any] = {
@@ -17,7 +18,6 @@ REASONS: dict[str, Any] = {
 MOST_ITEMS = 1000  # a batch
 MOST_LISTED, LISTED = 200, 50  # records a page
 LONGEST_KEY = 200  # characters
-PROBLEM = ("field", "kind", "allowed", "got", "unit", "hint")
 LISTED_UP_TO = 60  # choices; longer lists are named in GET /release
 Schema = dict[str, Any]
 

@@ -15,41 +15,26 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from inference.errors import InvalidApplication, Problem, TenfoldError
+from inference.errors import InvalidApplication
 from inference.scorer import Score
 from ledger import cases, errors, queries
 from ledger.errors import LedgerUnavailable
 from ledger.ledger import KeyReused
 from ledger.records import SCORED, Key, Record
-from web.api.openapi import LISTED, LONGEST_KEY, MOST_ITEMS, MOST_LISTED, PROBLEM, behind_login, describe
-from web.desk.form import LONGEST_REFERENCE
+from web.api.openapi import LISTED, LONGEST_KEY, MOST_ITEMS, MOST_LISTED, behind_login, describe
+from web.pages.answers import LONGEST_REFERENCE
 from web.person import CLOSED, mode_of, only_of, person_of
+from web.problems import PREFIX, Refusal, invalid
 from web.recording import Recorder
 from web.security.security_log import allowed, tell
 
 logger = logging.getLogger(__name__)
-PREFIX = "/api/v1"
 OF_SCORE = ("decision", "pd", "points", "break_even", "refer_from", "decline_from", "unusual")
 PUBLIC = (*OF_SCORE, "reasons", "release_name", "release", "engine")
 NOBODY = "api"  # who asks, as long as nobody has to say so
-
-
-class Refusal(TenfoldError):
-    """A request that cannot be answered: an RFC 9457 problem."""
-
-    def __init__(self, status: int, kind: str, title: str, detail: str = "", **more: Any) -> None:
-        super().__init__(title)
-        self.status = status
-        problem = {"type": f"urn:tenfold:{kind}", "title": title, "status": status, "detail": detail, **more}
-        self.problem = {name: value for name, value in problem.items() if value != ""}
-
-    def response(self) -> Response:
-        """As `application/problem+json`."""
-        return Response(orjson.dumps(self.problem), self.status, HEADERS, "application/problem+json")
 
 
 class Item(NamedTuple):
@@ -59,7 +44,6 @@ class Item(NamedTuple):
     reference: str | None
 
 
-HEADERS = {"Cache-Control": "no-store"}
 JSON = "application/json"
 AS_JSON = [(b"content-type", JSON.encode()), (b"cache-control", b"no-store")]
 
@@ -136,17 +120,6 @@ class Answering:
             await send({"type": "http.response.body", "body": answer})
             return
         await response(scope, receive, send)
-
-
-def invalid(error: InvalidApplication) -> Refusal:
-    """Every bad field at once."""
-    title = "The application cannot be scored"
-    return Refusal(422, "invalid-application", title, errors=[problem_json(one) for one in error.problems])
-
-
-def problem_json(problem: Problem) -> dict[str, str]:
-    """One bad field."""
-    return {name: getattr(problem, name) for name in PROBLEM}
 
 
 class Api:

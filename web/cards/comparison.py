@@ -10,7 +10,7 @@ from inference.fields import ChoiceField, Field, NumberField, write_number
 from inference.release import Release
 from inference.scorer import Score
 from web.cards.scale import Scale, area, loans, mark
-from web.desk.form import choice_text
+from web.pages.answers import choice_text
 from web.pages.figures import Figures, write_exactly, write_share
 from web.pages.texts import Texts
 

@@ -18,8 +18,8 @@ from inference.scorer import Score
 from web.cards.comparison import among_the_same, at_stake, in_words, nearest_band
 from web.cards.reasons import why
 from web.cards.scale import Cuts, describe, draw, loans, scale_for
-from web.desk.form import row_id
 from web.lender import Lender
+from web.pages.answers import row_id
 from web.pages.figures import Figures, figures_for, write_exactly
 from web.pages.texts import Texts
 from web.recording import Told

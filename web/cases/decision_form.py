@@ -8,8 +8,9 @@ from inference.release import Release
 from ledger import cases
 from ledger.cases import IN_FORCE, OPEN, PENDING, REVIEW, WAITING, Case
 from ledger.decisions import DECISIONS, direction
-from web.cases.rules import LONGEST_NAME, LONGEST_TEXT, SHORTEST_TEXT, Form, one, shown
+from web.cases.rules import SHORTEST_TEXT, shown
 from web.lender import DIRECTIONS, Lender, reason_text
+from web.pages.forms import LONGEST_NAME, LONGEST_TEXT, Form, one
 from web.pages.languages import HOME
 from web.pages.texts import Texts
 from web.person import Person

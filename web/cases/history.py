@@ -17,10 +17,10 @@ from ledger import cases, queries
 from ledger.cases import Case
 from ledger.decisions import DECISIONS
 from ledger.ledger import Ledger
-from web.cases.routes import read_form, readable
-from web.cases.rules import LONGEST_NAME, Form, day, one
-from web.desk.form import LONGEST_REFERENCE
+from web.cases.routes import readable
 from web.lender import Lender
+from web.pages.answers import LONGEST_REFERENCE
+from web.pages.forms import LONGEST_NAME, Form, day, one, read_form
 from web.pages.frame import HEADERS, plain_page
 from web.pages.languages import HOME
 from web.pages.numbers import write_percent

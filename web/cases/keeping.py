@@ -15,7 +15,8 @@ from ledger.records import Draft
 from ledger.retention import handed_over, on_hold
 from web.cases.decision_form import DecideForm
 from web.cases.notice import Notice
-from web.cases.rules import SHORTEST_TEXT, Form, Undecided, day, named, one, reference
+from web.cases.rules import SHORTEST_TEXT, Undecided, named, reference
+from web.pages.forms import Form, day, one
 from web.pages.texts import LANGUAGES, Texts
 from web.person import Person
 

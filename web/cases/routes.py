@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -31,8 +31,9 @@ from web.cases.decision_form import DecideForm, typed
 from web.cases.notice import Notice, notice
 from web.cases.notice_page import notice_html
 from web.cases.notice_pdf import notice_pdf
-from web.cases.rules import LONGEST_NAME, Form, Undecided, agree, as_shown, contest, decide, one
+from web.cases.rules import Undecided, agree, as_shown, contest, decide
 from web.lender import Lender, reason_text
+from web.pages.forms import LONGEST_NAME, Form, one, read_form
 from web.pages.frame import HEADERS, plain_page, problem_page, root_from
 from web.pages.languages import HOME
 from web.pages.numbers import write_percent
@@ -346,14 +347,6 @@ def readable(function: Any, texts: Texts, title: Mapping[str, str]) -> Any:
             return HTMLResponse(page, 503, HEADERS)
 
     return route
-
-
-async def read_form(request: Request) -> dict[str, list[str]] | None:
-    """A form as a browser sends it; None where it has more fields than any of ours."""
-    try:
-        return parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=50)
-    except ValueError:
-        return None
 
 
 def amount_of(opened: Opened) -> float | None:

@@ -5,7 +5,7 @@ the ledger writes the draft only while that record is still the last.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from inference.errors import TenfoldError
 from inference.measure import Clock
@@ -14,11 +14,10 @@ from ledger.cases import IN_FORCE, TO_DECIDE, WAITING, Case
 from ledger.decisions import DECISIONS, agreed, contested, decided, direction
 from ledger.records import Draft
 from web.lender import Lender
+from web.pages.forms import LONGEST_NAME, Form, day, one
 from web.person import Person
 
-LONGEST_NAME, LONGEST_TEXT = 60, 2000  # characters
 SHORTEST_TEXT = 10  # of a justification: a sentence, not a letter
-Form = Mapping[str, Sequence[str]]  # as a browser sends one
 
 
 class Undecided(TenfoldError):
@@ -27,13 +26,6 @@ class Undecided(TenfoldError):
     def __init__(self, problems: Mapping[str, str]) -> None:
         self.problems = problems
         super().__init__(", ".join(f"{part}: {why}" for part, why in problems.items()))
-
-
-def one(form: Form, name: str, longest: int = LONGEST_TEXT) -> str:
-    """A single value of a form, on printable characters; line ends stay."""
-    values = form.get(name, [""])
-    kept = "".join(mark for mark in (values[0] if values else "") if mark.isprintable() or mark == "\n")
-    return kept.strip()[:longest]
 
 
 def shown(case: Case) -> str:
@@ -144,14 +136,6 @@ def contest(
 def named(person: Person) -> dict[str, str]:
     """Whether there is a name at all."""
     return {} if person.name else {"name": "name"}
-
-
-def day(text: str) -> date | None:
-    """An ISO date, None where it is none."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def reference(case: Case) -> str | None:

@@ -17,7 +17,7 @@ from inference.fields import NumberField
 from inference.numbers import THOUSANDS
 from inference.release import Release
 from web.cards.score_card import shown_in_box
-from web.desk.form import kind_of, row_id
+from web.pages.answers import kind_of, row_id
 from web.pages.assets import asset_path, icon
 from web.pages.frame import banner, who
 from web.pages.languages import UP, page_language

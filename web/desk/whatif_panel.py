@@ -17,7 +17,8 @@ from inference.scorer import Score
 from inference.whatif import NEAR, Amounts, Curve, Floats, Proposal
 from web.cards.reasons import bars
 from web.cards.scale import GAP, width
-from web.desk.form import Held, choice_text
+from web.desk.form import Held
+from web.pages.answers import choice_text
 from web.pages.figures import Figures, figures_for, write_exactly, write_share
 from web.pages.texts import Texts
 

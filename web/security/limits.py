@@ -18,8 +18,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from web.api.routes import PREFIX, Refusal
 from web.person import OPEN, mode_of, person_of
+from web.problems import PREFIX, Refusal
 from web.security.security_log import tell
 from web.security.throttle import network
 

@@ -12,8 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from web.cases.routes import read_form
-from web.cases.rules import one
+from web.pages.forms import one, read_form
 from web.pages.frame import HEADERS, plain_page
 from web.pages.languages import HOME
 from web.pages.texts import LANGUAGES, Texts, texts_in
