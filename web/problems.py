@@ -3,12 +3,14 @@
 from typing import Any
 
 import orjson
+from starlette.requests import Request
 from starlette.responses import Response
 
 from inference.errors import InvalidApplication, Problem, TenfoldError
 
 PREFIX = "/api/v1"  # of the API, whose errors are all problems
 HEADERS = {"Cache-Control": "no-store"}
+JSON = "application/json"
 PROBLEM = ("field", "kind", "allowed", "got", "unit", "hint")  # what is told of a bad field
 
 
@@ -35,3 +37,18 @@ def invalid(error: InvalidApplication) -> Refusal:
 def problem_json(problem: Problem) -> dict[str, str]:
     """One bad field."""
     return {name: getattr(problem, name) for name in PROBLEM}
+
+
+async def read_json(request: Request) -> tuple[dict[str, Any], bytes]:
+    """The body as an object, and as it came: in one piece, bounded by web/security/limits.py."""
+    kind = request.headers.get("content-type", "")
+    if kind != JSON and kind.partition(";")[0].strip().lower() != JSON:
+        raise Refusal(415, "no-json", "Content-Type: application/json is needed")
+    raw = (await request.receive()).get("body", b"")
+    try:
+        body = orjson.loads(raw)
+    except ValueError:
+        raise Refusal(400, "no-json", "The body is no JSON") from None
+    if not isinstance(body, dict):
+        raise Refusal(422, "invalid-request", "The body is no JSON object")
+    return body, raw

@@ -27,7 +27,7 @@ from ledger.records import SCORED, Key, Record
 from web.api.openapi import LISTED, LONGEST_KEY, MOST_ITEMS, MOST_LISTED, behind_login, describe
 from web.pages.answers import LONGEST_REFERENCE
 from web.person import CLOSED, mode_of, only_of, person_of
-from web.problems import PREFIX, Refusal, invalid
+from web.problems import JSON, PREFIX, Refusal, invalid, read_json
 from web.recording import Recorder
 from web.security.security_log import allowed, tell
 
@@ -44,7 +44,6 @@ class Item(NamedTuple):
     reference: str | None
 
 
-JSON = "application/json"
 AS_JSON = [(b"content-type", JSON.encode()), (b"cache-control", b"no-store")]
 
 
@@ -265,21 +264,6 @@ class Api:
         except errors.UNREADABLE as error:
             logger.error("ledger: %s", errors.cause(error))
             raise LedgerUnavailable(errors.cause(error)) from None
-
-
-async def read_json(request: Request) -> tuple[dict[str, Any], bytes]:
-    """The body as an object, and as it came: in one piece, bounded by web/security/limits.py."""
-    kind = request.headers.get("content-type", "")
-    if kind != JSON and kind.partition(";")[0].strip().lower() != JSON:
-        raise Refusal(415, "no-json", "Content-Type: application/json is needed")
-    raw = (await request.receive()).get("body", b"")
-    try:
-        body = orjson.loads(raw)
-    except ValueError:
-        raise Refusal(400, "no-json", "The body is no JSON") from None
-    if not isinstance(body, dict):
-        raise Refusal(422, "invalid-request", "The body is no JSON object")
-    return body, raw
 
 
 def as_item(body: object) -> Item:

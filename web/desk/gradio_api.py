@@ -20,10 +20,9 @@ from inference.application import Form
 from inference.errors import InvalidApplication
 from inference.fields import ChoiceField, Field, NumberField
 from ledger.errors import LedgerUnavailable
-from web.api.routes import read_json
 from web.desk.unread import Full, Unread
 from web.person import person_of
-from web.problems import Refusal, problem_json
+from web.problems import Refusal, problem_json, read_json
 from web.recording import Recorder
 from web.security.limits import GRADIO, Sender
 
