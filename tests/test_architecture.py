@@ -1,9 +1,11 @@
 """The house: who may import whom, with every import of the tree read by `ast`."""
 
 import ast
+import re
 import subprocess
 import sys
-from graphlib import TopologicalSorter
+from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ ALLOWED = {
     "web": {"inference", "ledger"},
     "profiling": {"inference", "ledger", "models"},
     "app": {"inference", "ledger", "web"},
+    "tenfold": {"inference"},  # it imports a command's module when it runs it
 }
 FOREIGN = {"pandas", "gradio", "fastapi", "starlette", "uvicorn", "sklearn", "matplotlib", "pyarrow", "sqlalchemy"}
 ENGINES = {"xgboost", "onnxruntime", "daal4py"}
@@ -25,7 +28,7 @@ ENGINES = {"xgboost", "onnxruntime", "daal4py"}
 
 def modules() -> dict[str, Path]:
     """Every module of ours, by its dotted name."""
-    files = [file for part in ALLOWED for file in (ROOT / part).rglob("*.py")] + list(ROOT.glob("app.py"))
+    files = [file for part in ALLOWED for file in (ROOT / part).rglob("*.py")] + [ROOT / "app.py", ROOT / "tenfold.py"]
     names = (file.relative_to(ROOT).with_suffix("").parts for file in files)
     return {".".join(name).removesuffix(".__init__"): file for name, file in zip(names, files, strict=True)}
 
@@ -82,10 +85,43 @@ def test_only_engines_imports_engines() -> None:
     assert {module for module in serving if ENGINES & {part(name) for name in IMPORTS[module]}} == {"inference.engines"}
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
-    """The modules have an order in which each comes after all that it imports."""
-    ours = {module: {name for name in IMPORTS[module] if name in MODULES and name != module} for module in MODULES}
-    assert len(list(TopologicalSorter(ours).static_order())) == len(MODULES)  # CycleError names a cycle
+PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+ORDER = re.findall(r"^- `([^`]+\.py)` (.+)$", PAGE, re.MULTILINE)  # (file, what it is), as the page has them
+
+
+def first_paragraph(file: str) -> str:
+    """The first paragraph of a module's docstring, on one line."""
+    text = ast.get_docstring(ast.parse((ROOT / file).read_text("utf-8"))) or ""
+    return " ".join(text.partition("\n\n")[0].split())
+
+
+def test_the_page_has_every_module() -> None:
+    """docs/architecture.md names each once, with the first paragraph of its docstring; empty files are left out."""
+    files = [file.relative_to(ROOT).as_posix() for file in MODULES.values() if file.read_text("utf-8").strip()]
+    assert Counter(file for file, _ in ORDER) == Counter(files)
+    assert {file: first_paragraph(file) for file in files} == dict(ORDER)
+
+
+def test_every_import_points_up_the_page() -> None:
+    """Within packages too: no module imports what stands below it."""
+    at = {
+        name: number for number, (file, _) in enumerate(ORDER) for name, path in MODULES.items() if path == ROOT / file
+    }
+    # A package comes with each of its modules; what its __init__.py has is imported when it is asked for.
+    arrows = [(one, name) for one in at for name in IMPORTS[one] & at.keys() if not f"{one}.".startswith(f"{name}.")]
+    assert len(arrows) > 500
+    assert not [(one, name) for one, name in arrows if at[name] > at[one]]
+
+
+def test_one_application_can_be_followed() -> None:
+    """The files and functions on the way from the form to the log are there."""
+    steps = re.findall(r"`([\w/]+\.py)`: `([\w.]+)`", PAGE)
+    assert len(steps) >= 10
+    for file, name in steps:
+        found: object = import_module(file.removesuffix(".py").replace("/", "."))
+        for part_of_name in name.split("."):
+            found = getattr(found, part_of_name)
+        assert callable(found)
 
 
 def test_no_module_is_named_for_leftovers() -> None:

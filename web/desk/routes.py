@@ -37,7 +37,7 @@ def answering_routes(recorder: Recorder, lender: Lender) -> APIRouter:
     """`POST desk/score`, `desk/try` and `desk/take`, below each language's page."""
     router = APIRouter()
     for language in LANGUAGES:
-        answering = Answering(recorder, lender, texts_in(language))
+        answering = DeskRoutes(recorder, lender, texts_in(language))
         for name, function in (
             ("score", answering.score),
             ("try", answering.try_out),
@@ -69,7 +69,7 @@ def answered(function: Any) -> Any:
     return route
 
 
-class Answering:
+class DeskRoutes:
     """The desk in one language: what stands in the form -> what is shown."""
 
     def __init__(self, recorder: Recorder, lender: Lender, texts: Texts) -> None:
