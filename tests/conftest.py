@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,10 @@ settings.register_profile(
 settings.load_profile("tenfold")
 
 gc.disable()  # while the tests are imported, of which a third was spent looking for garbage
+
+# A shell's background job ignores Ctrl-C, and so would every program that a test starts and stops.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Whoever works here may have users of their own, behind whose login no test of an open desk would get.
 os.environ["TENFOLD_USERS"] = "off"

@@ -94,6 +94,8 @@ def test_others_are_served(server: Server, name: str, record_property: Any) -> N
     """While the attack runs every score is answered and recorded, and the server's memory grows by less than GROWTH."""
     port, process = server
     seconds = times(10, 300) / 10
+    if name == "idle":
+        seconds = max(seconds, 5.0)  # on a busy machine it takes as long until the server has taken all of them
     before = process.memory_info().rss
     honest = Honest(port)
 
