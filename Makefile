@@ -82,7 +82,7 @@ data: setup  ## fetch the loans from their sources again (needs the network)
 	$(BIN)/python -m models.data.fetch_consumer
 	$(BIN)/python -m models.data.fetch_sba
 
-profile: setup  ## the pandas path of before and the NumPy path of after under cProfile, on real loans
+profile: setup  ## the old pandas path and the new NumPy path under cProfile, on real loans
 	$(BIN)/python -m profiling profile
 
 snakeviz-before snakeviz-after: snakeviz-%: setup  # of these two files only; without a display the address is printed

@@ -152,7 +152,7 @@ def supervise(start: Callable[[], int], alive: int, reporting: int, isolated: by
 
 
 def kill_children() -> None:
-    """Kill children until there are none: those of one that was killed become children of this process."""
+    """Kill children until none is left: those of a killed child become children of this process."""
     while True:
         for pid in children():
             with suppress(ProcessLookupError):

@@ -109,7 +109,7 @@ class PerformanceLog:
             return False
 
     def _point_at(self, file: Path) -> None:
-        """A convenience for `tail -F`; where links are not possible, there is none."""
+        """A convenience for `tail -F`; left out where links are not possible."""
         new = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
             if self._path.is_symlink() or not self._path.exists():

@@ -156,7 +156,7 @@ def reason(error: Exception) -> str:
         return "no JSON: cut short, or two lines in one"
     if isinstance(error, KeyError):
         return f"no {error.args[0]}"
-    return "a figure or a time that is none"
+    return "a figure or a time that cannot be read"
 
 
 def quantiles(values: npt.NDArray[Any], q: Iterable[float]) -> list[float]:

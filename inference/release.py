@@ -70,7 +70,7 @@ def open_release(folder: Path | str, digest: str | None = None) -> Release:
     try:
         manifest = orjson.loads(
             content
-        )  # stricter than json, and so it can be told on by the API: no NaN, no half character
+        )  # orjson rejects NaN and lone surrogates, so the API can always serialise it again
         if manifest["format"] not in range(OLDEST, FORMAT + 1) or type(manifest["format"]) is not int:
             expected = f"format {OLDEST} to {FORMAT}"
             raise BadRelease(folder / "manifest.json", expected, f"format {manifest['format']!r}")

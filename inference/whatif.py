@@ -98,7 +98,7 @@ class WhatIf:
         return Curve(values, pds, break_even * (1 - band), break_even * (1 + band), approves)
 
     def _approvals(self, application: Application) -> list[Proposal]:
-        """The nearest change that would make it an approval: one for each field alone; if there is none, for two.
+        """The nearest change that would make it an approval: one for each field alone, or else one of two fields.
 
         Only fields that the release marks as open to change, in their direction, to usual numbers. A number that is
         proposed holds in its neighbourhood: every step within ± 2 % of it, and the next step to each side, is approved

@@ -12,7 +12,7 @@ from ledger.schema import VERSION
 
 # The last: of a damaged file SQLite may say what is no text.
 DATABASE_ERRORS = (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError, UnicodeDecodeError)
-UNREADABLE = (*DATABASE_ERRORS, AttributeError, LookupError, TypeError, ValueError)  # or a record is none any more
+UNREADABLE = (*DATABASE_ERRORS, AttributeError, LookupError, TypeError, ValueError)  # or a record cannot be parsed
 PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONSTRAINT)
 
 
@@ -36,12 +36,12 @@ def no_ledger(path: Path) -> str:
 def cause(error: Exception) -> str:
     """What a database error says, without the statement and its values: an applicant's answers may be among them.
 
-    Of an error that a record gave which is no record any more, only its kind and where it came up.
+    Of an error from a record that cannot be parsed, only its kind and where it was raised.
     """
     if not isinstance(error, (*DATABASE_ERRORS, LedgerUnavailable)):
         places = traceback.extract_tb(error.__traceback__)[-1:]
         where = "".join(f" at {Path(place.filename).name}:{place.lineno}" for place in places)
-        return f"a record is none any more ({type(error).__name__}{where})"
+        return f"a record cannot be parsed ({type(error).__name__}{where})"
     original = getattr(error, "orig", None) or error
     code = getattr(original, "sqlite_errorname", "")
     text = original.strerror if isinstance(original, OSError) and original.strerror else str(original)

@@ -185,7 +185,7 @@ class Ledger:
                 loop.call_soon_threadsafe(settle, settled)
 
     def _write(self, drafts: Sequence[Draft]) -> Sequence[Record | Exception]:
-        """One commit. After an error that leaves in doubt what is on disk nothing is written any more: a failed fsync
+        """One commit. After an error that leaves in doubt what is on disk, nothing more is written: a failed fsync
         must not be tried again, for the kernel forgets what it could not write."""
         if self._given_up:
             raise LedgerUnavailable(f"{self.problem}; restart to go on")

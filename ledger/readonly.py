@@ -1,6 +1,6 @@
 """A ledger opened without writing a byte: in use, left by a killed process, on read-only media, or a copy of these.
 
-SQLite writes a little even as it reads: it makes the index of the write-ahead log (`-shm`) where there is none, and
+SQLite writes a little even as it reads: it makes the index of the write-ahead log (`-shm`) where it is missing, and
 marks in it who reads. So the way to open depends on what lies beside the file.
 https://www.sqlite.org/wal.html#read_only_databases
 """

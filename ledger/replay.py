@@ -95,7 +95,7 @@ class Replayer:
         return Replayed(fields["id"], DIFFERENT if differs else SAME, tuple(differs), off, score)
 
     def scorer(self, record: Record) -> Scorer | Finding:
-        """The scorer that a `scored` record was made with, or why there is none. It writes no log."""
+        """The scorer that a `scored` record was made with, or why it cannot be had. It writes no log."""
         fields = record.fields()
         digest, engine = fields["release"], fields["engine"]
         found = self._scorers.get((digest, engine))

@@ -36,7 +36,7 @@ class Readable(Protocol):
 
 
 class Found(NamedTuple):
-    """What a verification found. `problem` names the first bad record, None where there is none."""
+    """What a verification found. `problem` names the first bad record; None if all are good."""
 
     records: int
     head: str  # hash of the last good record, in hex

@@ -26,7 +26,7 @@ YOUNG = 30  # months: a charge-off before that age is an early one
 class Events:
     """Past loans, n of them. Months count from `first`.
 
-    `bad` is the month of the recorded charge-off, -1 where there is none. `traits` are averaged over a group's
+    `bad` is the month of the recorded charge-off, -1 without one. `traits` are averaged over a group's
     approvals; NaN where not stated.
     """
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from inference.extras import MissingExtra
 
 COMMANDS = {  # name -> module of profiling/study, help
-    "profile": ("before_after", "profile the path of before and that of after on real loans"),
+    "profile": ("before_after", "profile the old path and the new one on real loans"),
     "report": ("report", "compare two .prof files, from any program and Python"),
     "log": ("log", "latency, CPU and memory in performance logs"),
 }

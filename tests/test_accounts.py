@@ -122,7 +122,7 @@ def test_a_session_ends_unused_and_in_the_end(accounts: Accounts, time: Time) ->
 
 
 def test_every_login_is_a_new_session(accounts: Accounts) -> None:
-    """No two cookies are alike, and a cookie with one byte changed is none."""
+    """No two cookies are alike, and a cookie with one byte changed is refused."""
     accounts.add_user("ann", "officer", PASSWORD)
     cookies = {accounts.log_in("ann", PASSWORD) or "" for _ in range(5)}
     assert len(cookies) == 5
@@ -414,7 +414,7 @@ def test_a_name_cannot_be_guessed_from_many_networks(time: Time) -> None:
 
 
 def test_whatever_others_try_a_known_browser_is_let_in(time: Time) -> None:
-    """It is counted by itself alone; and it is no way to guess faster, for another name or for its own."""
+    """It is counted separately, and it is no way to guess faster, for another name or for its own."""
     throttle = Throttle(time)
     for at in range(200):
         throttle.wait(tries("ann", "192.0.2.1", None))

@@ -55,7 +55,7 @@ def test_on_a_terminal_the_example_is_a_card(default: Release) -> None:
         try:
             while data := os.read(master, 1 << 16):
                 shown += data
-        except OSError:  # a terminal that nobody writes to any more
+        except OSError:  # the other end of the terminal was closed
             pass
         os.close(master)
         assert process.wait() == 0

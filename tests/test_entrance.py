@@ -352,7 +352,7 @@ def test_an_idempotency_key_is_its_clients_own(visitor: TestClient, accounts: Ac
 
 
 def test_a_session_begins_at_login_and_ends_at_logout(visitor: TestClient) -> None:
-    """A new id at each login, the one of before is over; after logging out the cookie is worth nothing."""
+    """A new id at each login, and the old one ends; after logging out the cookie is worth nothing."""
     first = log_in(visitor, "ann").cookies[COOKIE]
     second = log_in(visitor, "ann").cookies[COOKIE]
     assert first != second
@@ -588,7 +588,7 @@ def test_the_desk_says_who_is_there(visitor: TestClient) -> None:
 
 
 def test_every_page_has_the_way_out(scorer: Scorer, settings: Settings, accounts: Accounts, tmp_path: Path) -> None:
-    """Also the model card, the notice and a page that says that there is none: the form leads to the logout."""
+    """Also the model card, the notice and the page that says that there is no letter: the form leads to the logout."""
     example = read_lender(None)
     words = {part: dict.fromkeys(texts, "Words.") for part, texts in example.notice.items()}
     lender = replace(example, name="Bank", address="Street 1", notice=words)

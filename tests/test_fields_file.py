@@ -102,7 +102,7 @@ def test_a_row_is_zeros_but_for_the_answers(understood: Any) -> None:
         ("example = 100", 'example = 100\nfeature = "incom"', "no feature incom (the nearest is income); name the"),
         ("example = 100", 'example = 100\nfeature = "job_no"', "set by two answers: job_no"),
         ('label = "Job"', 'label = { en = "Job" }', "field job: a text, or"),
-        ('example = "no"', 'example = "none"', "field job: example 'none' is none of its choices: no, yes"),
+        ('example = "no"', 'example = "none"', "field job: example 'none' is not one of its choices: no, yes"),
         ('example = "no"', 'example = "no"\nfeatures = { nay = "job_no" }', "field job: features: nay means nothing"),
         ('yes = "Yes"', 'yes = "Yes", other = "Other"', "no feature job_other (the nearest"),
         ('label = "Job"', 'label = "Marital status"', "field job names marital"),

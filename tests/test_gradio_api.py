@@ -137,7 +137,7 @@ def test_more_than_a_share_is_refused_before_it_is_scored(settings: Settings, an
 
 
 def test_after_a_minute_an_answer_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether somebody asks or not, and the place is free again; who waits for it is told that there is none."""
+    """Whether somebody asks or not, and the place is free again; a waiting client is told that it expired."""
     monkeypatch.setattr(unread, "SECONDS", 0.05)
 
     async def within() -> None:

@@ -93,7 +93,7 @@ def test_a_day_that_cannot_be(desk: Office, form: dict[str, str], says: str) -> 
 
 
 def test_what_makes_no_sense_now_is_not_recorded(desk: Office) -> None:
-    """No notice of an open case, no second hold, no end of a hold that is none, no form that saw another state."""
+    """No notice of an open case, no second hold, no end of a hold that is not there, no form that saw another state."""
     id = desk.score()
     assert not send(desk, id, "notified")
     assert not send(desk, id, "release")

@@ -135,7 +135,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_both_paths_are_profiled_for_every_release(folder: Path) -> None:
-    """The path of before spends its time in pandas, that of after knows no pandas; every stage of a score is there."""
+    """The old path spends its time in pandas, the new one uses no pandas; every stage of a score is there."""
     found = sorted(file.name for file in folder.glob("*.prof"))
     assert found[:1] + found[-1:] == ["after-consumer.prof", "before.prof"]
     before, after = (groups(read_profile(folder / f"{name}.prof"), stage) for name in ("before", "after"))

@@ -47,7 +47,7 @@ def test_it_beats_the_scorecard_of_eight_quantiles(record_property: Any) -> None
 
 
 def eight_quantiles(columns: tuple[str, ...], numbers: tuple[str, ...]) -> Any:
-    """The scorecard of before: numbers in eight bins of equal size, one weight a bin, logistic."""
+    """The former scorecard: numbers in eight bins of equal size, one weight a bin, logistic."""
     warnings.filterwarnings("ignore", "Bins whose width are too small", UserWarning)
     at = [at for at, name in enumerate(columns) if name in numbers]
     bins = KBinsDiscretizer(

@@ -114,7 +114,7 @@ def test_what_is_refused(visitor: TestClient, settings: Settings, accounts: Acco
 
 
 def test_another_officers_case_is_refused(visitor: TestClient, settings: Settings, accounts: Accounts) -> None:
-    """Whoever asks is told that there is none; the log tells who asked for which, each time."""
+    """The answer is that there is no such record; the log names who asked for which, each time."""
     example = open_scorer(settings).release.form.example
     log_in(visitor, "ann")
     id = visitor.post("/api/v1/score", json={"answers": example}, headers={"Origin": HERE}).json()["id"]
@@ -129,7 +129,7 @@ def test_another_officers_case_is_refused(visitor: TestClient, settings: Setting
     assert 'data-state="moved"' in visitor.post("/desk/score", json=sent, headers={"Origin": HERE}).text
     who = {"by": "bob", "address": "127.0.0.1", "mode": "closed"}
     assert events(settings.security_log, before) == [{"event": "record_refused", **who, "record": id}] * 7
-    assert visitor.get("/record/none").status_code == 404  # there is none: nothing was refused
+    assert visitor.get("/record/none").status_code == 404  # no such record: nothing was refused
     assert visitor.get("/api/v1/decisions?by=ann").status_code == 403
     bearer = {"Authorization": f"Bearer {accounts.add_token('core', 'manager')}"}
     assert visitor.post(f"/record/{id}/decide", headers=bearer).status_code == 403

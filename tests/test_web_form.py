@@ -91,7 +91,7 @@ def test_what_is_left_open_is_missing() -> None:
 
 
 def test_a_reference_is_one_line() -> None:
-    """Whatever stands in its box; nothing where there is none."""
+    """The text of its box; nothing for an unknown field."""
     assert held_in(with_reference=True).reference("  A-1\n2\t3 ") == "A-1 2 3"
     assert len(str(held_in(with_reference=True).reference("x" * 500))) == 100
     for nothing in ("", "  ", None, 7, []):

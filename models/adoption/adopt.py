@@ -84,7 +84,7 @@ def add_command(commands: Any) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """The command: prints the verdicts, or on stderr why there are none; the exit status."""
+    """The command: prints the verdicts, or on stderr why it gives none; the exit status."""
     try:
         found = adopt(
             given.pickle, given.features, given.fields, given.sha256, given.into,

@@ -192,7 +192,7 @@ def field_spec(name: str, about: Mapping[str, Any]) -> dict[str, Any]:
             titles = {code: texts(one) for code, one in about["choices"].items()}
             for key in ("example", "reference"):
                 if common[key] not in titles:
-                    raise BadFields(f"{key} {common[key]!r} is none of its choices: {', '.join(titles)}")
+                    raise BadFields(f"{key} {common[key]!r} is not one of its choices: {', '.join(titles)}")
             choices = {code: (title["en"], title["fr"]) for code, title in titles.items()}
             spec = choice_field(name, GROUP, label["en"], label["fr"], choices, **common)
             # No loans, no counts; the policy's rare_below of 0 finds no choice rare.

@@ -26,7 +26,7 @@ class UnfitModel(TenfoldError):
 class Tree:
     """One tree, by node. A row goes left where its column is smaller than the node's value, both as float32."""
 
-    left: Sequence[int]  # node numbers; LEAF where there is none
+    left: Sequence[int]  # node numbers; LEAF at a leaf
     right: Sequence[int]
     column: npt.NDArray[np.int64]
     value: npt.NDArray[np.float32]  # the threshold of a split, the margin of a leaf

@@ -115,7 +115,7 @@ def dates(text: pd.Series) -> pd.Series:
 
 
 def months(when: pd.Series) -> pd.Series:
-    """Return dates as months YYYYMM, <NA> where there is none."""
+    """Return dates as months YYYYMM, <NA> where a date is missing."""
     return (when.dt.year * 100 + when.dt.month).astype("Int32")
 
 

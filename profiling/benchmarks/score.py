@@ -1,4 +1,4 @@
-"""What predict_credit_score costs, with each engine, over a bare predict_proba, and under the path of before.
+"""What predict_credit_score costs, with each engine, over a bare predict_proba, and under the old path.
 
 `python -m profiling.benchmarks.score`. All in one process, on the same real applications, with the performance log
 written; equal probabilities are checked first. Each engine takes BLOCK applications in turn, so that it finds the
@@ -36,7 +36,7 @@ Times = dict[str, list[float]]  # µs
 
 
 def bench(folder: Path, rounds: int) -> dict[str, Any]:
-    """Medians and p99 in µs of all that is compared, `rounds` calls each (the slow path of before a fifth of it)."""
+    """Medians and p99 in µs of all that is compared, `rounds` calls each (a fifth of that for the slow old path)."""
     release = open_release(folder)
     answers = applications(release, 500)
     legacy = Legacy(release)
@@ -79,7 +79,7 @@ def bench(folder: Path, rounds: int) -> dict[str, Any]:
 def check(
     release: Release, scorers: dict[str, Scorer], answers: Sequence[dict[str, object]], before: Sequence[float]
 ) -> None:
-    """End with an error unless every engine and the path of before give the same PDs."""
+    """End with an error unless every engine and the old path give the same PDs."""
     expected = np.array([scorers["xgboost"].score(one).pd for one in answers])
     others = {name: np.array([scorer.score(one).pd for one in answers]) for name, scorer in scorers.items()}
     others[BEFORE] = release.calibration.pds(np.array(before))

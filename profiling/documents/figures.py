@@ -71,7 +71,7 @@ def tenths(row: dict[str, Any]) -> str:
 
 
 def score() -> str:
-    """What a score costs, with each engine, beside a bare predict_proba and the path of before."""
+    """What a score costs, with each engine, beside a bare predict_proba and the old path."""
     found = results.read()["score"]
     lines = [
         "| release | way | p50 | p99 | p50 over predict_proba |",

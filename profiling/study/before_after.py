@@ -1,7 +1,7 @@
-"""`python -m profiling profile`: the path of before and the path of after under cProfile, on the same real loans.
+"""`python -m profiling profile`: the old path and the new one under cProfile, on the same real loans.
 
 For the embedded release with the longest row into out/before.prof and out/after.prof, for the others with their name
-after it. cProfile makes every Python call dearer, and the path of before makes more of them: so the ratio of the two
+after it. cProfile makes every Python call dearer, and the old path makes more of them: so the ratio of the two
 is also timed without it.
 """
 

@@ -247,7 +247,7 @@ def another_tab(desk: Desk, path: str) -> Page:
 
 @pytest.mark.parametrize(("path", "size"), [("/", (1366, 768)), ("/fr/", (390, 844))])
 def test_a_form_in_a_second_tab_shows_what_has_changed(open_desk: Open, path: str, size: tuple[int, int]) -> None:
-    """Somebody decides in another tab: a form of before records nothing, keeps the sentence, and what is on the page is
+    """Somebody decides in another tab: an outdated form records nothing, keeps the sentence, and what is on the page is
     the case as it is now. Once it has been seen, the same form records."""
     desk = open_desk(path, size=size)
     scored(desk, "S-1")

@@ -2,7 +2,7 @@
 
 Reads a line from stdin for each, `<folder> <engine> …`. They are opened by a child that is forked before XGBoost has
 done anything, so that one which dies takes no other with it, and the next one costs no start of Python. Stdout has one
-JSON line for each: `[outcome, why]`, where the outcome is `opened`, `refused`, `bug` for an error that is none of ours,
+JSON line for each: `[outcome, why]`, where the outcome is `opened`, `refused`, `bug` for an error that is not ours,
 or `killed` with the signal; SIGALRM for one that took too long.
 """
 

@@ -179,7 +179,7 @@ def decide_and_correct(office: Office, at: int) -> tuple[str, Sends]:
 
 
 def decide_and_decide(office: Office, at: int) -> tuple[str, Sends]:
-    """An officer and a manager decide, each otherwise than the other; every second time for good."""
+    """An officer and a manager decide differently; every second time for good."""
     id = office.scored(ABOVE if at % 4 == 2 else BELOW)
     first, second = ("approve", "refer") if at == 1 else random.sample(DECISIONS if at % 2 else FINAL, 2)
     return id, [office.people["ann"].decides(id, first), office.people["mia"].decides(id, second)]

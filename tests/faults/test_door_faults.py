@@ -117,7 +117,7 @@ def test_what_stands_in_the_form(scorer: Scorer, record_property: Any) -> None:
 
 
 def test_numbers_as_people_type_them(record_property: Any) -> None:
-    """A number comes out finite and of the digits that were typed; what is none is explained."""
+    """A number comes out finite and of the digits that were typed; other text is explained."""
     outcomes = {"numbers": 0, "texts": 0}
     field = field_from_json(number("amount", -1e12, 1e12))
     assert isinstance(field, NumberField)

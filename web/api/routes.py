@@ -250,7 +250,7 @@ class Api:
         return behind_login(self._described) if mode_of(request.scope) == CLOSED else self._described
 
     async def _read(self, query: Any, searching: bool = False) -> Any:
-        """Ask the ledger in another thread, a search in its turn; 404 where there is none."""
+        """Ask the ledger in another thread, a search in its turn; 404 where nothing is found."""
         ledger = self._recorder.ledger
         if ledger is None:
             raise Refusal(404, "no-ledger", "This server keeps no ledger")

@@ -73,7 +73,7 @@ def row(effect: float, factor: float, longest: float, field: Field, value: float
 
 
 def draft_reasons(principal: list[str], release: Release, texts: Texts, lender: Lender) -> str:
-    """Up to four principal reasons, which somebody must confirm; or that there is none."""
+    """Up to four principal reasons, which somebody must confirm; or a sentence that no reason raised the PD."""
     language = texts.language
     title = f"<h4>{escape(texts('why.draft'))}</h4>"
     if not principal:

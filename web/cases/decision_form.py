@@ -76,7 +76,7 @@ class DecideForm:
         return f'<p class="form-problem" role="alert" tabindex="-1">{said}</p>'
 
     def unplaced(self, made: str, form: Form) -> str:
-        """What somebody wrote, and no form on the page takes any more: to be copied."""
+        """What somebody wrote in a form that is no longer on the page, to be copied."""
         lost = [one(form, name) for name in TEXTS if one(form, name) and f'<textarea name="{name}"' not in made]
         texts = "".join(f"<blockquote>{escape(text)}</blockquote>" for text in lost)
         return f'<div class="unplaced"><p>{escape(self._texts("decide.unplaced"))}</p>{texts}</div>' if lost else ""

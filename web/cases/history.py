@@ -1,4 +1,4 @@
-"""The history of cases: searched, filtered, a page at a time, and how often officers decided otherwise than suggested.
+"""The history of cases: searched, filtered, a page at a time, and how often officers overrode the suggestion.
 
 What is searched for travels in the body of a POST: a reference is somebody's, and addresses end up in logs.
 """

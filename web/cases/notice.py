@@ -1,6 +1,6 @@
 """A draft notice for the applicant, in English or French: the parts that its page and its PDF are made of.
 
-Principal reasons are those that the officer confirmed; where the officer decided otherwise than the model suggested,
+Principal reasons are those that the officer confirmed; where the officer overrode the suggestion,
 the officer's own reason, and nothing of the model's.
 """
 

@@ -335,7 +335,7 @@ def moved_by_others(case: Case, seen: Case | None, person: Person) -> bool:
 
 
 def readable(function: Any, texts: Texts, title: Mapping[str, str]) -> Any:
-    """A route in one language; it says so where the ledger cannot be read, or holds what is no record any more."""
+    """A route in one language; it says so where the ledger or a record in it cannot be read."""
 
     async def route(request: Request) -> Response:
         try:
@@ -397,7 +397,7 @@ def found_in(replayed: Replayed, texts: Texts) -> list[str]:
 
 
 def answers(opened: Opened, texts: Texts) -> str:
-    """What was answered; where answers were corrected, the ones of before too."""
+    """What was answered; where answers were corrected, the earlier ones too."""
     personal = opened.case.score.personal_fields()
     if personal is None:
         return f"<p>{escape(texts('record.erased'))}</p>"

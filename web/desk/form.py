@@ -50,7 +50,7 @@ class Held:
         return answers
 
     def reference(self, typed: object) -> str | None:
-        """The reference on one line; None where there is none."""
+        """The reference on one line; None if it is empty."""
         if not self._with_reference or not isinstance(typed, str):
             return None
         shown = "".join(mark if mark.isprintable() else " " for mark in typed)
@@ -191,7 +191,7 @@ def help_text(field: Field, texts: Texts) -> str:
 
 
 def shown(field: Field, answer: object, language: str) -> str | None:
-    """An answer as its widget shows or holds it; nothing where it is none of this field."""
+    """An answer as its widget shows or holds it; nothing if the field cannot have it."""
     if isinstance(field, NumberField):
         return field.write(float(answer), language) if type(answer) in (int, float) else ""  # type: ignore[arg-type]
     assert isinstance(field, ChoiceField)  # noqa: S101

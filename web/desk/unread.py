@@ -64,7 +64,7 @@ class Unread:
         return (sender, session) in self._mailboxes
 
     def forget(self, sender: Sender, session: str, event: str) -> bool:
-        """Give the place back, and whether it was taken; who waits for the answer is told that there is none."""
+        """Give the place back, and whether it was taken; a client that waits for the answer is told that it expired."""
         mailbox = self._mailboxes.get((sender, session), {})
         waiting = mailbox.pop(event, None)
         if waiting is None:

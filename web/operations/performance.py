@@ -219,7 +219,7 @@ def ms(value: float, texts: Texts) -> str:
 
 
 def measured(value: float | None, unit: str, texts: Texts) -> str:
-    """A figure of about three digits with its unit; a dash where there is none."""
+    """A figure of about three digits with its unit; a dash if it is missing."""
     if value is None or value != value:
         return "–"
     digits = 0 if value >= 100 or value == int(value) else 1 if value >= 10 else 2 if value >= 1 else 3

@@ -27,7 +27,7 @@ def one(form: Form, name: str, longest: int = LONGEST_TEXT) -> str:
 
 
 def day(text: str) -> date | None:
-    """An ISO date, None where it is none."""
+    """An ISO date; None for any other text."""
     try:
         return date.fromisoformat(text)
     except ValueError:

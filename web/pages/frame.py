@@ -98,6 +98,6 @@ def plain_page(title: str, body: str, texts: Texts, here: str, release_title: st
 
 
 def problem_page(key: str, texts: Texts, here: str, release_title: str, scope: Scope) -> str:
-    """A page that says why there is none."""
+    """A page that says why it cannot be shown."""
     body = f"<h2>{escape(texts(f'{key}.title'))}</h2><p>{escape(texts(f'{key}.what'))}</p>"
     return plain_page(texts(f"{key}.title"), body, texts, here, release_title, scope)

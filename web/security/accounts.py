@@ -89,7 +89,7 @@ class Accounts:
     """One file. Thread-safe; the app and the command line may use it at the same time."""
 
     def __init__(self, path: Path | None, clock: Clock | None = None, hasher: PasswordHasher | None = None) -> None:
-        """A file that is there is opened; without users none is needed. With None there are none."""
+        """A file that is there is opened; without users no file is needed. None: no users."""
         self.path = None if path is None else path.absolute()
         self._name = "" if self.path is None else str(self.path)  # looked for at every request
         self._clock, self._hasher = clock or Clock(), hasher or PasswordHasher()
@@ -189,7 +189,7 @@ class Accounts:
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction; the file is made where there is none, for its owner alone."""
+        """A transaction; a missing file is made, for its owner alone."""
         if self.path is None:
             raise AccountError("TENFOLD_USERS is off: name a file for users and tokens, or leave it unset")
         try:
@@ -365,7 +365,7 @@ class Accounts:
         return found.rpartition(".")[0] == name.lower()
 
     def log_out(self, cookie: str) -> None:
-        """End a session; one that is none is ended already."""
+        """End a session; an unknown one has ended already."""
         id = self._session(cookie)
         if id is not None:
             with self._changing() as connection:

@@ -92,7 +92,7 @@ def rule(path: str) -> str | None:
 
 @lru_cache(256)
 def host_name(host: str) -> str | None:
-    """The name in a Host header, without its port; None where it is none."""
+    """The name in a Host header, without its port; None where it is malformed."""
     try:
         return urlsplit(f"//{host}").hostname
     except ValueError:

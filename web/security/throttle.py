@@ -2,7 +2,7 @@
 
 Whoever guesses must not be able to keep others out. So failures are counted for a name from one network first; for a
 name from everywhere, and for a network whatever the names, more are free. A browser from which somebody has logged in
-before is counted by itself alone: whatever others try, its owner's right password is never refused.
+before is counted separately: whatever others try, its owner's right password is never refused.
 """
 
 import ipaddress
