@@ -244,7 +244,7 @@ def furnish(folder: str, command: Sequence[str]) -> None:
     safe = MS_NOSUID | MS_NODEV | MS_NOEXEC
     mount("proc", "/proc", "proc", safe) or mount("none", "/proc", "tmpfs", safe)
     mount("none", "/dev/shm", "tmpfs", safe, SHARED)  # noqa: S108 - in this namespace alone
-    # Sockets there start programs for whoever asks, outside of these namespaces.
+    # Sockets there start programs for anyone who asks, outside of these namespaces.
     if not any(text.startswith("/run/") for text in (str(ROOT), sys.base_prefix, *command, *os.environ.values())):
         mount("none", "/run", "tmpfs", safe)
     os.chdir(ROOT)

@@ -34,7 +34,7 @@ class XGBoostEngine:
         One thread is right for single rows (p99 0.5 ms, against 21 ms and more with two). It is set here,
         once, because setting it beside a running prediction is not thread-safe.
         """
-        from xgboost import XGBClassifier  # seconds; whoever only validates does not pay for it
+        from xgboost import XGBClassifier  # takes seconds, and validating does not need it
 
         file = release.folder / MODEL
         self.classifier = XGBClassifier(n_jobs=threads)

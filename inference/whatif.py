@@ -180,7 +180,7 @@ class WhatIf:
         return pd, release.policy.decide(pd, application).suggestion
 
     def _moves(self, at: int, own: float, most: int) -> Floats:
-        """Other answers to this field that its direction allows: usual numbers, or choices that say something."""
+        """Other answers that the direction of a field allows: usual numbers, or choices that say something."""
         field = self._fields[at]
         if isinstance(field, ChoiceField):
             others = np.array([i for i, one in enumerate(field.choices) if i != own and is_advice(field, one)], float)

@@ -99,7 +99,7 @@ THAT_HOLD = """seq IN (
     SELECT seq, "of" FROM entries WHERE seq IN (SELECT value FROM json_each(?))
     UNION SELECT e.seq, e."of" FROM up JOIN entries e ON e.id = up."of")
   SELECT seq FROM up)"""
-# Against slips; whoever can write the file can also drop them, and that is what the chain is for.
+# Against slips. Anyone who can write the file can also drop them; the chain is for that.
 GUARDS = [
     f"CREATE TRIGGER {table}_{verb.lower()} BEFORE {verb} ON {table} "
     f"BEGIN SELECT RAISE(ABORT, 'records of the ledger are never changed'); END"

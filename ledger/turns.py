@@ -2,8 +2,8 @@
 
 SQLite's own lock is not fair: who finds it taken sleeps, longer at each try, and a process that writes all the time
 takes it again meanwhile. Here a process that waits is let in as soon as the other has written. It is fairness and no
-more: whoever has waited for `PATIENCE` goes on without a turn, and SQLite's lock decides. The system gives a lock back
-when its holder ends, however that happens.
+more: a process that has waited for `PATIENCE` goes on without a turn, and SQLite's lock decides. The system gives a
+lock back when its holder ends, however that happens.
 """
 
 import errno

@@ -115,7 +115,7 @@ class Recipe:
 
     name: str
     title: Mapping[str, str]
-    notice: Mapping[str, str]  # what the release is, and is not, for whoever reads a score of it
+    notice: Mapping[str, str]  # what the release is, and is not, for readers of its scores
     data_card: str  # the file in models/data/ that says where the loans come from
     limits: Sequence[str]  # what a score of it cannot tell, in plain English, for the model card
     date: str  # of the release, ISO; training writes no clock into it, so that two trainings agree

@@ -169,7 +169,7 @@ def members(columns: Sequence[str], group: str) -> Mask:
 def set_by(recipe: Recipe, columns: Sequence[str], group: str) -> Mask:
     """The columns that the answers of some fields set; `group` names the fields, joined by commas.
 
-    What past loans of others answered (a state's mean number of jobs) is set by whoever the applicant is compared with.
+    What past loans of others answered (a state's mean number of jobs) is set by the reference applicant.
     """
     names = group.split(",")
     if unknown := [name for name in names if name not in {spec["name"] for spec in recipe.fields}]:

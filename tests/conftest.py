@@ -17,7 +17,7 @@ from inference.release import Release, open_release
 from inference.scorer import Scorer
 from models.recipes import RECIPES
 
-# The same cases on every run and machine, and none kept on disk: a failure is there again for whoever runs it.
+# The same cases on every run and machine, and none kept on disk: a failure repeats wherever they are run.
 settings.register_profile(
     "tenfold", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

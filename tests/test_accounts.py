@@ -432,7 +432,7 @@ def test_whatever_others_try_a_known_browser_is_let_in(time: Time) -> None:
     ],
 )  # fmt: skip
 def test_one_household_is_one_network(address: str, counted_as: str) -> None:
-    """Of IPv6 the first 64 bits: whoever has one address there has all of them."""
+    """Of IPv6 the first 64 bits: someone with one address there has all of them."""
     assert network(address) == counted_as
 
 
@@ -607,7 +607,7 @@ def test_a_file_of_the_first_version_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_locked_file_holds_up_nobody(accounts: Accounts, time: Time) -> None:
-    """While another process writes, whoever has a session is known at once: reading waits for no lock, and the note of
+    """While another process writes, sessions are recognised at once: reading waits for no lock, and the note of
     when it was used is left out until it can be written."""
     accounts.add_user("ann", "officer", PASSWORD)
     cookie = accounts.log_in("ann", PASSWORD) or ""
@@ -627,8 +627,8 @@ def test_a_locked_file_holds_up_nobody(accounts: Accounts, time: Time) -> None:
 
 @pytest.mark.parametrize("lock", ["PRAGMA locking_mode=EXCLUSIVE", ""])
 def test_a_file_that_is_held_is_refused_at_once(accounts: Accounts, time: Time, tmp_path: Path, lock: str) -> None:
-    """Another program holds the file of users that was just put in the place of the first: whoever asks on the event
-    loop is told so and waits for nothing, as long as it lasts; then all goes on."""
+    """Another program holds the file of users that was just put in the place of the first: a question on the event loop
+    is told so and waits for nothing, as long as it lasts; then all goes on."""
     accounts.add_user("ann", "officer", PASSWORD)
     with closing(Accounts(tmp_path / "other.sqlite3", time, QUICK)) as made:
         made.add_user("bob", "officer", PASSWORD)

@@ -145,7 +145,7 @@ def test_nothing_is_decided_after_a_final_decision(desk: Office, decision: str) 
 
 @pytest.mark.parametrize("first", ["refer", "incomplete"])
 def test_a_referral_is_decided_in_the_end(desk: Office, first: str) -> None:
-    """Referred or incomplete, a case has a notice that says so, and is decided later, by whoever has looked at it."""
+    """Referred or incomplete, a case has a notice that says so, and is decided later by the person who read it."""
     id = desk.score("P-1")
     assert recorded(desk.decide(id, first))
     assert desk.case(id).state == PENDING

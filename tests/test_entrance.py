@@ -30,7 +30,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 EXAMPLE = open_release(default_release()).form.example
 
 # Every route of the app, as its code names it, and who may use it. `closed` are Gradio's that the entrance leaves out.
-# A route that is in no list here fails the test: whoever adds one says who may use it.
+# A route that is in no list here fails the test: a new route needs a line that says who may use it.
 LISTED = {
     NOBODY: "/livez /readyz /login /fr/login /desk/{digest}/{name}",
     METERING: "/metrics",
@@ -204,7 +204,7 @@ def test_nothing_without_a_login(visitor: TestClient) -> None:
 
 
 def test_what_no_rule_names_is_not_there(visitor: TestClient) -> None:
-    """Odd paths find no way around the rules, whoever asks."""
+    """Odd paths find no way around the rules, for any visitor."""
     as_person(visitor, "meg")
     for path in (
         "/API/v1/score", "//api/v1/score", "/api/v1/", "/gradio_api/upload", "/gradio_api/file=/etc/passwd", "/docs",
@@ -263,7 +263,7 @@ def test_another_officers_record(visitor: TestClient) -> None:
 
 
 def test_who_decides_is_who_logged_in(visitor: TestClient) -> None:
-    """Whatever name the form holds; and whoever is given an objection to review sees the case."""
+    """Whatever name the form holds; and the reviewer of an objection sees the case."""
     id = score(as_person(visitor, "ann"), "R-name")
     page = visitor.get(f"/record/{id}").text
     assert 'name="name"' not in page
@@ -463,7 +463,7 @@ def test_login_leads_to_the_page_that_was_asked_for(visitor: TestClient) -> None
 
 
 def test_another_site_sends_nothing(visitor: TestClient) -> None:
-    """Whatever writes is refused from a page of another site, login included, whoever is logged in."""
+    """Whatever writes is refused from a page of another site, login included, for every user."""
     as_person(visitor, "ann")
     for origin in ("https://evil.example", "http://127.0.0.1:81", "https://", "null", ""):
         for path in ("/login", "/logout", "/desk/score", "/record/x/decide", "/history", "/api/v1/score"):

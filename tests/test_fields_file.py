@@ -1,4 +1,4 @@
-"""The fields file: ADOPT.md's example as it is understood, and every mistake named at its place."""
+"""The fields file: ADOPT.md's example as it is read, and every mistake named at its place."""
 
 import math
 import re
@@ -31,7 +31,7 @@ reasons.yes = { en = "A job", fr = "Un emploi" }
 
 
 @pytest.fixture
-def understood(tmp_path: Path) -> Any:
+def parse(tmp_path: Path) -> Any:
     """A function that reads a text as a fields file."""
 
     def read(text: str, features: list[str] = FEATURES) -> FieldsFile:
@@ -42,9 +42,9 @@ def understood(tmp_path: Path) -> Any:
     return read
 
 
-def test_the_example_of_the_page_is_whole(understood: Any) -> None:
+def test_the_example_of_the_page_is_whole(parse: Any) -> None:
     """Ten fields that set all eighteen features of the model, with directions for five."""
-    fields = understood(FIELDS)
+    fields = parse(FIELDS)
     assert len(fields.form.fields) == 10
     assert sorted(column for columns in fields.columns.values() for column in columns) == sorted(FEATURES)
     assert fields.columns["term"] == ("time",)
@@ -53,9 +53,9 @@ def test_the_example_of_the_page_is_whole(understood: Any) -> None:
     assert fields.manifest["date"] == "2026-11-23"
 
 
-def test_what_a_short_file_leaves_out(understood: Any) -> None:
+def test_what_a_short_file_leaves_out(parse: Any) -> None:
     """Both languages the same, the usual range all of it, columns as get_dummies names them, 600 points."""
-    fields = understood(SHORT, ["income", "job_no", "job_yes"])
+    fields = parse(SHORT, ["income", "job_no", "job_yes"])
     income, job = fields.form.fields
     assert isinstance(income, NumberField)
     assert isinstance(job, ChoiceField)
@@ -71,9 +71,9 @@ def test_what_a_short_file_leaves_out(understood: Any) -> None:
     assert "elsewhere" in fields.manifest["notice"]["en"]
 
 
-def test_a_row_is_zeros_but_for_the_answers(understood: Any) -> None:
+def test_a_row_is_zeros_but_for_the_answers(parse: Any) -> None:
     """Raw values in their columns, 1 for the choice, 0 elsewhere; a number not stated is 0."""
-    fields = understood(
+    fields = parse(
         SHORT.replace("example = 100", "example = 100\noptional = true"), ["a", "job_yes", "income", "job_no"]
     )
     values = fields.form.encode({"income": [7.5, None], "job": ["yes", "no"]})
@@ -122,22 +122,22 @@ def test_a_row_is_zeros_but_for_the_answers(understood: Any) -> None:
         ("threshold = 0.2", "threshold = 0.2\ncalibration = { slope = -1 }", "slope > 0"),
     ],
 )
-def test_a_mistake_is_named_at_its_place(understood: Any, old: str, new: str, told: str) -> None:
+def test_a_mistake_is_named_at_its_place(parse: Any, old: str, new: str, told: str) -> None:
     """The error names the file, the field and what is needed."""
     assert old in SHORT
     features = ["income", "job_no", "job_yes", "job_married", "gender"]
     with pytest.raises(BadFields) as caught:
-        understood(SHORT.replace(old, new, 1), features)
+        parse(SHORT.replace(old, new, 1), features)
     assert told in str(caught.value)
     assert "fields.toml" in str(caught.value)
 
 
-def test_age_with_a_reason_is_taken(understood: Any) -> None:
+def test_age_with_a_reason_is_taken(parse: Any) -> None:
     """As in a recipe."""
     text = SHORT.replace('label = "Job"', 'label = "Age"').replace(
         "[fields.income]", 'why_age = "law"\n[fields.income]'
     )
-    assert understood(text, ["income", "job_no", "job_yes"]).form.names == ("income", "job")
+    assert parse(text, ["income", "job_no", "job_yes"]).form.names == ("income", "job")
 
 
 @pytest.mark.parametrize(
@@ -165,10 +165,10 @@ def test_a_feature_list_may_end_as_it_likes(tmp_path: Path) -> None:
 PLACED = SHORT + 'features = { yes = "job_other" }\n'
 
 
-def test_what_is_lent_and_what_may_change(understood: Any) -> None:
+def test_what_is_lent_and_what_may_change(parse: Any) -> None:
     """A lender's own model says which field is the amount, which answers may change."""
     more = 'actionable = "down"\n'
-    found = understood(
+    found = parse(
         PLACED.replace("date = ", 'amount = "income"\ndate = ').replace(
             'label = "Income"\n', f'label = "Income"\n{more}'
         )
@@ -177,14 +177,14 @@ def test_what_is_lent_and_what_may_change(understood: Any) -> None:
     assert found.form.fields[0].actionable == "down"
     for wrong in ('amount = "job"', 'amount = "nothing"'):
         with pytest.raises(BadFields, match="amount: the number field"):
-            understood(PLACED.replace("date = ", f"{wrong}\ndate = "))
+            parse(PLACED.replace("date = ", f"{wrong}\ndate = "))
     with pytest.raises(BadFields, match="actionable"):
-        understood(PLACED.replace('label = "Income"\n', 'label = "Income"\nactionable = "sideways"\n'))
+        parse(PLACED.replace('label = "Income"\n', 'label = "Income"\nactionable = "sideways"\n'))
 
 
-def test_what_applicants_are_told(understood: Any) -> None:
+def test_what_applicants_are_told(parse: Any) -> None:
     """A text of each reason in both languages; the answer of the reference applicant raises nothing and needs none."""
-    income, job = understood(PLACED).form.fields
+    income, job = parse(PLACED).form.fields
     assert [(one.code, one.text["fr"]) for one in income.reasons][:2] == [
         ("high", "High income"),
         ("low", "Low income"),
@@ -193,16 +193,16 @@ def test_what_applicants_are_told(understood: Any) -> None:
     assert job.untold == []
 
 
-def test_missing_texts_are_all_named_at_once(understood: Any) -> None:
+def test_missing_texts_are_all_named_at_once(parse: Any) -> None:
     """As the lines to write: put into the file with words in them, it is taken."""
     silent = "".join(line for line in PLACED.splitlines(True) if not line.startswith("reasons"))
     with pytest.raises(BadFields) as caught:
-        understood(silent.replace("example = 100", "example = 100\noptional = true"))
+        parse(silent.replace("example = 100", "example = 100\noptional = true"))
     lines = str(caught.value).partition(":\n")[2]
     assert [line.partition(" ")[0] for line in lines.split("\n") if line] == [
         "[fields.income.reasons]", "high", "low", "not_stated", "[fields.job.reasons]", "yes",
     ]  # fmt: skip
-    found = understood(silent + lines.replace("…", "In words"))
+    found = parse(silent + lines.replace("…", "In words"))
     assert [field.untold for field in found.form.fields] == [[], []]
 
 
@@ -215,9 +215,9 @@ def test_missing_texts_are_all_named_at_once(understood: Any) -> None:
         ('reasons.high = ""', "field income: reason high: texts are needed"),
     ],
 )
-def test_a_bad_text_is_named_at_its_place(understood: Any, line: str, says: str) -> None:
+def test_a_bad_text_is_named_at_its_place(parse: Any, line: str, says: str) -> None:
     """A reason that no answer can be, or one without words."""
     lines = [one for one in PLACED.splitlines() if not one.startswith("reasons")]
     lines.insert(lines.index("example = 100") + 1, line)
     with pytest.raises(BadFields, match=re.escape(says)):
-        understood("\n".join(lines))
+        parse("\n".join(lines))

@@ -140,7 +140,7 @@ def test_a_head_in_a_file(file: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def rewritten(file: Path, seq: int) -> None:
-    """The chain written anew from a record on, as whoever can write the file can."""
+    """The chain written anew from a record on, as anyone can who can write the file."""
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("DROP TRIGGER entries_update")
         before = connection.execute("SELECT hash FROM entries WHERE seq = ?", (seq - 1,)).fetchone()[0]

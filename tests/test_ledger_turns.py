@@ -1,4 +1,4 @@
-"""Processes take turns at writing: whoever waits is let in, and nobody waits for one that was killed or stopped."""
+"""Processes take turns at writing: a waiting process is let in, and none waits for one that was killed or stopped."""
 
 import fcntl
 import os

@@ -5,6 +5,7 @@ import ast
 import json
 import re
 import string
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from web.pages.texts import FOLDER, LANGUAGES
 
-WEB = FOLDER.parent
+WEB = FOLDER.parent.parent
 WORDS = {language: json.loads((FOLDER / f"{language}.json").read_text("utf-8")) for language in LANGUAGES}
 # Phrases that nobody at a desk would say; what stands instead is in the texts.
 BANNED = {
@@ -129,3 +130,29 @@ def test_no_text_is_typed_with_straight_marks() -> None:
         if re.search(r"'|\"|\.\.\.", text)
     ]
     assert found == []
+
+
+PROJECT = FOLDER.parent.parent.parent
+CODE_BANNED = (  # in code, comments, tests and documents; a regular expression each, of whole words
+    "is none", "are none", "(?:is|be|was|are) no (?:\\w+ )+any more", "none any more", "of before", "by itself alone",
+    "told on", "stands in the form", "belongs together", "answers to this", "otherwise than", "understood", "whoever",
+)  # fmt: skip
+
+
+def test_no_banned_words_in_code_and_documents() -> None:
+    """Plain English: the phrases that the page may not have are in no docstring, comment, name or document either."""
+    listed = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split()
+    kinds = {".py", ".md", ".toml", ".js", ".css"}
+    files = [
+        PROJECT / name for name in listed if Path(name).suffix in kinds and not name.startswith("models/releases/")
+    ]
+    files = [file for file in files if file.name not in ("CHANGELOG.md", Path(__file__).name)]
+    assert len(files) > 200
+    banned = re.compile(rf"\b(?:{'|'.join(CODE_BANNED)})\b")
+    found = {
+        f"{file.relative_to(PROJECT)}:{number}": match[0]
+        for file in files
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), 1)
+        if (match := banned.search(line))
+    }
+    assert not found

@@ -36,13 +36,13 @@ class Desk:
         return answer.json() if what == "take" else answer.text
 
     def held(self, **changed: object) -> dict[str, object]:
-        """What stands in the form: the example, with other answers."""
+        """The form's values: the example, with other answers."""
         form = self.scorer.release.form
         answers = {**form.example, **changed}
         return {one.name: str(answers[one.name]) for one in form.fields}
 
     def from_values(self, values: list[object]) -> dict[str, object]:
-        """What stands in the form once widgets were filled with these values."""
+        """The form's values once widgets were filled with these."""
         form, ticks = self.scorer.release.form, [one.name for one in optional(self.scorer.release.form)]
         open_ = dict(zip(ticks, values[len(form.fields) :], strict=False))
         return {

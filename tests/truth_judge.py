@@ -574,7 +574,7 @@ class Case:
         )
 
     def beside(self, block: Block) -> None:
-        """The table of what was scored and what stands in the form."""
+        """The table of the scored answers and those now in the form."""
         if block.attributes.get("scope") == "col":
             self.expect(
                 any(self.fixed(block.text, f"whatif.{one}") for one in ("scored", "now")), f"panel: {block.text}"

@@ -51,7 +51,7 @@ def read_lender(file: Path | None) -> Lender:
     """The settings of a file, or the examples that come with the program. Raises `BadSetting`."""
     file = file or EXAMPLE
     try:
-        return understood(tomllib.loads(file.read_text("utf-8")))
+        return lender_from(tomllib.loads(file.read_text("utf-8")))
     except OSError as error:
         raise BadSetting(
             f"TENFOLD_LENDER: {file}: {error.strerror}. Name a file there is, or leave it unset for the examples"
@@ -62,7 +62,7 @@ def read_lender(file: Path | None) -> Lender:
         raise BadSetting(f"TENFOLD_LENDER: {file}: {error}; web/lender.toml shows a whole file") from None
 
 
-def understood(said: Mapping[str, Any]) -> Lender:
+def lender_from(said: Mapping[str, Any]) -> Lender:
     """The settings, each checked."""
     known = {"contest_days", "creditor", "notice", "second_person_above", "reason_texts", *DIRECTIONS}
     if unknown := sorted(said.keys() - known):

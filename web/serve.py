@@ -32,7 +32,7 @@ class Server(uvicorn.Server):
         """Take no new connection, and answer on those there are, telling each client that its connection ends.
 
         Uvicorn by itself loses what the kernel has taken already: connections that were made and not yet seen here, and
-        requests over connections that are between two of them. It would also wait for whoever has sent half a request.
+        requests over connections that are between two of them. It would also wait for clients with half a request sent.
         """
         await asyncio.sleep(ACCEPT)
         for listener in self.servers:
@@ -59,7 +59,7 @@ class Ending:
         try:
             await self._app(scope, receive, send)
         except ClientDisconnect:
-            pass  # whoever was sending has gone
+            pass  # the sender has gone
         except asyncio.CancelledError:
             if scope["type"] != "http":
                 raise
@@ -68,7 +68,7 @@ class Ending:
 
 
 def serve(app: ASGIApp, settings: Settings) -> None:
-    """Returns after Ctrl-C; SIGTERM ends it by `SystemExit(0)`, so that whoever has something to close can."""
+    """Returns after Ctrl-C; SIGTERM ends it by `SystemExit(0)`, so that callers can close what they opened."""
     print_lines()
     logging.getLogger("uvicorn.error").addFilter(Sparing())
     config = uvicorn.Config(

@@ -213,8 +213,8 @@ def never_set(fields: FieldsFile, forest: Forest) -> Verdict:
     gain = float(gains[missed].sum() / gains.sum()) if gains.sum() else 0.0
     share = sum(splits[at] for at in missed) / sum(splits)
     text = (
-        f"{len(missed)} of {len(names)} features are 0 whoever applies; {share:.0%} of the splits and {gain:.0%} of "
-        "the gain hang on them"
+        f"{len(missed)} of {len(names)} features are 0 for every applicant; {share:.0%} of the splits and {gain:.0%} "
+        "of the gain hang on them"
     )
     text += f", most on {', '.join(names[at] for at in used[:5])}." if used else "."
     outcome = FAILS if gain > 0.5 else WARNS if used else PASSES

@@ -73,7 +73,7 @@ def read_fields(file: Path, features: Sequence[str]) -> FieldsFile:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadFields(f"{file} is no TOML: {error}") from None
     try:
-        return understood(said, features)
+        return fields_from(said, features)
     except (BadFields, Prohibited) as error:
         raise BadFields(f"{file}: {error}") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -81,7 +81,7 @@ def read_fields(file: Path, features: Sequence[str]) -> FieldsFile:
         raise BadFields(f"{file}: {what}. models/ADOPT.md shows a whole file") from None
 
 
-def understood(said: Mapping[str, Any], features: Sequence[str]) -> FieldsFile:
+def fields_from(said: Mapping[str, Any], features: Sequence[str]) -> FieldsFile:
     known(said, TOP, "the file")
     if not is_name(said["name"]):
         raise BadFields(f"name: small letters, digits and _ are needed, got {said['name']!r}")

@@ -27,7 +27,7 @@ from models.train import Trained
 CARD = "MODEL_CARD.md"
 MOST_COLUMNS = 20  # in the plot of feature importance
 LATER = (
-    "On later vintages, none of which entered training or calibration. Their outcomes were known to whoever made the "
+    "On later vintages, none of which entered training or calibration. Their outcomes were known to the authors of the "
     "recipe, and only loans with a known outcome are there: a later vintage, not a forecast."
 )
 FOLDED = (

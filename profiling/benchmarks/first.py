@@ -99,7 +99,7 @@ def measure(folder: Path, warm: int) -> dict[str, float]:
 
 
 def inherited() -> list[str]:
-    """Settings of whoever runs this, which a newcomer would not have; an empty one counts as not set."""
+    """Settings of this machine, which a newcomer would not have; an empty one counts as not set."""
     return [name for name in os.environ if name.startswith(("TENFOLD_", "SPACE_", "RELEASE"))]
 
 

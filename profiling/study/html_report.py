@@ -63,7 +63,7 @@ def write_html(
         "<h2>Own time by group</h2>",
         f'<p><span style="color:var(--before)">■</span> {escape(before.name)} '
         f'<span style="color:var(--after)">■</span> {escape(after.name)}. '
-        "What a function in C took is counted to whoever called it.</p>",
+        "What a function in C took is counted to its caller.</p>",
         drawn_bars(bars),
     ]
     for profile in (before, after):

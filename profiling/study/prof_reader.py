@@ -85,12 +85,12 @@ def read_profile(file: Path) -> Profile:
         raise BadProfile(f"{file}: {error.strerror}") from None
     reader = Reader(content)
     try:
-        return Profile(file.name, understood(reader.whole()))
+        return Profile(file.name, entries_from(reader.whole()))
     except ValueError as error:
         raise BadProfile(f"{file}: byte {reader.at:,}: {error}. A file that cProfile wrote is needed") from None
 
 
-def understood(found: Any) -> dict[Function, Entry]:
+def entries_from(found: Any) -> dict[Function, Entry]:
     """What was read as a profile; ValueError where it has another shape."""
     if type(found) is not dict or not found:
         raise ValueError(f"found a {type(found).__name__} and no table of functions")

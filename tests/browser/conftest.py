@@ -26,7 +26,7 @@ def serve() -> Iterator[Callable[..., Server]]:
 
     yield one
     for server in running.values():
-        server.process.terminate()  # all at once: a stop lingers for whoever still holds a connection
+        server.process.terminate()  # all at once: a stop waits for clients that still hold a connection
     for server in running.values():
         server.close()
 

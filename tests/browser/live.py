@@ -105,7 +105,7 @@ class Server:
         return (self.writable / "output.txt").read_text()
 
     def kill(self) -> None:
-        """Gone without a word; a stop would wait for whoever holds a connection."""
+        """Gone without a word; a stop would wait for clients that hold a connection."""
         self.process.kill()
         self.process.wait()
         self.output.close()

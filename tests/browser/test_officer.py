@@ -83,7 +83,7 @@ def test_what_if_follows_the_form(open_desk: Open, serve: Callable[..., Server],
     desk.box(field.name).fill(f"{field.typical[0]:g}")
     page.wait_for_selector("#tried .beside")
     assert desk.is_stale()
-    expect(page.locator(".deciding")).to_be_hidden()  # what stands in the form is not what would be decided
+    expect(page.locator(".deciding")).to_be_hidden()  # the form is not what would be decided on
     scorer = open_scorer(Settings(release=desk.release.folder, log=None))
     for column, amount in (("2", field.example), ("3", field.typical[0])):
         score = scorer.score({**desk.release.form.example, field.name: amount})

@@ -52,7 +52,7 @@ class History:
         form = await read_form(request) if request.method == "POST" else {}
         if form is None:
             return HTMLResponse("", 413, HEADERS)
-        asked, person = understood(form), person_of(request.scope)
+        asked, person = questions_from(form), person_of(request.scope)
         before = one(form, "before")
         at = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
 
@@ -111,7 +111,7 @@ class History:
         return HTMLResponse(made, headers=HEADERS)
 
 
-def understood(form: Form) -> dict[str, str]:
+def questions_from(form: Form) -> dict[str, str]:
     """What is asked for; what means nothing is left out."""
     asked = {
         "reference": " ".join(one(form, "reference", LONGEST_REFERENCE).split()),

@@ -122,7 +122,7 @@ class Records:
         return HTMLResponse(page, headers=HEADERS)
 
     async def asked_for(self, request: Request) -> Opened | str:
-        """What `opened` finds for a request and whoever sends it."""
+        """What `opened` finds for a request and its sender."""
         return await run_in_threadpool(self.opened, request.path_params["id"], request.scope)
 
     def opened(self, id: str, scope: Scope) -> Opened | str:

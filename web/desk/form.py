@@ -18,7 +18,7 @@ from web.pages.texts import Texts
 
 
 class Held:
-    """The way from what stands in the form to raw answers, and back.
+    """The way from the form's values to raw answers, and back.
 
     What the page's script sends: field name -> the text of a number's box or of a list, the code of a radio button,
     None where "not stated" is ticked. What fills the widgets: their values in order, fields first, then the ticks.

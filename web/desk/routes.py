@@ -70,7 +70,7 @@ def answered(function: Any) -> Any:
 
 
 class DeskRoutes:
-    """The desk in one language: what stands in the form -> what is shown."""
+    """The desk in one language: the form's values -> what is shown."""
 
     def __init__(self, recorder: Recorder, lender: Lender, texts: Texts) -> None:
         self._recorder, self._release, self._texts = recorder, recorder.scorer.release, texts
@@ -125,7 +125,7 @@ class DeskRoutes:
         return self._form(person).elsewhere(case, {}, {})
 
     async def try_out(self, asked: dict[str, Any], scope: Scope) -> str:
-        """The what-if panel: what was scored (`base`) beside what stands in the form. Nothing is recorded or logged."""
+        """The what-if panel: what was scored (`base`) beside what the form holds now. Nothing is recorded or logged."""
         return await run_in_threadpool(self._tried, asked)
 
     def _tried(self, asked: dict[str, Any]) -> str:

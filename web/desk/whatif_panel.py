@@ -47,7 +47,7 @@ class Panel:
         at: int,
         curve: Curve,
     ) -> str:
-        """All of it. `now` is what stands in the form, None where that cannot be scored; `explanation` is of `now`."""
+        """All of it. `now` is the form's application, None if it cannot be scored; `explanation` is of `now`."""
         texts = self._texts
         parts = [f"<h2>{escape(texts('whatif.title'))}</h2>", f'<p class="quiet">{escape(texts("whatif.lead"))}</p>']
         if now is None:
@@ -61,7 +61,7 @@ class Panel:
         return f'<section class="whatif">{"".join(parts)}</section>'
 
     def beside(self, scored: Score, now: Score, explanation: Explanation | None) -> str:
-        """What was scored and what stands in the form, side by side; what was changed; what moves the PD now."""
+        """The scored answers and those now in the form, side by side; what was changed; what moves the PD now."""
         texts, language = self._texts, self._language
         figures = figures_for(self._release, language, apart(scored), apart(now))
         heads = "".join(f'<th scope="col">{escape(texts(f"whatif.{name}"))}</th>' for name in ("scored", "now"))

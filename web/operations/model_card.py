@@ -22,7 +22,7 @@ FITTED = [
     (re.compile(r'(<t[hd]) style="text-align:(left|right|center)"'), r'\1 class="\2"'),
     (re.compile(r'<a href="(?!https?://|#)[^"]*">(.*?)</a>', re.S), r"\1"),
 ]
-# Nothing in a card runs or calls out, whoever wrote it.
+# Nothing in a card runs or calls out: anyone may have written it.
 CARD_POLICY = (
     "default-src 'none'; img-src 'self'; style-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 )

@@ -176,7 +176,7 @@ def figure(
 
 
 def table(parts: dict[int, Records], when: Timeline, texts: Texts) -> str:
-    """The charts' figures, for whoever cannot see them or wants to copy them."""
+    """The charts' figures, for people who cannot see them or want to copy them."""
     heads = [texts("performance.from"), texts("performance.scores"), "p50", "p90", "p99"]
     heads += [texts(f"stage.{name}") for name in STAGES] + ["CPU %", "MB"]
     rows = []

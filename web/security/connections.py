@@ -28,7 +28,7 @@ READ_SECONDS = 30.0  # for a client to take some of what waits for it
 
 
 def bound_connections() -> str:
-    """As many as there may be open files, less what else needs some; and what whoever starts it should know of that.
+    """As many as there may be open files, less what else needs some; and what the operator should know of that.
 
     Raises `BadSetting` where too few are left to serve anybody.
     """

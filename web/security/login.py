@@ -54,7 +54,7 @@ class Login:
         return router
 
     async def show(self, request: Request, texts: Texts) -> Response:
-        """The form; whoever is logged in, or needs no login, is sent on."""
+        """The form; a visitor who is logged in, or needs no login, is sent on."""
         wanted = request.query_params.get("next", "")
         if person_of(request.scope) or mode_of(request.scope) != CLOSED:
             return self.onward(request, texts, wanted)

@@ -1,5 +1,5 @@
 // What Gradio leaves open: units and field errors where they belong, a result that says when it is stale, a
-// failed call that keeps what was typed, what-ifs of what stands in the form.
+// failed call that keeps what was typed, what-ifs of the form's values.
 (() => {
   "use strict";
   const facts = JSON.parse(document.getElementById("desk-facts").textContent);
@@ -91,7 +91,7 @@
     know(fact, plain, found);
     rewrite(input, plain);
   };
-  // Boxes that nobody is in get their number as it was understood; what cannot be read stays. `tell`: and is explained.
+  // Boxes that nobody is in get their number as it was read; what cannot be read stays. `tell`: and is explained.
   const understand = async (some, tell = false) => {
     const texts = some.map((fact) => [fact, inputOf(rowOf(fact)).value.trim()]).filter(([, text]) => text);
     const unknown = texts.filter(([fact, text]) => !read(fact, text));
@@ -131,7 +131,7 @@
       setTimeout(() => { for (const action of afterwards.splice(0)) action(); }, 0);
     }, true);
 
-  // ---- what stands in the form ------------------------------------------------------------------------------
+  // ---- the form's values -------------------------------------------------------------------------------------
 
   // By field: a number's or a list's text, a radio button's code, null where "not stated" is ticked.
   const contents = () =>
@@ -142,7 +142,7 @@
     }));
   const reference = () => byId("reference")?.querySelector("input, textarea");
 
-  // ---- stale: what stands in the form is not what was scored ------------------------------------------------
+  // ---- stale: the form is not what was scored     ------------------------------------------------
 
   let scored = {}; // the contents that the card on display answers
   const differ = (one, other) => facts.rows.some((fact) => meant(fact, one[fact.name]) !== meant(fact, other[fact.name]));
