@@ -6,7 +6,6 @@ through the JSON parser, and nothing kept.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,13 @@ from profiling import results
 from profiling.workload import applications, embedded
 
 PARSE = "import orjson, sys\nfor line in open(sys.argv[1], 'rb'): line.isspace() or orjson.loads(line)"
+LAUNCHER = """
+import resource, subprocess, sys
+status = subprocess.run(sys.argv[2:]).returncode
+with open(sys.argv[1], "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(status)
+"""
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 30
 
@@ -74,18 +80,20 @@ def write(file: Path, lines: int, template: Path) -> None:
 
 
 def run(command: list[str], folder: Path | None = None) -> tuple[str, float, float]:
-    """A command's output, seconds and largest resident memory in MB, as the kernel counted it."""
+    """A command's output, seconds and largest resident memory in MB, as the kernel counted it.
+
+    A small process starts it: of a program the kernel counts what the process that became it held as well.
+    """
     started = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(command, stdout=output, cwd=folder)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+    with tempfile.TemporaryFile("w+") as output, tempfile.NamedTemporaryFile("r") as memory:
+        launch = [sys.executable, "-S", "-c", LAUNCHER, memory.name, *command]
+        status = subprocess.run(launch, stdout=output, cwd=folder).returncode
         took = time.perf_counter() - started
         output.seek(0)
         text = output.read()
-    if process.returncode:
-        raise SystemExit(f"{command}: exit status {process.returncode}\n{text}")
-    return text, took, usage.ru_maxrss / 1024
+        if status:
+            raise SystemExit(f"{command}: exit status {status}\n{text}")
+        return text, took, int(memory.read()) / 1024
 
 
 if __name__ == "__main__":
