@@ -10,7 +10,7 @@ export TENFOLD_RELEASE := $(firstword $(addprefix models/releases/,$(filter $(RE
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test test-core test-browser truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-first bench-ledger bench-history bench-http bench-click screenshots faults figures space lock clean
+.PHONY: help setup browser run quick coverage test test-core test-browser truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-first bench-ledger bench-history bench-http bench-click screenshots faults figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -48,6 +48,12 @@ browser: setup  # an installed Chromium, else Debian's package where we are root
 
 test: setup browser  ## run all tests, in a real browser too
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-core test-browser
+
+quick: setup  ## half a minute: what needs no server, no browser and no training
+	$(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/faults -m "not slow" -n 2 --dist loadfile
+
+coverage: setup  ## which lines the tests reach that need no browser
+	$(BIN)/python -m pytest --ignore=tests/browser -n 2 --dist loadfile --cov --cov-report=term:skip-covered -W ignore::ResourceWarning
 
 test-core: setup  # what needs no browser; beside it, what does
 	$(BIN)/python -m pytest --ignore=tests/browser -n 2 --dist loadfile
