@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from inference.scorer import Scorer
 from inference.settings import Settings
 from ledger.ledger import Ledger
-from web.api.routes import add_api
+from web.api.routes import ApiFirst, api_router
 from web.cases.history import History
 from web.cases.routes import Records
 from web.desk.blocks import build_desk
@@ -65,22 +65,13 @@ async def assemble(
 
     Outside one Gradio opens a loop for every page, lock and event that it makes, and closes none.
     """
-    app = FastAPI(title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT)
-    app.add_middleware(PageDress, release=scorer.release)
-    app.add_middleware(LanguageChoice)
-    if not settings.origins:
-        app.add_middleware(CORSMiddleware)  # lets nobody in; where Gradio sees none, it lets in whom it likes
     recorder, lender = Recorder(scorer, ledger), lender or read_lender(settings.lender)
     check_reason_texts(lender, scorer.release)
     accounts = accounts or Accounts(settings.users)
-    add_api(app, recorder)
-    app.add_middleware(Limits)
-    app.add_middleware(Entrance, settings=settings, accounts=accounts, security_log=security_log)
-    # What a browser asks before it asks comes without a token.
-    if settings.origins:
-        app.add_middleware(
-            CORSMiddleware, allow_origins=settings.origins, allow_methods=["GET", "POST"], allow_headers=CORS
-        )
+    app = FastAPI(
+        title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT,
+        middleware=middleware(scorer, settings, recorder, accounts, security_log),
+    )  # fmt: skip
     app.include_router(Login(accounts, scorer.release.manifest["title"], security_log=security_log).routes())
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))
@@ -109,6 +100,32 @@ async def assemble(
             app_kwargs={"middleware": [Middleware(WithoutQuery)]},
         )
     return app
+
+
+def middleware(
+    scorer: Scorer, settings: Settings, recorder: Recorder, accounts: Accounts, security_log: SecurityLog | None
+) -> list[Middleware]:
+    """What every request passes, outermost first."""
+    # A browser's preflight request carries no token, so it must be answered before the entrance.
+    cross_origin = [
+        Middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["GET", "POST"], allow_headers=CORS)
+    ]
+    # Without other origins it lets nobody in. It must be there: Gradio would add one of its own that lets anyone in.
+    same_origin = [Middleware(CORSMiddleware)]
+    return [
+        *(cross_origin if settings.origins else ()),
+        # Who asks, by the head alone: no body is read of a visitor who may not enter.
+        Middleware(Entrance, settings=settings, accounts=accounts, security_log=security_log),
+        # How much they may send. Here bodies are read, so that no route can forget a limit.
+        Middleware(Limits),
+        # The API is answered before anything that only pages need.
+        Middleware(ApiFirst, router=api_router(recorder)),
+        *(() if settings.origins else same_origin),
+        # The language of a page, before the page is chosen.
+        Middleware(LanguageChoice),
+        # Innermost: it rewrites what Gradio answers.
+        Middleware(PageDress, release=scorer.release),
+    ]
 
 
 def theme() -> gr.themes.Base:

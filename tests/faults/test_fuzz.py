@@ -46,7 +46,7 @@ from models.adoption.fields_file import BadFields, read_fields
 from models.adoption.unpickle import BadPickle, convert
 from profiling.study.log import run as read_logs
 from profiling.study.prof_reader import BadProfile, read_profile
-from web.api.routes import add_api
+from web.api.routes import ApiFirst, api_router
 from web.cases.history import History
 from web.cases.routes import Records
 from web.lender import EXAMPLE, read_lender
@@ -270,7 +270,7 @@ def test_the_ledger(scorer: Scorer, tmp_path: Path, record_property: Any, capsys
         with closing(opened):
             recorder = Recorder(scorer, opened)
             app = FastAPI()
-            add_api(app, recorder)
+            app.add_middleware(ApiFirst, router=api_router(recorder))
             app.include_router(Records(recorder, lender, Accounts(tmp_path / "none")).routes())
             app.include_router(History(scorer, opened, lender).routes())
             path = chance.choice((

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
-from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -47,8 +46,8 @@ class Item(NamedTuple):
 AS_JSON = [(b"content-type", JSON.encode()), (b"cache-control", b"no-store")]
 
 
-def add_api(app: FastAPI, recorder: Recorder) -> None:
-    """Add all routes to the app."""
+def api_router(recorder: Recorder) -> Router:
+    """All routes."""
     api = Api(recorder)
     routes = [
         Route(PREFIX + path, Answering(function), methods=[method])
@@ -62,7 +61,7 @@ def add_api(app: FastAPI, recorder: Recorder) -> None:
             ("GET", "/openapi.json", api.openapi),
         )
     ]
-    app.add_middleware(ApiFirst, router=Router(routes))
+    return Router(routes)
 
 
 class ApiFirst:

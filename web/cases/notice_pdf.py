@@ -13,7 +13,7 @@ from pathlib import Path
 from web.cases.notice import Notice
 from web.pages.texts import Texts
 
-FONTS = Path(__file__).with_name("fonts")
+FONTS = Path(__file__).parent.with_name("pages") / "fonts"
 FILES = {"": FONTS / "DejaVuSans.ttf", "B": FONTS / "DejaVuSans-Bold.ttf"}  # by fpdf2's name of the style
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 RIGHT_TO_LEFT = frozenset({"R", "AL", "AN", "RLE", "RLO", "RLI"})  # classes of the Unicode bidirectional algorithm
