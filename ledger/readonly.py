@@ -46,7 +46,9 @@ class ReadOnlyStore:
         except LedgerUnavailable:
             self.close()
             raise
-        self._engine = sa.create_engine("sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=1)
+        self._engine = sa.create_engine(
+            "sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=1, hide_parameters=True
+        )
         event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
 
     def _way(self) -> str:

@@ -48,7 +48,9 @@ class Store:
                 raise LedgerUnavailable(f"{self.path}: a folder, and a file is needed")
             if not self.path.exists():
                 raise LedgerUnavailable(f"{self.path}: there is no ledger")
-            self._engine = sa.create_engine("sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=8)
+            self._engine = sa.create_engine(
+                "sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=8, hide_parameters=True
+            )
             event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
             self._turns = Turns(self.path.with_name(f"{self.path.name}-turns"))
             self._writer, self._writing = self._connect(), threading.Lock()
