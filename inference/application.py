@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.errors import InvalidApplication, Problem
-from inference.fields import Field, Refused, shorten
+from inference.fields import AnswerRefused, Field, shorten
 
 
 class Application(NamedTuple):
@@ -42,7 +42,7 @@ class Form:
         try:
             if len(answers) == len(self.fields):
                 return Application(tuple([field.parse(answers[field.name]) for field in self.fields]))
-        except (Refused, KeyError):
+        except (AnswerRefused, KeyError):
             pass  # gather every problem, not only the first
         raise InvalidApplication(tuple(self._problems(answers)))
 
@@ -54,7 +54,7 @@ class Form:
                 continue
             try:
                 field.parse(answers[field.name])
-            except Refused as refused:
+            except AnswerRefused as refused:
                 problems.append(refused.problem)
         known = ", ".join(self.names)
         problems += [
@@ -80,7 +80,7 @@ class Form:
         for field in self.fields:
             try:
                 encoded.append([field.parse(raw) for raw in columns[field.name]])
-            except Refused as refused:
+            except AnswerRefused as refused:
                 raise InvalidApplication((refused.problem,)) from None
         return np.array(encoded, np.float64).T.copy()
 

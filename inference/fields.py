@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from inference.errors import Problem
-from inference.numbers import DECIMAL, LONGEST, THOUSANDS, TROUBLES, Grammar, Number, Unread, plain
+from inference.numbers import DECIMAL, LONGEST, THOUSANDS, TROUBLES, Grammar, Number, UnreadNumber, plain
 from inference.units import Unit
 
 NOT_STATED = "not_stated"
@@ -22,7 +22,7 @@ NO_ANSWER = {"en": "not stated", "fr": "non précisé"}
 Texts = Mapping[str, str]  # language code -> text
 
 
-class Refused(Exception):
+class AnswerRefused(Exception):
     """One answer refused. Never leaves this package: callers see `InvalidApplication`."""
 
     def __init__(self, problem: Problem) -> None:
@@ -65,7 +65,7 @@ class Field:
     example: Any
 
     def parse(self, raw: object) -> float:
-        """The answer as one float64, or `Refused`."""
+        """The answer as one float64, or `AnswerRefused`."""
         raise NotImplementedError
 
     def answer(self, value: float) -> float | int | str | None:
@@ -157,8 +157,8 @@ class NumberField(Field):
             return NO_ANSWER[language]
         return self._unit.beside(self._unmistakable(write_number(value, language), language), value, language)
 
-    def read(self, text: str, language: str, *, exponents: bool = False) -> Number | Unread:
-        """What somebody wrote, as a raw answer for `parse`, which refuses an `Unread`; see `inference.numbers`."""
+    def read(self, text: str, language: str, *, exponents: bool = False) -> Number | UnreadNumber:
+        """A written text as a raw answer for `parse`, which refuses an `UnreadNumber`; see `inference.numbers`."""
         return Grammar(language, self._unit, self.whole, self.maximum, exponents).read(text)
 
     def write(self, value: float, language: str) -> str:
@@ -179,7 +179,7 @@ class NumberField(Field):
         if len(number.partition(DECIMAL[language])[2]) != 3:
             return number
         ungrouped = number.replace(THOUSANDS[language], "")
-        asked = any(isinstance(self.read(text, language), Unread) for text in (number, ungrouped))
+        asked = any(isinstance(self.read(text, language), UnreadNumber) for text in (number, ungrouped))
         return number + "0" if asked else number
 
     @property
@@ -193,30 +193,32 @@ class NumberField(Field):
         """NumPy's numbers as Python's; anything else is refused, `numpy.ma.masked` (0.0 to NumPy) too."""
         if isinstance(raw, np.generic) and raw.dtype.kind in "iuf":
             return float(raw) if raw.dtype.kind == "f" else int(raw)  # item() leaves a longdouble one
-        if isinstance(raw, Unread):
+        if isinstance(raw, UnreadNumber):
             hint = TROUBLES[raw.kind] + (f": {either(raw.readings)}" if raw.readings else "")
-            raise Refused(replace(self.problem(raw.kind, raw.text), hint=hint, extra=raw.extra, readings=raw.readings))
+            raise AnswerRefused(
+                replace(self.problem(raw.kind, raw.text), hint=hint, extra=raw.extra, readings=raw.readings)
+            )
         problem = self.problem("not_stated" if raw is None else "not_a_number", raw)
-        raise Refused(replace(problem, hint=self._instead(raw)) if isinstance(raw, str) else problem)
+        raise AnswerRefused(replace(problem, hint=self._instead(raw)) if isinstance(raw, str) else problem)
 
     def _instead(self, text: str) -> str:
         """What to send instead of a text, and what that can mean where the languages do not agree on one number."""
         meant: set[Number] = set()
         for language in DECIMAL:
             found = self.read(text, language, exponents=True)
-            meant |= set(found.readings if isinstance(found, Unread) else (found,))
+            meant |= set(found.readings if isinstance(found, UnreadNumber) else (found,))
         example = meant.pop() if len(meant) == 1 else plain(self.typical_answer)
         can_mean = f"; this text can mean {either(sorted(meant))}" if meant else ""
         return f"send a number such as {either([example])}, in JSON without quotes, not a text{can_mean}"
 
-    def _refusal(self, raw: Any) -> Refused:
+    def _refusal(self, raw: Any) -> AnswerRefused:
         if isinstance(raw, float) and not math.isfinite(raw):
-            return Refused(self.problem("not_finite", raw))
+            return AnswerRefused(self.problem("not_finite", raw))
         if raw < self.minimum:
-            return Refused(self.problem("too_small", raw))
+            return AnswerRefused(self.problem("too_small", raw))
         if raw > self.maximum:
-            return Refused(self.problem("too_large", raw))
-        return Refused(self.problem("not_whole", raw))
+            return AnswerRefused(self.problem("too_large", raw))
+        return AnswerRefused(self.problem("not_whole", raw))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,19 +253,19 @@ class ChoiceField(Field):
                     return float(found)
                 if self.digits is not None and raw.isascii() and raw.isdigit():
                     return self._prefix(raw)
-            raise Refused(self.problem("not_a_choice", raw))
+            raise AnswerRefused(self.problem("not_a_choice", raw))
         if raw is None and NOT_STATED in self.index:
             return float(self.index[NOT_STATED])
         if isinstance(raw, str):  # numpy.str_ and other subclasses
             return self.parse(str(raw))
-        raise Refused(self.problem("not_stated" if raw is None else "not_a_text", raw))
+        raise AnswerRefused(self.problem("not_stated" if raw is None else "not_a_text", raw))
 
     def _prefix(self, raw: str) -> float:
         for length in range(len(raw) - 1, 1, -1):
             found = self.index.get(raw[:length])
             if found is not None:
                 return float(found)
-        raise Refused(self.problem("not_a_choice", raw))
+        raise AnswerRefused(self.problem("not_a_choice", raw))
 
     def answer(self, value: float) -> str | None:
         return None if math.isnan(value) else self.choices[int(value)].code

@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 from inference.fields import write_number
-from inference.numbers import TROUBLES, Grammar, Unread
+from inference.numbers import TROUBLES, Grammar, UnreadNumber
 from inference.units import Unit
 
 
@@ -54,7 +54,7 @@ def outcome(text: str, name: str, language: str) -> str:
     """The number as the language writes it, or what is asked or said."""
     unit, whole, maximum = UNITS[name]
     read = Grammar(language, unit, whole, maximum).read(text)
-    if not isinstance(read, Unread):
+    if not isinstance(read, UnreadNumber):
         return write_number(read, language).replace("\u202f", " ")
     numbers = " or ".join(write_number(one, language).replace("\u202f", " ") for one in read.readings)
     return f"*asks: {numbers}?*" if numbers else f"*refused: {TROUBLES[read.kind]}*"

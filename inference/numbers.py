@@ -46,7 +46,7 @@ TROUBLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class UnreadNumber:
     """A text that is not read as a number, and why.
 
     `kind` is one of `TROUBLES`, `extra` the part that has to go. `readings` are the numbers that the text can mean:
@@ -60,7 +60,7 @@ class Unread:
 
 
 class _Trouble(Exception):
-    """Ends the reading of one text; becomes an `Unread`."""
+    """Ends the reading of one text; becomes an `UnreadNumber`."""
 
     def __init__(self, kind: str, extra: str = "", readings: tuple[Number, ...] = ()) -> None:
         self.kind, self.extra, self.readings = kind, extra, readings
@@ -81,13 +81,13 @@ class Grammar:
     maximum: float
     exponents: bool = False
 
-    def read(self, text: str) -> Number | Unread:
+    def read(self, text: str) -> Number | UnreadNumber:
         """What a person or a file wrote, as a number, or why it is not read as one."""
         given = text.strip()
         try:
             return self._exponent(given) if EXPONENT.fullmatch(given) else self._with_unit(given)
         except _Trouble as trouble:
-            return Unread(given, trouble.kind, trouble.extra, trouble.readings)
+            return UnreadNumber(given, trouble.kind, trouble.extra, trouble.readings)
 
     def _exponent(self, given: str) -> Number:
         value = float(given)

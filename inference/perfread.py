@@ -34,7 +34,7 @@ class Broken(NamedTuple):
     what: str
 
 
-class Records(NamedTuple):
+class LogRecords(NamedTuple):
     """Scores, n of them, in the order in which they were read."""
 
     scores: npt.NDArray[np.void]  # (n,) of RECORD: UTC minute since 1970, which of `names`, FIGURES or NaN
@@ -47,12 +47,12 @@ class Records(NamedTuple):
         """One field of all scores, (n,)."""
         return self.scores[name]
 
-    def where(self, chosen: npt.NDArray[np.bool_]) -> "Records":
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "LogRecords":
         """The scores chosen by a mask."""
-        return Records(self.scores[chosen], self.names)
+        return LogRecords(self.scores[chosen], self.names)
 
 
-class Reader:
+class LogReader:
     """Takes lines, of any number of logs; holds 44 bytes a score."""
 
     def __init__(self) -> None:
@@ -78,9 +78,9 @@ class Reader:
                     self.broken_lines.append(Broken(file, number, reason(error)))
 
     @property
-    def records(self) -> Records:
+    def records(self) -> LogRecords:
         """The scores read so far."""
-        return Records(np.frombuffer(bytes(self._scores), RECORD), list(self._group_of))
+        return LogRecords(np.frombuffer(bytes(self._scores), RECORD), list(self._group_of))
 
     def keep_last(self, count: int) -> None:
         """Forget all but the last scores read, and all but the last errors' times."""
@@ -138,7 +138,7 @@ class Reader:
         return minute
 
 
-def over_time(records: Records, most: int) -> tuple[int, dict[int, Records]]:
+def over_time(records: LogRecords, most: int) -> tuple[int, dict[int, LogRecords]]:
     """The scores by stretches of time of one of LENGTHS, in minutes: the shortest by which there are at most `most`.
 
     The length, and for every stretch with scores its first minute since 1970 and its scores, in order.

@@ -22,7 +22,7 @@ from ledger.ledger import Ledger
 from web.lender import read_lender
 from web.pages.texts import texts_in
 from web.security.accounts import IDLE, Accounts, mode
-from web.security.entrance import ALL_SEEING, ANYBODY, COOKIE, METERING, NOBODY, rule
+from web.security.entrance import ALL_SEEING, COOKIE, LOGGED_IN, METERING, NOBODY, rule
 from web.server import create_app
 
 HERE = "http://127.0.0.1"
@@ -36,7 +36,7 @@ LISTED = {
     METERING: "/metrics",
     ALL_SEEING: """/history/overrides /fr/history/overrides /api/v1/ledger/head
         /record/{id}/hold /record/{id}/release /fr/record/{id}/hold /fr/record/{id}/release""",
-    ANYBODY: """
+    LOGGED_IN: """
         / /fr/ /logout /fr/logout /history /fr/history /performance /fr/performance /model-card /model-card/{name}
         /desk/score /desk/try /desk/take /desk/read /fr/desk/score /fr/desk/try /fr/desk/take /fr/desk/read
         /record/{id}/notified /fr/record/{id}/notified

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from parts import choice, number
 
 from inference.application import Form
-from inference.fields import ChoiceField, Field, NumberField, Refused, field_from_json, shorten
+from inference.fields import AnswerRefused, ChoiceField, Field, NumberField, field_from_json, shorten
 
 
 class LikeATensor:
@@ -25,7 +25,7 @@ class LikeATensor:
 
 def refused(field: Field, raw: object) -> str:
     """The kind of problem with which a field refuses an answer."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(AnswerRefused) as caught:
         field.parse(raw)
     return caught.value.problem.kind
 
@@ -211,7 +211,7 @@ def test_values_are_shown_in_the_readers_language(fields: dict[str, Any]) -> Non
 
 def test_a_refusal_tells_field_unit_allowed_and_got(fields: dict[str, Any]) -> None:
     """The problem names the field, its unit, what it allows and what it got, in that order."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(AnswerRefused) as caught:
         fields["income"].parse(1500)
     assert str(caught.value) == "income (€): too large; allowed: a number from 0 to 900, or not_stated; got: 1500"
 

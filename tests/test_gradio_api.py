@@ -15,7 +15,7 @@ from parts import NO_USERS, visiting
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
 from web.desk import unread
-from web.desk.unread import Full, Unread
+from web.desk.unread import Full, UnreadAnswers
 from web.security.limits import Sender
 from web.server import create_app
 
@@ -141,7 +141,7 @@ def test_after_a_minute_an_answer_is_forgotten(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(unread, "SECONDS", 0.05)
 
     async def within() -> None:
-        waiting = Unread()
+        waiting = UnreadAnswers()
         answer = waiting.expect(ANN, "s", "e")
         answer.set_result(b"1")
         waiting.expect(ANN, "s", "never answered")
@@ -160,7 +160,7 @@ def test_so_many_wait_in_all_and_no_more(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(unread, "SHARE", 3)
 
     async def within() -> None:
-        waiting = Unread()
+        waiting = UnreadAnswers()
         for event in "abc":
             waiting.expect(ANN, event, event)
         with pytest.raises(Full):
@@ -172,7 +172,7 @@ def test_so_many_wait_in_all_and_no_more(monkeypatch: pytest.MonkeyPatch) -> Non
         assert waiting.forget(ANN, "a", "a")
         assert not waiting.forget(ANN, "a", "a")
         waiting.expect(BOB, "f", "f")
-        alone = Unread()
+        alone = UnreadAnswers()
         for event in "abcde":
             alone.expect(Sender("", True, everybody=True), "s", event)
         assert len(alone) == 5
@@ -184,7 +184,7 @@ def test_streams_of_one_session_share_its_answers() -> None:
     """Two that listen at the same time get each answer once, and both end."""
 
     async def within() -> None:
-        waiting = Unread()
+        waiting = UnreadAnswers()
         coming = [waiting.expect(ANN, "s", str(number)) for number in range(20)]
 
         async def listen() -> list[str]:

@@ -16,7 +16,7 @@ from inference.__main__ import main
 from inference.errors import InvalidApplication
 from inference.fields import NumberField, field_from_json, write_number
 from inference.number_forms import FORMS, UNITS, table
-from inference.numbers import LONGEST, TROUBLES, Unread
+from inference.numbers import LONGEST, TROUBLES, UnreadNumber
 from inference.release import Release, open_release
 from inference.settings import ROOT
 from models.recipes import RECIPES
@@ -118,14 +118,14 @@ def test_a_factor_of_a_thousand_is_asked_about(
     """Three digits after a lone mark that may be a decimal one: both readings, however little the field takes."""
     for high in (100, 10_000_000):
         found = field_of(unit, high=high).read(text, language)
-        assert isinstance(found, Unread)
+        assert isinstance(found, UnreadNumber)
         assert (found.kind, found.readings) == ("ambiguous_number", readings)
 
 
 def test_whole_numbers_are_asked_about_too() -> None:
     """Nobody employs 6.000 people; but six, or six thousand."""
     found = field_of("people", whole=True).read("6.000", "en")
-    assert isinstance(found, Unread)
+    assert isinstance(found, UnreadNumber)
     assert found.readings == (6, 6000)
 
 
@@ -133,7 +133,7 @@ def test_a_share_of_three_digits_is_read() -> None:
     """12.375 % is a percentage where 12,375 % cannot be; where it could be, it is asked about."""
     assert field_of("%", high=100).read("12.375", "en") == 12.375
     assert field_of("%", high=100).read("12,375 %", "fr") == 12.375
-    assert isinstance(field_of("%", high=100_000).read("12.375", "en"), Unread)
+    assert isinstance(field_of("%", high=100_000).read("12.375", "en"), UnreadNumber)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_what_is_refused_is_refused_for_a_reason(
 ) -> None:
     """The kind names the trouble; where the text can mean one number only, that is offered."""
     found = field_of(unit).read(text, language)
-    assert isinstance(found, Unread)
+    assert isinstance(found, UnreadNumber)
     assert (found.kind, found.readings) == (kind, readings)
 
 
@@ -181,7 +181,7 @@ def test_exponents_are_read_in_files(text: str, value: float) -> None:
     """As R and Excel write them, in ASCII alone; nothing else that Python's float takes."""
     assert field_of("$").read(text, "en", exponents=True) == value
     for odd in ("1,5e3", "\uff11e5", "1_0", "1_0e5", "nan", "1e5 $"):
-        assert isinstance(field_of("$").read(odd, "en", exponents=True), Unread)
+        assert isinstance(field_of("$").read(odd, "en", exponents=True), UnreadNumber)
 
 
 # --- properties ---
@@ -213,7 +213,7 @@ def test_nothing_is_off_by_a_thousand(text: str, language: str) -> None:
     """What is read of a sum is the only thing that the text can mean, but for the comma that groups in English."""
     found = field_of("$").read(text, language)
     text = text.strip()
-    if isinstance(found, Unread):
+    if isinstance(found, UnreadNumber):
         assert found.kind in TROUBLES
         return
     can_mean = meanings(re.sub(r"[.,]$", "", text))
@@ -230,7 +230,7 @@ def test_every_lone_mark_before_three_digits(first: int, rest: int, language: st
     if (language, mark) == ("en", ","):
         assert found == 1000 * first + rest
     else:
-        assert isinstance(found, Unread)
+        assert isinstance(found, UnreadNumber)
         assert found.readings == (first + rest / 1000, 1000 * first + rest)
 
 
@@ -263,7 +263,7 @@ def test_any_text_is_a_finite_number_or_is_explained(text: str, unit: str, langu
     """In every field and language, in words of ours."""
     field = field_of(unit, whole=whole)
     found = field.read(text, language)
-    if isinstance(found, Unread):
+    if isinstance(found, UnreadNumber):
         assert found.kind in TROUBLES
         with pytest.raises(Exception, match="amount") as refused:
             field.parse(found)

@@ -16,7 +16,7 @@ from parts import Time, some
 from inference.errors import InvalidApplication
 from inference.measure import Clock
 from inference.perflog import PerformanceLog
-from inference.perfread import FIGURES, Reader, over_time, quantiles
+from inference.perfread import FIGURES, LogReader, over_time, quantiles
 from inference.scorer import Scorer
 from profiling.__main__ import main
 from profiling.study.log import resampled, split
@@ -39,8 +39,8 @@ def logged(scorer: Scorer, tmp_path: Path, time: Time) -> Scorer:
     return Scorer(scorer.release, scorer.engine, log)
 
 
-def read(*lines: bytes) -> Reader:
-    reader = Reader()
+def read(*lines: bytes) -> LogReader:
+    reader = LogReader()
     reader.read(lines, "scores.jsonl")
     return reader
 
@@ -63,7 +63,7 @@ def test_what_the_scorer_writes_is_what_is_read(logged: Scorer, tmp_path: Path, 
     scores.append(logged.score(example))
     with pytest.raises(InvalidApplication):
         logged.score({})
-    reader = Reader()
+    reader = LogReader()
     with (tmp_path / "scores.jsonl").open("rb") as lines:
         reader.read(lines)
     records = reader.records

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiling.study.prof_reader import BadProfile, Cost, Function, Reader, read_profile
+from profiling.study.prof_reader import BadProfile, Cost, Function, MarshalReader, read_profile
 
 TEXTS = st.text(max_size=300)
 NUMBERS = st.integers(-(2**200), 2**200) | st.floats(allow_nan=False)
@@ -76,7 +76,7 @@ def test_the_older_profile_module_knows_only_calls_by_caller(tmp_path: Path) -> 
 @given(NESTED, st.integers(0, 4))
 def test_what_marshal_writes_is_read_back(value: object, version: int) -> None:
     """Every version of the format, from Python 1.5's to today's."""
-    assert Reader(marshal.dumps(value, version)).whole() == value
+    assert MarshalReader(marshal.dumps(value, version)).whole() == value
 
 
 def test_python_2_wrote_texts_as_bytes(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier, XGBRegressor
 
-from models.adoption.unpickle import BadPickle, Refusal, booster_of, convert, probabilities
+from models.adoption.unpickle import BadPickle, PickleRefused, booster_of, convert, probabilities
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(600, 5)).astype(np.float32)
@@ -109,7 +109,7 @@ def unfit() -> dict[str, Any]:
 @pytest.mark.parametrize("told", unfit())
 def test_what_is_no_plain_classifier_is_refused_by_name(told: str) -> None:
     """With the reason, and what to do instead."""
-    with pytest.raises(Refusal, match=told):
+    with pytest.raises(PickleRefused, match=told):
         booster_of(unfit()[told])
 
 

@@ -26,7 +26,7 @@ from web.lender import read_lender
 from web.pages.figures import Figures, figures_for, write_exactly, write_share
 from web.pages.numbers import write_percent
 from web.pages.texts import LANGUAGES, texts_in
-from web.recording import Told
+from web.recording import ScoredAnswer
 
 LENDER = read_lender(None)
 MARKUP = "<script>alert('x')</script>\"&"
@@ -42,11 +42,11 @@ def score(scorer: Scorer) -> Score:
     return scorer.score(scorer.release.form.example)
 
 
-def told(scorer: Scorer, score: Score) -> Told:
+def told(scorer: Scorer, score: Score) -> ScoredAnswer:
     """The score with its explanation, as the desk shows it."""
     reasons = Reasons(scorer.release, scorer.engine)
     explanation = reasons.explain(score.application)
-    return Told(score, None, explanation, reasons.principal(explanation, score.application))
+    return ScoredAnswer(score, None, explanation, reasons.principal(explanation, score.application))
 
 
 def parsed(html: str) -> ET.Element:

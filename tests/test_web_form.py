@@ -11,7 +11,7 @@ from parts import NAMES, newest, some
 from inference.fields import NOT_STATED, ChoiceField, field_from_json
 from inference.release import open_release
 from inference.settings import default_release
-from web.desk.form import Held, Widgets, build_form, optional
+from web.desk.form import FormValues, Widgets, build_form, optional
 from web.pages.answers import kind_of, offered, row_id
 from web.pages.numbers import write_percent
 from web.pages.texts import FOLDER, LANGUAGES, texts_in
@@ -24,12 +24,12 @@ def test_percentages() -> None:
     assert write_percent(0.25, "en", 0) == "25\u202f%"
 
 
-def held_in(language: str = "en", with_reference: bool = False) -> Held:
+def held_in(language: str = "en", with_reference: bool = False) -> FormValues:
     """The default release's form."""
-    return Held(open_release(default_release()).form, language, with_reference)
+    return FormValues(open_release(default_release()).form, language, with_reference)
 
 
-def sent(held: Held, values: list[object], language: str) -> dict[str, object]:
+def sent(held: FormValues, values: list[object], language: str) -> dict[str, object]:
     """What the page's script sends of widgets that were filled with these values."""
     fields = held.form.fields
     ticks = dict(zip([one.name for one in optional(held.form)], values[len(fields) :], strict=False))
@@ -46,7 +46,7 @@ def sent(held: Held, values: list[object], language: str) -> dict[str, object]:
 def test_example_travels_through_the_widgets(name: str, language: str) -> None:
     """The example as the widgets hold it comes back as an application equal to the example's own."""
     form = open_release(newest(name)).form
-    held = Held(form, language)
+    held = FormValues(form, language)
     assert form.parse(held.answers(sent(held, held.example, language))) == form.parse(form.example)
 
 
@@ -55,7 +55,7 @@ def test_every_choice_of_a_list_is_known_by_its_text(name: str) -> None:
     """No two choices of a list show the same text, in either language; each comes back as its code."""
     form = open_release(newest(name)).form
     for language in LANGUAGES:
-        held = Held(form, language)
+        held = FormValues(form, language)
         for field in form.fields:
             if isinstance(field, ChoiceField):
                 pairs = offered(field, language)

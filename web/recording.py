@@ -18,7 +18,7 @@ from ledger.records import Key, Record
 from web.operations.metrics import Metrics
 
 
-class Told(NamedTuple):
+class ScoredAnswer(NamedTuple):
     """What may be shown: a score, its record, its explanation and principal reasons where they were asked for."""
 
     score: Score
@@ -46,7 +46,7 @@ class Recorder:
         key: Key | None = None,
         explain: bool = False,
         corrects: Case | None = None,
-    ) -> Told:
+    ) -> ScoredAnswer:
         """The score once its record is on disk, explained where that is asked for.
 
         Raises `InvalidApplication`, or `LedgerUnavailable` where it cannot be recorded: then nobody may see it; or
@@ -59,7 +59,7 @@ class Recorder:
             explanation = await run_in_threadpool(self.reasons.explain, score.application)
             principal = [] if score.decision == APPROVE else self.reasons.principal(explanation, score.application)
         if self.ledger is None:
-            return Told(score, None, explanation, principal)
+            return ScoredAnswer(score, None, explanation, principal)
         draft = scored(
             score,
             self.scorer.release,
@@ -73,7 +73,7 @@ class Recorder:
         )
         if corrects:
             draft = corrects.continued(draft)
-        return Told(score, await self.ledger.submit_in_loop(draft), explanation, principal)
+        return ScoredAnswer(score, await self.ledger.submit_in_loop(draft), explanation, principal)
 
     def make(self, answers: Mapping[str, object]) -> Score:
         """The score alone, counted."""

@@ -12,8 +12,8 @@ from inference.scorer import Scorer
 from inference.settings import Settings
 from ledger.ledger import Ledger
 from web.api.routes import ApiFirst, api_router
-from web.cases.history import History
-from web.cases.routes import Records
+from web.cases.history import HistoryPages
+from web.cases.routes import CasePages
 from web.desk.blocks import build_desk
 from web.desk.gradio_api import Endpoint
 from web.desk.page_rewrite import PageDress, WithoutQuery
@@ -80,8 +80,8 @@ async def assemble(
     app.include_router(asset_routes())
     app.include_router(answering_routes(recorder, lender))
     if ledger is not None:
-        app.include_router(Records(recorder, lender, accounts).routes())
-        app.include_router(History(scorer, ledger, lender).routes())
+        app.include_router(CasePages(recorder, lender, accounts).routes())
+        app.include_router(HistoryPages(scorer, ledger, lender).routes())
     endpoint = Endpoint(recorder)
     app.include_router(endpoint.routes())  # in front of Gradio's own
     for language in ("fr", "en"):  # the longer path first: "/" takes all that is left

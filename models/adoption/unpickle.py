@@ -100,7 +100,7 @@ def printable(file: Path, length: int) -> str:
 # --- in the child ---
 
 
-class Refusal(Exception):
+class PickleRefused(Exception):
     """The pickle holds what cannot be adopted."""
 
 
@@ -108,7 +108,7 @@ def main(folder: Path) -> int:
     """Status 0 with the model written, 1 with the reason why not."""
     try:
         adopt(folder)
-    except Refusal as refusal:
+    except PickleRefused as refusal:
         (folder / REFUSED).write_text(str(refusal), encoding="utf-8")
         return 1
     return 0
@@ -130,10 +130,10 @@ def load(content: bytes) -> Any:
     try:
         return joblib.load(io.BytesIO(content))
     except ModuleNotFoundError as error:
-        raise Refusal(f"it needs a module that is not here: {error}. Dump a plain XGBClassifier") from None
+        raise PickleRefused(f"it needs a module that is not here: {error}. Dump a plain XGBClassifier") from None
     except Exception as error:
         text = str(error).partition("\n")[0][:200]
-        raise Refusal(
+        raise PickleRefused(
             f"it cannot be loaded ({type(error).__name__}: {text}). Is it whole, and was it written by joblib.dump "
             "or pickle.dump?"
         ) from None
@@ -149,14 +149,14 @@ def booster_of(model: Any) -> Any:
     kind = type(model).__name__
     if not isinstance(model, Booster | XGBClassifier):
         remedy = REMEDIES.get(kind, "train an XGBClassifier with objective binary:logistic")
-        raise Refusal(f"it holds a {kind}, and only an XGBClassifier or a Booster can be adopted: {remedy}")
+        raise PickleRefused(f"it holds a {kind}, and only an XGBClassifier or a Booster can be adopted: {remedy}")
     if isinstance(model, Booster):
         booster, best = model, None
     else:
         if not model.__sklearn_is_fitted__():
-            raise Refusal("its classifier is not fitted: dump it after fit")
+            raise PickleRefused("its classifier is not fitted: dump it after fit")
         if not math.isnan(model.missing):
-            raise Refusal(
+            raise PickleRefused(
                 f"its classifier takes {model.missing!r} for missing (missing={model.missing!r}), and a release's rows "
                 "have no missing values. Train it without that setting"
             )

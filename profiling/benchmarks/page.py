@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inference.perfread import Reader
+from inference.perfread import LogReader
 from inference.release import open_release
 from inference.settings import default_release
 from profiling import results
@@ -103,7 +103,7 @@ def look(url: str, ended: threading.Event, share: float) -> None:
 
 def totals(log: Path) -> list[float]:
     """All scores' own times in the live file, ms."""
-    reader = Reader()
+    reader = LogReader()
     with log.open("rb") as lines:
         reader.read(lines)
     return [float(one) for one in reader.records.column("total")]

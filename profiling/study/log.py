@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.extras import extra
-from inference.perfread import FIGURES, STAGES, Reader, Records, over_time, quantiles
+from inference.perfread import FIGURES, STAGES, LogReader, LogRecords, over_time, quantiles
 from profiling.study.report import aligned
 
 Q = (0.5, 0.9, 0.99, 1.0)
@@ -48,7 +48,7 @@ def date(text: str) -> int:
 
 def run(given: argparse.Namespace) -> int:
     """Exit status 2 where a file cannot be opened; broken lines are shown and stop nothing."""
-    reader = Reader()
+    reader = LogReader()
     for file in given.files:
         try:
             with opened(file) as lines:
@@ -81,7 +81,7 @@ def opened(file: Path) -> Iterator[Iterable[bytes]]:
             yield stream
 
 
-def as_text(records: Records) -> str:
+def as_text(records: LogRecords) -> str:
     """A line for each day, release and engine."""
     heads = ("day", "release", "engine", "scores", "p50", "p90", "p99", "max", *STAGES, "CPU %", "RSS MB")
     rows = []
@@ -103,7 +103,7 @@ def number(value: float, digits: int) -> str:
     return "–" if np.isnan(value) else f"{value:,.{digits}f}"
 
 
-def split(records: Records, minute: int) -> list[Change]:
+def split(records: LogRecords, minute: int) -> list[Change]:
     """How the quantiles of the latency changed; empty where there is nothing on one side."""
     later = records.column("minute") >= minute
     total = records.column("total")
@@ -132,7 +132,7 @@ def resampled(values: npt.NDArray[np.float32], q: float, random: np.random.Gener
     return values[np.clip(ranks, 0, n - 1)].astype(np.float64)
 
 
-def split_as_text(records: Records, minute: int) -> str:
+def split_as_text(records: LogRecords, minute: int) -> str:
     """The change as a table."""
     when = datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%d %H:%M")
     changes = split(records, minute)
@@ -154,7 +154,7 @@ def split_as_text(records: Records, minute: int) -> str:
     return f"Before and from {when} UTC on\n{aligned(heads, rows)}"
 
 
-def footnotes(reader: Reader) -> str:
+def footnotes(reader: LogReader) -> str:
     """What else was in the logs."""
     lines = [f"{len(reader.records):,} scores."]
     if reader.errors:
@@ -177,7 +177,7 @@ PANELS = (
 )
 
 
-def plot(records: Records) -> str:
+def plot(records: LogRecords) -> str:
     """Three panels over time as SVG: latency, CPU, memory."""
     with extra("profile"):  # here, for it takes a second and 100 MB
         import matplotlib as mpl

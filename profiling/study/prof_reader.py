@@ -83,7 +83,7 @@ def read_profile(file: Path) -> Profile:
         content = file.read_bytes()
     except OSError as error:
         raise BadProfile(f"{file}: {error.strerror}") from None
-    reader = Reader(content)
+    reader = MarshalReader(content)
     try:
         return Profile(file.name, entries_from(reader.whole()))
     except ValueError as error:
@@ -126,7 +126,7 @@ def share_of(share: Any, whole: Cost) -> Cost:
     return Cost(share, share, whole.own * part, whole.cumulative * part)
 
 
-class Reader:
+class MarshalReader:
     """Reads one object of the marshal format. Raises ValueError where it cannot, and nothing else."""
 
     def __init__(self, content: bytes) -> None:
@@ -220,18 +220,18 @@ class Reader:
 
 
 UNFINISHED = object()
-READERS: dict[str, Callable[[Reader], Any]] = {
+READERS: dict[str, Callable[[MarshalReader], Any]] = {
     "N": lambda _: None,
     "F": lambda _: False,
     "T": lambda _: True,
     "i": lambda reader: reader.number("i"),
     "I": lambda reader: reader.number("q"),
-    "l": Reader.integer,
+    "l": MarshalReader.integer,
     "g": lambda reader: reader.number("d"),
-    "f": Reader.decimal,
+    "f": MarshalReader.decimal,
     "s": lambda reader: reader.text("i"),
     "u": lambda reader: reader.text("i"),
-    "t": Reader.intern,
+    "t": MarshalReader.intern,
     "R": lambda reader: reader.earlier(reader.interned),
     "a": lambda reader: reader.text("i"),
     "A": lambda reader: reader.text("i"),
@@ -239,6 +239,6 @@ READERS: dict[str, Callable[[Reader], Any]] = {
     "Z": lambda reader: reader.text("B"),
     "(": lambda reader: reader.items("i"),
     ")": lambda reader: reader.items("B"),
-    "{": Reader.table,
+    "{": MarshalReader.table,
     "r": lambda reader: reader.earlier(reader.seen),
 }

@@ -13,12 +13,12 @@ from inference.settings import Settings
 from inference.whatif import WhatIf
 from models.recipes import RECIPES
 from web.cards.score_card import intro_card, score_card
-from web.desk.form import Held
+from web.desk.form import FormValues
 from web.desk.whatif_panel import Panel
 from web.lender import read_lender
 from web.pages.assets import FOLDER
 from web.pages.texts import LANGUAGES, texts_in
-from web.recording import Told
+from web.recording import ScoredAnswer
 
 WIDTHS = (280, 358, 470, 640)  # px of a column: a small phone to a wide screen
 LOANS = 12  # real ones a release; and as many again with another guarantee
@@ -91,11 +91,11 @@ def test_words_in_pictures_stand_apart(browser: Browser, name: str, language: st
     """Of many applications, at four widths: no word leaves its picture, meets another or lies on a line."""
     scorer, texts = open_scorer(Settings(release=newest(name), log=None)), texts_in(language)
     release = scorer.release
-    whatif, panel = WhatIf(release, scorer.engine), Panel(release, texts, Held(release.form, language))
+    whatif, panel = WhatIf(release, scorer.engine), Panel(release, texts, FormValues(release.form, language))
     parts = [f'<div data-case="before any score"><div id="result">{intro_card(release, texts)}</div></div>']
     for number, one in enumerate(answers(scorer, name)):
         score = scorer.score(one)
-        card = score_card(Told(score, None, None, None), release, texts, read_lender(None))
+        card = score_card(ScoredAnswer(score, None, None, None), release, texts, read_lender(None))
         at = number % len(release.form.fields)
         while not isinstance(release.form.fields[at], NumberField):
             at = (at + 1) % len(release.form.fields)

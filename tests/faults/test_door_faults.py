@@ -15,9 +15,9 @@ from scale import report, times
 
 from inference.errors import InvalidApplication
 from inference.fields import NOT_STATED, ChoiceField, Field, NumberField, field_from_json, write_number
-from inference.numbers import LONGEST, TROUBLES, Unread
+from inference.numbers import LONGEST, TROUBLES, UnreadNumber
 from inference.scorer import Scorer
-from web.desk.form import Held
+from web.desk.form import FormValues
 from web.pages.answers import offered
 from web.pages.texts import LANGUAGES
 
@@ -76,9 +76,9 @@ def test_what_stands_in_the_form(scorer: Scorer, record_property: Any) -> None:
     form = scorer.release.form
     outcomes = {"refused": 0, "scored": 0}
     named: set[str] = set()  # fields that were refused
-    example = {field.name: shown for field, shown in zip(form.fields, Held(form, "en").example, strict=False)}
+    example = {field.name: shown for field, shown in zip(form.fields, FormValues(form, "en").example, strict=False)}
     for language in LANGUAGES:
-        held = Held(form, language, with_reference=True)
+        held = FormValues(form, language, with_reference=True)
         whole = {**example, **{field.name: value for field, value in zip(form.fields, held.example, strict=False)}}
         whole |= {field.name: None for field in form.fields if whole[field.name] == ""}
         own = [st.tuples(st.just(field.name), held_by(field, language)) for field in form.fields]
@@ -87,7 +87,7 @@ def test_what_stands_in_the_form(scorer: Scorer, record_property: Any) -> None:
         )
         junk = st.one_of(st.dictionaries(st.sampled_from(form.names), TYPED, max_size=4), st.integers(), st.none())
 
-        def batch(number: int, held: Held = held, sent: Any = sent, junk: Any = junk) -> int:
+        def batch(number: int, held: FormValues = held, sent: Any = sent, junk: Any = junk) -> int:
             tried = [0]
 
             @seed(number)
@@ -131,7 +131,7 @@ def test_numbers_as_people_type_them(record_property: Any) -> None:
         def holds(text: str, language: str) -> None:
             tried[0] += 1
             found = field.read(text, language)
-            if isinstance(found, Unread):
+            if isinstance(found, UnreadNumber):
                 assert found.kind in TROUBLES
                 outcomes["texts"] += 1
                 return

@@ -47,8 +47,8 @@ from models.adoption.unpickle import BadPickle, convert
 from profiling.study.log import run as read_logs
 from profiling.study.prof_reader import BadProfile, read_profile
 from web.api.routes import ApiFirst, api_router
-from web.cases.history import History
-from web.cases.routes import Records
+from web.cases.history import HistoryPages
+from web.cases.routes import CasePages
 from web.lender import EXAMPLE, read_lender
 from web.recording import Recorder
 from web.security.accounts import Accounts
@@ -271,8 +271,8 @@ def test_the_ledger(scorer: Scorer, tmp_path: Path, record_property: Any, capsys
             recorder = Recorder(scorer, opened)
             app = FastAPI()
             app.add_middleware(ApiFirst, router=api_router(recorder))
-            app.include_router(Records(recorder, lender, Accounts(tmp_path / "none")).routes())
-            app.include_router(History(scorer, opened, lender).routes())
+            app.include_router(CasePages(recorder, lender, Accounts(tmp_path / "none")).routes())
+            app.include_router(HistoryPages(scorer, opened, lender).routes())
             path = chance.choice((
                 f"/record/{made.id}", f"/fr/record/{made.id}", f"/record/{made.id}/notice",
                 f"/record/{made.id}/notice.pdf", "/history", "/history/overrides", "/api/v1/decisions",

@@ -11,7 +11,7 @@ import orjson
 
 from inference.application import Application
 from inference.errors import Problem
-from inference.fields import ChoiceField, Field, NumberField, Refused, write_number
+from inference.fields import AnswerRefused, ChoiceField, Field, NumberField, write_number
 from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
 from inference.scorer import Score
@@ -22,7 +22,7 @@ from web.lender import Lender
 from web.pages.answers import row_id
 from web.pages.figures import Figures, figures_for, write_exactly
 from web.pages.texts import Texts
-from web.recording import Told
+from web.recording import ScoredAnswer
 
 # A sign of its own for each decision, in outline, half and full: told apart without colour.
 SIGNS = {
@@ -32,7 +32,7 @@ SIGNS = {
 }
 
 
-def score_card(told: Told, release: Release, texts: Texts, lender: Lender, deciding: str = "") -> str:
+def score_card(told: ScoredAnswer, release: Release, texts: Texts, lender: Lender, deciding: str = "") -> str:
     """The suggestion, its figures and its reason; what moved them; `deciding`, HTML; and where it is recorded."""
     score, record, explanation, principal = told[:4]
     language = texts.language
@@ -274,7 +274,7 @@ def read_box(field: NumberField, text: str, texts: Texts) -> dict[str, object]:
     """A number as its box shows it once it is left, and what stands beside it; or what is wrong with its text."""
     try:
         value = field.parse(field.read(text, texts.language))
-    except Refused as refused:
+    except AnswerRefused as refused:
         return {"html": message(refused.problem, field, texts)}
     return shown_in_box(field, value, texts.language)
 

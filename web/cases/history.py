@@ -32,7 +32,7 @@ PAGE = 50  # cases
 ASKED = ("reference", "since", "until", "by", "decision", "overridden")
 
 
-class History:
+class HistoryPages:
     """The pages."""
 
     def __init__(self, scorer: Scorer, ledger: Ledger, lender: Lender) -> None:

@@ -15,7 +15,7 @@ from ledger.records import Draft
 from ledger.retention import handed_over, on_hold
 from web.cases.decision_form import DecideForm
 from web.cases.notice import Notice
-from web.cases.rules import SHORTEST_TEXT, Undecided, named, reference
+from web.cases.rules import SHORTEST_TEXT, InvalidDecision, named, reference
 from web.pages.forms import Form, day, one
 from web.pages.texts import LANGUAGES, Texts
 from web.person import Person
@@ -26,12 +26,12 @@ ACTIONS = ("notified", "hold", "release")
 def draft(
     action: str, case: Case, form: Form, person: Person, notices: Mapping[str, Notice], clock: Clock | None = None
 ) -> Draft:
-    """What one of the forms asks to be recorded. Raises `Undecided`. `notices` by the applicant's language.
+    """What one of the forms asks to be recorded. Raises `InvalidDecision`. `notices` by the applicant's language.
 
     Who may hold a case is the entrance's rule.
     """
     if not possible(action, case):
-        raise Undecided({"form": "not_now"})
+        raise InvalidDecision({"form": "not_now"})
     problems = named(person)
     if action == "notified":
         return handing_over(case, form, person, problems, notices, clock or Clock())
@@ -39,7 +39,7 @@ def draft(
     if len(reason) < SHORTEST_TEXT:
         problems["hold_reason"] = "sentence"
     if problems:
-        raise Undecided(problems)
+        raise InvalidDecision(problems)
     make = held if action == "hold" else released
     return case.continued(make(cases.name(case.first), by=person.name, reason=reason))
 
@@ -57,7 +57,7 @@ def handing_over(
     if language not in notices:
         problems["language"] = "choose"
     if problems or found is None:
-        raise Undecided(problems)
+        raise InvalidDecision(problems)
     return case.continued(
         notified(
             cases.name(case.decision),

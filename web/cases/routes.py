@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
-from inference.fields import Refused, localised, write_number
+from inference.fields import AnswerRefused, localised, write_number
 from inference.policy import APPROVE
 from inference.reasons import Explanation, Reasons
 from inference.release import Release
@@ -31,7 +31,7 @@ from web.cases.decision_form import DecideForm, typed
 from web.cases.notice import Notice, notice
 from web.cases.notice_page import notice_html
 from web.cases.notice_pdf import notice_pdf
-from web.cases.rules import Undecided, agree, as_shown, contest, decide
+from web.cases.rules import InvalidDecision, agree, as_shown, contest, decide
 from web.lender import Lender, reason_text
 from web.pages.forms import LONGEST_NAME, Form, one, read_form
 from web.pages.frame import HEADERS, plain_page, problem_page, root_from
@@ -39,7 +39,7 @@ from web.pages.languages import HOME
 from web.pages.numbers import write_percent
 from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import CLOSED, OFFICER, Person, mode_of, person_of
-from web.recording import Recorder, Told
+from web.recording import Recorder, ScoredAnswer
 from web.security.accounts import Accounts
 from web.security.security_log import allowed, tell
 
@@ -85,7 +85,7 @@ class Opened:
         return self.reasons.principal(self.explanation, self.score.application)
 
 
-class Records:
+class CasePages:
     """The pages of cases and what is sent from them."""
 
     def __init__(self, recorder: Recorder, lender: Lender, accounts: Accounts) -> None:
@@ -212,7 +212,7 @@ class Records:
             try:
                 draft = await run_in_threadpool(self.draft, action, opened, seen, form, person)
                 await self._ledger.submit_in_loop(draft)
-            except Undecided as refused:
+            except InvalidDecision as refused:
                 problems = refused.problems
             except CaseMoved:
                 problems = {"form": "moved"}
@@ -238,14 +238,14 @@ class Records:
         return answer
 
     def draft(self, action: str, opened: Opened, seen: Case | None, form: Form, person: Person | None) -> Draft:
-        """What a form asks to be recorded, by the rules for the case as it was `seen`. Raises `Undecided`, or
+        """What a form asks to be recorded, by the rules for the case as it was `seen`. Raises `InvalidDecision`, or
         `CaseMoved`."""
         if seen is None:
             raise CaseMoved("no case was ever as the form says")
         moved = seen.last != opened.case.last
         try:
             return self.ruled(action, self.again(seen) if moved else opened, form, acting(form, person))
-        except Undecided:
+        except InvalidDecision:
             if moved:
                 raise CaseMoved("the form is incomplete, and no longer of this case") from None
             raise
@@ -340,7 +340,7 @@ def readable(function: Any, texts: Texts, title: Mapping[str, str]) -> Any:
     async def route(request: Request) -> Response:
         try:
             return await function(request, texts)  # type: ignore[no-any-return]
-        except (Refused, *errors.UNREADABLE) as error:  # Refused: an answer that the form would not have let in
+        except (AnswerRefused, *errors.UNREADABLE) as error:  # the former: an answer that the form would refuse
             logger.error("ledger: %s", errors.cause(error))
             here = request.url.path.removeprefix(HOME[texts.language])
             page = problem_page("unreadable", texts, here, title[texts.language], request.scope)
@@ -379,7 +379,7 @@ def card(opened: Opened, texts: Texts, lender: Lender) -> str:
             release=said["release_name"],
         )
         return f"<p>{escape(figures)}</p>{note}"
-    told = Told(score._replace(request_id=said["id"]), opened.case.score, opened.explanation, opened.drafts)
+    told = ScoredAnswer(score._replace(request_id=said["id"]), opened.case.score, opened.explanation, opened.drafts)
     return score_card(told, release, texts, lender) + note
 
 
@@ -421,7 +421,7 @@ def named_answer(name: str, answer: Any, release: Release | None, texts: Texts) 
     field = release.form.fields[release.form.names.index(name)]
     try:
         return field.label[texts.language], field.show(field.parse(answer), texts.language)
-    except Refused:
+    except AnswerRefused:
         return field.label[texts.language], str(answer)
 
 

@@ -20,7 +20,7 @@ from web.person import Person
 SHORTEST_TEXT = 10  # of a justification: a sentence, not a letter
 
 
-class Undecided(TenfoldError):
+class InvalidDecision(TenfoldError):
     """Nothing was recorded: part of the form -> what is wrong with it, both as the texts name them."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
@@ -42,18 +42,18 @@ def as_shown(case: Case, seen: object) -> Case | None:
 def decide(
     case: Case, form: Form, person: Person, amount: float | None, lender: Lender, drafts: Sequence[str]
 ) -> Draft:
-    """A decision on a case that is open, or under review by another person than before. Raises `Undecided`.
+    """A decision on a case that is open, or under review by another person than before. Raises `InvalidDecision`.
 
     `drafts` are the principal reasons that can be confirmed.
     """
     said = case.score.fields()
     choice, problems = one(form, "decision"), named(person)
     if case.state not in TO_DECIDE:
-        raise Undecided({"form": "not_now"})
+        raise InvalidDecision({"form": "not_now"})
     if person.name in case.barred:
         problems["name"] = "another_person"
     if choice not in DECISIONS:
-        raise Undecided({**problems, "decision": "choose"})
+        raise InvalidDecision({**problems, "decision": "choose"})
     went = direction(choice, said["decision"])
     code = one(form, f"reason_{went}") if went != "as_suggested" else ""
     if went != "as_suggested" and code not in lender.codes[went]:
@@ -68,7 +68,7 @@ def decide(
     if choice == "approve_changed" and len(conditions) < SHORTEST_TEXT:
         problems["conditions"] = "sentence"
     if problems:
-        raise Undecided(problems)
+        raise InvalidDecision(problems)
     draft = decided(
         cases.name(case.first), choice, said["decision"],
         by=person.name, reference=reference(case), score=said["id"], reason_code=code or None,
@@ -80,10 +80,10 @@ def decide(
 
 
 def agree(case: Case, form: Form, person: Person) -> Draft:
-    """What a second person says of a decision that waits for one. Raises `Undecided`."""
+    """What a second person says of a decision that waits for one. Raises `InvalidDecision`."""
     problems = named(person)
     if case.state != WAITING or case.decision is None:
-        raise Undecided({"form": "not_now"})
+        raise InvalidDecision({"form": "not_now"})
     if person.name == case.decision.fields()["by"]:
         problems["name"] = "second_person"
     elif person.name in case.barred:  # decided before the objection that this decision answers
@@ -94,7 +94,7 @@ def agree(case: Case, form: Form, person: Person) -> Draft:
     if answer == "no" and len(note) < SHORTEST_TEXT:
         problems["note"] = "sentence"
     if problems:
-        raise Undecided(problems)
+        raise InvalidDecision(problems)
     draft = agreed(
         cases.name(case.decision), by=person.name, agrees=answer == "yes", note=note or None, reference=reference(case)
     )
@@ -104,13 +104,13 @@ def agree(case: Case, form: Form, person: Person) -> Draft:
 def contest(
     case: Case, form: Form, person: Person, lender: Lender, reviewers: Sequence[str] = (), clock: Clock | None = None
 ) -> Draft:
-    """An objection to a decision: what it says, who looks at it again, until when. Raises `Undecided`.
+    """An objection to a decision: what it says, who looks at it again, until when. Raises `InvalidDecision`.
 
     `reviewers` are all who can log in; empty where nobody has to.
     """
     problems = named(person)
     if case.state not in IN_FORCE or case.decision is None:
-        raise Undecided({"form": "not_now"})
+        raise InvalidDecision({"form": "not_now"})
     objection, reviewer = one(form, "objection"), one(form, "reviewer", LONGEST_NAME)
     if len(objection) < SHORTEST_TEXT:
         problems["objection"] = "sentence"
@@ -125,7 +125,7 @@ def contest(
     if deadline is None or not today <= deadline <= today + timedelta(3650):
         problems["deadline"] = "date"
     if problems or deadline is None:
-        raise Undecided(problems)
+        raise InvalidDecision(problems)
     draft = contested(
         cases.name(case.decision), by=person.name, reviewer=reviewer, deadline=deadline.isoformat(),
         objection=objection, reference=reference(case),

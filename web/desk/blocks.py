@@ -9,7 +9,7 @@ import gradio as gr
 
 from inference.scorer import Scorer
 from web.cards.score_card import intro_card, notice_card
-from web.desk.form import Held, build_form
+from web.desk.form import FormValues, build_form
 from web.desk.gradio_api import Endpoint
 from web.pages.frame import header
 from web.pages.languages import UP
@@ -52,7 +52,7 @@ def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = Non
             with gr.Column(elem_id="outcome", min_width=0):
                 static(f'<div id="result">{intro_card(release, texts)}</div><div id="tried"></div>', "answers")
         static(footer(scorer, texts) + templates(texts), "footer")
-        held = Held(release.form, texts.language, recorded)
+        held = FormValues(release.form, texts.language, recorded)
         fill(example, widgets.all, json.dumps(held.example))
         fill(reset, widgets.all, json.dumps(held.empty))
         fill(put, widgets.all, "window.deskValues")

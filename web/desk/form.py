@@ -17,7 +17,7 @@ from web.pages.answers import LONGEST_REFERENCE, RADIO_UP_TO, kind_of, offered, 
 from web.pages.texts import Texts
 
 
-class Held:
+class FormValues:
     """The way from the form's values to raw answers, and back.
 
     What the page's script sends: field name -> the text of a number's box or of a list, the code of a radio button,
@@ -94,7 +94,7 @@ class Widgets:
 
     @property
     def all(self) -> list[Any]:
-        """In the order of `Held.values`."""
+        """In the order of `FormValues.values`."""
         return [*self.boxes.values(), *self.not_stated.values(), *([self.reference] if self.reference else [])]
 
 

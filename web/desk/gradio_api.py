@@ -20,7 +20,7 @@ from inference.application import Form
 from inference.errors import InvalidApplication
 from inference.fields import ChoiceField, Field, NumberField
 from ledger.errors import LedgerUnavailable
-from web.desk.unread import Full, Unread
+from web.desk.unread import Full, UnreadAnswers
 from web.person import person_of
 from web.problems import Refusal, problem_json, read_json
 from web.recording import Recorder
@@ -51,7 +51,7 @@ class Endpoint:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder, self._form = recorder, recorder.scorer.release.form
-        self._unread = Unread()
+        self._unread = UnreadAnswers()
 
     def describe(self) -> None:
         """Add the function to the Blocks that is being built."""

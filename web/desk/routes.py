@@ -20,7 +20,7 @@ from ledger.ledger import CaseMoved
 from web.cards.score_card import notice_card, problem_card, read_box, score_card
 from web.cases.decision_form import DecideForm
 from web.cases.rules import as_shown, shown
-from web.desk.form import Held
+from web.desk.form import FormValues
 from web.desk.whatif_panel import Panel
 from web.lender import Lender
 from web.pages.languages import HOME, UP
@@ -74,7 +74,7 @@ class DeskRoutes:
 
     def __init__(self, recorder: Recorder, lender: Lender, texts: Texts) -> None:
         self._recorder, self._release, self._texts = recorder, recorder.scorer.release, texts
-        self._held = Held(self._release.form, texts.language, recorder.ledger is not None)
+        self._held = FormValues(self._release.form, texts.language, recorder.ledger is not None)
         self._lender = lender
         self._panel = Panel(self._release, texts, self._held)
 

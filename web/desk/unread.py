@@ -27,7 +27,7 @@ class Full(Exception):
     """So many answers wait that nothing more may be asked."""
 
 
-class Unread:
+class UnreadAnswers:
     """Answers by sender and session. For one thread: the event loop's."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from inference.scorer import Score
 from inference.whatif import NEAR, Amounts, Curve, Floats, Proposal
 from web.cards.reasons import bars
 from web.cards.scale import GAP, width
-from web.desk.form import Held
+from web.desk.form import FormValues
 from web.pages.answers import choice_text
 from web.pages.figures import Figures, figures_for, write_exactly, write_share
 from web.pages.texts import Texts
@@ -33,7 +33,7 @@ NAMED = {"flat": ["first"], "rises": ["first", "last"], "falls": ["first", "last
 class Panel:
     """Writes the panel for one release in one language."""
 
-    def __init__(self, release: Release, texts: Texts, held: Held) -> None:
+    def __init__(self, release: Release, texts: Texts, held: FormValues) -> None:
         self._release, self._texts, self._language, self._held = release, texts, texts.language, held
         self._fields = release.form.fields
 

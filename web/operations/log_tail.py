@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from inference.perfread import Reader
+from inference.perfread import LogReader
 
 MOST_SCORES = 20_000  # kept
 FIRST_BYTES = 8 << 20  # read when the log is first opened: some 25,000 lines, a tenth of a second
@@ -16,10 +16,10 @@ class LogTail:
         self._log = log
         self._file: Path | None = None  # being followed, and how far it was read
         self._at = 0
-        self.reader = Reader()
+        self.reader = LogReader()
         self.lock = threading.Lock()
 
-    def follow(self) -> Reader:
+    def follow(self) -> LogReader:
         """Take what was written since the last call; the caller holds `lock`."""
         files = sorted(self._log.parent.glob(f"{self._log.stem}-????-??-??{self._log.suffix}"))
         if self._file is None:

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from starlette.types import Scope
 
 from inference.fields import localised
-from inference.perfread import STAGES, Reader, Records, over_time, quantiles
+from inference.perfread import STAGES, LogReader, LogRecords, over_time, quantiles
 from inference.scorer import Scorer
 from inference.settings import Settings
 from web.operations.log_tail import MOST_SCORES, LogTail
@@ -65,7 +65,7 @@ def page(texts: Texts, body: str, scope: Scope) -> str:
     )
 
 
-def live(reader: Reader, scorer: Scorer, texts: Texts) -> str:
+def live(reader: LogReader, scorer: Scorer, texts: Texts) -> str:
     """All that the log says now."""
     records = reader.records
     warnings = []
@@ -108,7 +108,7 @@ class Timeline(NamedTuple):
         return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%d %H:%M")
 
 
-def headline(records: Records, reader: Reader, texts: Texts) -> str:
+def headline(records: LogRecords, reader: LogReader, texts: Texts) -> str:
     """The figures that somebody in a hurry reads."""
     p50, p90, p99, most = quantiles(records.column("total"), (*Q, 1.0))
     cpu, rss = (quantiles(records.column(name)[-100:], (0.5,))[0] for name in ("cpu_percent", "rss_mb"))
@@ -125,7 +125,7 @@ def headline(records: Records, reader: Reader, texts: Texts) -> str:
     return f'<dl class="figures">{rows}</dl>'
 
 
-def charts(parts: dict[int, Records], reader: Reader, when: Timeline, texts: Texts) -> list[str]:
+def charts(parts: dict[int, LogRecords], reader: LogReader, when: Timeline, texts: Texts) -> list[str]:
     """Where a score's time goes; latency; CPU; memory; traffic."""
     errors = dict.fromkeys(parts, 0)
     for minute in reader.error_minutes:
@@ -175,7 +175,7 @@ def figure(
     return f'<figure><figcaption>{escape(title)}<span class="legend">{legend}</span></figcaption>{drawn}</figure>'
 
 
-def table(parts: dict[int, Records], when: Timeline, texts: Texts) -> str:
+def table(parts: dict[int, LogRecords], when: Timeline, texts: Texts) -> str:
     """The charts' figures, for people who cannot see them or want to copy them."""
     heads = [texts("performance.from"), texts("performance.scores"), "p50", "p90", "p99"]
     heads += [texts(f"stage.{name}") for name in STAGES] + ["CPU %", "MB"]
@@ -187,7 +187,7 @@ def table(parts: dict[int, Records], when: Timeline, texts: Texts) -> str:
     return f"<details><summary>{escape(texts('performance.table'))}</summary>{html_table(heads, rows)}</details>"
 
 
-def by_engine(records: Records, texts: Texts) -> str:
+def by_engine(records: LogRecords, texts: Texts) -> str:
     """Releases and engines beside each other."""
     heads = [texts("footer.release"), texts("performance.engine"), texts("performance.scores"), "p50", "p90", "p99"]
     rows = []

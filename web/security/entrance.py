@@ -20,13 +20,13 @@ from inference.settings import Settings
 from web.pages.languages import HOME, kept, preferred
 from web.person import CLOSED, DEMO, METRICS, OPEN, Person
 from web.security.accounts import LOCAL, AccountError, Accounts, is_local, mode
-from web.security.limits import ALWAYS, Rate, Refused, answer, body_size
+from web.security.limits import ALWAYS, Rate, RequestRefused, answer, body_size
 from web.security.security_log import KEY, SecurityLog
 
 COOKIE = "tenfold-session"
 # Who may ask for a route: nobody has to be logged in; anybody who is, but for tokens that read metrics alone; those
 # that read metrics, and managers; managers.
-NOBODY, ANYBODY, METERING, ALL_SEEING = "nobody", "anybody", "metrics", "manager"
+NOBODY, LOGGED_IN, METERING, ALL_SEEING = "nobody", "anybody", "metrics", "manager"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 SHOWING = frozenset({"GET", "POST"})  # a search is sent by POST, so that no address holds a reference
 # Every path there is, from the app's root, and who may ask for it. "fr" stands for the French pages.
@@ -40,19 +40,19 @@ RULES = [
         (PAGES + r"history/overrides|" + PAGES + r"record/[^/]+/(?:hold|release)", ALL_SEEING),
         (r"/metrics", METERING),
         (r"/api/v1/ledger/head", ALL_SEEING),
-        (PAGES + r"logout", ANYBODY),
-        (r"/api/v1/.+", ANYBODY),
-        (r"/|/fr|/fr/", ANYBODY),
-        (PAGES + r"desk/(?:score|try|take|read)", ANYBODY),
-        (PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|notified|notice|notice\.pdf))?", ANYBODY),
-        (PAGES + r"(?:history|performance)", ANYBODY),
-        (r"/model-card(?:/[^/]+)?", ANYBODY),
+        (PAGES + r"logout", LOGGED_IN),
+        (r"/api/v1/.+", LOGGED_IN),
+        (r"/|/fr|/fr/", LOGGED_IN),
+        (PAGES + r"desk/(?:score|try|take|read)", LOGGED_IN),
+        (PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|notified|notice|notice\.pdf))?", LOGGED_IN),
+        (PAGES + r"(?:history|performance)", LOGGED_IN),
+        (r"/model-card(?:/[^/]+)?", LOGGED_IN),
         # Of Gradio's many routes what its page loads: no uploads, files, proxies or logins.
-        (PAGES + r"(?:assets|static)/[\w.@/-]{1,200}|" + PAGES + r"theme\.css", ANYBODY),
-        (r"/config|/gradio_api/info", ANYBODY),
+        (PAGES + r"(?:assets|static)/[\w.@/-]{1,200}|" + PAGES + r"theme\.css", LOGGED_IN),
+        (r"/config|/gradio_api/info", LOGGED_IN),
         # What its clients call: web/desk/gradio_api.py answers.
-        (r"/gradio_api/queue/(?:join|data)|/gradio_api/(?:run|call)/predict_credit_score", ANYBODY),
-        (r"/gradio_api/call/predict_credit_score/[0-9a-f]{32}", ANYBODY),
+        (r"/gradio_api/queue/(?:join|data)|/gradio_api/(?:run|call)/predict_credit_score", LOGGED_IN),
+        (r"/gradio_api/call/predict_credit_score/[0-9a-f]{32}", LOGGED_IN),
     )
 ]
 # What shows people's answers or references; the group is the record's id. Reading them is in the security log.
@@ -78,7 +78,7 @@ BEHIND_TLS = [*DEFAULTS, (b"strict-transport-security", b"max-age=31536000")]
 DEFAULT_NAMES = frozenset(name for name, _ in BEHIND_TLS)
 
 
-SIGNED_OUT = Refused(401, "not-known", "Log in, or bring a token", WWW_Authenticate='Bearer realm="Tenfold"')
+SIGNED_OUT = RequestRefused(401, "not-known", "Log in, or bring a token", WWW_Authenticate='Bearer realm="Tenfold"')
 
 
 @lru_cache(256)
@@ -137,7 +137,7 @@ class Entrance:
             refused = self._refused(scope, path, headers)
         except AccountError:
             why = "The file of users cannot be read: the server's log says why"
-            refused = Refused(503, "no-users", "Nobody can be let in", why)
+            refused = RequestRefused(503, "no-users", "Nobody can be let in", why)
         if refused is not None:
             self._tell(scope, path, refused)
         if refused is None:
@@ -154,16 +154,16 @@ class Entrance:
         else:  # what it sends is not read
             await answer(refused, path, closing=body_size(scope["headers"]) != 0)(scope, receive, dressed)
 
-    def _refused(self, scope: Scope, path: str, headers: Mapping[bytes, str]) -> Refused | None:
+    def _refused(self, scope: Scope, path: str, headers: Mapping[bytes, str]) -> RequestRefused | None:
         """Why a request may not go on. Where it may, its scope says who asks and how open the app is."""
         who = rule(path)
         if who is None:
-            return Refused(404, "no-such-route", "Not Found")
+            return RequestRefused(404, "no-such-route", "Not Found")
         if self._mode == OPEN and (elsewhere := self._from_elsewhere(scope, path, headers)):
             return elsewhere
         if scope["method"] not in SAFE and not self._same_origin(headers):
             why = "Its Origin is neither this server nor in TENFOLD_ORIGINS"
-            return Refused(403, "another-site", "Another site may not send this", why)
+            return RequestRefused(403, "another-site", "Another site may not send this", why)
         if self._mode == OPEN and self._accounts.anybody():
             self._mode = CLOSED  # from the first user on, and until a restart
         scope["mode"] = self._mode
@@ -171,7 +171,9 @@ class Entrance:
             return None  # one computer's people are one client
         person = scope["person"] = self._person(path, headers) if self._mode == CLOSED else None
         if path not in ALWAYS and (seconds := self._wait(scope, person)):
-            return Refused(429, "too-many-requests", "Too many requests from this client", Retry_After=str(seconds))
+            return RequestRefused(
+                429, "too-many-requests", "Too many requests from this client", Retry_After=str(seconds)
+            )
         if self._mode == DEMO or who == NOBODY:
             return None
         if person is None:
@@ -179,12 +181,12 @@ class Entrance:
         if who == METERING and person.role == METRICS:
             return None
         if who in (ALL_SEEING, METERING) and not person.sees_all:
-            return Refused(403, "for-managers", "This is for managers")
+            return RequestRefused(403, "for-managers", "This is for managers")
         if person.role == METRICS:
-            return Refused(403, "for-people", "This token reads /metrics and nothing else")
+            return RequestRefused(403, "for-people", "This token reads /metrics and nothing else")
         return None
 
-    def _tell(self, scope: Scope, path: str, refused: Refused) -> None:
+    def _tell(self, scope: Scope, path: str, refused: RequestRefused) -> None:
         """What was refused, in the security log: by rule, since a path may hold anything. A browser without a session
         that asks for a page is the way in, and no event."""
         bearer = any(name == b"authorization" for name, _ in scope["headers"])
@@ -208,11 +210,11 @@ class Entrance:
         client = person.name if person else scope["client"][0] if scope.get("client") else ""
         return self._rate.wait(client) if self._rate else 0
 
-    def _from_elsewhere(self, scope: Scope, path: str, headers: Mapping[bytes, str]) -> Refused | None:
+    def _from_elsewhere(self, scope: Scope, path: str, headers: Mapping[bytes, str]) -> RequestRefused | None:
         """Open to this machine alone: neither to what a proxy lets in, nor to a site whose name leads here."""
         client = scope.get("client")
         if client is not None and not is_local(client[0]):
-            return Refused(
+            return RequestRefused(
                 403, "from-elsewhere", "Open to this machine alone", "Create a user: python -m web users add NAME"
             )
         if b"host" not in headers and path in ALWAYS:
@@ -221,7 +223,7 @@ class Entrance:
             detail = (
                 "This server knows itself by localhost alone. Create a user, or name its address in TENFOLD_ORIGINS"
             )
-            return Refused(421, "from-elsewhere", "Open to this machine alone", detail)
+            return RequestRefused(421, "from-elsewhere", "Open to this machine alone", detail)
         return None
 
     def _same_origin(self, headers: Mapping[bytes, str]) -> bool:

@@ -55,7 +55,7 @@ class Rate:
         return max(1, math.ceil(self._limiter.get_window_stats(self._item, client).reset_time - time.time()))
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that gets no further."""
 
     def __init__(self, status: int, kind: str, title: str, detail: str = "", **headers: str) -> None:
@@ -85,13 +85,13 @@ class Limits:
                 body = await self._read(receive, declared, most_bytes(path, sender.known), sender)
                 receive = replayed(body, receive)
             if self._in_progress >= IN_PROGRESS and path not in ALWAYS:
-                raise Refused(503, "busy", f"{IN_PROGRESS} requests are in progress: try again", Retry_After="1")
+                raise RequestRefused(503, "busy", f"{IN_PROGRESS} requests are in progress: try again", Retry_After="1")
             self._in_progress += 1
             try:
                 await self._app(scope, receive, send)
             finally:
                 self._in_progress -= 1
-        except Refused as refused:
+        except RequestRefused as refused:
             tell(scope, "limited", why=refused.kind)
             await answer(refused, path, closing=declared != 0)(scope, receive, send)
         except ClientDisconnect:
@@ -118,7 +118,7 @@ class Limits:
     async def _read(self, receive: Receive, declared: int | None, most: int, sender: "Sender") -> bytes:
         """The whole body, counted as held. `declared` is what Content-Length says; None: it comes in chunks."""
         if declared is not None and declared > most:
-            raise Refused(413, "too-large", f"The body may have {most:,} bytes")
+            raise RequestRefused(413, "too-large", f"The body may have {most:,} bytes")
         pieces: list[bytes] = []
         held, more = 0, True
         try:
@@ -128,9 +128,9 @@ class Limits:
                     raise ClientDisconnect
                 piece, more = message.get("body", b""), message.get("more_body", False)
                 if held + len(piece) > most:
-                    raise Refused(413, "too-large", f"The body may have {most:,} bytes")
+                    raise RequestRefused(413, "too-large", f"The body may have {most:,} bytes")
                 if held + len(piece) > SMALL and self._too_much(len(piece), sender):
-                    raise Refused(503, "busy", "Too much is being sent at once: try again", Retry_After="1")
+                    raise RequestRefused(503, "busy", "Too much is being sent at once: try again", Retry_After="1")
                 held += len(piece)
                 self._hold(len(piece), sender)
                 pieces.append(piece)
@@ -190,7 +190,7 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def answer(refused: Refused, path: str, *, closing: bool = False) -> Response:
+def answer(refused: RequestRefused, path: str, *, closing: bool = False) -> Response:
     """What a refused request is told: a problem below the API's prefix, else plain text; `closing` where its body was
     not read."""
     headers = {**refused.headers, **HEADERS, **({"Connection": "close"} if closing else {})}
