@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from inference.apart import try_apart
 from inference.engines import TOLERANCE, open_engine
 from inference.errors import BadRelease, TenfoldError
 from inference.release import open_release
 from inference.scorer import Score, Scorer
+from inference.subprocess_check import try_apart
 from ledger.records import Record
 
 SAME, DIFFERENT, IMPOSSIBLE = "same", "different", "impossible"

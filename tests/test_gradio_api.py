@@ -14,8 +14,8 @@ from parts import NO_USERS, visiting
 
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
-from web.desk import unread
-from web.desk.unread import Full, UnreadAnswers
+from web.desk import waiting_answers
+from web.desk.waiting_answers import Full, UnreadAnswers
 from web.security.limits import Sender
 from web.server import create_app
 
@@ -125,11 +125,11 @@ def test_more_than_a_share_is_refused_before_it_is_scored(settings: Settings, an
     whose answer could not be kept."""
     app = create_app(open_scorer(settings), replace(settings, public_demo=True))
     with TestClient(app) as greedy, TestClient(app, client=("192.0.2.7", 1)) as other:
-        ask = [{"data": answers, "session_hash": f"s{number}"} for number in range(unread.SHARE + 5)]
-        assert [greedy.post(JOIN, json=one).status_code for one in ask] == [200] * unread.SHARE + [503] * 5
-        assert scores(greedy) == unread.SHARE
+        ask = [{"data": answers, "session_hash": f"s{number}"} for number in range(waiting_answers.SHARE + 5)]
+        assert [greedy.post(JOIN, json=one).status_code for one in ask] == [200] * waiting_answers.SHARE + [503] * 5
+        assert scores(greedy) == waiting_answers.SHARE
         assert greedy.post(CALL, json=ask[0]).status_code == 503
-        assert scores(greedy) == unread.SHARE
+        assert scores(greedy) == waiting_answers.SHARE
         assert other.post(JOIN, json=ask[0]).status_code == 200
         assert len(messages(other, "s0")) == 2  # one's own, and not the other network's of the same name
         assert len(messages(greedy, "s0")) == 2
@@ -138,7 +138,7 @@ def test_more_than_a_share_is_refused_before_it_is_scored(settings: Settings, an
 
 def test_after_a_minute_an_answer_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether somebody asks or not, and the place is free again; a waiting client is told that it expired."""
-    monkeypatch.setattr(unread, "SECONDS", 0.05)
+    monkeypatch.setattr(waiting_answers, "SECONDS", 0.05)
 
     async def within() -> None:
         waiting = UnreadAnswers()
@@ -156,8 +156,8 @@ def test_after_a_minute_an_answer_is_forgotten(monkeypatch: pytest.MonkeyPatch) 
 
 def test_so_many_wait_in_all_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """The share of each, and the sum; one computer's people, who are one sender, may have all."""
-    monkeypatch.setattr(unread, "MOST", 5)
-    monkeypatch.setattr(unread, "SHARE", 3)
+    monkeypatch.setattr(waiting_answers, "MOST", 5)
+    monkeypatch.setattr(waiting_answers, "SHARE", 3)
 
     async def within() -> None:
         waiting = UnreadAnswers()

@@ -16,7 +16,7 @@ from parts import Time, some
 from inference.errors import InvalidApplication
 from inference.measure import Clock
 from inference.perflog import PerformanceLog
-from inference.perfread import FIGURES, LogReader, over_time, quantiles
+from inference.perflog_reader import FIGURES, LogReader, over_time, quantiles
 from inference.scorer import Scorer
 from profiling.__main__ import main
 from profiling.study.log import resampled, split

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from inference import confined
-from inference.apart import inherited
 from inference.blocks import Matrix
 from inference.errors import TenfoldError
 from inference.release import LARGEST, MODEL
+from inference.subprocess_check import inherited
 
 # In the folder that parent and child share, beside MODEL:
 PICKLE, ROWS, PROBABILITIES, REFUSED, OUTPUT = "pickle", "rows.npy", "probabilities.npy", "refused.txt", "output.txt"

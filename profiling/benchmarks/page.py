@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inference.perfread import LogReader
+from inference.perflog_reader import LogReader
 from inference.release import open_release
 from inference.settings import default_release
 from profiling import results

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.extras import extra
-from inference.perfread import FIGURES, STAGES, LogReader, LogRecords, over_time, quantiles
+from inference.perflog_reader import FIGURES, STAGES, LogReader, LogRecords, over_time, quantiles
 from profiling.study.report import aligned
 
 Q = (0.5, 0.9, 0.99, 1.0)

@@ -15,7 +15,7 @@ from scale import FULL, report, times
 from inference.release import open_release
 from inference.settings import default_release
 from profiling.benchmarks.serving import running
-from web.desk import unread
+from web.desk import waiting_answers
 
 GROWTH = 60  # MB that all attacks together may cost; before there were bounds it was 1 MB for each request
 EXAMPLE = list(open_release(default_release()).form.example.values())
@@ -94,7 +94,7 @@ def test_what_gradios_api_holds(tmp_path: Path, record_property: Any) -> None:
                 assert set(found) == {404}
             refused += Counter({status: times for status, times in found.items() if status != 200})
         if FULL:
-            time.sleep(unread.SECONDS + 5)
+            time.sleep(waiting_answers.SECONDS + 5)
         after = memory(process)
     report(
         "memory_gradio", record_property, requests=count * len(ATTACKS), refused=refused.total(),

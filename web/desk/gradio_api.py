@@ -20,7 +20,7 @@ from inference.application import Form
 from inference.errors import InvalidApplication
 from inference.fields import ChoiceField, Field, NumberField
 from ledger.errors import LedgerUnavailable
-from web.desk.unread import Full, UnreadAnswers
+from web.desk.waiting_answers import Full, UnreadAnswers
 from web.person import person_of
 from web.problems import Refusal, problem_json, read_json
 from web.recording import Recorder

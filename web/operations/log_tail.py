@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from inference.perfread import LogReader
+from inference.perflog_reader import LogReader
 
 MOST_SCORES = 20_000  # kept
 FIRST_BYTES = 8 << 20  # read when the log is first opened: some 25,000 lines, a tenth of a second

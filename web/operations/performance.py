@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from starlette.types import Scope
 
 from inference.fields import localised
-from inference.perfread import STAGES, LogReader, LogRecords, over_time, quantiles
+from inference.perflog_reader import STAGES, LogReader, LogRecords, over_time, quantiles
 from inference.scorer import Scorer
 from inference.settings import Settings
 from web.operations.log_tail import MOST_SCORES, LogTail
