@@ -15,7 +15,7 @@ import pytest
 from ledger_cases import Writer, at, purged, writing_to
 
 from inference.settings import ROOT
-from ledger import cases, queries, store
+from ledger import cases, queries, schema
 from ledger.cases import WAITING, Case
 from ledger.decisions import DECISIONS, contested
 from ledger.readonly import ReadOnlyStore
@@ -206,7 +206,7 @@ def test_what_version_1_wrote_is_raised(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from ledger import queries, store
+from ledger import store
 whole, calls = store.{step}, []
 def killed(*given):
     whole(*given)
@@ -234,7 +234,7 @@ def test_a_kill_while_it_is_raised_leaves_version_1(file: Path, step: str) -> No
 
 def plan(connection: Any, query: Any) -> str:
     """How SQLite will look for something."""
-    rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {store.as_text(query)}")
+    rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {schema.as_text(query)}")
     return "; ".join(row[3] for row in rows)
 
 

@@ -69,7 +69,7 @@ def add_command(commands: Any) -> None:
         "adopt",
         help="make a release from an XGBoost pickle that was trained elsewhere, and say what is wrong with it",
         epilog="Exit status: 0 a release was made; 1 a verdict fails, no release unless --force; 2 it cannot be "
-        "adopted, or its sha256 was not given. models/ADOPT.md explains all of it.",
+        "adopted, or its sha256 was not given. models/adoption/ADOPT.md explains all of it.",
     )
     parser.add_argument("pickle", type=Path, help="an XGBClassifier or Booster, by joblib.dump or pickle.dump")
     parser.add_argument("features", type=Path, help="the model's features in order, one name a line")

@@ -78,7 +78,7 @@ def read_fields(file: Path, features: Sequence[str]) -> FieldsFile:
         raise BadFields(f"{file}: {error}") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise BadFields(f"{file}: {what}. models/ADOPT.md shows a whole file") from None
+        raise BadFields(f"{file}: {what}. models/adoption/ADOPT.md shows a whole file") from None
 
 
 def fields_from(said: Mapping[str, Any], features: Sequence[str]) -> FieldsFile:
