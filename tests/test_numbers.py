@@ -231,7 +231,7 @@ def test_every_lone_mark_before_three_digits(first: int, rest: int, language: st
         assert found == 1000 * first + rest
     else:
         assert isinstance(found, UnreadNumber)
-        assert found.readings == (first + rest / 1000, 1000 * first + rest)
+        assert found.readings == (float(f"{first}.{rest:03}"), 1000 * first + rest)
 
 
 @given(UNIT_NAMES, st.decimals(-9_999_999, 9_999_999, places=3), st.sampled_from(LANGUAGES), st.booleans())
