@@ -200,7 +200,9 @@ def meanings(text: str) -> set[Decimal]:
         if after and not after.isdigit():
             continue
         grouped = re.fullmatch(r"[1-9][0-9]{0,2}(?:([., '])[0-9]{3}(?:\1[0-9]{3})*)", whole)
-        # Whoever forgot where groups begin still means all digits to count: 1234.567 for 1,234,567.
+        if grouped and grouped[1] == text[len(whole) : len(whole) + 1]:
+            continue  # one mark cannot both group and end the whole number: 1.000.000 is a million
+        # A writer who forgot where groups begin still means all digits to count: 1234.567 for 1,234,567.
         loose = whole if whole == text and re.fullmatch(r"[1-9][0-9]*[.,][0-9]{3}", whole) else ""
         if whole.isdigit() or grouped or loose or (not whole and after):
             digits = re.sub("[^0-9]", "", whole) or "0"
