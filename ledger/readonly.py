@@ -8,9 +8,8 @@ https://www.sqlite.org/wal.html#read_only_databases
 import shutil
 import sqlite3
 import tempfile
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -80,7 +79,7 @@ class ReadOnlyStore:
         if version not in READABLE:
             raise LedgerUnavailable(another_version(self.path, version))
 
-    def reading(self) -> Any:
+    def reading(self) -> AbstractContextManager[sa.Connection]:
         """A transaction that sees the file as it is now: a context manager with SQLAlchemy's connection."""
         return self._engine.begin()
 

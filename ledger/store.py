@@ -11,23 +11,26 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
+from ledger import queries
 from ledger.case_rows import list_all_cases, list_cases_of
 from ledger.errors import DATABASE_ERRORS, LedgerUnavailable, another_version, cause, full, no_ledger
-from ledger.records import SCORED, Key, Record
+from ledger.events import SCORED
+from ledger.records import Key, Record
 from ledger.schema import APPLICATION, READABLE, VERSION, make_tables, raise_tables, version_of
 from ledger.sqlite_files import sync_folder, write_ahead
 from ledger.turns import Turns
 
 logger = logging.getLogger(__name__)
+Cell: TypeAlias = int | str | bytes | None
 WAIT = 5.0  # seconds for another process that is writing
 
 
@@ -124,7 +127,7 @@ class Store:
                     self._writer.execute("ROLLBACK")
                 raise
 
-    def reading(self) -> Any:
+    def reading(self) -> AbstractContextManager[sa.Connection]:
         """A transaction that sees the file as it is now: a context manager with SQLAlchemy's connection."""
         return self._engine.begin()
 
@@ -132,7 +135,7 @@ class Store:
         """Whether the next record could be written, as far as can be seen without writing one."""
         self.check_still_there()
         with self.reading() as connection:
-            self.check_version(connection.connection.driver_connection)
+            self.check_version(queries.driver(connection))
 
     def check_still_there(self) -> None:
         """SQLite would go on writing into a file that was moved away or deleted, and nobody would ever read it."""
@@ -204,21 +207,19 @@ def insert(connection: sqlite3.Connection, records: Sequence[Record], keys: Sequ
     insert_rows(connection, "entries (seq, hash, body)", [(one.seq, one.hash, one.body) for one in records])
     insert_rows(connection, "personal (seq, salt, body)", [(one.seq, one.salt, one.personal) for one in personal])
     insert_rows(connection, "idempotency (client, key, digest, seq)", [(*key, seq) for key, seq in keys])
-    listed: list[tuple[Any, ...]] = []
+    listed: list[tuple[Cell, ...]] = []
     moved = []
     for one in records:
-        fields = one.fields()
-        if fields.get("of"):
+        said = one.header
+        if said.of:
             moved.append(one.seq)
-        elif fields["kind"] == SCORED:  # as CASE_ROWS would say, in a tenth of the time
-            reference = (one.personal_fields() or {}).get("reference")
-            viewers = {"", fields.get("by") or ""}
-            listed += [(viewer, one.seq, fields["time"][:10], 0, reference) for viewer in viewers]
+        elif said.kind == SCORED:  # as CASE_ROWS would say, in a tenth of the time
+            listed += [(viewer, one.seq, said.time[:10], 0, one.reference) for viewer in {"", said.by}]
     insert_rows(connection, "cases (viewer, seq, day, waiting, reference)", listed)
     list_cases_of(connection, moved)
 
 
-def insert_rows(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+def insert_rows(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Cell, ...]]) -> None:
     """All rows in one statement; `table` with its columns is ours."""
     if rows:
         values = ", ".join(["(" + ", ".join("?" * len(rows[0])) + ")"] * len(rows))

@@ -34,7 +34,7 @@ SIGNS = {
 
 def score_card(told: ScoredAnswer, release: Release, texts: Texts, lender: Lender, deciding: str = "") -> str:
     """The suggestion, its figures and its reason; what moved them; `deciding`, HTML; and where it is recorded."""
-    score, record, explanation, principal = told[:4]
+    score, seq, explanation, principal = told[:4]
     language = texts.language
     cuts = Cuts(score.break_even, score.refer_from, score.decline_from)
     figures, scale = figures_for(release, language, told_apart(score, release)), scale_for(release, cuts, score.pd)
@@ -52,8 +52,8 @@ def score_card(told: ScoredAnswer, release: Release, texts: Texts, lender: Lende
     if explanation is not None:
         section = why(explanation, principal or [], score.decision, score.application, release, texts, lender)
         moved = f"<h3>{escape(texts('why.title'))}</h3>{section}"
-    if record is not None:
-        made += " " + texts("result.recorded", seq=write_number(record.seq, language))
+    if seq is not None:
+        made += " " + texts("result.recorded", seq=write_number(seq, language))
     sentences = "".join(f"<li>{escape(text)}</li>" for text in in_words(score, release, texts, figures))
     return panel(
         "score",

@@ -5,7 +5,6 @@ from html import escape
 from urllib.parse import quote
 
 from inference.release import Release
-from ledger import cases
 from ledger.cases import IN_FORCE, OPEN, PENDING, REVIEW, WAITING, Case
 from ledger.decisions import DECISIONS, direction
 from web.cases.rules import SHORTEST_TEXT, shown
@@ -50,7 +49,7 @@ class DecideForm:
             made = self.deciding(case, release, drafts, problems, form)
             parts.append(f'<details class="again"{shown}><summary>{summary}</summary>{made}</details>')
         elif case.state == WAITING and case.decision is not None:
-            own = self._person is not None and self._person.name == case.decision.fields()["by"]
+            own = self._person is not None and self._person.name == case.decision.by
             said = f"<p>{escape(self._texts('agree.wait'))}</p>"
             parts.append(said if own else self.agreeing(case, problems, form))
         made = "".join(parts)
@@ -88,7 +87,7 @@ class DecideForm:
 
     def path(self, case: Case) -> str:
         """The way to a case's page."""
-        return f"{self.home.removeprefix('./')}record/{quote(cases.name(case.first))}"
+        return f"{self.home.removeprefix('./')}record/{quote(case.first.id)}"
 
     def around(self, case: Case, body: str) -> str:
         """A section that the page's script finds, and knows where to send."""
@@ -107,12 +106,11 @@ class DecideForm:
         """The last decision in words."""
         decision = case.decision
         assert decision is not None  # noqa: S101 - asked for only then
-        fields = decision.fields()
         key = {OPEN: "decide.not_agreed", WAITING: "decide.waiting", PENDING: "decide.pending"}.get(
             case.state, "decide.done"
         )
-        decided = self._texts(f"decided.{fields['decision']}")
-        return self._texts(key, decision=decided, by=fields["by"], seq=decision.seq)
+        decided = self._texts(f"decided.{decision.decision}")
+        return self._texts(key, decision=decided, by=decision.by, seq=decision.seq)
 
     def outcome(self, case: Case) -> str:
         """The last decision, with its way to the record and the notice, and on to the next application."""
@@ -130,7 +128,7 @@ class DecideForm:
     ) -> str:
         """Five decisions; what each needs shows once it is chosen, by the style alone."""
         texts = self._texts
-        suggested = case.score.fields()["decision"]
+        suggested = case.score.decision
         chosen = one(form, "decision")
         radios = "".join(
             f'<label><input type="radio" name="decision" value="{name}" data-direction="{direction(name, suggested)}"'
@@ -142,9 +140,8 @@ class DecideForm:
         title = texts("decide.review_title" if case.state == REVIEW else "decide.title")
         review = ""
         if case.contest is not None:
-            fields = case.contest.fields()
-            until = texts.day(fields["deadline"])
-            review = f"<p>{escape(texts('decide.review', by=fields['reviewer'], deadline=until))}</p>"
+            until = texts.day(case.contest.deadline)
+            review = f"<p>{escape(texts('decide.review', by=case.contest.reviewer, deadline=until))}</p>"
         return self.form(
             case,
             "decide",
@@ -178,8 +175,8 @@ class DecideForm:
         self, case: Case, release: Release | None, drafts: Sequence[str], problems: Mapping[str, str], form: Form
     ) -> str:
         """The draft reasons to confirm, where the decision is the decline that the model suggests."""
-        texts, language, said = self._texts, self._texts.language, case.score.fields()
-        if said["decision"] != "decline":
+        texts, language = self._texts, self._texts.language
+        if case.score.decision != "decline":
             return ""
         if not drafts:
             return f'<p class="when-as-suggested quiet">{escape(texts("decide.no_reasons"))}</p>'

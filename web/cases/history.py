@@ -5,9 +5,9 @@ What is searched for travels in the body of a POST: a reference is somebody's, a
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 from urllib.parse import quote
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
@@ -56,7 +56,7 @@ class HistoryPages:
         before = one(form, "before")
         at = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
 
-        def read(connection: Any) -> str:
+        def read(connection: sa.Connection) -> str:
             found = cases.whole(connection, queries.cases(connection, PAGE + 1, at, asked, only_of(person)))
             last = found[PAGE - 1].first.seq if len(found) > PAGE else None
             return table(found[:PAGE], texts) + pages(form, asked, last, at, texts)
@@ -173,22 +173,20 @@ def table(found: Sequence[Case], texts: Texts) -> str:
 
 def row(case: Case, texts: Texts) -> str:
     """One case, with the score that was decided on: its number leads to its page."""
-    first, score = case.first.fields(), case.score.exact_fields()
-    reference = (case.first.personal_fields() or {}).get("reference") or ""
+    first, score, decision = case.first, case.score, case.decision
     outcome, by = texts("history.open"), ""
-    if case.decision is not None:
-        said = case.decision.fields()
-        by, outcome = said["by"], texts(f"decided.{said['decision']}")
-        if not cases.in_force(case.decision, case.second):
+    if decision is not None:
+        by, outcome = decision.by, texts(f"decided.{decision.decision}")
+        if not cases.in_force(decision, case.second):
             outcome = texts("history.not_agreed" if case.second else "history.waiting", decision=outcome)
-        elif said["overridden"]:
+        elif decision.overridden:
             outcome = texts("history.other", decision=outcome)
-    link = f'<a href="record/{quote(first["id"])}">{number(case.first.seq, texts)}</a>'
+    link = f'<a href="record/{quote(first.id)}">{number(first.seq, texts)}</a>'
     cells = [
-        first["time"][:16].replace("T", " "), reference, write_percent(score["pd"], texts.language),
-        texts(f"decision.{score['decision']}"), outcome, by,
+        first.time[:16].replace("T", " "), first.reference or "", write_percent(score.pd, texts.language),
+        texts(f"decision.{score.decision}"), outcome, by,
     ]  # fmt: skip
-    return f'<th scope="row">{link}</th>' + "".join(f"<td>{escape(str(cell))}</td>" for cell in cells)
+    return f'<th scope="row">{link}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
 
 
 def pages(form: Form, asked: Mapping[str, str], last: int | None, before: int | None, texts: Texts) -> str:

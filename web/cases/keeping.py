@@ -8,14 +8,13 @@ from html import escape
 import orjson
 
 from inference.measure import Clock
-from ledger import cases
 from ledger.cases import IN_FORCE, Case
 from ledger.decisions import held, notified, released
 from ledger.records import Draft
 from ledger.retention import handed_over, on_hold
 from web.cases.decision_form import DecideForm
 from web.cases.notice import Notice
-from web.cases.rules import SHORTEST_TEXT, InvalidDecision, named, reference
+from web.cases.rules import SHORTEST_TEXT, InvalidDecision, named
 from web.pages.forms import Form, day, one
 from web.pages.texts import LANGUAGES, Texts
 from web.person import Person
@@ -41,7 +40,7 @@ def draft(
     if problems:
         raise InvalidDecision(problems)
     make = held if action == "hold" else released
-    return case.continued(make(cases.name(case.first), by=person.name, reason=reason))
+    return case.continued(make(case.first.id, by=person.name, reason=reason))
 
 
 def handing_over(
@@ -51,7 +50,7 @@ def handing_over(
     assert case.decision is not None  # noqa: S101 - `possible` has looked
     today = datetime.fromtimestamp(clock.utc(), UTC).date()
     found = day(one(form, "day")) if one(form, "day") else today
-    if found is None or not case.decision.fields()["time"][:10] <= found.isoformat() <= today.isoformat():
+    if found is None or not case.decision.time[:10] <= found.isoformat() <= today.isoformat():
         problems["day"] = "handed_over"
     language = one(form, "language")
     if language not in notices:
@@ -60,11 +59,11 @@ def handing_over(
         raise InvalidDecision(problems)
     return case.continued(
         notified(
-            cases.name(case.decision),
+            case.decision.id,
             by=person.name,
             day=found.isoformat(),
             notice=digest(notices[language]),
-            reference=reference(case),
+            reference=case.first.reference,
         )
     )
 
@@ -100,9 +99,9 @@ def status(case: Case, texts: Texts) -> str:
     notice, hold = handed_over(case), on_hold(case)
     said = []
     if notice is not None:
-        said.append(texts("entry.notified", day=texts.day(notice.fields()["day"])))
+        said.append(texts("entry.notified", day=texts.day(notice.day)))
     if hold is not None:
-        said.append(texts("keeping.on_hold", by=hold.fields()["by"]))
+        said.append(texts("keeping.on_hold", by=hold.by))
     return " ".join(said)
 
 

@@ -22,7 +22,7 @@ def notice_html(case: Case, release: Release | None, lender: Lender, texts: Text
     up = root_from("record/x/notice", officer)
     links = " · ".join(f'<a href="?lang={language}" lang="{language}">{language.upper()}</a>' for language in LANGUAGES)
     pdf = f'<a href="notice.pdf?lang={texts.language}">PDF</a>'
-    back = f'<a href="../{escape(str(case.first.fields()["id"]))}">{escape(officer("notice.back"))}</a>'
+    back = f'<a href="../{escape(case.first.id)}">{escape(officer("notice.back"))}</a>'
     reasons = ""
     if made.reasons:
         items = "".join(f"<li>{escape(one)}</li>" for one in made.reasons)

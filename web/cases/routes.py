@@ -22,8 +22,9 @@ from inference.settings import RELEASES
 from ledger import cases, errors
 from ledger.cases import IN_FORCE, TO_DECIDE, Case
 from ledger.errors import LedgerUnavailable
+from ledger.events import Agreed, Contested, Decided, Event, Held, Json, Notified, Object, Released, Scored, Unknown
 from ledger.ledger import CaseMoved
-from ledger.records import AGREED, CONTESTED, DECIDED, HELD, NOTIFIED, RELEASED, SCORED, Draft, Record
+from ledger.records import Draft
 from ledger.replay import SAME, Replayed, Replayer, release_folders
 from web.cards.score_card import score_card
 from web.cases import keeping
@@ -79,7 +80,7 @@ class Opened:
         """The principal reasons: as they were recorded; made now where nobody asked for them then, as the API does."""
         recorded = self.case.score.reasons
         if recorded is not None or self.score is None or self.score.decision == APPROVE:
-            return list(recorded or [])
+            return list(recorded or ())
         assert self.reasons is not None  # noqa: S101 - there is a score, so there is what made it
         assert self.explanation is not None  # noqa: S101
         return self.reasons.principal(self.explanation, self.score.application)
@@ -141,15 +142,15 @@ class CasePages:
         """A case with its score made again."""
         return Opened(case, self._replayer.one(case.score), self.scorer(case.score))
 
-    def scorer(self, score: Record) -> Scorer | None:
+    def scorer(self, score: Scored) -> Scorer | None:
         """What a score was made with; None where that is gone."""
         found = self._replayer.scorer(score)
         return found if isinstance(found, Scorer) else None
 
-    def decided_with(self, case: Case, record: Record) -> Release | None:
+    def decided_with(self, case: Case, event: Event) -> Release | None:
         """The release of the score that a decision was made on, whose reasons it names; None where that is gone, and
         for other records. Answers corrected later may have been scored with another one."""
-        scorer = self.scorer(case.score_of(record)) if record.fields()["kind"] == DECIDED else None
+        scorer = self.scorer(case.score_of(event)) if isinstance(event, Decided) else None
         return None if scorer is None else scorer.release
 
     def reviewers(self) -> list[str]:
@@ -179,8 +180,8 @@ class CasePages:
             objection = form.contest(case, problems, held) if again else form.contest(case)
             sections.append(f'<details class="contest"{shown}><summary>{summary}</summary>{objection}</details>')
         sections.append(keeping.forms(form, case, person, texts))
-        if case.state in TO_DECIDE and case.score.personal is not None:
-            desk = f"{form.home}?of={quote(cases.name(case.first))}"
+        if case.state in TO_DECIDE and case.score.answers is not None:
+            desk = f"{form.home}?of={quote(case.first.id)}"
             sections.append(f'<p><a href="{escape(desk)}">{escape(texts("record.correct"))}</a></p>')
         sections.append(f"<h3>{escape(texts('record.history'))}</h3>{self.timeline(opened, texts)}")
         return "".join(sections)
@@ -189,7 +190,7 @@ class CasePages:
         """Every record of the case, in order."""
         items = "".join(
             f"<li>{entry(one, self.decided_with(opened.case, one), self._lender, texts)}</li>"
-            for one in opened.case.records
+            for one in opened.case.events
         )
         return f'<ol class="timeline">{items}</ol>'
 
@@ -318,7 +319,7 @@ class CasePages:
         if kind == "pdf":
             made = notice(opened.case, release, self._lender, applicant)
             content = await run_in_threadpool(notice_pdf, made, applicant)
-            name = f'inline; filename="notice-{cases.name(opened.case.first)}.pdf"'
+            name = f'inline; filename="notice-{opened.case.first.id}.pdf"'
             return Response(content, 200, {**HEADERS, "Content-Disposition": name}, "application/pdf")
         html = await run_in_threadpool(notice_html, opened.case, release, self._lender, applicant, texts, request.scope)
         return HTMLResponse(html, headers=HEADERS)
@@ -331,7 +332,7 @@ def acting(form: Form, person: Person | None) -> Person:
 
 def moved_by_others(case: Case, seen: Case | None, person: Person) -> bool:
     """Whether somebody else wrote one of the records since a case was seen."""
-    return seen is not None and any(one.fields().get("by") != person.name for one in case.records[len(seen.records) :])
+    return seen is not None and any(event.by != person.name for event in case.events[len(seen.events) :])
 
 
 def readable(function: Any, texts: Texts, title: Mapping[str, str]) -> Any:
@@ -359,7 +360,7 @@ def amount_of(opened: Opened) -> float | None:
 
 def heading(case: Case, texts: Texts) -> str:
     """The reference, or the number of the record."""
-    found = (case.first.personal_fields() or {}).get("reference")
+    found = case.first.reference
     number = write_number(case.first.seq, texts.language)
     return texts("record.title", reference=found) if found else texts("record.title_number", seq=number)
 
@@ -367,19 +368,19 @@ def heading(case: Case, texts: Texts) -> str:
 def card(opened: Opened, texts: Texts, lender: Lender) -> str:
     """The score as it was; where it cannot be made again the figures that were recorded, and why."""
     score, release = opened.score, opened.release
-    said = opened.case.score.exact_fields()
+    said = opened.case.score
     outcome = texts(f"replay.{opened.replayed.outcome}", why="; ".join(found_in(opened.replayed, texts)))
     note = f'<p class="replay {"same" if opened.replayed.outcome == SAME else "not-same"}">{escape(outcome)}</p>'
     if score is None or release is None:
         figures = texts(
             "record.figures",
-            decision=texts(f"decision.{said['decision']}"),
-            pd=write_percent(said["pd"], texts.language),
-            points=f"{said['points']:.0f}",
-            release=said["release_name"],
+            decision=texts(f"decision.{said.decision}"),
+            pd=write_percent(said.pd, texts.language),
+            points=f"{said.points:.0f}",
+            release=said.release_name,
         )
         return f"<p>{escape(figures)}</p>{note}"
-    told = ScoredAnswer(score._replace(request_id=said["id"]), opened.case.score, opened.explanation, opened.drafts)
+    told = ScoredAnswer(score._replace(request_id=said.id), said.seq, opened.explanation, opened.drafts)
     return score_card(told, release, texts, lender) + note
 
 
@@ -398,23 +399,22 @@ def found_in(replayed: Replayed, texts: Texts) -> list[str]:
 
 def answers(opened: Opened, texts: Texts) -> str:
     """What was answered; where answers were corrected, the earlier ones too."""
-    personal = opened.case.score.personal_fields()
-    if personal is None:
+    given = opened.case.score.answers
+    if given is None:
         return f"<p>{escape(texts('record.erased'))}</p>"
-    before = opened.case.first.personal_fields() or personal
+    before: Object = opened.case.first.answers or given
     rows = []
-    given = personal["answers"]
     order = [name for name in opened.release.form.names if name in given] if opened.release else []
     for name in [*order, *(name for name in given if name not in order)]:
         answer = given[name]
         label, shown = named_answer(name, answer, opened.release, texts)
-        was = before["answers"].get(name)
+        was = before.get(name)
         changed = "" if was == answer else texts("record.was", answer=named_answer(name, was, opened.release, texts)[1])
         rows.append(f"<dt>{escape(label)}</dt><dd>{escape(shown)} {escape(changed)}</dd>")
     return f'<dl class="rows">{"".join(rows)}</dl>'
 
 
-def named_answer(name: str, answer: Any, release: Release | None, texts: Texts) -> tuple[str, str]:
+def named_answer(name: str, answer: Json, release: Release | None, texts: Texts) -> tuple[str, str]:
     """A field's label and a recorded answer in words; as recorded where the release is gone or would refuse it."""
     if release is None or name not in release.form.names:
         return name, str(answer)
@@ -425,45 +425,62 @@ def named_answer(name: str, answer: Any, release: Release | None, texts: Texts) 
         return field.label[texts.language], str(answer)
 
 
-def entry(record: Record, release: Release | None, lender: Lender, texts: Texts) -> str:
+def entry(event: Event, release: Release | None, lender: Lender, texts: Texts) -> str:
     """One record in words; `release` has those of a decision's reasons."""
-    fields, personal = record.exact_fields(), record.personal_fields() or {}
-    lines: list[str] = []
-    if fields["kind"] == SCORED:
-        lines.append(
-            texts(
-                "entry.scored" if not fields.get("of") else "entry.corrected",
-                decision=texts(f"decision.{fields['decision']}"),
-                pd=write_percent(fields["pd"], texts.language),
-                release=fields["release_name"],
-            )
-        )
-    elif fields["kind"] == DECIDED:
-        decision = texts(f"decided.{fields['decision']}")
-        suggested = texts(f"decision.{fields['suggested']}")
-        lines.append(texts("entry.decided", decision=decision, suggested=suggested))
-        if fields["reason_code"]:
-            lines.append(lender.reason(fields["direction"], fields["reason_code"], texts.language))
-        if fields["needs_second"]:
-            lines.append(texts("entry.needs_second"))
-    elif fields["kind"] == AGREED:
-        lines.append(texts("entry.agreed" if fields["agrees"] else "entry.not_agreed"))
-    elif fields["kind"] == CONTESTED:
-        lines.append(texts("entry.contested", reviewer=fields["reviewer"], deadline=texts.day(fields["deadline"])))
-    elif fields["kind"] == NOTIFIED:
-        lines.append(texts("entry.notified", day=texts.day(fields["day"])))
-    elif fields["kind"] in (HELD, RELEASED):
-        lines.append(texts(f"entry.{fields['kind']}"))
-    else:  # of a later program
-        lines.append(texts("entry.other", kind=fields["kind"]))
-    if fields["kind"] == DECIDED and record.reasons:
-        confirmed = [reason_text(one, release, lender, texts.language) for one in record.reasons]
-        lines.append(texts("entry.reasons", reasons="; ".join(confirmed)))
-    texts_of = ("justification", "conditions", "note", "objection", "reason")
-    lines += [str(personal[name]) for name in texts_of if personal.get(name)]
+    lines = [line for line in [*said_of(event, release, lender, texts), *written(event)] if line]
     head = texts(
-        "entry.head", seq=write_number(record.seq, texts.language), time=fields["time"][:16].replace("T", " "),
-        by=fields.get("by", ""),
-    )  # fmt: skip
+        "entry.head", seq=write_number(event.seq, texts.language), time=event.time[:16].replace("T", " "), by=event.by
+    )
     said = "".join(f"<p>{escape(line)}</p>" for line in lines)
     return f'<span class="quiet">{escape(head)}</span>{said}'
+
+
+def said_of(event: Event, release: Release | None, lender: Lender, texts: Texts) -> list[str]:
+    """What a record of each kind says, in sentences of ours."""
+    match event:
+        case Scored():
+            return [
+                texts(
+                    "entry.corrected" if event.of else "entry.scored",
+                    decision=texts(f"decision.{event.decision}"),
+                    pd=write_percent(event.pd, texts.language),
+                    release=event.release_name,
+                )
+            ]
+        case Decided():
+            decision, suggested = texts(f"decided.{event.decision}"), texts(f"decision.{event.suggested}")
+            confirmed = [reason_text(reason, release, lender, texts.language) for reason in event.reasons or ()]
+            return [
+                texts("entry.decided", decision=decision, suggested=suggested),
+                lender.reason(event.direction, event.reason_code, texts.language) if event.reason_code else "",
+                texts("entry.needs_second") if event.needs_second else "",
+                texts("entry.reasons", reasons="; ".join(confirmed)) if confirmed else "",
+            ]
+        case Agreed():
+            return [texts("entry.agreed" if event.agrees else "entry.not_agreed")]
+        case Contested():
+            return [texts("entry.contested", reviewer=event.reviewer, deadline=texts.day(event.deadline))]
+        case Notified():
+            return [texts("entry.notified", day=texts.day(event.day))]
+        case Held() | Released():
+            return [texts(f"entry.{event.kind}")]
+        case _:  # of a later program
+            return [texts("entry.other", kind=event.kind)]
+
+
+def written(event: Event) -> list[str | None]:
+    """What somebody wrote into a record."""
+    match event:
+        case Decided():
+            return [event.justification, event.conditions]
+        case Agreed():
+            return [event.note]
+        case Contested():
+            return [event.objection]
+        case Held() | Released():
+            return [event.reason]
+        case Unknown():
+            texts_of = ("justification", "conditions", "note", "objection", "reason")
+            return [str(event.content[name]) for name in texts_of if event.content.get(name)]
+        case _:
+            return []

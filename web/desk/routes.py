@@ -102,8 +102,8 @@ class DeskRoutes:
             deciding = ""
             if told.record is not None:
                 # Not as the ledger may hold it by now: what is decided is what is shown here.
-                made = Case((*(corrects.records if corrects else ()), told.record))
-                told = told._replace(score=told.score._replace(request_id=cases.name(told.record)))  # sent twice
+                made = Case((*(corrects.events if corrects else ()), told.record.event))
+                told = told._replace(score=told.score._replace(request_id=told.record.header.id))  # sent twice
                 deciding = self._form(person).section(made, self._release, told.principal or [])
         except CaseMoved:
             return self._moved(await self._find(asked["of"], scope), person)
@@ -166,12 +166,12 @@ class DeskRoutes:
             case = await self._find(asked.get("of"), scope)
         except LedgerUnavailable:
             case = None
-        personal = case.score.personal_fields() if case else None
-        if case is None or personal is None or case.score.fields()["release"] != self._release.digest:
+        score = case.score if case else None
+        if case is None or score is None or score.answers is None or score.release != self._release.digest:
             return {"values": None, "html": f'<p class="correcting">{escape(texts("correct.impossible"))}</p>'}
         said, stop = texts("correct.lead", seq=case.first.seq), f'<a href="./">{escape(texts("correct.stop"))}</a>'
         return {
-            "values": self._held.values(personal["answers"], personal.get("reference") or ""),
+            "values": self._held.values(score.answers, score.reference or ""),
             "html": f'<p class="correcting" role="status">{escape(said)} {stop}</p>',
             "seen": shown(case),
         }
