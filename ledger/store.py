@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -26,7 +25,7 @@ from ledger.errors import DATABASE_ERRORS, LedgerUnavailable, another_version, c
 from ledger.events import SCORED
 from ledger.records import Key, Record
 from ledger.schema import APPLICATION, READABLE, VERSION, make_tables, raise_tables, version_of
-from ledger.sqlite_files import sync_folder, write_ahead
+from ledger.sqlite_files import mark, open_file, stated, sync_folder, transaction, write_ahead
 from ledger.turns import Turns
 
 logger = logging.getLogger(__name__)
@@ -75,13 +74,7 @@ class Store:
         self._files = self._identities()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"file:{quote(str(self.path))}?mode=rw",
-            uri=True,
-            timeout=WAIT,
-            check_same_thread=False,
-            isolation_level=None,
-        )
+        connection = open_file(self.path, WAIT)
         write_ahead(connection, WAIT)
         for pragma in (
             "synchronous=FULL", "fullfsync=ON", "checkpoint_fullfsync=ON", "foreign_keys=ON", "secure_delete=ON",
@@ -92,21 +85,19 @@ class Store:
 
     def _prepare(self, connection: sqlite3.Connection, first: Record | None) -> None:
         """Make the tables in an empty file, with the first record; refuse any other that is not of this version."""
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if first and not tables and not application:
+        found = stated(connection)
+        if first and found.empty and not found.application:
             make_tables(connection)
-            connection.execute(f"PRAGMA application_id={APPLICATION}")
-            connection.execute(f"PRAGMA user_version={VERSION}")
+            mark(connection, APPLICATION, VERSION)
             insert(connection, [first], [])
-        elif application != APPLICATION:
+        elif found.application != APPLICATION:
             raise LedgerUnavailable(no_ledger(self.path))
-        elif (version := version_of(connection)) in READABLE and version != VERSION:
+        elif found.version in READABLE and found.version != VERSION:
             # Said before, for a million records take a minute.
-            logger.warning("ledger %s: raised from version %d to %d", self.path, version, VERSION)
+            logger.warning("ledger %s: raised from version %d to %d", self.path, found.version, VERSION)
             raise_tables(connection)
             list_all_cases(connection)
-            connection.execute(f"PRAGMA user_version={VERSION}")  # older programs refuse it from here on
+            mark(connection, APPLICATION, VERSION)  # older programs refuse it from here on
         self.check_version(connection)
 
     def check_version(self, connection: sqlite3.Connection) -> None:
@@ -117,15 +108,8 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that holds the file's write lock from its start, to read the chain's head under it."""
-        with self._writing, self._turns.one():
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._writer
-                self._writer.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
+        with self._writing, self._turns.one(), transaction(self._writer) as connection:
+            yield connection
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
         """A transaction that sees the file as it is now: a context manager with SQLAlchemy's connection."""
