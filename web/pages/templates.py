@@ -1,0 +1,58 @@
+"""HTML from Jinja2 templates: a page, or a part of one, is a view (a frozen dataclass) and the template that it names.
+
+A view holds finished texts and numbers, and other views; the template says where they go. Every text is escaped, and a
+name that a view lacks is an error. No module but this one makes HTML.
+"""
+
+import json
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+
+from web.pages.assets import asset_path
+from web.pages.texts import Texts
+
+FOLDER = Path(__file__).with_name("templates")
+
+
+class View(Protocol):
+    """What one template shows."""
+
+    template: ClassVar[str]  # its path below `FOLDER`
+
+
+def render(view: View, texts: Texts, **more: object) -> Markup:
+    """The view's HTML. The template knows `view`, `texts`, `part(view)` for a view within this one, `asset_path(name)`,
+    and what else is given."""
+    return Markup(TEMPLATES.get_template(view.template).render(view=view, texts=texts, **more))  # noqa: S704 - escaped
+
+
+def for_script(facts: object) -> Markup:
+    """JSON for a script element that runs nothing: no text can end the element."""
+    return Markup(json.dumps(facts).replace("<", r"\u003c"))  # noqa: S704 - escaped
+
+
+@pass_context
+def part(context: Context, view: View | None) -> Markup:
+    """A view within another one; nothing for None."""
+    return Markup() if view is None else render(view, context["texts"])
+
+
+def environment() -> Environment:
+    """The templates; each is compiled once, when it is first used."""
+    made = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals |= {"part": part, "asset_path": asset_path}
+    return made
+
+
+TEMPLATES = environment()
