@@ -22,7 +22,7 @@ def test_it_follows_the_log(open_desk: OpenDesk) -> None:
     page = opened.value
     page.wait_for_selector(".chart")
     assert page.locator(".chart").count() == 5
-    note = page.locator("#live .muted")
+    note = page.locator("#live .quiet")
     before = note.inner_text()
     desk.score()
     page.bring_to_front()
@@ -39,7 +39,7 @@ def test_people_can_read_it(open_desk: OpenDesk, server: Server, language: str, 
     page = desk.page
     page.goto(f"{server.url}{HOME[language]}performance")
     page.wait_for_selector(".chart")
-    assert page.locator("h1").inner_text() == texts_in(language)("performance.title")
+    assert page.locator("main h2").inner_text() == texts_in(language)("performance.title")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.locator("summary").click()
     desk.axe()
