@@ -112,14 +112,6 @@ def app(scorer: Scorer, settings: Settings, accounts: Accounts) -> Iterator[Test
         yield client
 
 
-@pytest.fixture
-def visitor(app: TestClient) -> Iterator[TestClient]:
-    """The same, without anybody's cookies before and after."""
-    app.cookies.clear()
-    yield app
-    app.cookies.clear()
-
-
 def log_in(client: TestClient, name: str, password: str = PASSWORD, **form: str) -> Any:
     return client.post("/login", data={"name": name, "password": password, **form}, headers={"Origin": HERE})
 
