@@ -259,7 +259,7 @@ def decline(desk: Office) -> str:
 def test_the_notice_gives_confirmed_reasons_only(desk: Office) -> None:
     """Of a confirmed decline its reasons; of an override the officer's own, and none of the model's."""
     id = decline(desk)
-    drafts = desk.case(id).score.reasons
+    drafts = desk.case(id).score.reasons or []
     assert desk.client.get(f"/record/{id}/notice").status_code == 404  # not decided yet
     desk.decide(id, "decline", justification="", principal=drafts[:1])
     page = desk.client.get(f"/record/{id}/notice").text
@@ -286,7 +286,7 @@ def test_the_notice_gives_confirmed_reasons_only(desk: Office) -> None:
 def test_every_list_of_reasons_says_the_same(desk: Office) -> None:
     """Card, form, history of the case and notice: the texts of the release, in both languages, the strongest first."""
     id = decline(desk)
-    drafts = desk.case(id).score.reasons
+    drafts = desk.case(id).score.reasons or []
     assert len(drafts) > 1
     told = {
         language: [reason_text(one, desk.scorer.release, LENDER, language) for one in drafts] for language in LANGUAGES
@@ -313,7 +313,7 @@ def test_a_score_that_came_by_the_api_has_its_reasons(desk: Office) -> None:
     assert personal is not None
     id = desk.score("API-1", **personal["answers"])
     assert desk.case(id).score.reasons is None
-    drafts = found.reasons
+    drafts = found.reasons or []
     told = [reason_text(one, desk.scorer.release, LENDER, "en") for one in drafts]
     page = html.unescape(desk.client.get(f"/record/{id}").text)
     assert re.findall(r'name="principal" value="([^"]+)">([^<]+)<', page) == list(zip(drafts, told, strict=True))
@@ -686,7 +686,7 @@ def test_reasons_are_those_of_the_release_decided_on(tmp_path: Path) -> None:
     for reason in (reason for field in manifest["fields"] for reason in field["reasons"]):
         reason["text"] = {language: f"LATER {text}" for language, text in reason["text"].items()}
     later = sealed(folder, manifest)
-    answers = {"prior_record": "yes", "income": 60, "amount": 2500}
+    answers: dict[str, Any] = {"prior_record": "yes", "income": 60, "amount": 2500}
     with closing(Ledger(tmp_path / "ledger.sqlite3")) as ledger:
 
         def serving(release: Path) -> Office:

@@ -171,7 +171,7 @@ def test_an_engine_predicts_a_batch_as_its_rows(release: Release, real: RealLoan
     rows = real_rows(release, real)[:300]
     singles = np.concatenate([other.predict_proba(rows[at : at + 1]) for at in range(len(rows))])
     together = other.predict_proba(rows)
-    assert (together.dtype, together.shape) == (np.float32, (300,))
+    assert (together.dtype, together.shape) == (np.dtype(np.float32), (300,))
     np.testing.assert_allclose(together, singles, rtol=0, atol=TOLERANCE)
 
 

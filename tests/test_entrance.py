@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urljoin
 
 import pytest
 from fastapi.testclient import TestClient
 from parts import Time, seen, send, visiting
+from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Match, Mount, Route
 from test_accounts import PASSWORD, QUICK, three_people
 
@@ -169,10 +170,10 @@ def test_of_gradio_itself_things_can_only_be_read(app: TestClient) -> None:
     for path in all_routes(app):
         asked = standing_for(path)
         for method in ("POST", "PUT", "PATCH", "DELETE") if rule(asked) else ():
-            scope = {"type": "http", "method": method, "path": asked, "headers": []}
+            scope: dict[str, Any] = {"type": "http", "method": method, "path": asked, "headers": []}
             there = [route for route in application.routes if route.matches(scope)[0] is Match.FULL]
             if there and isinstance(there[0], Mount):
-                inside = there[0].app.routes
+                inside = cast(Starlette, there[0].app).routes
                 assert not [one for one in inside if one.matches(scope)[0] is Match.FULL], (method, path)
             reached += bool(there)
     assert reached > 10
@@ -322,10 +323,11 @@ def test_a_wrong_call_of_gradios_api_leaves_nothing_in_the_log(
     run, join = "/gradio_api/run/predict_credit_score", "/gradio_api/queue/join"
     for data in ([31337.5, "CANARY"], ["CANARY"] * 10, [{"CANARY": [31337.5]}] * 10, ["CANARY"] * 11):
         for number in range(6):
-            asked = {"data": data, "fn_index": number, "session_hash": f"s{number}{len(data)}"}
+            session = f"s{number}{len(data)}"
+            asked = {"data": data, "fn_index": number, "session_hash": session}
             visitor.post(run, json=asked)
             visitor.post(join, json=asked)
-            visitor.get("/gradio_api/queue/data", params={"session_hash": asked["session_hash"]})
+            visitor.get("/gradio_api/queue/data", params={"session_hash": session})
     said = "".join(capfd.readouterr())
     assert "CANARY" not in said
     assert "31337.5" not in said
@@ -462,8 +464,9 @@ def test_another_site_sends_nothing(visitor: TestClient) -> None:
             assert visitor.post(path, headers={"Origin": origin}).status_code == 403, (origin, path)
     # A proxy may have changed Host, or the scheme: the browser's own word counts.
     for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)):
-        for origin in ({}, {"Origin": "https://loans.example"}, {"Origin": HERE}):
-            assert visitor.post("/history", headers={**origin, "Sec-Fetch-Site": site}).status_code == status
+        origins: tuple[dict[str, str], ...] = ({}, {"Origin": "https://loans.example"}, {"Origin": HERE})
+        for named in origins:
+            assert visitor.post("/history", headers={**named, "Sec-Fetch-Site": site}).status_code == status
     assert visitor.post("/history", headers={"Origin": HERE}).status_code == 200
 
 
@@ -530,12 +533,13 @@ def test_where_it_may_start(settings: Settings, accounts: Accounts, tmp_path: Pa
 
 def test_a_file_of_users_that_fails_lets_nobody_in(scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
     """Damaged while the app runs: nobody gets in, and nobody is taken for nobody."""
-    own = replace(settings, ledger=None, users=tmp_path / "u.sqlite3")
-    accounts = Accounts(own.users, hasher=QUICK)
+    users = tmp_path / "u.sqlite3"
+    own = replace(settings, ledger=None, users=users)
+    accounts = Accounts(users, hasher=QUICK)
     accounts.add_user("ann", "officer", PASSWORD)
     with visiting(create_app(scorer, own, accounts=accounts)) as client:
         accounts.close()
-        own.users.write_bytes(b"")
+        users.write_bytes(b"")
         for path in ("/api/v1/release", "/", "/history"):
             answer = client.get(path, headers={"Cookie": f"{COOKIE}=x.y"})
             assert answer.status_code == 503

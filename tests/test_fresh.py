@@ -27,8 +27,8 @@ def test_serves_from_a_fresh_environment(tmp_path: Path, monkeypatch: pytest.Mon
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.jsonl"))
         else:
             shutil.copyfile(source, target)
-    python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", python.parent.parent], check=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     install = [
         python,
         "-m",
@@ -46,7 +46,7 @@ def test_serves_from_a_fresh_environment(tmp_path: Path, monkeypatch: pytest.Mon
             monkeypatch.delenv(name)
     kept = {"HOST": "127.0.0.1", "TENFOLD_LEDGER": str(tmp_path / "ledger.sqlite3")}
     with (
-        served([str(python), "app.py"], "/readyz", kept, tmp_path / "app") as url,
+        served([python, "app.py"], "/readyz", kept, tmp_path / "app") as url,
         urllib.request.urlopen(f"{url}/readyz", timeout=20) as answer,  # noqa: S310 - our own server
     ):
         assert json.load(answer)["status"] == "ready"

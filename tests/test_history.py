@@ -20,14 +20,14 @@ def frame() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def history(frame: pd.DataFrame) -> SbaHistory:
-    return SbaHistory(STATES, TABLES, frame)
+    return SbaHistory(tuple(STATES), TABLES, frame)
 
 
 def test_tables_know_nothing_of_what_came_later(frame: pd.DataFrame, history: SbaHistory) -> None:
     """Without every approval and charge-off from a month on, that month's tables are the same bits."""
     then = frame[frame["approved"] < AS_OF].copy()
     then.loc[(then["charged_off_month"] >= AS_OF).fillna(False), "charged_off_month"] = pd.NA
-    known = SbaHistory(STATES, TABLES, then).tables(month(AS_OF))
+    known = SbaHistory(tuple(STATES), TABLES, then).tables(month(AS_OF))
     for name, expected in some(history.tables(month(AS_OF)).items()):
         assert known[name].keys == expected.keys
         assert known[name].values.tobytes() == expected.values.tobytes(), name

@@ -74,11 +74,11 @@ def test_scoring_is_imported_when_it_is_asked_for() -> None:
 @pytest.fixture
 def profiles(tmp_path: Path) -> list[str]:
     """Two real profiles."""
-    files = []
-    for size in (100, 10_000):
+    files = [str(tmp_path / f"{size}.prof") for size in (100, 10_000)]
+    for size, file in zip((100, 10_000), files, strict=True):
         profile = cProfile.Profile()
         profile.runcall(sorted, range(size), key=str)
-        profile.dump_stats(files.append(str(tmp_path / f"{size}.prof")) or files[-1])
+        profile.dump_stats(file)
     return files
 
 
@@ -135,7 +135,7 @@ def test_an_editable_installation_has_the_command(tmp_path: Path, profiles: list
         shutil.copyfile(ROOT / name, tree / name)
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     folder = tmp_path / "venv" / "bin"
-    pip = [folder / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    pip = [str(folder / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     subprocess.run([*pip, "--editable", tree], check=True)
     assert "usage: tenfold" in said([str(folder / "tenfold"), "--help"])
     assert "Biggest movers" in said([str(folder / "tenfold"), "profile", "report", *profiles])

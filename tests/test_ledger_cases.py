@@ -5,7 +5,7 @@ import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -88,7 +88,7 @@ def answers(case: Case, asked: Mapping[str, str], only_of: str | None) -> bool:
     decided = case.decision.fields() if case.decision else {}
     reference = (case.first.personal_fields() or {}).get("reference")
     day = case.first.fields()["time"][:10]
-    is_so = {
+    is_so: dict[str, Callable[[str], bool]] = {
         "reference": lambda value: reference is not None and lower(value) in lower(reference),
         "since": lambda value: day >= value,
         "until": lambda value: day <= value,
@@ -193,8 +193,8 @@ def test_what_version_1_wrote_is_raised(tmp_path: Path) -> None:
     """The ledger that a program of version 1 left: whole before, by its own tables, and whole afterwards."""
     file = tmp_path / "ledger.sqlite3"
     file.write_bytes(gzip.decompress((Path(__file__).with_name("data") / "ledger-1.sqlite3.gz").read_bytes()))
-    with closing(ReadOnlyStore(file)) as opened:
-        assert verify(opened).problem is None
+    with closing(ReadOnlyStore(file)) as former:
+        assert verify(former).problem is None
     assert version(file) == 1
     with closing(Store(file)) as opened, opened.reading() as connection:
         assert verify(opened).problem is None

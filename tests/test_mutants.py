@@ -62,7 +62,7 @@ def test_the_runner_tells_killed_from_survived(tmp_path: Path) -> None:
     code = "def double(x):\n    return x * 2  # twice\n"
     (tree / "doubling.py").write_text(code)
     (tree / "test_doubling.py").write_text("from doubling import double\n\ndef test_it():\n    assert double(3) == 6\n")
-    command = [sys.executable, "-c", TRIED, tree]
+    command = [sys.executable, "-c", TRIED, str(tree)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "mutants")}
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout.splitlines() == [

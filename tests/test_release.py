@@ -137,7 +137,12 @@ def test_a_directory_in_place_of_a_file_is_refused(copy: Path) -> None:
 @pytest.mark.parametrize("version", [0, FORMAT + 1, str(FORMAT), None, [FORMAT], True, 1.0])
 def test_an_unknown_format_is_refused(copy: Path, version: object) -> None:
     """A manifest of another format version is refused before anything else of it is looked at."""
-    error = refused(edited(copy, lambda manifest: (manifest.clear(), manifest.update(format=version))))
+
+    def empty(manifest: dict[str, Any]) -> None:
+        manifest.clear()
+        manifest.update(format=version)
+
+    error = refused(edited(copy, empty))
     assert (error.expected, error.found) == (f"format {OLDEST} to {FORMAT}", f"format {version!r}")
 
 

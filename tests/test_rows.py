@@ -344,7 +344,7 @@ def test_rows_are_as_the_engine_wants_them(release: Release) -> None:
     assert list(release.rows.columns) == names
     assert [column["index"] for column in release.manifest["columns"]] == list(range(len(names)))
     for rows in (release.rows.fill(form.reference), release.rows.build(np.array([form.reference.values] * 3))):
-        assert (rows.dtype, rows.shape[1], rows.flags.c_contiguous) == (np.float32, len(names), True)
+        assert (rows.dtype, rows.shape[1], rows.flags.c_contiguous) == (np.dtype(np.float32), len(names), True)
 
 
 def test_the_worked_example_is_what_is_compiled(form: Form) -> None:

@@ -145,7 +145,7 @@ def test_what_is_beyond_a_limit(visitor: TestClient, settings: Settings) -> None
 def test_no_line_is_forged(tmp_path: Path) -> None:
     """Whatever a fact holds, an event stays one line of JSON, and reads back as it was."""
     forged = 'ann\r\n{"event": "login", "user": "meg"}\u2028\x1b[2J\x00"'
-    with closing(SecurityLog(tmp_path / "s.jsonl", 1, Time(NOW))) as log:
+    with closing(SecurityLog(tmp_path / "s.jsonl", 1, Time(NOW).clock)) as log:
         log.write("login_failed", user=forged, address=forged)
     assert events(tmp_path / "s.jsonl") == [{"event": "login_failed", "user": forged, "address": forged}]
     assert len((tmp_path / "s.jsonl").read_bytes().strip().splitlines()) == 1
@@ -232,7 +232,7 @@ def test_what_the_command_line_changes(tmp_path: Path) -> None:
 def test_strangers_cannot_fill_the_disk(tmp_path: Path) -> None:
     """So many lines of a kind a minute, then a count of those left out; other kinds are written all the same."""
     time = Time(NOW)
-    log = SecurityLog(tmp_path / "s.jsonl", 1, time)
+    log = SecurityLog(tmp_path / "s.jsonl", 1, time.clock)
     for _ in range(A_MINUTE + 50):
         log.write("login_failed", address="10.0.0.1")
     log.write("login", user="ann")

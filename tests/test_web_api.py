@@ -132,7 +132,8 @@ def test_each_item_of_a_batch_on_its_own(
     thousand = client.post(f"{API}/score:batch", json={"items": [item] * 1000}).json()["items"]
     assert {one["status"] for one in thousand} == {200}
     assert len({one["id"] for one in thousand}) == 1000
-    for body in ({"items": [item] * 1001}, {"items": []}, {"items": 1}, {"more": []}):
+    bodies: tuple[dict[str, Any], ...] = ({"items": [item] * 1001}, {"items": []}, {"items": 1}, {"more": []})
+    for body in bodies:
         assert client.post(f"{API}/score:batch", json=body).status_code == 422
 
 

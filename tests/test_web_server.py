@@ -242,7 +242,8 @@ def test_markup_in_an_answer_comes_back_as_text(client: TestClient, scorer: Scor
 
 def test_odd_payloads_do_not_break_the_desk(client: TestClient, scorer: Scorer) -> None:
     """Values of any JSON type bring a card, never a stack trace; what is no JSON object at all is refused."""
-    for value in (None, {}, [], 1e308, True, "\u0000", -0.0):
+    values: tuple[object, ...] = (None, {}, [], 1e308, True, "\u0000", -0.0)
+    for value in values:
         assert 'class="card"' in card_for(client, dict.fromkeys(scorer.release.form.names, value))
         assert 'class="card"' in card_for(client, value)
     for path in ("/desk/score", "/fr/desk/score", "/desk/try", "/desk/take", "/desk/read"):

@@ -112,6 +112,7 @@ def test_an_approval_at_one_number_alone_is_not_proposed(scorer: Scorer, real: R
     """Of a policy that approves one amount and a far range, the range is proposed, and both are told as approved."""
     at = scorer.release.policy.amount_at
     assert at is not None
+    amount_at = at  # known to be there also within the class below
     field = scorer.release.form.fields[at]
     assert isinstance(field, NumberField)
     steps = walk(*field.usual, step_of(*field.usual, STEPS, field.whole))
@@ -127,7 +128,7 @@ def test_an_approval_at_one_number_alone_is_not_proposed(scorer: Scorer, real: R
             return amount == lone or low <= amount <= high
 
         def decide(self, pd: float, application: Application) -> Decision:
-            suggestion = APPROVE if self._approves(application.values[at]) else REFER
+            suggestion = APPROVE if self._approves(application.values[amount_at]) else REFER
             return super().decide(pd, application)._replace(suggestion=suggestion)
 
         def approves(self, pds: Floats, values: Floats) -> npt.NDArray[np.bool_]:
