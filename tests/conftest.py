@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -98,8 +99,14 @@ def visitor(app: TestClient) -> Iterator[TestClient]:
 
 @pytest.fixture(scope="session")
 def real(release: Release) -> RealLoans:
-    """At most LOANS loans: of all months where they have no date, else of three months of the training window."""
-    recipe = RECIPES[release.manifest["name"]]
+    """At most LOANS loans of the release's recipe."""
+    return real_loans(release.manifest["name"])
+
+
+@cache  # a session's fixture with parameters is made anew for every file
+def real_loans(name: str) -> RealLoans:
+    """Of all months where the loans have no date, else of three months of the training window."""
+    recipe = RECIPES[name]
     loans = recipe.load()
     start, _, end = recipe.window or (0, 0, 1)
     months = np.linspace(start, end - 1, 3, dtype=int) if recipe.window else np.array([0])

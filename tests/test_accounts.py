@@ -301,6 +301,7 @@ def run(file: Path, *words: str, given: str = "") -> "subprocess.CompletedProces
     )
 
 
+@pytest.mark.slow
 def test_the_command_line(tmp_path: Path) -> None:
     """Add, list, change, remove; exit status 2 and the reason where it cannot be done, and no password repeated."""
     file = tmp_path / "users.sqlite3"

@@ -37,6 +37,8 @@ from models.data import loans
 from web.operations.health import golden_problems
 from web.server import create_app
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Files:

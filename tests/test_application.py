@@ -141,6 +141,7 @@ def test_the_example_and_real_loans_pass(scorer: Scorer, real: RealLoans) -> Non
 # --- junk ---
 
 
+@pytest.mark.slow
 def test_junk_gives_an_invalid_application_or_a_probability(
     scorer: Scorer, real: RealLoans, record_property: Callable[[str, object], None]
 ) -> None:

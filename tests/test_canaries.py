@@ -26,6 +26,8 @@ from inference.settings import ROOT, default_release
 from profiling.benchmarks.serving import free_port
 from web.lender import EXAMPLE, PLACEHOLDERS
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 600  # seconds for what takes some on a quiet machine; nothing is asserted about them
 FORM = open_release(default_release()).form
 EVERY = [*WORDS.values(), ALL]

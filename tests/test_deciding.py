@@ -342,6 +342,7 @@ def test_the_notice_is_of_the_answers_decided_on(desk: Office) -> None:
     assert f"{day.day} {day:%B} {day.year}" in notice
 
 
+@pytest.mark.slow
 def test_the_notice_as_a_pdf(desk: Office) -> None:
     """A PDF of one page or two with any name's letters, in both languages."""
     id = desk.score("Žofie Łęcka — № 7 Ω")
@@ -678,6 +679,7 @@ def alone(tmp_path: Path) -> Iterator[Office]:
     yield from office(tmp_path, "consumer", LENDER)
 
 
+@pytest.mark.slow
 def test_reasons_are_those_of_the_release_decided_on(tmp_path: Path) -> None:
     """Where answers are corrected after an objection, the last score may be of a later release, with other words."""
     earlier = newest("consumer")
@@ -712,6 +714,7 @@ def test_reasons_are_those_of_the_release_decided_on(tmp_path: Path) -> None:
     assert "LATER" in page  # what is proposed now is in the words of the release that proposes it
 
 
+@pytest.mark.slow
 def test_the_history_is_searched(alone: Office) -> None:
     """By part of a reference, day, person, decision and override; a page at a time; no search in an address."""
     ids = [alone.score(f"H-{at:03d}") for at in range(120)]

@@ -179,6 +179,7 @@ def test_of_gradio_itself_things_can_only_be_read(app: TestClient) -> None:
     assert reached > 10
 
 
+@pytest.mark.slow
 def test_nothing_without_a_login(visitor: TestClient) -> None:
     """Every route with every method: a page leads to the login, all else is refused, and nothing of it is answered."""
     for path, methods in all_routes(visitor).items():
@@ -274,6 +275,7 @@ def test_who_decides_is_who_logged_in(visitor: TestClient) -> None:
     assert send(visitor, id, "decide", again)
 
 
+@pytest.mark.slow
 def test_a_manager_is_the_second_person(scorer: Scorer, settings: Settings, accounts: Accounts, tmp_path: Path) -> None:
     """Above the officers' limit the one who decided waits, and is offered nothing to agree to; a manager finds the case
     among those that wait, and agrees."""
@@ -413,6 +415,7 @@ def test_who_is_not_known_and_what_is_wrong_look_alike(visitor: TestClient) -> N
     assert pages[0] == pages[1]
 
 
+@pytest.mark.slow
 def test_too_many_tries_have_to_wait(scorer: Scorer, settings: Settings, accounts: Accounts) -> None:
     """After some failures even the right password is not tried, for any name alike, and the answer says how long."""
     app = create_app(scorer, replace(settings, ledger=None), accounts=accounts)
@@ -426,6 +429,7 @@ def test_too_many_tries_have_to_wait(scorer: Scorer, settings: Settings, account
         assert log_in(client, "bob").status_code == 303
 
 
+@pytest.mark.slow
 def test_invented_names_keep_nobody_at_their_address_out(
     scorer: Scorer, settings: Settings, accounts: Accounts
 ) -> None:
@@ -488,6 +492,7 @@ def test_sites_in_the_list_may_call(scorer: Scorer, settings: Settings, accounts
     accounts.remove("browser", "token")
 
 
+@pytest.mark.slow
 def test_open_to_this_machine_alone(scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
     """Without users: to its own addresses, by its own names; not through a proxy, nor for a site whose name leads here.
     From the first user on everybody has to log in, without a restart, and then until one."""
@@ -531,6 +536,7 @@ def test_where_it_may_start(settings: Settings, accounts: Accounts, tmp_path: Pa
         mode(replace(settings, public_demo=True, ledger=None), accounts)
 
 
+@pytest.mark.slow
 def test_a_file_of_users_that_fails_lets_nobody_in(scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
     """Damaged while the app runs: nobody gets in, and nobody is taken for nobody."""
     users = tmp_path / "u.sqlite3"

@@ -14,7 +14,20 @@ from inference.settings import current_releases
 from profiling.benchmarks.serving import served
 from profiling.documents.space import SERVED
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def install(python: str, folder: Path) -> None:
+    """The folder's requirements.txt: by uv, which `make setup` leaves beside this Python, as it keeps what it has
+    fetched; by pip where there is none, or where uv cannot install."""
+    wanted = ["--quiet", "-r", "requirements.txt"]
+    uv = Path(sys.executable).with_name("uv")
+    if uv.exists() and not subprocess.run([uv, "pip", "install", "--python", python, *wanted], cwd=folder).returncode:
+        return
+    pip = [python, "-m", "pip", "install", "--no-compile", "--disable-pip-version-check", *wanted]
+    subprocess.run(pip, cwd=folder, check=True)
 
 
 def test_serves_from_a_fresh_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,18 +42,7 @@ def test_serves_from_a_fresh_environment(tmp_path: Path, monkeypatch: pytest.Mon
             shutil.copyfile(source, target)
     python = str(tmp_path / "venv" / "bin" / "python")
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    install = [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-compile",
-        "--disable-pip-version-check",
-        "-r",
-        "requirements.txt",
-    ]
-    subprocess.run(install, cwd=tmp_path / "app", check=True)
+    install(python, tmp_path / "app")
     for name in os.environ:
         if name.startswith(("TENFOLD_", "GRADIO_", "SPACE_", "PYTHON")):
             monkeypatch.delenv(name)

@@ -82,6 +82,7 @@ def test_a_session_has_a_short_name(client: TestClient, answers: list[object], s
     assert client.post(JOIN, json={"data": answers, "session_hash": session}).status_code == 400
 
 
+@pytest.mark.slow
 def test_what_gradio_knows_does_not_grow(client: TestClient, answers: list[object]) -> None:
     """Hundreds of invented sessions and events leave no session, event or message in Gradio."""
     for number in range(300):
@@ -102,6 +103,7 @@ def scores(client: TestClient) -> int:
     return int(sum(map(float, found)))
 
 
+@pytest.mark.slow
 def test_more_than_a_share_is_refused_before_it_is_scored(
     default_scorer: Scorer, settings: Settings, answers: list[object]
 ) -> None:

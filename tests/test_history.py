@@ -10,6 +10,8 @@ from models.history import PRIOR_CHARGE_OFFS, PRIOR_LOANS, Events, Level, table
 from models.recipes.sba import STATES
 from models.recipes.sba_history import INDEX, TABLES, SbaHistory, month
 
+pytestmark = pytest.mark.slow
+
 AS_OF = 200401
 
 

@@ -33,6 +33,7 @@ def said(command: list[str], status: int = 0, **environment: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DECLARED)
 def test_an_extra_is_known_by_its_modules(name: str) -> None:
     """inference/extras.py names modules of exactly the packages that pyproject.toml has in the extra."""
@@ -57,6 +58,7 @@ def test_a_missing_package_names_its_extra() -> None:
         raise ModuleNotFoundError(name="pyarrow_of_another")
 
 
+@pytest.mark.slow
 def test_scoring_is_imported_when_it_is_asked_for() -> None:
     """`import inference` needs no package; `from inference import …` gives what scoring takes."""
     said([*BARE, "-c", "from inference import InvalidApplication"])
@@ -125,6 +127,7 @@ def test_a_command_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out.count("usage: tenfold") == 2
 
 
+@pytest.mark.slow
 def test_an_editable_installation_has_the_command(tmp_path: Path, profiles: list[str]) -> None:
     """`pip install -e .` in an empty environment gives `tenfold`."""
     tree = tmp_path / "tree"

@@ -145,6 +145,7 @@ def test_the_file_is_the_owners_alone(ledger: Ledger, file: Path) -> None:
     assert {one.stat().st_mode & 0o077 for one in file.parent.iterdir()} == {0}
 
 
+@pytest.mark.slow
 def test_threads_and_processes_share_a_ledger(file: Path) -> None:
     """Two processes of eight threads each: every record once, one chain."""
     script = (
@@ -344,6 +345,7 @@ def test_any_change_of_any_record_is_found(data: st.DataObject) -> None:
 # --- replay ---
 
 
+@pytest.mark.slow
 def test_old_decisions_come_out_the_same(
     scorer: Scorer, real: RealLoans, ledger: Ledger, file: Path, tmp_path: Path
 ) -> None:
@@ -358,6 +360,7 @@ def test_old_decisions_come_out_the_same(
     assert Replayer([]).one(records[0]).why == f"its release {scorer.release.name} is no longer here"
 
 
+@pytest.mark.slow
 def test_a_replay_that_differs_is_told(scorer: Scorer, ledger: Ledger) -> None:
     """Another PD, another decision, another row, and answers that are refused."""
     example = scorer.release.form.example
@@ -494,6 +497,7 @@ def test_the_command(written: Path, capsys: pytest.CaptureFixture[str], monkeypa
     assert "there is no ledger" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_replay_command(scorer: Scorer, ledger: Ledger, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All records, or one; exit status 1 where one differs."""
     example = scorer.release.form.example

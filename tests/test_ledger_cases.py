@@ -129,11 +129,13 @@ def compare(file: Path, seed: int = 1) -> int:
     return found_in_all
 
 
+@pytest.mark.slow
 def test_searches_find_what_the_records_say(file: Path) -> None:
     """Every filter, and any of them together, for a manager and for officers, beside a look at every case."""
     assert compare(file) > 300
 
 
+@pytest.mark.slow
 def test_several_writers_and_batches(file: Path) -> None:
     """Another process's records and a commit of many drafts are listed too."""
     with writing_to(file) as write, writing_to(file) as other:
@@ -153,6 +155,7 @@ def references(file: Path) -> int:
         return int(connection.execute("SELECT count(reference) FROM cases WHERE viewer = ''").fetchone()[0])
 
 
+@pytest.mark.slow
 def test_a_purge_erases_references_there_too(file: Path) -> None:
     """What was erased is found by no search; the case itself is still listed."""
     before = references(file)
@@ -181,6 +184,7 @@ def version(file: Path) -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
+@pytest.mark.slow
 def test_a_ledger_of_version_1_is_raised(file: Path) -> None:
     """Its cases are listed from its records when it is first opened for writing."""
     as_version_1(file)
@@ -216,6 +220,7 @@ store.Store(Path(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["raise_tables", "list_all_cases"])
 def test_a_kill_while_it_is_raised_leaves_version_1(file: Path, step: str) -> None:
     """Everything or nothing: the file is of version 1 and whole, and the next program raises it."""

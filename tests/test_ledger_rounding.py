@@ -26,6 +26,7 @@ def shared(keys: Sequence[Any]) -> tuple[int, int, int]:
     return int(np.median(own)), min(own), own.count(1)
 
 
+@pytest.mark.slow
 def test_a_rounded_pd_is_shared_by_many(scorer: Scorer, record_property: Any) -> None:
     """All real consumer loans, scored: the figures that SECURITY.md states."""
     if scorer.release.folder.name != default_release().name:
@@ -54,6 +55,7 @@ def test_a_rounded_pd_is_shared_by_many(scorer: Scorer, record_property: Any) ->
     assert smallest > 1
 
 
+@pytest.mark.slow
 def test_points_say_nothing_that_the_rounded_pd_does_not(scorer: Scorer, real: RealLoans) -> None:
     """One rounded PD, one number of points; the exact ones are in the personal part alone."""
     seen: dict[float, float] = {}
@@ -71,6 +73,7 @@ def test_points_say_nothing_that_the_rounded_pd_does_not(scorer: Scorer, real: R
     assert len(exact) > len(seen) > 10
 
 
+@pytest.mark.slow
 def test_a_decision_is_recorded_and_not_derived(scorer: Scorer, real: RealLoans) -> None:
     """Where rounding crosses a cut-off the decision stays the one that was made."""
     crossed = 0

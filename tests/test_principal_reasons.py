@@ -23,6 +23,8 @@ from models.recipes import RECIPES
 from web.lender import read_lender, reason_text
 from web.pages.texts import LANGUAGES
 
+pytestmark = pytest.mark.slow
+
 DECLINES, LOOKED_AT, SEED = 2000, 24_000, 15
 LENDER = read_lender(None)
 Row = npt.NDArray[np.float32]

@@ -193,6 +193,7 @@ def test_who_reads_which_record(visitor: TestClient, default_scorer: Scorer, set
     assert "canary" not in str(events(settings.security_log))
 
 
+@pytest.mark.slow
 def test_what_the_command_line_changes(tmp_path: Path) -> None:
     """Users, roles, passwords and tokens: by whom, and never the password or the token."""
     log = tmp_path / "security.jsonl"
@@ -257,6 +258,7 @@ def test_a_file_of_users_that_was_named_must_be_there(settings: Settings, tmp_pa
         assert mode(Settings.from_environment({**environment, "TENFOLD_USERS": "off"}), accounts) == "open"
 
 
+@pytest.mark.slow
 def test_a_ledger_of_people_who_logged_in_is_not_opened_to_everybody(scorer: Scorer, tmp_path: Path) -> None:
     """Records of nobody in particular, and names typed where nobody logs in, are no such records."""
     settings = Settings(release=scorer.release.folder, log=None, ledger=tmp_path / "l.sqlite3", users=None)

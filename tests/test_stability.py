@@ -15,6 +15,8 @@ from inference.settings import RELEASES
 from models.recipes import RECIPES
 from models.stability import Floats, Step, compare, of_release, section, stability
 
+pytestmark = pytest.mark.slow
+
 NONE = float("nan")
 SHARES = (0.99, 0.9, 0.75, 0.5, 0.2)  # of an answer: how far it is moved in the direction that is open
 

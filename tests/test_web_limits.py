@@ -174,6 +174,7 @@ def test_strangers_have_a_share_each_and_leave_room_for_others(
     assert (made._held, made._strangers) == (0, 0)
 
 
+@pytest.mark.slow
 def test_of_those_who_may_not_enter_no_body_is_read(default_scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
     """401 and 404 by the head alone, and the connection ends; a login is short, a stranger's batch small in a demo."""
     big = b" " * (1 << 20)
@@ -211,6 +212,7 @@ def test_without_a_host_nothing_but_health_is_open(port: int) -> None:
         assert ask(port, b"GET " + path + b" HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 421"), path
 
 
+@pytest.mark.slow
 def test_few_open_files_are_said_at_the_start(tmp_path: Path) -> None:
     """With 150 it does not start, and says what is needed; with 500 it says how many connections are left."""
     program = (

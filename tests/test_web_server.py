@@ -100,6 +100,7 @@ def test_readyz_is_red_when_the_log_cannot_be_written(scorer: Scorer, settings: 
     assert readiness(scorer, replace(settings, log=Path("/proc/none/p.jsonl")))["status"] == "not ready"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["moved", "replaced by a copy", "deleted", "its log moved"])
 def test_readyz_is_red_when_the_ledger_is_moved(scorer: Scorer, settings: Settings, tmp_path: Path, what: str) -> None:
     """Under a running server, before anybody asks for a score: the message names the file and what happened. Once the
@@ -293,6 +294,7 @@ def test_only_plots_are_served_from_the_release(client: TestClient) -> None:
         assert client.get(f"/model-card/{name}").status_code == 404
 
 
+@pytest.mark.slow
 def test_the_performance_page_says_what_is_missing(scorer: Scorer, tmp_path: Path) -> None:
     """No log, no score yet, lines that could not be written, and lines that cannot be read."""
     off = Settings(release=default_release(), log=None, users=NO_USERS)

@@ -109,6 +109,7 @@ def test_every_field_has_its_curve(desk: Desk) -> None:
             assert "<tr class=own>" in panel
 
 
+@pytest.mark.slow
 def test_proposals_are_put_into_the_form_and_hold(desk: Desk) -> None:
     """What a button would put into the form is approved when it is scored; what stays out of reach is said so."""
     found = 0

@@ -12,7 +12,7 @@
    * One field of the form; a number's is also the reading of what its box comes with.
    * @typedef {{ id: string, name: string, kind: "number" | "list" | "radio", unit: string } & Reading} Fact
    *
-   * What stands in the form, by field: a text, a code, or null where "not stated" is ticked.
+   * The form's contents, by field: a text, a code, or null where "not stated" is ticked.
    * @typedef {Record<string, string | null>} Contents
    */
 
