@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def install(python: str, folder: Path) -> None:
     """The folder's requirements.txt: by uv, which `make setup` leaves beside this Python, as it keeps what it has
-    fetched; by pip where there is none, or where uv cannot install."""
+    fetched; by pip where uv is missing or cannot install."""
     wanted = ["--quiet", "-r", "requirements.txt"]
     uv = Path(sys.executable).with_name("uv")
     if uv.exists() and not subprocess.run([uv, "pip", "install", "--python", python, *wanted], cwd=folder).returncode:
