@@ -236,7 +236,7 @@ def test_the_ledger(scorer: Scorer, tmp_path: Path, record_property: Any, capsys
     with closing(Ledger(whole)) as ledger:
         made = scored(scorer.score(release.form.example), release, release.form.example, by="a", channel="api")
         ledger.append(made._replace(key=Key("api", "k", b"d")))
-        ledger.append(decided(made.id, "refer", made.fields["decision"], by="Ann", justification="A word."))
+        ledger.append(decided(made.id, "refer", str(made.fields["decision"]), by="Ann", justification="A word."))
     content = whole.read_bytes()
 
     def prepare(chance: random.Random) -> None:
