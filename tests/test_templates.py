@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from html.parser import HTMLParser
 from importlib import import_module
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 import pytest
 from jinja2 import StrictUndefined, UndefinedError
 from markupsafe import Markup
+from test_architecture import MODULES
 
 from inference.settings import ROOT
-from tests.test_architecture import MODULES
 from web.pages.frame import Banner, frame
 from web.pages.templates import FOLDER, TEMPLATES, View, render
 from web.pages.texts import LANGUAGES, Texts, texts_in
@@ -29,7 +29,8 @@ def views() -> dict[str, type[View]]:
         if name.startswith("web."):
             for value in vars(import_module(name)).values():
                 if isinstance(value, type) and is_dataclass(value) and hasattr(value, "template"):
-                    assert found.setdefault(value.template, value) is value, f"two views name {value.template}"
+                    view = cast(type[View], value)
+                    assert found.setdefault(view.template, view) is view, f"two views name {view.template}"
     return found
 
 

@@ -82,6 +82,7 @@ def test_both_languages_have_the_same_keys_and_placeholders() -> None:
     assert other == set()
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_for_that_is_not_there() -> None:
     """Every key that the code names is in the files; of a key with a part that varies at least one is."""
     found = list(asked_for())
