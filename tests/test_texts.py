@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from web.pages.templates import FOLDER as TEMPLATES
 from web.pages.texts import FOLDER, LANGUAGES
 
 WEB = FOLDER.parent.parent
+ANY = "[a-z0-9_]+"  # a part of a key that varies
 WORDS = {language: json.loads((FOLDER / f"{language}.json").read_text("utf-8")) for language in LANGUAGES}
 # Phrases that nobody at a desk would say; what stands instead is in the texts.
 BANNED = {
@@ -40,7 +42,7 @@ def pattern_of(node: ast.expr) -> str | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return re.escape(node.value)
     if isinstance(node, ast.JoinedStr):
-        parts = [pattern_of(part) if isinstance(part, ast.Constant) else "[a-z0-9_]+" for part in node.values]
+        parts = [pattern_of(part) if isinstance(part, ast.Constant) else ANY for part in node.values]
         return "".join(part for part in parts if part)
     return None
 
@@ -85,14 +87,20 @@ def test_nothing_is_asked_for_that_is_not_there() -> None:
 
 
 def test_no_text_is_left_over() -> None:
-    """Every key is named by some string of the code, or by one with a part that varies."""
+    """Every key is named by some string of the code or of a template, or by one with a part that varies."""
     patterns = set()
     for _, tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, (ast.Constant, ast.JoinedStr)) and (pattern := pattern_of(node)) and "." in pattern:
                 patterns.add(pattern)
-    exact = {re.sub(r"\\(.)", r"\1", one) for one in patterns if "[a-z0-9_]+" not in one}
-    varying = [re.compile(one) for one in patterns if "[a-z0-9_]+" in one]
+    exact = {re.sub(r"\\(.)", r"\1", one) for one in patterns if ANY not in one}
+    # One that is nothing but parts that vary names no key.
+    varying = [re.compile(one) for one in patterns if ANY in one and re.search("[a-z]", one.replace(ANY, ""))]
+    for file in TEMPLATES.rglob("*.html"):
+        for key, goes_on in re.findall(r'"([a-z0-9_]+\.[a-z0-9_.]*)"(\s*~)?', file.read_text("utf-8")):
+            varying += [re.compile(rf"{re.escape(key)}[a-z0-9_.]+")] if goes_on else []
+            exact |= set() if goes_on else {key}
+    assert "login.title" in exact
     unused = [key for key in WORDS["en"] if key not in exact and not any(one.fullmatch(key) for one in varying)]
     assert unused == []
 
