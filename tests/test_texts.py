@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from web.pages.templates import FOLDER as TEMPLATES
 from web.pages.texts import FOLDER, LANGUAGES
 
 WEB = FOLDER.parent.parent
@@ -52,8 +51,16 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
         yield file, ast.parse(file.read_text("utf-8"))
 
 
+def in_templates() -> Iterator[tuple[str, str]]:
+    """The same of templates, which name whole keys."""
+    for file in sorted((FOLDER.parent / "templates").rglob("*.html")):
+        for key in re.findall(r"\btexts\(\"([^\"]+)\"", file.read_text("utf-8")):
+            yield file.name, re.escape(key)
+
+
 def asked_for() -> Iterator[tuple[str, str]]:
     """Each place where a text is asked for by name: file and line, and the pattern of its key."""
+    yield from in_templates()
     for file, tree in trees():
         for node in ast.walk(tree):
             if not (isinstance(node, ast.Call) and node.args):
@@ -87,8 +94,8 @@ def test_nothing_is_asked_for_that_is_not_there() -> None:
 
 
 def test_no_text_is_left_over() -> None:
-    """Every key is named by some string of the code or of a template, or by one with a part that varies."""
-    patterns = set()
+    """Every key is named by some string of the code or a template, or by one with a part that varies."""
+    patterns = {pattern for _, pattern in in_templates()}
     for _, tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, (ast.Constant, ast.JoinedStr)) and (pattern := pattern_of(node)) and "." in pattern:
@@ -96,11 +103,6 @@ def test_no_text_is_left_over() -> None:
     exact = {re.sub(r"\\(.)", r"\1", one) for one in patterns if ANY not in one}
     # One that is nothing but parts that vary names no key.
     varying = [re.compile(one) for one in patterns if ANY in one and re.search("[a-z]", one.replace(ANY, ""))]
-    for file in TEMPLATES.rglob("*.html"):
-        for key, goes_on in re.findall(r'"([a-z0-9_]+\.[a-z0-9_.]*)"(\s*~)?', file.read_text("utf-8")):
-            varying += [re.compile(rf"{re.escape(key)}[a-z0-9_.]+")] if goes_on else []
-            exact |= set() if goes_on else {key}
-    assert "login.title" in exact
     unused = [key for key in WORDS["en"] if key not in exact and not any(one.fullmatch(key) for one in varying)]
     assert unused == []
 
