@@ -8,7 +8,7 @@ learning".
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +17,42 @@ from inference.application import Application, Form
 from inference.fields import ChoiceField, NumberField
 
 APPROVE, REFER, DECLINE = "approve", "refer", "decline"
+Floats = npt.NDArray[np.float64]
+PDs = TypeVar("PDs", float, Floats)  # of one application, or of many
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoffs:
+    """Where the decisions of one application begin and end; all are PDs."""
+
+    break_even: float  # PD*, 0..1
+    refer_from: float  # it refers from this PD
+    decline_from: float  # and declines above this one, which can lie beyond 1
+
+    @classmethod
+    def around(cls, break_even: float, refer_band: float) -> "Cutoffs":
+        """The cut-offs of a band of 0.25: ± 25 % of break-even."""
+        return cls(break_even, *_around(break_even, refer_band))
+
+    @property
+    def can_decline(self) -> bool:
+        """Where a guarantee covers nearly all, no PD is high enough to decline."""
+        return self.decline_from < 1.0
+
+    def decision(self, pd: float) -> str:
+        """What a PD alone suggests: approve below the band, decline above it, refer within it."""
+        return APPROVE if pd < self.refer_from else DECLINE if pd > self.decline_from else REFER
+
+
+def _around(break_even: PDs, refer_band: float) -> tuple[PDs, PDs]:
+    return break_even * (1.0 - refer_band), break_even * (1.0 + refer_band)
 
 
 class Decision(NamedTuple):
     """What the policy suggests for one application, and the figures behind it."""
 
     suggestion: str  # approve, refer or decline
-    break_even: float  # PD*, 0..1
-    refer_from: float  # the PD from which it refers
-    decline_from: float  # the PD above which it declines
+    cutoffs: Cutoffs
     unusual: tuple[str, ...]  # names of fields whose answer is rare among the training loans
 
 
@@ -93,16 +120,17 @@ class Policy:
         covered = 0.0 if self._guarantee is None else application.values[self._guarantee]
         return application.values[self.amount_at] * (1.0 - covered / 100.0)
 
-    def break_even(self, application: Application) -> float:
-        """PD* of this application: the loss counts only the share that no guarantee covers."""
-        return float(self._break_even(0.0 if self._guarantee is None else application.values[self._guarantee]))
+    def cutoffs(self, application: Application) -> Cutoffs:
+        """The cut-offs of this application: the loss counts only the share that no guarantee covers."""
+        covered = 0.0 if self._guarantee is None else application.values[self._guarantee]
+        return Cutoffs.around(self._break_even(covered), self.refer_band)
 
-    def break_evens(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """PD* of many: encoded answers (m, n_fields) -> (m,)."""
+    def cutoffs_of_many(self, values: Floats) -> tuple[Floats, Floats]:
+        """`refer_from` and `decline_from` of many: encoded answers (m, n_fields) -> (m,) and (m,)."""
         covered = np.zeros(len(values)) if self._guarantee is None else values[:, self._guarantee]
-        return np.asarray(self._break_even(covered))
+        return _around(self._break_even(covered), self.refer_band)
 
-    def _break_even(self, guaranteed: Any) -> Any:
+    def _break_even(self, guaranteed: PDs) -> PDs:
         loss = self.lgd * (1.0 - guaranteed / 100.0)
         return self.margin / (self.margin + loss)
 
@@ -115,18 +143,13 @@ class Policy:
 
     def decide(self, pd: float, application: Application) -> Decision:
         """Approve below the refer band, decline above it, refer within it or when an answer is unusual."""
-        break_even = self.break_even(application)
-        refer_from = break_even * (1.0 - self.refer_band)
-        decline_from = break_even * (1.0 + self.refer_band)
-        unusual = self.unusual(application)
-        suggestion = APPROVE if pd < refer_from else DECLINE if pd > decline_from else REFER
-        if unusual:
-            suggestion = REFER
-        return Decision(suggestion, break_even, refer_from, decline_from, unusual)
+        cutoffs, unusual = self.cutoffs(application), self.unusual(application)
+        return Decision(REFER if unusual else cutoffs.decision(pd), cutoffs, unusual)
 
-    def approves(self, pds: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    def approves(self, pds: Floats, values: Floats) -> npt.NDArray[np.bool_]:
         """Which of many it would approve: PDs (m,) and encoded answers (m, n_fields) -> (m,)."""
-        approved = pds < self.break_evens(values) * (1.0 - self.refer_band)
+        refer_from, _ = self.cutoffs_of_many(values)
+        approved = pds < refer_from
         for at, _, low, high in self._ranges:
             approved &= ~((values[:, at] < low) | (values[:, at] > high))
         for at, _, rare in self._rare:

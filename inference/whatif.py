@@ -92,10 +92,8 @@ class WhatIf:
         values = points(field, own) if isinstance(field, NumberField) else groups(field, own)
         changed = self._changed(application, {at: values})
         pds = self._scorer.pds(changed)
-        break_even = self._release.policy.break_evens(changed)
-        band = self._release.policy.refer_band
-        approves = self._release.policy.approves(pds, changed)
-        return Curve(values, pds, break_even * (1 - band), break_even * (1 + band), approves)
+        policy = self._release.policy
+        return Curve(values, pds, *policy.cutoffs_of_many(changed), policy.approves(pds, changed))
 
     def _approvals(self, application: Application) -> list[Proposal]:
         """The nearest change that would make it an approval: one for each field alone, or else one of two fields.

@@ -124,7 +124,7 @@ def test_the_release_opens_by_its_own_digest(release: Release) -> None:
     again = open_release(release.folder)
     assert again.digest == release.digest
     assert again.manifest["population"] is None
-    assert again.policy.break_even(again.form.reference) == pytest.approx(0.3)
+    assert again.policy.cutoffs(again.form.reference).break_even == pytest.approx(0.3)
     assert again.points.of(0.3) == pytest.approx(600)
     assert len(again.manifest["golden"]) == 15  # the example, and both usual ends of seven numbers
     assert not golden_problems(serve(again))

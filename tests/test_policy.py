@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from parts import RealLoans, choice, form_of, number
 
 from inference.application import Application, Form
-from inference.policy import APPROVE, DECLINE, REFER, Points, Policy
+from inference.policy import APPROVE, DECLINE, REFER, Cutoffs, Points, Policy
 from inference.scorer import Scorer
 
 SEVERITY = {APPROVE: 0, REFER: 1, DECLINE: 2}
@@ -42,20 +42,22 @@ def test_break_even_counts_only_the_loss_that_no_guarantee_covers(
     guaranteed: Form, covered: float, break_even: float
 ) -> None:
     """PD* = margin / (margin + loss given default x unguaranteed share)."""
-    assert Policy(SPEC, guaranteed).break_even(applicant(covered)) == pytest.approx(break_even)
+    assert Policy(SPEC, guaranteed).cutoffs(applicant(covered)).break_even == pytest.approx(break_even)
 
 
 def test_without_a_guarantee_the_whole_loss_counts(guaranteed: Form) -> None:
     """Five to one breaks even at one sixth."""
     policy = Policy({**SPEC, "margin": 0.2, "lgd": 1, "guarantee": None}, guaranteed)
-    assert policy.break_even(applicant()) == pytest.approx(1 / 6)
+    assert policy.cutoffs(applicant()).break_even == pytest.approx(1 / 6)
 
 
-def test_break_even_of_one_is_that_of_many(scorer: Scorer, real: RealLoans) -> None:
-    """Each loan of a book has the break-even that it has alone, bit for bit."""
+def test_the_cutoffs_of_one_are_those_of_many(scorer: Scorer, real: RealLoans) -> None:
+    """Each loan of a book has the cut-offs that it has alone, bit for bit."""
     policy, values = scorer.release.policy, scorer.release.form.encode(real.loans.answers)
-    one_by_one = [policy.break_even(Application(tuple(row))) for row in values.tolist()]
-    assert policy.break_evens(values).tobytes() == np.array(one_by_one).tobytes()
+    alone = [policy.cutoffs(Application(tuple(row))) for row in values.tolist()]
+    refer_from, decline_from = policy.cutoffs_of_many(values)
+    assert refer_from.tobytes() == np.array([one.refer_from for one in alone]).tobytes()
+    assert decline_from.tobytes() == np.array([one.decline_from for one in alone]).tobytes()
 
 
 # --- decisions ---
@@ -68,7 +70,7 @@ def test_break_even_of_one_is_that_of_many(scorer: Scorer, real: RealLoans) -> N
 def test_the_refer_band_lies_around_break_even(guaranteed: Form, pd: float, suggestion: str) -> None:
     """At a break-even of 0.25: approve below 0.1875, decline above 0.3125, refer from one to the other."""
     decision = Policy(SPEC, guaranteed).decide(pd, applicant())
-    assert decision == (suggestion, 0.25, 0.1875, 0.3125, ())
+    assert decision == (suggestion, Cutoffs(0.25, 0.1875, 0.3125), ())
 
 
 @pytest.mark.parametrize(

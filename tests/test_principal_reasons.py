@@ -53,7 +53,7 @@ def declines(scorer: Scorer) -> list[Decline]:
     for pd, answers in zip(pds.tolist(), values.tolist(), strict=True):
         application = Application(tuple(answers))
         decision = release.policy.decide(pd, application)
-        if pd > decision.decline_from:
+        if pd > decision.cutoffs.decline_from:
             (unusual if decision.unusual else usual).append(application)
     reasons = Reasons(release, scorer.engine)
     found = []

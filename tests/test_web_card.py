@@ -13,14 +13,14 @@ from inference.application import Form
 from inference.errors import InvalidApplication, Problem
 from inference.fields import ChoiceField, NumberField, field_from_json, localised
 from inference.numbers import TROUBLES
-from inference.policy import Points
+from inference.policy import Cutoffs, Points
 from inference.reasons import Reasons
 from inference.release import Release
 from inference.scorer import Score, Scorer, open_scorer
 from inference.settings import Settings, default_release
 from web.cards.comparison import Rank, expected, nearest_band, observed, wilson
 from web.cards.reasons import SMALLEST
-from web.cards.scale import Cuts, draw, scale_for, scale_of
+from web.cards.scale import draw, scale_for, scale_of
 from web.cards.score_card import intro_card, notice_card, problem_card, score_card
 from web.lender import read_lender
 from web.pages.figures import Figures, figures_for, write_exactly, write_share
@@ -228,7 +228,7 @@ def test_scale_keeps_order_and_limits(scorer: Scorer) -> None:
 
 def test_no_decline_where_a_guarantee_covers_nearly_all(scorer: Scorer) -> None:
     """A cut-off beyond certainty is not drawn, and the text says that no PD declines."""
-    cuts = Cuts(0.9, 0.7, 1.1)
+    cuts = Cutoffs(0.9, 0.7, 1.1)
     figures = Figures("en", scorer.release.points)
     svg = draw(scorer.release, scale_for(scorer.release, cuts, 0.8), cuts, texts_in("en"), figures, 0.8)
     parsed(svg)

@@ -60,24 +60,23 @@ def same(scorer: Scorer, values: npt.NDArray[np.float64], expected: npt.NDArray[
 
 def decisions(scorer: Scorer, fields: FieldsFile, forest: Forest) -> Verdict:
     """Whether the form can bring about every decision."""
-    policy = scorer.release.policy
     found = reach(scorer, fields, forest)
-    break_even = policy.break_even(found.highest.application)
-    refer_from, decline_from = break_even * (1 - policy.refer_band), break_even * (1 + policy.refer_band)
+    cutoffs = scorer.release.policy.cutoffs(found.highest.application)
     least, most = found.bounds
     text = (
         f"Lowest PD found {percent(found.lowest.pd)} ({found.lowest.decision}), highest {percent(found.highest.pd)} "
-        f"({found.highest.decision}); approves below {percent(refer_from)}, declines above {percent(decline_from)}."
+        f"({found.highest.decision}); approves below {percent(cutoffs.refer_from)}, declines above "
+        f"{percent(cutoffs.decline_from)}."
     )
     outcome = PASSES
     if found.highest.decision != DECLINE:
         outcome = FAILS
         proof = f"no usual answers give a PD above {percent(most)}"
-        text += f"\nIt can decline nobody: {proven(proof, most <= decline_from)}"
+        text += f"\nIt can decline nobody: {proven(proof, most <= cutoffs.decline_from)}"
     if found.lowest.decision != APPROVE:
         outcome = FAILS
         proof = f"no usual answers give a PD below {percent(least)}"
-        text += f"\nIt can approve nobody: {proven(proof, least >= refer_from)}"
+        text += f"\nIt can approve nobody: {proven(proof, least >= cutoffs.refer_from)}"
     if outcome == PASSES and not found.referred:
         outcome = WARNS
         text += "\nNo application was found that is referred."
@@ -86,8 +85,8 @@ def decisions(scorer: Scorer, fields: FieldsFile, forest: Forest) -> Verdict:
         "lowest": {"pd": found.lowest.pd, "answers": answers(found.lowest.application)},
         "highest": {"pd": found.highest.pd, "answers": answers(found.highest.application)},
         "proven": {"lowest": least, "highest": most},
-        "refer_from": refer_from,
-        "decline_from": decline_from,
+        "refer_from": cutoffs.refer_from,
+        "decline_from": cutoffs.decline_from,
     }
     return Verdict("decisions", outcome, text, figures)
 

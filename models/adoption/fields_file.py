@@ -16,7 +16,7 @@ from inference.application import Form
 from inference.calibration import Calibration
 from inference.errors import TenfoldError
 from inference.fields import ANY, HIGH, LOW, NOT_STATED, ChoiceField, field_from_json
-from inference.policy import Points
+from inference.policy import Cutoffs, Points
 from inference.rows import RowBuilder
 from models.recipe import Prohibited, choice_field, number_field, refuse_prohibited
 
@@ -144,9 +144,10 @@ def judgement(said: Mapping[str, Any]) -> dict[str, Any]:
     threshold, band = float(said["threshold"]), float(said.get("refer_band", REFER_BAND))
     if not (0 < threshold < 1 and 0 <= band < 1):
         raise BadFields(f"threshold and refer_band lie between 0 and 1, got {threshold:g} and {band:g}")
-    if threshold * (1 + band) >= 1:
+    cutoffs = Cutoffs.around(threshold, band)
+    if not cutoffs.can_decline:
         raise BadFields(
-            f"threshold {threshold:g} with refer_band {band:g} declines only above a PD of {threshold * (1 + band):g}, "
+            f"threshold {threshold:g} with refer_band {band:g} declines only above a PD of {cutoffs.decline_from:g}, "
             f"which no applicant can have: set refer_band below {1 / threshold - 1:.2f}"
         )
     # PD* = margin / (margin + loss) = threshold, where all of the loan is lost

@@ -12,7 +12,7 @@ from html import escape
 import numpy as np
 
 from inference.fields import write_number
-from inference.policy import APPROVE, DECLINE, REFER
+from inference.policy import APPROVE, DECLINE, REFER, Cutoffs
 from inference.release import Release
 from web.pages.figures import Figures
 from web.pages.texts import Texts
@@ -42,20 +42,6 @@ class Scale:
         return min(100.0, max(0.0, 100.0 * (log_odds(pd) - self.low) / (self.high - self.low)))
 
 
-@dataclass(frozen=True)
-class Cuts:
-    """The policy's cut-offs for one application, all PDs."""
-
-    break_even: float
-    refer_from: float
-    decline_from: float
-
-    @property
-    def can_decline(self) -> bool:
-        """Where a guarantee covers nearly all, no PD is high enough to decline."""
-        return self.decline_from < 1.0
-
-
 def log_odds(pd: float) -> float:
     pd = min(max(pd, 1e-7), 1 - 1e-7)
     return math.log(pd / (1 - pd))
@@ -65,12 +51,12 @@ def scale_of(release: Release) -> Scale:
     """The axis of a release, from the PDs of its training population; without one, around the cut-offs."""
     population = release.manifest["population"]
     if population is None:
-        middle = log_odds(release.policy.break_even(release.form.parse(release.form.example)))
+        middle = log_odds(release.policy.cutoffs(release.form.parse(release.form.example)).break_even)
         return Scale(middle - HALF_WIDTH, middle + HALF_WIDTH, "", 0)
     return scale_from(tuple(population["pd_percentiles"]), int(population["loans"]))
 
 
-def scale_for(release: Release, cuts: Cuts, pd: float | None) -> Scale:
+def scale_for(release: Release, cuts: Cutoffs, pd: float | None) -> Scale:
     """The release's axis, made longer where an application's PD or a cut-off would lie beyond it or at its end."""
     scale = scale_of(release)
     low, high = scale.low, scale.high
@@ -110,7 +96,7 @@ def area(pds: tuple[float, ...], low: float, high: float) -> str:
     return f"M0,100 L{points} L100,100 Z"
 
 
-def draw(release: Release, scale: Scale, cuts: Cuts, texts: Texts, figures: Figures, pd: float | None) -> str:
+def draw(release: Release, scale: Scale, cuts: Cutoffs, texts: Texts, figures: Figures, pd: float | None) -> str:
     """The scale with both cut-offs, and with the mark of an application where there is one."""
     refer, decline = scale.x(cuts.refer_from), scale.x(cuts.decline_from) if cuts.can_decline else 100.0
     lines = "".join(
@@ -132,7 +118,7 @@ def draw(release: Release, scale: Scale, cuts: Cuts, texts: Texts, figures: Figu
     )
 
 
-def zone_names(refer: float, decline: float, cuts: Cuts, texts: Texts) -> str:
+def zone_names(refer: float, decline: float, cuts: Cutoffs, texts: Texts) -> str:
     """The decisions' names below the axis: at both ends, and referral's as near to its zone as they leave room."""
     names = {name: texts(f"decision.{name}") for name in (APPROVE, REFER, DECLINE)}
     half = width(names[REFER]) / 2
@@ -145,7 +131,7 @@ def zone_names(refer: float, decline: float, cuts: Cuts, texts: Texts) -> str:
     )
 
 
-def cut_offs(refer: float, decline: float, scale: Scale, cuts: Cuts, texts: Texts, figures: Figures) -> str:
+def cut_offs(refer: float, decline: float, scale: Scale, cuts: Cutoffs, texts: Texts, figures: Figures) -> str:
     """PD and points of the cut-offs, each beside its line and moved where it would leave the picture or meet the
     other; and of both ends of the axis where there is room left."""
 
@@ -177,7 +163,7 @@ def width(*texts: str) -> float:
     return 100 * LETTER * max(map(len, texts)) / NARROWEST
 
 
-def describe(release: Release, cuts: Cuts, texts: Texts, figures: Figures, pd: float | None) -> list[str]:
+def describe(release: Release, cuts: Cutoffs, texts: Texts, figures: Figures, pd: float | None) -> list[str]:
     """The picture in sentences."""
     sentences = []
     if pd is not None:

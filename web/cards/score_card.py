@@ -12,12 +12,12 @@ import orjson
 from inference.application import Application
 from inference.errors import Problem
 from inference.fields import AnswerRefused, ChoiceField, Field, NumberField, write_number
-from inference.policy import APPROVE, DECLINE, REFER
+from inference.policy import APPROVE, DECLINE, REFER, Cutoffs
 from inference.release import Release
 from inference.scorer import Score
 from web.cards.comparison import among_the_same, at_stake, in_words, nearest_band
 from web.cards.reasons import why
-from web.cards.scale import Cuts, describe, draw, loans, scale_for
+from web.cards.scale import describe, draw, loans, scale_for
 from web.lender import Lender
 from web.pages.answers import row_id
 from web.pages.figures import Figures, figures_for, write_exactly
@@ -36,7 +36,7 @@ def score_card(told: ScoredAnswer, release: Release, texts: Texts, lender: Lende
     """The suggestion, its figures and its reason; what moved them; `deciding`, HTML; and where it is recorded."""
     score, record, explanation, principal = told[:4]
     language = texts.language
-    cuts = Cuts(score.break_even, score.refer_from, score.decline_from)
+    cuts = score.cutoffs
     figures, scale = figures_for(release, language, told_apart(score, release)), scale_for(release, cuts, score.pd)
     pd, points = figures.pd(score.pd), figures.points(score.pd)
     decision = texts(f"decision.{score.decision}")
@@ -77,10 +77,7 @@ def score_card(told: ScoredAnswer, release: Release, texts: Texts, lender: Lende
 
 def intro_card(release: Release, texts: Texts) -> str:
     """What will stand here, and the cut-offs that are known before any score."""
-    example = release.form.parse(release.form.example)
-    break_even = release.policy.break_even(example)
-    band = release.policy.refer_band
-    cuts = Cuts(break_even, break_even * (1 - band), break_even * (1 + band))
+    cuts = release.policy.cutoffs(release.form.parse(release.form.example))
     figures = figures_for(release, texts.language, [cuts.refer_from, cuts.decline_from])
     scale = scale_for(release, cuts, None)
     parts = ["decision", "pd"] if release.manifest["population"] is None else ["decision", "pd", "rank"]
@@ -191,7 +188,7 @@ def told_apart(score: Score, release: Release) -> list[float]:
     return found
 
 
-def reason(score: Score, cuts: Cuts, release: Release, texts: Texts, figures: Figures) -> str:
+def reason(score: Score, cuts: Cutoffs, release: Release, texts: Texts, figures: Figures) -> str:
     """Why this decision, from the policy's own figures."""
     language = texts.language
     values = {
@@ -206,9 +203,7 @@ def reason(score: Score, cuts: Cuts, release: Release, texts: Texts, figures: Fi
     items = "".join(
         f"<li>{escape(unusual_answer(name, score.application, release, texts))}</li>" for name in score.unusual
     )
-    alone = REFER if score.refer_from <= score.pd <= score.decline_from else APPROVE
-    alone = DECLINE if score.pd > score.decline_from else alone
-    by_pd = escape(texts("reason.alone", decision=texts(f"decision.{alone}")))
+    by_pd = escape(texts("reason.alone", decision=texts(f"decision.{cuts.decision(score.pd)}")))
     return f"<p>{escape(texts('reason.unusual'))}</p><ul>{items}</ul><p>{by_pd}</p>"
 
 
@@ -229,7 +224,7 @@ def unusual_answer(name: str, application: Application, release: Release, texts:
     return texts("reason.unusual_rare", answer=answer, count=count, loans=asked)
 
 
-def policy_table(cuts: Cuts, texts: Texts, figures: Figures) -> str:
+def policy_table(cuts: Cutoffs, texts: Texts, figures: Figures) -> str:
     """Break-even and the range that refers."""
     values = {
         "refer_from": figures.pd(cuts.refer_from),

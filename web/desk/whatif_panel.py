@@ -155,8 +155,8 @@ class Panel:
                 )
             )
         then = Application(tuple(changed))
-        cuts = self._release.policy.decide(found.pd, then)
-        figures = figures_for(self._release, language, [found.pd, cuts.refer_from, cuts.decline_from])
+        cutoffs = self._release.policy.cutoffs(then)
+        figures = figures_for(self._release, language, [found.pd, cutoffs.refer_from, cutoffs.decline_from])
         said = texts("whatif.then", pd=figures.pd(found.pd), points=figures.points(found.pd))
         return f"{escape('; '.join(words) + said)} {self.button(then, 'whatif.try')}"
 
