@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from inference.errors import Problem
-from inference.numbers import DECIMAL, LONGEST, THOUSANDS, TROUBLES, Grammar, Number, UnreadNumber, plain
+from inference.number_format import write_exactly, write_number
+from inference.numbers import DECIMAL, THOUSANDS, TROUBLES, Grammar, Number, UnreadNumber, plain
 from inference.units import Unit
 
 NOT_STATED = "not_stated"
@@ -299,22 +300,6 @@ class ChoiceField(Field):
             return f"a code of {self.digits} digits that begins with a known sector"
         codes = [choice.code for choice in self.choices]
         return "one of " + ", ".join(codes if len(codes) <= 60 else [*codes[:60], "…"])
-
-
-def write_number(value: float, language: str) -> str:
-    """A number with its thousands apart, to ten digits and without an exponent."""
-    return localised(f"{Decimal(f'{value:.10g}'):,f}", language)
-
-
-def write_exactly(value: float, language: str) -> str:
-    """All digits that it takes to read the same float64 again; to ten where that is longer than anybody types."""
-    text = f"{Decimal(repr(plain(value))):,f}"
-    return localised(text, language) if len(text) <= LONGEST else write_number(value, language)
-
-
-def localised(text: str, language: str) -> str:
-    """Python's separators changed into the language's: in French a narrow no-break space and a decimal comma."""
-    return text.translate({ord(","): THOUSANDS["fr"], ord("."): DECIMAL["fr"]}) if language == "fr" else text
 
 
 def either(numbers: Sequence[Number]) -> str:

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from inference.fields import write_number
+from inference.number_format import write_number
 from inference.numbers import TROUBLES, Grammar, UnreadNumber
 from inference.units import Unit
 

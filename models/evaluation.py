@@ -13,8 +13,9 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from inference.blocks import Matrix
+from inference.intervals import wilson
 from inference.rows import RowBuilder
-from models.metrics import Decile, Floats, Labels, deciles, intervals, measures, wilson
+from models.metrics import Decile, Floats, Labels, deciles, intervals, measures
 from models.recipe import Loans, Recipe
 from models.scorecard import Scorecard
 from models.train import FOLDS, Trained, calibrate, cross_validate, fit, folds, predict_later, prepare

@@ -11,20 +11,21 @@ from parts import some
 
 from inference.application import Form
 from inference.errors import InvalidApplication, Problem
-from inference.fields import ChoiceField, NumberField, field_from_json, localised
+from inference.fields import ChoiceField, NumberField, field_from_json
+from inference.intervals import wilson
+from inference.number_format import localised, write_percent
 from inference.numbers import TROUBLES
 from inference.policy import Cutoffs, Points
 from inference.reasons import Reasons
 from inference.release import Release
 from inference.scorer import Score, Scorer, open_scorer
 from inference.settings import Settings, default_release
-from web.cards.comparison import Rank, expected, nearest_band, observed, wilson
+from web.cards.comparison import Rank, expected, nearest_band, observed
 from web.cards.reasons import SMALLEST
 from web.cards.scale import draw, scale_for, scale_of
 from web.cards.score_card import intro_card, notice_card, problem_card, score_card
 from web.lender import read_lender
-from web.pages.figures import Figures, figures_for, write_exactly, write_share
-from web.pages.numbers import write_percent
+from web.pages.figures import Figures, figures_for, write_exact_percent, write_share
 from web.pages.texts import LANGUAGES, texts_in
 from web.recording import ScoredAnswer
 
@@ -202,9 +203,9 @@ def test_figures_tell_apart_what_differs(scorer: Scorer) -> None:
     assert figures.pd(0.9999) == "99,9900\u202f%"
     assert write_share(0.0, "en") == "0.0\u202f%"
     assert write_share(0.99996, "en") == "99.996\u202f%"
-    assert write_exactly(0.625, "en") == "62.5\u202f%"
-    assert write_exactly(0.005, "fr") == "0,5\u202f%"
-    assert write_exactly(0.02, "en") == "2\u202f%"
+    assert write_exact_percent(0.625, "en") == "62.5\u202f%"
+    assert write_exact_percent(0.005, "fr") == "0,5\u202f%"
+    assert write_exact_percent(0.02, "en") == "2\u202f%"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

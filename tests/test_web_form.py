@@ -9,11 +9,11 @@ import pytest
 from parts import NAMES, newest, some
 
 from inference.fields import NOT_STATED, ChoiceField, field_from_json
+from inference.number_format import write_percent
 from inference.release import open_release
 from inference.settings import default_release
 from web.desk.form import FormValues, Widgets, build_form, optional
 from web.pages.answers import kind_of, offered, row_id
-from web.pages.numbers import write_percent
 from web.pages.texts import FOLDER, LANGUAGES, texts_in
 
 

@@ -64,18 +64,18 @@ def decisions(scorer: Scorer, fields: FieldsFile, forest: Forest) -> Verdict:
     cutoffs = scorer.release.policy.cutoffs(found.highest.application)
     least, most = found.bounds
     text = (
-        f"Lowest PD found {percent(found.lowest.pd)} ({found.lowest.decision}), highest {percent(found.highest.pd)} "
-        f"({found.highest.decision}); approves below {percent(cutoffs.refer_from)}, declines above "
-        f"{percent(cutoffs.decline_from)}."
+        f"Lowest PD found {found.lowest.pd:.1%} ({found.lowest.decision}), highest {found.highest.pd:.1%} "
+        f"({found.highest.decision}); approves below {cutoffs.refer_from:.1%}, declines above "
+        f"{cutoffs.decline_from:.1%}."
     )
     outcome = PASSES
     if found.highest.decision != DECLINE:
         outcome = FAILS
-        proof = f"no usual answers give a PD above {percent(most)}"
+        proof = f"no usual answers give a PD above {most:.1%}"
         text += f"\nIt can decline nobody: {proven(proof, most <= cutoffs.decline_from)}"
     if found.lowest.decision != APPROVE:
         outcome = FAILS
-        proof = f"no usual answers give a PD below {percent(least)}"
+        proof = f"no usual answers give a PD below {least:.1%}"
         text += f"\nIt can approve nobody: {proven(proof, least >= cutoffs.refer_from)}"
     if outcome == PASSES and not found.referred:
         outcome = WARNS
@@ -131,9 +131,9 @@ def directions(scorer: Scorer, fields: FieldsFile, forest: Forest) -> Verdict:
         }
         went = "raises" if sign < 0 else "lowers"
         sentences.append(
-            f"{field.name}: more of it {'mostly ' if worse else ''}{went} the PD, from {percent(pds[0])} at "
-            f"{field.show(pair[0].values[at], 'en')} to {percent(pds[1])} at {field.show(pair[1].values[at], 'en')}."
-            + ("" if worse else f" The largest move as it should is {percent(along)}.")
+            f"{field.name}: more of it {'mostly ' if worse else ''}{went} the PD, from {pds[0]:.1%} at "
+            f"{field.show(pair[0].values[at], 'en')} to {pds[1]:.1%} at {field.show(pair[1].values[at], 'en')}."
+            + ("" if worse else f" The largest move as it should is {along:.1%}.")
         )
     if idle:
         most = 2 * len(idle) > len(fields.form.fields)
@@ -237,7 +237,3 @@ def prohibited(fields: FieldsFile, forest: Forest) -> Verdict:
 
 def listed(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def percent(share: float) -> str:
-    return f"{share:.1%}"

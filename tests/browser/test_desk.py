@@ -10,7 +10,8 @@ import pytest
 from live import Desk, Server, releases
 from playwright.sync_api import expect
 
-from inference.fields import ChoiceField, NumberField, write_number
+from inference.fields import ChoiceField, NumberField
+from inference.number_format import write_number
 from inference.scorer import open_scorer
 from inference.settings import Settings
 from web.pages.answers import RADIO_UP_TO, offered, row_id

@@ -14,7 +14,8 @@ from parts import NAMES, RealLoans, number
 from scale import report, times
 
 from inference.errors import InvalidApplication
-from inference.fields import NOT_STATED, ChoiceField, Field, NumberField, field_from_json, write_number
+from inference.fields import NOT_STATED, ChoiceField, Field, NumberField, field_from_json
+from inference.number_format import write_number
 from inference.numbers import LONGEST, TROUBLES, UnreadNumber
 from inference.scorer import Scorer
 from web.desk.form import FormValues

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from inference.fields import ChoiceField, Field, NumberField, write_number
+from inference.fields import ChoiceField, Field, NumberField
+from inference.intervals import wilson
+from inference.number_format import write_number
 from inference.release import Release
 from inference.scorer import Score
 from web.cards.scale import Scale, area, loans, mark
 from web.pages.answers import choice_text
-from web.pages.figures import Figures, write_exactly, write_share
+from web.pages.figures import Figures, write_exact_percent, write_share
 from web.pages.texts import Texts
-
-Z = 1.959964  # of a 95 % interval
 
 
 def in_words(score: Score, release: Release, texts: Texts, figures: Figures) -> list[str]:
@@ -41,7 +41,7 @@ def at_stake(score: Score, release: Release, texts: Texts) -> str:
         exposure=money(exposure, field, texts.language),
         loss=money(score.pd * release.policy.lgd * exposure, field, texts.language),
     )
-    how = texts("stand.computed", lgd=write_exactly(release.policy.lgd, texts.language))
+    how = texts("stand.computed", lgd=write_exact_percent(release.policy.lgd, texts.language))
     return f'<details class="how"><summary>{escape(loss)}</summary><p class="quiet">{escape(how)}</p></details>'
 
 
@@ -127,14 +127,6 @@ def among_the_same(score: Score, scale: Scale, release: Release, texts: Texts) -
         f'<table class="effects standing"><thead class="visually-hidden"><tr>{heads}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></details>"
     )
-
-
-def wilson(bad: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a rate (Wilson 1927)."""
-    rate, z = bad / count, Z
-    middle = rate + z * z / (2 * count)
-    spread = z * math.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count))
-    return max(0.0, (middle - spread) / (1 + z * z / count)), min(1.0, (middle + spread) / (1 + z * z / count))
 
 
 def money(value: float, field: Field, language: str) -> str:

@@ -11,7 +11,8 @@ from html import escape
 
 import numpy as np
 
-from inference.fields import write_number
+from inference.calibration import log_odds, probability
+from inference.number_format import write_number
 from inference.policy import APPROVE, DECLINE, REFER, Cutoffs
 from inference.release import Release
 from web.pages.figures import Figures
@@ -40,11 +41,6 @@ class Scale:
         if pd >= 1.0:
             return 100.0
         return min(100.0, max(0.0, 100.0 * (log_odds(pd) - self.low) / (self.high - self.low)))
-
-
-def log_odds(pd: float) -> float:
-    pd = min(max(pd, 1e-7), 1 - 1e-7)
-    return math.log(pd / (1 - pd))
 
 
 def scale_of(release: Release) -> Scale:
@@ -196,7 +192,3 @@ def mark(x: float, height: int = 80) -> str:
         f'<svg class="mark" x="{x:.2f}%" y="0" width="1" height="{height}" overflow="visible">'
         f'<line x1="0" x2="0" y1="10" y2="{height - 4}"/><path d="M-7,0 H7 L0,12 Z"/></svg>'
     )
-
-
-def probability(log_odds: float) -> float:
-    return 1 / (1 + math.exp(-log_odds))

@@ -11,7 +11,8 @@ import orjson
 
 from inference.application import Application
 from inference.errors import Problem
-from inference.fields import AnswerRefused, ChoiceField, Field, NumberField, write_number
+from inference.fields import AnswerRefused, ChoiceField, Field, NumberField
+from inference.number_format import write_number
 from inference.policy import APPROVE, DECLINE, REFER, Cutoffs
 from inference.release import Release
 from inference.scorer import Score
@@ -20,7 +21,7 @@ from web.cards.reasons import why
 from web.cards.scale import describe, draw, loans, scale_for
 from web.lender import Lender
 from web.pages.answers import row_id
-from web.pages.figures import Figures, figures_for, write_exactly
+from web.pages.figures import Figures, figures_for, write_exact_percent
 from web.pages.texts import Texts
 from web.recording import ScoredAnswer
 
@@ -195,7 +196,7 @@ def reason(score: Score, cuts: Cutoffs, release: Release, texts: Texts, figures:
         "pd": figures.pd(score.pd),
         "refer_from": figures.pd(score.refer_from),
         "decline_from": figures.pd(score.decline_from),
-        "band": write_exactly(release.policy.refer_band, language),
+        "band": write_exact_percent(release.policy.refer_band, language),
     }
     if not score.unusual:
         open_end = score.decision == REFER and not cuts.can_decline

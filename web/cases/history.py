@@ -11,7 +11,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from inference.fields import write_number
+from inference.number_format import write_number, write_percent
 from inference.scorer import Scorer
 from ledger import cases, queries
 from ledger.cases import Case
@@ -23,7 +23,6 @@ from web.pages.answers import LONGEST_REFERENCE
 from web.pages.forms import LONGEST_NAME, Form, day, one, read_form
 from web.pages.frame import HEADERS, plain_page
 from web.pages.languages import HOME
-from web.pages.numbers import write_percent
 from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import only_of, person_of
 

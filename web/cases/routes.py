@@ -13,7 +13,8 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
-from inference.fields import AnswerRefused, localised, write_number
+from inference.fields import AnswerRefused
+from inference.number_format import localised, write_number, write_percent
 from inference.policy import APPROVE
 from inference.reasons import Explanation, Reasons
 from inference.release import Release
@@ -36,7 +37,6 @@ from web.lender import Lender, reason_text
 from web.pages.forms import LONGEST_NAME, Form, one, read_form
 from web.pages.frame import HEADERS, plain_page, problem_page, root_from
 from web.pages.languages import HOME
-from web.pages.numbers import write_percent
 from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import CLOSED, OFFICER, Person, mode_of, person_of
 from web.recording import Recorder, ScoredAnswer

@@ -11,7 +11,8 @@ from typing import Any
 import gradio as gr
 
 from inference.application import Form
-from inference.fields import NOT_STATED, ChoiceField, Field, NumberField, write_number
+from inference.fields import NOT_STATED, ChoiceField, Field, NumberField
+from inference.number_format import write_number
 from inference.numbers import LONGEST
 from web.pages.answers import LONGEST_REFERENCE, RADIO_UP_TO, kind_of, offered, row_id
 from web.pages.texts import Texts

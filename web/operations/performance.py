@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from starlette.types import Scope
 
-from inference.fields import localised
+from inference.number_format import localised, write_number
 from inference.perflog_reader import STAGES, LogReader, LogRecords, over_time, quantiles
 from inference.scorer import Scorer
 from inference.settings import Settings
@@ -211,7 +211,7 @@ def known(value: float) -> float | None:
 
 
 def whole(number: int, texts: Texts) -> str:
-    return localised(f"{number:,}", texts.language)
+    return write_number(number, texts.language)
 
 
 def ms(value: float, texts: Texts) -> str:
