@@ -1,10 +1,10 @@
 """From the model's probability to the PD: logit(PD) = a + b · logit(p), b > 0 (Platt 1999, two numbers)."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,8 +36,7 @@ def expit(z: Floats) -> Floats:
     return 1.0 / (1.0 + np.exp(-z))
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(Struct, frozen=True, forbid_unknown_fields=True):
     """Two numbers that put log-odds on the scale of observed rates; `slope` > 0 keeps the order."""
 
     intercept: float

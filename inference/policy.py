@@ -6,15 +6,15 @@ learning".
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from inference.application import Application, Form
-from inference.fields import ChoiceField, NumberField
+from inference.fields import ChoiceField, Count, NumberField
 
 APPROVE, REFER, DECLINE = "approve", "refer", "decline"
 Floats = npt.NDArray[np.float64]
@@ -56,8 +56,7 @@ class Decision(NamedTuple):
     unusual: tuple[str, ...]  # names of fields whose answer is rare among the training loans
 
 
-@dataclass(frozen=True, slots=True)
-class Points:
+class Points(Struct, frozen=True, forbid_unknown_fields=True):
     """The scorecard scale: `anchor` points at good:bad odds of `odds`, `double` more double the odds."""
 
     anchor: float
@@ -73,40 +72,52 @@ class Points:
         return self.anchor + self.double * math.log2((1.0 - pd) / pd / self.odds)
 
 
+class PolicyTerms(Struct, frozen=True, kw_only=True):
+    """What a manifest says of a release's policy."""
+
+    margin: float  # a fraction of the amount
+    lgd: float  # loss given default, a fraction too
+    amount: str | None = None  # the field with what is lent; None where none says it
+    guarantee: str | None  # the field with the guaranteed share in per cent, or None
+    refer_band: float  # 0.25: ± 25 % of PD*
+    rare_below: Count  # training loans: a choice of fewer is unusual
+
+    def __post_init__(self) -> None:
+        if not (0 < self.margin < math.inf and 0 < self.lgd <= 1 and 0 <= self.refer_band < 1):
+            raise ValueError("margin > 0, 0 < lgd <= 1 and 0 <= refer_band < 1 are needed")
+
+
 class Policy:
     """A release's policy: margin, loss given default, refer band, and what counts as unusual.
 
-    `spec` holds `margin`, `lgd` (fractions of the amount), `amount` (the field with what is lent, or None where
-    none says it), `guarantee` (the field with the guaranteed share in per cent, or None), `refer_band` (0.25: ± 25 %
-    of PD*), `rare_below` (training loans). Raises KeyError, TypeError or ValueError where it is not whole.
+    Raises ValueError where the terms name a field that cannot be what they say.
     """
 
-    def __init__(self, spec: Mapping[str, Any], form: Form) -> None:
-        self.margin, self.lgd = float(spec["margin"]), float(spec["lgd"])
-        self.refer_band = float(spec["refer_band"])
-        if not (0 < self.margin < math.inf and 0 < self.lgd <= 1 and 0 <= self.refer_band < 1):
-            raise ValueError("policy: needs margin > 0, 0 < lgd <= 1, 0 <= refer_band < 1")
-        amount, guarantee = spec.get("amount"), spec["guarantee"]
-        self.amount_at = None if amount is None else form.names.index(amount)
+    def __init__(self, terms: PolicyTerms, form: Form) -> None:
+        self.margin, self.lgd, self.refer_band = terms.margin, terms.lgd, terms.refer_band
+        amount, guarantee = terms.amount, terms.guarantee
+        self.amount_at = None if amount is None else place_of(form, "amount", amount)
+        self.amount: NumberField | None = None  # the field at that place
         if self.amount_at is not None:
             lent = form.fields[self.amount_at]
             if not isinstance(lent, NumberField) or lent.optional or lent.minimum < 0:
-                raise ValueError(f"policy: amount {amount} must be a number from 0 up that is always stated")
-        self._guarantee = None if guarantee is None else form.names.index(guarantee)
+                raise ValueError(f"policy.amount: {amount} must be a number from 0 up that is always stated")
+            self.amount = lent
+        self._guarantee = None if guarantee is None else place_of(form, "guarantee", guarantee)
         if self._guarantee is not None:
             share = form.fields[self._guarantee]
             if not isinstance(share, NumberField) or share.optional or share.minimum < 0 or share.maximum > 100:
-                raise ValueError(f"policy: guarantee {guarantee} must be a number from 0 to 100 that is always stated")
+                raise ValueError(f"policy.guarantee: {guarantee} must be a number from 0 to 100 that is always stated")
         self._ranges: list[tuple[int, str, float, float]] = []
         self._rare: list[tuple[int, str, frozenset[float]]] = []
         for at, field in enumerate(form.fields):
-            if isinstance(field, NumberField):
-                self._ranges.append((at, field.name, *field.usual))
-            elif isinstance(field, ChoiceField):
-                below = int(spec["rare_below"])
-                rare = frozenset(float(i) for i, choice in enumerate(field.choices) if choice.count < below)
-                if rare:
-                    self._rare.append((at, field.name, rare))
+            match field:
+                case NumberField():
+                    self._ranges.append((at, field.name, *field.usual))
+                case ChoiceField():
+                    rare = frozenset(float(i) for i, one in enumerate(field.choices) if one.count < terms.rare_below)
+                    if rare:
+                        self._rare.append((at, field.name, rare))
 
     @property
     def guaranteed(self) -> bool:
@@ -155,3 +166,11 @@ class Policy:
         for at, _, rare in self._rare:
             approved &= ~np.isin(values[:, at], list(rare))
         return approved
+
+
+def place_of(form: Form, term: str, name: str) -> int:
+    """Where the field that a term of the policy names stands in the form."""
+    try:
+        return form.position(name)
+    except ValueError as error:
+        raise ValueError(f"policy.{term}: {error}") from None

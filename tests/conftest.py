@@ -66,7 +66,7 @@ def scorer(release: Release, engine: XGBoostEngine) -> Scorer:
 @pytest.fixture(scope="session")
 def real(release: Release) -> RealLoans:
     """At most LOANS loans: of all months where they have no date, else of three months of the training window."""
-    recipe = RECIPES[release.manifest["name"]]
+    recipe = RECIPES[release.manifest.name]
     loans = recipe.load()
     start, _, end = recipe.window or (0, 0, 1)
     months = np.linspace(start, end - 1, 3, dtype=int) if recipe.window else np.array([0])

@@ -46,7 +46,7 @@ def test_only_loans_to_train_on_are_blurred(real: RealLoans) -> None:
     recipe = real.recipe
     form = Form(tuple(field_from_json(spec) for spec in counted(recipe, real.loans)))
     name = next(spec["name"] for spec in recipe.fields if spec["kind"] == "number")
-    column = recipe.features[0]["of"].index(name)
+    column = recipe.features[0].of.index(name)
     wide = replace(recipe, blur={name: (0.5, 0)}, window=recipe.window or (0, 0, 1))
     judged = prepare(wide, form, real.history, real.loans)
     trained = prepare(wide, form, real.history, real.loans, training=True)

@@ -1,6 +1,6 @@
 """The result panel's HTML, without a browser."""
 
-import copy
+import json
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from typing import Any
@@ -11,8 +11,9 @@ from parts import some
 
 from inference.application import Form
 from inference.errors import InvalidApplication, Problem
-from inference.fields import ChoiceField, NumberField, field_from_json
+from inference.fields import ChoiceField, NumberField
 from inference.intervals import wilson
+from inference.manifest import Band, read_manifest
 from inference.number_format import localised, write_percent
 from inference.numbers import TROUBLES
 from inference.policy import Cutoffs, Points
@@ -86,12 +87,11 @@ def marked(value: Any) -> Any:
 @pytest.fixture
 def hostile(scorer: Scorer) -> Release:
     """The release with markup in every label, help, unit, title, notice and date."""
-    manifest = copy.deepcopy(dict(scorer.release.manifest))
-    manifest["fields"] = marked(manifest["fields"])
-    for part in ("title", "notice", "date"):
+    manifest = json.loads((scorer.release.folder / "manifest.json").read_bytes())
+    for part in ("fields", "title", "notice", "date"):
         manifest[part] = marked(manifest[part])
-    form = Form(tuple(field_from_json(spec) for spec in manifest["fields"]))
-    return replace(scorer.release, manifest=manifest, form=form)
+    made = read_manifest(json.dumps(manifest).encode())
+    return replace(scorer.release, manifest=made, form=Form(made.fields))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -155,7 +155,7 @@ def test_percentile_and_band() -> None:
     assert Rank.among(0.995, percentiles) == ("rank_riskier", 99)
     twentieths = [at / 20 for at in range(21)]
     assert Rank.among(0.53, twentieths) == ("rank_riskier", 50)
-    bands = [{"low": 0.1, "high": 0.2}, {"low": 0.3, "high": 0.4}]
+    bands = [Band(low=0.1, high=0.2, loans=1, bad=0), Band(low=0.3, high=0.4, loans=1, bad=0)]
     assert nearest_band(0.15, bands) is bands[0]
     assert nearest_band(0.29, bands) is bands[1]
     assert nearest_band(0.99, bands) is bands[1]
@@ -174,7 +174,7 @@ def test_loans_with_the_same_pd_are_on_neither_side() -> None:
 def test_no_band_is_said_to_hold_a_pd_that_it_does_not(language: str) -> None:
     """Beyond the bands and between them the nearest group is named as that."""
     texts, figures = texts_in(language), Figures(language, Points(600, 3, 20))
-    bands = [{"low": 0.1, "high": 0.2, "loans": 50, "bad": 5}, {"low": 0.3, "high": 0.4, "loans": 50, "bad": 0}]
+    bands = [Band(low=0.1, high=0.2, loans=50, bad=5), Band(low=0.3, high=0.4, loans=50, bad=0)]
     inside = texts.words["result.observed"].split("{")[0]
     for pd, holds in ((0.05, False), (0.1, True), (0.2, True), (0.25, False), (0.4, True), (0.5, False)):
         assert observed(pd, bands, texts, figures).startswith(inside) == holds
@@ -292,7 +292,7 @@ def test_where_it_stands(scorer: Scorer, score: Score, language: str) -> None:
     assert policy.amount_at is not None
     field = scorer.release.form.fields[policy.amount_at]
     assert field.show(round(score.pd * policy.lgd * exposure), language) in card
-    by = scorer.release.manifest["population"]["by"]
+    by = scorer.release.manifest.population.by
     found = 0
     for name, groups in by.items():
         at = scorer.release.form.names.index(name)
@@ -301,5 +301,5 @@ def test_where_it_stands(scorer: Scorer, score: Score, language: str) -> None:
         group = groups.get(field.group_of(application.values[at]))
         if group:
             found += 1
-            assert localised(f"{group['loans']:,}", language) in card
+            assert localised(f"{group.loans:,}", language) in card
     assert found

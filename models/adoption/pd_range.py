@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.application import Application
-from inference.fields import ChoiceField, NumberField
+from inference.fields import NumberField
 from inference.scorer import Scorer
 from models.adoption.fields_file import FieldsFile
 from models.adoption.trees import Forest
@@ -106,7 +106,6 @@ def all_levels(fields: FieldsFile, forest: Forest) -> list[Floats]:
         if isinstance(field, NumberField)
         else np.arange(len(field.choices), dtype=np.float64)
         for field in fields.form.fields
-        if isinstance(field, NumberField | ChoiceField)
     ]
 
 

@@ -45,11 +45,11 @@ class Scale:
 
 def scale_of(release: Release) -> Scale:
     """The axis of a release, from the PDs of its training population; without one, around the cut-offs."""
-    population = release.manifest["population"]
+    population = release.manifest.population
     if population is None:
         middle = log_odds(release.policy.cutoffs(release.form.parse(release.form.example)).break_even)
         return Scale(middle - HALF_WIDTH, middle + HALF_WIDTH, "", 0)
-    return scale_from(tuple(population["pd_percentiles"]), int(population["loans"]))
+    return scale_from(population.pd_percentiles, population.loans)
 
 
 def scale_for(release: Release, cuts: Cutoffs, pd: float | None) -> Scale:
@@ -62,8 +62,8 @@ def scale_for(release: Release, cuts: Cutoffs, pd: float | None) -> Scale:
         high = max(high, log_odds(cuts.decline_from if cuts.can_decline else cuts.refer_from) + room)
         if pd is not None:
             low, high = min(low, log_odds(pd) - edge), max(high, log_odds(pd) + edge)
-    population = release.manifest["population"]
-    drawn = "" if population is None else area(tuple(population["pd_percentiles"]), low, high)
+    population = release.manifest.population
+    drawn = "" if population is None else area(population.pd_percentiles, low, high)
     return Scale(low, high, drawn, scale.loans)
 
 
@@ -168,7 +168,7 @@ def describe(release: Release, cuts: Cutoffs, texts: Texts, figures: Figures, pd
     values = {f"{name}_from": figures.pd(at) for name, at in named.items()}
     values |= {f"{name}_points": figures.points(at) for name, at in named.items()}
     sentences.append(texts("scale.cuts" if cuts.can_decline else "scale.cuts_open", **values))
-    if release.manifest["population"] is not None:
+    if release.manifest.population is not None:
         sentences.append(texts("scale.density", loans=loans(release, texts)))
     return sentences
 

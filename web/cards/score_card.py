@@ -11,7 +11,7 @@ import orjson
 
 from inference.application import Application
 from inference.errors import Problem
-from inference.fields import AnswerRefused, ChoiceField, Field, NumberField
+from inference.fields import AnswerRefused, Field, NumberField
 from inference.number_format import write_number
 from inference.policy import APPROVE, DECLINE, REFER, Cutoffs
 from inference.release import Release
@@ -48,7 +48,7 @@ def score_card(told: ScoredAnswer, release: Release, texts: Texts, lender: Lende
         f'<span class="figure"><b>{escape(points)}</b> {escape(texts("result.points"))}</span>'
     )
     announced = texts("result.announce", decision=decision, pd=pd, points=points)
-    made = texts("result.made", release=release.name, date=release.manifest["date"], id=score.request_id)
+    made = texts("result.made", release=release.name, date=release.manifest.date, id=score.request_id)
     moved = ""
     if explanation is not None:
         section = why(explanation, principal or [], score.decision, score.application, release, texts, lender)
@@ -81,7 +81,7 @@ def intro_card(release: Release, texts: Texts) -> str:
     cuts = release.policy.cutoffs(release.form.parse(release.form.example))
     figures = figures_for(release, texts.language, [cuts.refer_from, cuts.decline_from])
     scale = scale_for(release, cuts, None)
-    parts = ["decision", "pd"] if release.manifest["population"] is None else ["decision", "pd", "rank"]
+    parts = ["decision", "pd"] if release.manifest.population is None else ["decision", "pd", "rank"]
     known = {"loans": loans(release, texts)}
     rows = "".join(
         f"<dt>{escape(texts(f'intro.{part}'))}</dt><dd>{escape(texts(f'intro.{part}_text', **known))}</dd>"
@@ -181,11 +181,11 @@ def sign(decision: str) -> str:
 def told_apart(score: Score, release: Release) -> list[float]:
     """The PDs that must not look equal on a card unless they are: PD, cut-offs, and a band's ends that it misses."""
     found = [score.pd, score.refer_from, score.decline_from]
-    population = release.manifest["population"]
-    if population is not None and (bands := population.get("bands")):
-        band = nearest_band(score.pd, bands)
-        if not band["low"] <= score.pd <= band["high"]:
-            found.append(min(band["low"], band["high"], key=lambda end: abs(end - score.pd)))
+    population = release.manifest.population
+    if population is not None and population.bands:
+        band = nearest_band(score.pd, population.bands)
+        if not band.low <= score.pd <= band.high:
+            found.append(min(band.low, band.high, key=lambda end: abs(end - score.pd)))
     return found
 
 
@@ -212,14 +212,13 @@ def unusual_answer(name: str, application: Application, release: Release, texts:
     """An answer with what would be usual, such as "Amount: 9,000 money units (usual: 180 to 3,000)"."""
     language = texts.language
     at = release.form.names.index(name)
-    field: Field = release.form.fields[at]
+    field = release.form.fields[at]
     value = application.values[at]
     answer = f"{field.label[language]}{texts('mark.colon')} {field.show(value, language)}"
     if isinstance(field, NumberField):
         before, _ = field.beside(0, language)  # a currency's sign stands at both ends, another unit at neither
         low, high = (field.show(bound, language) if before else field.write(bound, language) for bound in field.usual)
         return texts("reason.unusual_range", answer=answer, low=low, high=high)
-    assert isinstance(field, ChoiceField)  # noqa: S101 - for the type checker: there are two kinds
     count = write_number(field.choices[int(value)].count, language)
     asked = write_number(sum(choice.count for choice in field.choices), language)  # each loan gave one of them
     return texts("reason.unusual_rare", answer=answer, count=count, loans=asked)

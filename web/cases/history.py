@@ -35,7 +35,7 @@ class HistoryPages:
     """The pages."""
 
     def __init__(self, scorer: Scorer, ledger: Ledger, lender: Lender) -> None:
-        self._ledger, self._lender, self._title = ledger, lender, scorer.release.manifest["title"]
+        self._ledger, self._lender, self._title = ledger, lender, scorer.release.manifest.title
 
     def routes(self) -> APIRouter:
         router = APIRouter()

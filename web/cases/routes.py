@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
 from inference.fields import AnswerRefused
+from inference.languages import Text
 from inference.number_format import localised, write_number, write_percent
 from inference.policy import APPROVE
 from inference.reasons import Explanation, Reasons
@@ -91,7 +92,7 @@ class CasePages:
     def __init__(self, recorder: Recorder, lender: Lender, accounts: Accounts) -> None:
         assert recorder.ledger is not None  # noqa: S101 - there are no such pages without a ledger
         self._ledger, self._lender, self._accounts = recorder.ledger, lender, accounts
-        self._title = recorder.scorer.release.manifest["title"]
+        self._title = recorder.scorer.release.manifest.title
         folders = [*release_folders([RELEASES]), recorder.scorer.release.folder]
         self._replayer = Replayer(folders, recorder.scorer)
 
@@ -334,7 +335,7 @@ def moved_by_others(case: Case, seen: Case | None, person: Person) -> bool:
     return seen is not None and any(one.fields().get("by") != person.name for one in case.records[len(seen.records) :])
 
 
-def readable(function: Any, texts: Texts, title: Mapping[str, str]) -> Any:
+def readable(function: Any, texts: Texts, title: Text) -> Any:
     """A route in one language; it says so where the ledger or a record in it cannot be read."""
 
     async def route(request: Request) -> Response:

@@ -194,7 +194,9 @@ class Panel:
         )
         field = self._fields[at]
         drawn = (
-            self.line(scored, field, at, curve) if isinstance(field, NumberField) else self.choices(scored, at, curve)
+            self.line(scored, field, at, curve)
+            if isinstance(field, NumberField)
+            else self.choices(scored, field, at, curve)
         )
         return (
             f'<h3><label for="curve-field">{escape(texts("whatif.curve"))}</label> '
@@ -298,10 +300,9 @@ class Panel:
                   (("approved", curve.approves.sum()), ("drawn", len(curve.approves)))}  # fmt: skip
         return self._texts("whatif.curve_approved", **values)
 
-    def choices(self, scored: Score, at: int, curve: Curve) -> str:
+    def choices(self, scored: Score, field: ChoiceField, at: int, curve: Curve) -> str:
         """A bar a choice, the lowest PD first, with the cut-offs."""
-        texts, language, field = self._texts, self._language, self._fields[at]
-        assert isinstance(field, ChoiceField)  # noqa: S101 - for the type checker: there are two kinds
+        texts, language = self._texts, self._language
         own = scored.application.values[at]
         most = highest_shown(curve)
         rows = []

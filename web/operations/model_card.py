@@ -61,7 +61,7 @@ def render(release: Release, scope: Scope) -> tuple[str, bool]:
         body, found = f"<p>{escape(texts('card.missing'))}</p>", False
     for pattern, replacement in FITTED:
         body = pattern.sub(replacement, body)
-    title = escape(f"{release.manifest['title']['en']} · {texts('footer.model_card')}")
+    title = escape(f"{release.manifest.title['en']} · {texts('footer.model_card')}")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><base href="model-card/">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
