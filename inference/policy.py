@@ -6,7 +6,6 @@ learning".
 """
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -21,8 +20,7 @@ Floats = npt.NDArray[np.float64]
 PDs = TypeVar("PDs", float, Floats)  # of one application, or of many
 
 
-@dataclass(frozen=True, slots=True)
-class Cutoffs:
+class Cutoffs(Struct, frozen=True):
     """Where the decisions of one application begin and end; all are PDs."""
 
     break_even: float  # PD*, 0..1
@@ -32,7 +30,8 @@ class Cutoffs:
     @classmethod
     def around(cls, break_even: float, refer_band: float) -> "Cutoffs":
         """The cut-offs of a band of 0.25: ± 25 % of break-even."""
-        return cls(break_even, *_around(break_even, refer_band))
+        refer_from, decline_from = _around(break_even, refer_band)
+        return cls(break_even, refer_from, decline_from)
 
     @property
     def can_decline(self) -> bool:
