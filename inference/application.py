@@ -35,7 +35,7 @@ class Form:
         return tuple(field.name for field in self.fields)
 
     def position(self, name: str) -> int:
-        """Where the field of this name stands; ValueError where there is none."""
+        """The position of the field of this name; ValueError where no field has it."""
         if name not in self.names:
             raise ValueError(f"{name} is no field")
         return self.names.index(name)

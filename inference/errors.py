@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import msgspec
-
 
 class TenfoldError(Exception):
     """Base of every error that Tenfold raises on purpose."""
@@ -60,9 +58,3 @@ class BadSetting(TenfoldError):
 
 class EngineUnavailable(TenfoldError):
     """The engine asked for is not known or not installed here."""
-
-
-def located(error: msgspec.MsgspecError) -> str:
-    """What msgspec found wrong, its path first: `fields[3].minimum: Expected `float`, got `str``."""
-    text, _, path = str(error).rpartition(" - at `$")
-    return f"{path.removesuffix('`').removeprefix('.')}: {text}" if text else str(error)

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct, convert
 
-from inference.errors import Problem, located
+from inference.errors import Problem
 from inference.languages import Text, Words
 from inference.number_format import write_exactly, write_number
 from inference.numbers import DECIMAL, THOUSANDS, TROUBLES, Grammar, Number, UnreadNumber, plain
@@ -351,3 +351,9 @@ def field_from_json(spec: Mapping[str, object]) -> Field:
     except msgspec.ValidationError as error:
         raise ValueError(f"field {spec.get('name')}: {located(error)}") from None
     return found
+
+
+def located(error: msgspec.MsgspecError) -> str:
+    """What msgspec found wrong, its path first: `fields[3].minimum: Expected `float`, got `str``."""
+    text, _, path = str(error).rpartition(" - at `$")
+    return f"{path.removesuffix('`').removeprefix('.')}: {text}" if text else str(error)

@@ -9,8 +9,7 @@ from msgspec import Meta, Struct
 
 from inference.blocks import Feature
 from inference.calibration import Calibration
-from inference.errors import located
-from inference.fields import Count, Field
+from inference.fields import Count, Field, located
 from inference.languages import Words
 from inference.policy import Points, PolicyTerms
 

@@ -168,7 +168,7 @@ class Policy:
 
 
 def place_of(form: Form, term: str, name: str) -> int:
-    """Where the field that a term of the policy names stands in the form."""
+    """The position of the field that a term of the policy names."""
     try:
         return form.position(name)
     except ValueError as error:

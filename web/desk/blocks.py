@@ -11,8 +11,9 @@ from inference.scorer import Scorer
 from web.cards.score_card import intro_card, notice_card
 from web.desk.form import FormValues, build_form
 from web.desk.gradio_api import Endpoint
-from web.pages.frame import header
+from web.pages.frame import frame
 from web.pages.languages import UP
+from web.pages.templates import render
 from web.pages.texts import Texts
 from web.recording import Recorder
 
@@ -39,7 +40,7 @@ def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = Non
     scorer, release, recorded = recorder.scorer, recorder.scorer.release, recorder.ledger is not None
     title = release.manifest.title[texts.language]
     with DeskBlocks(title=f"Tenfold · {title}", fill_width=True, analytics_enabled=False) as desk:
-        static(header(title, texts, "desk", UP[texts.language], ledger=recorded), "header")
+        static(render(frame(title, texts, "desk", UP[texts.language], ledger=recorded), texts), "header")
         with gr.Row(elem_id="desk", equal_height=False):
             with gr.Column(elem_id="application", min_width=0):
                 static(form_title(texts), "application-name")
@@ -84,7 +85,7 @@ def form_title(texts: Texts) -> str:
 def footer(scorer: Scorer, texts: Texts) -> str:
     """What the release is and is not, its name, its card."""
     release = scorer.release
-    card, opens = f"{UP[texts.language]}model-card", 'target="_blank" rel="noopener"'
+    card, opens = "model-card", 'target="_blank" rel="noopener"'
     return (
         f"<footer><p>{escape(release.manifest.notice[texts.language])}</p>"
         f"<p>{escape(texts('footer.release'))} <code>{escape(release.name)}</code> · "

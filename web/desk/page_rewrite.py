@@ -4,12 +4,13 @@ Gradio adds `head` and `css` with a script once it runs, which is too late for t
 own words by, and shows an unstyled page first.
 """
 
-import json
 import re
 from base64 import b64encode
+from dataclasses import dataclass
 from hashlib import sha256
-from html import escape
+from typing import ClassVar
 
+from markupsafe import Markup
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,9 +19,9 @@ from inference.numbers import THOUSANDS
 from inference.release import Release
 from web.cards.score_card import shown_in_box
 from web.pages.answers import kind_of, row_id
-from web.pages.assets import asset_path, icon
-from web.pages.frame import banner, who
+from web.pages.frame import Banner, Visitor, banner, visitor
 from web.pages.languages import UP, page_language
+from web.pages.templates import for_script, render
 from web.pages.texts import texts_in
 
 # Gradio makes functions of texts ('unsafe-eval') and styles elements one by one; the rest of the web needs nothing from
@@ -32,6 +33,25 @@ POLICY = (
 )
 SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script>", re.S)
 OPENING = '<html\n\tlang="en"'
+
+
+@dataclass(frozen=True)
+class OnTheDesk:
+    """What the desk's script puts into its header: who looks at it, and how open the app is."""
+
+    template: ClassVar[str] = "desk/visitor_now.html"
+    visitor: Visitor | None
+    banner: Banner | None
+
+
+@dataclass(frozen=True)
+class DeskHead:
+    """What the page needs before Gradio starts."""
+
+    template: ClassVar[str] = "desk/head.html"
+    title: str
+    up: str
+    facts: Markup  # JSON
 
 
 class PageDress:
@@ -78,8 +98,7 @@ class PageDress:
         """The page with its language on the first line, our head at the end of its own, and who looks at it."""
         page = page.replace(OPENING, f'<html\n\tlang="{language}"', 1)
         texts, up = texts_in(language), UP[language]
-        shown = f'<template id="visitor-now">{who(scope, texts, up)}</template>'
-        shown += f'<template id="banner-now">{banner(scope, texts)}</template>'
+        shown = render(OnTheDesk(visitor(scope, texts, up), banner(scope, texts)), texts)
         return page.replace("</head>", self.heads[language] + shown + "</head>", 1)
 
 
@@ -101,7 +120,7 @@ def policy(page: str) -> str:
     return POLICY.format(hashes=hashes)
 
 
-def head(release: Release, language: str) -> str:
+def head(release: Release, language: str) -> Markup:
     """What the page needs before Gradio starts: its title, its language, its style, and what the script must know."""
     texts = texts_in(language)
     up = UP[language]
@@ -120,13 +139,4 @@ def head(release: Release, language: str) -> str:
             for field in release.form.fields
         ],
     }
-    facts = json.dumps(known).replace("<", r"\u003c")  # no text can end the script
-    return (
-        f"<title>{escape(title)}</title>"
-        f'<meta name="description" content="{escape(texts("page.description"))}">'
-        f'{icon(up)}<link rel="stylesheet" href="{up}{asset_path("desk.css")}">'
-        f'<script id="desk-facts" type="application/json">{facts}</script>'
-        f'<script src="{up}{asset_path("early.js")}"></script><script src="{up}{asset_path("common.js")}"></script>'
-        f'<script src="{up}{asset_path("desk.js")}" defer></script>'
-        f"<noscript>{escape(texts('page.noscript'))}</noscript>"
-    )
+    return render(DeskHead(title, up, for_script(known)), texts)

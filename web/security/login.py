@@ -3,9 +3,10 @@
 import asyncio
 import math
 import re
+from dataclasses import dataclass
 from functools import partial
-from html import escape
 from http.cookies import SimpleCookie
+from typing import ClassVar
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
@@ -14,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from inference.languages import Text
 from web.pages.forms import one, read_form
-from web.pages.frame import HEADERS, plain_page
+from web.pages.frame import HEADERS, frame, page
 from web.pages.languages import HOME
 from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import CLOSED, mode_of, person_of
@@ -28,6 +29,17 @@ DEVICE_COOKIE = "tenfold-device"
 A_YEAR = 365 * 86_400
 AT_ONCE = 2  # passwords that are checked at the same time: each takes 64 MB, on purpose
 NEXT = re.compile(r"[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*/?")  # a path of ours, and nothing that leads elsewhere
+
+
+@dataclass(frozen=True)
+class LoginPage:
+    """The form, with what went wrong."""
+
+    template: ClassVar[str] = "security/login.html"
+    name: str
+    wanted: str  # the path to go on to, or nothing
+    problem: str
+    longest_name: int = LONGEST_NAME
 
 
 class Login:
@@ -124,21 +136,9 @@ class Login:
         self, request: Request, texts: Texts, wanted: str, name: str = "", said: str = "", status: int = 200
     ) -> Response:
         """The form, with what went wrong."""
-        problem = f'<p class="form-problem" role="alert">{escape(said)}</p>' if said else ""
-        kept = f'<input type="hidden" name="next" value="{escape(wanted)}">' if NEXT.fullmatch(wanted) else ""
-        body = (
-            f"<h2>{escape(texts('login.title'))}</h2>"
-            f'<form class="login" method="post" action="login">{problem}{kept}'
-            f'<label>{escape(texts("login.name"))}<input name="name" autocomplete="username" autocapitalize="none" '
-            f'spellcheck="false" maxlength="{LONGEST_NAME}" required value="{escape(name)}"'
-            f"{'' if name else ' autofocus'}></label>"
-            f'<label>{escape(texts("login.password"))}<input name="password" type="password" '
-            f'autocomplete="current-password" required{" autofocus" if name else ""}>'
-            f'</label><button type="submit">{escape(texts("login.enter"))}</button></form>'
-            f'<p class="quiet">{escape(texts("login.forgotten"))}</p>'
-        )
-        page = plain_page(texts("login.title"), body, texts, "login", self._title[texts.language], request.scope)
-        return HTMLResponse(page, status, HEADERS)
+        shown = LoginPage(name, wanted if NEXT.fullmatch(wanted) else "", said)
+        around = frame(self._title[texts.language], texts, "login", scope=request.scope)
+        return HTMLResponse(page(shown, texts, around), status, HEADERS)
 
 
 def set_cookie(request: Request, value: str, seconds: int, name: str = COOKIE) -> str:

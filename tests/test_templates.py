@@ -1,0 +1,179 @@
+"""Templates: every one is rendered from its view with markup in every text, and nothing of it becomes HTML."""
+
+import re
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from html.parser import HTMLParser
+from importlib import import_module
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import pytest
+from jinja2 import StrictUndefined, UndefinedError
+from markupsafe import Markup
+
+from inference.settings import ROOT
+from tests.test_architecture import MODULES
+from web.pages.frame import Banner, frame
+from web.pages.templates import FOLDER, TEMPLATES, View, render
+from web.pages.texts import LANGUAGES, Texts, texts_in
+
+MARKUP = """<b id="planted">'&"</b><script>planted()</script>"""
+FILES = {file.relative_to(FOLDER).as_posix() for file in FOLDER.rglob("*.html")}
+
+
+def views() -> dict[str, type[View]]:
+    """Every view of web/, by the template that it names."""
+    found: dict[str, type[View]] = {}
+    for name in MODULES:
+        if name.startswith("web."):
+            for value in vars(import_module(name)).values():
+                if isinstance(value, type) and is_dataclass(value) and hasattr(value, "template"):
+                    assert found.setdefault(value.template, value) is value, f"two views name {value.template}"
+    return found
+
+
+VIEWS = views()
+# To grow until it is all of "web.".
+TEMPLATED = ("web.cases", "web.security", "web.pages.templates", "web.pages.charts", "web.operations")
+MADE_BY_HAND = re.compile(r"\bhtml import escape|\bhtml\.escape\(|Markup\(.|<[a-z]+[ >]")
+
+
+class Marked(Texts):
+    """Every text of the page holds markup too."""
+
+    def __call__(self, key: str, **values: object) -> str:
+        return super().__call__(key, **values) + MARKUP
+
+
+def sample(hint: Any, full: bool) -> Any:
+    """A value of a type, with markup in all its texts; lists and what may be left out are there where it is `full`."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (types.UnionType, Union):
+        options = [one for one in inner if one is not type(None)]
+        return sample(options[0], full) if full or len(options) == len(inner) else None
+    if origin is Literal:
+        return inner[-1] if full else inner[0]
+    if origin in (tuple, list, Sequence):
+        if origin is tuple and Ellipsis not in inner:
+            return tuple(sample(one, full) for one in inner)
+        return tuple(sample(inner[0], full) for _ in range(2 if full else 0))
+    if origin in (dict, Mapping):
+        return {sample(inner[0], full): sample(inner[1], full)} if full else {}
+    if hint is View:
+        return Banner("open", MARKUP)
+    if hint is Markup:
+        return Markup("<i>made elsewhere</i>")
+    if hint is bool:
+        return full
+    if hint in (int, float):
+        return hint(3)
+    if hint is str:
+        return MARKUP if full else ""
+    if isinstance(hint, type) and is_dataclass(hint):
+        return sample_of(hint, full)
+    if isinstance(hint, type) and hasattr(hint, "_fields"):  # a NamedTuple
+        return hint(*(sample(one, full) for one in get_type_hints(hint).values()))
+    raise AssertionError(f"no sample of {hint}: a view holds texts, numbers, and other views")
+
+
+def sample_of(kind: type[Any], full: bool) -> Any:
+    hints = get_type_hints(kind)
+    return kind(**{field.name: sample(hints[field.name], full) for field in fields(kind) if field.init})
+
+
+class Planted(HTMLParser):
+    """Looks for what must not have become an element or an attribute; and for elements that nobody closes."""
+
+    VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.open: list[str] = []
+        self.texts = 0
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        assert len(given) == len(attributes), f"<{tag}> has an attribute twice"
+        if given.get("id") == "planted" or any(name.startswith(("planted", "'", '"', "&")) for name in given):
+            self.found.append(tag)
+        self.texts += sum("planted" in (value or "") for value in given.values())
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attributes)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts += "planted" in data
+
+
+def rendered(view: View, texts: Texts) -> str:
+    around = frame(MARKUP, texts, "record/x")
+    return str(render(view, texts, frame=around))
+
+
+def test_every_template_has_a_view() -> None:
+    """Whole pages and parts are named by a view; the others (a base, macros) are named by a template."""
+    assert len(VIEWS) >= 5
+    assert VIEWS.keys() <= FILES
+    source = "".join((FOLDER / name).read_text("utf-8") for name in FILES)
+    assert all(f'"{name}"' in source for name in FILES - VIEWS.keys())
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["full", "bare"])
+@pytest.mark.parametrize("template", sorted(VIEWS))
+def test_markup_in_any_text_stays_text(template: str, full: bool) -> None:
+    """Of a view, and of the page's words, in elements and attributes; with all lists empty too."""
+    for language in LANGUAGES:
+        texts = Marked(language, texts_in(language).words) if full else texts_in(language)
+        read = Planted()
+        read.feed(rendered(sample_of(VIEWS[template], full), texts))
+        read.close()
+        assert not read.found
+        assert not read.open
+        assert read.texts > 0 or not full
+
+
+def test_markup_would_be_seen() -> None:
+    """The test of templates finds what is not escaped."""
+    read = Planted()
+    read.feed(MARKUP)
+    assert read.found == ["b"]
+
+
+def test_a_name_that_a_view_lacks_is_an_error() -> None:
+    """Nothing is left out silently."""
+    assert TEMPLATES.undefined is StrictUndefined
+    with pytest.raises(UndefinedError):
+        TEMPLATES.from_string("{{ view.nothing }}").render(view=Banner("open", ""))
+
+
+def test_templates_switch_nothing_off() -> None:
+    """No template marks a text as safe or turns escaping off."""
+    assert TEMPLATES.autoescape is True
+    for name in FILES:
+        source = (FOLDER / name).read_text("utf-8")
+        assert not any(word in source for word in ("|safe", "| safe", "autoescape", "Markup")), name
+
+
+def test_html_is_made_in_one_place() -> None:
+    """Of the rooms that have templates, only web/pages/templates.py makes markup of a text."""
+    web = [name for name in MODULES if name.startswith(TEMPLATED)]
+    assert len(web) >= 8
+    assert [name for name in web if MADE_BY_HAND.search(MODULES[name].read_text("utf-8"))] == ["web.pages.templates"]
+
+
+def test_the_root_is_not_in_the_templates() -> None:
+    """A template names no path of this machine and nothing outside."""
+    for name in FILES:
+        source = (FOLDER / name).read_text("utf-8")
+        assert str(ROOT) not in source
+        assert "//" not in source.replace("http://www.w3.org/", ""), name
