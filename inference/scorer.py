@@ -4,7 +4,7 @@ import itertools
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +45,7 @@ class Score(NamedTuple):
         """The cut-offs as the policy has them."""
         return Cutoffs(self.break_even, self.refer_from, self.decline_from)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The score as JSON can hold it, without the answers."""
         return {name: value for name, value in self._asdict().items() if name not in ("application", "row")}
 

@@ -213,7 +213,7 @@ def by_engine(records: LogRecords, texts: Texts) -> Table:
     heads = (texts("footer.release"), texts("performance.engine"), texts("performance.scores"), "p50", "p90", "p99")
     rows = []
     for number, (release, engine) in enumerate(records.names):
-        part = records.where(records.column("group") == number)
+        part = records.where(records.groups == number)
         if len(part):
             latency = [ms(one, texts) for one in quantiles(part.column("total"), Q)]
             rows.append((release, engine, whole(len(part), texts), *latency))
