@@ -9,7 +9,7 @@ from profiling.documents.structure import arrows, floors
 
 
 def test_a_small_package(tmp_path: Path) -> None:
-    """Three modules in a row are three floors, two arrows; imports inside functions count, others' packages do not."""
+    """Three modules in a row are three floors and two arrows; imports inside functions count, of others none."""
     (tmp_path / "web").mkdir()
     (tmp_path / "web" / "__init__.py").touch()
     (tmp_path / "web" / "low.py").write_text("import json\n")
