@@ -10,7 +10,7 @@ from inference.engines import TOLERANCE, open_engine
 from inference.errors import BadRelease, TenfoldError
 from inference.release import open_release
 from inference.scorer import Score, Scorer
-from inference.subprocess_check import try_apart
+from inference.subprocess_check import check_in_subprocess
 from ledger.events import Event, Scored
 
 SAME, DIFFERENT, IMPOSSIBLE = "same", "different", "impossible"
@@ -109,7 +109,7 @@ class Replayer:
         if folder is None:
             return Finding("release_gone", {"release": name})
         try:
-            try_apart(folder, digest, engine)
+            check_in_subprocess(folder, digest, engine)
             release = open_release(folder, digest)
             return Scorer(release, open_engine(engine, release))
         except TenfoldError as error:

@@ -16,7 +16,7 @@ from inference.application import Form
 from inference.blocks import features_from_json
 from inference.calibration import Calibration
 from inference.errors import TenfoldError
-from inference.fields import ANY, HIGH, LOW, NOT_STATED, ChoiceField, field_from_json, untold
+from inference.fields import ANY, HIGH, LOW, NOT_STATED, ChoiceField, field_from_json, without_reason
 from inference.policy import Cutoffs, Points
 from inference.rows import RowBuilder
 from models.recipe import Prohibited, choice_field, number_field, refuse_prohibited
@@ -128,7 +128,7 @@ def check_reasons(form: Form) -> None:
         codes = (*field.index, ANY) if isinstance(field, ChoiceField) else (HIGH, LOW, NOT_STATED)
         if unknown := [reason.code for reason in field.reasons if reason.code not in codes]:
             raise BadFields(f"field {field.name}: reasons: {', '.join(unknown)} is no answer: {', '.join(codes[:20])}")
-        if codes_left := untold(field):
+        if codes_left := without_reason(field):
             lines += ["", f"[fields.{field.name}.reasons]"]
             lines += [
                 f'{code if is_name(code) else json.dumps(code)} = {{ en = "…", fr = "…" }}' for code in codes_left
