@@ -5,6 +5,8 @@ manifest (`…Spec`) and the block itself. A block names its columns and compute
 plain floats) and for many (`build`, arrays). Both use only + − × ÷, comparisons and look-ups in float64 and cast to
 float32 once, so they agree bit for bit.
 
+Model cards show the first line of a block's docstring, up to a colon: changing it changes them.
+
 NaN means "not stated" or "undefined" (÷ 0) and propagates through arithmetic; in the row it becomes 0.
 """
 
@@ -116,7 +118,7 @@ class NumbersSpec(Spec, frozen=True, tag="numbers"):
 
 
 class Numbers:
-    """Number fields, unchanged."""
+    """Number fields as they are."""
 
     def __init__(self, spec: NumbersSpec, plan: Plan) -> None:
         self.columns = spec.of
@@ -137,7 +139,7 @@ class NotStatedSpec(Spec, frozen=True, tag="not_stated"):
 
 
 class NotStated:
-    """1 if a number field is not stated."""
+    """1 where a number field is not stated."""
 
     def __init__(self, spec: NotStatedSpec, plan: Plan) -> None:
         self.columns = tuple(f"{name}=not_stated" for name in spec.of)
@@ -158,7 +160,7 @@ class ArithmeticSpec(Spec, frozen=True, tag="arithmetic"):
 
 
 class Arithmetic:
-    """One arithmetic operation per column.
+    """One operation a column.
 
     `left` and `right` are number fields or earlier columns of arithmetic or history.
     """
@@ -203,7 +205,7 @@ class OneHotSpec(Spec, frozen=True, tag="one_hot"):
 
 
 class OneHot:
-    """One column per choice, or per distinct prefix of the codes."""
+    """One column a choice, or one a distinct prefix of the codes."""
 
     def __init__(self, spec: OneHotSpec, plan: Plan) -> None:
         self.slot, field = plan.choice(spec.of)
@@ -237,7 +239,7 @@ class CodeSpec(Spec, frozen=True, tag="code"):
 
 
 class Code:
-    """A digit code as a number, so that related codes are close to each other.
+    """A code's digits as one number: related codes are close to each other.
 
     A shorter prefix is padded with zeros: 72 becomes 720000, where its sector begins.
     """
@@ -269,7 +271,7 @@ class PlacedSpec(Spec, frozen=True, tag="placed"):
 
 
 class Placed:
-    """Columns of a model that was trained elsewhere, in its order, each 0 unless an answer sets it.
+    """Columns of a model made elsewhere, in its order, each 0 unless an answer sets it.
 
     A number is written unchanged, a choice as 1 in its column; a code without a column sets nothing.
     """
@@ -311,7 +313,7 @@ class HistorySpec(Spec, frozen=True, tag="history"):
 
 
 class History:
-    """A row of a table, looked up by a key of one or more parts.
+    """A row of a table looked up by one or more keys.
 
     The parts are joined by "|". If the last part is a digit code that the table lacks, its longest known prefix is
     used. An unset or unknown part selects the row for all keys together.
