@@ -5,7 +5,8 @@ cumulative seconds, callers), and callers in turn: caller -> the same four figur
 older `profile` module wrote it, or a number of samples where Python 3.15's `profiling.sampling` did (which marks its
 file with the key `("__sampled__",)`). `marshal.loads` is made for files that one trusts: it builds code objects, and
 malformed bytes can crash the process. So this is a reader of its own, of the few types that such a dict is made of
-(those of format versions 0 to 4, Python 2.7 and later); all else is refused by name. Nothing of the file is ever run.
+(those of format versions 0 to 5, Python 2.7 and later); all else is refused by name. Nothing of the file is ever run:
+of a code object, which `python -m profile` puts where the name of what it ran belongs, only the name is taken.
 
 The format: https://github.com/python/cpython/blob/3.11/Python/marshal.c
 """
@@ -21,6 +22,10 @@ from profiling.study.compression import DAMAGED, opened
 
 LARGEST = 256 * 2**20  # bytes of a file, decompressed
 DEEPEST = 12  # a profile nests five deep
+DEEPEST_CODE = 100  # functions within functions, each with constants
+CODE_AT = (2, 4)  # how deep a function's name stands: in a key, and in that of a caller
+# Of code objects: numbers, objects, objects after the first line's number; and which objects are file and name.
+CODE_LAYOUTS = ((5, 8, 2, 5, 6), (6, 8, 1, 6, 7), (5, 8, 1, 6, 7), (4, 8, 1, 6, 7))  # 3.11 on; 3.8; 3.0; 2
 SAMPLED = ("__sampled__",)
 OTHERS = (  # what is given for a profile: a part of its beginning, what it is, what to do
     (b"memray", "a memory profile of memray", "It knows bytes, no time"),
@@ -239,6 +244,7 @@ class MarshalReader:
         self.seen: list[Any] = []  # what may be referred to, by number
         self.interned: list[str] = []  # the same of Python 2's texts
         self.depth = 0
+        self.codes = 0  # code objects that are being read
 
     def whole(self) -> Any:
         """The one object that the file holds."""
@@ -262,15 +268,19 @@ class MarshalReader:
         """The next object."""
         code = self.take(1)[0]
         kind = chr(code & ~FLAG_REF)
-        if kind not in READERS:
+        read = READERS.get(kind)
+        if self.codes or (kind == "c" and self.depth in CODE_AT):
+            read = read or CODE_READERS.get(kind)
+        if read is None:
             raise ValueError(f"found {REFUSED.get(kind, f'type {kind!r}')}, which no profile holds")
-        if self.depth == DEEPEST:
-            raise ValueError(f"found objects nested more than {DEEPEST} deep")
+        deepest = DEEPEST_CODE if self.codes else DEEPEST
+        if self.depth >= deepest:
+            raise ValueError(f"found objects nested more than {deepest} deep")
         number = len(self.seen)
         if code & FLAG_REF:
             self.seen.append(UNFINISHED)  # what is within comes later in the list
         self.depth += 1
-        found = READERS[kind](self)
+        found = read(self)
         self.depth -= 1
         if code & FLAG_REF:
             self.seen[number] = found
@@ -311,6 +321,28 @@ class MarshalReader:
             raise ValueError(f"found a tuple of {count:,}, more than there are bytes")
         return tuple([self.one() for _ in range(count)])
 
+    def code(self) -> str:
+        """What a code object is called; which Python wrote it, and so its layout, the file does not say."""
+        state = self.at, len(self.seen), len(self.interned), self.depth
+        self.codes += 1
+        try:
+            for numbers, before, after, file, name in CODE_LAYOUTS:
+                self.at, seen, interned, self.depth = state
+                del self.seen[seen:], self.interned[interned:]
+                try:
+                    self.take(4 * numbers)
+                    found = [self.one() for _ in range(before)]
+                    self.take(4)
+                    for _ in range(after):
+                        self.one()
+                except ValueError:
+                    continue
+                if type(found[file]) is type(found[name]) is str and type(found[1]) is type(found[2]) is tuple:
+                    return f"<code object {found[name]}, file {found[file]}>"
+        finally:
+            self.codes -= 1
+        raise ValueError("found a code object that cannot be read")
+
     def table(self) -> dict[Any, Any]:
         """A dict: keys and values in turn, until a null."""
         found = {}
@@ -346,4 +378,17 @@ READERS: dict[str, Callable[[MarshalReader], Any]] = {
     ")": lambda reader: reader.items("B"),
     "{": MarshalReader.table,
     "r": lambda reader: reader.earlier(reader.seen),
+}
+CODE_READERS: dict[
+    str, Callable[[MarshalReader], Any]
+] = {  # what stands in code objects besides; nothing of it is made
+    "c": MarshalReader.code,
+    ".": lambda _: None,
+    "S": lambda _: None,
+    "y": lambda reader: (reader.number("d"), reader.number("d")),
+    "x": lambda reader: (reader.decimal(), reader.decimal()),
+    "[": lambda reader: reader.items("i"),
+    "<": lambda reader: reader.items("i"),
+    ">": lambda reader: reader.items("i"),
+    ":": lambda reader: (reader.one(), reader.one(), reader.one()),
 }

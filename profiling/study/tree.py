@@ -115,9 +115,11 @@ def roots(profile: Profile) -> Iterator[tuple[Function, float]]:
     """
     entries, together = profile.entries, circles(profile)
     called: dict[Function, list[Function]] = {}
+    below: dict[Function, float] = {}
     for function, entry in entries.items():
-        for caller in entry.callers:
+        for caller, cost in entry.callers.items():
             called.setdefault(caller, []).append(function)
+            below[caller] = below.get(caller, 0.0) + cost.cumulative
     reached: set[Function] = set()
 
     def reach(function: Function) -> None:
@@ -132,7 +134,9 @@ def roots(profile: Profile) -> Iterator[tuple[Function, float]]:
         known = {caller: cost for caller, cost in entry.callers.items() if caller in entries}
         if entry.cost.calls > sum(cost.calls for cost in known.values()) or not known:
             outside = sum(cost.cumulative for one, cost in known.items() if together[one] != together[function])
-            yield function, max(entry.cost.cumulative - outside, 0.0)
+            # What had not returned when the profiler stopped has no time of its own, but what it called has.
+            whole = entry.cost.cumulative or below.get(function, 0.0)
+            yield function, max(whole - outside, 0.0)
             reach(function)
     for function, entry in sorted(entries.items(), key=lambda item: -item[1].cost.cumulative):
         if function not in reached:
