@@ -86,9 +86,10 @@ def of_callers(profile: Profile, most: int) -> list[Box]:
                 called.setdefault(caller, []).append((function, cost.cumulative))
     boxes: list[Box] = []
     paths: list[frozenset[Function]] = []  # the functions of a box and of those around it
-    waiting = [(-seconds, number, function, -1) for number, (function, seconds) in enumerate(roots(profile))]
+    outermost = list(roots(profile))
+    number, least = len(outermost), NARROWEST * sum(seconds for _, seconds in outermost)
+    waiting = [(-seconds, at, function, -1) for at, (function, seconds) in enumerate(outermost) if seconds >= least]
     heapq.heapify(waiting)
-    number, least = len(waiting), NARROWEST * sum(-one[0] for one in waiting)
     while waiting and len(boxes) < most:
         less, _, function, parent = heapq.heappop(waiting)
         seconds = -less
