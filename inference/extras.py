@@ -9,7 +9,7 @@ EXTRAS = {  # extra -> the modules that its packages give
     "train": ("pandas", "pyarrow", "matplotlib", "optbinning", "onnx", "onnxmltools", "tqdm"),
     "engines": ("onnxruntime", "daal4py"),
     "book": ("pyarrow",),
-    "profile": ("jinja2", "markupsafe", "orjson", "psutil", "snakeviz"),
+    "profile": ("jinja2", "orjson", "psutil", "snakeviz"),
 }
 
 
