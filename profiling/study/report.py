@@ -88,7 +88,7 @@ def concluded(given: argparse.Namespace, changes: Sequence[Change], name: str) -
     if changes:
         print(f"\n{verdicts.as_text(changes)}")
     for file in (given.json, given.markdown):
-        if file:
+        if file and changes:
             verdicts.write(file, changes, name, given.fail_over)
             print(f"{file}: written")
     if given.fail_over is None:

@@ -26,15 +26,23 @@ class Change:
     """A figure before and after, their ratio (after over before) with its interval, and what the interval rests on."""
 
     what: str
-    before: float  # seconds
+    before: float  # seconds, or of `unit`
     after: float
     ratio: Interval
     basis: str
+    unit: str = "s"
 
     @property
     def said(self) -> str:
         """In words."""
-        return verdict(self.ratio, *(("more", "less") if self.what.startswith("CPU") else ()))
+        return verdict(self.ratio, *(("more", "less") if self.what.startswith(("CPU", "memory")) else ()))
+
+    @property
+    def figures(self) -> tuple[str, str]:
+        """Before and after, for people."""
+        if self.unit == "s":
+            return ms(self.before), ms(self.after)
+        return f"{self.before:,.1f} {self.unit}", f"{self.after:,.1f} {self.unit}"
 
 
 def of_timings(before: Timings, after: Timings, *, q: float = 0.5) -> list[Change]:
@@ -110,7 +118,9 @@ def too_slow(changes: Sequence[Change], limit: float) -> list[Change]:
 def as_markdown(changes: Sequence[Change], title: str, limit: float | None) -> str:
     """A summary for a pull request."""
     lines = [
-        f"### {title}",
+        f"### {escaped(title)}",
+        "",
+        f"**{escaped(summary(changes))}**",
         "",
         "| | before | after | change | interval | |",
         "| --- | ---: | ---: | --- | --- | --- |",
@@ -118,7 +128,7 @@ def as_markdown(changes: Sequence[Change], title: str, limit: float | None) -> s
     for one in changes:
         mark = "" if limit is None else "over the limit" if one.ratio.low > limit else "within the limit"
         lines.append(
-            f"| {escaped(one.what)} | {ms(one.before)} | {ms(one.after)} | {one.said} | "
+            f"| {escaped(one.what)} | {one.figures[0]} | {one.figures[1]} | {one.said} | "
             f"× {one.ratio.low:.2f} to {one.ratio.high:.2f} | {mark} |"
         )
     return "\n".join([*lines, "", *dict.fromkeys(f"{one.basis[0].upper()}{one.basis[1:]}." for one in changes), ""])
@@ -129,16 +139,18 @@ def escaped(text: str) -> str:
 
 
 def as_json(changes: Sequence[Change], title: str, limit: float | None) -> dict[str, Any]:
-    """The same for programs. Seconds; ratios are after over before."""
+    """The same for programs. Ratios are after over before."""
     return {
         "title": title,
+        "summary": summary(changes),
         "fail_over": limit,
         "failed": bool(limit is not None and too_slow(changes, limit)),
         "changes": [
             {
                 "what": one.what,
-                "before_s": one.before,
-                "after_s": one.after,
+                "before": one.before,
+                "after": one.after,
+                "unit": one.unit,
                 "ratio": one.ratio.value,
                 "low": one.ratio.low,
                 "high": one.ratio.high,
@@ -158,13 +170,20 @@ def write(file: Path, changes: Sequence[Change], title: str, limit: float | None
         write_text(file, json.dumps(as_json(changes, title, limit), indent=1) + "\n")
 
 
+def summary(changes: Sequence[Change]) -> str:
+    """The first change, and that of CPU: faster by 3.1 to 3.4 times; CPU unchanged."""
+    cpu = [f"CPU {one.said}" for one in changes[1:] if one.what.startswith("CPU")][:1]
+    return "; ".join([changes[0].said, *cpu])
+
+
 def as_text(changes: Sequence[Change]) -> str:
-    """A line for each."""
-    return "\n".join(
-        f"{one.what}: {one.said} ({ms(one.before)} → {ms(one.after)}; × {one.ratio.low:.2f} to {one.ratio.high:.2f}; "
-        f"{one.basis})"
+    """The summary, and a line for each."""
+    lines = [
+        f"{one.what}: {one.said} ({one.figures[0]} → {one.figures[1]}; × {one.ratio.low:.2f} to {one.ratio.high:.2f})"
         for one in changes
-    )
+    ]
+    bases = [f"({one})" for one in dict.fromkeys(one.basis for one in changes)]
+    return "\n".join([*([f"In all {summary(changes)}."] if len(changes) > 1 else []), *lines, *bases])
 
 
 def ms(seconds: float) -> str:
