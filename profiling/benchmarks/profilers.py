@@ -1,8 +1,9 @@
 """Profilers side by side on the same five programs: `python -m profiling.benchmarks.profilers` (make bench-profile).
 
 What each adds to the program's time, which of the program's own functions its report shows, how large the report is,
-and how long it takes from the profile to a picture in a browser. cProfile with our report, and with SnakeViz; pyinstrument
-and py-spy, which sample, each with its own report. Then what a log of 200 MB and a .prof of 100,000 functions cost us.
+and how long it takes from there to a picture in a browser. cProfile with our report, and with SnakeViz;
+pyinstrument and py-spy, which sample, each with its own report. Then what a log of 200 MB and a .prof of 100,000
+functions cost us.
 """
 
 import argparse

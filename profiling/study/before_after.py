@@ -107,7 +107,7 @@ def told(
     """Print what was found; write the report with pictures."""
     table = quantiles(found)
     print("\n".join(f"{term}: {text}" for term, text in about))
-    print(f"\n{table.title}\n{aligned(table.heads, table.rows)}\n\n{verdicts.as_text(found.changes)}")
+    print(f"\n{table.title}\n{aligned(table.heads, table.rows)}")
     print(f"\n{as_text(found.profiles, top, group)}")
     for note in [*found.notes, *waiting(found.profiles)]:
         print(f"\n{note}")

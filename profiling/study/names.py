@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from inference.errors import TenfoldError
@@ -21,6 +22,7 @@ class BadGroups(TenfoldError):
     """A file of groups that cannot be used: where, and what is wrong with it."""
 
 
+@cache
 def package(function: Function) -> str | None:
     """The package of a function: of what is installed its name, of all else the folder of its file."""
     if function.file in ("~", ""):
@@ -98,6 +100,7 @@ def shares(profile: Profile, function: Function, group: Group, under: frozenset[
     return found
 
 
+@cache
 def title(function: Function) -> str:
     """A function for people, the same from any machine and version: no folder of an installation, no line."""
     place = short_file(function)

@@ -44,6 +44,7 @@ OTHERS = (  # what is given for a profile: a part of its beginning, what it is, 
     (b"import ", "Python source", "Profile it: tenfold profile run FILE.py"),
 )
 BEGINNING = 4096  # bytes that are searched for it
+NUMBERS = {form: struct.Struct(f"<{form}") for form in "iqdHB"}
 FLAG_REF = 0x80  # on a type: the object can be referred to later
 REFUSED = {
     "c": "a code object",
@@ -262,7 +263,8 @@ class MarshalReader:
 
     def number(self, form: str) -> Any:
         """One number of a fixed size."""
-        return struct.unpack(f"<{form}", self.take(struct.calcsize(f"<{form}")))[0]
+        kind = NUMBERS[form]
+        return kind.unpack(self.take(kind.size))[0]
 
     def one(self) -> Any:
         """The next object."""

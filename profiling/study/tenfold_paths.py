@@ -24,6 +24,7 @@ from profiling.study.before_after import compared, told
 from profiling.study.calls import Call, prepared
 from profiling.study.legacy import Legacy
 from profiling.study.names import TENFOLD, groups, read_groups
+from profiling.study.verdicts import as_text
 from profiling.workload import SEED, applications, embedded
 
 LOANS = 500
@@ -87,6 +88,7 @@ def profiled(release: Release, loans: int, out: Path, suffix: str) -> dict[str, 
     ]
     print()
     told(found, about, group, html=out / f"report{suffix}.html")
+    print(f"\n{as_text(found.changes)}")
     return {
         name: {"p50_us": took, "profiled_s": one.seconds, "calls": one.calls, "groups_s": groups(one, group)}
         for name, took, one in zip(("before", "after"), p50, found.profiles, strict=True)

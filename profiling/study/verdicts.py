@@ -129,7 +129,7 @@ def as_markdown(changes: Sequence[Change], title: str, limit: float | None) -> s
         mark = "" if limit is None else "over the limit" if one.ratio.low > limit else "within the limit"
         lines.append(
             f"| {escaped(one.what)} | {one.figures[0]} | {one.figures[1]} | {one.said} | "
-            f"× {one.ratio.low:.2f} to {one.ratio.high:.2f} | {mark} |"
+            f"× {one.ratio.low:.2g} to {one.ratio.high:.2g} | {mark} |"
         )
     return "\n".join([*lines, "", *dict.fromkeys(f"{one.basis[0].upper()}{one.basis[1:]}." for one in changes), ""])
 
@@ -179,7 +179,7 @@ def summary(changes: Sequence[Change]) -> str:
 def as_text(changes: Sequence[Change]) -> str:
     """The summary, and a line for each."""
     lines = [
-        f"{one.what}: {one.said} ({one.figures[0]} → {one.figures[1]}; × {one.ratio.low:.2f} to {one.ratio.high:.2f})"
+        f"{one.what}: {one.said} ({one.figures[0]} → {one.figures[1]}; × {one.ratio.low:.2g} to {one.ratio.high:.2g})"
         for one in changes
     ]
     bases = [f"({one})" for one in dict.fromkeys(one.basis for one in changes)]
