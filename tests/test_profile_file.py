@@ -83,7 +83,7 @@ def test_the_older_profile_module_knows_only_calls_by_caller(tmp_path: Path) -> 
 
 
 @given(NESTED, st.integers(0, 4))
-def test_what_marshal_writes_is_read_back(value: object, version: int) -> None:
+def test_what_marshal_writes_is_read_back(value: Any, version: int) -> None:
     """Every version of the format, from Python 1.5's to today's."""
     assert MarshalReader(marshal.dumps(value, version)).whole() == value
 
@@ -101,6 +101,7 @@ def test_python_2_wrote_texts_as_bytes(tmp_path: Path) -> None:
     assert read_profile(file).entries == {function: (cost, {function: cost})}
 
 
+@pytest.mark.slow
 def test_every_mutation_is_read_or_refused(prof: Path, tmp_path: Path, record_property: Any) -> None:
     """5,000 files with bytes changed, cut or put in: a profile or `BadProfile`, and nothing else."""
     draw, content, mutations, bad = random.Random(0), prof.read_bytes(), 5000, 0
@@ -232,9 +233,10 @@ def test_what_the_sampler_of_python_3_15_writes_is_read(tmp_path: Path) -> None:
 
 def installed(minor: int) -> str | None:
     """A Python of that version: on the path, or among those of pyenv."""
-    candidates = [*Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python"), shutil.which(f"python3.{minor}")]
+    by_pyenv = Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python")
+    candidates: list[object] = [*by_pyenv, shutil.which(f"python3.{minor}")]
     for one in filter(None, candidates):
-        if subprocess.run([one, "-c", ""], capture_output=True).returncode == 0:
+        if subprocess.run([str(one), "-c", ""], capture_output=True).returncode == 0:
             return str(one)
     return None
 
@@ -242,6 +244,7 @@ def installed(minor: int) -> str | None:
 SCRIPT = "import json\ndef named(n): return json.dumps(list(range(n)), indent=1)\nfor _ in range(40): named(200)\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minor", range(8, 16))
 @pytest.mark.parametrize("module", ["cProfile", "profile"])
 def test_profiles_of_other_pythons_are_read(module: str, minor: int, tmp_path: Path) -> None:

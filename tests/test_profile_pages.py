@@ -10,6 +10,7 @@ from typing import Any, ClassVar, get_origin, get_type_hints
 
 import pytest
 from jinja2 import StrictUndefined
+from test_templates import MARKUP, Planted, sample
 
 from inference.settings import ROOT
 from profiling.__main__ import main
@@ -18,7 +19,6 @@ from profiling.study import log_views, views
 from profiling.study.facts import facts, matched
 from profiling.study.pages import FOLDER, environment, render
 from profiling.study.prof_reader import Cost, Entry, Function, Profile
-from tests.test_templates import MARKUP, Planted, sample
 
 VIEWS = [
     kind
@@ -112,11 +112,11 @@ def test_the_facts_are_those_of_the_profile(tmp_path: Path) -> None:
 
 def test_a_profile_of_many_functions_keeps_those_that_matter() -> None:
     """And says how many are left out, and what they hold."""
-    many = [
-        (Function("/x/a.py", line, f"f{line}"), Cost(1, 1, *([1.0 if line < 50 else 1e-6] * 2)), {})
-        for line in range(1, 9000)
-    ]
-    (drawn,) = facts([profile("many", *many)])["profiles"]
+    entries: dict[Function, Entry] = {}
+    for line in range(1, 9000):
+        seconds = 1.0 if line < 50 else 1e-6
+        entries[Function("/x/a.py", line, f"f{line}")] = Entry(Cost(1, 1, seconds, seconds), {})
+    (drawn,) = facts([Profile("many", entries)])["profiles"]
     assert drawn["all"] == 8999
     assert drawn["listed"] == len(drawn["figures"]) < 8999
     assert 0.99 < drawn["held"] <= 1
@@ -163,6 +163,7 @@ def test_a_faster_call_that_is_called_more_often_is_faster(tmp_path: Path) -> No
     assert change["ratio"] == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 def test_reports_need_no_package_but_templates(tmp_path: Path) -> None:
     """Text needs nothing; HTML names the extra."""
     file = str(written(tmp_path, "a.prof", 1.0))
@@ -174,6 +175,7 @@ def test_reports_need_no_package_but_templates(tmp_path: Path) -> None:
     assert "jinja2 is not installed: run pip install -e '.[profile]'" in done.stderr
 
 
+@pytest.mark.slow
 def test_profiling_imports_neither_web_nor_models_nor_numpy(tmp_path: Path) -> None:
     """Run, report and HTML start without Gradio, XGBoost, NumPy, and none of the desk."""
     (tmp_path / "shop.py").write_text("def work(): return sum(range(1000))\n")
@@ -199,6 +201,7 @@ def both(): return outer() + other()
 """
 
 
+@pytest.mark.slow
 def test_sampled_stacks_are_true_ones(tmp_path: Path) -> None:
     """`--sample` takes pyinstrument's samples, which tell apart what one function did under two callers.
 

@@ -16,7 +16,7 @@ import pytest
 
 from inference.settings import ROOT
 from profiling.__main__ import main
-from profiling.study.calls import BadTarget, Call, calls, target, value
+from profiling.study.calls import BadTarget, Call, Target, calls, target, value
 from profiling.study.equality import equal
 from profiling.study.intervals import Interval, quantile, ratio, resampled, verdict
 from profiling.study.measuring import timed
@@ -285,6 +285,7 @@ def test_an_error_of_the_function_is_its_own() -> None:
         main(["run", "shop:failing"])
 
 
+@pytest.mark.slow
 def test_a_script_runs_in_processes_of_its_own(shop: Path) -> None:
     """All that follows its name is its own; its time, CPU and memory are those of the process."""
     (shop / "job.py").write_text("import sys, json\nprint('job', sys.argv[1:])\njson.dumps(list(range(20000)))\n")
@@ -299,6 +300,7 @@ def test_a_script_runs_in_processes_of_its_own(shop: Path) -> None:
     assert not (shop / "x").exists()
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_leaves_the_file(shop: Path) -> None:
     """`… | head` is no traceback, and what was to be written is."""
     command = [
@@ -340,10 +342,14 @@ def test_timings_of_another_kind_are_refused(shop: Path) -> None:
 def test_measuring_takes_the_functions_in_turn() -> None:
     """Each as often, on the same rows, after a warm-up."""
     order: list[tuple[str, object]] = []
-    made = [
-        type(target("shop:quick"))(name, lambda call, name=name: order.append((name, call.args[0])), len)
-        for name in ("a", "b")
-    ]
+
+    def named(name: str) -> Target:
+        def call(given: Call) -> None:
+            order.append((name, given.args[0]))
+
+        return Target(name, call, call)
+
+    made = [named("a"), named("b")]
     found, unlike = timed(made, [Call((1,)), Call((2,))], 4)
     assert not unlike
     assert [len(one.wall) for one in found] == [4, 4]

@@ -72,6 +72,7 @@ def test_all_own_time_is_in_boxes(tmp_path: Path, work: Callable[[], object]) ->
     assert drawn.seconds == pytest.approx(profile.seconds, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_script_with_an_import_is_drawn_whole(tmp_path: Path) -> None:
     """`python -m cProfile -o x.prof script.py`: exec calls the script and is called by the import in it. It was one box
     of 0.0 ms."""

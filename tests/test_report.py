@@ -164,6 +164,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_both_paths_are_profiled_for_every_release(folder: Path) -> None:
     """The old path spends its time in pandas, the new one uses no pandas; every stage of a score is there."""
     found = sorted(file.name for file in folder.glob("*.prof"))
