@@ -1,6 +1,5 @@
 """What a recipe says: how one source of loans becomes a release."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
@@ -11,51 +10,24 @@ import numpy.typing as npt
 import pandas as pd
 
 from inference.blocks import Table
-
-# Regulation B (12 CFR 1002.6), EU Directive 2023/2225 art. 18 and the charter's article 21 name these.
-PROHIBITED = {
-    "sex", "gender", "race", "racial", "color", "colour", "ethnic", "ethnicity", "minority", "religion", "religious",
-    "faith", "belief", "beliefs", "church", "marital", "married", "marriage", "spouse", "civil", "divorced", "widowed",
-    "maiden", "national", "nationality", "citizenship", "immigration", "birthplace", "native", "disability", "disabled",
-    "pregnant", "pregnancy", "orientation", "genetic", "union", "political",
-}  # fmt: skip
-# A harmless name does not hide what is asked: these answers give it away. Whole answers only, since an industry may
-# well be that of religious organisations.
-PROHIBITED_ANSWERS = {"married", "unmarried", "divorced", "widowed", "male", "female"}
-# Allowed where a recipe says why: `why_age`.
-AGE = {"age", "aged", "birth", "birthday", "birthdate", "birthyear", "born", "dob", "elderly"}
-
-
-class Prohibited(ValueError):
-    """A recipe names an attribute that credit must not be decided on."""
-
-
-def refuse_prohibited(owner: str, spec: Mapping[str, Any], why_age: str, *columns: str) -> None:
-    """Raise `Prohibited` where a field, or a column of a foreign model that it sets, names such an attribute."""
-    named = words(" ".join([spec["name"], spec["label"]["en"], *columns]))
-    answers = {text.lower() for one in spec.get("choices", []) for text in (one["code"], one["label"]["en"])}
-    if found := (named & PROHIBITED) | (answers & PROHIBITED_ANSWERS):
-        raise Prohibited(f"{owner}: field {spec['name']} names {', '.join(sorted(found))}")
-    if named & AGE and not why_age:
-        raise Prohibited(f"{owner}: field {spec['name']} is an age; say why in why_age or drop it")
-
-
-def words(text: str) -> set[str]:
-    """The words of a name or a label, in small letters."""
-    return set(re.findall(r"[a-z]+", text.replace("_", " ").lower()))
+from models.prohibited import refuse_prohibited
 
 
 @dataclass(frozen=True, slots=True)
 class Loans:
     """Loans with their outcome: a column of raw form answers a field, and for each loan bad (1) or good (0).
 
-    `months` counts months since year 0 (12 · year + month - 1); all 0 where the source has no dates.
+    `months` counts months since year 0 (12 · year + month - 1); all 0 where the source has no dates. All arrays have
+    one entry a loan.
     """
 
     answers: Mapping[str, Sequence[object]]
     bad: npt.NDArray[np.int8]
     months: npt.NDArray[np.int32]
     bad_months: npt.NDArray[np.int32]  # when a bad one was recorded as such; 0 where not known or not bad
+    people: npt.NDArray[np.int64] | None = None  # whose it is: loans of one customer are never on both sides of a split
+    weights: npt.NDArray[np.float64] | None = None  # how much it counts in training
+    others: pd.DataFrame | None = None  # columns that the form does not ask, to measure by: see `models.yardsticks`
 
     def __len__(self) -> int:
         return len(self.bad)
@@ -63,7 +35,15 @@ class Loans:
     def where(self, chosen: npt.NDArray[np.bool_]) -> "Loans":
         """The loans chosen by a mask."""
         answers = {name: list(compress(column, chosen)) for name, column in self.answers.items()}
-        return Loans(answers, self.bad[chosen], self.months[chosen], self.bad_months[chosen])
+        return Loans(
+            answers,
+            self.bad[chosen],
+            self.months[chosen],
+            self.bad_months[chosen],
+            None if self.people is None else self.people[chosen],
+            None if self.weights is None else self.weights[chosen],
+            None if self.others is None else self.others[chosen].reset_index(drop=True),
+        )
 
 
 def raw_answers(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, list[object]]:

@@ -18,7 +18,8 @@ from inference.errors import TenfoldError
 from inference.fields import ANY, HIGH, LOW, NOT_STATED, ChoiceField, field_from_json
 from inference.policy import Points
 from inference.rows import RowBuilder
-from models.recipe import Prohibited, choice_field, number_field, refuse_prohibited
+from models.prohibited import Prohibited, refuse_prohibited
+from models.recipe import choice_field, number_field
 
 REFER_BAND = 0.25
 ANCHOR, DOUBLE = 600.0, 20.0
