@@ -27,7 +27,8 @@ class Loans:
     bad_months: npt.NDArray[np.int32]  # when a bad one was recorded as such; 0 where not known or not bad
     people: npt.NDArray[np.int64] | None = None  # whose it is: loans of one customer are never on both sides of a split
     weights: npt.NDArray[np.float64] | None = None  # how much it counts in training
-    others: pd.DataFrame | None = None  # columns that the form does not ask, to measure by: see `models.yardsticks`
+    others: pd.DataFrame | None = None  # columns that the form does not ask: numbers, and texts
+    looked_at: pd.DataFrame | None = None  # prohibited columns, which no model may see: to measure by
 
     def __len__(self) -> int:
         return len(self.bad)
@@ -35,14 +36,13 @@ class Loans:
     def where(self, chosen: npt.NDArray[np.bool_]) -> "Loans":
         """The loans chosen by a mask."""
         answers = {name: list(compress(column, chosen)) for name, column in self.answers.items()}
+        rest = (self.people, self.weights, self.others, self.looked_at)
         return Loans(
             answers,
             self.bad[chosen],
             self.months[chosen],
             self.bad_months[chosen],
-            None if self.people is None else self.people[chosen],
-            None if self.weights is None else self.weights[chosen],
-            None if self.others is None else self.others[chosen].reset_index(drop=True),
+            *(None if one is None else one[chosen] for one in rest),
         )
 
 

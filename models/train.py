@@ -127,7 +127,8 @@ def prepare(recipe: Recipe, form: Form, history: HistoryTables | None, loans: Lo
 
 
 def sample_of(values: Floats, rows: Matrix, loans: Loans) -> Sample:
-    every = None if loans.others is None else every_column(values, loans.others)
+    asked_all = loans.others is None or loans.others.empty
+    every = None if asked_all else every_column(values, loans.others)
     return Sample(values, rows, loans.bad, loans.months, loans.people, loans.weights, every)
 
 

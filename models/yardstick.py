@@ -6,7 +6,6 @@ import pandas as pd
 
 from inference.blocks import Matrix
 
-LOOKED_AT = "look_at"  # attrs of the frame of other columns: those that no model may see
 MOST = 200  # values of a list; the rest are one
 
 
@@ -14,14 +13,9 @@ def every_column(values: npt.NDArray[np.float64], others: pd.DataFrame) -> Matri
     """The encoded answers (m, n_fields) and all other columns as numbers: (m, n) float32, NaN where not stated.
 
     Columns of numbers stand as they are; of a list each value is a number, the most frequent first, as trees can split
-    it. Columns that may only be looked at are left out.
+    it.
     """
-    columns = [values]
-    hidden = others.attrs.get(LOOKED_AT, ())
-    for name in others.columns:
-        if name not in hidden:
-            columns.append(encoded(others[name])[:, None])
-    return np.concatenate(columns, axis=1).astype(np.float32)
+    return np.column_stack([values, *(encoded(others[name]) for name in others.columns)]).astype(np.float32)
 
 
 def encoded(column: pd.Series) -> npt.NDArray[np.float64]:
@@ -29,4 +23,4 @@ def encoded(column: pd.Series) -> npt.NDArray[np.float64]:
     if column.dtype.kind in "fiu":
         return column.to_numpy(np.float64)
     order = {value: float(at) for at, value in enumerate(column.value_counts().index[:MOST])}
-    return column.map(order).where(column.notna(), np.nan).fillna(column.notna().map({True: MOST, False: np.nan})).to_numpy(np.float64)
+    return np.array([np.nan if pd.isna(value) else order.get(value, float(MOST)) for value in column])
