@@ -98,7 +98,9 @@ def test_more_than_a_fiftieth_left_out_asks(tmp_path: Path) -> None:
     data.loc[:200, "amount"] = "99999999"
     with pytest.raises(BadFile, match=r"4\.5% of the loans.*amount: outside 10 to 50,000 \(201\).*accept_left_out"):
         take(read_recipe(written(tmp_path, data)))
-    assert take(read_recipe(written(tmp_path, data, loans='accept_left_out = "a data entry error"'))).share_left_out > 0.02
+    assert (
+        take(read_recipe(written(tmp_path, data, loans='accept_left_out = "a data entry error"'))).share_left_out > 0.02
+    )
 
 
 @pytest.mark.parametrize(("outside", "expected"), [("clip", 50_000.0), ("not_stated", None)])
@@ -296,11 +298,15 @@ def few(bad: int) -> pd.DataFrame:
 
 def test_few_bad_loans_carry_a_scorecard_and_fewer_nothing(tmp_path: Path) -> None:
     """Below 100 only five fields of a scorecard, marked as such; below 30 nothing, whatever the recipe says."""
-    with pytest.raises(Refused, match=r'60 bad loans of 1,560.*scorecard of at most 5 fields.*keep 5 of the 10'):
+    with pytest.raises(Refused, match=r"60 bad loans of 1,560.*scorecard of at most 5 fields.*keep 5 of the 10"):
         train_file(written(tmp_path, few(60)), tmp_path / "out")
     asked = ("income", "seniority", "job", "home", "prior_record")
     rest = ", ".join(f'{{ column = "{one}", why = "few" }}' for one in (*NUMBERS, *CHOICES) if one not in asked)
-    how = {"fields": [field(one) for one in asked], "loans": f"leave_out = [{rest}]", "model": '[model]\nkind = "scorecard"\n'}
+    how = {
+        "fields": [field(one) for one in asked],
+        "loans": f"leave_out = [{rest}]",
+        "model": '[model]\nkind = "scorecard"\n',
+    }
     made = train_file(written(tmp_path, few(60), **how), tmp_path / "out")
     row = made.report.rows[0]
     assert row["auc"] > 0.7
@@ -314,12 +320,13 @@ def test_a_teacher_of_all_columns(tmp_path: Path) -> None:
     fields = [field(name) for name in NUMBERS]
     rest = ", ".join(f'{{ column = "{one}", why = "shorter form" }}' for one in CHOICES)
     how = {"fields": fields, "loans": f"not_asked = [{rest}]"}
-    alone = train_file(written(tmp_path, frame(), **how), tmp_path / "out")
-    taught = train_file(written(tmp_path, frame(), **how, model=MODEL + 'teacher = "all columns"\n'), tmp_path / "out")
+    model = "[model]\ntrees = 150\ndepth = 3\nlearning_rate = 0.05\n"  # enough to learn from a teacher that has learnt
+    alone = train_file(written(tmp_path, frame(), **how, model=model), tmp_path / "out")
+    taught = train_file(written(tmp_path, frame(), **how, model=model + 'teacher = "all columns"\n'), tmp_path / "out")
     assert alone.release.digest != taught.release.digest
     first, second = alone.report.rows[0], taught.report.rows[0]
     assert first["bad_rate"] == second["bad_rate"]
-    assert second["auc"] > first["auc"] - 0.02
+    assert second["auc"] > first["auc"] - 0.01
     assert second["mean_pd"] == pytest.approx(second["bad_rate"], abs=0.01)
     assert "Teacher" in (taught.release.folder / "MODEL_CARD.md").read_text()
 
