@@ -1,6 +1,4 @@
-"""`python -m models train [recipe …]` makes releases, of a lender's own loans or the committed ones; `check` says what is
-open in a recipe; `search` and `choose` try others.
-"""
+"""`python -m models train` makes releases, of a lender's loans or the committed ones; `check` reads a recipe."""
 
 import argparse
 import sys
@@ -29,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     training = commands.add_parser("train", help="train, evaluate and export releases")
     training.add_argument(
         "recipes", nargs="*", metavar="recipe",
-        help=f"a lender's own (NAME.toml), or an embedded one of {', '.join(RECIPES)}; all of these where none is named",
+        help=f"a lender's NAME.toml, or an embedded one of {', '.join(RECIPES)}; all of these where none is named",
     )  # fmt: skip
     training.add_argument(
         "--out", type=Path, metavar="FOLDER", help="where releases of a NAME.toml go, beside earlier ones"

@@ -27,7 +27,7 @@ ROWS = "4c959322061369626cb098aa56b5e36d75ac3ec0194b80843175460949c1e3c1"  # as 
 
 
 def test_the_consumer_recipe_in_toml_builds_the_same_rows() -> None:
-    """Bit for bit the rows that the embedded release was trained on, and its fields, features and policy as they were."""
+    """Bit for bit the rows that the embedded release was trained on, and its fields, features and policy."""
     fields, _, _, sample = prepared(RECIPE)
     assert hashlib.sha256(sample.rows.tobytes()).hexdigest() == ROWS
     manifest = open_release(newest("consumer")).manifest
@@ -311,7 +311,7 @@ def test_few_bad_loans_carry_a_scorecard_and_fewer_nothing(tmp_path: Path) -> No
     row = made.report.rows[0]
     assert row["auc"] > 0.7
     assert "Logistic scorecard from few bad loans" in (made.release.folder / "MODEL_CARD.md").read_text()
-    with pytest.raises(Refused, match="29 bad loans.*nothing is trained"):
+    with pytest.raises(Refused, match=r"29 bad loans.*nothing is trained"):
         train_file(written(tmp_path, few(29), **how), tmp_path / "out")
 
 

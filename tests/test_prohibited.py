@@ -5,9 +5,11 @@ import pytest
 from models.prohibited import aged, answered, named
 
 NAMES = [
-    *"sex gender CODE_GENDER CustomerGender IsFemale isfemale custgender applicant_sex RaceEthnicity skin_colour".split(),
+    *"sex gender CODE_GENDER CustomerGender IsFemale isfemale custgender applicant_sex skin_colour".split(),
+    "RaceEthnicity",
     *"MaritalStatus_Single marital_status NAME_FAMILY_STATUS foreign_worker Nationality citizenship pregnant".split(),
-    *"Geschlecht familienstand Familienstand famges gastarb Staatsangehörigkeit Nationalität Religionszugehörigkeit".split(),
+    *"Geschlecht familienstand Familienstand famges gastarb Staatsangehörigkeit Nationalität".split(),
+    "Religionszugehörigkeit",
     *"SEXE sexe situation_familiale SituationFamiliale etat_civil Nationalité".split(),
     "Situation de famille", "État civil", "pays de naissance",
     *"estado_civil EstadoCivil género sexo nacionalidad situacao_familiar gênero raça".split(), "Situação familiar",
@@ -55,7 +57,8 @@ def test_the_age_of_a_thing_is_none(name: str) -> None:
     "answers",
     [
         ["M", "F"], ["m", "w", "d"], ["H", "F"], ["male", "female"], ["verheiratet", "ledig", "geschieden"],
-        ["marié", "célibataire"], ["Married", "Single / not married", "Widow"], ["casado", "soltero"], ["sposata", "nubile"],
+        ["marié", "célibataire"],
+        ["Married", "Single / not married", "Widow"], ["casado", "soltero"], ["sposata", "nubile"],
         ["male : divorced/separated", "female : married"], ["solteira", "viúva"],
     ],
 )  # fmt: skip
@@ -67,7 +70,8 @@ def test_prohibited_answers_are_found(answers: list[str]) -> None:
 @pytest.mark.parametrize(
     "answers",
     [
-        ["yes", "no"], ["single", "joint"], ["Religious organizations", "Retail"], ["F"], ["A", "B", "F", "M"], ["RENT", "OWN"],
+        ["yes", "no"], ["single", "joint"], ["Religious organizations", "Retail"], ["F"], ["A", "B", "F", "M"],
+        ["RENT", "OWN"],
         ["Female clothing shop", "Bakery"], ["1", "2"],
     ],
 )  # fmt: skip

@@ -174,7 +174,7 @@ def placed(
 
 
 def adopted_spec(toml: TomlFile, name: str, about: Any) -> dict[str, Any] | None:
-    """One field as a manifest describes it, with what training would have counted: the file says it, or its bounds do."""
+    """One field as a manifest describes it; what training would have counted the file says, or its bounds do."""
     before, key = len(toml.problems), ("fields", name)
     spec = field_spec(toml, name, about, GROUP, NUMBER_KEYS, CHOICE_KEYS)
     if spec is None:

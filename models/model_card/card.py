@@ -316,8 +316,8 @@ def blur(widths: Mapping[str, tuple[float, float]]) -> list[str]:
 def teacher(has_one: bool) -> list[str]:
     """A line on what the trees were fitted to, where that is not the outcome."""
     text = (
-        "- Teacher: the trees are fitted to what a model of all columns says of loans that it had not seen; every figure "
-        "here is measured on the outcome"
+        "- Teacher: the trees are fitted to what a model of all columns says of loans that it had not seen; every "
+        "figure here is measured on the outcome"
     )
     return [text] if has_one else []
 
@@ -380,17 +380,17 @@ def rivals(found: Findings) -> str:
     parts = []
     if ALL_COLUMNS in there:
         parts.append(
-            f"“{ALL_COLUMNS}” is what the same trees give with every usable column, also those that the form does not ask: "
-            "what asking less costs."
+            f"“{ALL_COLUMNS}” is what the same trees give with every usable column, also those that the form does not "
+            "ask: what asking less costs."
         )
     if SCORECARD in there:
         real_time = any(one.startswith(REAL_TIME.partition(",")[0]) for one in there)
         exception = "; the “real time” rows alone are not calibrated" if real_time else ""
         parts.append(
-            f"Rivals see the same loans and are calibrated in the same way{exception}. “{FREE}” shows what the monotone "
-            f"constraints cost. “{SCORECARD}” is a scorecard as a careful lender builds one: monotone bins found by "
-            "optbinning, “not stated” in a bin of its own, weights of evidence, logistic regression. It is given the "
-            "ratios that the release computes from the answers."
+            f"Rivals see the same loans and are calibrated in the same way{exception}. “{FREE}” shows what the "
+            f"monotone constraints cost. “{SCORECARD}” is a scorecard as a careful lender builds one: monotone bins "
+            "found by optbinning, “not stated” in a bin of its own, weights of evidence, logistic regression. It is "
+            "given the ratios that the release computes from the answers."
         )
     return " ".join(parts) or "No rivals were asked for (`--rivals`)."
 

@@ -1,4 +1,4 @@
-"""What the card of a lender's own release says besides: whose it is, where its loans come from, and what was measured."""
+"""What the card of a lender's own release says: whose it is, where its loans come from, what was measured."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,16 +24,16 @@ def lead(lender: Lender, rows: Sequence[Mapping[str, Any]]) -> str:
     nested = found.get("nested_auc")
     if nested is None:
         first = (
-            f"AUC {own['auc']:.3f} on loans that the model had not seen. The fields were not chosen within the folds (the "
-            "recipe has no nested figure): where they were chosen on these same loans, that flatters"
+            f"AUC {own['auc']:.3f} on loans that the model had not seen. The fields were not chosen within the folds "
+            "(the recipe has no nested figure): where they were chosen on these same loans, that flatters"
         )
     else:
         low, high = found.get("interval", (None, None))
         within = "" if low is None else f" (95 % interval {low:.3f}–{high:.3f})"
         first = (
-            f"**AUC to expect: {nested:.3f}**{within}, with the fields chosen anew inside each fold. With the fields as "
-            f"they are it is {own['auc']:.3f} on unseen loans; that one flatters, since the fields were chosen on these "
-            "same loans"
+            f"**AUC to expect: {nested:.3f}**{within}, with the fields chosen anew inside each fold. With the fields "
+            f"as they are it is {own['auc']:.3f} on unseen loans; that one flatters, since the fields were chosen on "
+            "these same loans"
         )
     every = next(
         (row for row in rows if row["model"] == ALL_COLUMNS and row["sample"] == own["sample"].partition(",")[0]), None
@@ -68,8 +68,8 @@ def data(lender: Lender, loans: int, bad: int) -> str:
     """The file, what was left out of it and why, and every column that is not a field."""
     declined = "are in the file" if lender.declined else "are not in the file: all figures hold for approved loans only"
     parts = [
-        f"The lender’s own file `{lender.file}` (sha256 `{lender.sha256}`), {lender.lines:,} loans. The model was trained on "
-        f"{loans:,} of them, {bad:,} bad ({percent(bad / loans)}).\n\n"
+        f"The lender’s own file `{lender.file}` (sha256 `{lender.sha256}`), {lender.lines:,} loans. The model was "
+        f"trained on {loans:,} of them, {bad:,} bad ({percent(bad / loans)}).\n\n"
         f"- “Bad” was seen over: {lender.horizon}\n- Declined applicants {declined}",
     ]
     if lender.undecided:
@@ -110,8 +110,8 @@ def directions(found: Mapping[str, Any]) -> str:
     broken = [one for one in found["answers"] if one["worst"] > KEPT]
     if found["answers"]:
         text = (
-            f"Through the range of each of the {len(found['answers'])} fields with a direction, all other answers as they "
-            "are, no PD moved the wrong way."
+            f"Through the range of each of the {len(found['answers'])} fields with a direction, all other answers as "
+            "they are, no PD moved the wrong way."
             if not broken
             else "All other answers as they are, a PD moved the wrong way by up to "
             + ", ".join(f"{100 * one['worst']:.2f} points (`{one['field']}`)" for one in broken)
@@ -125,8 +125,8 @@ def groups(found: Sequence[Mapping[str, Any]]) -> str:
     """How the model treats groups that it does not know."""
     if not found:
         return (
-            "Not measured: no column was given to look at. That says nothing in either direction. No column whose name or "
-            "answers show a prohibited attribute is a field; more than that is not known."
+            "Not measured: no column was given to look at. That says nothing in either direction. No column whose name "
+            "or answers show a prohibited attribute is a field; more than that is not known."
         )
     parts = [
         "Columns that the model does not know, on loans that it had not seen. Approved: a PD below the refer band."
