@@ -116,7 +116,10 @@ def number_column(found: Column, texts: pd.Series, counts: pd.Series, decimal: s
         return replace(found, kind=kind, answers=tuple(shown[:MOST_CHOICES]))
     if whole and distinct == len(values) > 50 and counts_lines(found.name, values):
         return replace(found, kind=IDENTIFIER)
-    return replace(found, kind=NUMBER, unit=next(iter(units), ""), digits=may_be_list(values) and not units)
+    if may_be_list(values) and not units and not found.words:
+        positioned = positions(texts, counts)
+        return replace(found, kind=CHOICE, values=positioned, answers=tuple(shown), distinct=len(counts), digits=True)
+    return replace(found, kind=NUMBER, unit=next(iter(units), ""))
 
 
 def positions(texts: pd.Series, counts: pd.Series) -> Floats:

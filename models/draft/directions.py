@@ -51,7 +51,7 @@ def by_bad_rate(column: Column, bad: Labels) -> int:
 
 
 def verify(columns: Sequence[Column], table: Table, bad: Labels, workers: int, tick: Callable[[], None]) -> Directions:
-    """Directions for the columns of `table`; `bad` is of all loans, as the columns are. Ticks twice and once a proposal."""
+    """Directions for the columns of `table`; `bad` is of all loans. Ticks twice, and once a proposal."""
     proposed = {column.name: sign for column in columns if (sign := by_bad_rate(column, bad))}
     tolerated = max(0.0015, 0.1 / float(np.sqrt(bad.sum())))
 

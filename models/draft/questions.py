@@ -1,0 +1,107 @@
+"""What the loans cannot decide, each with the default that a draft takes and where the recipe says it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from models.draft.columns import Column
+from models.draft.form import Field
+from models.draft.leaks import AFTERWARDS, FILLED_TELLS, Leak
+from models.draft.outcome import Outcome, listed
+
+MOST_OUTSIDE = 0.02  # share of the loans that may be left out without a question
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question to the analyst."""
+
+    key: str  # where the recipe has it
+    text: str
+    default: str  # what the draft takes
+    why: str = ""  # what the loans say
+
+
+def first_questions(
+    outcome: Outcome, decimal_evidence: str, decimal: str, days: Sequence[Column], date: str
+) -> list[Question]:
+    """What can be asked as soon as the file is read."""
+    found = []
+    if outcome.doubt:
+        found.append(Question(
+            "loans.bad", f"Which values of {outcome.target} mean that the loan went bad?",
+            f"bad: {listed(outcome.bad)}; good: {listed(outcome.good)}", outcome.doubt,
+        ))  # fmt: skip
+    if outcome.warning:
+        found.append(Question("loans.target", f"Is {outcome.target} what became of the loans?", "yes", outcome.warning))
+    if decimal_evidence:
+        found.append(Question("loans.read", "What is the decimal sign?", repr(decimal), decimal_evidence))
+    found.append(Question("loans.horizon", "Over which time after the loan was made was it seen whether it went bad?",
+                          "not known; the model card says so"))  # fmt: skip
+    found.append(Question("loans.declined", "Are applicants who were declined in this file?",
+                          "no; card and report say that all figures hold for approved loans only"))  # fmt: skip
+    found.append(Question("policy", "What does a good loan earn, and which share of a bad one is lost?",
+                          "margin 0.10, loss 0.60 of the amount: approves below a PD of 14.3 %"))  # fmt: skip
+    if days and not date:
+        found.append(Question("loans.date", f"Is {days[0].name} the day of application? Then draft again with "
+                              f"--date {days[0].name!r}: later loans judge the model.", "no dates: folds judge"))  # fmt: skip
+    swapped = next((column for column in days if column.name == date and column.either_order), None)
+    if swapped:
+        found.append(Question("loans.read", f"Does {swapped.name} write the day or the month first?", swapped.form))
+    return found
+
+
+def more_questions(
+    fields: Sequence[Field],
+    columns: Mapping[str, Column],
+    leaks: Sequence[Leak],
+    filled: Mapping[str, float],
+    customers: Sequence[str],
+    loans: int,
+    aged: Sequence[str],
+) -> list[Question]:
+    """What the proposed form brings up."""
+    found = []
+    if leaks:
+        found.append(Question(
+            "loans.leave_out", "Was any of these known when the loan was applied for? "
+            + "; ".join(f"{leak.name}: {leak.why}" for leak in leaks[:6]) + ("; …" if len(leaks) > 6 else ""),
+            "no: left out",
+        ))  # fmt: skip
+    tells = [f"{field.column} (whether it is filled tells with AUC {filled[field.column]:.2f})" for field in fields
+             if filled.get(field.column, 0.5) > 0.5 + FILLED_TELLS]  # fmt: skip
+    tells += [field.column for field in fields if AFTERWARDS.search(field.column)]
+    if tells:
+        found.append(Question("fields", "Were these known, and missing where they are, when the loan was applied for? "
+                              + ", ".join(tells), "yes"))  # fmt: skip
+    if coded := [field for field in fields if field.codes]:
+        found.append(Question("fields.….not_stated", "What do these numbers mean, which stand apart from all others? "
+                              + ", ".join(f"{field.column}: {', '.join(f'{code:g}' for code in field.codes)}" for field in coded),
+                              "not stated"))  # fmt: skip
+    if words := [
+        f"{field.column}: {listed(columns[field.column].words)}" for field in fields if columns[field.column].words
+    ]:
+        found.append(
+            Question("loans.read", "What do these words among numbers mean? " + ", ".join(words), "not stated")
+        )
+    far = [field for field in fields if field.kind == "number" and field.outside]
+    if far:
+        share = sum(field.outside for field in far) / loans
+        found.append(Question(
+            "fields.….range", "Are the bounds right? " + "; ".join(
+                f"{field.column}: {field.outside:,} loans lie outside of {field.range[0]:g} to {field.range[1]:g}, up to {field.furthest:g}"
+                for field in far), "they are left out, and counted" + (f" ({share:.1%} of all)" if share > MOST_OUTSIDE else ""),
+        ))  # fmt: skip
+    if digits := [field.column for field in fields if field.digits]:
+        found.append(Question("fields.….choices", "What does each digit mean? " + ", ".join(digits),
+                              "a choice, labelled with the digit"))  # fmt: skip
+    if any(field.column.startswith("column_") for field in fields):
+        found.append(
+            Question("fields.….label", "What are the columns called? The file has no header.", "column 1, column 2, …")
+        )
+    if customers:
+        found.append(Question("loans.group", f"Does {customers[0]} name the customer, who has several loans here?",
+                              "yes: never on both sides of a split"))  # fmt: skip
+    if aged:
+        found.append(Question("fields.….why_age", f"Why does the law let you ask {', '.join(aged)}?",
+                              "none: training refuses until it is said"))  # fmt: skip
+    return found
