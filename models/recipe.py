@@ -27,7 +27,8 @@ class Loans:
     bad_months: npt.NDArray[np.int32]  # when a bad one was recorded as such; 0 where not known or not bad
     people: npt.NDArray[np.int64] | None = None  # whose it is: loans of one customer are never on both sides of a split
     weights: npt.NDArray[np.float64] | None = None  # how much it counts in training
-    others: pd.DataFrame | None = None  # columns that the form does not ask, to measure by: see `models.yardsticks`
+    others: pd.DataFrame | None = None  # columns that the form does not ask: numbers, and texts
+    looked_at: pd.DataFrame | None = None  # prohibited columns, which no model may see: to measure by
 
     def __len__(self) -> int:
         return len(self.bad)
@@ -35,14 +36,13 @@ class Loans:
     def where(self, chosen: npt.NDArray[np.bool_]) -> "Loans":
         """The loans chosen by a mask."""
         answers = {name: list(compress(column, chosen)) for name, column in self.answers.items()}
+        rest = (self.people, self.weights, self.others, self.looked_at)
         return Loans(
             answers,
             self.bad[chosen],
             self.months[chosen],
             self.bad_months[chosen],
-            None if self.people is None else self.people[chosen],
-            None if self.weights is None else self.weights[chosen],
-            None if self.others is None else self.others[chosen].reset_index(drop=True),
+            *(None if one is None else one[chosen] for one in rest),
         )
 
 
@@ -75,6 +75,31 @@ def choice_field(
 def reason(code: str, en: str, fr: str, *columns: str, when: str = "") -> dict[str, Any]:
     """What a notice says of an answer, written for the applicant: see `inference.fields.Reason`."""
     return {"code": code, "when": when or code, "columns": list(columns), "text": {"en": en, "fr": fr}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lender:
+    """Where a lender's own release comes from and who answers for it: for its card, its manifest and its notice."""
+
+    file: str  # the name of the file of loans
+    sha256: str
+    lines: int  # loans in the file
+    left_out: Mapping[str, int]  # why -> loans that the form could not have given
+    undecided: Mapping[str, int]  # outcome that is neither good nor bad -> loans
+    horizon: str
+    declined: bool  # whether declined applicants are in the file
+    never_used: Mapping[str, str]  # column -> why
+    not_asked: Mapping[str, str]  # column -> why the form does not ask it
+    look_at: Sequence[str]  # prohibited columns, to measure by
+    not_prohibited: Mapping[str, str]
+    draft: Mapping[str, Any]  # what the draft found: above all the nested figure
+    intended_use: str
+    owner: str
+    approver: str
+    validated: str
+    next_review: str
+    accepted: Mapping[str, str]  # what would have been refused -> why it was not
+    same_people: int = 0  # later loans of customers that are trained on: not judged by
 
 
 class HistoryTables(Protocol):
@@ -114,14 +139,23 @@ class Recipe:
     load: Callable[[], Loans]  # all loans, later ones included; training takes those of its window
     history: Callable[[], HistoryTables] | None = None
     later: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # later vintages: months from, until
-    window: tuple[int, int, int] | None = None  # months: train from, calibrate from, train until (excluded)
+    # Months: train from, calibrate from, train until (excluded). Where the last two are one, folds calibrate.
+    window: tuple[int, int, int] | None = None
     why_age: str = ""
     rare_below: int = field(default=30)  # fewer loans than that support no rate
+    folds: int = 5
+    repeats: int = 5
+    real_time: int | None = None  # months within which a loan went bad, for what a lender could have known at the time
+    kind: str = "trees"  # or "scorecard": few bad loans support no more
+    teacher: bool = False  # fitted to the unseen PDs of a model of all columns
+    not_prohibited: frozenset[str] = frozenset()  # fields that a person has looked at
+    lender: Lender | None = None  # None: embedded, to demonstrate
 
     def __post_init__(self) -> None:
         derived = {name for block in self.features if block["kind"] == "arithmetic" for name, *_ in block["columns"]}
         for spec in self.fields:
-            refuse_prohibited(f"recipe {self.name}", spec, self.why_age)
+            if spec["name"] not in self.not_prohibited:
+                refuse_prohibited(f"recipe {self.name}", spec, self.why_age)
             for one in spec.get("reasons", ()):  # said now, and not when training has ended
                 if astray := sorted(set(one["columns"]) - derived):
                     raise ValueError(

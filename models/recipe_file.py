@@ -22,7 +22,6 @@ from models.form_file import (
     known,
     number_of,
     shown,
-    standard_reasons,
     text_of,
     texts,
 )
@@ -269,7 +268,7 @@ def fields_of(toml: TomlFile, said: Any, groups: Sequence[str]) -> list[dict[str
                 "a notice names whatever raised the risk most. Do not ask what it must not name; drop this line",
             )
         spec = field_spec(toml, name, about, group or "application", NUMBER_KEYS, CHOICE_KEYS)
-        specs.append(spec if spec is None else {**spec, "reasons": standard_reasons(spec)})
+        specs.append(spec)
     return None if None in specs else [spec for spec in specs if spec is not None]
 
 

@@ -338,7 +338,7 @@ def results(found: Findings) -> str:
 
 def rivals(found: Findings) -> str:
     """Who the release is compared with, and what was done for them."""
-    real_time = any(one.model == REAL_TIME for one in found.report.results)
+    real_time = any(one.model.startswith(REAL_TIME.partition(",")[0]) for one in found.report.results)
     exception = "; the “real time” rows alone are not calibrated" if real_time else ""
     return (
         f"Rivals see the same loans and are calibrated in the same way{exception}. “{FREE}” shows what the monotone "

@@ -202,6 +202,7 @@ RECIPE = Recipe(
     policy={"margin": 0.1, "lgd": 0.62, "amount": "amount", "guarantee": "guaranteed_share", "refer_band": 0.25},
     points={"anchor": 600.0, "odds": 3.0, "double": 20.0},
     load=load,
+    real_time=36,
     history=partial(SbaHistory, list(STATES), TABLES),
     window=(month(200101), month(200501), month(200601)),
     later={"2006": (month(200601), month(200701)), "2007": (month(200701), month(200801))},
