@@ -96,7 +96,7 @@ def leaks_together(
     names = list(table.names)
     while True:
         left = table.of(names)
-        whole = auc(left.bad, unseen(left, number=3))
+        whole = auc(left.bad, unseen(left, number=5 if len(left.bad) < 10_000 else 3))
         worth = drops(left, number=2, rounds=80)
         tick()
         if whole <= TOGETHER or len(names) < 3:

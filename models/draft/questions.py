@@ -42,8 +42,8 @@ def first_questions(
     found.append(Question("policy", "What does a good loan earn, and which share of a bad one is lost?",
                           "margin 0.10, loss 0.60 of the amount: approves below a PD of 14.3 %"))  # fmt: skip
     if days and not date:
-        found.append(Question("loans.date", f"Is {days[0].name} the day of application? Then draft again with "
-                              f"--date {days[0].name!r}: later loans judge the model.", "no dates: folds judge"))  # fmt: skip
+        again = f"Is {days[0].name} the day of application? Then draft again with --date {days[0].name!r}"
+        found.append(Question("loans.date", f"{again}: later loans judge the model.", "no dates, folds judge"))
     swapped = next((column for column in days if column.name == date and column.either_order), None)
     if swapped:
         found.append(Question("loans.read", f"Does {swapped.name} write the day or the month first?", swapped.form))
@@ -55,53 +55,64 @@ def more_questions(
     columns: Mapping[str, Column],
     leaks: Sequence[Leak],
     filled: Mapping[str, float],
-    customers: Sequence[str],
+    customers: str,
     loans: int,
-    aged: Sequence[str],
+    ages: Sequence[str],
 ) -> list[Question]:
     """What the proposed form brings up."""
     found = []
-    if leaks:
-        found.append(Question(
-            "loans.leave_out", "Was any of these known when the loan was applied for? "
-            + "; ".join(f"{leak.name}: {leak.why}" for leak in leaks[:6]) + ("; …" if len(leaks) > 6 else ""),
-            "no: left out",
-        ))  # fmt: skip
-    tells = [f"{field.column} (whether it is filled tells with AUC {filled[field.column]:.2f})" for field in fields
-             if filled.get(field.column, 0.5) > 0.5 + FILLED_TELLS]  # fmt: skip
-    tells += [field.column for field in fields if AFTERWARDS.search(field.column)]
-    if tells:
-        found.append(Question("fields", "Were these known, and missing where they are, when the loan was applied for? "
-                              + ", ".join(tells), "yes"))  # fmt: skip
-    if coded := [field for field in fields if field.codes]:
-        found.append(Question("fields.….not_stated", "What do these numbers mean, which stand apart from all others? "
-                              + ", ".join(f"{field.column}: {', '.join(f'{code:g}' for code in field.codes)}" for field in coded),
-                              "not stated"))  # fmt: skip
-    if words := [
-        f"{field.column}: {listed(columns[field.column].words)}" for field in fields if columns[field.column].words
-    ]:
-        found.append(
-            Question("loans.read", "What do these words among numbers mean? " + ", ".join(words), "not stated")
-        )
-    far = [field for field in fields if field.kind == "number" and field.outside]
-    if far:
-        share = sum(field.outside for field in far) / loans
-        found.append(Question(
-            "fields.….range", "Are the bounds right? " + "; ".join(
-                f"{field.column}: {field.outside:,} loans lie outside of {field.range[0]:g} to {field.range[1]:g}, up to {field.furthest:g}"
-                for field in far), "they are left out, and counted" + (f" ({share:.1%} of all)" if share > MOST_OUTSIDE else ""),
-        ))  # fmt: skip
-    if digits := [field.column for field in fields if field.digits]:
-        found.append(Question("fields.….choices", "What does each digit mean? " + ", ".join(digits),
-                              "a choice, labelled with the digit"))  # fmt: skip
-    if any(field.column.startswith("column_") for field in fields):
+
+    def ask(key: str, text: str, default: str, of: Sequence[str], separator: str = ", ") -> None:
+        """One question about several columns, where there are any."""
+        if of:
+            shown = separator.join(of[:8]) + (f"{separator}…" if len(of) > 8 else "")
+            found.append(Question(key, f"{text} {shown}", default))
+
+    ask(
+        "loans.leave_out", "Was any of these known when the loan was applied for?", "no, left out",
+        [f"{leak.name} ({leak.why})" for leak in leaks], "; ",
+    )  # fmt: skip
+    ask(
+        "fields", "Were these known, and missing where they are, when the loan was applied for?", "yes",
+        [
+            f"{one.column} (whether it is filled tells with AUC {filled[one.column]:.2f})"
+            for one in fields
+            if filled.get(one.column, 0.5) > 0.5 + FILLED_TELLS
+        ]
+        + [one.column for one in fields if AFTERWARDS.search(one.column)],
+    )  # fmt: skip
+    ask(
+        "fields.….not_stated", "What do these numbers mean, which stand apart from all others?", "not stated",
+        [f"{one.column}: {', '.join(f'{code:g}' for code in one.codes)}" for one in fields if one.codes], "; ",
+    )  # fmt: skip
+    ask(
+        "loans.read", "What do these words among numbers mean?", "not stated",
+        [f"{one.column}: {listed(columns[one.column].words)}" for one in fields if columns[one.column].words], "; ",
+    )  # fmt: skip
+    far = [one for one in fields if one.kind == "number" and one.outside]
+    share = sum(one.outside for one in far) / loans
+    ask(
+        "fields.….range", "Are the bounds right?",
+        "loans outside are left out, and counted" + (f" ({share:.1%} of all)" if share > MOST_OUTSIDE else ""),
+        [
+            f"{one.column}: {one.outside:,} loans outside of {one.range[0]:g} to {one.range[1]:g}, "
+            f"up to {one.furthest:g}"
+            for one in far
+        ],
+        "; ",
+    )  # fmt: skip
+    ask(
+        "fields.….choices", "What does each digit mean?", "a choice, labelled with the digit",
+        [one.column for one in fields if one.digits],
+    )  # fmt: skip
+    if any(one.column.startswith("column_") for one in fields):
         found.append(
             Question("fields.….label", "What are the columns called? The file has no header.", "column 1, column 2, …")
         )
     if customers:
-        found.append(Question("loans.group", f"Does {customers[0]} name the customer, who has several loans here?",
-                              "yes: never on both sides of a split"))  # fmt: skip
-    if aged:
-        found.append(Question("fields.….why_age", f"Why does the law let you ask {', '.join(aged)}?",
-                              "none: training refuses until it is said"))  # fmt: skip
+        text = f"Does {customers} name the customer, who has several loans here?"
+        found.append(Question("loans.group", text, "yes, never on both sides of a split"))
+    if ages:
+        text = f"Why does the law let you ask {', '.join(ages)}?"
+        found.append(Question("fields.….why_age", text, "none, training refuses until it is said"))
     return found
