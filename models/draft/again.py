@@ -75,7 +75,7 @@ def field_moved(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> li
     lines = []
     for key in ("range", "not_stated", "direction", "whole", "optional", "unit"):
         if old.get(key) != new.get(key):
-            lines.append(f"{name}: {key} {shown(old.get(key))} → {shown(new.get(key))}")
+            lines += [f"{name}: {key} {shown(old.get(key))} → {shown(new.get(key))}"]
     was, now = answers(old), answers(new)
     if gone := sorted(was - now):
         lines.append(f"{name}: answers no longer seen often enough: {', '.join(gone[:10])}")

@@ -127,7 +127,8 @@ def last_words(made: Draft, recipe: Path, report: Path) -> str:
     lines = ["More questions:", *questions(more)] if more else []
     lines += [f"Leak: {leak.name}: {leak.why}." for leak in made.leaks[len(made.look.leaks) :]]
     lines += [
-        f"AUC of the {len(made.fields)} fields proposed, on loans that neither choice nor model has seen: {made.selection.nested}",
+        f"AUC of the {len(made.fields)} fields proposed, on loans that neither choice nor model has seen: "
+        f"{made.selection.nested}",
         f"  {recipe}   answer its lines marked ASK; `tenfold check {recipe}` lists them",
         f"  {report}   what the loans say",
     ]

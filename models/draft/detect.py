@@ -221,11 +221,12 @@ def placed(
     width = max(widths, key=lambda one: (widths[one], one))
     start = next(at for at, row in enumerate(rows) if is_head(row, width))
     body = [row for row in rows[start + 1 :] if len(row) == width]
-    numeric = [at for at in range(width) if mostly_numbers([row[at] for row in body])]
+    numeric = [at for at in range(width) if mostly_numbers([row[at] for row in body[1:] or body])]
     unnamed = ""
     if len(rows[start]) == width - 1:
-        first = [row[0] for row in body]
-        unnamed = "first" if len(set(first)) == len(first) and len(first) > 1 else "last"
+        first, last = [row[0] for row in body], [row[-1] for row in body]
+        keys = len(set(first)) == len(first) > 1 and any(last)
+        unnamed = "first" if keys else "last"
     shift = 1 if unnamed == "first" else 0
     header = has_names(rows[start], body, [at - shift for at in numeric if 0 <= at - shift < len(rows[start])])
     following = next((at for at in range(start + 1, len(rows)) if rows[at]), start)

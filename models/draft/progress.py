@@ -17,8 +17,10 @@ class Bars:
 
     def stage(self, name: str, ticks: int) -> Callable[[], None]:
         self.end()
+        if not sys.stderr.isatty():
+            print(f"{name} …", file=sys.stderr, flush=True)
         self.bar = tqdm(
-            total=ticks, desc=name, file=sys.stderr, leave=False, dynamic_ncols=True,
+            total=ticks, desc=name, file=sys.stderr, leave=False, dynamic_ncols=True, disable=None, smoothing=0.05,
             bar_format="{desc}: {percentage:3.0f}% |{bar}| {remaining} left",
         )  # fmt: skip
 

@@ -142,8 +142,9 @@ def sampled(draft: Draft) -> str:
     if draft.sampled == loans:
         return "Everything here is computed on all loans."
     return (
-        f"Fields were chosen, leaks and directions looked for, on {draft.sampled:,} of the {loans:,} loans (bad ones first, "
-        "up to half: no AUC depends on their share). Columns are described by all loans, and the nested figure is of all."
+        f"Fields were chosen, leaks and directions looked for, on {draft.sampled:,} of the {loans:,} loans (bad ones "
+        "first, up to half: no AUC depends on their share). Columns are described by all loans, and the nested figure "
+        "is of all."
     )
 
 
