@@ -32,6 +32,7 @@ OTHERS = {
     ),
     "choose": Command("models.__main__", ("choose",), "see what groups of columns are worth"),
     "ledger": Command("ledger.__main__", (), "verify, replay, export, back up, purge the record of decisions"),
+    "new": Command("models.__main__", ("new",), "draft a recipe from a file of past loans"),
     "numbers": Command("inference.__main__", ("numbers",), "list the forms of numbers that are read"),
     "rows": Command("inference.__main__", ("rows",), "list the columns of a release's rows, and how they are written"),
     "search": Command("models.__main__", ("search",), "try random parameters of a recipe"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from inference.errors import TenfoldError
 from inference.settings import RELEASES
 from models.adoption.adopt import add_command
+from models.draft.command import add_command as add_new
 from models.evaluation import report
 from models.export import export, make_current
 from models.lender_loans import take, told
@@ -49,8 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     turning = commands.add_parser("stability", help="see how often a decision turns on a small change of an answer")
     turning.add_argument("releases", nargs="*", type=Path, metavar="release", help="folders; all embedded ones if none")
     add_command(commands)
+    add_new(commands)
     given = parser.parse_args(arguments)
-    if given.command == "adopt":
+    if given.command in ("adopt", "new"):
         return int(given.run(given))
     if given.command == "search":
         print(search(RECIPES[given.recipe], given.candidates))

@@ -37,13 +37,14 @@ SAMPLE = 1_000  # lines that decide on separator and header
 STEADY = 0.9  # of the lines have the same number of cells, where the separator is the right one
 # Texts that mean "missing" wherever they stand …
 MISSING = {
-    "", "na", "n/a", "#n/a", "n.a.", "n. a.", "nan", "null", "<na>", "nat", "-", "--", "–", "—", ".", "..", "?", "n/c", "nc",
-    "k.a.", "k. a.", "k/a", "n.d.", "nd", "n/d", "s/o", "s/d", "#null!", "#div/0!", "#ref!", "#value!", "#wert!", "#valeur!",
-    "#nv", "#bezug!", "(null)", "\\n",
+    "", "na", "n/a", "#n/a", "n.a.", "n. a.", "nan", "null", "<na>", "nat", "-", "--", "–", "—", ".", "..", "?", "n/c",
+    "k.a.", "k. a.", "k/a", "n.d.", "n/d", "s/o", "s/d", "#null!", "#div/0!", "#ref!", "#value!", "#wert!",
+    "#valeur!", "#nv", "#bezug!", "(null)", "\\n",
 }  # fmt: skip
 # … and those that can be an answer too: only among numbers.
 MISSING_AMONG_NUMBERS = {
-    "none", "missing", "unknown", "not available", "not stated", "not known", "keine angabe", "ohne angabe", "unbekannt",
+    "nc", "nd", "sd", "none", "missing", "unknown", "not available", "not stated", "not known", "keine angabe",
+    "ohne angabe", "unbekannt",
     "inconnu", "non communiqué", "non renseigné", "sans objet", "desconocido", "sin dato", "sin datos", "no consta",
     "sconosciuto", "non disponibile", "desconhecido", "não informado", "xna", "x", "*", "**", "***",
 }  # fmt: skip
@@ -53,7 +54,8 @@ TOTAL = re.compile(
 # Numbers that only one decimal sign allows.
 ONLY = {
     ",": re.compile(r"[-−]?(0,\d+|\d+,(\d{1,2}|\d{4,})|\d{1,3}([.\s'’]\d{3})+,\d+|\d{1,3}(\.\d{3}){2,})"),
-    ".": re.compile(r"[-−]?(0?\.\d+|\d+\.(\d{1,2}|\d{4,})|\d{1,3}([,\s'’]\d{3})+\.\d+|\d{1,3}(,\d{3}){2,}|\d+\.\d+e-?\d+)"),
+    ".": re.compile(r"[-−]?(0?\.\d+|\d+\.(\d{1,2}|\d{4,})|\d{1,3}([,\s'’]\d{3})+\.\d+|\d{1,3}(,\d{3}){2,}"
+                    r"|\d+\.\d+e-?\d+)"),
 }  # fmt: skip
 EITHER = {",": re.compile(r"[-−]?\d{1,3},\d{3}"), ".": re.compile(r"[-−]?\d{1,3}\.\d{3}")}
 AROUND = re.compile(rf"^[{SPACES}$€£]+|[{SPACES}$€£%]+$")
@@ -219,22 +221,18 @@ def placed(
     width = max(widths, key=lambda one: (widths[one], one))
     start = next(at for at, row in enumerate(rows) if is_head(row, width))
     body = [row for row in rows[start + 1 :] if len(row) == width]
-    numeric = [at for at in range(width) if mostly_numbers([row[at] for row in body])]
+    numeric = [at for at in range(width) if mostly_numbers([row[at] for row in body[1:] or body])]
     unnamed = ""
     if len(rows[start]) == width - 1:
-        first = [row[0] for row in body]
-        unnamed = "first" if len(set(first)) == len(first) and len(first) > 1 else "last"
+        first, last = [row[0] for row in body], [row[-1] for row in body]
+        keys = len(set(first)) == len(first) > 1 and any(last)
+        unnamed = "first" if keys else "last"
     shift = 1 if unnamed == "first" else 0
     header = has_names(rows[start], body, [at - shift for at in numeric if 0 <= at - shift < len(rows[start])])
     following = next((at for at in range(start + 1, len(rows)) if rows[at]), start)
-    if (
-        header
-        and len(numeric) >= 2
-        and not any(is_number(rows[following][at]) for at in numeric if at < len(rows[following]))
-    ):
-        if filled(rows[following]) > 0.7 * width:  # two lines of names: the lower ones are the columns'
-            notes.append("two lines of names: the second one is taken")
-            start = following
+    if header and len(numeric) >= 2 and names_again(rows[following], numeric, width):
+        notes.append("two lines of names: the second one is taken")
+        start = following
     if start:
         notes.append(f"{start} lines above the header skipped")
     if not header:
@@ -248,6 +246,11 @@ def placed(
         notes.append("the header is one name short: " + ("the first" if shift else "the last") + " column has none")
     column_names(rows[start], reading)
     return replace(reading, skip=start, header=header, unnamed=unnamed, skip_end=totals), notes
+
+
+def names_again(row: Sequence[str], numeric: Sequence[int], width: int) -> bool:
+    """Whether a row below the header names the columns too: all cells filled, and no number over numbers."""
+    return filled(row) > 0.7 * width and not any(is_number(row[at]) for at in numeric if at < len(row))
 
 
 def filled(row: Sequence[str]) -> int:
