@@ -209,6 +209,5 @@ def test_the_page_has_every_key() -> None:
     # Those of embedded recipes, one that is refused, and one that has a single value.
     keys -= {"data_card", "blur", "digits", "on_notice", "calibration"}
     assert len(keys) > 60
-    assert [
-        key for key in sorted(keys) if f"`{key}" not in page and f"[{key}]" not in page and f"[{key}." not in page
-    ] == []
+    named = [f"`{key}" in page or f"[{key}]" in page or f"[{key}." in page for key in sorted(keys)]
+    assert [key for key, there in zip(sorted(keys), named, strict=True) if not there] == []
