@@ -1,7 +1,7 @@
 """Exact reasons of a form with many fields, from the trees: where every column comes from one answer.
 
-All coalitions of more than 16 fields do not fit into a batch. The margin is a sum over trees, though, and Shapley values
-add: a leaf is reached by the coalitions that hold all fields for which the applicant's answer leads there and the
+All coalitions of more than 16 fields do not fit into a batch. The margin is a sum over trees, though, and Shapley
+values add: a leaf is reached by the coalitions that hold all fields for which the applicant's answer leads there and the
 reference's does not, and none of those for which it is the other way round. What such a leaf gives each of them has a
 closed form (Lundberg et al. 2020, "From local explanations to global understanding with explainable AI for trees",
 interventional, with one reference). With calibration, which is linear in log-odds, that is the same value.
@@ -40,7 +40,7 @@ class TreeReasons:
         return self._slope * found
 
     def _walk(self, tree: Tree, node: int, passed: dict[int, tuple[bool, bool]], goes: Any, found: Any) -> None:
-        """Add what the leaves below `node` give; `passed`: by field, whether the own and the reference's answer lead."""
+        """Add what the leaves below `node` give; `passed`: by field, whether own and reference's answers lead."""
         left = tree.left[node]
         if left < 0:
             with_own = [field for field, led in passed.items() if led == (True, False)]
