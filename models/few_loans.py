@@ -53,7 +53,9 @@ def cuts(column: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return found[found > distinct[0]]
 
 
-def weight_of_evidence(bins: npt.NDArray[np.intp], n: int, bad: Floats, weights: Floats, sign: int) -> Floats:
+def weight_of_evidence(
+    bins: npt.NDArray[np.intp], n: int, bad: Floats, weights: Floats, sign: int
+) -> Floats:
     """(n,): log of a bin's odds of bad over those of all, shrunk towards 0; rising or falling where `sign` says so."""
     rate = float(weights @ bad / weights.sum())
     loans = np.bincount(bins, weights, n) + SMOOTHING

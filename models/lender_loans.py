@@ -52,18 +52,12 @@ def take(recipe: RecipeFile) -> Taken:
     missing(toml, recipe, frame)
     if unlisted := [name for name in frame.columns if name not in listed]:
         lines = "\n".join(f'  {{ column = "{name}", why = "ASK" }},' for name in unlisted)
-        toml.wrong(
-            ("loans",),
-            f"nothing is dropped in silence: ask for these columns, or say why not in not_asked or leave_out\n{lines}",
-        )
+        toml.wrong(("loans",), f"nothing is dropped in silence: ask for these columns, or say why not in not_asked or leave_out\n{lines}")
     toml.done()
     for name in source.not_asked:
         distinct = frame[name].dropna().unique()
         if len(distinct) <= FEW and name not in source.not_prohibited and (found := answered(distinct)):
-            toml.wrong(
-                ("loans", "not_asked"),
-                f"{name}: its answers show an attribute that credit must not be decided on ({', '.join(found)})",
-            )
+            toml.wrong(("loans", "not_asked"), f"{name}: its answers show an attribute that credit must not be decided on ({', '.join(found)})")
     outcome = outcomes(toml, recipe, frame[source.target])
     toml.done()
     known = ~np.isnan(outcome)
@@ -71,9 +65,7 @@ def take(recipe: RecipeFile) -> Taken:
     out = LeftOut(len(frame), known)
     answers = {name: asked_of(recipe, name, frame, reading, out) for name in recipe.columns}
     dated = months_of(source.date, frame, reading, out) if source.date else np.zeros(len(frame), np.int32)
-    gone = (
-        months_of(source.default_date, frame, reading, None) if source.default_date else np.zeros(len(frame), np.int32)
-    )
+    gone = months_of(source.default_date, frame, reading, None) if source.default_date else np.zeros(len(frame), np.int32)
     weights = weights_of(source.weight, frame, reading, out) if source.weight else None
     every = Loans(
         answers,
@@ -101,28 +93,19 @@ def opened(toml: TomlFile, recipe: RecipeFile) -> tuple[pd.DataFrame, Reading, s
         reading = reading_from(source.read)
         digest = sha256(source.file)
         if source.sha256 and digest != source.sha256.lower():
-            toml.wrong(
-                ("loans", "sha256"),
-                f"{source.file.name} is another file now: its sha256 is {digest}. Draft again, or say so here",
-            )
+            toml.wrong(("loans", "sha256"), f"{source.file.name} is another file now: its sha256 is {digest}. Draft again, or say so here")
             toml.done()
         return read_loans(source.file, reading), reading, digest
     except BadLoansFile as error:
         key: Key = ("loans", "read") if str(error).startswith("read:") else ("loans", "file")
-        raise BadFile(
-            recipe.file, [*toml.problems, Problem(".".join(map(str, key)), toml.line(key), str(error))]
-        ) from None
+        raise BadFile(recipe.file, [*toml.problems, Problem(".".join(map(str, key)), toml.line(key), str(error))]) from None
 
 
 def missing(toml: TomlFile, recipe: RecipeFile, frame: pd.DataFrame) -> None:
     """Note what the recipe names and the file does not have."""
     source = recipe.loans
-    named: list[tuple[Key, str]] = [
-        (("fields", field, "column"), about.name) for field, about in recipe.columns.items()
-    ]
-    named += [
-        (("loans", role), getattr(source, role)) for role in ("target", "date", "default_date", "group", "weight")
-    ]
+    named: list[tuple[Key, str]] = [(("fields", field, "column"), about.name) for field, about in recipe.columns.items()]
+    named += [(("loans", role), getattr(source, role)) for role in ("target", "date", "default_date", "group", "weight")]
     for role in ("leave_out", "not_asked", "look_at"):
         named += [(("loans", role, at), name) for at, name in enumerate(getattr(source, role))]
     for key, name in named:

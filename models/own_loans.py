@@ -178,9 +178,7 @@ def enough(said: RecipeFile, bad: int, loans: int) -> None:
     """Refuse what so few bad loans do not support."""
     there = f"{said.file}: {bad} bad loans of {loans:,} to train on"
     if min(bad, loans - bad) < LEAST_BAD:
-        raise Refused(
-            f"{there}: below {LEAST_BAD} of either outcome nothing is trained. Wait for more, or add earlier loans"
-        )
+        raise Refused(f"{there}: below {LEAST_BAD} of either outcome nothing is trained. Wait for more, or add earlier loans")
     if min(bad, loans - bad) < ENOUGH_BAD:
         if said.kind != SCORECARD or len(said.fields) > FEW_FIELDS:
             raise Refused(
@@ -260,18 +258,14 @@ def answers_keep(trained: Trained) -> list[dict[str, Any]]:
         sign = trained.recipe.constraint(field.name)
         if not sign or not isinstance(field, NumberField):
             continue
-        steps = np.unique(
-            np.quantile(values[:, at][~np.isnan(values[:, at])], np.linspace(0, 1, STEPS), method="nearest")
-        )
+        steps = np.unique(np.quantile(values[:, at][~np.isnan(values[:, at])], np.linspace(0, 1, STEPS), method="nearest"))
         swept = []
         for step in steps:
             moved = values.copy()
             moved[:, at] = step
             swept.append(pds(trained, moved))
         against = -sign * np.diff(np.stack(swept), axis=0)
-        found.append(
-            {"field": field.name, "sign": sign, "worst": float(max(0.0, against.max())) if len(against) else 0.0}
-        )
+        found.append({"field": field.name, "sign": sign, "worst": float(max(0.0, against.max())) if len(against) else 0.0})
     return found
 
 
@@ -304,9 +298,7 @@ def looked_at(trained: Trained) -> list[dict[str, Any]]:
                 "auc": float(roc_auc_score(bad, own)) if len(np.unique(bad)) == 2 else None,
             })  # fmt: skip
         most = max((row["approved"] for row in rows), default=0.0)
-        tables.append(
-            {"column": name, "groups": [{**row, "ratio": row["approved"] / most if most else None} for row in rows]}
-        )
+        tables.append({"column": name, "groups": [{**row, "ratio": row["approved"] / most if most else None} for row in rows]})
     return tables
 
 
@@ -320,11 +312,7 @@ def judged(trained: Trained) -> tuple[Loans, Floats, Floats]:
         return loans, values, pds(trained, values)
     at = trained.unseen[0][0]
     start, _, end = recipe.window or (0, 0, 1)
-    inside = (
-        trained.loans.where((trained.loans.months >= start) & (trained.loans.months < end))
-        if recipe.window
-        else trained.loans
-    )
+    inside = trained.loans.where((trained.loans.months >= start) & (trained.loans.months < end)) if recipe.window else trained.loans
     chosen = np.zeros(len(inside), bool)
     chosen[at] = True
     p = np.mean([trained.calibration.pds(one) for _, one in trained.unseen], axis=0)
@@ -374,9 +362,7 @@ def summary(made: Made) -> str:
         lines += [f"  {count:>9,}  {why}" for why, count in sorted(taken.left_out.items(), key=lambda one: -one[1])]
     nested = made.trained.recipe.lender.draft.get("nested_auc") if made.trained.recipe.lender else None
     if nested is not None:
-        lines.append(
-            f"AUC with the fields chosen inside the folds (from the draft): {nested:.3f}. It leads; the rest flatters."
-        )
+        lines.append(f"AUC with the fields chosen inside the folds (from the draft): {nested:.3f}. It leads; the rest flatters.")
     lines += ["", made.report.text, ""]
     if not any(row["model"] == ALL_COLUMNS for row in rows):
         lines.append("No column is left that the form does not ask: nothing beside it.")

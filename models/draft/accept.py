@@ -1,7 +1,7 @@
 """Drafts every file of a folder of loans, and says what came of each: `python -m models accept FOLDER`, `make accept`.
 
-What the loans cannot know (which column is the outcome, which value is bad) is read from `accept.toml` in that folder or
-from the file named by --answers, a table a file:
+What the loans cannot know (which column is the outcome, which value is bad) is read from `accept.toml` in that folder
+or from the file named by --answers, a table a file:
 
     ["loans-2024.csv"]
     target = "status"
