@@ -260,7 +260,7 @@ def later_results(trained: Trained, with_rivals: bool) -> list[Result]:
         if trained.history is not None:
             results.append(Result(RELEASE, f"{name}, refreshed tables", loans.bad, pd(judged.rows)))
         for model, predict in rivals.items():
-            rows = judged.every if model == ALL_COLUMNS else frozen
+            rows = judged.every if model == ALL_COLUMNS and judged.every is not None else frozen
             of = name if model in (PLAIN, SCORECARD, ALL_COLUMNS) else f"{name}{tables}"
             results.append(Result(model, of, loans.bad, [predict(judged.values, rows)]))
         if real_time is not None and recipe.real_time:
@@ -337,7 +337,7 @@ def within(months: npt.NDArray[np.int32], bad_months: npt.NDArray[np.int32], hor
     return ((bad_months > 0) & (bad_months - months < horizon)).astype(np.int8)
 
 
-def probability(model: Any, rows: Matrix) -> Floats:
+def probability(model: Any, rows: Matrix | None) -> Floats:
     """The second column of predict_proba as float64."""
     return np.asarray(model.predict_proba(rows)[:, 1], np.float64)
 

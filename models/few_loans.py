@@ -50,19 +50,17 @@ def cuts(column: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     if len(distinct) <= len(CUTS) + 1:
         return distinct[1:]
     found = np.unique(np.quantile(column, CUTS, method="inverted_cdf")).astype(np.float32)
-    return found[found > distinct[0]]
+    return np.asarray(found[found > distinct[0]])
 
 
-def weight_of_evidence(
-    bins: npt.NDArray[np.intp], n: int, bad: Floats, weights: Floats, sign: int
-) -> Floats:
+def weight_of_evidence(bins: npt.NDArray[np.intp], n: int, bad: Floats, weights: Floats, sign: int) -> Floats:
     """(n,): log of a bin's odds of bad over those of all, shrunk towards 0; rising or falling where `sign` says so."""
     rate = float(weights @ bad / weights.sum())
-    loans = np.bincount(bins, weights, n) + SMOOTHING
+    loans: Floats = np.asarray(np.bincount(bins, weights, n) + SMOOTHING, np.float64)
     bads = np.bincount(bins, weights * bad, n) + SMOOTHING * rate
-    rates = bads / loans
+    rates: Floats = np.asarray(bads / loans, np.float64)
     if sign:
-        rates = pooled(rates[::sign], loans[::sign])[::sign]
+        rates = np.asarray(pooled(rates[::sign], loans[::sign])[::sign])
     return np.asarray(np.log(rates / (1 - rates)) - math.log(rate / (1 - rate)))
 
 

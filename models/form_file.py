@@ -1,4 +1,4 @@
-"""The form in TOML: fields, their texts and bounds. One dialect for recipes and for the fields files of adopted models."""
+"""The form in TOML: fields, texts, bounds. One dialect for recipes and for the fields files of adopted models."""
 
 import math
 import re
@@ -60,11 +60,10 @@ def texts(file: TomlFile, key: Key, said: Any, *, empty: bool = True, more: Sequ
 
 def number_of(file: TomlFile, key: Key, said: Any, low: float, high: float, *, whole: bool = False) -> float:
     """A number between two bounds; the lower bound where it is none."""
-    fits = isinstance(said, (int, float)) and not isinstance(said, bool) and low <= said <= high
-    if not fits or (whole and said != int(said)):
-        file.wrong(key, f"a {'whole ' * whole}number from {low:g} to {high:g} is needed, got {said!r}")
-        return low
-    return said
+    if type(said) in (int, float) and low <= said <= high and (not whole or said == int(said)):
+        return float(said) if isinstance(said, float) else int(said)
+    file.wrong(key, f"a {'whole ' * whole}number from {low:g} to {high:g} is needed, got {said!r}")
+    return low
 
 
 def text_of(file: TomlFile, key: Key, said: Any) -> str:

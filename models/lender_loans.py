@@ -1,7 +1,7 @@
-"""From a lender's file to loans as the form would have given them; what it could not have given is left out and counted."""
+"""From a lender's file to loans as the form gives them; what it could not have given is left out and counted."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from models.toml_file import BadFile, Key, Problem, TomlFile
 Mask = npt.NDArray[np.bool_]
 MOST_LEFT_OUT = 0.02  # of the loans with a known outcome, before somebody is asked
 ALL_NUMBERS = 0.99  # of a column that is not asked: from so many numbers on it is one of numbers
+MOST_TEXTS = 200  # of such a column; the rest are one
 FEW = 60  # distinct answers of a column, to be looked at for what they show
 
 
@@ -52,12 +53,18 @@ def take(recipe: RecipeFile) -> Taken:
     missing(toml, recipe, frame)
     if unlisted := [name for name in frame.columns if name not in listed]:
         lines = "\n".join(f'  {{ column = "{name}", why = "ASK" }},' for name in unlisted)
-        toml.wrong(("loans",), f"nothing is dropped in silence: ask for these columns, or say why not in not_asked or leave_out\n{lines}")
+        toml.wrong(
+            ("loans",),
+            f"nothing is dropped in silence: ask for these columns, or say why not in not_asked or leave_out\n{lines}",
+        )
     toml.done()
     for name in source.not_asked:
         distinct = frame[name].dropna().unique()
         if len(distinct) <= FEW and name not in source.not_prohibited and (found := answered(distinct)):
-            toml.wrong(("loans", "not_asked"), f"{name}: its answers show an attribute that credit must not be decided on ({', '.join(found)})")
+            toml.wrong(
+                ("loans", "not_asked"),
+                f"{name}: its answers show an attribute that credit must not be decided on ({', '.join(found)})",
+            )
     outcome = outcomes(toml, recipe, frame[source.target])
     toml.done()
     known = ~np.isnan(outcome)
@@ -65,7 +72,9 @@ def take(recipe: RecipeFile) -> Taken:
     out = LeftOut(len(frame), known)
     answers = {name: asked_of(recipe, name, frame, reading, out) for name in recipe.columns}
     dated = months_of(source.date, frame, reading, out) if source.date else np.zeros(len(frame), np.int32)
-    gone = months_of(source.default_date, frame, reading, None) if source.default_date else np.zeros(len(frame), np.int32)
+    gone = (
+        months_of(source.default_date, frame, reading, None) if source.default_date else np.zeros(len(frame), np.int32)
+    )
     weights = weights_of(source.weight, frame, reading, out) if source.weight else None
     every = Loans(
         answers,
@@ -74,7 +83,7 @@ def take(recipe: RecipeFile) -> Taken:
         np.where(outcome == 1, gone, 0).astype(np.int32),
         people_of(frame[source.group]) if source.group else None,
         weights,
-        pd.DataFrame({name: as_numbers(frame[name], reading.decimal) for name in source.not_asked}, index=frame.index),
+        not_asked(source.not_asked, frame, reading),
         frame[list(source.look_at)],
     )
     taken = Taken(
@@ -93,19 +102,28 @@ def opened(toml: TomlFile, recipe: RecipeFile) -> tuple[pd.DataFrame, Reading, s
         reading = reading_from(source.read)
         digest = sha256(source.file)
         if source.sha256 and digest != source.sha256.lower():
-            toml.wrong(("loans", "sha256"), f"{source.file.name} is another file now: its sha256 is {digest}. Draft again, or say so here")
+            toml.wrong(
+                ("loans", "sha256"),
+                f"{source.file.name} is another file now: its sha256 is {digest}. Draft again, or say so here",
+            )
             toml.done()
         return read_loans(source.file, reading), reading, digest
     except BadLoansFile as error:
         key: Key = ("loans", "read") if str(error).startswith("read:") else ("loans", "file")
-        raise BadFile(recipe.file, [*toml.problems, Problem(".".join(map(str, key)), toml.line(key), str(error))]) from None
+        raise BadFile(
+            recipe.file, [*toml.problems, Problem(".".join(map(str, key)), toml.line(key), str(error))]
+        ) from None
 
 
 def missing(toml: TomlFile, recipe: RecipeFile, frame: pd.DataFrame) -> None:
     """Note what the recipe names and the file does not have."""
     source = recipe.loans
-    named: list[tuple[Key, str]] = [(("fields", field, "column"), about.name) for field, about in recipe.columns.items()]
-    named += [(("loans", role), getattr(source, role)) for role in ("target", "date", "default_date", "group", "weight")]
+    named: list[tuple[Key, str]] = [
+        (("fields", field, "column"), about.name) for field, about in recipe.columns.items()
+    ]
+    named += [
+        (("loans", role), getattr(source, role)) for role in ("target", "date", "default_date", "group", "weight")
+    ]
     for role in ("leave_out", "not_asked", "look_at"):
         named += [(("loans", role, at), name) for at, name in enumerate(getattr(source, role))]
     for key, name in named:
@@ -171,7 +189,7 @@ def asked_of(recipe: RecipeFile, name: str, frame: pd.DataFrame, reading: Readin
         out.add(f"{name}: not whole", np.mod(found, 1) > 0)
     if not spec["optional"]:
         out.add(f"{name}: not stated", np.isnan(found) & ~unread)
-    return pd.Series(found).astype(object).where(~np.isnan(found), None).tolist()
+    return [None if np.isnan(one) else one for one in found.tolist()]
 
 
 def choices(spec: Mapping[str, Any], about: Column, column: pd.Series, out: LeftOut) -> list[object]:
@@ -190,7 +208,7 @@ def choices(spec: Mapping[str, Any], about: Column, column: pd.Series, out: Left
         coded = coded.where(~strange, about.outside)
     else:
         out.add(f"{spec['name']}: none of its choices", strange)
-    return coded.tolist()
+    return list(coded)
 
 
 def months_of(name: str, frame: pd.DataFrame, reading: Reading, out: LeftOut | None) -> npt.NDArray[np.int32]:
@@ -215,20 +233,37 @@ def people_of(column: pd.Series) -> npt.NDArray[np.int64]:
     return np.where(codes < 0, len(codes) + np.arange(len(codes)), codes).astype(np.int64)
 
 
-def as_numbers(column: pd.Series, decimal: str) -> pd.Series:
-    """A column that is not asked: numbers where nearly all of it is, else texts."""
-    found, unread = numbers(column, decimal)
+def not_asked(names: Iterable[str], frame: pd.DataFrame, reading: Reading) -> npt.NDArray[np.float64] | None:
+    """The columns that the form does not ask as numbers (m, n), NaN where not stated; None where there is none."""
+    columns = [as_numbers(frame[name], reading) for name in names]
+    return np.column_stack(columns) if columns else None
+
+
+def as_numbers(column: pd.Series, reading: Reading) -> npt.NDArray[np.float64]:
+    """(m,): numbers where nearly all of it is, months where it is dates; else each text is a number, the most
+    frequent one first: trees can split it."""
     stated = column.notna().to_numpy()
-    if stated.any() and unread.sum() <= (1 - ALL_NUMBERS) * stated.sum():
-        return pd.Series(found, index=column.index)
-    return column
+    found, unread = numbers(column, reading.decimal)
+    if unread.sum() <= (1 - ALL_NUMBERS) * stated.sum():
+        return found
+    if reading.dates:
+        day = months(dates(column, reading.dates))
+        if (day > 0).sum() >= ALL_NUMBERS * stated.sum():
+            return np.where(day > 0, day, np.nan).astype(np.float64)
+    order = {value: float(at) for at, value in enumerate(column.value_counts().index[:MOST_TEXTS])}
+    return np.array(
+        [order.get(value, float(MOST_TEXTS)) if there else np.nan for value, there in zip(column, stated, strict=True)]
+    )
 
 
 def judged(toml: TomlFile, recipe: RecipeFile, taken: Taken) -> None:
     """Note where too many loans are left out to go on without a word."""
     if taken.share_left_out > MOST_LEFT_OUT and not recipe.loans.accept_left_out:
-        toml.wrong(("loans",), f"{taken.share_left_out:.1%} of the loans cannot be given by the form and would be left out: "
-                   f"{told(taken.left_out)}. Widen the fields, or say accept_left_out = \"why\"")  # fmt: skip
+        toml.wrong(
+            ("loans",),
+            f"{taken.share_left_out:.1%} of the loans cannot be given by the form and would be left out: "
+            f'{told(taken.left_out)}. Widen the fields, or say accept_left_out = "why"',
+        )
 
 
 def told(counts: Mapping[str, int], most: int = 12) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from models.metrics import Floats, wilson
 from models.model_card.card import write_card
 from models.recipe import Lender, Loans, Recipe
 from models.recipe_file import SCORECARD, TREES, RecipeFile, read_recipe
-from models.toml_file import BadFile, Problem
+from models.toml_file import BadFile
 from models.train import FEWEST, Sample, Trained, cross_validate, train
 
 ENOUGH_BAD, LEAST_BAD = 100, 30  # bad loans for trees, and for a scorecard
@@ -111,8 +112,8 @@ def limits(said: RecipeFile) -> list[str]:
     if not source.look_at:
         found.append(
             "Not measured: whether the model treats groups alike. No column was given to look at (`look_at`), and a "
-            "lender may not hold one. No column whose name or answers show a prohibited attribute is a field; more than "
-            "that is not known."
+            "lender may not hold one. No column whose name or answers show a prohibited attribute is a field; more "
+            "than that is not known."
         )
     return [*found, *said.limits]
 
@@ -155,8 +156,8 @@ def parted(
     judged = loans.bad[~before & ~same]
     if min(judged.sum(), len(judged) - judged.sum()) < FEWEST:
         raise Refused(
-            f"{said.file}: split: from {month_text(end)} on there are {len(judged):,} loans to judge by, {judged.sum()} "
-            f"of them bad; {FEWEST} of each outcome are needed. Set split.test_from earlier"
+            f"{said.file}: split: from {month_text(end)} on there are {len(judged):,} loans to judge by, "
+            f"{judged.sum()} of them bad; {FEWEST} of each outcome are needed. Set split.test_from earlier"
         )
     split = later_from(loans.months[before])
     calibrating = loans.bad[before & (loans.months >= split)]
@@ -178,13 +179,15 @@ def enough(said: RecipeFile, bad: int, loans: int) -> None:
     """Refuse what so few bad loans do not support."""
     there = f"{said.file}: {bad} bad loans of {loans:,} to train on"
     if min(bad, loans - bad) < LEAST_BAD:
-        raise Refused(f"{there}: below {LEAST_BAD} of either outcome nothing is trained. Wait for more, or add earlier loans")
-    if min(bad, loans - bad) < ENOUGH_BAD:
-        if said.kind != SCORECARD or len(said.fields) > FEW_FIELDS:
-            raise Refused(
-                f"{there}: below {ENOUGH_BAD} only a logistic scorecard of at most {FEW_FIELDS} fields is trained. Set "
-                f'model.kind = "{SCORECARD}" and keep {FEW_FIELDS} of the {len(said.fields)} fields'
-            )
+        raise Refused(
+            f"{there}: below {LEAST_BAD} of either outcome nothing is trained. Wait for more, or add earlier loans"
+        )
+    small = said.kind == SCORECARD and len(said.fields) <= FEW_FIELDS
+    if min(bad, loans - bad) < ENOUGH_BAD and not small:
+        raise Refused(
+            f"{there}: below {ENOUGH_BAD} only a logistic scorecard of at most {FEW_FIELDS} fields is trained. Set "
+            f'model.kind = "{SCORECARD}" and keep {FEW_FIELDS} of the {len(said.fields)} fields'
+        )
 
 
 def refuse_leaks(said: RecipeFile, trained: Trained, found: Report) -> None:
@@ -195,9 +198,9 @@ def refuse_leaks(said: RecipeFile, trained: Trained, found: Report) -> None:
     alone = sorted(of_one_field(trained).items(), key=lambda one: -one[1])[:5]
     listed = ", ".join(f"{name} ({value:.3f})" for name, value in alone)
     raise Refused(
-        f"{said.file}: the AUC is {auc:.3f}. That is more than answers at application tell: a field, or several together, "
-        f"may have been written after the outcome was known. Of the fields alone: {listed}. Leave such a field out, or say "
-        'why it is honest: model.accept_auc = "why"'
+        f"{said.file}: the AUC is {auc:.3f}. That is more than answers at application tell: a field, or several "
+        f"together, may have been written after the outcome was known. Of the fields alone: {listed}. Leave such a "
+        'field out, or say why it is honest: model.accept_auc = "why"'
     )
 
 
@@ -226,8 +229,8 @@ def some(sample: Sample, most: int) -> Sample:
 def directions(trained: Trained) -> dict[str, Any]:
     """What the directions cost, one by one and together, and whether every answer keeps to them in the release.
 
-    AUC of one repeat of folds without directions, with each alone, and with all. A field's `worst` is how far a PD moved
-    the wrong way (0..1) as its answer went through the range, all others as they are.
+    AUC of one repeat of folds without directions, with each alone, and with all. A field's `worst` is how far a PD
+    moved the wrong way (0..1) as its answer went through the range, all others as they are.
     """
     recipe, sample = trained.recipe, some(trained.sample, CHECKED)
     if not recipe.monotone or recipe.kind == SCORECARD:
@@ -258,14 +261,18 @@ def answers_keep(trained: Trained) -> list[dict[str, Any]]:
         sign = trained.recipe.constraint(field.name)
         if not sign or not isinstance(field, NumberField):
             continue
-        steps = np.unique(np.quantile(values[:, at][~np.isnan(values[:, at])], np.linspace(0, 1, STEPS), method="nearest"))
+        steps = np.unique(
+            np.quantile(values[:, at][~np.isnan(values[:, at])], np.linspace(0, 1, STEPS), method="nearest")
+        )
         swept = []
         for step in steps:
             moved = values.copy()
             moved[:, at] = step
             swept.append(pds(trained, moved))
         against = -sign * np.diff(np.stack(swept), axis=0)
-        found.append({"field": field.name, "sign": sign, "worst": float(max(0.0, against.max())) if len(against) else 0.0})
+        found.append(
+            {"field": field.name, "sign": sign, "worst": float(max(0.0, against.max())) if len(against) else 0.0}
+        )
     return found
 
 
@@ -282,13 +289,13 @@ def looked_at(trained: Trained) -> list[dict[str, Any]]:
     largest one of the column's groups.
     """
     recipe = trained.recipe
-    loans, values, p = judged(trained)
+    loans, p = judged(trained)
     if loans.looked_at is None:
         return []
     cut = break_even(recipe) * (1 - float(recipe.policy["refer_band"]))
     tables = []
     for name in loans.looked_at.columns:
-        rows = []
+        rows: list[dict[str, Any]] = []
         for label, there in groups_of(loans.looked_at[name].tolist()):
             bad, own = loans.bad[there], p[there]
             rows.append({
@@ -297,26 +304,31 @@ def looked_at(trained: Trained) -> list[dict[str, Any]]:
                 "approved": float((own < cut).mean()),
                 "auc": float(roc_auc_score(bad, own)) if len(np.unique(bad)) == 2 else None,
             })  # fmt: skip
-        most = max((row["approved"] for row in rows), default=0.0)
-        tables.append({"column": name, "groups": [{**row, "ratio": row["approved"] / most if most else None} for row in rows]})
+        most = max((float(row["approved"]) for row in rows), default=0.0)
+        for row in rows:
+            row["ratio"] = row["approved"] / most if most else None
+        tables.append({"column": name, "groups": rows})
     return tables
 
 
-def judged(trained: Trained) -> tuple[Loans, Floats, Floats]:
-    """Loans that the model had not seen, their encoded answers and their PDs: later ones, else those of the folds."""
+def judged(trained: Trained) -> tuple[Loans, Floats]:
+    """Loans that the model had not seen, and their PDs (m,): later ones, else those of the folds."""
     recipe = trained.recipe
     if recipe.later:
         ((start, until),) = recipe.later.values()
         loans = trained.loans.where((trained.loans.months >= start) & (trained.loans.months < until))
-        values = trained.form.encode(loans.answers)
-        return loans, values, pds(trained, values)
+        return loans, pds(trained, trained.form.encode(loans.answers))
     at = trained.unseen[0][0]
     start, _, end = recipe.window or (0, 0, 1)
-    inside = trained.loans.where((trained.loans.months >= start) & (trained.loans.months < end)) if recipe.window else trained.loans
+    inside = (
+        trained.loans.where((trained.loans.months >= start) & (trained.loans.months < end))
+        if recipe.window
+        else trained.loans
+    )
     chosen = np.zeros(len(inside), bool)
     chosen[at] = True
     p = np.mean([trained.calibration.pds(one) for _, one in trained.unseen], axis=0)
-    return inside.where(chosen), trained.sample.values[at], p
+    return inside.where(chosen), np.asarray(p)
 
 
 def break_even(recipe: Recipe) -> float:
@@ -330,8 +342,9 @@ def groups_of(cells: list[object]) -> Iterator[tuple[str, npt.NDArray[np.bool_]]
     distinct = sorted(set(texts))
     if len(distinct) > 12:
         number = np.array([float(text) if plain(text) else np.nan for text in texts])
-        edges = np.unique(np.nanquantile(number, np.linspace(0, 1, PARTS + 1))) if not np.isnan(number).all() else []
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        stated = number[~np.isnan(number)]
+        edges = np.unique(np.quantile(stated, np.linspace(0, 1, PARTS + 1))).tolist() if len(stated) else []
+        for low, high in pairwise(edges):
             there = (number >= low) & ((number < high) | (high == edges[-1]))
             if there.sum() >= FEWEST_OF_GROUP:
                 yield f"{low:,.6g} to {high:,.6g}", there
@@ -362,7 +375,9 @@ def summary(made: Made) -> str:
         lines += [f"  {count:>9,}  {why}" for why, count in sorted(taken.left_out.items(), key=lambda one: -one[1])]
     nested = made.trained.recipe.lender.draft.get("nested_auc") if made.trained.recipe.lender else None
     if nested is not None:
-        lines.append(f"AUC with the fields chosen inside the folds (from the draft): {nested:.3f}. It leads; the rest flatters.")
+        lines.append(
+            f"AUC with the fields chosen inside the folds (from the draft): {nested:.3f}. It leads; the rest flatters."
+        )
     lines += ["", made.report.text, ""]
     if not any(row["model"] == ALL_COLUMNS for row in rows):
         lines.append("No column is left that the form does not ask: nothing beside it.")

@@ -8,6 +8,7 @@ found here; whoever writes the recipe looks, too.
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 # Regulation B (12 CFR 1002.6), EU Directive 2023/2225 art. 18 and the charter's article 21 name these.
@@ -62,7 +63,7 @@ PROHIBITED_ANSWERS = set(
 )
 # Sets of answers that are harmless one by one: all answers of a column are among them, and there are at least two.
 PROHIBITED_SETS = (
-    {"m", "f"}, {"m", "w"}, {"m", "f", "x"}, {"m", "w", "d"}, {"h", "f"}, {"h", "m"}, {"m", "f", "xna"}, {"xna", "m", "f", "u"},
+    {"m", "f", "x", "xna", "u"}, {"m", "w", "d", "x", "u"}, {"h", "f"}, {"h", "m"},
 )  # fmt: skip
 # Allowed where a recipe says why: `why_age`.
 AGE = set(
@@ -106,7 +107,7 @@ def named(*texts: str) -> list[str]:
     for text in texts:
         there = words(text)
         found += [word for word in there if word in PROHIBITED]
-        pairs = {frozenset(pair) for pair in zip(there, there[1:], strict=False)}
+        pairs = {frozenset(pair) for pair in pairwise(there)}
         pairs |= {frozenset(pair) for pair in zip(there, there[2:], strict=False)}  # pays de naissance
         found += [" ".join(sorted(pair)) for pair in PAIRS if pair in pairs]
     return sorted(set(found))
@@ -133,7 +134,8 @@ BESIDE = set("single separated not never legally living together common law part
              "oder nicht getrennt lebend separe separee pacse dep mar div sep".split())  # fmt: skip
 # An age of these is none of the applicant's.
 THINGS = set("car vehicle auto fahrzeug vehicule vehiculo veiculo veicolo house building property home account loan "
-             "credit line file record business company firm oldest newest card collateral asset konto compte".split())  # fmt: skip
+             "credit line file record business company firm oldest newest card collateral asset "
+             "konto compte".split())  # fmt: skip
 
 
 def aged(*texts: str) -> bool:

@@ -27,7 +27,7 @@ class Loans:
     bad_months: npt.NDArray[np.int32]  # when a bad one was recorded as such; 0 where not known or not bad
     people: npt.NDArray[np.int64] | None = None  # whose it is: loans of one customer are never on both sides of a split
     weights: npt.NDArray[np.float64] | None = None  # how much it counts in training
-    others: pd.DataFrame | None = None  # columns that the form does not ask: numbers, and texts
+    others: npt.NDArray[np.float64] | None = None  # (m, n) columns that the form does not ask, as numbers
     looked_at: pd.DataFrame | None = None  # prohibited columns, which no model may see: to measure by
 
     def __len__(self) -> int:
@@ -36,14 +36,14 @@ class Loans:
     def where(self, chosen: npt.NDArray[np.bool_]) -> "Loans":
         """The loans chosen by a mask."""
         answers = {name: list(compress(column, chosen)) for name, column in self.answers.items()}
-        rest = (self.people, self.weights, self.others, self.looked_at)
+
+        def kept(column: Any) -> Any:
+            return None if column is None else column[chosen]
+
         return Loans(
-            answers,
-            self.bad[chosen],
-            self.months[chosen],
-            self.bad_months[chosen],
-            *(None if one is None else one[chosen] for one in rest),
-        )
+            answers, self.bad[chosen], self.months[chosen], self.bad_months[chosen], kept(self.people),
+            kept(self.weights), kept(self.others), kept(self.looked_at),
+        )  # fmt: skip
 
 
 def raw_answers(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, list[object]]:

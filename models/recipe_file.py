@@ -494,7 +494,7 @@ def governance(toml: TomlFile, said: Any) -> Governance | None:
 
 
 def features_of(toml: TomlFile, said: Any, fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The blocks of features. Arithmetic alone is added to the answers as they are; any other kind is the whole list."""
+    """The blocks of features. Arithmetic alone is added to the answers as they are; another kind is the whole list."""
     if not isinstance(said, list) or not all(isinstance(one, Mapping) and "kind" in one for one in said):
         toml.wrong(("features",), 'tables are needed: [[features]] with kind = "arithmetic" and columns')
         return []

@@ -102,7 +102,7 @@ class TomlFile:
             if isinstance(value, str) and value.strip().startswith(ASK):
                 about = value.strip().removeprefix(ASK).strip(" :")
                 found[line] = Problem(named(key), line, about or "answer this", asked=True)
-        keys = {line: key for key, line in reversed(self.lines.items())}
+        keys = {line: key for key, line in reversed(list(self.lines.items()))}
         for line, comment, alone in comments(self.text):
             asks = re.search(rf"#\s*{ASK}\b", comment) if alone else ASKED.search(comment)
             if asks and line not in found:
@@ -136,8 +136,9 @@ def leaves(said: Any, key: Key = ()) -> Iterator[tuple[Key, Any]]:
 
 def places(text: str) -> Iterator[tuple[Key, int]]:
     """Every key of a valid TOML text with its line. Tables come before what is in them."""
-    at, table, counts = 0, (), dict[Key, int]()  # type: ignore[var-annotated]
-    at = skipped(text, at)
+    table: Key = ()
+    counts: dict[Key, int] = {}
+    at = skipped(text, 0)
     while at < len(text):
         line = text.count("\n", 0, at) + 1
         if text.startswith("[[", at):
@@ -149,7 +150,7 @@ def places(text: str) -> Iterator[tuple[Key, int]]:
         elif text[at] == "[":
             key, at = read_key(text, at + 1)
             # [fields.x.choices] below [[fields]] means the last of them
-            table = next((((*k, n - 1) + key[len(k) :]) for k, n in counts.items() if key[: len(k)] == k), key)
+            table = next(((*k, n - 1, *key[len(k) :]) for k, n in counts.items() if key[: len(k)] == k), key)
             yield table, line
             at += 1
         else:

@@ -20,7 +20,6 @@ from inference.fields import field_from_json
 from inference.rows import RowBuilder
 from models.few_loans import scorecard
 from models.recipe import HistoryTables, Loans, Recipe
-from models.yardstick import every_column
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
@@ -127,8 +126,7 @@ def prepare(recipe: Recipe, form: Form, history: HistoryTables | None, loans: Lo
 
 
 def sample_of(values: Floats, rows: Matrix, loans: Loans) -> Sample:
-    asked_all = loans.others is None or loans.others.empty
-    every = None if asked_all else every_column(values, loans.others)
+    every = None if loans.others is None else np.column_stack([values, loans.others]).astype(np.float32)
     return Sample(values, rows, loans.bad, loans.months, loans.people, loans.weights, every)
 
 

@@ -1,4 +1,4 @@
-"""Consumer credits: 4,454 granted credits and their outcome (see models/data/CONSUMER.md). All of it is in the TOML beside."""
+"""Consumer credits: 4,454 granted credits and their outcome (see models/data/CONSUMER.md); the TOML beside says all."""
 
 from pathlib import Path
 

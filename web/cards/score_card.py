@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 import orjson
+from markupsafe import Markup
 
 from inference.application import Application
 from inference.errors import Problem
@@ -32,9 +33,9 @@ SIGNS = {
 }
 
 
-def score_card(told: ScoredAnswer, release: Release, texts: Texts, lender: Lender, deciding: str = "") -> str:
+def score_card(told: ScoredAnswer, release: Release, texts: Texts, lender: Lender, deciding: str = "") -> Markup:
     """The suggestion, its figures and its reason; what moved them; `deciding`, HTML; and where it is recorded."""
-    score, record, explanation, principal = told[:4]
+    score, seq, explanation, principal = told[:4]
     language = texts.language
     cuts = Cuts(score.break_even, score.refer_from, score.decline_from)
     figures, scale = figures_for(release, language, told_apart(score, release)), scale_for(release, cuts, score.pd)
@@ -52,10 +53,10 @@ def score_card(told: ScoredAnswer, release: Release, texts: Texts, lender: Lende
     if explanation is not None:
         section = why(explanation, principal or [], score.decision, score.application, release, texts, lender)
         moved = f"<h3>{escape(texts('why.title'))}</h3>{section}"
-    if record is not None:
-        made += " " + texts("result.recorded", seq=write_number(record.seq, language))
+    if seq is not None:
+        made += " " + texts("result.recorded", seq=write_number(seq, language))
     sentences = "".join(f"<li>{escape(text)}</li>" for text in in_words(score, release, texts, figures))
-    return panel(
+    card = panel(
         "score",
         texts("result.title"),
         f'<div class="headline">{headline}</div>'
@@ -73,6 +74,7 @@ def score_card(told: ScoredAnswer, release: Release, texts: Texts, lender: Lende
         },
         stale=texts("result.stale"),
     )
+    return Markup(card)  # noqa: S704 - every text in it is escaped
 
 
 def intro_card(release: Release, texts: Texts) -> str:

@@ -85,7 +85,7 @@ def form_title(texts: Texts) -> str:
 def footer(scorer: Scorer, texts: Texts) -> str:
     """What the release is and is not, its name, its card."""
     release = scorer.release
-    card, opens = f"{UP[texts.language]}model-card", 'target="_blank" rel="noopener"'
+    card, opens = "model-card", 'target="_blank" rel="noopener"'
     return (
         f"<footer><p>{escape(release.manifest['notice'][texts.language])}</p>"
         f"<p>{escape(texts('footer.release'))} <code>{escape(release.name)}</code> · "
