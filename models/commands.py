@@ -8,6 +8,7 @@ from pathlib import Path
 from inference.errors import TenfoldError
 from inference.settings import RELEASES
 from models.adoption.adopt import add_command
+from models.draft.accept import add_command as add_accept
 from models.draft.command import add_command as add_new
 from models.evaluation import report
 from models.export import export, make_current
@@ -51,8 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
     turning.add_argument("releases", nargs="*", type=Path, metavar="release", help="folders; all embedded ones if none")
     add_command(commands)
     add_new(commands)
+    add_accept(commands)
     given = parser.parse_args(arguments)
-    if given.command in ("adopt", "new"):
+    if given.command in ("adopt", "new", "accept"):
         return int(given.run(given))
     if given.command == "search":
         print(search(RECIPES[given.recipe], given.candidates))

@@ -28,8 +28,9 @@ def german(file: Path, rows: int = 1500) -> None:
         "Antragsnr.;Antragsdatum;Einkommen;Quote;Laufzeit;Beschäftigt seit;Rückstände;Alter;Familienstand;Vorstrafe;"
         "Ausfall;Alter"
     )
+    rng = np.random.default_rng(3)
     for at, one in enumerate(loans(rows).itertuples()):
-        late = 98 if at % 40 == 0 else at % 7 if one.bad else at % 3
+        late = 98 if at % 40 == 0 else rng.poisson(1.2 if one.bad else 0.5)
         years = "10+ Jahre" if one.seniority >= 10 else f"{one.seniority} Jahre"
         cells = [
             f"A-{10000 + at}", f"{1 + at % 28:02d}.{1 + at % 12:02d}.{2019 + at % 3}",
