@@ -59,7 +59,7 @@ def texts(file: TomlFile, key: Key, said: Any, *, empty: bool = True, more: Sequ
 
 
 def number_of(file: TomlFile, key: Key, said: Any, low: float, high: float, *, whole: bool = False) -> float:
-    """A number between two bounds; the lower bound where it is none."""
+    """A number between two bounds; the lower bound where it is not one."""
     if type(said) in (int, float) and low <= said <= high and (not whole or said == int(said)):
         return float(said) if isinstance(said, float) else int(said)
     file.wrong(key, f"a {'whole ' * whole}number from {low:g} to {high:g} is needed, got {said!r}")

@@ -234,7 +234,7 @@ def people_of(column: pd.Series) -> npt.NDArray[np.int64]:
 
 
 def not_asked(names: Iterable[str], frame: pd.DataFrame, reading: Reading) -> npt.NDArray[np.float64] | None:
-    """The columns that the form does not ask as numbers (m, n), NaN where not stated; None where there is none."""
+    """The columns that the form does not ask as numbers (m, n), NaN where not stated; None without any."""
     columns = [as_numbers(frame[name], reading) for name in names]
     return np.column_stack(columns) if columns else None
 
