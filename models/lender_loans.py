@@ -274,12 +274,31 @@ def told(counts: Mapping[str, int], most: int = 12) -> str:
 
 
 def embedded(said: RecipeFile, load: Callable[[], Loans] | None = None, **more: Any) -> Recipe:
-    """A recipe that comes with the code, to demonstrate: its loans are read when they are asked for."""
+    """A recipe that comes with the code, to demonstrate: its loans are read when they are asked for.
+
+    `load` and `more` are what a small Python source says instead of the file.
+    """
     policy = {name: value for name, value in said.policy.items() if name != "rare_below"}
-    return Recipe(
-        name=said.name, title=said.title, notice=said.notice, data_card=said.data_card, limits=said.limits,
-        date=said.date, groups=said.groups, fields=said.fields, features=said.features, monotone=said.monotone,
-        parameters=said.parameters, half_life=said.half_life, blur=said.blur, policy=policy, points=said.points,
-        load=load or (lambda: take(said).loans), why_age=said.why_age, rare_below=said.policy["rare_below"],
-        folds=said.folds, repeats=said.repeats, **more,
-    )  # fmt: skip
+    found: dict[str, Any] = {
+        "name": said.name,
+        "title": said.title,
+        "notice": said.notice,
+        "data_card": said.data_card,
+        "limits": said.limits,
+        "date": said.date,
+        "groups": said.groups,
+        "fields": said.fields,
+        "features": said.features,
+        "monotone": said.monotone,
+        "parameters": said.parameters,
+        "half_life": said.half_life,
+        "blur": said.blur,
+        "policy": policy,
+        "points": said.points,
+        "load": load or (lambda: take(said).loans),
+        "why_age": said.why_age,
+        "rare_below": said.policy["rare_below"],
+        "folds": said.folds,
+        "repeats": said.repeats,
+    }
+    return Recipe(**{**found, **more})

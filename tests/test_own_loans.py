@@ -20,6 +20,7 @@ from models.lender_loans import take
 from models.own_loans import Refused, parted, train_file
 from models.recipe_file import read_recipe
 from models.recipes.consumer import RECIPE
+from models.recipes.sba import RECIPE as SBA
 from models.toml_file import BadFile
 from models.train import folds, prepared
 
@@ -37,6 +38,25 @@ def test_the_consumer_recipe_in_toml_builds_the_same_rows() -> None:
     assert RECIPE.points == manifest["points"]
     assert RECIPE.parameters == manifest["training"]["parameters"]
     assert {one["name"]: RECIPE.constraint(one["name"]) for one in manifest["columns"]} == {
+        one["name"]: one["monotone"] for one in some(manifest["columns"])
+    }
+
+
+def test_the_small_business_recipe_says_what_its_release_holds() -> None:
+    """Words, form, features and policy of sba.toml and its small source are those of the embedded release."""
+    manifest = open_release(newest("sba")).manifest
+    assert len(SBA.fields) == len(manifest["fields"]) == 10
+    counted = ("usual", "typical", "reference", "choices")
+    for said, held in zip(SBA.fields, manifest["fields"], strict=True):
+        assert {key: one for key, one in said.items() if key not in counted} == {
+            key: one for key, one in held.items() if key not in counted
+        }
+        assert [one["code"] for one in said.get("choices", ())] == [one["code"] for one in held.get("choices", ())]
+    assert json.loads(json.dumps(list(SBA.features))) == manifest["features"]
+    assert {**SBA.policy, "rare_below": SBA.rare_below} == manifest["policy"]
+    assert SBA.parameters == manifest["training"]["parameters"]
+    assert (SBA.title, SBA.notice, SBA.points) == (manifest["title"], manifest["notice"], manifest["points"])
+    assert {one["name"]: SBA.constraint(one["name"]) for one in manifest["columns"]} == {
         one["name"]: one["monotone"] for one in some(manifest["columns"])
     }
 
