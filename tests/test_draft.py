@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -375,7 +376,8 @@ def test_markup_in_a_file_stays_text(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "loans.csv", index=False)
     made = drafted(tmp_path / "loans.csv", "bad")
     assert "<script>" not in write_report(made, "mine")
-    assert "<b>" not in write_report(made, "mine")
+    assert '<b>"x"' not in write_report(made, "mine")
+    assert "&lt;b&gt;" in write_report(made, "mine")
     recipe = tomllib.loads(written(made, tmp_path).read_text("utf-8"))
     assert {one["column"] for one in recipe["fields"].values()} >= {'<b>"x"\n#ASK'}
 
@@ -404,9 +406,7 @@ def test_few_bad_loans(tmp_path: Path) -> None:
     assert len(made.fields) == 5
     assert 'kind = "scorecard"' in text
     assert "60 loans went bad; 100 are needed for a model of trees: 440 more loans at this rate" in text
-    frame[frame["bad"] == 0].head(600)._append(frame[frame["bad"] == 1].head(29)).to_csv(
-        tmp_path / "few.csv", index=False
-    )
+    some.head(629).to_csv(tmp_path / "few.csv", index=False)
     with pytest.raises(TooFewBad, match="29 loans went bad"):
         look(Request(file=tmp_path / "few.csv", target="bad"), Silent())
 
@@ -482,6 +482,7 @@ def test_ctrl_c_leaves_nothing_half(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "models", *arguments],
         cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell may have it ignored
     ) as process:  # fmt: skip
         assert process.stdout is not None
         for line in process.stdout:
