@@ -286,7 +286,7 @@ def looked_at(trained: Trained) -> list[dict[str, Any]]:
     """How the model treats groups that it does not know: a table for each column of `look_at`, on unseen loans.
 
     `approved` is the share with a PD below the refer band, whatever else is unusual; `ratio` is that share over the
-    largest one of the column's groups.
+    largest one of the column's groups. `few` names groups with too few loans for a figure.
     """
     recipe = trained.recipe
     loans, p = judged(trained)
@@ -296,7 +296,11 @@ def looked_at(trained: Trained) -> list[dict[str, Any]]:
     tables = []
     for name in loans.looked_at.columns:
         rows: list[dict[str, Any]] = []
+        few = []
         for label, there in groups_of(loans.looked_at[name].tolist()):
+            if there.sum() < FEWEST_OF_GROUP:
+                few.append(label)
+                continue
             bad, own = loans.bad[there], p[there]
             rows.append({
                 "group": label, "loans": int(there.sum()), "bad_rate": float(bad.mean()),
@@ -307,7 +311,7 @@ def looked_at(trained: Trained) -> list[dict[str, Any]]:
         most = max((float(row["approved"]) for row in rows), default=0.0)
         for row in rows:
             row["ratio"] = row["approved"] / most if most else None
-        tables.append({"column": name, "groups": rows})
+        tables.append({"column": name, "groups": rows, "few": few})
     return tables
 
 
@@ -337,7 +341,7 @@ def break_even(recipe: Recipe) -> float:
 
 
 def groups_of(cells: list[object]) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
-    """The groups of a column of texts with enough loans in them: its values, or quarters where it is one of numbers."""
+    """The groups of a column of texts: its values, or quarters where it is one of numbers."""
     texts = ["not stated" if cell != cell or cell is None else str(cell) for cell in cells]
     distinct = sorted(set(texts))
     if len(distinct) > 12:
@@ -346,14 +350,11 @@ def groups_of(cells: list[object]) -> Iterator[tuple[str, npt.NDArray[np.bool_]]
         edges = np.unique(np.quantile(stated, np.linspace(0, 1, PARTS + 1))).tolist() if len(stated) else []
         for low, high in pairwise(edges):
             there = (number >= low) & ((number < high) | (high == edges[-1]))
-            if there.sum() >= FEWEST_OF_GROUP:
-                yield f"{low:,.6g} to {high:,.6g}", there
+            yield f"{low:,.6g} to {high:,.6g}", there
         return
     held = np.array(texts)
     for value in distinct:
-        there = held == value
-        if there.sum() >= FEWEST_OF_GROUP:
-            yield value, there
+        yield value, held == value
 
 
 def plain(text: str) -> bool:
@@ -376,7 +377,7 @@ def summary(made: Made) -> str:
     nested = made.trained.recipe.lender.draft.get("nested_auc") if made.trained.recipe.lender else None
     if nested is not None:
         lines.append(
-            f"AUC with the fields chosen inside the folds (from the draft): {nested:.3f}. It leads; the rest flatters."
+            f"AUC with the fields chosen inside the folds (from the draft): {nested:.3f}. That is the one to expect."
         )
     lines += ["", made.report.text, ""]
     if not any(row["model"] == ALL_COLUMNS for row in rows):

@@ -14,7 +14,9 @@ from typing import Any
 from inference.application import Form
 from inference.fields import NOT_STATED, field_from_json
 from inference.policy import Points
+from inference.reasons import MOST_FIELDS as MOST_COALITIONS
 from inference.rows import RowBuilder
+from inference.tree_reasons import ONE_ANSWER
 from models.form_file import (
     DIRECTIONS,
     field_spec,
@@ -539,6 +541,13 @@ def check_features(
     """Build the rows' plan once, so that a wrong name is said now; not where tables of history are needed."""
     if any(one["kind"] == "history" for one in features):
         return
+    several = sorted({one["kind"] for one in features} - set(ONE_ANSWER))
+    if len(fields) > MOST_COALITIONS and several:
+        toml.wrong(
+            ("features",),
+            f"with more than {MOST_COALITIONS} fields every feature must come from one answer, so that a notice can "
+            f"say exactly what each did; {', '.join(several)} does not",
+        )
     try:
         form = Form(tuple(field_from_json(plain(spec)) for spec in fields))
         columns = RowBuilder(form, features).columns

@@ -79,8 +79,10 @@ class TomlFile:
             raise BadFile(file, [Problem("", 0, f"is no TOML: {error}")]) from None
 
     def line(self, key: Key) -> int:
-        """The line of a key, or of the nearest thing around it that has one."""
+        """The line of a key, or of the first thing in it, or of the nearest thing around it."""
         while key and key not in self.lines:
+            if within := [line for one, line in self.lines.items() if one[: len(key)] == key]:
+                return min(within)
             key = key[:-1]
         return self.lines.get(key, 0)
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from lenders import field, frame, written
 
+from inference.settings import ROOT
+from models import form_file, recipe_file
 from models.lender_loans import take
 from models.recipe_file import RecipeFile, read_recipe
 from models.toml_file import BadFile
@@ -197,3 +199,15 @@ def test_an_outcome_that_nobody_has_is_refused(tmp_path: Path, side: str) -> Non
     file.write_text(text, "utf-8")
     with pytest.raises(BadFile, match=f"loans.{side}: no loan has such an outcome; bad holds '0', '1'"):
         take(read_recipe(file))
+
+
+def test_the_page_has_every_key() -> None:
+    """docs/models.md names all that a recipe can say, and a field of it."""
+    page = (ROOT / "docs" / "models.md").read_text("utf-8")
+    keys = {*recipe_file.TOP, *recipe_file.CARD, *recipe_file.LOANS, *recipe_file.SPLIT, *recipe_file.POLICY}
+    keys |= {*recipe_file.MODEL, *recipe_file.CHOICE_KEYS, *form_file.NUMBER, *form_file.CHOICE}
+    # Those of embedded recipes, one that is refused, and one that has a single value.
+    keys -= {"data_card", "blur", "digits", "on_notice", "calibration"}
+    assert len(keys) > 60
+    named = [f"`{key}" in page or f"[{key}]" in page or f"[{key}." in page for key in sorted(keys)]
+    assert [key for key, there in zip(sorted(keys), named, strict=True) if not there] == []

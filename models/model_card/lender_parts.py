@@ -30,10 +30,10 @@ def lead(lender: Lender, rows: Sequence[Mapping[str, Any]]) -> str:
     else:
         low, high = found.get("interval", (None, None))
         within = "" if low is None else f" (95 % interval {low:.3f}–{high:.3f})"
+        flatters = "; that flatters, since the fields were chosen on these same loans" if own["auc"] > nested else ""
         first = (
             f"**AUC to expect: {nested:.3f}**{within}, with the fields chosen anew inside each fold. With the fields "
-            f"as they are it is {own['auc']:.3f} on unseen loans; that one flatters, since the fields were chosen on "
-            "these same loans"
+            f"as they are it is {own['auc']:.3f} on unseen loans{flatters}"
         )
     every = next(
         (row for row in rows if row["model"] == ALL_COLUMNS and row["sample"] == own["sample"].partition(",")[0]), None
@@ -150,5 +150,9 @@ def groups(found: Sequence[Mapping[str, Any]]) -> str:
             ]
             for row in one["groups"]
         ]  # fmt: skip
-        parts.append(table(head, rows, True) if rows else f"{one['column']}: no group has enough loans: not measured.")
+        if rows:
+            parts.append(table(head, rows, True))
+        if one["few"] or not rows:
+            few = ", ".join(one["few"]) or "all"
+            parts.append(f"{one['column']}: not measured, since there are too few loans: {few}.")
     return "\n\n".join(parts)

@@ -137,24 +137,3 @@ def problem_page(key: str, texts: Texts, here: str, release_title: str, scope: S
     """A page that says why it cannot be shown."""
     shown = ProblemPage(texts(f"{key}.title"), texts(f"{key}.what"))
     return page(shown, texts, frame(release_title, texts, here, scope=scope))
-
-
-@dataclass(frozen=True)
-class PlainPage:
-    """A page whose body is HTML already: until every page has a template."""
-
-    template: ClassVar[str] = "plain.html"
-    title: str
-    body: Markup
-
-
-def plain_page(title: str, body: str, texts: Texts, here: str, release_title: str, scope: Scope) -> Markup:
-    """A whole page without Gradio. `here` is its path below its language's root, such as record/<id>."""
-    shown = PlainPage(title, Markup(body))  # noqa: S704 - its maker escapes
-    return page(shown, texts, frame(release_title, texts, here, scope=scope))
-
-
-def who(scope: Scope, texts: Texts, up: str) -> Markup:
-    """Who looks at a page, with the way out."""
-    shown = visitor(scope, texts, up)
-    return Markup() if shown is None else render(shown, texts)
