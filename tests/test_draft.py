@@ -12,7 +12,9 @@ from datetime import date
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import messy_loans
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,12 +37,11 @@ from models.draft.selection import sample, select, steps
 from models.lender_loans import take
 from models.loans_file import BadLoansFile
 from models.recipe_file import read_recipe
-from tests import messy_loans
 
 DAY_OF_TEST = date(2026, 11, 25)
 
 
-def drafted(file: Path, target: str, **more: object) -> Draft:
+def drafted(file: Path, target: str, **more: Any) -> Draft:
     return draft(look(Request(file=file, target=target, **more), Silent()), Silent())
 
 
@@ -66,7 +67,9 @@ def written(made: Draft, folder: Path) -> Path:
         (messy_loans.parquet, ".parquet", {"format": "parquet"}),
     ],
 )  # fmt: skip
-def test_a_file_says_how_it_is_read(tmp_path: Path, make: Callable, suffix: str, reading: dict) -> None:
+def test_a_file_says_how_it_is_read(
+    tmp_path: Path, make: Callable[[Path], None], suffix: str, reading: dict[str, object]
+) -> None:
     """Encoding, separator, decimal sign, titles, totals, sheet and missing cells are found, and all loans are read."""
     make(tmp_path / f"loans{suffix}")
     found = detect(tmp_path / f"loans{suffix}")
