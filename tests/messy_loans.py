@@ -1,14 +1,15 @@
 """Loan files as people have them, made for tests from the committed consumer credits."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
+from workbooks import write_xlsx
 
 from models.data.loans import consumer
-from tests.workbooks import write_xlsx
 
 
 def loans(rows: int = 1500) -> pd.DataFrame:
@@ -16,7 +17,7 @@ def loans(rows: int = 1500) -> pd.DataFrame:
     return consumer().head(rows).reset_index(drop=True)
 
 
-def comma(value: object, places: int = 2) -> str:
+def comma(value: Any, places: int = 2) -> str:
     """1.234,56; empty for missing."""
     return "" if pd.isna(value) else f"{float(value):,.{places}f}".translate(str.maketrans(",.", ".,"))
 
@@ -66,7 +67,9 @@ def utf16(file: Path, rows: int = 1500) -> None:
 def workbook(file: Path, rows: int = 1500) -> None:
     """A workbook with notes before the loans and a title above them."""
     frame = loans(rows).astype(object).where(lambda one: one.notna(), "")
-    body = [[one if isinstance(one, str) else float(one) for one in row] for row in frame.to_numpy().tolist()]
+    body: list[list[object]] = [
+        [one if isinstance(one, str) else float(one) for one in row] for row in frame.to_numpy().tolist()
+    ]
     write_xlsx(file, {"Notes": [["made for a test"]], "Loans": [["Portfolio"], list(frame.columns), *body]})
 
 

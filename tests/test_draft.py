@@ -9,9 +9,12 @@ import sys
 import tomllib
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import messy_loans
 import numpy as np
 import pandas as pd
 import pytest
@@ -34,12 +37,11 @@ from models.draft.selection import sample, select, steps
 from models.lender_loans import take
 from models.loans_file import BadLoansFile
 from models.recipe_file import read_recipe
-from tests import messy_loans
 
 DAY_OF_TEST = date(2026, 11, 25)
 
 
-def drafted(file: Path, target: str, **more: object) -> Draft:
+def drafted(file: Path, target: str, **more: Any) -> Draft:
     return draft(look(Request(file=file, target=target, **more), Silent()), Silent())
 
 
@@ -65,7 +67,9 @@ def written(made: Draft, folder: Path) -> Path:
         (messy_loans.parquet, ".parquet", {"format": "parquet"}),
     ],
 )  # fmt: skip
-def test_a_file_says_how_it_is_read(tmp_path: Path, make: Callable, suffix: str, reading: dict) -> None:
+def test_a_file_says_how_it_is_read(
+    tmp_path: Path, make: Callable[[Path], None], suffix: str, reading: dict[str, object]
+) -> None:
     """Encoding, separator, decimal sign, titles, totals, sheet and missing cells are found, and all loans are read."""
     make(tmp_path / f"loans{suffix}")
     found = detect(tmp_path / f"loans{suffix}")
@@ -375,7 +379,8 @@ def test_markup_in_a_file_stays_text(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "loans.csv", index=False)
     made = drafted(tmp_path / "loans.csv", "bad")
     assert "<script>" not in write_report(made, "mine")
-    assert "<b>" not in write_report(made, "mine")
+    assert '<b>"x"' not in write_report(made, "mine")
+    assert "&lt;b&gt;" in write_report(made, "mine")
     recipe = tomllib.loads(written(made, tmp_path).read_text("utf-8"))
     assert {one["column"] for one in recipe["fields"].values()} >= {'<b>"x"\n#ASK'}
 
@@ -404,9 +409,7 @@ def test_few_bad_loans(tmp_path: Path) -> None:
     assert len(made.fields) == 5
     assert 'kind = "scorecard"' in text
     assert "60 loans went bad; 100 are needed for a model of trees: 440 more loans at this rate" in text
-    frame[frame["bad"] == 0].head(600)._append(frame[frame["bad"] == 1].head(29)).to_csv(
-        tmp_path / "few.csv", index=False
-    )
+    some.head(629).to_csv(tmp_path / "few.csv", index=False)
     with pytest.raises(TooFewBad, match="29 loans went bad"):
         look(Request(file=tmp_path / "few.csv", target="bad"), Silent())
 
@@ -482,6 +485,7 @@ def test_ctrl_c_leaves_nothing_half(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "models", *arguments],
         cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell may have it ignored
     ) as process:  # fmt: skip
         assert process.stdout is not None
         for line in process.stdout:

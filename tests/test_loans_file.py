@@ -7,10 +7,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from workbooks import write_xlsx
 
 from models.loans_cells import dates, months, number, numbers, unit
 from models.loans_file import BadLoansFile, Reading, read_loans, reading_from, sha256
-from tests.workbooks import write_xlsx
 
 
 def texts_of(file: Path, **reading: object) -> dict[str, list[str | None]]:

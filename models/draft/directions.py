@@ -5,13 +5,13 @@ files. So each is tried alone and what is kept is tried together, and whatever c
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.draft.columns import NUMBER, Column
 from models.draft.judging import Labels, Table, auc, binned, unseen
+from models.draft.threads import threads
 
 BINS = 10
 UP, DOWN = 1, -1
@@ -69,7 +69,7 @@ def verify(columns: Sequence[Column], table: Table, bad: Labels, workers: int, t
         tick()
         return lost
 
-    with ThreadPoolExecutor(workers) as pool:
+    with threads(workers, tick) as (pool, tick):
         cost = dict(zip(proposed, pool.map(alone, proposed), strict=True))
     kept = {name: sign for name, sign in proposed.items() if cost[name] <= tolerated}
     together = loss(kept)

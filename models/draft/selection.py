@@ -6,7 +6,6 @@ says how certain it is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from models.draft.columns import Floats
 from models.draft.judging import ROUNDS, Auc, Labels, Table, auc_with_interval, drops, fit, folds, predict
+from models.draft.threads import threads
 
 MOST_FIELDS = 15  # of the curve
 FOLDS = 5
@@ -97,7 +97,7 @@ def select(table: Table, number: int, workers: int, tick: Callable[[], None]) ->
     def on_all() -> BySize:
         return elimination(table.of(table.names, sample(table.bad, MOST_LOANS)), tick)
 
-    with ThreadPoolExecutor(workers) as pool:
+    with threads(workers, tick) as (pool, tick):
         whole = pool.submit(on_all)
         each = list(pool.map(one_fold, parts))
         path = whole.result()
