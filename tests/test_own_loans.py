@@ -235,6 +235,7 @@ def test_later_loans_judge(tmp_path: Path, loans: str, split: str, default: bool
     assert len(rows) == 1
     assert next(iter(rows.values()))["loans"] == late.sum()
     people = made.trained.loans.people
+    assert people is not None
     assert not set(people[late]) & set(people[~late])
     lender = made.trained.recipe.lender
     assert lender is not None
@@ -263,6 +264,7 @@ def test_folds_keep_a_customer_on_one_side(tmp_path: Path) -> None:
     data = frame(dated=True).drop(columns=["issued", "defaulted"])
     made = train_file(written(tmp_path, data, loans='group = "customer"'), tmp_path / "out")
     people = made.trained.sample.people
+    assert people is not None
     splits = list(folds(made.trained.sample, 0, 3))
     assert len(splits) == 3
     for seen, unseen in splits:
@@ -322,7 +324,7 @@ def test_few_bad_loans_carry_a_scorecard_and_fewer_nothing(tmp_path: Path) -> No
         train_file(written(tmp_path, few(60)), tmp_path / "out")
     asked = ("income", "seniority", "job", "home", "prior_record")
     rest = ", ".join(f'{{ column = "{one}", why = "few" }}' for one in (*NUMBERS, *CHOICES) if one not in asked)
-    how = {
+    how: dict[str, Any] = {
         "fields": [field(one) for one in asked],
         "loans": f"leave_out = [{rest}]",
         "model": '[model]\nkind = "scorecard"\n',
@@ -339,7 +341,7 @@ def test_a_teacher_of_all_columns(tmp_path: Path) -> None:
     """The form's model is fitted to another target, and still judged by the outcome."""
     fields = [field(name) for name in NUMBERS]
     rest = ", ".join(f'{{ column = "{one}", why = "shorter form" }}' for one in CHOICES)
-    how = {"fields": fields, "loans": f"not_asked = [{rest}]"}
+    how: dict[str, Any] = {"fields": fields, "loans": f"not_asked = [{rest}]"}
     model = "[model]\ntrees = 150\ndepth = 3\nlearning_rate = 0.05\n"  # enough to learn from a teacher that has learnt
     alone = train_file(written(tmp_path, frame(), **how, model=model), tmp_path / "out")
     taught = train_file(written(tmp_path, frame(), **how, model=model + 'teacher = "all columns"\n'), tmp_path / "out")
