@@ -132,7 +132,7 @@ FAMILY = {"married", "divorced", "widowed", "widow", "male", "female", "verheira
 
 BESIDE = set("single separated not never legally living together common law partner partnership civil or and und ou "
              "oder nicht getrennt lebend separe separee pacse dep mar div sep".split())  # fmt: skip
-# An age of these is none of the applicant's.
+# An age of these is not the applicant's.
 THINGS = set("car vehicle auto fahrzeug vehicule vehiculo veiculo veicolo house building property home account loan "
              "credit line file record business company firm oldest newest card collateral asset "
              "konto compte".split())  # fmt: skip

@@ -125,7 +125,7 @@ def test_more_than_a_fiftieth_left_out_asks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("outside", "expected"), [("clip", 50_000.0), ("not_stated", None)])
 def test_an_answer_outside_becomes_what_the_recipe_says(tmp_path: Path, outside: str, expected: object) -> None:
-    """The end of the range, or not stated; and a code for "not stated" is none."""
+    """The end of the range, or not stated; and a code for "not stated" is read as that."""
     data = frame()
     data.loc[:2, "amount"] = ["99999999", "98", "1000"]
     more = f'outside = "{outside}"\noptional = true\nnot_stated = [98]\n'
