@@ -1,8 +1,8 @@
 """Attributes that credit must not be decided on: known by their names in six languages, and by their answers.
 
-Names are looked at word by word, also where words are joined (CustomerGender, isfemale), and a word of the list that is
-only a part of another does not count: usage is no age, Essex no sex. What shows neither in a name nor in answers cannot be
-found here; the recipe's author must look, too.
+Names are looked at word by word, also where words are joined (CustomerGender, isfemale), and a word of the list that
+is only a part of another does not count: usage is no age, Essex no sex. What shows neither in a name nor in answers
+cannot be found here; the recipe's author must look, too.
 """
 
 import re
