@@ -9,16 +9,18 @@ trees", interventional, with one reference). With calibration, which is linear i
 
 from functools import lru_cache
 from math import factorial
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from inference.blocks import CodeSpec, NotStatedSpec, NumbersSpec, OneHotSpec, PlacedSpec
 from inference.engines import Tree, trees
 from inference.release import Release
 
 Row = npt.NDArray[np.float32]  # (n_features,)
-ONE_ANSWER = ("numbers", "not_stated", "one_hot", "code")  # kinds of blocks whose columns come from one answer
+Floats = npt.NDArray[np.float64]  # (n_fields,)
+Passed = dict[int, tuple[bool, bool]]  # by field: whether the own, and whether the reference's answer leads to a node
+ONE_ANSWER = (NumbersSpec, NotStatedSpec, OneHotSpec, CodeSpec)  # each column of these comes from one answer
 
 
 class TreeReasons:
@@ -39,8 +41,15 @@ class TreeReasons:
             self._walk(tree, 0, {}, goes, found)
         return self._slope * found
 
-    def _walk(self, tree: Tree, node: int, passed: dict[int, tuple[bool, bool]], goes: Any, found: Any) -> None:
-        """Add what the leaves below `node` give; `passed`: by field, whether own and reference's answers lead."""
+    def _walk(
+        self,
+        tree: Tree,
+        node: int,
+        passed: dict[int, tuple[bool, bool]],
+        goes: tuple[list[float], list[float]],
+        found: Floats,
+    ) -> None:
+        """Add what the leaves below `node` give."""
         left = tree.left[node]
         if left < 0:
             with_own = [field for field, led in passed.items() if led == (True, False)]
@@ -74,16 +83,16 @@ def shares(own: int, other: int) -> tuple[float, float]:
 def owners(release: Release) -> list[int]:
     """The number of the field that each column comes from."""
     names, found = release.form.names, dict[str, str]()
-    for block in release.manifest["features"]:
-        if block["kind"] == "placed":
-            found |= {column: name for name, column in block["numbers"].items()}
-            found |= {column: name for name, columns in block["choices"].items() for column in columns.values()}
-            found |= {
-                column: names[0] for column in block["columns"] if column not in found
-            }  # always 0: told apart by none
-        elif block["kind"] not in ONE_ANSWER:
+    for block in release.manifest.features:
+        if isinstance(block, PlacedSpec):
+            found |= {column: name for name, column in block.numbers.items()}
+            found |= {column: name for name, columns in block.choices.items() for column in columns.values()}
+            # The others are always 0, for every applicant: any owner will do.
+            found |= {column: names[0] for column in block.columns if column not in found}
+        elif not isinstance(block, ONE_ANSWER):
+            kind = type(block).__name__.removesuffix("Spec").lower()
             raise ValueError(
-                f"{len(names)} fields, and features of the kind {block['kind']}, which come from several answers: then "
-                "nothing says exactly what each answer did"
+                f"{len(names)} fields, and features of the kind {kind}, which come from several answers: then nothing "
+                "says exactly what each answer did"
             )
     return [names.index(found.get(name, name.partition("=")[0].partition("[")[0])) for name in release.rows.columns]

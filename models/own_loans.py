@@ -12,13 +12,14 @@ from sklearn.metrics import roc_auc_score
 
 from inference.errors import TenfoldError
 from inference.fields import NumberField
+from inference.intervals import wilson
 from inference.release import Release
 from models import stability
 from models.evaluation import ALL_COLUMNS, RELEASE, Report, report
 from models.export import export, month_text
 from models.form_file import standard_reasons
 from models.lender_loans import Taken, take
-from models.metrics import Floats, wilson
+from models.metrics import Floats
 from models.model_card.card import write_card
 from models.recipe import Lender, Loans, Recipe
 from models.recipe_file import SCORECARD, TREES, RecipeFile, read_recipe

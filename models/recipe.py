@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from inference.blocks import Table
+from inference.blocks import ArithmeticSpec, Feature, Table
 from models.prohibited import refuse_prohibited
 
 
@@ -126,7 +126,7 @@ class Recipe:
     date: str  # of the release, ISO; training writes no clock into it, so that two trainings agree
     groups: Sequence[Mapping[str, Any]]
     fields: Sequence[Mapping[str, Any]]
-    features: Sequence[Mapping[str, Any]]
+    features: tuple[Feature, ...]
     monotone: Mapping[str, int]
     parameters: Mapping[str, Any]  # of XGBClassifier
     half_life: float | None = None  # months: a loan so much older counts half in training
@@ -152,7 +152,7 @@ class Recipe:
     lender: Lender | None = None  # None: embedded, to demonstrate
 
     def __post_init__(self) -> None:
-        derived = {name for block in self.features if block["kind"] == "arithmetic" for name, *_ in block["columns"]}
+        derived = {name for block in self.features if isinstance(block, ArithmeticSpec) for name, *_ in block.columns}
         for spec in self.fields:
             if spec["name"] not in self.not_prohibited:
                 refuse_prohibited(f"recipe {self.name}", spec, self.why_age)

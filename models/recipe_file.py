@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.application import Form
+from inference.blocks import Feature, HistorySpec, features_from_json
 from inference.fields import NOT_STATED, field_from_json
 from inference.policy import Points
 from inference.reasons import MOST_FIELDS as MOST_COALITIONS
@@ -151,7 +152,7 @@ class RecipeFile:
     groups: tuple[Mapping[str, Any], ...]
     fields: tuple[Mapping[str, Any], ...]
     columns: Mapping[str, Column]  # field -> where its answers are
-    features: tuple[Mapping[str, Any], ...]
+    features: tuple[Feature, ...]
     monotone: Mapping[str, int]
     why_age: str
     open: tuple[Problem, ...]  # questions that nobody has answered
@@ -216,7 +217,7 @@ def parsed(toml: TomlFile, python_source: bool) -> RecipeFile | None:
         file=Path(toml.file), name=said["name"], title=title, date=day, notice=notice, limits=limits,
         data_card=said.get("data_card", ""), card=card, loans=loans, draft=draft, folds=folds, repeats=repeats,
         test_from=test_from, policy=policy, points=points, groups=tuple(groups), fields=tuple(fields),
-        columns=columns, features=tuple(features), monotone=monotone, why_age="; ".join(whys),
+        columns=columns, features=features, monotone=monotone, why_age="; ".join(whys),
         open=tuple(toml.questions()), **model,
     )  # fmt: skip
 
@@ -496,20 +497,28 @@ def governance(toml: TomlFile, said: Any) -> Governance | None:
     return Governance(**words, **days)
 
 
-def features_of(toml: TomlFile, said: Any, fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def features_of(toml: TomlFile, said: Any, fields: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
     """The blocks of features. Arithmetic alone is added to the answers as they are; another kind is the whole list."""
     if not isinstance(said, list) or not all(isinstance(one, Mapping) and "kind" in one for one in said):
         toml.wrong(("features",), 'tables are needed: [[features]] with kind = "arithmetic" and columns')
-        return []
+        return ()
     blocks = [dict(one) for one in said]
     if any(one["kind"] != "arithmetic" for one in blocks):
-        return blocks
+        return typed(toml, blocks)
     numbers = [one["name"] for one in fields if one["kind"] == "number"]
     optional = [one["name"] for one in fields if one["kind"] == "number" and one["optional"]]
     first: list[dict[str, Any]] = [{"kind": "numbers", "of": numbers}] if numbers else []
     first += [{"kind": "not_stated", "of": optional}] if optional else []
     hot = [{"kind": "one_hot", "of": one["name"]} for one in fields if one["kind"] == "choice"]
-    return [*first, *blocks, *hot]
+    return typed(toml, [*first, *blocks, *hot])
+
+
+def typed(toml: TomlFile, blocks: Sequence[Mapping[str, object]]) -> tuple[Feature, ...]:
+    try:
+        return features_from_json(blocks)
+    except ValueError as error:
+        toml.wrong(("features",), str(error))
+        return ()
 
 
 def monotone_of(toml: TomlFile, said: Mapping[str, Any], fields: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -536,24 +545,24 @@ def monotone_of(toml: TomlFile, said: Mapping[str, Any], fields: Sequence[Mappin
 def check_features(
     toml: TomlFile,
     fields: Sequence[Mapping[str, Any]],
-    features: Sequence[Mapping[str, Any]],
+    features: Sequence[Feature],
     monotone: Mapping[str, int],
 ) -> None:
     """Build the rows' plan once, so that a wrong name is said now; not where tables of history are needed."""
-    if any(one["kind"] == "history" for one in features):
+    if any(isinstance(one, HistorySpec) for one in features):
         return
-    several = sorted({one["kind"] for one in features} - set(ONE_ANSWER))
+    several = [one for one in features if not isinstance(one, ONE_ANSWER)]
     if len(fields) > MOST_COALITIONS and several:
         toml.wrong(
             ("features",),
             f"with more than {MOST_COALITIONS} fields every feature must come from one answer, so that a notice can "
-            f"say exactly what each did; {', '.join(several)} does not",
+            "say exactly what each did",
         )
     try:
         form = Form(tuple(field_from_json(plain(spec)) for spec in fields))
         columns = RowBuilder(form, features).columns
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        toml.wrong(("features",), f"{type(error).__name__}: {error}")
+        toml.wrong(("features",), str(error))
         return
     for name in monotone:
         stem = name.removesuffix("*")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from lenders import field, frame, written
+from msgspec import to_builtins
 
 from inference.settings import ROOT
 from models import form_file, recipe_file
@@ -65,7 +66,7 @@ def test_what_a_short_recipe_leaves_out(parse: Any) -> None:
     assert said.loans.horizon_months == 24
     assert said.columns["job"].values == {"N": "no", "0": "no", "Y": "yes"}
     assert said.columns["income"].name == "Net income"
-    assert [block["kind"] for block in said.features] == ["numbers", "one_hot"]
+    assert [block["kind"] for block in to_builtins(said.features)] == ["numbers", "one_hot"]
     assert said.open == ()
 
 
@@ -101,7 +102,7 @@ MISTAKES = [
     (
         "[policy]",
         '[[features]]\nkind = "arithmetic"\ncolumns = [["r", "income", "/", "x"]]\n[policy]',
-        "features: KeyError",
+        "features[1]: x is no number field",
     ),
     ("declined = false", 'declined = false\nleave_out = [{ column = "a" }]', "loans.leave_out[1]: why is missing"),
     ("declined = false", 'declined = false\ndefault_date = "x"', "line 13: loans.default_date: needs loans.date"),

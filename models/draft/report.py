@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from inference.intervals import wilson
 from models.draft.columns import CHOICE, DAY, NUMBER, Column
 from models.draft.draft import Draft, Group, more_loans_needed
 from models.draft.form import Field
 from models.draft.judging import Labels, binned
 from models.draft.leaks import DROP, TOGETHER, Leak
 from models.draft.questions import Question
-from models.metrics import wilson
 
 BINS = 10
 MOST_ANSWERS = 12
