@@ -380,7 +380,7 @@ def card(opened: Opened, texts: Texts, lender: Lender) -> str:
         )
         return f"<p>{escape(figures)}</p>{note}"
     told = ScoredAnswer(score._replace(request_id=said["id"]), opened.case.score, opened.explanation, opened.drafts)
-    return score_card(told, release, texts, lender) + note
+    return f"{score_card(told, release, texts, lender)}{note}"
 
 
 def found_in(replayed: Replayed, texts: Texts) -> list[str]:

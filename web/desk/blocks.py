@@ -8,7 +8,8 @@ from typing import Any
 import gradio as gr
 
 from inference.scorer import Scorer
-from web.cards.score_card import intro_card, notice_card
+from web.cards.notice_card import notice_card
+from web.cards.score_card import intro_card
 from web.desk.form import FormValues, build_form
 from web.desk.gradio_api import Endpoint
 from web.pages.frame import frame

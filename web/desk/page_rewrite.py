@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference.fields import NumberField
 from inference.numbers import THOUSANDS
 from inference.release import Release
-from web.cards.score_card import shown_in_box
+from web.desk.number_box import shown_in_box
 from web.pages.answers import kind_of, row_id
 from web.pages.frame import Banner, Visitor, banner, visitor
 from web.pages.languages import UP, page_language

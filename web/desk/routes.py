@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
+from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
@@ -17,10 +18,13 @@ from ledger import cases
 from ledger.cases import TO_DECIDE, Case
 from ledger.errors import UNREADABLE, LedgerUnavailable, cause
 from ledger.ledger import CaseMoved
-from web.cards.score_card import notice_card, problem_card, read_box, score_card
+from web.cards.notice_card import notice_card
+from web.cards.problem_card import problem_card
+from web.cards.score_card import score_card
 from web.cases.decision_form import DecideForm
 from web.cases.rules import as_shown, shown
 from web.desk.form import FormValues
+from web.desk.number_box import read_box
 from web.desk.whatif_panel import Panel
 from web.lender import Lender
 from web.pages.languages import HOME, UP
@@ -99,12 +103,13 @@ class DeskRoutes:
                 explain=True,
                 corrects=corrects,
             )
-            deciding = ""
+            deciding = None
             if told.record is not None:
                 # Not as the ledger may hold it by now: what is decided is what is shown here.
                 made = Case((*(corrects.records if corrects else ()), told.record))
                 told = told._replace(score=told.score._replace(request_id=cases.name(told.record)))  # sent twice
-                deciding = self._form(person).section(made, self._release, told.principal or [])
+                section = self._form(person).section(made, self._release, told.principal or [])
+                deciding = Markup(section)  # noqa: S704 - its maker escapes
         except CaseMoved:
             return self._moved(await self._find(asked["of"], scope), person)
         except InvalidApplication as error:
@@ -118,11 +123,11 @@ class DeskRoutes:
 
     def _moved(self, case: Case | None, person: Person | None) -> str:
         """Nothing was scored, for the case is no longer as the form showed it: how it stands, and the way to it."""
-        return notice_card("moved", self._texts, self._way(case, person) if case else "")
+        return notice_card("moved", self._texts, self._way(case, person) if case else None)
 
-    def _way(self, case: Case, person: Person | None) -> str:
+    def _way(self, case: Case, person: Person | None) -> Markup:
         """How a case stands, and where to see it."""
-        return self._form(person).elsewhere(case, {}, {})
+        return Markup(self._form(person).elsewhere(case, {}, {}))  # noqa: S704 - its maker escapes
 
     async def try_out(self, asked: dict[str, Any], scope: Scope) -> str:
         """The what-if panel: what was scored (`base`) beside what the form holds now. Nothing is recorded or logged."""

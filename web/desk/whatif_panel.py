@@ -15,11 +15,12 @@ from inference.reasons import Explanation
 from inference.release import Release
 from inference.scorer import Score
 from inference.whatif import NEAR, Amounts, Curve, Floats, Proposal
-from web.cards.reasons import bars
-from web.cards.scale import GAP, width
+from web.cards.reasons import effects
+from web.cards.scale_labels import GAP, width
 from web.desk.form import FormValues
 from web.pages.answers import choice_text
 from web.pages.figures import Figures, figures_for, write_exactly, write_share
+from web.pages.templates import render
 from web.pages.texts import Texts
 
 HEIGHT, TOP, FLOOR = 180, 28, 148  # of the curve's picture, px
@@ -79,7 +80,7 @@ class Panel:
         )
         moved = ""
         if explanation is not None:
-            drawn = bars(explanation, now.application, self._release, texts)
+            drawn = render(effects(explanation, now.application, self._release, texts), texts)
             moved = f"<details><summary>{escape(texts('whatif.why'))}</summary>{drawn}</details>"
         back = self.button(scored.application, "whatif.back")
         return (

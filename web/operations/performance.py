@@ -18,6 +18,7 @@ from web.pages.assets import asset_path, icon
 from web.pages.charts import Column, chart, rounded_up
 from web.pages.frame import who
 from web.pages.languages import HOME, UP
+from web.pages.templates import render
 from web.pages.texts import LANGUAGES, Texts, texts_in
 
 STRETCHES = 60  # at most, from left to right
@@ -171,7 +172,8 @@ def figure(
     keys = [("error" if kind == "traffic" and number else str(number), name) for number, name in enumerate(names)]
     legend = "".join(f'<span><i class="{label}-{key}"></i>{escape(name)}</span>' for key, name in keys)
     summary = f"{title}. {columns[-1].says}"
-    drawn = chart(kind, summary, columns, measured(top, unit, texts), top, (when.first(), when.write(when.end)))
+    ends = (when.first(), when.write(when.end))
+    drawn = render(chart(kind, summary, columns, measured(top, unit, texts), top, ends), texts)
     return f'<figure><figcaption>{escape(title)}<span class="legend">{legend}</span></figcaption>{drawn}</figure>'
 
 

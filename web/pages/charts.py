@@ -1,10 +1,11 @@
-"""Small bar charts over time as inline SVG. All x are per cent of the width: words keep their size on a phone."""
+"""Small bar charts over time: where their bars stand, in per cent of the width, so that words keep their size."""
 
 from collections.abc import Sequence
-from html import escape
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 HEIGHT, TOP, FOOT = 120, 18, 18  # px: the plot, above it, below it
+MARK = 3  # px: the height of a mark
 
 
 class Column(NamedTuple):
@@ -17,31 +18,59 @@ class Column(NamedTuple):
     says: str = ""  # shown under the pointer
 
 
-def chart(name: str, says: str, columns: Sequence[Column], top_label: str, top: float, ends: tuple[str, str]) -> str:
+class Bar(NamedTuple):
+    """A part or a mark, as it is drawn."""
+
+    kind: str
+    y: float  # px, of its upper edge
+    height: float  # px
+
+
+class Stretch(NamedTuple):
+    """A column as it is drawn."""
+
+    x: float  # per cent of the width
+    width: float  # likewise
+    bars: tuple[Bar, ...]
+    says: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The picture."""
+
+    template: ClassVar[str] = "chart.html"
+    name: str
+    says: str  # all of it in words
+    columns: tuple[Stretch, ...]
+    top_label: str
+    ends: tuple[str, str]  # the words under both ends
+    top: int = TOP
+    base: int = TOP + HEIGHT
+    height: int = TOP + HEIGHT + FOOT
+
+
+def chart(name: str, says: str, columns: Sequence[Column], top_label: str, top: float, ends: tuple[str, str]) -> Chart:
     """The picture: `top` is the value at its upper edge, `ends` the words under both ends, `says` it all in words."""
-    base = TOP + HEIGHT
-    drawn = []
-    for column in columns:
-        x, width = f"{100 * column.at:.2f}%", f"{max(0.3, 88 * column.width):.2f}%"
-        y = float(base)
-        shapes = []
-        for number, part in enumerate(column.parts):
-            height = HEIGHT * (part or 0) / top
-            y -= height
-            shapes.append(f'<rect class="part-{number}" x="{x}" width="{width}" y="{y:.1f}" height="{height:.1f}"/>')
-        for number, mark in enumerate(column.marks):
-            if mark is not None:
-                y = base - HEIGHT * mark / top
-                shapes.append(f'<rect class="mark-{number}" x="{x}" width="{width}" y="{y - 1:.1f}" height="3"/>')
-        drawn.append(f"<g>{''.join(shapes)}<title>{escape(column.says)}</title></g>")
-    return (
-        f'<svg class="chart {name}" role="img" aria-label="{escape(says)}" width="100%" height="{base + FOOT}">'
-        f'<line class="grid" x1="0" x2="100%" y1="{TOP}" y2="{TOP}"/>'
-        f'<line class="grid" x1="0" x2="100%" y1="{base}" y2="{base}"/>{"".join(drawn)}'
-        f'<text x="0" y="{TOP - 5}">{escape(top_label)}</text>'
-        f'<text x="0" y="{base + FOOT - 4}">{escape(ends[0])}</text>'
-        f'<text x="100%" y="{base + FOOT - 4}" text-anchor="end">{escape(ends[1])}</text></svg>'
-    )
+    drawn = [
+        Stretch(100 * column.at, max(0.3, 88 * column.width), tuple(bars(column, top)), column.says)
+        for column in columns
+    ]
+    return Chart(name, says, tuple(drawn), top_label, ends)
+
+
+def bars(column: Column, top: float) -> list[Bar]:
+    """The parts of a column, one on the other, then its marks."""
+    base = y = float(TOP + HEIGHT)
+    found = []
+    for number, part in enumerate(column.parts):
+        height = HEIGHT * (part or 0) / top
+        y -= height
+        found.append(Bar(f"part-{number}", y, height))
+    for number, mark in enumerate(column.marks):
+        if mark is not None:
+            found.append(Bar(f"mark-{number}", base - HEIGHT * mark / top - 1, MARK))
+    return found
 
 
 def rounded_up(value: float) -> float:
