@@ -35,7 +35,7 @@ def views() -> dict[str, type[View]]:
 
 VIEWS = views()
 # To grow until it is all of "web.".
-TEMPLATED = ("web.security", "web.pages.templates", "web.pages.charts", "web.cards")
+TEMPLATED = ("web.security", "web.pages.templates", "web.pages.charts", "web.cards", "web.desk")
 MADE_BY_HAND = re.compile(r"\bhtml import escape|\bhtml\.escape\(|Markup\(.|<[a-z]+[ >]")
 
 

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from html import escape
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import gradio as gr
+from markupsafe import Markup
 
-from inference.scorer import Scorer
+from inference.release import Release
 from web.cards.notice_card import notice_card
 from web.cards.score_card import intro_card
 from web.desk.form import FormValues, build_form
@@ -18,8 +19,43 @@ from web.pages.templates import render
 from web.pages.texts import Texts
 from web.recording import Recorder
 
-ACCENT = "#1f5f8b"
 IDLE = 0.1  # seconds between two looks into a queue that nothing uses; Gradio looks every thousandth
+
+
+@dataclass(frozen=True)
+class FormTitle:
+    """The form's name. Beside it, while the answers are those of the release's example, that they are an example: the
+    page's script takes the mark away with the first answer that is changed."""
+
+    template: ClassVar[str] = "desk/form_title.html"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The place for cards and what-ifs, with what is there before the first score."""
+
+    template: ClassVar[str] = "desk/answers.html"
+    intro: Markup
+
+
+@dataclass(frozen=True)
+class OfflineCard:
+    """A card that the page's script shows when no server is there to make one."""
+
+    kind: str
+    html: Markup
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What the release is and is not, its name, its card; cards for when no server is there, and a voice for screen
+    readers."""
+
+    template: ClassVar[str] = "desk/footer.html"
+    notice: str
+    release: str
+    model_card: str
+    offline: tuple[OfflineCard, ...]
 
 
 class DeskBlocks(gr.Blocks):
@@ -38,13 +74,13 @@ def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = Non
     web/desk/routes.py: an event of Gradio's would copy every widget's state several times a click, twice the time of
     all the rest, and would carry what was chosen in one answer's forms over into the next.
     """
-    scorer, release, recorded = recorder.scorer, recorder.scorer.release, recorder.ledger is not None
+    release, recorded = recorder.scorer.release, recorder.ledger is not None
     title = release.manifest["title"][texts.language]
     with DeskBlocks(title=f"Tenfold · {title}", fill_width=True, analytics_enabled=False) as desk:
         static(render(frame(title, texts, "desk", UP[texts.language], ledger=recorded), texts), "header")
         with gr.Row(elem_id="desk", equal_height=False):
             with gr.Column(elem_id="application", min_width=0):
-                static(form_title(texts), "application-name")
+                static(render(FormTitle(), texts), "application-name")
                 widgets = build_form(release.form, release.manifest["groups"], texts, with_reference=recorded)
                 with gr.Row(elem_id="actions"):
                     gr.Button(texts("form.score"), variant="primary", elem_id="score", min_width=0)
@@ -52,8 +88,8 @@ def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = Non
                     example = gr.Button(texts("form.example"), elem_id="example", min_width=0)
                     put = gr.Button("", elem_id="put", min_width=0)  # pressed by the page's script alone
             with gr.Column(elem_id="outcome", min_width=0):
-                static(f'<div id="result">{intro_card(release, texts)}</div><div id="tried"></div>', "answers")
-        static(footer(scorer, texts) + templates(texts), "footer")
+                static(render(Answers(intro_card(release, texts)), texts), "answers")
+        static(render(footer(release, texts), texts), "footer")
         held = FormValues(release.form, texts.language, recorded)
         fill(example, widgets.all, json.dumps(held.example))
         fill(reset, widgets.all, json.dumps(held.empty))
@@ -71,32 +107,13 @@ def fill(button: gr.Button, outputs: Sequence[Any], values: str) -> None:
     button.click(None, None, list(outputs), js=f"() => {values}")
 
 
+def footer(release: Release, texts: Texts) -> Footer:
+    """What stands below, for one release."""
+    offline = tuple(OfflineCard(kind, notice_card(kind, texts)) for kind in ("gone", "failed", "out"))
+    notice = release.manifest["notice"][texts.language]
+    return Footer(notice, release.name, f"{UP[texts.language]}model-card", offline)
+
+
 def static(html: str, name: str) -> None:
     """HTML that never changes."""
     gr.HTML(html, elem_id=name, js_on_load=None, apply_default_css=False)
-
-
-def form_title(texts: Texts) -> str:
-    """The form's name. Beside it, while the answers are those of the release's example, that they are an example: the
-    page's script takes the mark away with the first answer that is changed."""
-    mark = f'<span id="example-mark" role="note">{escape(texts("form.example_mark"))}</span>'
-    return f'<div class="form-title"><h2>{escape(texts("form.title"))}</h2>{mark}</div><div id="correcting"></div>'
-
-
-def footer(scorer: Scorer, texts: Texts) -> str:
-    """What the release is and is not, its name, its card."""
-    release = scorer.release
-    card, opens = f"{UP[texts.language]}model-card", 'target="_blank" rel="noopener"'
-    return (
-        f"<footer><p>{escape(release.manifest['notice'][texts.language])}</p>"
-        f"<p>{escape(texts('footer.release'))} <code>{escape(release.name)}</code> · "
-        f'<a href="{card}" {opens}>{escape(texts("footer.model_card"))}</a></p></footer>'
-    )
-
-
-def templates(texts: Texts) -> str:
-    """Cards that the page's script shows when no server is there to make one, and a voice for screen readers."""
-    cards = "".join(
-        f'<template id="card-{kind}">{notice_card(kind, texts)}</template>' for kind in ("gone", "failed", "out")
-    )
-    return f'{cards}<div id="announcer" class="visually-hidden" role="status"></div>'

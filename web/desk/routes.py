@@ -1,8 +1,8 @@
 """What the desk's script asks for: the card that answers the form, what-ifs, an earlier case's answers. All private."""
 
 from contextlib import suppress
-from html import escape
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import orjson
 from fastapi import APIRouter, Request
@@ -28,6 +28,7 @@ from web.desk.number_box import read_box
 from web.desk.whatif_panel import Panel
 from web.lender import Lender
 from web.pages.languages import HOME, UP
+from web.pages.templates import render
 from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import Person, person_of
 from web.recording import Recorder
@@ -35,6 +36,15 @@ from web.security.security_log import allowed, tell
 
 NOBODY = "desk"  # who asks, as long as nobody has to say so
 HEADERS = {"Cache-Control": "no-store"}
+
+
+@dataclass(frozen=True)
+class Correcting:
+    """That an earlier case's answers are being corrected, with the way out; or that they cannot be had."""
+
+    template: ClassVar[str] = "desk/correcting.html"
+    said: str
+    impossible: bool
 
 
 def answering_routes(recorder: Recorder, lender: Lender) -> APIRouter:
@@ -173,11 +183,11 @@ class DeskRoutes:
             case = None
         personal = case.score.personal_fields() if case else None
         if case is None or personal is None or case.score.fields()["release"] != self._release.digest:
-            return {"values": None, "html": f'<p class="correcting">{escape(texts("correct.impossible"))}</p>'}
-        said, stop = texts("correct.lead", seq=case.first.seq), f'<a href="./">{escape(texts("correct.stop"))}</a>'
+            return {"values": None, "html": render(Correcting(texts("correct.impossible"), impossible=True), texts)}
+        said = Correcting(texts("correct.lead", seq=case.first.seq), impossible=False)
         return {
             "values": self._held.values(personal["answers"], personal.get("reference") or ""),
-            "html": f'<p class="correcting" role="status">{escape(said)} {stop}</p>',
+            "html": render(said, texts),
             "seen": shown(case),
         }
 

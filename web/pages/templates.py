@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from web.pages.assets import asset_path
 from web.pages.texts import Texts
@@ -29,6 +29,11 @@ def render(view: View, texts: Texts, **more: object) -> Markup:
     """The view's HTML. The template knows `view`, `texts`, `part(view)` for a view within this one, `asset_path(name)`,
     and what else is given."""
     return Markup(TEMPLATES.get_template(view.template).render(view=view, texts=texts, **more))  # noqa: S704 - escaped
+
+
+def as_html(text: str) -> Markup:
+    """A text where HTML is taken and no template is around it."""
+    return escape(text)
 
 
 def for_script(facts: object) -> Markup:
