@@ -37,7 +37,8 @@ LISTED = {
     ALL_SEEING: """/history/overrides /fr/history/overrides /api/v1/ledger/head
         /record/{id}/hold /record/{id}/release /fr/record/{id}/hold /fr/record/{id}/release""",
     LOGGED_IN: """
-        / /fr/ /logout /fr/logout /history /fr/history /performance /fr/performance /model-card /model-card/{name}
+        / /fr/ /logout /fr/logout /history /fr/history /performance /fr/performance /model-card
+        /fr/model-card /model-card/{name}
         /desk/score /desk/try /desk/take /desk/read /fr/desk/score /fr/desk/try /fr/desk/take /fr/desk/read
         /record/{id}/notified /fr/record/{id}/notified
         /record/{id} /record/{id}/decide /record/{id}/agree /record/{id}/contest /record/{id}/notice
@@ -559,8 +560,9 @@ def test_only_who_is_known_hears_more_than_ready(visitor: TestClient) -> None:
 def test_safe_headers_are_on_every_answer(visitor: TestClient) -> None:
     """Pages, files, errors, refusals."""
     as_person(visitor, "meg")
-    for path in ("/", "/fr/", "/history", "/performance", "/model-card", "/login", "/livez", "/config", "/theme.css",
-                 "/api/v1/release", "/record/none", "/nothing", "/metrics", "/desk/000000000000/x.css"):  # fmt: skip
+    for path in ("/", "/fr/", "/history", "/performance", "/model-card", "/fr/model-card", "/login", "/livez",
+                 "/config", "/theme.css", "/api/v1/release", "/record/none", "/nothing", "/metrics",
+                 "/desk/000000000000/x.css"):  # fmt: skip
         headers = visitor.get(path, headers=BROWSER).headers
         assert headers["x-content-type-options"] == "nosniff", path
         assert headers["referrer-policy"] == "same-origin", path
@@ -580,7 +582,7 @@ def test_scripts_in_the_page_are_named_by_their_hash(visitor: TestClient) -> Non
 def test_the_desk_says_who_is_there(visitor: TestClient) -> None:
     """Name, role and the way out, on the desk and on plain pages."""
     as_person(visitor, "ann")
-    for path in ("/", "/history", "/fr/", "/fr/history"):
+    for path in (f"{home}{page}" for home in ("/", "/fr/") for page in ("", "history", "performance", "model-card")):
         page = visitor.get(path, headers=BROWSER).text
         texts = texts_in("fr" if path.startswith("/fr") else "en")
         assert f"ann ({texts('role.officer')})" in page
@@ -599,8 +601,16 @@ def test_every_page_has_the_way_out(scorer: Scorer, settings: Settings, accounts
         id = score(as_person(client, "ann"), "R-out")
         sent = {"decision": "incomplete", "reason_incomplete": "income", "justification": "No payslip yet."}
         assert send(client, id, "decide", sent)
-        pages = ["/", "/history", "/performance", f"/record/{id}", f"/record/{id}/notice", "/record/none"]
-        for path in [*pages, *(f"/fr{page}" for page in pages), "/model-card"]:
+        pages = [
+            "/",
+            "/history",
+            "/performance",
+            "/model-card",
+            f"/record/{id}",
+            f"/record/{id}/notice",
+            "/record/none",
+        ]
+        for path in [*pages, *(f"/fr{page}" for page in pages)]:
             page = client.get(path, headers=BROWSER)
             assert page.status_code == (404 if path.endswith("none") else 200), path
             out = re.search(r'<form method="post" action="([^"]*)"', page.text)

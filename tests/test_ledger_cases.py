@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_cases import Writer, at, purged, writing_to
+from ledger_cases import SCORE, Writer, at, purged, writing_to
 
 from inference.settings import ROOT
 from ledger import cases, queries, schema
 from ledger.cases import WAITING, Case
 from ledger.decisions import DECISIONS, contested
+from ledger.events import SCORED, Contested
 from ledger.readonly import ReadOnlyStore
-from ledger.records import CONTESTED, SCORED, Draft
+from ledger.records import Draft
 from ledger.schema import DROPPED, VERSION
 from ledger.store import Store
 from ledger.verify import verify
@@ -36,7 +37,7 @@ def write_cases(write: Writer, count: int, seed: int) -> None:
     for number in range(count):
         day = (at("2022-01-01") + timedelta(number * 10)).date().isoformat()
         id, by = f"case-{seed}-{number}", chance.choice((*PEOPLE, "api"))
-        fields = {"pd": 0.12, "decision": "refer", "by": by}
+        fields = {**SCORE, "by": by}
         write.add(day, Draft(SCORED, id, fields, {"answers": {}, "reference": chance.choice(REFERENCES)}))
         begun.append(id)
         for step in range(chance.randrange(4)):
@@ -83,24 +84,21 @@ def questions(count: int, seed: int) -> Iterator[tuple[int | None, dict[str, str
 
 def answers(case: Case, asked: Mapping[str, str], only_of: str | None) -> bool:
     """Whether a case is what was asked for, by its records alone."""
-    records = [one.fields() for one in case.records]
-    seen_by = {one.get("by") for one in records} | {one["reviewer"] for one in records if one["kind"] == CONTESTED}
-    decided = case.decision.fields() if case.decision else {}
-    reference = (case.first.personal_fields() or {}).get("reference")
-    day = case.first.fields()["time"][:10]
+    seen_by = {one.by for one in case.events} | {one.reviewer for one in case.of_kind(Contested)}
+    decided, reference, day = case.decision, case.first.reference, case.first.time[:10]
     is_so = {
         "reference": lambda value: reference is not None and lower(value) in lower(reference),
         "since": lambda value: day >= value,
         "until": lambda value: day <= value,
-        "by": lambda value: decided.get("by") == value,
+        "by": lambda value: decided is not None and decided.by == value,
         "decision": lambda value: (
-            not decided
+            decided is None
             if value == "open"
             else case.state == WAITING
             if value == "waiting"
-            else decided.get("decision") == value
+            else decided is not None and decided.decision == value
         ),
-        "overridden": lambda value: decided.get("overridden") == (value == "yes"),
+        "overridden": lambda value: decided is not None and decided.overridden == (value == "yes"),
     }
     return (only_of is None or only_of in seen_by) and all(is_so[name](value) for name, value in asked.items())
 
@@ -115,7 +113,7 @@ def compare(file: Path, seed: int = 1) -> int:
     found_in_all = 0
     with closing(Store(file)) as opened, opened.reading() as connection:
         assert verify(opened).problem is None
-        firsts = [one for one in queries.records(connection, [SCORED]) if not one.fields().get("of")]
+        firsts = [one for one in queries.records(connection, [SCORED]) if not one.header.of]
         every = sorted(cases.whole(connection, firsts), key=lambda case: -case.first.seq)
         assert len(every) == len(firsts) > 0
         for before, asked, only_of in questions(300, seed):
@@ -123,7 +121,7 @@ def compare(file: Path, seed: int = 1) -> int:
                 case.first for case in every
                 if (before is None or case.first.seq < before) and answers(case, asked, only_of)
             ]  # fmt: skip
-            found = queries.cases(connection, LIMIT, before, asked, only_of)
+            found = [one.event for one in queries.cases(connection, LIMIT, before, asked, only_of)]
             assert found == expected[:LIMIT], (before, asked, only_of)
             found_in_all += len(found)
     return found_in_all
@@ -138,9 +136,7 @@ def test_several_writers_and_batches(file: Path) -> None:
     """Another process's records and a commit of many drafts are listed too."""
     with writing_to(file) as write, writing_to(file) as other:
         waiting = [
-            writer.ledger.submit(
-                Draft(SCORED, f"{name}-{number}", {"decision": "refer", "by": name}, {"reference": name})
-            )
+            writer.ledger.submit(Draft(SCORED, f"{name}-{number}", {**SCORE, "by": name}, {"reference": name}))
             for number in range(50)
             for name, writer in (("ben", write), ("cyd", other))
         ]
@@ -268,7 +264,7 @@ def test_the_list_of_records_has_an_index_for_every_question(file: Path, asked: 
 
 
 def flat(record: Any) -> dict[str, Any]:
-    return {**(record.personal_fields() or {}), **record.fields()}
+    return {**(record.personal_json or {}), **record.body_json}
 
 
 def test_overrides_are_counted_from_an_index(file: Path) -> None:
@@ -278,8 +274,8 @@ def test_overrides_are_counted_from_an_index(file: Path) -> None:
         assert [row[3] for row in rows] == ["SEARCH entries USING INDEX entries_by_direction (kind=?)"]
         counted: dict[tuple[str, str, str | None], int] = {}
         for one in queries.records(connection, ["decided"]):
-            said = one.fields()
-            name = (said["time"][:7], said["direction"], said["reason_code"])
+            said = one.event
+            name = (said.time[:7], said.direction, said.reason_code)
             counted[name] = counted.get(name, 0) + 1
         found = queries.directions(connection)
     assert {row[:3]: row[3] for row in found} == counted

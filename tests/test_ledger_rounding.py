@@ -13,7 +13,7 @@ from inference.policy import APPROVE, DECLINE, REFER
 from inference.scorer import Scorer
 from inference.settings import ROOT, default_release
 from ledger.decisions import rounded, scored
-from ledger.records import EXACT
+from ledger.events import EXACT
 from models.recipes import RECIPES
 
 SECURITY = (ROOT / "SECURITY.md").read_text("utf-8")

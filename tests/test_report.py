@@ -8,8 +8,10 @@ import pytest
 
 from profiling.__main__ import main
 from profiling.study.before_after import stage
+from profiling.study.html_report import Report, rendered
 from profiling.study.prof_reader import Cost, Entry, Function, Profile, read_profile
 from profiling.study.report import BUILTIN, aligned, groups, movers, package, title
+from tests.test_templates import Planted, sample_of
 
 SITE = "/home/ada/.venv/lib/python3.11/site-packages"
 OURS = Function("/home/ada/shop/shop/till.py", 3, "add")
@@ -115,6 +117,16 @@ def test_what_a_profile_says_is_escaped(tmp_path: Path, capsys: pytest.CaptureFi
     assert "<script" not in page
     assert "<img" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_markup_in_any_text_of_the_report_stays_text() -> None:
+    """Names, terms, groups, boxes, heads and cells."""
+    read = Planted()
+    read.feed(rendered(sample_of(Report, True)))
+    read.close()
+    assert not read.found
+    assert not read.open
+    assert read.texts >= 20
 
 
 def test_a_file_that_is_no_profile_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

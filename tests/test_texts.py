@@ -50,8 +50,16 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
         yield file, ast.parse(file.read_text("utf-8"))
 
 
+def in_templates() -> Iterator[tuple[str, str]]:
+    """The same of templates, which name whole keys."""
+    for file in sorted((FOLDER.parent / "templates").rglob("*.html")):
+        for key in re.findall(r"\btexts\(\"([^\"]+)\"", file.read_text("utf-8")):
+            yield file.name, re.escape(key)
+
+
 def asked_for() -> Iterator[tuple[str, str]]:
     """Each place where a text is asked for by name: file and line, and the pattern of its key."""
+    yield from in_templates()
     for file, tree in trees():
         for node in ast.walk(tree):
             if not (isinstance(node, ast.Call) and node.args):
@@ -85,8 +93,8 @@ def test_nothing_is_asked_for_that_is_not_there() -> None:
 
 
 def test_no_text_is_left_over() -> None:
-    """Every key is named by some string of the code, or by one with a part that varies."""
-    patterns = set()
+    """Every key is named by some string of the code or a template, or by one with a part that varies."""
+    patterns = {pattern for _, pattern in in_templates()}
     for _, tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, (ast.Constant, ast.JoinedStr)) and (pattern := pattern_of(node)) and "." in pattern:

@@ -28,7 +28,7 @@ from ledger.ledger import Ledger
 from web.desk.blocks import build_desk
 from web.desk.gradio_api import Endpoint
 from web.operations.health import golden_problems, readiness
-from web.operations.model_card import CARD, render
+from web.operations.model_card import CARD
 from web.pages.texts import texts_in
 from web.recording import Recorder
 from web.server import create_app
@@ -266,24 +266,55 @@ def test_assets_are_served_by_digest(client: TestClient) -> None:
     assert client.get("/desk/000000000000/..%2fserver.py").status_code == 404
 
 
-def test_model_card_shows_markup_as_text(scorer: Scorer, tmp_path: Path) -> None:
-    """A card is rendered with tables and pictures; markup and script links in it are text. None is said so."""
+def test_model_card_shows_markup_as_text(scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
+    """A card is rendered with tables and pictures; markup, script links and outside pictures in it are text, and
+    headings stand below the page's own. That there is no card is said."""
     (tmp_path / CARD).write_text(
-        "# Card\n\n<script>x</script> [a](javascript:alert(1)) [d](../DATA.md)\n\n|a|b|\n|-|-:|\n|1|2|\n\n![p](p.svg)\n"
+        "# Card\n\n<script>x</script> [a](javascript:alert(1)) [d](../DATA.md) [e](https://example.org)\n\n"
+        "|a|b|\n|-|-:|\n|1|2|\n\n![p](p.svg) ![q](https://example.org/q.svg) ![r](../../logout)\n"
     )
-    html, found = render(replace(scorer.release, folder=tmp_path), {})
-    assert found
-    assert "<table>" in html
-    assert '<td class="right">2' in html
-    assert "style=" not in html
-    assert "../DATA.md" not in html
-    assert '<img src="p.svg"' in html
-    assert "<script" not in html
-    assert 'href="javascript' not in html
-    (tmp_path / CARD).unlink()
-    html, found = render(replace(scorer.release, folder=tmp_path), {})
-    assert not found
-    assert "no model card yet" in html
+    scorer = replace_release(scorer, tmp_path)
+    with visiting(create_app(scorer, settings)) as client:
+        for up, path in (("", "/model-card"), ("../", "/fr/model-card")):
+            answer = client.get(path)
+            assert answer.status_code == 200
+            card = answer.text.partition('<article lang="en">')[2].partition("</article>")[0]
+            assert "<h2>Card</h2>" in card
+            assert "<table>" in card
+            assert '<td class="right">2' in card
+            assert "style=" not in card
+            assert "../DATA.md" not in card
+            assert '<a href="https://example.org">e</a>' in card
+            assert f'<img src="{up}model-card/p.svg"' in card
+            assert card.count("<img") == 1
+            assert "q r" in card
+            assert "<script" not in card
+            assert "&lt;script&gt;" in card
+            assert 'href="javascript' not in card
+        (tmp_path / CARD).unlink()
+        for language, path in (("en", "/model-card"), ("fr", "/fr/model-card")):
+            answer = client.get(path)
+            assert answer.status_code == 404
+            assert texts_in(language)("card.missing") in html.unescape(answer.text)
+
+
+def replace_release(scorer: Scorer, folder: Path) -> Scorer:
+    """The scorer, whose release lies in another folder."""
+    return Scorer(replace(scorer.release, folder=folder), scorer.engine)
+
+
+def test_the_model_card_has_the_strictest_policy(client: TestClient) -> None:
+    """Anyone may have written a card: no script but the page's own, no address that it calls, nothing inline. The
+    French page says that the card is in English."""
+    for language, path in (("en", "/model-card"), ("fr", "/fr/model-card")):
+        answer = client.get(path)
+        policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+        assert policy["default-src"] == policy["base-uri"] == "'none'"
+        assert policy["script-src"] == policy["style-src"] == policy["img-src"] == "'self'"
+        assert "connect-src" not in policy
+        assert answer.text.count("<script") == 1
+        assert "<style" not in answer.text
+        assert (texts_in("fr")("card.in_english") in html.unescape(answer.text)) == (language == "fr")
 
 
 def test_only_plots_are_served_from_the_release(client: TestClient) -> None:

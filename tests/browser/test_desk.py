@@ -554,7 +554,7 @@ def test_model_card_opens_beside_the_desk(open_desk: Open) -> None:
     card = opened.value
     card.on("console", lambda message: desk.complaints.append(message.text) if message.type == "error" else None)
     card.reload()
-    assert card.url == f"{desk.server.url}/model-card"
+    assert card.url == f"{desk.server.url}/fr/model-card"
     assert card.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
     assert Desk.violations(card) == []
 

@@ -56,7 +56,7 @@ def cases(ledger: Ledger, name: str) -> None:
         example, reference = release.form.example, f"{name} é {release.manifest['name']}"
         score = scorer.score(example)
         key = Key("api", f"/api/v1/score {reference}", bytes(32))
-        said: Callable[..., str] = lambda draft: str(ledger.append(draft).fields()["id"])  # noqa: E731
+        said: Callable[..., str] = lambda draft: str(ledger.append(draft).header.id)  # noqa: E731
         first = said(scored(score, release, example, by="api", channel="api", reference=reference, reasons=[], key=key))
         decision = said(
             decided(

@@ -27,7 +27,7 @@ def append_for_ever(file: Path) -> None:
     def one(name: str) -> None:
         for at in range(10**9):
             record = ledger.append(draft(f"{own}-{name}-{at}"))
-            os.write(1, f"{record.fields()['id']}\n".encode())
+            os.write(1, f"{record.header.id}\n".encode())
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(one, map(str, range(THREADS))))
@@ -47,7 +47,7 @@ def append_some(file: Path, count: int) -> None:
         return
     for at in range(count):
         try:
-            print(ledger.append(draft(f"{os.getpid()}-{at}")).fields()["id"], flush=True)
+            print(ledger.append(draft(f"{os.getpid()}-{at}")).header.id, flush=True)
         except LedgerUnavailable as error:
             print(f"failed {error}", flush=True)
     ledger.close()

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from markupsafe import Markup
 
-from web.pages.templates import render
+from web.pages.templates import View, render
 from web.pages.texts import Texts
 
 
@@ -20,12 +20,17 @@ class NoticeCard:
     what: str
     bar: str
     log_in: str  # the text of the way to the login, where that is what to do
-    ways: Markup | None  # to where a case stands
+    ways: View | None  # to where a case stands
 
 
-def notice_card(kind: str, texts: Texts, ways: Markup | None = None) -> Markup:
+def notice_card(kind: str, texts: Texts, ways: View | None = None) -> Markup:
+    """The card of one kind; `ways` lead to how a case stands."""
+    return render(notice(kind, texts, ways), texts)
+
+
+def notice(kind: str, texts: Texts, ways: View | None = None) -> NoticeCard:
     """`gone`: the server does not answer. `failed`: it says that it failed. `unrecorded`: its ledger failed. `out`: the
     session is over. `settled`, `moved`: the answers of a case cannot be corrected from here; `ways` lead to it.
     """
     title, lead, what, bar = (texts(f"{kind}.{part}") for part in ("title", "lead", "what", "bar"))
-    return render(NoticeCard(kind, title, lead, what, bar, texts("out.link") if kind == "out" else "", ways), texts)
+    return NoticeCard(kind, title, lead, what, bar, texts("out.link") if kind == "out" else "", ways)

@@ -19,7 +19,7 @@ from web.cards.scale_picture import ScalePicture, describe, draw
 from web.cards.suggestion import PolicyRow, SuggestionReason, policy_rows, reason
 from web.lender import Lender
 from web.pages.figures import figures_for
-from web.pages.templates import render
+from web.pages.templates import View, render
 from web.pages.texts import Texts
 from web.recording import ScoredAnswer
 
@@ -42,7 +42,7 @@ class ScoreCard:
     among: AmongTheSame | None
     reason: SuggestionReason
     moved: WhatMoved | None
-    deciding: Markup | None
+    deciding: View | None
     policy: tuple[PolicyRow, ...]
     made: str
 
@@ -59,10 +59,10 @@ class IntroCard:
 
 
 def score_card(
-    told: ScoredAnswer, release: Release, texts: Texts, lender: Lender, deciding: Markup | None = None
+    told: ScoredAnswer, release: Release, texts: Texts, lender: Lender, deciding: View | None = None
 ) -> Markup:
     """The card of a score; `deciding` is what can be decided, where it is recorded."""
-    score, record, explanation, principal = told[:4]
+    score, seq, explanation, principal = told[:4]
     cuts = Cuts(score.break_even, score.refer_from, score.decline_from)
     figures, scale = (
         figures_for(release, texts.language, told_apart(score, release)),
@@ -70,8 +70,8 @@ def score_card(
     )
     suggestion, pd, points = texts(f"decision.{score.decision}"), figures.pd(score.pd), figures.points(score.pd)
     made = texts("result.made", release=release.name, date=release.manifest["date"], id=score.request_id)
-    if record is not None:
-        made += " " + texts("result.recorded", seq=write_number(record.seq, texts.language))
+    if seq is not None:
+        made += " " + texts("result.recorded", seq=write_number(seq, texts.language))
     moved = None
     if explanation is not None:
         moved = what_moved(explanation, principal or [], score.decision, score.application, release, texts, lender)
@@ -96,6 +96,11 @@ def score_card(
 
 
 def intro_card(release: Release, texts: Texts) -> Markup:
+    """The card before the first score."""
+    return render(intro(release, texts), texts)
+
+
+def intro(release: Release, texts: Texts) -> IntroCard:
     """What will stand here, and the cut-offs that are known before any score."""
     example = release.form.parse(release.form.example)
     break_even = release.policy.break_even(example)
@@ -104,12 +109,11 @@ def intro_card(release: Release, texts: Texts) -> Markup:
     figures = figures_for(release, texts.language, [cuts.refer_from, cuts.decline_from])
     names = ["decision", "pd"] if release.manifest["population"] is None else ["decision", "pd", "rank"]
     known = loans(release, texts)
-    shown = IntroCard(
+    return IntroCard(
         parts=tuple((texts(f"intro.{name}"), texts(f"intro.{name}_text", loans=known)) for name in names),
         scale=draw(release, scale_for(release, cuts, None), cuts, texts, figures, None),
         said=" ".join(describe(release, cuts, texts, figures, None)),
     )
-    return render(shown, texts)
 
 
 def told_apart(score: Score, release: Release) -> list[float]:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import gradio as gr
-from markupsafe import Markup
 
 from inference.release import Release
-from web.cards.notice_card import notice_card
-from web.cards.score_card import intro_card
+from web.cards.notice_card import NoticeCard, notice
+from web.cards.score_card import IntroCard, intro
 from web.desk.form import FormValues, build_form
 from web.desk.gradio_api import Endpoint
 from web.pages.frame import frame
@@ -35,15 +34,7 @@ class Answers:
     """The place for cards and what-ifs, with what is there before the first score."""
 
     template: ClassVar[str] = "desk/answers.html"
-    intro: Markup
-
-
-@dataclass(frozen=True)
-class OfflineCard:
-    """A card that the page's script shows when no server is there to make one."""
-
-    kind: str
-    html: Markup
+    intro: IntroCard
 
 
 @dataclass(frozen=True)
@@ -55,7 +46,7 @@ class Footer:
     notice: str
     release: str
     model_card: str
-    offline: tuple[OfflineCard, ...]
+    offline: tuple[NoticeCard, ...]  # that the page's script shows when no server is there to make one
 
 
 class DeskBlocks(gr.Blocks):
@@ -88,7 +79,7 @@ def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = Non
                     example = gr.Button(texts("form.example"), elem_id="example", min_width=0)
                     put = gr.Button("", elem_id="put", min_width=0)  # pressed by the page's script alone
             with gr.Column(elem_id="outcome", min_width=0):
-                static(render(Answers(intro_card(release, texts)), texts), "answers")
+                static(render(Answers(intro(release, texts)), texts), "answers")
         static(render(footer(release, texts), texts), "footer")
         held = FormValues(release.form, texts.language, recorded)
         fill(example, widgets.all, json.dumps(held.example))
@@ -109,9 +100,9 @@ def fill(button: gr.Button, outputs: Sequence[Any], values: str) -> None:
 
 def footer(release: Release, texts: Texts) -> Footer:
     """What stands below, for one release."""
-    offline = tuple(OfflineCard(kind, notice_card(kind, texts)) for kind in ("gone", "failed", "out"))
-    notice = release.manifest["notice"][texts.language]
-    return Footer(notice, release.name, f"{UP[texts.language]}model-card", offline)
+    offline = tuple(notice(kind, texts) for kind in ("gone", "failed", "out"))
+    said = release.manifest["notice"][texts.language]
+    return Footer(said, release.name, "model-card", offline)
 
 
 def static(html: str, name: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
-from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
@@ -21,14 +20,14 @@ from ledger.ledger import CaseMoved
 from web.cards.notice_card import notice_card
 from web.cards.problem_card import problem_card
 from web.cards.score_card import score_card
-from web.cases.decision_form import DecideForm
+from web.cases.decision_form import CaseForms
 from web.cases.rules import as_shown, shown
 from web.desk.form import FormValues
 from web.desk.number_box import read_box
 from web.desk.whatif_panel import Panel
 from web.lender import Lender
 from web.pages.languages import HOME, UP
-from web.pages.templates import render
+from web.pages.templates import View, render
 from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import Person, person_of
 from web.recording import Recorder
@@ -116,10 +115,9 @@ class DeskRoutes:
             deciding = None
             if told.record is not None:
                 # Not as the ledger may hold it by now: what is decided is what is shown here.
-                made = Case((*(corrects.records if corrects else ()), told.record))
-                told = told._replace(score=told.score._replace(request_id=cases.name(told.record)))  # sent twice
-                section = self._form(person).section(made, self._release, told.principal or [])
-                deciding = Markup(section)  # noqa: S704 - its maker escapes
+                made = Case((*(corrects.events if corrects else ()), told.record.event))
+                told = told._replace(score=told.score._replace(request_id=told.record.header.id))  # sent twice
+                deciding = self._form(person).section(made, self._release, told.principal or [])
         except CaseMoved:
             return self._moved(await self._find(asked["of"], scope), person)
         except InvalidApplication as error:
@@ -128,16 +126,16 @@ class DeskRoutes:
             return notice_card("unrecorded", texts)
         return score_card(told, self._release, texts, self._lender, deciding)
 
-    def _form(self, person: Person | None) -> DecideForm:
-        return DecideForm(self._lender, self._texts, UP[self._texts.language], person)
+    def _form(self, person: Person | None) -> CaseForms:
+        return CaseForms(self._lender, self._texts, UP[self._texts.language], person)
 
     def _moved(self, case: Case | None, person: Person | None) -> str:
         """Nothing was scored, for the case is no longer as the form showed it: how it stands, and the way to it."""
         return notice_card("moved", self._texts, self._way(case, person) if case else None)
 
-    def _way(self, case: Case, person: Person | None) -> Markup:
+    def _way(self, case: Case, person: Person | None) -> View:
         """How a case stands, and where to see it."""
-        return Markup(self._form(person).elsewhere(case, {}, {}))  # noqa: S704 - its maker escapes
+        return self._form(person).elsewhere(case, {}, {})
 
     async def try_out(self, asked: dict[str, Any], scope: Scope) -> str:
         """The what-if panel: what was scored (`base`) beside what the form holds now. Nothing is recorded or logged."""
@@ -181,12 +179,12 @@ class DeskRoutes:
             case = await self._find(asked.get("of"), scope)
         except LedgerUnavailable:
             case = None
-        personal = case.score.personal_fields() if case else None
-        if case is None or personal is None or case.score.fields()["release"] != self._release.digest:
+        score = case.score if case else None
+        if case is None or score is None or score.answers is None or score.release != self._release.digest:
             return {"values": None, "html": render(Correcting(texts("correct.impossible"), impossible=True), texts)}
         said = Correcting(texts("correct.lead", seq=case.first.seq), impossible=False)
         return {
-            "values": self._held.values(personal["answers"], personal.get("reference") or ""),
+            "values": self._held.values(score.answers, score.reference or ""),
             "html": render(said, texts),
             "seen": shown(case),
         }

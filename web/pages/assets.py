@@ -13,7 +13,7 @@ FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 def asset_routes() -> APIRouter:
-    """`GET /desk/<digest>/<file>`, from memory."""
+    """`GET /desk/DIGEST/FILE`, from memory."""
     router = APIRouter()
 
     @router.get("/desk/{digest}/{name}")
@@ -29,11 +29,6 @@ def asset_routes() -> APIRouter:
 def assets() -> dict[str, bytes]:
     """File name -> content."""
     return {file.name: file.read_bytes() for file in sorted(FOLDER.iterdir()) if file.suffix in KINDS}
-
-
-def icon(up: str) -> str:
-    """The link to the icon; a browser without one asks for a file that there is not."""
-    return f'<link rel="icon" type="image/svg+xml" href="{up}{asset_path("icon.svg")}">'
 
 
 @cache

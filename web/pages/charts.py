@@ -1,76 +1,61 @@
-"""Small bar charts over time: where their bars stand, in per cent of the width, so that words keep their size."""
+"""Small bar charts over time as inline SVG. All x are per cent of the width: words keep their size on a phone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 HEIGHT, TOP, FOOT = 120, 18, 18  # px: the plot, above it, below it
-MARK = 3  # px: the height of a mark
+BASE = TOP + HEIGHT
 
 
-class Column(NamedTuple):
-    """One stretch of time: parts stacked from below, and marks; None where nothing is known."""
-
-    at: float  # where it begins, 0..1 of the width
-    width: float  # likewise
-    parts: Sequence[float | None]
-    marks: Sequence[float | None] = ()
-    says: str = ""  # shown under the pointer
-
-
-class Bar(NamedTuple):
-    """A part or a mark, as it is drawn."""
+@dataclass(frozen=True)
+class Bar:
+    """One rectangle of a column: part-0 and on are stacked from below, mark-0 and on stand at their value. Px."""
 
     kind: str
-    y: float  # px, of its upper edge
-    height: float  # px
+    y: float
+    height: float
 
 
-class Stretch(NamedTuple):
-    """A column as it is drawn."""
+@dataclass(frozen=True)
+class Column:
+    """One stretch of time. Per cent of the width."""
 
-    x: float  # per cent of the width
-    width: float  # likewise
+    x: float
+    width: float
     bars: tuple[Bar, ...]
-    says: str
+    says: str  # shown under the pointer
 
 
 @dataclass(frozen=True)
 class Chart:
-    """The picture."""
+    """The picture. `top_label` is the value at the upper edge, `ends` the words below both ends, `says` all."""
 
     template: ClassVar[str] = "chart.html"
     name: str
-    says: str  # all of it in words
-    columns: tuple[Stretch, ...]
+    says: str
+    columns: tuple[Column, ...]
     top_label: str
-    ends: tuple[str, str]  # the words under both ends
+    ends: tuple[str, str]
     top: int = TOP
-    base: int = TOP + HEIGHT
-    height: int = TOP + HEIGHT + FOOT
+    base: int = BASE
+    height: int = BASE + FOOT
 
 
-def chart(name: str, says: str, columns: Sequence[Column], top_label: str, top: float, ends: tuple[str, str]) -> Chart:
-    """The picture: `top` is the value at its upper edge, `ends` the words under both ends, `says` it all in words."""
-    drawn = [
-        Stretch(100 * column.at, max(0.3, 88 * column.width), tuple(bars(column, top)), column.says)
-        for column in columns
-    ]
-    return Chart(name, says, tuple(drawn), top_label, ends)
-
-
-def bars(column: Column, top: float) -> list[Bar]:
-    """The parts of a column, one on the other, then its marks."""
-    base = y = float(TOP + HEIGHT)
-    found = []
-    for number, part in enumerate(column.parts):
+def column(
+    at: float, width: float, top: float, parts: Sequence[float | None], marks: Sequence[float | None], says: str
+) -> Column:
+    """The column that begins at `at` and is so wide, 0..1 of the whole; `top` is the value at the chart's upper edge.
+    Of a part or mark that is None nothing is known."""
+    bars, y = [], float(BASE)
+    for number, part in enumerate(parts):
         height = HEIGHT * (part or 0) / top
         y -= height
-        found.append(Bar(f"part-{number}", y, height))
-    for number, mark in enumerate(column.marks):
+        bars.append(Bar(f"part-{number}", y, height))
+    for number, mark in enumerate(marks):
         if mark is not None:
-            found.append(Bar(f"mark-{number}", base - HEIGHT * mark / top - 1, MARK))
-    return found
+            bars.append(Bar(f"mark-{number}", BASE - HEIGHT * mark / top - 1, 3))
+    return Column(100 * at, max(0.3, 88 * width), tuple(bars), says)
 
 
 def rounded_up(value: float) -> float:
