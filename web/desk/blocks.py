@@ -12,13 +12,12 @@ from web.cards.notice_card import NoticeCard, notice
 from web.cards.score_card import IntroCard, intro
 from web.desk.form import FormValues, build_form
 from web.desk.gradio_api import Endpoint
+from web.desk.gradio_hooks import SHUT_WHILE_TICKED, DeskBlocks
 from web.pages.frame import frame
 from web.pages.languages import UP
 from web.pages.templates import render
 from web.pages.texts import Texts
 from web.recording import Recorder
-
-IDLE = 0.1  # seconds between two looks into a queue that nothing uses; Gradio looks every thousandth
 
 
 @dataclass(frozen=True)
@@ -49,15 +48,6 @@ class Footer:
     offline: tuple[NoticeCard, ...]  # that the page's script shows when no server is there to make one
 
 
-class DeskBlocks(gr.Blocks):
-    """Blocks whose queue is ours from the start: to call `queue` later builds the whole Gradio app once more."""
-
-    def queue(self, *_: Any, **__: Any) -> gr.Blocks:
-        super().queue(max_size=1)
-        self._queue.sleep_when_free = self._queue.progress_update_sleep_when_free = IDLE
-        return self
-
-
 def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = None) -> gr.Blocks:
     """The whole page in one language: header, form, result panel, footer.
 
@@ -86,8 +76,7 @@ def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = Non
         fill(reset, widgets.all, json.dumps(held.empty))
         fill(put, widgets.all, "window.deskValues")
         for name, left_open in widgets.not_stated.items():
-            shut = "(on) => ({__type__: 'update', interactive: !on, ...(on ? {value: ''} : {})})"
-            left_open.change(None, left_open, widgets.boxes[name], js=shut)
+            left_open.change(None, left_open, widgets.boxes[name], js=SHUT_WHILE_TICKED)
         if endpoint is not None:
             endpoint.describe()
     return desk  # type: ignore[no-any-return]  # Gradio's context manager is untyped
