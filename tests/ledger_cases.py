@@ -45,7 +45,11 @@ class Writer:
 
     def score(self, day: Day, name: str) -> str:
         """A case begins; its answers and reference hold its name as a canary."""
-        personal = {"answers": {"purpose": f"answer-{name}"}, "reference": f"reference-{name}", "pd": 0.123456789}
+        personal: Object = {
+            "answers": {"purpose": f"answer-{name}"},
+            "reference": f"reference-{name}",
+            "pd": 0.123456789,
+        }
         key = Key("api", f"/api/v1/score key-{name}", bytes(32))
         return self.add(day, Draft(SCORED, name, SCORE, personal, key))
 

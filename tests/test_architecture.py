@@ -95,6 +95,7 @@ def first_paragraph(file: str) -> str:
     return " ".join(text.partition("\n\n")[0].split())
 
 
+@pytest.mark.slow
 def test_the_page_has_every_module() -> None:
     """docs/architecture.md names each once, with the first paragraph of its docstring; empty files are left out."""
     files = [file.relative_to(ROOT).as_posix() for file in MODULES.values() if file.read_text("utf-8").strip()]
@@ -142,6 +143,7 @@ def test_nothing_outside_the_recipes_knows_a_release_by_name() -> None:
     assert not texts
 
 
+@pytest.mark.slow
 def test_a_wrong_setting_is_said_before_what_takes_seconds_is_imported() -> None:
     """app.py by itself imports neither Gradio nor an engine."""
     program = (

@@ -138,6 +138,7 @@ def made_up() -> tuple[list[Result], list[Book]]:
     return results, [Book("2005", True, 0.1, groups, 3), Book("2006", False, 0.1, groups, 3)]
 
 
+@pytest.mark.slow
 def test_plots_are_the_same_twice() -> None:
     """The same figures give the same bytes, also where no loan was declined."""
     results, books = made_up()

@@ -257,7 +257,7 @@ def decline(desk: Office) -> str:
 def test_the_notice_gives_confirmed_reasons_only(desk: Office) -> None:
     """Of a confirmed decline its reasons; of an override the officer's own, and none of the model's."""
     id = decline(desk)
-    drafts = desk.case(id).score.reasons
+    drafts = desk.case(id).score.reasons or ()
     assert desk.client.get(f"/record/{id}/notice").status_code == 404  # not decided yet
     desk.decide(id, "decline", justification="", principal=drafts[:1])
     page = desk.client.get(f"/record/{id}/notice").text
@@ -284,7 +284,7 @@ def test_the_notice_gives_confirmed_reasons_only(desk: Office) -> None:
 def test_every_list_of_reasons_says_the_same(desk: Office) -> None:
     """Card, form, history of the case and notice: the texts of the release, in both languages, the strongest first."""
     id = decline(desk)
-    drafts = desk.case(id).score.reasons
+    drafts = desk.case(id).score.reasons or ()
     assert len(drafts) > 1
     told = {
         language: [reason_text(one, desk.scorer.release, LENDER, language) for one in drafts] for language in LANGUAGES
@@ -310,7 +310,7 @@ def test_a_score_that_came_by_the_api_has_its_reasons(desk: Office) -> None:
     assert found.answers is not None
     id = desk.score("API-1", **found.answers)
     assert desk.case(id).score.reasons is None
-    drafts = found.reasons
+    drafts = found.reasons or ()
     told = [reason_text(one, desk.scorer.release, LENDER, "en") for one in drafts]
     page = html.unescape(desk.client.get(f"/record/{id}").text)
     assert re.findall(r'name="principal" value="([^"]+)">([^<]+)<', page) == list(zip(drafts, told, strict=True))
@@ -339,6 +339,7 @@ def test_the_notice_is_of_the_answers_decided_on(desk: Office) -> None:
     assert f"{day.day} {day:%B} {day.year}" in notice
 
 
+@pytest.mark.slow
 def test_the_notice_as_a_pdf(desk: Office) -> None:
     """A PDF of one page or two with any name's letters, in both languages."""
     id = desk.score("Žofie Łęcka — № 7 Ω")
@@ -675,6 +676,7 @@ def alone(tmp_path: Path) -> Iterator[Office]:
     yield from office(tmp_path, "consumer", LENDER)
 
 
+@pytest.mark.slow
 def test_reasons_are_those_of_the_release_decided_on(tmp_path: Path) -> None:
     """Where answers are corrected after an objection, the last score may be of a later release, with other words."""
     earlier = newest("consumer")
@@ -683,7 +685,7 @@ def test_reasons_are_those_of_the_release_decided_on(tmp_path: Path) -> None:
     for reason in (reason for field in manifest["fields"] for reason in field["reasons"]):
         reason["text"] = {language: f"LATER {text}" for language, text in reason["text"].items()}
     later = sealed(folder, manifest)
-    answers = {"prior_record": "yes", "income": 60, "amount": 2500}
+    answers: dict[str, Any] = {"prior_record": "yes", "income": 60, "amount": 2500}
     with closing(Ledger(tmp_path / "ledger.sqlite3")) as ledger:
 
         def serving(release: Path) -> Office:
@@ -709,6 +711,7 @@ def test_reasons_are_those_of_the_release_decided_on(tmp_path: Path) -> None:
     assert "LATER" in page  # what is proposed now is in the words of the release that proposes it
 
 
+@pytest.mark.slow
 def test_the_history_is_searched(alone: Office) -> None:
     """By part of a reference, day, person, decision and override; a page at a time; no search in an address."""
     ids = [alone.score(f"H-{at:03d}") for at in range(120)]

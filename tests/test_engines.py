@@ -130,6 +130,7 @@ def at_thresholds(release: Release, engine: XGBoostEngine) -> Any:
     return rows
 
 
+@pytest.mark.slow
 def test_engines_agree_at_every_threshold(
     release: Release, engine: XGBoostEngine, other: Engine, record_property: Any
 ) -> None:
@@ -154,6 +155,7 @@ def test_engines_agree_on_odd_rows(release: Release, engine: XGBoostEngine, othe
     np.testing.assert_allclose(other.predict_proba(rows), engine.predict_proba(rows), rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_engines_score_real_loans_alike(scorer: Scorer, real: RealLoans, other: Engine, record_property: Any) -> None:
     """Real loans: PDs within 1e-6 of XGBoost's, and another decision only that close to a cut-off."""
     there = Scorer(scorer.release, other, process=sampler())
@@ -171,7 +173,7 @@ def test_an_engine_predicts_a_batch_as_its_rows(release: Release, real: RealLoan
     rows = real_rows(release, real)[:300]
     singles = np.concatenate([other.predict_proba(rows[at : at + 1]) for at in range(len(rows))])
     together = other.predict_proba(rows)
-    assert (together.dtype, together.shape) == (np.float32, (300,))
+    assert (together.dtype, together.shape) == (np.dtype(np.float32), (300,))
     np.testing.assert_allclose(together, singles, rtol=0, atol=TOLERANCE)
 
 

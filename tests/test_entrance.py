@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urljoin
 
 import pytest
 from fastapi.testclient import TestClient
 from parts import Time, seen, send, visiting
+from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Match, Mount, Route
 from test_accounts import PASSWORD, QUICK, three_people
 
@@ -113,14 +114,6 @@ def app(scorer: Scorer, settings: Settings, accounts: Accounts) -> Iterator[Test
         yield client
 
 
-@pytest.fixture
-def visitor(app: TestClient) -> Iterator[TestClient]:
-    """The same, without anybody's cookies before and after."""
-    app.cookies.clear()
-    yield app
-    app.cookies.clear()
-
-
 def log_in(client: TestClient, name: str, password: str = PASSWORD, **form: str) -> Any:
     return client.post("/login", data={"name": name, "password": password, **form}, headers={"Origin": HERE})
 
@@ -178,15 +171,16 @@ def test_of_gradio_itself_things_can_only_be_read(app: TestClient) -> None:
     for path in all_routes(app):
         asked = standing_for(path)
         for method in ("POST", "PUT", "PATCH", "DELETE") if rule(asked) else ():
-            scope = {"type": "http", "method": method, "path": asked, "headers": []}
+            scope: dict[str, Any] = {"type": "http", "method": method, "path": asked, "headers": []}
             there = [route for route in application.routes if route.matches(scope)[0] is Match.FULL]
             if there and isinstance(there[0], Mount):
-                inside = there[0].app.routes
+                inside = cast(Starlette, there[0].app).routes
                 assert not [one for one in inside if one.matches(scope)[0] is Match.FULL], (method, path)
             reached += bool(there)
     assert reached > 10
 
 
+@pytest.mark.slow
 def test_nothing_without_a_login(visitor: TestClient) -> None:
     """Every route with every method: a page leads to the login, all else is refused, and nothing of it is answered."""
     for path, methods in all_routes(visitor).items():
@@ -282,6 +276,7 @@ def test_who_decides_is_who_logged_in(visitor: TestClient) -> None:
     assert send(visitor, id, "decide", again)
 
 
+@pytest.mark.slow
 def test_a_manager_is_the_second_person(scorer: Scorer, settings: Settings, accounts: Accounts, tmp_path: Path) -> None:
     """Above the officers' limit the one who decided waits, and is offered nothing to agree to; a manager finds the case
     among those that wait, and agrees."""
@@ -331,10 +326,11 @@ def test_a_wrong_call_of_gradios_api_leaves_nothing_in_the_log(
     run, join = "/gradio_api/run/predict_credit_score", "/gradio_api/queue/join"
     for data in ([31337.5, "CANARY"], ["CANARY"] * 10, [{"CANARY": [31337.5]}] * 10, ["CANARY"] * 11):
         for number in range(6):
-            asked = {"data": data, "fn_index": number, "session_hash": f"s{number}{len(data)}"}
+            session = f"s{number}{len(data)}"
+            asked = {"data": data, "fn_index": number, "session_hash": session}
             visitor.post(run, json=asked)
             visitor.post(join, json=asked)
-            visitor.get("/gradio_api/queue/data", params={"session_hash": asked["session_hash"]})
+            visitor.get("/gradio_api/queue/data", params={"session_hash": session})
     said = "".join(capfd.readouterr())
     assert "CANARY" not in said
     assert "31337.5" not in said
@@ -420,6 +416,7 @@ def test_who_is_not_known_and_what_is_wrong_look_alike(visitor: TestClient) -> N
     assert pages[0] == pages[1]
 
 
+@pytest.mark.slow
 def test_too_many_tries_have_to_wait(scorer: Scorer, settings: Settings, accounts: Accounts) -> None:
     """After some failures even the right password is not tried, for any name alike, and the answer says how long."""
     app = create_app(scorer, replace(settings, ledger=None), accounts=accounts)
@@ -433,6 +430,7 @@ def test_too_many_tries_have_to_wait(scorer: Scorer, settings: Settings, account
         assert log_in(client, "bob").status_code == 303
 
 
+@pytest.mark.slow
 def test_invented_names_keep_nobody_at_their_address_out(
     scorer: Scorer, settings: Settings, accounts: Accounts
 ) -> None:
@@ -471,8 +469,9 @@ def test_another_site_sends_nothing(visitor: TestClient) -> None:
             assert visitor.post(path, headers={"Origin": origin}).status_code == 403, (origin, path)
     # A proxy may have changed Host, or the scheme: the browser's own word counts.
     for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)):
-        for origin in ({}, {"Origin": "https://loans.example"}, {"Origin": HERE}):
-            assert visitor.post("/history", headers={**origin, "Sec-Fetch-Site": site}).status_code == status
+        origins: tuple[dict[str, str], ...] = ({}, {"Origin": "https://loans.example"}, {"Origin": HERE})
+        for named in origins:
+            assert visitor.post("/history", headers={**named, "Sec-Fetch-Site": site}).status_code == status
     assert visitor.post("/history", headers={"Origin": HERE}).status_code == 200
 
 
@@ -494,6 +493,7 @@ def test_sites_in_the_list_may_call(scorer: Scorer, settings: Settings, accounts
     accounts.remove("browser", "token")
 
 
+@pytest.mark.slow
 def test_open_to_this_machine_alone(scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
     """Without users: to its own addresses, by its own names; not through a proxy, nor for a site whose name leads here.
     From the first user on everybody has to log in, without a restart, and then until one."""
@@ -537,14 +537,16 @@ def test_where_it_may_start(settings: Settings, accounts: Accounts, tmp_path: Pa
         mode(replace(settings, public_demo=True, ledger=None), accounts)
 
 
+@pytest.mark.slow
 def test_a_file_of_users_that_fails_lets_nobody_in(scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
     """Damaged while the app runs: nobody gets in, and nobody is taken for nobody."""
-    own = replace(settings, ledger=None, users=tmp_path / "u.sqlite3")
-    accounts = Accounts(own.users, hasher=QUICK)
+    users = tmp_path / "u.sqlite3"
+    own = replace(settings, ledger=None, users=users)
+    accounts = Accounts(users, hasher=QUICK)
     accounts.add_user("ann", "officer", PASSWORD)
     with visiting(create_app(scorer, own, accounts=accounts)) as client:
         accounts.close()
-        own.users.write_bytes(b"")
+        users.write_bytes(b"")
         for path in ("/api/v1/release", "/", "/history"):
             answer = client.get(path, headers={"Cookie": f"{COOKIE}=x.y"})
             assert answer.status_code == 503

@@ -60,7 +60,7 @@ def test_what_a_short_file_leaves_out(parse: Any) -> None:
     assert isinstance(income, NumberField)
     assert isinstance(job, ChoiceField)
     assert income.label == {"en": "Income", "fr": "Income"}
-    assert income.usual == income.typical == (0, 1000)
+    assert (income.usual, income.typical) == ((0, 1000), (0, 1000))
     assert (income.reference, income.whole, income.optional) == (100, False, False)
     assert [choice.label["fr"] for choice in job.choices] == ["No", "Yes"]
     assert fields.columns == {"income": ("income",), "job": ("job_no", "job_yes")}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
+import gradio.events
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -39,8 +40,8 @@ def blocks(kind: type[gr.Blocks] = gr.Blocks) -> gr.Blocks:
 
     with kind(analytics_enabled=False) as page:
         gr.Textbox(label="Box")
-        gr.api(twice, api_name="twice")
-    return page
+        gradio.events.api(twice, api_name="twice")
+    return page  # type: ignore[no-any-return]  # Gradio's context manager is untyped
 
 
 def within_a_loop(make: Callable[[], Made]) -> Made:
@@ -178,7 +179,7 @@ def test_an_endpoint_has_the_parameters_that_it_is_given() -> None:
     def made() -> gr.Blocks:
         with gr.Blocks(analytics_enabled=False) as page:
             hooks.add_endpoint(any_answers, "given", "Said.", {"amount": float, "open": float | None, "word": str})
-        return page
+        return page  # type: ignore[no-any-return]
 
     page = within_a_loop(made)
     endpoint = page.get_api_info()["named_endpoints"]["/given"]

@@ -156,6 +156,7 @@ def test_an_answer_carries_its_records_hash(desk: Office) -> None:
     assert [item["id"] for item in listed if item["hash"] != hashes[item["id"]]] == []
 
 
+@pytest.mark.slow
 def test_a_hold_is_for_managers(tmp_path: Path) -> None:
     """An officer sees no such form and may not send one; a manager's name is in the record."""
     settings = Settings(release=newest("consumer"), log=None, users=tmp_path / "users.sqlite3")

@@ -31,7 +31,7 @@ from ledger.__main__ import main
 from ledger.cases import Case
 from ledger.decisions import DECISIONS, decided, scored
 from ledger.errors import LedgerUnavailable
-from ledger.events import EXACT
+from ledger.events import EXACT, Json, Object, Scored
 from ledger.export import guarded
 from ledger.ledger import CaseMoved, KeyReused, Ledger
 from ledger.records import BEFORE_ALL, Draft, Key, Record, link, seal, write
@@ -55,11 +55,16 @@ def ledger(file: Path) -> Iterator[Ledger]:
         yield opened
 
 
-def draft(name: str = "", key: Key | None = None, **fields: object) -> Draft:
+def draft(name: str = "", key: Key | None = None, **fields: Json) -> Draft:
     """A record of a score, with a personal part."""
     name = name or f"r{next(COUNT)}"
-    personal = {"answers": {"amount": 7}, "reference": f"of {name}"}
+    personal: Object = {"answers": {"amount": 7}, "reference": f"of {name}"}
     return Draft("scored", name, {**SCORE, "pd": 0.25, **fields}, personal, key)
+
+
+def score_in(record: Record) -> Scored:
+    assert isinstance(record.event, Scored)
+    return record.event
 
 
 def all_records(file: Path) -> list[Record]:
@@ -149,6 +154,7 @@ def test_the_file_is_the_owners_alone(ledger: Ledger, file: Path) -> None:
     assert {one.stat().st_mode & 0o077 for one in file.parent.iterdir()} == {0}
 
 
+@pytest.mark.slow
 def test_threads_and_processes_share_a_ledger(file: Path) -> None:
     """Two processes of eight threads each: every record once, one chain."""
     script = (
@@ -353,6 +359,7 @@ def test_any_change_of_any_record_is_found(data: st.DataObject) -> None:
 # --- replay ---
 
 
+@pytest.mark.slow
 def test_old_decisions_come_out_the_same(
     scorer: Scorer, real: RealLoans, ledger: Ledger, file: Path, tmp_path: Path
 ) -> None:
@@ -364,24 +371,27 @@ def test_old_decisions_come_out_the_same(
     outcomes = list(Replayer([scorer.release.folder]).replay(one.event for one in records))
     assert {one.outcome for one in outcomes} == {"same"}
     assert max(one.off or 0.0 for one in outcomes) <= 1e-6
-    assert Replayer([]).one(records[0].event).why == f"its release {scorer.release.name} is no longer here"
+    assert Replayer([]).one(score_in(records[0])).why == f"its release {scorer.release.name} is no longer here"
 
 
+@pytest.mark.slow
 def test_a_replay_that_differs_is_told(scorer: Scorer, ledger: Ledger) -> None:
     """Another PD, another decision, another row, and answers that are refused."""
     example = scorer.release.form.example
     made = scored(scorer.score(example), scorer.release, example, by="test", channel="api")
-    personal = dict(made.personal or {})
+    personal: dict[str, Json] = dict(made.personal or {})
+    pd = made.personal and made.personal["pd"]
+    assert isinstance(pd, float)
     replayer = Replayer([scorer.release.folder])
 
-    def why(fields: dict[str, object], personal: dict[str, object]) -> str:
+    def why(fields: Object, personal: Object) -> str:
         changed = Draft("scored", f"x{next(COUNT)}", {**made.fields, **fields}, personal)
-        return replayer.one(ledger.append(changed).event).why
+        return replayer.one(score_in(ledger.append(changed))).why
 
-    assert "the PD differs by 0.001" in why({}, {**personal, "pd": personal["pd"] + 1e-3})
+    assert "the PD differs by 0.001" in why({}, {**personal, "pd": pd + 1e-3})
     of_format_1 = {name: value for name, value in personal.items() if name not in EXACT}
-    assert why({"pd": personal["pd"]}, of_format_1) == ""
-    assert "the PD differs by 0.001" in why({"pd": personal["pd"] + 1e-3}, of_format_1)
+    assert why({"pd": pd}, of_format_1) == ""
+    assert "the PD differs by 0.001" in why({"pd": pd + 1e-3}, of_format_1)
     assert "the suggestion is" in why({"decision": "none"}, personal)
     assert why({}, {**personal, "row": "0" * 64}) == "the row is another one"
     assert "refused today" in why({}, {**personal, "answers": {}})
@@ -398,6 +408,7 @@ def test_a_digit_code_is_recorded_as_given() -> None:
         example[field.name] = f"{example[field.name]}"[:4] + "99"
         made = scored(scorer.score(example), scorer.release, example, by="test", channel="api")
         answers = (made.personal or {})["answers"]
+        assert isinstance(answers, dict)
         assert answers[field.name] == example[field.name]
         assert scorer.score(answers).application == scorer.score(example).application
 
@@ -503,6 +514,7 @@ def test_the_command(written: Path, capsys: pytest.CaptureFixture[str], monkeypa
     assert "there is no ledger" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_replay_command(scorer: Scorer, ledger: Ledger, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All records, or one; exit status 1 where one differs."""
     example = scorer.release.form.example

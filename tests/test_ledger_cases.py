@@ -5,7 +5,7 @@ import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from inference.settings import ROOT
 from ledger import cases, queries, schema
 from ledger.cases import WAITING, Case
 from ledger.decisions import DECISIONS, contested
-from ledger.events import SCORED, Contested
+from ledger.events import SCORED, Contested, Decided
 from ledger.readonly import ReadOnlyStore
 from ledger.records import Draft
 from ledger.schema import DROPPED, VERSION
@@ -86,7 +86,7 @@ def answers(case: Case, asked: Mapping[str, str], only_of: str | None) -> bool:
     """Whether a case is what was asked for, by its records alone."""
     seen_by = {one.by for one in case.events} | {one.reviewer for one in case.of_kind(Contested)}
     decided, reference, day = case.decision, case.first.reference, case.first.time[:10]
-    is_so = {
+    is_so: dict[str, Callable[[str], bool]] = {
         "reference": lambda value: reference is not None and lower(value) in lower(reference),
         "since": lambda value: day >= value,
         "until": lambda value: day <= value,
@@ -127,11 +127,13 @@ def compare(file: Path, seed: int = 1) -> int:
     return found_in_all
 
 
+@pytest.mark.slow
 def test_searches_find_what_the_records_say(file: Path) -> None:
     """Every filter, and any of them together, for a manager and for officers, beside a look at every case."""
     assert compare(file) > 300
 
 
+@pytest.mark.slow
 def test_several_writers_and_batches(file: Path) -> None:
     """Another process's records and a commit of many drafts are listed too."""
     with writing_to(file) as write, writing_to(file) as other:
@@ -149,6 +151,7 @@ def references(file: Path) -> int:
         return int(connection.execute("SELECT count(reference) FROM cases WHERE viewer = ''").fetchone()[0])
 
 
+@pytest.mark.slow
 def test_a_purge_erases_references_there_too(file: Path) -> None:
     """What was erased is found by no search; the case itself is still listed."""
     before = references(file)
@@ -177,6 +180,7 @@ def version(file: Path) -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
+@pytest.mark.slow
 def test_a_ledger_of_version_1_is_raised(file: Path) -> None:
     """Its cases are listed from its records when it is first opened for writing."""
     as_version_1(file)
@@ -189,8 +193,8 @@ def test_what_version_1_wrote_is_raised(tmp_path: Path) -> None:
     """The ledger that a program of version 1 left: whole before, by its own tables, and whole afterwards."""
     file = tmp_path / "ledger.sqlite3"
     file.write_bytes(gzip.decompress((Path(__file__).with_name("data") / "ledger-1.sqlite3.gz").read_bytes()))
-    with closing(ReadOnlyStore(file)) as opened:
-        assert verify(opened).problem is None
+    with closing(ReadOnlyStore(file)) as former:
+        assert verify(former).problem is None
     assert version(file) == 1
     with closing(Store(file)) as opened, opened.reading() as connection:
         assert verify(opened).problem is None
@@ -212,6 +216,7 @@ store.Store(Path(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["raise_tables", "list_all_cases"])
 def test_a_kill_while_it_is_raised_leaves_version_1(file: Path, step: str) -> None:
     """Everything or nothing: the file is of version 1 and whole, and the next program raises it."""
@@ -275,6 +280,7 @@ def test_overrides_are_counted_from_an_index(file: Path) -> None:
         counted: dict[tuple[str, str, str | None], int] = {}
         for one in queries.records(connection, ["decided"]):
             said = one.event
+            assert isinstance(said, Decided)
             name = (said.time[:7], said.direction, said.reason_code)
             counted[name] = counted.get(name, 0) + 1
         found = queries.directions(connection)

@@ -52,6 +52,7 @@ def ledger(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_the_documents_verifier_agrees(verifier: Path, ledger: Path, tmp_path: Path, scorer: Scorer) -> None:
     """On a real score, a purged ledger, and one of version 1: the same head."""
     real, old = tmp_path / "real.sqlite3", tmp_path / "old.sqlite3"

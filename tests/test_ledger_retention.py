@@ -15,7 +15,7 @@ from ledger import queries
 from ledger.__main__ import main
 from ledger.chronology import chronology
 from ledger.cleaning import Cleaner
-from ledger.events import SCORED
+from ledger.events import SCORED, Held
 from ledger.ledger import Ledger
 from ledger.records import Draft
 from ledger.retention import TooEarly, months_before, os_user, purge, ranges
@@ -94,6 +94,7 @@ def test_a_hold_keeps_a_case(file: Path) -> None:
         write.hold("2022-03-01", "held")
     assert purged(file, "2024-06-01").kept == {"on hold": 1}
     hold = case_of(file, "held").events[-1]
+    assert isinstance(hold, Held)
     assert (hold.by, hold.reason) == ("max", "hold-held")
     with writing_to(file) as write:
         write.release("2022-04-01", "held")

@@ -194,6 +194,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "missing.jsonl: No such file" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_reads_a_pipe() -> None:
     """As in `zcat old.gz | python -m profiling log -`."""
     command = [sys.executable, "-m", "profiling", "log", "-"]

@@ -23,6 +23,8 @@ from models.recipes import RECIPES
 from web.lender import read_lender, reason_text
 from web.pages.texts import LANGUAGES
 
+pytestmark = pytest.mark.slow
+
 DECLINES, LOOKED_AT, SEED = 2000, 24_000, 15
 LENDER = read_lender(None)
 Row = npt.NDArray[np.float32]
@@ -49,7 +51,8 @@ def declines(scorer: Scorer) -> list[Decline]:
     drawn[np.random.default_rng(SEED).permutation(len(loans))[:LOOKED_AT]] = True
     values = release.form.encode(loans.where(drawn).answers)
     pds = np.concatenate([scorer.pds(some) for some in np.array_split(values, 12)])
-    usual, unusual = [], []
+    usual: list[Application] = []
+    unusual: list[Application] = []
     for pd, answers in zip(pds.tolist(), values.tolist(), strict=True):
         application = Application(tuple(answers))
         decision = release.policy.decide(pd, application)
@@ -205,7 +208,7 @@ class Weighted:
         self.weights = np.array([amount, 0, share])
 
     def predict_proba(self, rows: Row) -> Row:
-        return (1 / (1 + np.exp(-(rows.astype(np.float64) @ self.weights) / 10))).astype(np.float32)
+        return np.asarray(1 / (1 + np.exp(-(rows.astype(np.float64) @ self.weights) / 10)), np.float32)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +235,7 @@ def test_the_ratio_is_named_where_it_did_it(
         reason("high_for_price", "High for the price", "Haut pour le prix", "share", when="high"),
     ]  # fmt: skip
     form = form_of(number("amount", 1, 99, reference=10, reasons=listed), number("price", 1, 99, reference=10))
-    features = [
+    features: list[dict[str, Any]] = [
         {"kind": "numbers", "of": ["amount", "price"]},
         {"kind": "arithmetic", "columns": [["share", "amount", "/", "price"]]},
     ]

@@ -137,7 +137,12 @@ def test_a_directory_in_place_of_a_file_is_refused(copy: Path) -> None:
 @pytest.mark.parametrize("version", [0, FORMAT + 1, str(FORMAT), None, [FORMAT], True, 1.0])
 def test_an_unknown_format_is_refused(copy: Path, version: object) -> None:
     """A manifest of another format version is refused before anything else of it is looked at."""
-    error = refused(edited(copy, lambda manifest: (manifest.clear(), manifest.update(format=version))))
+
+    def empty(manifest: dict[str, Any]) -> None:
+        manifest.clear()
+        manifest.update(format=version)
+
+    error = refused(edited(copy, empty))
     assert (error.expected, error.found) == (f"format {OLDEST} to {FORMAT}", f"format {version!r}")
 
 
@@ -152,6 +157,7 @@ def first_format(manifest: Manifest) -> None:
         del spec["reasons"]
 
 
+@pytest.mark.slow
 def test_a_release_of_the_first_format_still_opens(copy: Path, scorer: Scorer) -> None:
     """It has no texts for applicants, and scores as ever: old decisions are replayed with it."""
     old = open_release(edited(copy, first_format))
@@ -170,6 +176,7 @@ def test_the_releases_that_records_name_are_kept(name: str) -> None:
     assert open_release(RELEASES / name).manifest["format"] == OLDEST
 
 
+@pytest.mark.slow
 def test_every_answer_that_can_raise_the_pd_has_a_text(copy: Path, release: Release) -> None:
     """Without any one of its plain texts a release is refused, and the error names field and answer."""
     refusals = 0
@@ -245,6 +252,7 @@ def test_a_manifest_that_lacks_a_part_is_refused(copy: Path, key: str) -> None:
     assert key in error.found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "edit",
     [
@@ -413,6 +421,7 @@ def test_a_pickle_among_the_tables_is_never_run(
     assert not mark.exists()
 
 
+@pytest.mark.slow
 def test_broken_archives_of_tables_are_refused(with_history: Callable[[bytes], Path]) -> None:
     """300 mutated .npz files under their own digests either open or are refused: nothing else comes out."""
     chance = random.Random(6)

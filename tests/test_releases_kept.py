@@ -29,6 +29,8 @@ from models.recipes.consumer import RECIPE
 from models.train import Trained, fit, train
 from profiling.documents import space
 
+pytestmark = pytest.mark.slow
+
 EARLIER = ("consumer-9e127c0ee47d", "sba-d6e6fd9ccd1f")  # of format 1: ledgers name them
 
 

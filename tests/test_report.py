@@ -5,13 +5,13 @@ import json
 from pathlib import Path
 
 import pytest
+from test_templates import Planted, sample_of
 
 from profiling.__main__ import main
 from profiling.study.before_after import stage
 from profiling.study.html_report import Report, rendered
 from profiling.study.prof_reader import Cost, Entry, Function, Profile, read_profile
 from profiling.study.report import BUILTIN, aligned, groups, movers, package, title
-from tests.test_templates import Planted, sample_of
 
 SITE = "/home/ada/.venv/lib/python3.11/site-packages"
 OURS = Function("/home/ada/shop/shop/till.py", 3, "add")
@@ -146,6 +146,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_both_paths_are_profiled_for_every_release(folder: Path) -> None:
     """The old path spends its time in pandas, the new one uses no pandas; every stage of a score is there."""
     found = sorted(file.name for file in folder.glob("*.prof"))

@@ -15,6 +15,8 @@ from models.recipes.consumer import RECIPE
 from models.stability import of_trained
 from models.train import Trained, train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained() -> Trained:

@@ -257,11 +257,13 @@ def assert_same_bytes(builder: RowBuilder, form: Form, cases: int) -> int:
     return tried
 
 
+@pytest.mark.slow
 def test_fill_equals_build_for_every_kind_of_feature(form: Form, builder: RowBuilder, record_property: Any) -> None:
     """One application filled and many built are the same bytes, in a plan that has every kind of block."""
     record_property("rows compared by hypothesis", assert_same_bytes(builder, form, 700))
 
 
+@pytest.mark.slow
 def test_fill_equals_build_in_every_release(release: Release, record_property: Any) -> None:
     """One application filled and many built are the same bytes, with each release's features and tables."""
     record_property("rows compared by hypothesis", assert_same_bytes(release.rows, release.form, 500))
@@ -284,6 +286,7 @@ def test_fill_equals_build_over_whole_ranges(release: Release) -> None:
         assert release.rows.fill(Application(tuple(value))).tobytes() == row.tobytes()
 
 
+@pytest.mark.slow
 def test_real_loans_fill_their_training_rows(release: Release, real: RealLoans, record_property: Any) -> None:
     """At least 2,000 real loans: the form's raw answers fill the very row that training built, bit for bit."""
     recipe, history, form = real.recipe, real.history, release.form
@@ -298,6 +301,7 @@ def test_real_loans_fill_their_training_rows(release: Release, real: RealLoans, 
     record_property("real loans compared with their training rows", len(real.loans))
 
 
+@pytest.mark.slow
 def test_a_release_serves_with_the_tables_of_its_own_date(release: Release, real: RealLoans) -> None:
     """A release's rows are the recipe's features with the tables as of the end of its training window."""
     recipe, form = real.recipe, release.form
@@ -344,7 +348,7 @@ def test_rows_are_as_the_engine_wants_them(release: Release) -> None:
     assert list(release.rows.columns) == names
     assert [column["index"] for column in release.manifest["columns"]] == list(range(len(names)))
     for rows in (release.rows.fill(form.reference), release.rows.build(np.array([form.reference.values] * 3))):
-        assert (rows.dtype, rows.shape[1], rows.flags.c_contiguous) == (np.float32, len(names), True)
+        assert (rows.dtype, rows.shape[1], rows.flags.c_contiguous) == (np.dtype(np.float32), len(names), True)
 
 
 def test_the_worked_example_is_what_is_compiled(form: Form) -> None:

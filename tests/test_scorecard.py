@@ -29,6 +29,7 @@ def drawn(risk: Floats) -> Labels:
     return (RANDOM.random(len(risk)) < risk).astype(np.int8)
 
 
+@pytest.mark.slow
 def test_it_beats_the_scorecard_of_eight_quantiles(record_property: Any) -> None:
     """On the real consumer loans, same folds."""
     _, form, _, sample = prepared(RECIPE)
@@ -58,6 +59,7 @@ def eight_quantiles(columns: tuple[str, ...], numbers: tuple[str, ...]) -> Any:
     )
 
 
+@pytest.mark.slow
 def test_bins_are_monotone() -> None:
     """The PD falls or stays as income rises, although the loans drawn have dips."""
     form = form_of(number("income", 0, 1000))

@@ -41,6 +41,7 @@ def test_blur_moves_answers_and_nothing_else(form: Form) -> None:
     assert np.isnan(found[np.isnan(owned), ASSETS]).all()
 
 
+@pytest.mark.slow
 def test_only_loans_to_train_on_are_blurred(real: RealLoans) -> None:
     """Those that a model is judged by keep their answers, and so do the encoded answers of both."""
     recipe = real.recipe

@@ -246,11 +246,10 @@ def test_what_moved_the_pd_is_told(scorer: Scorer, language: str) -> None:
     """Each field with an effect has a row with its factor, the strongest first; the others are named as without."""
     texts = texts_in(language)
     release = scorer.release
-    answers = {
-        one.name: one.usual[1] if isinstance(one, NumberField) else one.answer(len(one.choices) - 1)
-        for one in release.form.fields
-    }
-    found = told(scorer, scorer.score(answers))
+    fields = release.form.fields
+    numbers = {one.name: one.usual[1] for one in fields if isinstance(one, NumberField)}
+    choices = {one.name: one.answer(len(one.choices) - 1) for one in fields if isinstance(one, ChoiceField)}
+    found = told(scorer, scorer.score({**numbers, **choices}))
     assert found.explanation
     card = parsed(score_card(found, release, texts, LENDER))
     table = next(one for one in card.iter("table") if one.get("class") == "effects")

@@ -94,7 +94,8 @@ def test_a_reference_is_one_line() -> None:
     """The text of its box; nothing for an unknown field."""
     assert held_in(with_reference=True).reference("  A-1\n2\t3 ") == "A-1 2 3"
     assert len(str(held_in(with_reference=True).reference("x" * 500))) == 100
-    for nothing in ("", "  ", None, 7, []):
+    nothings: tuple[object, ...] = ("", "  ", None, 7, [])
+    for nothing in nothings:
         assert held_in(with_reference=True).reference(nothing) is None
     assert held_in().reference("A-1") is None
 

@@ -100,6 +100,7 @@ def test_readyz_is_red_when_the_log_cannot_be_written(scorer: Scorer, settings: 
     assert readiness(scorer, replace(settings, log=Path("/proc/none/p.jsonl")))["status"] == "not ready"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["moved", "replaced by a copy", "deleted", "its log moved"])
 def test_readyz_is_red_when_the_ledger_is_moved(scorer: Scorer, settings: Settings, tmp_path: Path, what: str) -> None:
     """Under a running server, before anybody asks for a score: the message names the file and what happened. Once the
@@ -242,7 +243,8 @@ def test_markup_in_an_answer_comes_back_as_text(client: TestClient, scorer: Scor
 
 def test_odd_payloads_do_not_break_the_desk(client: TestClient, scorer: Scorer) -> None:
     """Values of any JSON type bring a card, never a stack trace; what is no JSON object at all is refused."""
-    for value in (None, {}, [], 1e308, True, "\u0000", -0.0):
+    values: tuple[object, ...] = (None, {}, [], 1e308, True, "\u0000", -0.0)
+    for value in values:
         assert 'class="card"' in card_for(client, dict.fromkeys(scorer.release.form.names, value))
         assert 'class="card"' in card_for(client, value)
     for path in ("/desk/score", "/fr/desk/score", "/desk/try", "/desk/take", "/desk/read"):
@@ -323,6 +325,7 @@ def test_only_plots_are_served_from_the_release(client: TestClient) -> None:
         assert client.get(f"/model-card/{name}").status_code == 404
 
 
+@pytest.mark.slow
 def test_the_performance_page_says_what_is_missing(scorer: Scorer, tmp_path: Path) -> None:
     """No log, no score yet, lines that could not be written, and lines that cannot be read."""
     off = Settings(release=default_release(), log=None, users=NO_USERS)

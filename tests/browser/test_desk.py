@@ -10,7 +10,7 @@ import pytest
 from live import Desk, Server, releases
 from playwright.sync_api import expect
 
-from inference.fields import ChoiceField, NumberField, write_number
+from inference.fields import Choice, ChoiceField, Field, NumberField, write_number
 from inference.scorer import open_scorer
 from inference.settings import Settings
 from web.pages.answers import RADIO_UP_TO, offered, row_id
@@ -81,6 +81,7 @@ def test_every_decision_can_be_reached(open_desk: Open) -> None:
             elif isinstance(value, str) or value is None:
                 desk.not_stated(field.name).check()
             else:
+                assert isinstance(field, NumberField)
                 if field.optional:
                     desk.not_stated(field.name).uncheck()
                 desk.box(field.name).fill(f"{value:g}")
@@ -447,7 +448,7 @@ def english_left(desk: Desk) -> list[str]:
     return [text for text in shown if text in whole | gradio or any(part in text for part in parts)]
 
 
-def choices(fields: tuple[object, ...]) -> list[object]:
+def choices(fields: tuple[Field, ...]) -> list[Choice]:
     return [choice for field in fields if isinstance(field, ChoiceField) for choice in field.choices]
 
 

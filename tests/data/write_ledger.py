@@ -20,7 +20,8 @@ from ledger.decisions import agreed, contested, decided, held, notified, scored
 from ledger.ledger import Ledger
 from ledger.records import Key
 from ledger.retention import purge
-from ledger.store import VERSION, Store
+from ledger.schema import VERSION
+from ledger.store import Store
 from ledger.verify import verify
 
 DAY = 86_400.0

@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from ledger.errors import LedgerUnavailable
+from ledger.events import Object
 from ledger.ledger import Ledger
 from ledger.records import Draft, Key
 
@@ -34,7 +35,7 @@ def append_for_ever(file: Path) -> None:
 
 
 def draft(name: str) -> Draft:
-    personal = {"answers": {"amount": 1000, "purpose": "x" * 200}, "reference": name}
+    personal: Object = {"answers": {"amount": 1000, "purpose": "x" * 200}, "reference": name}
     return Draft("scored", name, {"pd": 0.25, "decision": "refer"}, personal, Key("fault", name, b"digest"))
 
 

@@ -20,7 +20,7 @@ def recorded(file: Path) -> tuple[dict[str, str], list[str]]:
     with closing(Store(file)) as opened:
         assert verify(opened).problem is None
         with opened.reading() as connection:
-            pairs = [(record.reference, record.header.id) for record in queries.records(connection, [SCORED])]
+            pairs = [(str(record.reference), record.header.id) for record in queries.records(connection, [SCORED])]
     counts = Counter(reference for reference, _ in pairs)
     return dict(pairs), [reference for reference, count in counts.items() if count > 1]
 

@@ -316,7 +316,8 @@ def test_a_file_that_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(LedgerUnavailable, match="locked"):
                 ledger.append(draft("b"))
-            assert ledger.problem
+            problem = ledger.problem
+            assert problem
             other.execute("ROLLBACK")
         ledger.append(draft("c"))
         assert ledger.problem is None

@@ -25,7 +25,8 @@ from inference.settings import RELEASES, ROOT, default_release
 from ledger import queries
 from ledger.__main__ import main
 from ledger.events import Scored
-from ledger.store import VERSION, Store
+from ledger.schema import VERSION
+from ledger.store import Store
 from ledger.verify import verify
 from profiling.benchmarks.serving import free_port, served
 
