@@ -32,5 +32,12 @@ def notice(kind: str, texts: Texts, ways: View | None = None) -> NoticeCard:
     """`gone`: the server does not answer. `failed`: it says that it failed. `unrecorded`: its ledger failed. `out`: the
     session is over. `settled`, `moved`: the answers of a case cannot be corrected from here; `ways` lead to it.
     """
-    title, lead, what, bar = (texts(f"{kind}.{part}") for part in ("title", "lead", "what", "bar"))
-    return NoticeCard(kind, title, lead, what, bar, texts("out.link") if kind == "out" else "", ways)
+    return NoticeCard(
+        state=kind,
+        title=texts(f"{kind}.title"),
+        lead=texts(f"{kind}.lead"),
+        what=texts(f"{kind}.what"),
+        bar=texts(f"{kind}.bar"),
+        log_in=texts("out.link") if kind == "out" else "",
+        ways=ways,
+    )

@@ -26,7 +26,7 @@ IDLE = 0.1  # seconds between two looks into a queue that nothing uses
 class DeskBlocks(gr.Blocks):
     """Blocks whose queue is ours from the start.
 
-    Gradio calls `queue` as it makes the Blocks; whoever calls it later builds the whole Gradio app once more. Its queue
+    Gradio calls `queue` as it makes the Blocks; to call it later builds the whole Gradio app once more. Its queue
     looks every thousandth of a second whether there is work, for as long as the server runs: `_queue` and its two waits
     are no public names. Without this an idle desk takes some per cent of a core.
     """
