@@ -100,7 +100,7 @@ def visitor(app: TestClient) -> Iterator[TestClient]:
 @pytest.fixture(scope="session")
 def real(release: Release) -> RealLoans:
     """At most LOANS loans of the release's recipe."""
-    return real_loans(release.manifest["name"])
+    return real_loans(release.manifest.name)
 
 
 @cache  # a session's fixture with parameters is made anew for every file

@@ -15,7 +15,9 @@ from fastapi.testclient import TestClient
 
 from inference.application import Form
 from inference.fields import field_from_json
+from inference.manifest import Population
 from inference.measure import Clock, ProcessSampler
+from inference.release import Release
 from inference.settings import current_releases
 from models.recipe import HistoryTables, Loans, Recipe
 
@@ -64,6 +66,17 @@ class RealLoans(NamedTuple):
     def answers(self, at: int) -> dict[str, object]:
         """The raw answers of one loan, as the form would have given them."""
         return {name: column[at] for name, column in self.loans.answers.items()}
+
+
+def training_of(release: Release) -> Any:
+    """What the manifest says of the training; scoring reads none of it, so it has no type of its own."""
+    return release.manifest.training
+
+
+def population_of(release: Release) -> Population:
+    """Of a release that has one."""
+    assert release.manifest.population is not None
+    return release.manifest.population
 
 
 def sampler() -> ProcessSampler:

@@ -85,6 +85,26 @@ def test_only_engines_imports_engines() -> None:
     assert {module for module in serving if ENGINES & {part(name) for name in IMPORTS[module]}} == {"inference.engines"}
 
 
+# Where values have types throughout. `Any` is left only where another package has none, and a comment says which.
+TYPED = ["inference"]
+UNTYPED_PACKAGE = re.compile(r"#.*\b(\w+) has no types")
+
+
+@pytest.mark.parametrize("package", TYPED)
+def test_any_is_only_what_a_package_without_types_gives(package: str) -> None:
+    """No value of ours is `Any`, or may be: a line that has it says which package it comes from."""
+    files = [file for module, file in MODULES.items() if part(module) == package]
+    assert len(files) > 10
+    found = {
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if (isinstance(node, ast.Name) and node.id == "Any") or (isinstance(node, ast.Attribute) and node.attr == "Any")
+        if not UNTYPED_PACKAGE.search(file.read_text("utf-8").splitlines()[node.lineno - 1])
+    }
+    assert not found
+
+
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 ORDER = re.findall(r"^- `([^`]+\.py)` (.+)$", PAGE, re.MULTILINE)  # (file, what it is), as the page has them
 

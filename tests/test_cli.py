@@ -42,7 +42,7 @@ def test_in_a_pipe_the_example_is_json(default: Release) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     score = json.loads(done.stdout)
     assert score["release"] == default.name
-    assert score["pd"] == pytest.approx(default.manifest["golden"][0]["pd"], abs=1e-6)
+    assert score["pd"] == pytest.approx(default.manifest.golden[0].pd, abs=1e-6)
     assert score["decision"] in ("approve", "refer", "decline")
     assert "application" not in score
 
@@ -63,14 +63,14 @@ def test_on_a_terminal_the_example_is_a_card(default: Release) -> None:
         assert process.wait() == 0
     text = shown.decode().replace("\r\n", "\n")
     first, second, *rest = text.splitlines()
-    assert first.startswith(f"{default.manifest['title']['en']}: the model suggests ")
+    assert first.startswith(f"{default.manifest.title['en']}: the model suggests ")
     assert first.split()[-1] in ("APPROVE", "REFER", "DECLINE")
-    assert second.startswith(f"PD {default.manifest['golden'][0]['pd']:.1%}, ")
+    assert second.startswith(f"PD {default.manifest.golden[0].pd:.1%}, ")
     assert "break-even" in second
     values = default.form.parse(default.form.example).values
     for field, value in zip(default.form.fields, values, strict=True):
         assert any(field.label["en"] in line and line.endswith(field.show(value, "en")) for line in rest)
-    assert default.manifest["notice"]["en"] in text
+    assert default.manifest.notice["en"] in text
     assert default.name in text
 
 

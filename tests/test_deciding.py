@@ -19,6 +19,7 @@ from parts import NAMES, NO_USERS, newest, sealed, seen, visiting
 
 from inference.errors import BadSetting
 from inference.fields import NumberField
+from inference.number_format import write_percent
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
 from ledger import cases, queries, store
@@ -30,7 +31,6 @@ from ledger.retention import ranges
 from ledger.store import Store
 from ledger.verify import verify
 from web.lender import EXAMPLE, Lender, read_lender, reason_text
-from web.pages.numbers import write_percent
 from web.pages.texts import LANGUAGES, texts_in
 from web.server import create_app
 

@@ -31,7 +31,7 @@ def test_a_rounded_pd_is_shared_by_many(scorer: Scorer, record_property: Any) ->
     """All real consumer loans, scored: the figures that SECURITY.md states."""
     if scorer.release.folder.name != default_release().name:
         pytest.skip("the figures are of the default release's loans; the other release has hundreds of thousands")
-    loans = RECIPES[scorer.release.manifest["name"]].load()
+    loans = RECIPES[scorer.release.manifest.name].load()
     names = scorer.release.form.names
     drafts = []
     for at in range(len(loans)):

@@ -97,8 +97,8 @@ def test_a_row_of_zeros_is_filled_and_predicted(release: Release) -> None:
     row goes to `predict_proba`: the same array each time, so its indices are computed once and nothing is allocated."""
     engine = Watched(release)
     scorer = Scorer(release, engine, process=sampler())
-    columns = [column["name"] for column in release.manifest["columns"]]
-    assert [column["index"] for column in release.manifest["columns"]] == list(range(len(columns)))
+    columns = [column.name for column in release.manifest.columns]
+    assert [column.index for column in release.manifest.columns] == list(range(len(columns)))
     scores = [scorer.score({**APPLICANT, "amount": amount}) for amount in (1000, 2000)]
     one, two = engine.given
     assert one is two

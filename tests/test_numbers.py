@@ -14,7 +14,8 @@ from parts import NAMES, newest, number
 
 from inference.__main__ import main
 from inference.errors import InvalidApplication
-from inference.fields import NumberField, field_from_json, write_number
+from inference.fields import NumberField, field_from_json
+from inference.number_format import write_number
 from inference.number_forms import FORMS, UNITS, table
 from inference.numbers import LONGEST, TROUBLES, UnreadNumber
 from inference.release import Release, open_release

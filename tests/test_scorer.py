@@ -103,7 +103,7 @@ def test_xgboosts_classifier_is_the_oracle_of_a_score(scorer: Scorer, real: Real
     """The PD is XGBClassifier.predict_proba on the release's file, calibrated by the manifest's two numbers."""
     oracle = xgboost.XGBClassifier(n_jobs=1)
     oracle.load_model(scorer.release.folder / MODEL)
-    a, b = (scorer.release.manifest["calibration"][name] for name in ("intercept", "slope"))
+    a, b = (getattr(scorer.release.manifest.calibration, name) for name in ("intercept", "slope"))
     for at in range(300):
         answers = real.answers(at)
         p = float(oracle.predict_proba(scorer.release.rows.fill(scorer.release.form.parse(answers)))[0, 1])

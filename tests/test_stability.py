@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from parts import RealLoans, form_of, newest, number
+from parts import RealLoans, form_of, newest, number, training_of
 
 from inference.fields import NumberField
-from inference.policy import Policy
+from inference.policy import Policy, PolicyTerms
 from inference.release import Release, open_release
 from inference.scorer import Scorer
 from inference.settings import RELEASES
@@ -28,7 +28,7 @@ def made(values: list[list[float]], edge: float = 100.0) -> dict[tuple[str, str]
         number("workers", 0, 50, whole=True, optional=True),
         number("share", 0, 100, unit={"en": "%", "fr": "%"}),
     )
-    policy = Policy({"margin": 0.5, "lgd": 0.5, "guarantee": None, "refer_band": 0.25, "rare_below": 0}, form)
+    policy = Policy(PolicyTerms(margin=0.5, lgd=0.5, guarantee=None, refer_band=0.25, rare_below=0), form)
 
     def pds(rows: Floats) -> Floats:
         return np.where(rows[:, 0] < edge, 0.1, 0.9)
@@ -109,9 +109,9 @@ def test_moving_an_answer_as_the_release_proposes_never_raises_the_pd(
 
 def test_the_model_card_shows_what_is_measured(release: Release) -> None:
     """The release's own table is that of its manifest, and both are found again by its own engine."""
-    of = release.manifest["training"]["metrics"]["stability"]
+    of = training_of(release)["metrics"]["stability"]
     assert section(of) in (RELEASES / release.name / "MODEL_CARD.md").read_text(encoding="utf-8")
-    again = of_release(RECIPES[release.manifest["name"]], release)
+    again = of_release(RECIPES[release.manifest.name], release)
     assert again["of"] == of["of"]
     assert [one["step"] for one in again["steps"]] == [one["step"] for one in of["steps"]]
     for one, other in zip(again["steps"], of["steps"], strict=True):
@@ -124,5 +124,5 @@ def test_releases_stand_side_by_side(release: Release, folder: Path) -> None:
     rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| `")]
     assert len(rows) == 3 * sum(isinstance(field, NumberField) for field in release.form.fields)
     assert [row[3:6] for row in rows] == [row[6:9] for row in rows]
-    with pytest.raises(SystemExit, match=release.manifest["name"]):
+    with pytest.raises(SystemExit, match=release.manifest.name):
         compare({}, [folder])

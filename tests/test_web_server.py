@@ -17,10 +17,12 @@ import gradio as gr
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from msgspec import structs
 from opentelemetry import trace
 from opentelemetry.trace import NoOpTracer, Tracer, TracerProvider
 from parts import NO_USERS, some, visiting
 
+from inference.manifest import Golden
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
 from ledger import queries
@@ -80,8 +82,11 @@ def test_livez_and_readyz(client: TestClient, scorer: Scorer) -> None:
 
 def test_readyz_is_red_when_a_golden_pd_differs(scorer: Scorer, settings: Settings) -> None:
     """A PD that is off by more than 1e-6 makes the server not ready, and it says which application."""
-    golden = [{**one, "pd": one["pd"] + 2e-6 * (at == 3)} for at, one in enumerate(scorer.release.manifest["golden"])]
-    release = replace(scorer.release, manifest={**scorer.release.manifest, "golden": golden})
+    golden = [
+        Golden(answers=one.answers, pd=one.pd + 2e-6 * (at == 3))
+        for at, one in enumerate(scorer.release.manifest.golden)
+    ]
+    release = replace(scorer.release, manifest=structs.replace(scorer.release.manifest, golden=tuple(golden)))
     off = Scorer(release, scorer.engine)
     assert [problem.split(":")[0] for problem in golden_problems(off)] == ["golden application 3"]
     with visiting(create_app(off, settings)) as client:

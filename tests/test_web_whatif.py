@@ -13,13 +13,13 @@ from fastapi.testclient import TestClient
 from parts import NAMES, NO_USERS, newest, seen, send, visiting
 
 from inference.fields import NumberField
+from inference.number_format import write_percent
 from inference.policy import APPROVE
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
 from inference.whatif import WhatIf
 from ledger.ledger import Ledger
 from web.desk.form import optional
-from web.pages.numbers import write_percent
 from web.pages.texts import texts_in
 from web.server import create_app
 

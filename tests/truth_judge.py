@@ -29,7 +29,7 @@ class Case:
         self.pd, self.points = oracle.pd, self.release.points.of(oracle.pd)
         self.even, self.refer_from, self.decline_from = oracle.cuts(oracle.values)
         self.decision = oracle.decision(oracle.pd, oracle.values)
-        self.population = self.release.manifest["population"]
+        self.population = oracle.manifest["population"]
         self.wrong: list[str] = []
         self.said: Counter[str] = Counter()  # keys of the sentences read
         self.shown: dict[str, list[float]] = {
@@ -187,7 +187,7 @@ class Case:
             "result.expects_most": lambda v: people > 999,
             "result.observed": lambda v: self.band(v, inside=True),
             "result.observed_near": lambda v: self.band(v, inside=False),
-            "result.made": lambda v: v["release"] == self.release.name and v["date"] == self.release.manifest["date"],
+            "result.made": lambda v: v["release"] == self.release.name and v["date"] == self.oracle.manifest["date"],
             "stand.loss": lambda v: bool(self.policy["guarantee"]) and self.loss(v),
             "stand.loss_all": lambda v: not self.policy["guarantee"] and self.loss(v),
             "stand.computed": lambda v: self.is_percent(v["lgd"], self.policy["lgd"]),
@@ -421,7 +421,7 @@ class Case:
     def is_reason(self, text: str) -> bool:
         """An answer, or a text that the release has for applicants; which and in what order has its own test."""
         return any(text == self.answer(at) for at in range(len(self.oracle.fields))) or text in strings(
-            self.release.manifest
+            self.oracle.manifest
         )
 
     # --- the panel ---

@@ -413,7 +413,7 @@ def test_the_next_application_is_one_step_away(open_desk: Open) -> None:
     desk.page.keyboard.press("Tab")
     desk.page.keyboard.press("Enter")
     desk.card("intro")
-    first, *others = [field for group in desk.release.manifest["groups"] for field in fields_of(desk, group["name"])]
+    first, *others = [field for group in desk.release.manifest.groups for field in fields_of(desk, group.name)]
     expect(desk.box(first)).to_be_focused()
     expect(desk.box(first)).to_have_value("")
     expect(desk.page.locator("#reference input, #reference textarea")).to_have_value("")

@@ -54,7 +54,7 @@ def cases(ledger: Ledger, name: str) -> None:
     for folder in current_releases().values():
         release = open_release(folder)
         scorer = Scorer(release, open_engine("xgboost", release))
-        example, reference = release.form.example, f"{name} é {release.manifest['name']}"
+        example, reference = release.form.example, f"{name} é {release.manifest.name}"
         score = scorer.score(example)
         key = Key("api", f"/api/v1/score {reference}", bytes(32))
         said: Callable[..., str] = lambda draft: str(ledger.append(draft).header.id)  # noqa: E731

@@ -15,7 +15,8 @@ from parts import NAMES, RealLoans, number
 from scale import report, times
 
 from inference.errors import InvalidApplication
-from inference.fields import NOT_STATED, ChoiceField, Field, NumberField, field_from_json, write_number
+from inference.fields import NOT_STATED, ChoiceField, Field, NumberField, field_from_json
+from inference.number_format import write_number
 from inference.numbers import LONGEST, TROUBLES, UnreadNumber
 from inference.scorer import Scorer
 from web.desk.form import FormValues
@@ -49,7 +50,7 @@ def test_the_door(scorer: Scorer, real: RealLoans, record_property: Any) -> None
 
     cases = in_batches(times(200, 120_000) // len(NAMES), batch)
     assert min(outcomes.values())
-    report(f"door_{scorer.release.manifest['name']}", record_property, cases=cases, **outcomes)
+    report(f"door_{scorer.release.manifest.name}", record_property, cases=cases, **outcomes)
 
 
 MARKS = "0123456789 .,-+'\u00a0\u202f\u2009\N{MINUS SIGN}eE_xnN%٣½\n"
@@ -117,7 +118,7 @@ def test_what_stands_in_the_form(scorer: Scorer, record_property: Any) -> None:
     assert min(outcomes.values())
     assert named <= set(form.names)
     cases = sum(outcomes.values())
-    report(f"door_form_{scorer.release.manifest['name']}", record_property, cases=cases, **outcomes)
+    report(f"door_form_{scorer.release.manifest.name}", record_property, cases=cases, **outcomes)
 
 
 def test_numbers_as_people_type_them(record_property: Any) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
+from msgspec import to_builtins
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -219,20 +220,16 @@ class Api:
     async def release(self, request: Request) -> dict[str, Any]:
         """The release: what it asks for, how good it is, where its card is."""
         manifest = self._release.manifest
-        training = manifest.get("training") or {}
         return {
             "name": self._release.name,
             "digest": self._release.digest,
             "engine": self._recorder.scorer.engine.name,
-            "date": manifest["date"],
-            "title": manifest["title"],
-            "notice": manifest["notice"],
-            "fields": [
-                {**spec, "bounds": field.allowed}
-                for spec, field in zip(manifest["fields"], self._release.form.fields, strict=True)
-            ],
-            "policy": manifest["policy"],
-            "metrics": training.get("metrics"),
+            "date": manifest.date,
+            "title": to_builtins(manifest.title),
+            "notice": to_builtins(manifest.notice),
+            "fields": [{**to_builtins(field), "bounds": field.allowed} for field in manifest.fields],
+            "policy": to_builtins(manifest.policy),
+            "metrics": manifest.training.get("metrics"),
             "model_card": "/model-card",
         }
 

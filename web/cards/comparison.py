@@ -2,19 +2,20 @@
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
-from inference.fields import ChoiceField, Field, NumberField, write_number
+from inference.fields import Field, NumberField
+from inference.intervals import wilson
+from inference.manifest import Band
+from inference.number_format import write_number
 from inference.release import Release
 from inference.scorer import Score
 from web.cards.scale import Scale, area, loans
 from web.pages.answers import choice_text
-from web.pages.figures import Figures, write_exactly, write_share
+from web.pages.figures import Figures, write_exact_percent, write_share
 from web.pages.texts import Texts
-
-Z = 1.959964  # of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,12 @@ class AmongTheSame:
 def in_words(score: Score, release: Release, texts: Texts, figures: Figures) -> list[str]:
     """The PD as counts: what the model expects of 1,000, what happened to loans like it, the rank among all. Without a
     population, only what the model says."""
-    population = release.manifest["population"]
+    population = release.manifest.population
     sentences = [expected(score.pd, texts)]
-    if population is not None and (bands := population.get("bands")):
-        sentences.append(observed(score.pd, bands, texts, figures))
+    if population is not None and population.bands:
+        sentences.append(observed(score.pd, population.bands, texts, figures))
     if population is not None:
-        rank = Rank.among(score.pd, population["pd_percentiles"])
+        rank = Rank.among(score.pd, population.pd_percentiles)
         sentences.append(texts(f"result.{rank.key}", count=rank.in_100, loans=loans(release, texts)))
     return sentences
 
@@ -69,7 +70,7 @@ def at_stake(score: Score, release: Release, texts: Texts) -> Stake | None:
         exposure=money(exposure, field, texts.language),
         loss=money(score.pd * release.policy.lgd * exposure, field, texts.language),
     )
-    return Stake(loss, texts("stand.computed", lgd=write_exactly(release.policy.lgd, texts.language)))
+    return Stake(loss, texts("stand.computed", lgd=write_exact_percent(release.policy.lgd, texts.language)))
 
 
 def expected(pd: float, texts: Texts) -> str:
@@ -79,17 +80,17 @@ def expected(pd: float, texts: Texts) -> str:
     return texts(special.get(people, "result.expects"), people=people)
 
 
-def observed(pd: float, bands: Sequence[Mapping[str, Any]], texts: Texts, figures: Figures) -> str:
+def observed(pd: float, bands: Sequence[Band], texts: Texts, figures: Figures) -> str:
     """What became of the past loans in the PD's band; where it lies in none, of those in the nearest, and says so."""
     language, band = texts.language, nearest_band(pd, bands)
-    low, high = wilson(band["bad"], band["loans"])
+    low, high = wilson(band.bad, band.loans)
     return texts(
-        "result.observed" if band["low"] <= pd <= band["high"] else "result.observed_near",
-        loans=write_number(band["loans"], language),
-        bad=write_number(band["bad"], language),
-        low=figures.pd(band["low"]),
-        high=figures.pd(band["high"]),
-        rate=write_share(band["bad"] / band["loans"], language),
+        "result.observed" if band.low <= pd <= band.high else "result.observed_near",
+        loans=write_number(band.loans, language),
+        bad=write_number(band.bad, language),
+        low=figures.pd(band.low),
+        high=figures.pd(band.high),
+        rate=write_share(band.bad / band.loans, language),
         least=write_share(low, language),
         most=write_share(high, language),
     )
@@ -116,37 +117,28 @@ class Rank(NamedTuple):
 
 def among_the_same(score: Score, scale: Scale, release: Release, texts: Texts) -> AmongTheSame | None:
     """The rank among loans with the same answers, over how these spread; None where no answer has enough of them."""
-    population = release.manifest["population"]
-    by = population.get("by", {}) if population is not None else {}
+    population = release.manifest.population
+    by = population.by if population is not None else {}
     language = texts.language
     ranks = []
     for field, value in zip(release.form.fields, score.application.values, strict=True):
         if isinstance(field, NumberField) or math.isnan(value) or field.name not in by:
             continue
-        assert isinstance(field, ChoiceField)  # noqa: S101 - for the type checker: there are two kinds
         code = field.group_of(value)
         group = by[field.name].get(code)
         if group is None:
             continue
-        rank = Rank.among(score.pd, group["pd_percentiles"])
+        rank = Rank.among(score.pd, group.pd_percentiles)
         said = texts(
             f"stand.{rank.key}",
             count=rank.in_100,
-            loans=write_number(group["loans"], language),
-            rate=write_share(group["bad"] / group["loans"], language),
+            loans=write_number(group.loans, language),
+            rate=write_share(group.bad / group.loans, language),
         )
-        spread = area(tuple(group["pd_percentiles"]), scale.low, scale.high)
+        spread = area(group.pd_percentiles, scale.low, scale.high)
         answer = choice_text(field.choices[field.index[code]], language)
         ranks.append(AnswerRank(field.label[language], answer, spread, scale.x(score.pd), said))
     return AmongTheSame(tuple(ranks)) if ranks else None
-
-
-def wilson(bad: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a rate (Wilson 1927)."""
-    rate, z = bad / count, Z
-    middle = rate + z * z / (2 * count)
-    spread = z * math.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count))
-    return max(0.0, (middle - spread) / (1 + z * z / count)), min(1.0, (middle + spread) / (1 + z * z / count))
 
 
 def money(value: float, field: Field, language: str) -> str:
@@ -155,6 +147,6 @@ def money(value: float, field: Field, language: str) -> str:
     return field.show(round(value, digits), language)
 
 
-def nearest_band(pd: float, bands: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def nearest_band(pd: float, bands: Sequence[Band]) -> Band:
     """The band that holds the PD, or the nearest one where it lies between or beyond them."""
-    return min(bands, key=lambda band: max(band["low"] - pd, pd - band["high"], 0.0))
+    return min(bands, key=lambda band: max(band.low - pd, pd - band.high, 0.0))

@@ -7,7 +7,8 @@ from typing import ClassVar
 from markupsafe import Markup
 
 from inference.errors import Problem
-from inference.fields import Field, NumberField, write_number
+from inference.fields import Field, NumberField
+from inference.number_format import write_number
 from inference.release import Release
 from web.pages.answers import row_id
 from web.pages.templates import render

@@ -9,7 +9,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from inference.fields import write_number
+from inference.calibration import log_odds
+from inference.number_format import write_number
+from inference.policy import Cutoffs
 from inference.release import Release
 from web.pages.texts import Texts
 
@@ -35,35 +37,16 @@ class Scale:
         return min(100.0, max(0.0, 100.0 * (log_odds(pd) - self.low) / (self.high - self.low)))
 
 
-@dataclass(frozen=True)
-class Cuts:
-    """The policy's cut-offs for one application, all PDs."""
-
-    break_even: float
-    refer_from: float
-    decline_from: float
-
-    @property
-    def can_decline(self) -> bool:
-        """Where a guarantee covers nearly all, no PD is high enough to decline."""
-        return self.decline_from < 1.0
-
-
-def log_odds(pd: float) -> float:
-    pd = min(max(pd, 1e-7), 1 - 1e-7)
-    return math.log(pd / (1 - pd))
-
-
 def scale_of(release: Release) -> Scale:
     """The axis of a release, from the PDs of its training population; without one, around the cut-offs."""
-    population = release.manifest["population"]
+    population = release.manifest.population
     if population is None:
-        middle = log_odds(release.policy.break_even(release.form.parse(release.form.example)))
+        middle = log_odds(release.policy.cutoffs(release.form.parse(release.form.example)).break_even)
         return Scale(middle - HALF_WIDTH, middle + HALF_WIDTH, "", 0)
-    return scale_from(tuple(population["pd_percentiles"]), int(population["loans"]))
+    return scale_from(population.pd_percentiles, population.loans)
 
 
-def scale_for(release: Release, cuts: Cuts, pd: float | None) -> Scale:
+def scale_for(release: Release, cuts: Cutoffs, pd: float | None) -> Scale:
     """The release's axis, made longer where an application's PD or a cut-off would lie beyond it or at its end."""
     scale = scale_of(release)
     low, high = scale.low, scale.high
@@ -74,8 +57,8 @@ def scale_for(release: Release, cuts: Cuts, pd: float | None) -> Scale:
         low, high = min(low, first - room), max(high, last + room)
         if own is not None:
             low, high = min(low, own - edge), max(high, own + edge)
-    population = release.manifest["population"]
-    drawn = "" if population is None else area(tuple(population["pd_percentiles"]), low, high)
+    population = release.manifest.population
+    drawn = "" if population is None else area(population.pd_percentiles, low, high)
     return Scale(low, high, drawn, scale.loans)
 
 
@@ -107,7 +90,3 @@ def area(pds: tuple[float, ...], low: float, high: float) -> str:
 def loans(release: Release, texts: Texts) -> str:
     """How many loans the population holds, written out."""
     return write_number(scale_of(release).loans, texts.language)
-
-
-def probability(log_odds: float) -> float:
-    return 1 / (1 + math.exp(-log_odds))

@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
-from inference.policy import APPROVE, DECLINE, REFER
-from web.cards.scale import Cuts, Scale, probability
+from inference.calibration import probability
+from inference.policy import APPROVE, DECLINE, REFER, Cutoffs
+from web.cards.scale import Scale
 from web.pages.figures import Figures
 from web.pages.texts import Texts
 
@@ -35,7 +36,7 @@ def width(*texts: str) -> float:
     return 100 * LETTER * max(map(len, texts)) / NARROWEST
 
 
-def zone_names(refer: float, decline: float, cuts: Cuts, texts: Texts) -> tuple[ZoneName, ...]:
+def zone_names(refer: float, decline: float, cuts: Cutoffs, texts: Texts) -> tuple[ZoneName, ...]:
     """The decisions' names below the axis: at both ends, and referral's as near to its zone as they leave room."""
     names = {name: texts(f"decision.{name}") for name in (APPROVE, REFER, DECLINE)}
     half = width(names[REFER]) / 2
@@ -46,7 +47,7 @@ def zone_names(refer: float, decline: float, cuts: Cuts, texts: Texts) -> tuple[
 
 
 def axis_labels(
-    refer: float, decline: float, scale: Scale, cuts: Cuts, texts: Texts, figures: Figures
+    refer: float, decline: float, scale: Scale, cuts: Cutoffs, texts: Texts, figures: Figures
 ) -> tuple[AxisLabel, ...]:
     """PD and points of the cut-offs, each beside its line and moved where it would leave the picture or meet the
     other; and of both ends of the axis where there is room left."""

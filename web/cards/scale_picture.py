@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from inference.policy import Cutoffs
 from inference.release import Release
-from web.cards.scale import Cuts, Scale, loans
+from web.cards.scale import Scale, loans
 from web.cards.scale_labels import AxisLabel, ZoneName, axis_labels, zone_names
 from web.pages.figures import Figures
 from web.pages.texts import Texts
@@ -26,7 +27,9 @@ class ScalePicture:
     labels: tuple[AxisLabel, ...]
 
 
-def draw(release: Release, scale: Scale, cuts: Cuts, texts: Texts, figures: Figures, pd: float | None) -> ScalePicture:
+def draw(
+    release: Release, scale: Scale, cuts: Cutoffs, texts: Texts, figures: Figures, pd: float | None
+) -> ScalePicture:
     """The scale with both cut-offs, and with the mark of an application where there is one."""
     refer, decline = scale.x(cuts.refer_from), scale.x(cuts.decline_from) if cuts.can_decline else 100.0
     return ScalePicture(
@@ -42,7 +45,7 @@ def draw(release: Release, scale: Scale, cuts: Cuts, texts: Texts, figures: Figu
     )
 
 
-def describe(release: Release, cuts: Cuts, texts: Texts, figures: Figures, pd: float | None) -> list[str]:
+def describe(release: Release, cuts: Cutoffs, texts: Texts, figures: Figures, pd: float | None) -> list[str]:
     """The picture in sentences."""
     sentences = []
     if pd is not None:
@@ -51,6 +54,6 @@ def describe(release: Release, cuts: Cuts, texts: Texts, figures: Figures, pd: f
     values = {f"{name}_from": figures.pd(at) for name, at in named.items()}
     values |= {f"{name}_points": figures.points(at) for name, at in named.items()}
     sentences.append(texts("scale.cuts" if cuts.can_decline else "scale.cuts_open", **values))
-    if release.manifest["population"] is not None:
+    if release.manifest.population is not None:
         sentences.append(texts("scale.density", loans=loans(release, texts)))
     return sentences

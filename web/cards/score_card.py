@@ -9,12 +9,12 @@ from typing import ClassVar
 import orjson
 from markupsafe import Markup
 
-from inference.fields import write_number
+from inference.number_format import write_number
 from inference.release import Release
 from inference.scorer import Score
 from web.cards.comparison import AmongTheSame, Stake, among_the_same, at_stake, in_words, nearest_band
 from web.cards.reasons import WhatMoved, what_moved
-from web.cards.scale import Cuts, loans, scale_for
+from web.cards.scale import loans, scale_for
 from web.cards.scale_picture import ScalePicture, describe, draw
 from web.cards.suggestion import PolicyRow, SuggestionReason, policy_rows, reason
 from web.lender import Lender
@@ -63,13 +63,13 @@ def score_card(
 ) -> Markup:
     """The card of a score; `deciding` is what can be decided, where it is recorded."""
     score, seq, explanation, principal = told[:4]
-    cuts = Cuts(score.break_even, score.refer_from, score.decline_from)
+    cuts = score.cutoffs
     figures, scale = (
         figures_for(release, texts.language, told_apart(score, release)),
         scale_for(release, cuts, score.pd),
     )
     suggestion, pd, points = texts(f"decision.{score.decision}"), figures.pd(score.pd), figures.points(score.pd)
-    made = texts("result.made", release=release.name, date=release.manifest["date"], id=score.request_id)
+    made = texts("result.made", release=release.name, date=release.manifest.date, id=score.request_id)
     if seq is not None:
         made += " " + texts("result.recorded", seq=write_number(seq, texts.language))
     moved = None
@@ -102,12 +102,9 @@ def intro_card(release: Release, texts: Texts) -> Markup:
 
 def intro(release: Release, texts: Texts) -> IntroCard:
     """What will stand here, and the cut-offs that are known before any score."""
-    example = release.form.parse(release.form.example)
-    break_even = release.policy.break_even(example)
-    band = release.policy.refer_band
-    cuts = Cuts(break_even, break_even * (1 - band), break_even * (1 + band))
+    cuts = release.policy.cutoffs(release.form.parse(release.form.example))
     figures = figures_for(release, texts.language, [cuts.refer_from, cuts.decline_from])
-    names = ["decision", "pd"] if release.manifest["population"] is None else ["decision", "pd", "rank"]
+    names = ["decision", "pd"] if release.manifest.population is None else ["decision", "pd", "rank"]
     known = loans(release, texts)
     return IntroCard(
         parts=tuple((texts(f"intro.{name}"), texts(f"intro.{name}_text", loans=known)) for name in names),
@@ -119,9 +116,9 @@ def intro(release: Release, texts: Texts) -> IntroCard:
 def told_apart(score: Score, release: Release) -> list[float]:
     """The PDs that must not look equal on a card unless they are: PD, cut-offs, and a band's ends that it misses."""
     found = [score.pd, score.refer_from, score.decline_from]
-    population = release.manifest["population"]
-    if population is not None and (bands := population.get("bands")):
-        band = nearest_band(score.pd, bands)
-        if not band["low"] <= score.pd <= band["high"]:
-            found.append(min(band["low"], band["high"], key=lambda end: abs(end - score.pd)))
+    population = release.manifest.population
+    if population is not None and population.bands:
+        band = nearest_band(score.pd, population.bands)
+        if not band.low <= score.pd <= band.high:
+            found.append(min(band.low, band.high, key=lambda end: abs(end - score.pd)))
     return found

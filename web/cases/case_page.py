@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from inference.fields import localised, write_number
+from inference.number_format import localised, write_number, write_percent
 from inference.release import Release
 from ledger.cases import IN_FORCE, TO_DECIDE, Case
 from ledger.events import Agreed, Contested, Decided, Event, Held, Notified, Object, Released, Scored, Unknown
@@ -20,7 +20,6 @@ from web.lender import Lender, reason_text
 from web.pages.answers import answer_text, field_label
 from web.pages.forms import Form
 from web.pages.frame import root_from
-from web.pages.numbers import write_percent
 from web.pages.texts import Texts
 from web.person import Person
 from web.recording import ScoredAnswer

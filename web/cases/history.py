@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from inference.fields import write_number
+from inference.number_format import write_number, write_percent
 from inference.scorer import Scorer
 from ledger import cases, queries
 from ledger.cases import Case
@@ -25,7 +25,6 @@ from web.pages.answers import LONGEST_REFERENCE, labelled
 from web.pages.forms import LONGEST_NAME, Form, day, one, read_form
 from web.pages.frame import HEADERS, frame, page
 from web.pages.languages import HOME
-from web.pages.numbers import write_percent
 from web.pages.templates import View
 from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import only_of, person_of
@@ -94,7 +93,7 @@ class HistoryPages:
     """The pages."""
 
     def __init__(self, scorer: Scorer, ledger: Ledger, lender: Lender) -> None:
-        self._ledger, self._lender, self._title = ledger, lender, scorer.release.manifest["title"]
+        self._ledger, self._lender, self._title = ledger, lender, scorer.release.manifest.title
 
     def routes(self) -> APIRouter:
         router = APIRouter()

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 
 from inference.fields import AnswerRefused
+from inference.languages import Text
 from ledger import errors
 from ledger.cases import IN_FORCE, Case
 from ledger.errors import LedgerUnavailable
@@ -47,7 +48,7 @@ class CasePages:
     def __init__(self, recorder: Recorder, lender: Lender, accounts: Accounts) -> None:
         assert recorder.ledger is not None  # noqa: S101 - there are no such pages without a ledger
         self._ledger, self._lender, self._accounts = recorder.ledger, lender, accounts
-        self._title = recorder.scorer.release.manifest["title"]
+        self._title = recorder.scorer.release.manifest.title
         self._reader = CaseReader(recorder.ledger, recorder.scorer)
 
     def routes(self) -> APIRouter:
@@ -242,7 +243,7 @@ def moved_by_others(case: Case, seen: Case | None, person: Person) -> bool:
     return seen is not None and any(event.by != person.name for event in case.events[len(seen.events) :])
 
 
-def readable(function: Handler, texts: Texts, title: Mapping[str, str]) -> Callable[[Request], Awaitable[Response]]:
+def readable(function: Handler, texts: Texts, title: Text) -> Callable[[Request], Awaitable[Response]]:
     """A route in one language; it says so where the ledger or a record in it cannot be read."""
 
     async def route(request: Request) -> Response:

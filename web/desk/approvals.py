@@ -14,7 +14,7 @@ from inference.release import Release
 from inference.scorer import Score
 from inference.whatif import NEAR, Amounts, Proposal
 from web.desk.form import FormValues
-from web.pages.figures import figures_for, write_exactly
+from web.pages.figures import figures_for, write_exact_percent
 from web.pages.texts import Texts
 
 MOST_TOLD, LONGEST_TOLD = 5, 3  # intervals of the amount that are all told; of more, the longest
@@ -65,7 +65,7 @@ def approvals(
         wanted=wanted,
         changes=tuple(change(scored.application, one, release, texts, held) for one in proposals),
         nothing=nothing(scored.application, release, texts) if wanted and not proposals else "",
-        holds=texts("whatif.holds", near=write_exactly(NEAR, texts.language)) if moves_numbers else "",
+        holds=texts("whatif.holds", near=write_exact_percent(NEAR, texts.language)) if moves_numbers else "",
         amounts="" if amounts is None or at is None else amounts_in_words(amounts, fields[at], texts),
     )
 
@@ -87,7 +87,7 @@ def nothing(application: Application, release: Release, texts: Texts) -> str:
     searched = [label for label, unknown in open_to_change if not unknown]
     if not searched:
         return texts("whatif.none_stated", fields=", ".join(label for label, _ in open_to_change))
-    near = write_exactly(NEAR, texts.language)
+    near = write_exact_percent(NEAR, texts.language)
     return texts("whatif.none" if len(searched) > 1 else "whatif.none_alone", fields=", ".join(searched), near=near)
 
 
@@ -118,7 +118,7 @@ def change(
             )
         )
     then = Application(tuple(changed))
-    cuts = release.policy.decide(found.pd, then)
+    cuts = release.policy.cutoffs(then)
     figures = figures_for(release, language, [found.pd, cuts.refer_from, cuts.decline_from])
     said = texts("whatif.then", pd=figures.pd(found.pd), points=figures.points(found.pd))
     return ProposedChange("; ".join(words) + said, put_button(then, texts("whatif.try"), release, held))

@@ -56,13 +56,13 @@ def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = Non
     all the rest, and would carry what was chosen in one answer's forms over into the next.
     """
     release, recorded = recorder.scorer.release, recorder.ledger is not None
-    title = release.manifest["title"][texts.language]
+    title = release.manifest.title[texts.language]
     with DeskBlocks(title=f"Tenfold · {title}", fill_width=True, analytics_enabled=False) as desk:
         static(render(frame(title, texts, "desk", UP[texts.language], ledger=recorded), texts), "header")
         with gr.Row(elem_id="desk", equal_height=False):
             with gr.Column(elem_id="application", min_width=0):
                 static(render(FormTitle(), texts), "application-name")
-                widgets = build_form(release.form, release.manifest["groups"], texts, with_reference=recorded)
+                widgets = build_form(release.form, release.manifest.groups, texts, with_reference=recorded)
                 with gr.Row(elem_id="actions"):
                     gr.Button(texts("form.score"), variant="primary", elem_id="score", min_width=0)
                     reset = gr.Button(texts("form.reset"), elem_id="reset", min_width=0)
@@ -90,7 +90,7 @@ def fill(button: gr.Button, outputs: Sequence[Any], values: str) -> None:
 def footer(release: Release, texts: Texts) -> Footer:
     """What stands below, for one release."""
     offline = tuple(notice(kind, texts) for kind in ("gone", "failed", "out"))
-    said = release.manifest["notice"][texts.language]
+    said = release.manifest.notice[texts.language]
     return Footer(said, release.name, "model-card", offline)
 
 

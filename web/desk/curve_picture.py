@@ -7,14 +7,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from inference.fields import ChoiceField, Field, NumberField, write_number
+from inference.fields import ChoiceField, Field, NumberField
+from inference.number_format import write_number
 from inference.release import Release
 from inference.scorer import Score
 from inference.whatif import Curve, Floats
 from web.cards.scale_labels import GAP, width
 from web.desk.curve_geometry import FLOOR, HEIGHT, TOP, axes_of, highest_shown
 from web.pages.answers import choice_text
-from web.pages.figures import figures_for, write_exactly, write_share
+from web.pages.figures import figures_for, write_exact_percent, write_share
 from web.pages.texts import Texts
 
 # The PDs that a curve's sentence tells, by the way that the PD goes.
@@ -113,7 +114,7 @@ def curve_line(scored: Score, field: Field, at: int, curve: Curve, release: Rele
         cuts=tuple(Line(f"cut {name}", axes.line(xs, found.tolist())) for name, found in cuts.items()),
         pd=Line("pd", axes.steps(xs, curve.pds.tolist())),
         own=None if math.isnan(own) else Own(axes.x(own), axes.y(scored.pd)),
-        most=f"{texts('result.pd')} {write_exactly(axes.most, language)}",
+        most=f"{texts('result.pd')} {write_exact_percent(axes.most, language)}",
         first=first,
         last=last,
         first_y=row,
@@ -189,7 +190,6 @@ def picture_of(scored: Score, at: int, curve: Curve, release: Release, texts: Te
     field = release.form.fields[at]
     if isinstance(field, NumberField):
         return curve_line(scored, field, at, curve, release, texts)
-    assert isinstance(field, ChoiceField)  # noqa: S101 - for the type checker: there are two kinds
     return choice_bars(scored, field, at, curve, texts)
 
 

@@ -43,7 +43,7 @@ def model_card_routes(release: Release, ledger: bool) -> APIRouter:
     def page_in(texts: Texts) -> Callable[[Request], HTMLResponse]:
         def show(request: Request) -> HTMLResponse:
             shown = model_card(release, texts)
-            around = frame(release.manifest["title"][texts.language], texts, HERE, scope=request.scope, ledger=ledger)
+            around = frame(release.manifest.title[texts.language], texts, HERE, scope=request.scope, ledger=ledger)
             return HTMLResponse(page(shown, texts, around), 404 if shown.card is None else 200, HEADERS)
 
         return show
@@ -64,7 +64,7 @@ def model_card_routes(release: Release, ledger: bool) -> APIRouter:
 
 def model_card(release: Release, texts: Texts) -> ModelCardPage:
     """What the page shows of the release's folder."""
-    title = f"{release.manifest['title'][texts.language]} · {texts('footer.model_card')}"
+    title = f"{release.manifest.title[texts.language]} · {texts('footer.model_card')}"
     try:
         card = markdown((release.folder / CARD).read_text("utf-8"), f"{UP[texts.language]}{HERE}/")
     except (OSError, UnicodeDecodeError):

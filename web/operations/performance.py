@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from inference.fields import localised
+from inference.number_format import localised, write_number
 from inference.perflog_reader import STAGES, LogReader, LogRecords, over_time, quantiles
 from inference.scorer import Scorer
 from inference.settings import Settings
@@ -66,7 +66,7 @@ def performance_routes(scorer: Scorer, settings: Settings, ledger: bool) -> APIR
     says whether there are cases, and so their page in the header."""
     router = APIRouter()
     tail = LogTail(settings.log) if settings.log else None
-    title = scorer.release.manifest["title"]
+    title = scorer.release.manifest.title
 
     def page_in(texts: Texts) -> Callable[[Request], HTMLResponse]:
         def show(request: Request) -> HTMLResponse:
@@ -213,7 +213,7 @@ def by_engine(records: LogRecords, texts: Texts) -> Table:
     heads = (texts("footer.release"), texts("performance.engine"), texts("performance.scores"), "p50", "p90", "p99")
     rows = []
     for number, (release, engine) in enumerate(records.names):
-        part = records.where(records.column("group") == number)
+        part = records.where(records.groups == number)
         if len(part):
             latency = [ms(one, texts) for one in quantiles(part.column("total"), Q)]
             rows.append((release, engine, whole(len(part), texts), *latency))
@@ -226,7 +226,7 @@ def known(value: float) -> float | None:
 
 
 def whole(number: int, texts: Texts) -> str:
-    return localised(f"{number:,}", texts.language)
+    return write_number(number, texts.language)
 
 
 def ms(value: float, texts: Texts) -> str:
