@@ -1,10 +1,10 @@
 """Exact reasons of a form with many fields, from the trees: where every column comes from one answer.
 
 All coalitions of more than 16 fields do not fit into a batch. The margin is a sum over trees, though, and Shapley
-values add. A leaf is reached by the coalitions that hold all fields for which the applicant's answer leads there and the
-reference's does not, and none of those for which it is the other way round. What such a leaf gives each of them has a
-closed form (Lundberg et al. 2020, "From local explanations to global understanding with explainable AI for trees",
-interventional, with one reference). With calibration, which is linear in log-odds, that is the same value.
+values add. A leaf is reached by the coalitions that hold all fields for which the applicant's answer leads there and
+the reference's does not, and none of those for which it is the other way round. What such a leaf gives each of them
+has a closed form (Lundberg et al. 2020, "From local explanations to global understanding with explainable AI for
+trees", interventional, with one reference). With calibration, which is linear in log-odds, that is the same value.
 """
 
 from functools import lru_cache

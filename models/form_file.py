@@ -59,7 +59,7 @@ def texts(file: TomlFile, key: Key, said: Any, *, empty: bool = True, more: Sequ
 
 
 def number_of(file: TomlFile, key: Key, said: Any, low: float, high: float, *, whole: bool = False) -> float:
-    """A number between two bounds; the lower bound where it is none."""
+    """A number between two bounds; the lower bound where it is not one."""
     if type(said) in (int, float) and low <= said <= high and (not whole or said == int(said)):
         return float(said) if isinstance(said, float) else int(said)
     file.wrong(key, f"a {'whole ' * whole}number from {low:g} to {high:g} is needed, got {said!r}")
@@ -137,11 +137,12 @@ def choice_spec(
 ) -> dict[str, Any] | None:
     """A choice field: `choices` maps code -> text, or texts in both languages."""
     said = about["choices"]
-    if not isinstance(said, Mapping) or not said:
+    by_code = "digits" in about  # a list so long that code beside the recipe has it: the embedded recipes' only
+    if not isinstance(said, Mapping) or not (said or by_code):
         file.wrong((*key, "choices"), "a table is needed, code = text")
         return None
     titles = {code: texts(file, (*key, "choices", code), one, empty=False) for code, one in said.items()}
-    if common["example"] not in titles:
+    if common["example"] not in titles and not by_code:
         file.wrong((*key, "example"), f"{common['example']!r} is not one of its choices: {', '.join(titles)}")
     choices = {code: (title["en"], title["fr"]) for code, title in titles.items()}
     return choice_field(
@@ -159,7 +160,7 @@ def reasons(file: TomlFile, key: Key, said: Any, spec: Mapping[str, Any]) -> lis
     for code, about in said.items():
         others = isinstance(about, Mapping) and "columns" in about
         when, columns = (about.get("when", code), list(about["columns"])) if others else (code, [])
-        if when not in answers:
+        if when not in answers and not spec.get("digits"):
             file.wrong((*key, code), f"{when} is no answer: {', '.join(answers[:20])}")
         text = texts(file, (*key, code), about, empty=False, more=("when", "columns") if others else ())
         found.append(reason(code, text["en"], text["fr"], *columns, when=when))

@@ -234,7 +234,7 @@ def people_of(column: pd.Series) -> npt.NDArray[np.int64]:
 
 
 def not_asked(names: Iterable[str], frame: pd.DataFrame, reading: Reading) -> npt.NDArray[np.float64] | None:
-    """The columns that the form does not ask as numbers (m, n), NaN where not stated; None where there is none."""
+    """The columns that the form does not ask as numbers (m, n), NaN where not stated; None without any."""
     columns = [as_numbers(frame[name], reading) for name in names]
     return np.column_stack(columns) if columns else None
 
@@ -274,12 +274,31 @@ def told(counts: Mapping[str, int], most: int = 12) -> str:
 
 
 def embedded(said: RecipeFile, load: Callable[[], Loans] | None = None, **more: Any) -> Recipe:
-    """A recipe that comes with the code, to demonstrate: its loans are read when they are asked for."""
+    """A recipe that comes with the code, to demonstrate: its loans are read when they are asked for.
+
+    `load` and `more` are what a small Python source says instead of the file.
+    """
     policy = {name: value for name, value in said.policy.items() if name != "rare_below"}
-    return Recipe(
-        name=said.name, title=said.title, notice=said.notice, data_card=said.data_card, limits=said.limits,
-        date=said.date, groups=said.groups, fields=said.fields, features=said.features, monotone=said.monotone,
-        parameters=said.parameters, half_life=said.half_life, blur=said.blur, policy=policy, points=said.points,
-        load=load or (lambda: take(said).loans), why_age=said.why_age, rare_below=said.policy["rare_below"],
-        folds=said.folds, repeats=said.repeats, **more,
-    )  # fmt: skip
+    found: dict[str, Any] = {
+        "name": said.name,
+        "title": said.title,
+        "notice": said.notice,
+        "data_card": said.data_card,
+        "limits": said.limits,
+        "date": said.date,
+        "groups": said.groups,
+        "fields": said.fields,
+        "features": said.features,
+        "monotone": said.monotone,
+        "parameters": said.parameters,
+        "half_life": said.half_life,
+        "blur": said.blur,
+        "policy": policy,
+        "points": said.points,
+        "load": load or (lambda: take(said).loans),
+        "why_age": said.why_age,
+        "rare_below": said.policy["rare_below"],
+        "folds": said.folds,
+        "repeats": said.repeats,
+    }
+    return Recipe(**{**found, **more})

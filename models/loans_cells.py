@@ -31,7 +31,7 @@ AND_MORE = (
 class Numbers(NamedTuple):
     """A column as numbers. A cell that is missing is NaN and not `unread`."""
 
-    values: npt.NDArray[np.float64]  # (n,), NaN where there is none
+    values: npt.NDArray[np.float64]  # (n,), NaN without one
     unread: npt.NDArray[np.bool_]  # (n,), there is a text, and it is no number
 
 

@@ -38,7 +38,7 @@ class Reading:
     separator: str = ","  # csv: one character; a space stands for one or more
     decimal: str = "."  # "." or ","; the other one may group thousands
     missing: tuple[str, ...] = ("",)  # cells that mean "not stated", blanks around them removed
-    dates: str = ""  # how dates are written, as strptime has it; "" where there are none
+    dates: str = ""  # how dates are written, as strptime has it; "" without any
     sheet: str = ""  # excel
     skip: int = 0  # lines above the header
     skip_end: int = 0  # lines at the end, such as totals; blank ones are not counted

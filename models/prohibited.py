@@ -1,8 +1,8 @@
 """Attributes that credit must not be decided on: known by their names in six languages, and by their answers.
 
-Names are looked at word by word, also where words are joined (CustomerGender, isfemale), and a word of the list that is
-only a part of another is none: usage is no age, Essex no sex. What shows neither in a name nor in answers cannot be
-found here; whoever writes the recipe looks, too.
+Names are looked at word by word, also where words are joined (CustomerGender, isfemale), and a word of the list that
+is only a part of another does not count: usage is no age, Essex no sex. What shows neither in a name nor in answers
+cannot be found here; the recipe's author must look, too.
 """
 
 import re
@@ -132,7 +132,7 @@ FAMILY = {"married", "divorced", "widowed", "widow", "male", "female", "verheira
 
 BESIDE = set("single separated not never legally living together common law partner partnership civil or and und ou "
              "oder nicht getrennt lebend separe separee pacse dep mar div sep".split())  # fmt: skip
-# An age of these is none of the applicant's.
+# An age of these is not the applicant's.
 THINGS = set("car vehicle auto fahrzeug vehicule vehiculo veiculo veicolo house building property home account loan "
              "credit line file record business company firm oldest newest card collateral asset "
              "konto compte".split())  # fmt: skip

@@ -209,7 +209,8 @@ def parsed(toml: TomlFile, python_source: bool) -> RecipeFile | None:
     used(toml, loans, columns)
     features = features_of(toml, said.get("features", []), fields)
     monotone = monotone_of(toml, said, fields)
-    check_features(toml, fields, features, monotone)
+    if not python_source:  # that makes features of its own
+        check_features(toml, fields, features, monotone)
     whys = [str(one["why_age"]) for one in said["fields"].values() if "why_age" in one]
     return RecipeFile(
         file=Path(toml.file), name=said["name"], title=title, date=day, notice=notice, limits=limits,

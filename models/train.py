@@ -233,7 +233,7 @@ def cross_validate(
     return together
 
 
-def folds(sample: Sample, repeat: int, k: int) -> Iterator[tuple[Places, Places]]:
+def folds(sample: Sample, repeat: int, k: int = 5) -> Iterator[tuple[Places, Places]]:
     """The folds of one repeat: (seen, unseen) loans; all loans of one customer are in one fold."""
     if sample.people is None:
         yield from StratifiedKFold(k, shuffle=True, random_state=repeat).split(sample.rows, sample.bad)

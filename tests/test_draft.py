@@ -108,7 +108,7 @@ def test_headers(tmp_path: Path, text: str, names: list[str], loans: int) -> Non
     ],
 )
 def test_the_decimal_sign_is_the_files(tmp_path: Path, cells: list[str], sign: str, doubtful: bool) -> None:
-    """It is decided for the whole file by numbers that allow only one, and asked where there are none."""
+    """It is decided for the whole file by numbers that allow only one, and asked where no number tells."""
     lines = ["x;n", *(f"{cell};{at}" for at, cell in enumerate(cells))]
     (tmp_path / "loans.csv").write_text("\n".join(lines))
     found = detect(tmp_path / "loans.csv")

@@ -6,20 +6,17 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from inference.blocks import Matrix
 from models.few_loans import cuts, pooled, scorecard
-from models.metrics import Floats
+from models.metrics import Labels
 
 
-def loans(seed: int = 0) -> tuple[Floats, Floats]:
+def loans(seed: int = 0) -> tuple[Matrix, Labels]:
     chance = np.random.default_rng(seed)
     rows = chance.normal(size=(900, 4))
     rows[:, 3] = rows[:, 3] > 0
     odds = -3.2 + rows[:, 0] - 0.5 * rows[:, 1] + rows[:, 3]
     return rows.astype(np.float32), (chance.random(900) < 1 / (1 + np.exp(-odds))).astype(np.int8)
-
-
-def margins(rows: Floats, bad: Floats, signs: tuple[int, ...] = (0, 0, 0, 0)) -> Floats:
-    return np.asarray(scorecard(rows, bad, signs, None).predict(rows, output_margin=True), np.float64)
 
 
 def test_it_is_additive() -> None:

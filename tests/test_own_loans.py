@@ -20,6 +20,7 @@ from models.lender_loans import take
 from models.own_loans import Refused, parted, train_file
 from models.recipe_file import read_recipe
 from models.recipes.consumer import RECIPE
+from models.recipes.sba import RECIPE as SBA
 from models.toml_file import BadFile
 from models.train import folds, prepared
 
@@ -37,6 +38,25 @@ def test_the_consumer_recipe_in_toml_builds_the_same_rows() -> None:
     assert RECIPE.points == manifest["points"]
     assert RECIPE.parameters == manifest["training"]["parameters"]
     assert {one["name"]: RECIPE.constraint(one["name"]) for one in manifest["columns"]} == {
+        one["name"]: one["monotone"] for one in some(manifest["columns"])
+    }
+
+
+def test_the_small_business_recipe_says_what_its_release_holds() -> None:
+    """Words, form, features and policy of sba.toml and its small source are those of the embedded release."""
+    manifest = open_release(newest("sba")).manifest
+    assert len(SBA.fields) == len(manifest["fields"]) == 10
+    counted = ("usual", "typical", "reference", "choices")
+    for said, held in zip(SBA.fields, manifest["fields"], strict=True):
+        assert {key: one for key, one in said.items() if key not in counted} == {
+            key: one for key, one in held.items() if key not in counted
+        }
+        assert [one["code"] for one in said.get("choices", ())] == [one["code"] for one in held.get("choices", ())]
+    assert json.loads(json.dumps(list(SBA.features))) == manifest["features"]
+    assert {**SBA.policy, "rare_below": SBA.rare_below} == manifest["policy"]
+    assert SBA.parameters == manifest["training"]["parameters"]
+    assert (SBA.title, SBA.notice, SBA.points) == (manifest["title"], manifest["notice"], manifest["points"])
+    assert {one["name"]: SBA.constraint(one["name"]) for one in manifest["columns"]} == {
         one["name"]: one["monotone"] for one in some(manifest["columns"])
     }
 
@@ -105,7 +125,7 @@ def test_more_than_a_fiftieth_left_out_asks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("outside", "expected"), [("clip", 50_000.0), ("not_stated", None)])
 def test_an_answer_outside_becomes_what_the_recipe_says(tmp_path: Path, outside: str, expected: object) -> None:
-    """The end of the range, or not stated; and a code for "not stated" is none."""
+    """The end of the range, or not stated; and a code for "not stated" is read as that."""
     data = frame()
     data.loc[:2, "amount"] = ["99999999", "98", "1000"]
     more = f'outside = "{outside}"\noptional = true\nnot_stated = [98]\n'
@@ -215,6 +235,7 @@ def test_later_loans_judge(tmp_path: Path, loans: str, split: str, default: bool
     assert len(rows) == 1
     assert next(iter(rows.values()))["loans"] == late.sum()
     people = made.trained.loans.people
+    assert people is not None
     assert not set(people[late]) & set(people[~late])
     lender = made.trained.recipe.lender
     assert lender is not None
@@ -243,6 +264,7 @@ def test_folds_keep_a_customer_on_one_side(tmp_path: Path) -> None:
     data = frame(dated=True).drop(columns=["issued", "defaulted"])
     made = train_file(written(tmp_path, data, loans='group = "customer"'), tmp_path / "out")
     people = made.trained.sample.people
+    assert people is not None
     splits = list(folds(made.trained.sample, 0, 3))
     assert len(splits) == 3
     for seen, unseen in splits:
@@ -302,7 +324,7 @@ def test_few_bad_loans_carry_a_scorecard_and_fewer_nothing(tmp_path: Path) -> No
         train_file(written(tmp_path, few(60)), tmp_path / "out")
     asked = ("income", "seniority", "job", "home", "prior_record")
     rest = ", ".join(f'{{ column = "{one}", why = "few" }}' for one in (*NUMBERS, *CHOICES) if one not in asked)
-    how = {
+    how: dict[str, Any] = {
         "fields": [field(one) for one in asked],
         "loans": f"leave_out = [{rest}]",
         "model": '[model]\nkind = "scorecard"\n',
@@ -319,7 +341,7 @@ def test_a_teacher_of_all_columns(tmp_path: Path) -> None:
     """The form's model is fitted to another target, and still judged by the outcome."""
     fields = [field(name) for name in NUMBERS]
     rest = ", ".join(f'{{ column = "{one}", why = "shorter form" }}' for one in CHOICES)
-    how = {"fields": fields, "loans": f"not_asked = [{rest}]"}
+    how: dict[str, Any] = {"fields": fields, "loans": f"not_asked = [{rest}]"}
     model = "[model]\ntrees = 150\ndepth = 3\nlearning_rate = 0.05\n"  # enough to learn from a teacher that has learnt
     alone = train_file(written(tmp_path, frame(), **how, model=model), tmp_path / "out")
     taught = train_file(written(tmp_path, frame(), **how, model=model + 'teacher = "all columns"\n'), tmp_path / "out")

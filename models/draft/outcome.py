@@ -47,7 +47,7 @@ FEW = 0.001  # share of loans whose outcome nobody knows that is left out withou
 
 
 class NoOutcome(TenfoldError):
-    """The column named as the outcome is none; the message says what is needed."""
+    """The column named as the outcome is not there; the message says what is needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
