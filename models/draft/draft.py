@@ -31,7 +31,7 @@ from models.draft.detect import Detection, detect
 from models.draft.directions import Directions, verify
 from models.draft.form import Field, fields
 from models.draft.judging import Labels, Table, auc, auc_alone, table, unseen
-from models.draft.leaks import AFTERWARDS, PRICED, Leak, filled_auc, leaks_alone, leaks_together
+from models.draft.leaks import AFTERWARDS, ALONE, PRICED, Leak, filled_auc, leaks_alone, leaks_together
 from models.draft.outcome import Outcome, find_outcome
 from models.draft.questions import Question, first_questions, more_questions
 from models.draft.selection import MOST_LOANS, Selection, sample, select, steps
@@ -256,6 +256,9 @@ def draft(look: Look, progress: Progress, workers: int = 2) -> Draft:
     more = more_questions(
         form, look.columns, leaks, look.filled, customers, len(bad), [one.name for one in asked if aged(one.name)],
     )  # fmt: skip
+    if chosen.nested.value > ALONE:
+        text = f"Why can these fields tell good from bad with AUC {chosen.nested}, which hardly any loans allow?"
+        more.append(Question("model.accept_auc", text, "none, training refuses until it is said"))
     return Draft(
         look=look, leaks=leaks, all_columns=whole, worth=worth, selection=chosen, directions=directions,
         fields=tuple(form), verdicts=verdicts, groups=groups, questions=(*look.questions, *more),

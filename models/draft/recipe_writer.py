@@ -113,7 +113,9 @@ def model(draft: Draft) -> list[str]:
     if draft.look.few:
         return ["[model]", 'kind = "scorecard"  # few loans went bad: trees would learn chance']
     many = len(draft.look.bad) >= 3000
-    return ["[model]", f"trees = {300 if many else 250}", f"depth = {4 if many else 3}", 'calibration = "platt"']
+    doubt = [f"accept_auc = {text('ASK: ' + one.text)}" for one in draft.questions if one.key == "model.accept_auc"]
+    lines = ["[model]", f"trees = {300 if many else 250}", f"depth = {4 if many else 3}", 'calibration = "platt"']
+    return lines + doubt
 
 
 def field_lines(field: Field, draft: Draft) -> list[str]:
