@@ -7,7 +7,8 @@ Shapley 1953; as attributions of a model's output, Strumbelj & Kononenko 2014 an
 the fields of the form, not the model's columns: a field outside a coalition takes the reference applicant's answer, and
 the row builder recomputes everything derived from it (ratios, flags, history). With ten fields all 1,024 coalitions fit
 into one batch, so nothing is sampled and nothing is assumed about the model. Fields that equal the reference change no
-coalition: their value is 0, and they are left out of the batch.
+coalition: their value is 0, and they are left out of the batch. For a form of more than 16 fields, where many of them
+differ from the reference, the values are computed from the trees (inference/tree_reasons.py); both ways agree.
 """
 
 from functools import lru_cache
@@ -22,11 +23,13 @@ from inference.calibration import logit
 from inference.engines import Engine
 from inference.fields import ANY, Field
 from inference.release import Release
+from inference.tree_reasons import TreeReasons
 
 Row = npt.NDArray[np.float32]  # (n_features,)
 LEAST_PRINCIPAL = np.log(1.05)  # log-odds: a change of the odds by less than 5 % is not a principal reason
 MOST_PRINCIPAL = 4  # reasons on a notice, the number that Regulation B's commentary recommends
-MOST_FIELDS = 16  # 65,536 coalitions; more fields would need another method
+MOST_FIELDS = 16  # 65,536 coalitions
+MOST_DIFFERING = 10  # in a form with more fields: if more fields differ from the reference, the trees are faster
 
 
 class Explanation(NamedTuple):
@@ -46,17 +49,21 @@ class Reasons:
     """Explains scores of one release with one engine. Thread-safe, like these."""
 
     def __init__(self, release: Release, engine: Engine) -> None:
-        if len(release.form.fields) > MOST_FIELDS:
-            raise ValueError(f"{len(release.form.fields)} fields: exact effects are limited to {MOST_FIELDS}")
+        self._trees = TreeReasons(release) if len(release.form.fields) > MOST_FIELDS else None
         self._release, self._engine = release, engine
         self._reference = np.array(release.form.reference.values, np.float64)
         self._columns = {name: column for column, name in enumerate(release.rows.columns)}
 
     def explain(self, application: Application) -> Explanation:
-        """Predict all coalitions of the fields that differ from the reference, in one batch."""
+        """Predict all coalitions of the fields that differ from the reference in one batch, or use the trees."""
         values = np.array(application.values, np.float64)
         # Here NaN (not stated or unset) equals NaN.
         differing = np.flatnonzero(~((values == self._reference) | (np.isnan(values) & np.isnan(self._reference))))
+        if self._trees is not None and len(differing) > MOST_DIFFERING:
+            both = np.stack([values, self._reference])
+            pd, reference_pd = self.pds(both).tolist()
+            effects = self._trees.effects(*self._release.rows.build(both))
+            return Explanation(pd, reference_pd, tuple(effects.tolist()))
         present = coalitions(len(differing))
         batch = np.tile(self._reference, (len(present), 1))
         batch[:, differing] = np.where(present, values[differing], self._reference[differing])
