@@ -2,9 +2,9 @@
 
 All coalitions of more than 16 fields do not fit into one batch. But the margin is a sum over trees, and Shapley values
 are additive. A coalition reaches a leaf if it contains all fields for which only the applicant's answer leads there,
-and none for which only the reference's answer does. The contribution of a leaf to each field has a closed form (Lundberg et
-al. 2020, "From local explanations to global understanding with explainable AI for trees", interventional, with one
-reference). The calibration is linear in log-odds, so the values are those of the coalitions.
+and none for which only the reference's answer does. The contribution of a leaf to each field has a closed form
+(Lundberg et al. 2020, "From local explanations to global understanding with explainable AI for trees", interventional,
+with one reference). The calibration is linear in log-odds, so the values are those of the coalitions.
 """
 
 from functools import lru_cache
@@ -94,7 +94,7 @@ def owners(release: Release) -> list[int]:
         elif not isinstance(block, ONE_ANSWER):
             kind = type(block).__name__.removesuffix("Spec").lower()
             raise ValueError(
-                f"{len(names)} fields, with features of the kind {kind}, which come from several answers: the effect of "
-                "each answer cannot be computed exactly"
+                f"{len(names)} fields, with features of the kind {kind}, which come from several answers: the effect "
+                "of each answer cannot be computed exactly"
             )
     return [names.index(owner_of.get(name, name.partition("=")[0].partition("[")[0])) for name in release.rows.columns]

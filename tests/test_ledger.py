@@ -393,7 +393,7 @@ def test_a_replay_that_differs_is_told(scorer: Scorer, ledger: Ledger) -> None:
     assert why({"pd": pd}, of_format_1) == ""
     assert "the PD differs by 0.001" in why({"pd": pd + 1e-3}, of_format_1)
     assert "the suggestion is" in why({"decision": "none"}, personal)
-    assert why({}, {**personal, "row": "0" * 64}) == "the row is another one"
+    assert why({}, {**personal, "row": "0" * 64}) == "the row is different"
     assert "refused today" in why({}, {**personal, "answers": {}})
     assert "is not known" in why({"engine": "abacus"}, personal)
 

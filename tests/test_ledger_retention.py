@@ -140,7 +140,7 @@ def test_who_purged_is_who_runs_the_command(file: Path, capsys: pytest.CaptureFi
     with closing(Store(file)) as opened, opened.reading() as connection:
         found = [one.header.by for one in queries.records(connection, ["purged", "cleaned"])]
     assert found == [os_user(), os_user(), "Mx Ó", "Mx Ó"]
-    assert "1 older cases kept: a manager holds them" in capsys.readouterr().out
+    assert "1 older cases kept: a manager put them on hold" in capsys.readouterr().out
 
 
 def test_nothing_is_erased_too_early(file: Path) -> None:

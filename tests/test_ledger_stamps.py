@@ -136,7 +136,7 @@ def test_a_head_in_a_file(file: Path, tmp_path: Path, capsys: pytest.CaptureFixt
         assert run(file, "verify", "--stamps", place) == 0
         assert "2 stamps hold, the last of record 7" in capsys.readouterr().out
     assert run(file, "verify", "--stamps", tmp_path) == 2
-    assert "no stamps there" in capsys.readouterr().err
+    assert "no stamps found" in capsys.readouterr().err
 
 
 def rewritten(file: Path, seq: int) -> None:
