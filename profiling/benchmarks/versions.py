@@ -30,9 +30,10 @@ CONNECTIONS = (1, 8, 64)
 # Prints the median µs of a score of the release's example; by names that both checkouts have.
 SCORES = """
 import statistics, sys, time
+from pathlib import Path
 from inference.scorer import open_scorer
 from inference.settings import Settings
-scorer = open_scorer(Settings(log=None))
+scorer = open_scorer(Settings(release=Path(sys.argv[1]), log=None))
 answers = scorer.release.form.example
 times = []
 for _ in range(3000):
@@ -46,8 +47,8 @@ Figures = dict[str, list[float]]  # what was measured -> a figure a round
 
 def scores(folder: Path) -> float:
     """The median µs of a score in a process of its own."""
-    done = subprocess.run([sys.executable, "-c", SCORES], cwd=folder, capture_output=True, text=True, check=True)
-    return float(done.stdout)
+    command = [sys.executable, "-c", SCORES, str(embedded()[0].relative_to(ROOT))]
+    return float(subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 def seconds_to_ready(folder: Path, environment: dict[str, str]) -> float:
