@@ -9,7 +9,7 @@ EXTRAS = {  # extra -> the modules that its packages give
     "train": ("pandas", "pyarrow", "matplotlib", "optbinning", "onnx", "onnxmltools", "tqdm"),
     "engines": ("onnxruntime", "daal4py"),
     "book": ("pyarrow",),
-    "profile": ("snakeviz", "matplotlib", "jinja2"),
+    "profile": ("jinja2", "orjson", "psutil", "snakeviz"),
 }
 
 
