@@ -1,8 +1,9 @@
 """From rows to the model's probability. Only this file imports an engine's package."""
 
+import json
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,31 @@ class XGBoostEngine:
 
     def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return self.classifier.predict_proba(rows)[:, 1]
+
+
+class Tree(NamedTuple):
+    """One tree, by node. A row goes left where its column is smaller than the node's value, both as float32."""
+
+    left: list[int]  # node numbers; -1 at a leaf
+    right: list[int]
+    column: list[int]
+    value: list[float]  # the threshold of a split, the margin of a leaf
+
+
+def trees(release: Release) -> list[Tree]:
+    """The trees of a release's model, as XGBoost reads them."""
+    model = json.loads(bytes(XGBoostEngine(release).classifier.get_booster().save_raw("json")))
+    listed = model["learner"]["gradient_booster"]["model"]["trees"]
+    return [
+        Tree(
+            one["left_children"],
+            one["right_children"],
+            one["split_indices"],
+            # JSON has the shortest decimal that is this float32; a row is compared with the float32 itself
+            np.array(one["split_conditions"], np.float32).tolist(),
+        )
+        for one in listed
+    ]
 
 
 class OnnxEngine:

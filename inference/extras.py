@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from inference.errors import TenfoldError
 
 EXTRAS = {  # extra -> the modules that its packages give
-    "train": ("pandas", "pyarrow", "matplotlib", "optbinning", "onnx", "onnxmltools", "tqdm"),
+    "train": ("pandas", "pyarrow", "matplotlib", "optbinning", "onnx", "onnxmltools", "tqdm", "python_calamine"),
     "engines": ("onnxruntime", "daal4py"),
     "book": ("pyarrow",),
     "profile": ("jinja2", "orjson", "psutil", "snakeviz"),
