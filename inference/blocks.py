@@ -173,7 +173,7 @@ class OneHot:
         self.column_of = {float(i): at for i, at in enumerate(self.position[:-1].tolist()) if at >= 0}
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
-        return [f"at = {constant(self.column_of.get)}(q{self.slot})", "if at is not None: row[at] = 1.0"]
+        return [f"at = {constant(self.column_of.get)}(q{self.slot}, -1)", "if at >= 0: row[at] = 1.0"]
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
         at = self.position[indices(quantities[self.slot])]

@@ -10,6 +10,7 @@ Floats = npt.NDArray[np.float64]
 
 # A probability nearer to 0 or 1 than this says nothing more; float32 holds no 1 - p below 6e-8 anyway.
 EDGE, HIGHEST = 1e-7, 1.0 - 1e-7
+FARTHEST = math.log(HIGHEST / EDGE)  # log-odds
 # A steep slope must not push a PD to 0 or 1, where odds and points have no value.
 STEEPEST = 30.0
 
@@ -46,3 +47,7 @@ class Calibration:
     def pds(self, p: Floats) -> Floats:
         """Many at once, (m,) float64 -> (m,) float64: the same bits, which NumPy's own log and exp would not give."""
         return np.fromiter(map(self.pd, p.tolist()), np.float64, len(p))
+
+    def log_odds(self, p: Floats) -> Floats:
+        """The model's probabilities -> log-odds of the PDs, any shape: `logit(pds(p))` within 1e-12, and quicker."""
+        return np.clip(self.intercept + self.slope * logit(p), -FARTHEST, FARTHEST)

@@ -2,14 +2,17 @@
 
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from inference.errors import BadRelease, EngineUnavailable
-from inference.extras import how_to_install
+from inference.extras import MissingExtra, how_to_install
 from inference.release import MODEL, ONNX, Release
+
+if TYPE_CHECKING:
+    from xgboost import Booster
 
 TOLERANCE = 1e-6  # of a PD: engines agree within it, and processors differ by less
 
@@ -50,6 +53,14 @@ class XGBoostEngine:
 
     def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return self.classifier.predict_proba(rows)[:, 1]
+
+    def used_trees(self) -> "Booster":
+        """The booster, without the trees after the best one of a training that was stopped early."""
+        booster = self.classifier.get_booster()
+        try:
+            return booster[: booster.best_iteration + 1]
+        except AttributeError:  # it was not
+            return booster
 
 
 class OnnxEngine:
@@ -122,8 +133,41 @@ class OneDalEngine:
         return self._model.predict_proba(rows)[:, 1].astype(np.float32)  # type: ignore[no-any-return]
 
 
+class BinsEngine:
+    """The release's trees on bits (inference/bins): margins equal to XGBoost's to the last bit, and quickest."""
+
+    name = "bins"
+
+    def __init__(self, release: Release, threads: int = 1) -> None:
+        """Read the trees, and compare with XGBoost on rows at every threshold and beside it."""
+        from inference.bins import Forest, UnfitForest
+
+        booster = XGBoostEngine(release).used_trees()
+        try:
+            self._forest = Forest(booster)
+        except MissingExtra:
+            raise missing(self.name) from None
+        except UnfitForest as unfit:
+            raise EngineUnavailable(
+                f"engine {self.name} cannot have release {release.name}: {unfit}. Use TENFOLD_ENGINE=xgboost"
+            ) from None
+        release.rows.compile_loop()
+        from xgboost import DMatrix
+
+        rows = self._forest.edges()
+        different = self._forest.margins(rows) != booster.predict(DMatrix(rows), output_margin=True)
+        if different.any():
+            raise EngineUnavailable(
+                f"engine {self.name} is refused: {different.sum()} of {len(rows)} margins of release {release.name} "
+                "are not XGBoost's. Use TENFOLD_ENGINE=xgboost"
+            )
+
+    def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return self._forest.predict_proba(rows)
+
+
 KINDS: dict[str, Callable[[Release, int], Engine]] = {
-    kind.name: kind for kind in (XGBoostEngine, OnnxEngine, OneDalEngine)
+    kind.name: kind for kind in (XGBoostEngine, OnnxEngine, OneDalEngine, BinsEngine)
 }
 ENGINES = tuple(KINDS)
 
