@@ -10,7 +10,7 @@ export TENFOLD_RELEASE := $(firstword $(addprefix models/releases/,$(filter $(RE
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run quick coverage test test-core test-browser truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-first bench-ledger bench-history bench-http bench-click screenshots faults figures space lock clean
+.PHONY: help setup browser typescript run quick coverage test test-core test-browser truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-first bench-ledger bench-history bench-http bench-click screenshots faults figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -18,9 +18,10 @@ help:  ## list these targets
 # Two locks: what serving needs, and everything; of what is in both the versions are the same.
 define install
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV) \
-		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) \
-		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+	@{ $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV) \
+		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1); } >.venv/uv.log 2>&1 \
+		|| { echo "uv cannot install here (.venv/uv.log says why): pip does, which takes longer …"; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1); }
 endef
 
 setup: .venv/everything  ## create .venv and install everything: training, profiling, tests
@@ -46,6 +47,13 @@ browser: setup  # an installed Chromium, else Debian's package where we are root
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
 	else echo "No Chromium here: letting Playwright download its own …"; $(BIN)/playwright install chromium; fi
 
+typescript:  # for the pages' scripts: what is there, else Debian's package where we are root; CI must have it
+	@command -v tsc >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& echo "No TypeScript here: installing Debian's package …" && apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq node-typescript >/dev/null; } \
+		|| { echo "The pages' scripts are not type-checked: there is no tsc, and only as root on Debian it is installed" \
+		"(node-typescript)"; test -z "$$CI"; }
+
 test: setup browser  ## run all tests, in a real browser too
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-core test-browser
 
@@ -67,15 +75,17 @@ truth: setup  ## every sentence of the card and the what-if panel by brute force
 audit: setup  ## known vulnerabilities of what the lock installs
 	@$(BIN)/python .ci/audit.py
 
-check: setup  ## formatter, linter, type checker, known vulnerabilities
+check: setup  ## formatter, linter, type checkers, known vulnerabilities
 	@$(MAKE) --no-print-directory -j3 --output-sync=target lint types audit
 
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: setup
+types: setup typescript
 	$(BIN)/mypy
+	$(BIN)/mypy tests/browser/conftest.py
+	@! command -v tsc >/dev/null || { echo "tsc --project jsconfig.json"; tsc --project jsconfig.json; }
 
 format: setup  ## format and mend what the linter can
 	$(BIN)/ruff format .

@@ -76,7 +76,7 @@ def checked(settings: Settings) -> str:
     engine = open_engine(settings.engine, release)
     off = float(np.abs(golden_differences(engine, release)).max(initial=0.0))
     Scorer(release, engine).score(release.form.example)
-    golden = len(release.manifest["golden"])
+    golden = len(release.manifest.golden)
     return (
         f"release {release.name} opens with {engine.name}; the PD of {golden} golden applications is off by {off:.1e}"
     )
@@ -145,7 +145,7 @@ def card(scorer: Scorer, score: Score) -> str:
     release, form = scorer.release, scorer.release.form
     width = max(len(field.label["en"]) for field in form.fields)
     lines = [
-        f"{release.manifest['title']['en']}: the model suggests {score.decision.upper()}",
+        f"{release.manifest.title['en']}: the model suggests {score.decision.upper()}",
         f"PD {score.pd:.1%}, {score.points:.0f} points; break-even {score.break_even:.1%}, "
         f"refers from {score.refer_from:.1%} to {score.decline_from:.1%}",
     ]
@@ -154,7 +154,7 @@ def card(scorer: Scorer, score: Score) -> str:
     lines.append("")
     for field, value in zip(form.fields, score.application.values, strict=True):
         lines.append(f"  {field.label['en']:<{width}}  {field.show(value, 'en')}")
-    lines += ["", release.manifest["notice"]["en"], f"release {release.name}, engine {score.engine}"]
+    lines += ["", release.manifest.notice["en"], f"release {release.name}, engine {score.engine}"]
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.errors import InvalidApplication, Problem
-from inference.fields import AnswerRefused, Field, shorten
+from inference.fields import AnswerRefused, Field, problem_of, shorten
 
 
 class Application(NamedTuple):
@@ -34,6 +34,12 @@ class Form:
     def names(self) -> tuple[str, ...]:
         return tuple(field.name for field in self.fields)
 
+    def position(self, name: str) -> int:
+        """The position of the field of this name; ValueError where no field has it."""
+        if name not in self.names:
+            raise ValueError(f"{name} is no field")
+        return self.names.index(name)
+
     def parse(self, answers: Mapping[str, object]) -> Application:
         """Validate a mapping of field name -> answer.
 
@@ -50,7 +56,7 @@ class Form:
         problems = []
         for field in self.fields:
             if field.name not in answers:
-                problems.append(replace(field.problem("missing", None), got="no answer"))
+                problems.append(replace(problem_of(field, "missing", None), got="no answer"))
                 continue
             try:
                 field.parse(answers[field.name])

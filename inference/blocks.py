@@ -1,9 +1,9 @@
 """The kinds of features that rows are made of: the one feature code, in training and in serving.
 
-A release lists its features as blocks. Each kind of block is one class here and nothing else anywhere: it
-names its columns, and says how they are written for one application (`source`, plain floats) and for many
-(`build`, arrays). Both use only + − × ÷, comparisons and look-ups in float64 and cast to float32 once: equal bit
-for bit.
+A release lists its features as blocks. Each kind of block is two classes here and nothing else anywhere: what a
+manifest says of it (`…Spec`), and the block. A block names its columns, and says how they are written for one
+application (`source`, plain floats) and for many (`build`, arrays). Both use only + − × ÷, comparisons and look-ups in
+float64 and cast to float32 once: equal bit for bit.
 
 NaN means "not stated" or "undefined" (÷ 0) and spreads through arithmetic; in the row it is written as 0.
 """
@@ -11,13 +11,14 @@ NaN means "not stated" or "undefined" (÷ 0) and spreads through arithmetic; in 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Literal, NamedTuple, Protocol, assert_never
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Meta, Struct, convert
 
 from inference.application import Form
-from inference.fields import ChoiceField, NumberField
+from inference.fields import Bound, ChoiceField, Count, NumberField
 
 Column = npt.NDArray[np.float64]  # (m,)
 Matrix = npt.NDArray[np.float32]  # (m, n_features)
@@ -51,6 +52,25 @@ class Block(Protocol):
         """Write this block's columns of m applications into `rows` (m, n_features)."""
 
 
+Sign = Literal["+", "-", "*", "/"]
+Step = tuple[str, str, Sign, str]  # of arithmetic: name, left, sign, right
+
+
+class Spec(Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
+    """What a manifest says of a block; `kind` says of which kind."""
+
+
+class KeyPartSpec(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`{"of": choice field}`, `{"of": choice field, "prefix": n}` or `{"of": number field, "edges": [e, …]}`.
+
+    Of edges, band i holds e[i-1] <= value < e[i].
+    """
+
+    of: str
+    prefix: Count | None = None
+    edges: tuple[Bound, ...] | None = None
+
+
 class Plan:
     """What blocks are built from: the form, the tables, and where each name is found so far."""
 
@@ -77,23 +97,29 @@ class Plan:
 
     def number(self, name: str) -> int:
         """The slot of a number field."""
-        if not isinstance(self.form.fields[self.form.names.index(name)], NumberField):
+        if not isinstance(self.form.fields[self.form.position(name)], NumberField):
             raise ValueError(f"{name} is no number field")
         return self.slots[name]
 
     def choice(self, name: str) -> tuple[int, ChoiceField]:
         """Slot and field of a choice field."""
-        field = self.form.fields[self.form.names.index(name)]
+        field = self.form.fields[self.form.position(name)]
         if not isinstance(field, ChoiceField):
             raise ValueError(f"{name} is no choice field")
         return self.slots[name], field
 
 
-class Numbers:
-    """Number fields as they are: `{"kind": "numbers", "of": [field, …]}`."""
+class NumbersSpec(Spec, frozen=True, tag="numbers"):
+    """`{"kind": "numbers", "of": [field, …]}`"""
 
-    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
-        self.columns = tuple(spec["of"])
+    of: tuple[str, ...]
+
+
+class Numbers:
+    """Number fields as they are."""
+
+    def __init__(self, spec: NumbersSpec, plan: Plan) -> None:
+        self.columns = spec.of
         self.pairs = list(enumerate([plan.number(name) for name in self.columns], plan.take(self.columns).start))
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
@@ -104,12 +130,18 @@ class Numbers:
             write(rows, at, quantities[slot])
 
 
-class NotStated:
-    """1 where a number field is not stated: `{"kind": "not_stated", "of": [field, …]}`."""
+class NotStatedSpec(Spec, frozen=True, tag="not_stated"):
+    """`{"kind": "not_stated", "of": [field, …]}`"""
 
-    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
-        self.columns = tuple(f"{name}=not_stated" for name in spec["of"])
-        self.pairs = list(enumerate([plan.number(name) for name in spec["of"]], plan.take(self.columns).start))
+    of: tuple[str, ...]
+
+
+class NotStated:
+    """1 where a number field is not stated."""
+
+    def __init__(self, spec: NotStatedSpec, plan: Plan) -> None:
+        self.columns = tuple(f"{name}=not_stated" for name in spec.of)
+        self.pairs = list(enumerate([plan.number(name) for name in spec.of], plan.take(self.columns).start))
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
         return [f"if q{slot} != q{slot}: row[{at}] = 1.0" for at, slot in self.pairs]
@@ -119,25 +151,33 @@ class NotStated:
             rows[:, at] = np.isnan(quantities[slot])
 
 
+class ArithmeticSpec(Spec, frozen=True, tag="arithmetic"):
+    """`{"kind": "arithmetic", "columns": [[name, left, "+-*/", right], …]}`"""
+
+    columns: tuple[Step, ...]
+
+
 class Arithmetic:
-    """One operation a column: `{"kind": "arithmetic", "columns": [[name, left, "+-*/", right], …]}`.
+    """One operation a column.
 
     `left` and `right` are number fields or any earlier column of arithmetic or history.
     """
 
-    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
-        self.columns = tuple(name for name, *_ in spec["columns"])
+    def __init__(self, spec: ArithmeticSpec, plan: Plan) -> None:
+        self.columns = tuple(name for name, *_ in spec.columns)
         # A history column enters as the model sees it, float32 widened to float64.
-        operands = {name for _, left, _, right in spec["columns"] for name in (left, right)}
+        operands = {name for _, left, _, right in spec.columns for name in (left, right)}
         borrowed = [name for name in plan.columns if name in operands and name not in plan.slots]
         self.borrowed = [(plan.append(name), plan.columns.index(name)) for name in borrowed]
         self.steps: list[tuple[int, int, str, int, int]] = []  # (slot, column, sign, left slot, right slot)
-        for at, (name, left, sign, right) in enumerate(spec["columns"], plan.take(self.columns).start):
+        for at, (name, left, sign, right) in enumerate(spec.columns, plan.take(self.columns).start):
             operand_slots = self._slot(left, plan), self._slot(right, plan)
             self.steps.append((plan.append(name), at, sign, *operand_slots))
 
     @staticmethod
     def _slot(name: str, plan: Plan) -> int:
+        if name not in plan.slots:
+            raise ValueError(f"{name} is no number field and no earlier column")
         return plan.number(name) if name in plan.form.names else plan.slots[name]
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
@@ -155,17 +195,24 @@ class Arithmetic:
             write(rows, at, quantities[-1])
 
 
-class OneHot:
-    """One column a choice: `{"kind": "one_hot", "of": field}`; with `"prefix": n`, one a distinct prefix."""
+class OneHotSpec(Spec, frozen=True, tag="one_hot"):
+    """`{"kind": "one_hot", "of": field}`; with `"prefix": n`, one column a distinct prefix."""
 
-    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
-        self.slot, field = plan.choice(spec["of"])
-        prefix = spec.get("prefix")
+    of: str
+    prefix: Count | None = None
+
+
+class OneHot:
+    """One column a choice, or one a distinct prefix of the codes."""
+
+    def __init__(self, spec: OneHotSpec, plan: Plan) -> None:
+        self.slot, field = plan.choice(spec.of)
+        prefix = spec.prefix
         groups = [choice.code[:prefix] for choice in field.choices]
         if prefix is not None:  # a node shorter than the prefix belongs to no group
             groups = [group if len(group) == prefix else "" for group in groups]
         distinct = [group for group in dict.fromkeys(groups) if group]
-        name = spec["of"] if prefix is None else f"{spec['of']}[{prefix}]"
+        name = spec.of if prefix is None else f"{spec.of}[{prefix}]"
         self.columns = tuple(f"{name}={group}" for group in distinct)
         position = {group: at for at, group in enumerate(distinct, plan.take(self.columns).start)}
         self.position = np.array([position.get(group, -1) for group in groups] + [-1])  # the last: unset
@@ -181,17 +228,23 @@ class OneHot:
         rows[known, at[known]] = 1.0
 
 
+class CodeSpec(Spec, frozen=True, tag="code"):
+    """`{"kind": "code", "of": digit-code field}`"""
+
+    of: str
+
+
 class Code:
-    """A code's digits as one number: `{"kind": "code", "of": digit-code field}`; its neighbours are its relatives.
+    """A code's digits as one number: its neighbours are its relatives.
 
     A shorter prefix is filled up with zeros: 72 stands at 720000, where its sector begins.
     """
 
-    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
-        self.slot, field = plan.choice(spec["of"])
+    def __init__(self, spec: CodeSpec, plan: Plan) -> None:
+        self.slot, field = plan.choice(spec.of)
         if field.digits is None or field.digits > 7:  # float32 holds every whole number of seven digits
-            raise ValueError(f"{spec['of']} is no digit code of at most 7 digits")
-        self.columns: tuple[str, ...] = (spec["of"],)
+            raise ValueError(f"{spec.of} is no digit code of at most 7 digits")
+        self.columns: tuple[str, ...] = (spec.of,)
         self.at = plan.take(self.columns).start
         numbers = [float(choice.code.ljust(field.digits, "0")) for choice in field.choices]
         self.numbers = np.array([*numbers, 0.0])  # the last: unset
@@ -204,24 +257,36 @@ class Code:
         rows[:, self.at] = self.numbers[indices(quantities[self.slot])]
 
 
+class PlacedSpec(Spec, frozen=True, tag="placed"):
+    """`{"kind": "placed", "columns": [name, …], "numbers": {number field: column}, "choices": {choice field: {code:
+    column}}}`"""
+
+    columns: tuple[str, ...]
+    numbers: dict[str, str]
+    choices: dict[str, dict[str, str]]
+
+
 class Placed:
     """Columns of a model made elsewhere, in its order, each 0 unless an answer sets it.
 
-    `{"kind": "placed", "columns": [name, …], "numbers": {number field: column}, "choices": {choice field: {code:
-    column}}}`: a number is written as it is, a choice as 1 in its column; a code without one sets nothing.
+    A number is written as it is, a choice as 1 in its column; a code without one sets nothing.
     """
 
-    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
-        self.columns = tuple(spec["columns"])
+    def __init__(self, spec: PlacedSpec, plan: Plan) -> None:
+        self.columns = spec.columns
         start = plan.take(self.columns).start
         at = {name: start + i for i, name in enumerate(self.columns)}
-        targets = [*spec["numbers"].values(), *(one for codes in spec["choices"].values() for one in codes.values())]
+        targets = [*spec.numbers.values(), *(one for codes in spec.choices.values() for one in codes.values())]
+        if strange := sorted(set(targets) - at.keys()):
+            raise ValueError(f"no such columns: {', '.join(strange)}")
         if twice := sorted({name for name in targets if targets.count(name) > 1}):
             raise ValueError(f"set by two answers: {', '.join(twice)}")
-        self.pairs = [(at[column], plan.number(name)) for name, column in spec["numbers"].items()]
+        self.pairs = [(at[column], plan.number(name)) for name, column in spec.numbers.items()]
         self.flags: list[tuple[int, int, float]] = []  # (column, slot, the float that stands for the choice)
-        for name, codes in spec["choices"].items():
+        for name, codes in spec.choices.items():
             slot, field = plan.choice(name)
+            if strange := sorted(codes.keys() - field.index.keys()):
+                raise ValueError(f"{name} has no choices {', '.join(strange)}")
             self.flags += [(at[column], slot, float(field.index[code])) for code, column in codes.items()]
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
@@ -235,27 +300,35 @@ class Placed:
             rows[:, at] = quantities[slot] == choice
 
 
+class HistorySpec(Spec, frozen=True, tag="history"):
+    """`{"kind": "history", "table": name, "key": [part, …], "columns": [name, …]}`"""
+
+    table: str
+    key: Annotated[tuple[KeyPartSpec, ...], Meta(min_length=1)]
+    columns: tuple[str, ...]
+
+
 class History:
     """A row of a table looked up by one or more keys.
 
-    `{"kind": "history", "table": name, "key": [part, …], "columns": [name, …]}`; a part is `{"of": choice
-    field}`, `{"of": choice field, "prefix": n}` or `{"of": number field, "edges": [e, …]}` (band i holds
-    e[i-1] <= value < e[i]). Key texts are joined by "|"; where the last part is a digit code that the table
+    Key texts are joined by "|"; where the last part is a digit code that the table
     lacks, its longest known prefix stands for it; whatever is unset or unknown takes the row of all.
     """
 
-    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
-        self.columns = tuple(spec["columns"])
-        table = plan.tables[spec["table"]]
+    def __init__(self, spec: HistorySpec, plan: Plan) -> None:
+        self.columns = spec.columns
+        if spec.table not in plan.tables:
+            raise ValueError(f"table {spec.table} is not there")
+        table = plan.tables[spec.table]
         if table.values.shape != (len(table.keys) + 1, len(self.columns)):
-            raise ValueError(f"table {spec['table']} has shape {table.values.shape}")
+            raise ValueError(f"table {spec.table} has shape {table.values.shape}")
         self.values = table.values
         self.at = plan.take(self.columns)
         self.new: list[tuple[int, KeyPart]] = []  # parts that no earlier block has looked up, with their slots
         parts = []
         self.key: list[tuple[int, int]] = []  # for each part: its slot, how many groups it has
-        for part_spec in spec["key"]:
-            name = repr(sorted(part_spec.items()))
+        for part_spec in spec.key:
+            name = repr(part_spec)
             if name not in plan.groups:
                 plan.groups[name] = plan.append(name), KeyPart(part_spec, plan)
                 self.new.append(plan.groups[name])
@@ -300,22 +373,22 @@ class KeyPart:
 
     __slots__ = ("edges", "group", "group_of", "groups", "hierarchy", "size", "slot")
 
-    def __init__(self, spec: Mapping[str, Any], plan: Plan) -> None:
+    def __init__(self, spec: KeyPartSpec, plan: Plan) -> None:
         self.edges: list[float] = []
         self.hierarchy = False  # whether a prefix stands for every code that begins with it
         self.group_of: npt.NDArray[np.intp] | None = None  # of a choice; the last: unset
         self.group: Callable[[float, int], int]
-        if "edges" in spec:
-            self.slot = plan.number(spec["of"])
-            self.edges = [float(edge) for edge in spec["edges"]]
+        if spec.edges is not None:
+            self.slot = plan.number(spec.of)
+            self.edges = [float(edge) for edge in spec.edges]
             if self.edges != sorted(set(self.edges)):
-                raise ValueError(f"edges of {spec['of']} must rise, got {self.edges}")
+                raise ValueError(f"edges of {spec.of} must rise, got {self.edges}")
             self.groups = [str(band) for band in range(len(self.edges) + 1)]
             self.group = self.band
         else:
-            self.slot, field = plan.choice(spec["of"])
+            self.slot, field = plan.choice(spec.of)
             self.hierarchy = field.digits is not None
-            codes = [choice.code[: spec.get("prefix")] for choice in field.choices]
+            codes = [choice.code[: spec.prefix] for choice in field.choices]
             self.groups = list(dict.fromkeys(codes))
             number = {group: at for at, group in enumerate(self.groups)}
             self.group_of = np.array([number[code] for code in codes] + [len(self.groups)])
@@ -373,12 +446,32 @@ OPERATIONS: dict[str, tuple[str, Callable[..., Column]]] = {
         divide_columns,
     ),
 }
-KINDS: dict[str, Callable[[Mapping[str, Any], Plan], Block]] = {
-    "numbers": Numbers,
-    "not_stated": NotStated,
-    "arithmetic": Arithmetic,
-    "one_hot": OneHot,
-    "code": Code,
-    "placed": Placed,
-    "history": History,
-}
+Feature = NumbersSpec | NotStatedSpec | ArithmeticSpec | OneHotSpec | CodeSpec | PlacedSpec | HistorySpec
+
+
+def features_from_json(specs: Sequence[Mapping[str, object]]) -> tuple[Feature, ...]:
+    """A list of features as a manifest holds it; `msgspec.ValidationError` names the part that is wrong."""
+    return convert(specs, tuple[Feature, ...])
+
+
+def block_of(spec: Feature, plan: Plan) -> Block:
+    """The block that a feature describes.
+
+    Raises ValueError where it does not fit the form, the tables or the blocks before it.
+    """
+    match spec:
+        case NumbersSpec():
+            return Numbers(spec, plan)
+        case NotStatedSpec():
+            return NotStated(spec, plan)
+        case ArithmeticSpec():
+            return Arithmetic(spec, plan)
+        case OneHotSpec():
+            return OneHot(spec, plan)
+        case CodeSpec():
+            return Code(spec, plan)
+        case PlacedSpec():
+            return Placed(spec, plan)
+        case HistorySpec():
+            return History(spec, plan)
+    assert_never(spec)

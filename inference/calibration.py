@@ -1,10 +1,10 @@
 """From the model's probability to the PD: logit(PD) = a + b · logit(p), b > 0 (Platt 1999, two numbers)."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 Floats = npt.NDArray[np.float64]
 
@@ -21,13 +21,23 @@ def logit(p: Floats) -> Floats:
     return np.log(p / (1.0 - p))
 
 
+def log_odds(p: float) -> float:
+    """`logit` of one probability."""
+    p = EDGE if p < EDGE else HIGHEST if p > HIGHEST else p
+    return math.log(p / (1.0 - p))
+
+
+def probability(log_odds: float) -> float:
+    """The inverse of `log_odds`; down to -700, where e^700 is still a float64."""
+    return 1.0 / (1.0 + math.exp(-log_odds))
+
+
 def expit(z: Floats) -> Floats:
     """The inverse of `logit`."""
     return 1.0 / (1.0 + np.exp(-z))
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(Struct, frozen=True, forbid_unknown_fields=True):
     """Two numbers that put log-odds on the scale of observed rates; `slope` > 0 keeps the order."""
 
     intercept: float
@@ -39,10 +49,8 @@ class Calibration:
 
     def pd(self, p: float) -> float:
         """The model's probability -> PD in (0, 1)."""
-        p = EDGE if p < EDGE else HIGHEST if p > HIGHEST else p
-        z = self.intercept + self.slope * math.log(p / (1.0 - p))
-        z = -STEEPEST if z < -STEEPEST else STEEPEST if z > STEEPEST else z
-        return 1.0 / (1.0 + math.exp(-z))
+        z = self.intercept + self.slope * log_odds(p)
+        return probability(-STEEPEST if z < -STEEPEST else STEEPEST if z > STEEPEST else z)
 
     def pds(self, p: Floats) -> Floats:
         """Many at once, (m,) float64 -> (m,) float64: the same bits, which NumPy's own log and exp would not give."""

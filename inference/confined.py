@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 from inference.settings import ROOT
 
@@ -29,6 +29,7 @@ MEMORY = 4 << 30  # bytes of one process: a hundred times what an embedded relea
 ADDRESSES = 4 * MEMORY  # bytes of address space: libraries reserve much more than they use
 SHARED = "size=64m"  # of /dev/shm in a namespace: locks between processes live there
 PROCESSES = 256  # with threads, at a time; counted in a namespace alone, where others do not count
+INHERITED = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "OMP_NUM_THREADS")  # no more: environments hold passwords
 TICK = 0.02  # seconds between two looks at what runs
 KILLED = -int(signal.SIGKILL)
 
@@ -46,6 +47,11 @@ class Ended(NamedTuple):
     why: str = ""  # it was stopped: "time" or "disk"
     isolated: bool = False  # in namespaces
 
+    @property
+    def signal(self) -> str:
+        """The name of the signal that it died of, such as SIGSEGV; empty where it died of none."""
+        return signal.Signals(-self.status).name if self.status is not None and self.status < 0 else ""
+
 
 def run(
     command: Sequence[str], *, environment: Mapping[str, str], output: IO[bytes], seconds: float, file_size: int,
@@ -53,17 +59,19 @@ def run(
 ) -> Ended:  # fmt: skip
     """Run a command in ROOT; wait until it has ended and nothing of it is left.
 
-    What it prints goes into `output`. It is stopped after `seconds`, or where `folder`, the one that it may write into,
-    holds more than `disk` bytes; no file that it writes is longer than `file_size` bytes.
+    Its environment is `environment` and, of this process's own, what INHERITED names. What it prints goes into
+    `output`. It is stopped after `seconds`, or where `folder`, the one that it may write into, holds more than `disk`
+    bytes; no file that it writes is longer than `file_size` bytes.
     """
     alive, kept = os.pipe()  # ends for the supervisor when this process does, however that happens
     report, reporting = os.pipe()
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     limits = [str(alive), str(reporting), str(file_size), str(math.ceil(seconds)), str(folder or "")]
     try:
         try:
             supervisor = subprocess.Popen(
                 [sys.executable, "-m", "inference.confined", *limits, *command],
-                cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                cwd=ROOT, env={**inherited, **environment}, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 pass_fds=(alive, reporting), start_new_session=True,
             )  # fmt: skip
         finally:
@@ -208,7 +216,7 @@ def become(command: list[str], isolated: bool, file_size: int, seconds: int) -> 
 # --- what only Linux knows ---
 
 
-def libc() -> Any:
+def libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 

@@ -198,7 +198,7 @@ def open_engine(name: str, release: Release, threads: int = 1) -> Engine:
     except Exception as error:  # a model of another kind: of other inputs, or of no probability
         raise BadRelease(release.folder, f"a model that {name} can predict with", first_line(error)) from None
     if name != XGBoostEngine.name:
-        off = float(np.abs(differences).max(initial=0.0 if release.manifest["golden"] else np.inf))
+        off = float(np.abs(differences).max(initial=0.0 if release.manifest.golden else np.inf))
         if not off <= TOLERANCE:
             raise EngineUnavailable(
                 f"engine {name} is refused: a golden PD of release {release.name} is off by {off:.2g}, more than "
@@ -209,7 +209,7 @@ def open_engine(name: str, release: Release, threads: int = 1) -> Engine:
 
 def golden_differences(engine: Engine, release: Release) -> npt.NDArray[np.float64]:
     """What the engine gives for each golden application of the release, less the PD in its manifest: (n,)."""
-    golden = release.manifest["golden"]
-    values = release.form.encode({name: [one["answers"][name] for one in golden] for name in release.form.names})
+    golden = release.manifest.golden
+    values = release.form.encode({name: [one.answers[name] for one in golden] for name in release.form.names})
     pds = release.calibration.pds(engine.predict_proba(release.rows.build(values)).astype(np.float64))
-    return np.asarray(pds - [one["pd"] for one in golden])
+    return np.asarray(pds - [one.pd for one in golden])

@@ -9,7 +9,7 @@ EXTRAS = {  # extra -> the modules that its packages give
     "train": ("pandas", "pyarrow", "matplotlib", "optbinning", "onnx", "onnxmltools", "tqdm"),
     "engines": ("onnxruntime", "daal4py", "numba", "llvmlite"),
     "book": ("pyarrow",),
-    "profile": ("snakeviz", "matplotlib"),
+    "profile": ("snakeviz", "matplotlib", "jinja2"),
 }
 
 

@@ -6,20 +6,29 @@ Every answer is held as one float64: a number as itself, a choice as its index i
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from functools import cached_property
+from typing import Annotated, Literal
 
+import msgspec
 import numpy as np
+from msgspec import Meta, Struct, convert
 
 from inference.errors import Problem
-from inference.numbers import DECIMAL, LONGEST, THOUSANDS, TROUBLES, Grammar, Number, UnreadNumber, plain
+from inference.languages import Text, Words
+from inference.number_format import write_exactly, write_number
+from inference.numbers import DECIMAL, THOUSANDS, TROUBLES, Grammar, Number, UnreadNumber, plain
 from inference.units import Unit
 
 NOT_STATED = "not_stated"
 HIGH, LOW, ANY = "high", "low", "any"  # what a reason is for: see `Reason`
 NO_ANSWER = {"en": "not stated", "fr": "non précisé"}
-Texts = Mapping[str, str]  # language code -> text
+# Numbers of a manifest stay as they were written, 1000 or 1000.5, so that the API shows the same again. JSON has no
+# NaN; an integer that leaves 64 bits is refused, since not every reader of the API could hold it.
+Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Bound = Whole | float
 
 
 class AnswerRefused(Exception):
@@ -30,8 +39,7 @@ class AnswerRefused(Exception):
         super().__init__(str(problem))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
+class Reason(Struct, frozen=True, kw_only=True):
     """What is wrong with an answer, written for the applicant.
 
     `when` is the answer it is for: of a number `high` or `low` (beside the reference applicant's) or `not_stated`, of a
@@ -40,119 +48,105 @@ class Reason:
     """
 
     code: str
-    when: str
-    columns: tuple[str, ...]
-    text: Texts
+    when: str = ""  # the code where it is not said
+    columns: tuple[str, ...] = ()
+    text: Words
+
+    def __post_init__(self) -> None:
+        if not self.when:
+            msgspec.structs.force_setattr(self, "when", self.code)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
-    """What every field has, whatever its kind.
+class Described(Struct, frozen=True, kw_only=True, dict=True, omit_defaults=True, tag_field="kind"):
+    """What both kinds of field have, as a release's manifest holds it. `Field` is what a form is made of.
 
-    `actionable` is the direction in which an applicant can move the answer (`down`, `up`, `either`) or None;
-    `reasons` are the texts for applicants, empty in releases of the first format. `reference` is the reference
-    applicant's value in the encoded form above (NaN: unset), `example` a raw answer.
+    `actionable` is the direction in which an applicant can move the answer, or None; `reasons` are the texts for
+    applicants, empty in releases of the first format.
     """
 
     name: str
     group: str
-    label: Texts
-    help: Texts
-    actionable: str | None
-    reasons: tuple[Reason, ...]
-    unit: Texts
-    reference: float
-    example: Any
-
-    def parse(self, raw: object) -> float:
-        """The answer as one float64, or `AnswerRefused`."""
-        raise NotImplementedError
-
-    def answer(self, value: float) -> float | int | str | None:
-        """The inverse of `parse`: the canonical answer for an encoded value; None for not stated or unset."""
-        raise NotImplementedError
-
-    def show(self, value: float, language: str) -> str:
-        """An encoded value for a person: the number with its unit, or the label of the choice."""
-        raise NotImplementedError
-
-    def standing(self, value: float) -> str:
-        """What an encoded answer is beside the reference's: `high`, `low`, `not_stated`, or a choice's code."""
-        raise NotImplementedError
-
-    @property
-    def standings(self) -> tuple[str, ...]:
-        """All that `standing` can say of answers other than the reference's: each can raise the PD."""
-        raise NotImplementedError
-
-    @property
-    def untold(self) -> list[str]:
-        """The standings that no reason is for."""
-        return [standing for standing in self.standings if self.plain_reason(standing) is None]
+    label: Text
+    help: Text
+    unit: Text
+    actionable: Literal["down", "up", "either"] | None
+    reasons: tuple[Reason, ...] = ()
 
     def plain_reason(self, standing: str) -> Reason | None:
         """The reason for an answer itself that is so; None where the release has no such reason."""
         plain = [reason for reason in self.reasons if not reason.columns]
         return next((one for when in (standing, ANY) for one in plain if one.when == when), None)
 
-    @property
-    def allowed(self) -> str:
-        """What the field accepts, as one English phrase."""
-        raise NotImplementedError
 
-    def problem(self, kind: str, raw: object) -> Problem:
-        """A `Problem` with this answer."""
-        return Problem(self.name, kind, self.allowed, shorten(raw), self.unit["en"])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NumberField(Field):
+class NumberField(Described, frozen=True, kw_only=True, tag="number"):
     """A number with a unit and bounds (both allowed values); `usual` is the 0.5–99.5 % range in training.
 
-    `unit_one` is the unit beside one: "month" where `unit` is "months".
+    `unit_one` is the unit beside one: "month" where `unit` is "months". `example` is a raw answer.
     """
 
-    minimum: float
-    maximum: float
+    minimum: Bound
+    maximum: Bound
     whole: bool
     optional: bool
-    unit_one: Texts
-    typical: tuple[float, float]
-    usual: tuple[float, float]
-    _unit: Unit = field(init=False, repr=False, compare=False)
+    unit_one: Text | None = None  # in releases of the first format nothing says the singular
+    typical: tuple[Bound, Bound]
+    usual: tuple[Bound, Bound]
+    example: Bound | str | None
+    reference_answer: Bound | None = msgspec.field(name="reference")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_unit", Unit(self.unit, self.unit_one))
+        for what, (low, high) in {
+            "minimum and maximum": (self.minimum, self.maximum),
+            "typical": self.typical,
+            "usual": self.usual,
+        }.items():
+            if not -math.inf < low <= high < math.inf:
+                raise ValueError(f"{what}: finite numbers are needed, the lower first, got {low!r} and {high!r}")
+
+    @cached_property
+    def reference(self) -> float:
+        """The reference applicant's value, encoded; NaN where it is unset."""
+        return math.nan if self.reference_answer is None else float(self.reference_answer)
+
+    @cached_property
+    def _unit(self) -> Unit:
+        return Unit(self.unit, self.unit_one or self.unit)
 
     def parse(self, raw: object) -> float:
-        kind = type(raw)
-        if kind is not int and kind is not float:
-            if self.optional and (raw is None or (isinstance(raw, str) and raw == NOT_STATED)):
-                return math.nan
-            raw = self._number(raw)
+        """The answer as one float64, or `AnswerRefused`."""
+        if type(raw) is int or type(raw) is float:
+            number: int | float = raw
+        elif self.optional and (raw is None or (isinstance(raw, str) and raw == NOT_STATED)):
+            return math.nan
+        else:
+            number = self._number(raw)
         # The comparison is also false for NaN, and safe for integers too large for a float.
-        if self.minimum <= raw <= self.maximum:  # type: ignore[operator]
-            value = float(raw) + 0.0  # type: ignore[arg-type]  # + 0.0 turns -0.0 into 0.0
+        if self.minimum <= number <= self.maximum:
+            value = float(number) + 0.0  # + 0.0 turns -0.0 into 0.0
             if not self.whole or value.is_integer():
                 return value
-        raise self._refusal(raw)
+        raise self._refusal(number)
 
     def answer(self, value: float) -> float | int | None:
+        """The inverse of `parse`: the canonical answer for an encoded value; None for not stated or unset."""
         if math.isnan(value):
             return None
         return int(value) if self.whole else value
 
     def standing(self, value: float) -> str:
+        """What an encoded answer is beside the reference's: `high`, `low` or `not_stated`."""
         if math.isnan(value):
             return NOT_STATED
         return LOW if value < self.reference else HIGH
 
     @property
     def standings(self) -> tuple[str, ...]:
+        """All that `standing` can say of answers other than the reference's: each can raise the PD."""
         possible = {HIGH: not self.reference >= self.maximum, LOW: not self.reference <= self.minimum}
         return tuple(side for side, there in (possible | {NOT_STATED: self.optional}).items() if there)
 
     def show(self, value: float, language: str) -> str:
+        """An encoded value for a person: the number with its unit."""
         if math.isnan(value):
             return NO_ANSWER[language]
         return self._unit.beside(self._unmistakable(write_number(value, language), language), value, language)
@@ -172,7 +166,7 @@ class NumberField(Field):
     @property
     def typical_answer(self) -> float:
         """The example, or where it is not stated the least that is typical."""
-        return float(self.example) if type(self.example) in (int, float) else self.typical[0]
+        return float(self.typical[0] if self.example is None or isinstance(self.example, str) else self.example)
 
     def _unmistakable(self, number: str, language: str) -> str:
         """With one more digit where exactly three after the decimal mark would be asked about: 18.125 as 18.1250."""
@@ -184,6 +178,7 @@ class NumberField(Field):
 
     @property
     def allowed(self) -> str:
+        """What the field accepts, as one English phrase."""
         what = "a whole number" if self.whole else "a number"
         return f"{what} from {self.minimum:,.10g} to {self.maximum:,.10g}" + (
             f", or {NOT_STATED}" if self.optional else ""
@@ -196,9 +191,9 @@ class NumberField(Field):
         if isinstance(raw, UnreadNumber):
             hint = TROUBLES[raw.kind] + (f": {either(raw.readings)}" if raw.readings else "")
             raise AnswerRefused(
-                replace(self.problem(raw.kind, raw.text), hint=hint, extra=raw.extra, readings=raw.readings)
+                replace(problem_of(self, raw.kind, raw.text), hint=hint, extra=raw.extra, readings=raw.readings)
             )
-        problem = self.problem("not_stated" if raw is None else "not_a_number", raw)
+        problem = problem_of(self, "not_stated" if raw is None else "not_a_number", raw)
         raise AnswerRefused(replace(problem, hint=self._instead(raw)) if isinstance(raw, str) else problem)
 
     def _instead(self, text: str) -> str:
@@ -211,41 +206,54 @@ class NumberField(Field):
         can_mean = f"; this text can mean {either(sorted(meant))}" if meant else ""
         return f"send a number such as {either([example])}, in JSON without quotes, not a text{can_mean}"
 
-    def _refusal(self, raw: Any) -> AnswerRefused:
+    def _refusal(self, raw: float) -> AnswerRefused:
         if isinstance(raw, float) and not math.isfinite(raw):
-            return AnswerRefused(self.problem("not_finite", raw))
+            return AnswerRefused(problem_of(self, "not_finite", raw))
         if raw < self.minimum:
-            return AnswerRefused(self.problem("too_small", raw))
+            return AnswerRefused(problem_of(self, "too_small", raw))
         if raw > self.maximum:
-            return AnswerRefused(self.problem("too_large", raw))
-        return AnswerRefused(self.problem("not_whole", raw))
+            return AnswerRefused(problem_of(self, "too_large", raw))
+        return AnswerRefused(problem_of(self, "not_whole", raw))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(Struct, frozen=True, kw_only=True):
     """One answer of a list; `count` is how many training loans gave it."""
 
     code: str
-    label: Texts
-    count: int
+    label: Text
+    count: Count
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChoiceField(Field):
-    """One of a list of codes.
+class ChoiceField(Described, frozen=True, kw_only=True, tag="choice"):
+    """One of a list of codes; `example` is one of them.
 
     With `digits` the list is a hierarchy of digit codes such as NAICS: an answer has exactly that many
     digits, and one that is not in the list stands for its longest known prefix (at least two digits).
     """
 
     choices: tuple[Choice, ...]
-    digits: int | None
-    index: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    digits: Count | None
+    example: str | None
+    reference_answer: str | None = msgspec.field(name="reference")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "index", {choice.code: i for i, choice in enumerate(self.choices)})
+        if len(self.index) < len(self.choices):
+            raise ValueError("choices: one is listed twice")
+        if self.reference_answer is not None and self.reference_answer not in self.index:
+            raise ValueError(f"reference: {shorten(self.reference_answer)} is not one of the choices")
+
+    @cached_property
+    def index(self) -> Mapping[str, int]:
+        """Code -> the number that stands for it."""
+        return {choice.code: at for at, choice in enumerate(self.choices)}
+
+    @cached_property
+    def reference(self) -> float:
+        """The reference applicant's choice, encoded; NaN where it is unset."""
+        return math.nan if self.reference_answer is None else float(self.index[self.reference_answer])
 
     def parse(self, raw: object) -> float:
+        """The answer's number in the list as one float64, or `AnswerRefused`."""
         if type(raw) is str:
             if self.digits is None or len(raw) == self.digits:
                 found = self.index.get(raw)
@@ -253,28 +261,31 @@ class ChoiceField(Field):
                     return float(found)
                 if self.digits is not None and raw.isascii() and raw.isdigit():
                     return self._prefix(raw)
-            raise AnswerRefused(self.problem("not_a_choice", raw))
+            raise AnswerRefused(problem_of(self, "not_a_choice", raw))
         if raw is None and NOT_STATED in self.index:
             return float(self.index[NOT_STATED])
         if isinstance(raw, str):  # numpy.str_ and other subclasses
             return self.parse(str(raw))
-        raise AnswerRefused(self.problem("not_stated" if raw is None else "not_a_text", raw))
+        raise AnswerRefused(problem_of(self, "not_stated" if raw is None else "not_a_text", raw))
 
     def _prefix(self, raw: str) -> float:
         for length in range(len(raw) - 1, 1, -1):
             found = self.index.get(raw[:length])
             if found is not None:
                 return float(found)
-        raise AnswerRefused(self.problem("not_a_choice", raw))
+        raise AnswerRefused(problem_of(self, "not_a_choice", raw))
 
     def answer(self, value: float) -> str | None:
+        """The inverse of `parse`: the code of an encoded value; None for unset."""
         return None if math.isnan(value) else self.choices[int(value)].code
 
     def standing(self, value: float) -> str:
+        """The code of an encoded answer, or `not_stated`."""
         return NOT_STATED if math.isnan(value) else self.choices[int(value)].code
 
     @property
     def standings(self) -> tuple[str, ...]:
+        """All that `standing` can say of answers other than the reference's: each can raise the PD."""
         return tuple(choice.code for at, choice in enumerate(self.choices) if at != self.reference)
 
     @property
@@ -291,30 +302,29 @@ class ChoiceField(Field):
         return code if self.digits is None else code[: min(len(choice.code) for choice in self.choices)]
 
     def show(self, value: float, language: str) -> str:
+        """An encoded value for a person: the label of the choice."""
         return NO_ANSWER[language] if math.isnan(value) else self.choices[int(value)].label[language]
 
     @property
     def allowed(self) -> str:
+        """What the field accepts, as one English phrase."""
         if self.digits is not None:
             return f"a code of {self.digits} digits that begins with a known sector"
         codes = [choice.code for choice in self.choices]
         return "one of " + ", ".join(codes if len(codes) <= 60 else [*codes[:60], "…"])
 
 
-def write_number(value: float, language: str) -> str:
-    """A number with its thousands apart, to ten digits and without an exponent."""
-    return localised(f"{Decimal(f'{value:.10g}'):,f}", language)
+Field = NumberField | ChoiceField
 
 
-def write_exactly(value: float, language: str) -> str:
-    """All digits that it takes to read the same float64 again; to ten where that is longer than anybody types."""
-    text = f"{Decimal(repr(plain(value))):,f}"
-    return localised(text, language) if len(text) <= LONGEST else write_number(value, language)
+def problem_of(field: Field, kind: str, raw: object) -> Problem:
+    """A `Problem` with this answer."""
+    return Problem(field.name, kind, field.allowed, shorten(raw), field.unit.en)
 
 
-def localised(text: str, language: str) -> str:
-    """Python's separators changed into the language's: in French a narrow no-break space and a decimal comma."""
-    return text.translate({ord(","): THOUSANDS["fr"], ord("."): DECIMAL["fr"]}) if language == "fr" else text
+def untold(field: Field) -> list[str]:
+    """The standings that no reason is for."""
+    return [standing for standing in field.standings if field.plain_reason(standing) is None]
 
 
 def either(numbers: Sequence[Number]) -> str:
@@ -334,58 +344,16 @@ def shorten(raw: object) -> str:
     return text if len(text) <= 40 else text[:39] + "…"
 
 
-def field_from_json(spec: Mapping[str, Any]) -> Field:
-    """A field as a release's manifest describes it.
-
-    Raises KeyError, TypeError or ValueError where the description is not whole; the release turns these
-    into `BadRelease`.
-    """
-    common = {key: spec[key] for key in ("name", "group", "label", "help", "unit", "actionable", "example")}
-    common["reasons"] = tuple(reason_from_json(spec["name"], one) for one in spec.get("reasons", ()))
-    unit_one = spec.get("unit_one", spec["unit"])  # in releases of the first format nothing says the singular
-    for text in (spec["label"], spec["help"], spec["unit"], unit_one):
-        if not (isinstance(text, dict) and text.keys() >= {"en", "fr"}):
-            raise ValueError(f"field {spec['name']}: texts are needed in en and fr")
-    if spec["kind"] == "number":
-        reference = float("nan") if spec["reference"] is None else float(spec["reference"])
-        minimum, maximum = _pair((spec["minimum"], spec["maximum"]))
-        return NumberField(
-            **common,
-            reference=reference,
-            minimum=minimum,
-            maximum=maximum,
-            whole=bool(spec["whole"]),
-            optional=bool(spec["optional"]),
-            unit_one=unit_one,
-            typical=_pair(spec["typical"]),
-            usual=_pair(spec["usual"]),
-        )
-    if spec["kind"] == "choice":
-        codes = [choice["code"] for choice in spec["choices"]]
-        if len(set(codes)) != len(codes):
-            raise ValueError(f"field {spec['name']}: a choice is listed twice")
-        reference = float("nan") if spec["reference"] is None else float(codes.index(spec["reference"]))
-        return ChoiceField(
-            **common,
-            reference=reference,
-            choices=tuple(Choice(code=c["code"], label=c["label"], count=int(c["count"])) for c in spec["choices"]),
-            digits=spec["digits"],
-        )
-    raise ValueError(f"field {spec['name']}: kind {spec['kind']!r} is not known")
+def field_from_json(spec: Mapping[str, object]) -> Field:
+    """A field as a manifest describes it, or a ValueError that names the field and the part that is wrong."""
+    try:
+        found: Field = convert(spec, Field)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"field {spec.get('name')}: {located(error)}") from None
+    return found
 
 
-def reason_from_json(field: str, spec: Mapping[str, Any]) -> Reason:
-    """A reason as a manifest describes it; `when` is its code where it is not said."""
-    text = spec["text"]
-    said = [text.get(language) for language in ("en", "fr")] if isinstance(text, dict) else [None]
-    if not all(isinstance(words, str) and words.strip() for words in said):
-        raise ValueError(f"field {field}: reason {spec['code']}: texts are needed in en and fr")
-    code = str(spec["code"])
-    return Reason(code=code, when=spec.get("when", code), columns=tuple(spec.get("columns", ())), text=text)
-
-
-def _pair(values: Any) -> tuple[float, float]:
-    low, high = values
-    if not -math.inf < float(low) <= float(high) < math.inf:
-        raise ValueError(f"a range needs finite low <= high, got {values!r}")
-    return float(low), float(high)
+def located(error: msgspec.MsgspecError) -> str:
+    """What msgspec found wrong, its path first: `fields[3].minimum: Expected `float`, got `str``."""
+    text, _, path = str(error).rpartition(" - at `$")
+    return f"{path.removesuffix('`').removeprefix('.')}: {text}" if text else str(error)

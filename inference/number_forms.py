@@ -3,14 +3,15 @@
 import re
 import unicodedata
 
-from inference.fields import write_number
+from inference.languages import Text
+from inference.number_format import write_number
 from inference.numbers import TROUBLES, Grammar, UnreadNumber
 from inference.units import Unit
 
 
 def unit_of(en: str, fr: str, one: tuple[str, str] | None = None) -> Unit:
     singular = one or (en, fr)
-    return Unit({"en": en, "fr": fr}, {"en": singular[0], "fr": singular[1]})
+    return Unit(Text(en, fr), Text(*singular))
 
 
 UNITS = {

@@ -10,7 +10,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,34 @@ NAN = math.nan
 OLDER = ("(older log)", "(older log)")  # it names neither release nor engine
 LENGTHS = (1, 5, 15, 60, 4 * 60, 24 * 60, 7 * 24 * 60, 28 * 24 * 60)  # of a stretch of time, minutes
 MOST_SHOWN = 20  # broken lines; more are only counted
+
+
+class Milliseconds(TypedDict):
+    """Where a score's time went."""
+
+    total: float
+    validate: float
+    row: float
+    predict: float
+    policy: float
+
+
+class Line(TypedDict, total=False):
+    """What a line holds that is as it should be; reading one that is not raises an error."""
+
+    time: str
+    release: str
+    engine: str
+    ms: Milliseconds
+    thread_cpu_ms: float
+    cpu_percent: float | None
+    rss_mb: float | None
+    error: str
+    dropped: int
+    # the older kind
+    timestamp: float | str
+    duration: float
+    memory_usage_MB: float
 
 
 class Broken(NamedTuple):
@@ -43,8 +71,18 @@ class LogRecords(NamedTuple):
     def __len__(self) -> int:
         return len(self.scores)
 
-    def column(self, name: str) -> npt.NDArray[Any]:
-        """One field of all scores, (n,)."""
+    @property
+    def minutes(self) -> npt.NDArray[np.int64]:
+        """When, (n,): UTC minutes since 1970."""
+        return self.scores["minute"]
+
+    @property
+    def groups(self) -> npt.NDArray[np.int32]:
+        """By which of `names`, (n,)."""
+        return self.scores["group"]
+
+    def column(self, name: str) -> npt.NDArray[np.float32]:
+        """One of FIGURES of all scores, (n,)."""
         return self.scores[name]
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> "LogRecords":
@@ -87,7 +125,7 @@ class LogReader:
         del self._scores[: max(0, len(self._scores) - count * RECORD.itemsize)]
         del self.error_minutes[: max(0, len(self.error_minutes) - count)]
 
-    def _take(self, entry: dict[str, Any]) -> None:
+    def _take(self, entry: Line) -> None:
         """One line's object. Whatever it lacks raises an error, and nothing of it is kept."""
         if "duration" in entry:
             self._take_older(entry)
@@ -108,7 +146,7 @@ class LogReader:
             NAN if cpu is None else cpu, NAN if rss is None else rss,
         )  # fmt: skip
 
-    def _take_older(self, entry: dict[str, Any]) -> None:
+    def _take_older(self, entry: Line) -> None:
         when = entry["timestamp"]
         minute = int(when // 60) if isinstance(when, int | float) else self._minute(when.replace(",", "."))
         unknown = [NAN] * (len(FIGURES) - 3)
@@ -143,7 +181,7 @@ def over_time(records: LogRecords, most: int) -> tuple[int, dict[int, LogRecords
 
     The length, and for every stretch with scores its first minute since 1970 and its scores, in order.
     """
-    minutes = records.column("minute")
+    minutes = records.minutes
     first, last = int(minutes.min()), int(minutes.max())
     length = next((one for one in LENGTHS if last // one - first // one < most), LENGTHS[-1])
     starts = minutes - minutes % length
@@ -159,7 +197,7 @@ def reason(error: Exception) -> str:
     return "a figure or a time that cannot be read"
 
 
-def quantiles(values: npt.NDArray[Any], q: Iterable[float]) -> list[float]:
+def quantiles(values: npt.NDArray[np.float32], q: Iterable[float]) -> list[float]:
     """Quantiles of those that are there, NaN where none is."""
     values = values[~np.isnan(values)]
     return [float(one) for one in np.quantile(values, list(q))] if len(values) else [NAN for _ in q]

@@ -6,31 +6,56 @@ learning".
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from inference.application import Application, Form
-from inference.fields import ChoiceField, NumberField
+from inference.fields import ChoiceField, Count, NumberField
 
 APPROVE, REFER, DECLINE = "approve", "refer", "decline"
+Floats = npt.NDArray[np.float64]
+PDs = TypeVar("PDs", float, Floats)  # of one application, or of many
+
+
+class Cutoffs(Struct, frozen=True):
+    """Where the decisions of one application begin and end; all are PDs."""
+
+    break_even: float  # PD*, 0..1
+    refer_from: float  # it refers from this PD
+    decline_from: float  # and declines above this one, which can lie beyond 1
+
+    @classmethod
+    def around(cls, break_even: float, refer_band: float) -> "Cutoffs":
+        """The cut-offs of a band of 0.25: ± 25 % of break-even."""
+        refer_from, decline_from = _around(break_even, refer_band)
+        return cls(break_even, refer_from, decline_from)
+
+    @property
+    def can_decline(self) -> bool:
+        """Where a guarantee covers nearly all, no PD is high enough to decline."""
+        return self.decline_from < 1.0
+
+    def decision(self, pd: float) -> str:
+        """What a PD alone suggests: approve below the band, decline above it, refer within it."""
+        return APPROVE if pd < self.refer_from else DECLINE if pd > self.decline_from else REFER
+
+
+def _around(break_even: PDs, refer_band: float) -> tuple[PDs, PDs]:
+    return break_even * (1.0 - refer_band), break_even * (1.0 + refer_band)
 
 
 class Decision(NamedTuple):
     """What the policy suggests for one application, and the figures behind it."""
 
     suggestion: str  # approve, refer or decline
-    break_even: float  # PD*, 0..1
-    refer_from: float  # the PD from which it refers
-    decline_from: float  # the PD above which it declines
+    cutoffs: Cutoffs
     unusual: tuple[str, ...]  # names of fields whose answer is rare among the training loans
 
 
-@dataclass(frozen=True, slots=True)
-class Points:
+class Points(Struct, frozen=True, forbid_unknown_fields=True):
     """The scorecard scale: `anchor` points at good:bad odds of `odds`, `double` more double the odds."""
 
     anchor: float
@@ -46,40 +71,52 @@ class Points:
         return self.anchor + self.double * math.log2((1.0 - pd) / pd / self.odds)
 
 
+class PolicyTerms(Struct, frozen=True, kw_only=True):
+    """What a manifest says of a release's policy."""
+
+    margin: float  # a fraction of the amount
+    lgd: float  # loss given default, a fraction too
+    amount: str | None = None  # the field with what is lent; None where none says it
+    guarantee: str | None  # the field with the guaranteed share in per cent, or None
+    refer_band: float  # 0.25: ± 25 % of PD*
+    rare_below: Count  # training loans: a choice of fewer is unusual
+
+    def __post_init__(self) -> None:
+        if not (0 < self.margin < math.inf and 0 < self.lgd <= 1 and 0 <= self.refer_band < 1):
+            raise ValueError("margin > 0, 0 < lgd <= 1 and 0 <= refer_band < 1 are needed")
+
+
 class Policy:
     """A release's policy: margin, loss given default, refer band, and what counts as unusual.
 
-    `spec` holds `margin`, `lgd` (fractions of the amount), `amount` (the field with what is lent, or None where
-    none says it), `guarantee` (the field with the guaranteed share in per cent, or None), `refer_band` (0.25: ± 25 %
-    of PD*), `rare_below` (training loans). Raises KeyError, TypeError or ValueError where it is not whole.
+    Raises ValueError where the terms name a field that cannot be what they say.
     """
 
-    def __init__(self, spec: Mapping[str, Any], form: Form) -> None:
-        self.margin, self.lgd = float(spec["margin"]), float(spec["lgd"])
-        self.refer_band = float(spec["refer_band"])
-        if not (0 < self.margin < math.inf and 0 < self.lgd <= 1 and 0 <= self.refer_band < 1):
-            raise ValueError("policy: needs margin > 0, 0 < lgd <= 1, 0 <= refer_band < 1")
-        amount, guarantee = spec.get("amount"), spec["guarantee"]
-        self.amount_at = None if amount is None else form.names.index(amount)
+    def __init__(self, terms: PolicyTerms, form: Form) -> None:
+        self.margin, self.lgd, self.refer_band = terms.margin, terms.lgd, terms.refer_band
+        amount, guarantee = terms.amount, terms.guarantee
+        self.amount_at = None if amount is None else place_of(form, "amount", amount)
+        self.amount: NumberField | None = None  # the field at that place
         if self.amount_at is not None:
             lent = form.fields[self.amount_at]
             if not isinstance(lent, NumberField) or lent.optional or lent.minimum < 0:
-                raise ValueError(f"policy: amount {amount} must be a number from 0 up that is always stated")
-        self._guarantee = None if guarantee is None else form.names.index(guarantee)
+                raise ValueError(f"policy.amount: {amount} must be a number from 0 up that is always stated")
+            self.amount = lent
+        self._guarantee = None if guarantee is None else place_of(form, "guarantee", guarantee)
         if self._guarantee is not None:
             share = form.fields[self._guarantee]
             if not isinstance(share, NumberField) or share.optional or share.minimum < 0 or share.maximum > 100:
-                raise ValueError(f"policy: guarantee {guarantee} must be a number from 0 to 100 that is always stated")
+                raise ValueError(f"policy.guarantee: {guarantee} must be a number from 0 to 100 that is always stated")
         self._ranges: list[tuple[int, str, float, float]] = []
         self._rare: list[tuple[int, str, frozenset[float]]] = []
         for at, field in enumerate(form.fields):
-            if isinstance(field, NumberField):
-                self._ranges.append((at, field.name, *field.usual))
-            elif isinstance(field, ChoiceField):
-                below = int(spec["rare_below"])
-                rare = frozenset(float(i) for i, choice in enumerate(field.choices) if choice.count < below)
-                if rare:
-                    self._rare.append((at, field.name, rare))
+            match field:
+                case NumberField():
+                    self._ranges.append((at, field.name, *field.usual))
+                case ChoiceField():
+                    rare = frozenset(float(i) for i, one in enumerate(field.choices) if one.count < terms.rare_below)
+                    if rare:
+                        self._rare.append((at, field.name, rare))
 
     @property
     def guaranteed(self) -> bool:
@@ -93,16 +130,17 @@ class Policy:
         covered = 0.0 if self._guarantee is None else application.values[self._guarantee]
         return application.values[self.amount_at] * (1.0 - covered / 100.0)
 
-    def break_even(self, application: Application) -> float:
-        """PD* of this application: the loss counts only the share that no guarantee covers."""
-        return float(self._break_even(0.0 if self._guarantee is None else application.values[self._guarantee]))
+    def cutoffs(self, application: Application) -> Cutoffs:
+        """The cut-offs of this application: the loss counts only the share that no guarantee covers."""
+        covered = 0.0 if self._guarantee is None else application.values[self._guarantee]
+        return Cutoffs.around(self._break_even(covered), self.refer_band)
 
-    def break_evens(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """PD* of many: encoded answers (m, n_fields) -> (m,)."""
+    def cutoffs_of_many(self, values: Floats) -> tuple[Floats, Floats]:
+        """`refer_from` and `decline_from` of many: encoded answers (m, n_fields) -> (m,) and (m,)."""
         covered = np.zeros(len(values)) if self._guarantee is None else values[:, self._guarantee]
-        return np.asarray(self._break_even(covered))
+        return _around(self._break_even(covered), self.refer_band)
 
-    def _break_even(self, guaranteed: Any) -> Any:
+    def _break_even(self, guaranteed: PDs) -> PDs:
         loss = self.lgd * (1.0 - guaranteed / 100.0)
         return self.margin / (self.margin + loss)
 
@@ -115,20 +153,23 @@ class Policy:
 
     def decide(self, pd: float, application: Application) -> Decision:
         """Approve below the refer band, decline above it, refer within it or when an answer is unusual."""
-        break_even = self.break_even(application)
-        refer_from = break_even * (1.0 - self.refer_band)
-        decline_from = break_even * (1.0 + self.refer_band)
-        unusual = self.unusual(application)
-        suggestion = APPROVE if pd < refer_from else DECLINE if pd > decline_from else REFER
-        if unusual:
-            suggestion = REFER
-        return Decision(suggestion, break_even, refer_from, decline_from, unusual)
+        cutoffs, unusual = self.cutoffs(application), self.unusual(application)
+        return Decision(REFER if unusual else cutoffs.decision(pd), cutoffs, unusual)
 
-    def approves(self, pds: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    def approves(self, pds: Floats, values: Floats) -> npt.NDArray[np.bool_]:
         """Which of many it would approve: PDs (m,) and encoded answers (m, n_fields) -> (m,)."""
-        approved = pds < self.break_evens(values) * (1.0 - self.refer_band)
+        refer_from, _ = self.cutoffs_of_many(values)
+        approved = pds < refer_from
         for at, _, low, high in self._ranges:
             approved &= ~((values[:, at] < low) | (values[:, at] > high))
         for at, _, rare in self._rare:
             approved &= ~np.isin(values[:, at], list(rare))
         return approved
+
+
+def place_of(form: Form, term: str, name: str) -> int:
+    """The position of the field that a term of the policy names."""
+    try:
+        return form.position(name)
+    except ValueError as error:
+        raise ValueError(f"policy.{term}: {error}") from None

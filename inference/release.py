@@ -9,10 +9,9 @@ import hashlib
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import orjson
@@ -21,16 +20,12 @@ from inference.application import Form
 from inference.blocks import Table
 from inference.calibration import Calibration
 from inference.errors import BadRelease
-from inference.fields import ANY, HIGH, LOW, NOT_STATED, ChoiceField, NumberField, field_from_json
+from inference.fields import ANY, HIGH, LOW, NOT_STATED, ChoiceField, NumberField, untold
+from inference.manifest import FORMAT, OLDEST, Manifest, UnknownFormat, read_manifest
 from inference.policy import Points, Policy
 from inference.rows import RowBuilder
 
-# Raise it when an older reader could misunderstand; tests/test_release.py pins what is read. In the first format fields
-# had no texts for applicants: such releases are opened to replay what they decided, and web/lender.py says when one may
-# be served.
-FORMAT, OLDEST = 2, 1
 LARGEST = 64 << 20  # bytes of one file; the embedded releases stay below 3 MB
-LANGUAGES = ("en", "fr")  # that every text of a release is in
 MODEL, ONNX, TABLES = "model.ubj", "model.onnx", "history.npz"
 
 
@@ -41,7 +36,7 @@ class Release:
     folder: Path
     name: str  # `<recipe>-<first 12 of the digest>`, as records and logs show it
     digest: str  # sha256 of manifest.json, 64 hex digits
-    manifest: Mapping[str, Any] = field(repr=False)  # as parsed; titles, population, training figures
+    manifest: Manifest = field(repr=False)
     form: Form
     rows: RowBuilder
     calibration: Calibration
@@ -68,35 +63,36 @@ def open_release(folder: Path | str, digest: str | None = None) -> Release:
     if not found.startswith(expected):
         raise BadRelease(folder / "manifest.json", f"sha256 {expected}", found)
     try:
-        manifest = orjson.loads(
-            content
-        )  # orjson rejects NaN and lone surrogates, so the API can always serialise it again
-        if manifest["format"] not in range(OLDEST, FORMAT + 1) or type(manifest["format"]) is not int:
-            expected = f"format {OLDEST} to {FORMAT}"
-            raise BadRelease(folder / "manifest.json", expected, f"format {manifest['format']!r}")
-        files = {name: verified(folder, name, entry["sha256"]) for name, entry in manifest["files"].items()}
-        form = Form(tuple(field_from_json(spec) for spec in manifest["fields"]))
+        manifest = read_manifest(content)
+        files = {name: verified(folder, name, file.sha256) for name, file in manifest.files.items()}
+        if MODEL not in files:
+            raise ValueError(f"files: {MODEL} is missing")
+        form = Form(manifest.fields)
         release = Release(
             folder=folder,
-            name=f"{manifest['name']}-{found[:12]}",
+            name=f"{manifest.name}-{found[:12]}",
             digest=found,
             manifest=manifest,
             form=form,
-            rows=RowBuilder(form, manifest["features"], parse_tables(files.get(TABLES))),
-            calibration=Calibration(**manifest["calibration"]),
-            points=Points(**manifest["points"]),
-            policy=Policy(manifest["policy"], form),
+            rows=RowBuilder(form, manifest.features, parse_tables(files.get(TABLES))),
+            calibration=manifest.calibration,
+            points=manifest.points,
+            policy=Policy(manifest.policy, form),
             model=files[MODEL],
             onnx=files.get(ONNX),
         )
-        columns = [column["name"] for column in manifest["columns"]]
-        check_words(manifest, form)
-        check_reasons(form, columns, manifest["format"])
+        columns = [column.name for column in manifest.columns]
+        check_groups(manifest)
+        check_reasons(form, columns, manifest.format)
         form.parse(form.example)
+        check_numbers(manifest)
         if not release.model.startswith(b"{"):  # XGBoost aborts the whole process where there is nothing to parse
             raise ValueError(f"{MODEL} is no UBJSON object")
+    except UnknownFormat as error:
+        raise BadRelease(folder / "manifest.json", f"format {OLDEST} to {FORMAT}", str(error)) from error
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise BadRelease(folder / "manifest.json", "a whole release", f"{type(error).__name__}: {error}") from error
+        said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise BadRelease(folder / "manifest.json", "a whole release", said) from error
     if tuple(columns) != release.rows.columns:
         wrong = next((pair for pair in zip(columns, release.rows.columns, strict=False) if pair[0] != pair[1]), None)
         raise BadRelease(
@@ -107,53 +103,42 @@ def open_release(folder: Path | str, digest: str | None = None) -> Release:
     return release
 
 
-def check_words(manifest: Mapping[str, Any], form: Form) -> None:
-    """What pages and cards say of a release must be there, in both languages; else they would fail when opened."""
-    groups = {group["name"]: group["label"] for group in manifest["groups"]}
-    for what, said in {"title": manifest["title"], "notice": manifest["notice"], **groups}.items():
-        for language in LANGUAGES:
-            if not isinstance(said[language], str) or not said[language].strip():
-                raise ValueError(f"{what}: a text in {language!r} is needed")
-    if groups and (astray := [field.name for field in form.fields if field.group not in groups]):
-        raise ValueError(f"fields of a group that is not listed: {', '.join(astray)}")
-    if not isinstance(manifest["date"], str) or not isinstance(manifest["golden"], list):
-        raise ValueError("a date and a list of golden applications are needed")
-    if manifest["population"] is not None:
-        check_population(manifest["population"])
-        for one in (one for by in manifest["population"].get("by", {}).values() for one in by.values()):
-            check_population(one)
+def check_numbers(manifest: Manifest) -> None:
+    """The API shows the figures of the training: whole numbers of more than 64 bits it could not write."""
+    try:
+        orjson.dumps(manifest.training)
+    except TypeError as error:  # its own, a RecursionError among them
+        raise ValueError(f"training: {error}") from None
+
+
+def check_groups(manifest: Manifest) -> None:
+    """Where there are headings, each field stands under one of them."""
+    listed = {group.name for group in manifest.groups}
+    if listed and (astray := [field.name for field in manifest.fields if field.group not in listed]):
+        raise ValueError(f"groups: fields of one that is not listed: {', '.join(astray)}")
 
 
 def check_reasons(form: Form, columns: Sequence[str], version: int) -> None:
     """Whatever answer raises the PD, the applicant can be told so: a text for each, and columns that there are."""
-    for asked in form.fields:
+    for at, asked in enumerate(form.fields):
+        place = f"fields[{at}] ({asked.name})"
         codes = [reason.code for reason in asked.reasons]
         if len(set(codes)) < len(codes):
-            raise ValueError(f"field {asked.name}: a reason is listed twice")
+            raise ValueError(f"{place}.reasons: one is listed twice")
         whens = (*asked.index, ANY) if isinstance(asked, ChoiceField) else (HIGH, LOW, NOT_STATED)
         for reason in asked.reasons:
             if reason.when not in whens or not set(reason.columns) <= set(columns):
-                raise ValueError(f"field {asked.name}: reason {reason.code}: no such answer, or no such columns")
+                raise ValueError(f"{place}: reason {reason.code}: no such answer, or no such columns")
             if not reason.columns and reason.code != reason.when:
-                raise ValueError(
-                    f"field {asked.name}: reason {reason.code}: it needs columns, or the code {reason.when}"
-                )
+                raise ValueError(f"{place}: reason {reason.code}: it needs columns, or the code {reason.when}")
             if reason.columns and reason.code in whens:
-                raise ValueError(f"field {asked.name}: reason {reason.code}: with columns it needs a code of its own")
+                raise ValueError(f"{place}: reason {reason.code}: with columns it needs a code of its own")
         if version > OLDEST and isinstance(asked, NumberField) and math.isnan(asked.reference):
-            raise ValueError(f"field {asked.name}: a reference is needed, for an answer to be high or low beside it")
-    untold = [f"{asked.name}/{standing}" for asked in form.fields for standing in asked.untold]
-    if untold and version > OLDEST:
-        more = f" and {len(untold) - 20} more" if untold[20:] else ""
-        raise ValueError(f"no text for applicants for {', '.join(untold[:20])}{more}")
-
-
-def check_population(population: Mapping[str, Any]) -> None:
-    """How PDs spread over loans."""
-    percentiles = np.array(population["pd_percentiles"], np.float64)
-    if len(percentiles) < 3 or not ((percentiles >= 0) & (percentiles <= 1)).all() or (np.diff(percentiles) < 0).any():
-        raise ValueError("population: ascending probabilities are needed as pd_percentiles")
-    int(population["loans"])
+            raise ValueError(f"{place}.reference: one is needed, for an answer to be high or low beside it")
+    lacking = [f"{asked.name}/{standing}" for asked in form.fields for standing in untold(asked)]
+    if lacking and version > OLDEST:
+        more = f" and {len(lacking) - 20} more" if lacking[20:] else ""
+        raise ValueError(f"fields: no text for applicants for {', '.join(lacking[:20])}{more}")
 
 
 def read(file: Path) -> bytes:

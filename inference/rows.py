@@ -2,13 +2,13 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from inference.application import Application, Form
-from inference.blocks import KINDS, Matrix, Plan, Table
+from inference.blocks import Block, Feature, Matrix, Plan, Table, block_of
 from inference.extras import extra
 from inference.row_compiler import compiled, source
 
@@ -19,14 +19,17 @@ if TYPE_CHECKING:
 class RowBuilder:
     """Turns applications into rows of float32, at indices computed once.
 
-    Raises KeyError, TypeError or ValueError where the feature list does not fit the form or the tables.
+    Raises ValueError where the feature list does not fit the form or the tables.
     """
 
-    def __init__(
-        self, form: Form, features: Sequence[Mapping[str, Any]], tables: Mapping[str, Table] | None = None
-    ) -> None:
+    def __init__(self, form: Form, features: Sequence[Feature], tables: Mapping[str, Table] | None = None) -> None:
         plan = Plan(form, tables or {})
-        self._blocks = [KINDS[spec["kind"]](spec, plan) for spec in features]
+        self._blocks: list[Block] = []
+        for at, spec in enumerate(features):
+            try:
+                self._blocks.append(block_of(spec, plan))
+            except ValueError as error:
+                raise ValueError(f"features[{at}]: {error}") from error
         self.columns = tuple(plan.columns)
         self._n_answers = len(form.names)
         self.source, namespace = source(self._blocks, len(form.names))

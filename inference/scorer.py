@@ -4,7 +4,7 @@ import itertools
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from inference.engines import Engine, open_engine
 from inference.errors import TenfoldError
 from inference.measure import Clock, ProcessSampler, process_sampler
 from inference.perflog import PerformanceLog
+from inference.policy import Cutoffs
 from inference.release import Release, open_release
 from inference.settings import Settings
 
@@ -39,7 +40,12 @@ class Score(NamedTuple):
     row: bytes  # the float32 row that was predicted, (n_features,): as personal as the answers
     milliseconds: Mapping[str, float]  # wall time: total, validate, row, predict, policy
 
-    def as_dict(self) -> dict[str, Any]:
+    @property
+    def cutoffs(self) -> Cutoffs:
+        """The cut-offs as the policy has them."""
+        return Cutoffs(self.break_even, self.refer_from, self.decline_from)
+
+    def as_dict(self) -> dict[str, object]:
         """The score as JSON can hold it, without the answers."""
         return {name: value for name, value in self._asdict().items() if name not in ("application", "row")}
 
@@ -93,9 +99,11 @@ class Scorer:
             "policy": (decided - predicted) / 1e6,
         }
         self._write(request_id, milliseconds, cpu, {"pd": round(pd, 6), "decision": decision.suggestion})
+        cutoffs = decision.cutoffs
         return Score(
-            pd, points, *decision, release.name, self.engine.name, request_id, application, row.tobytes(), milliseconds
-        )
+            pd, points, decision.suggestion, cutoffs.break_even, cutoffs.refer_from, cutoffs.decline_from,
+            decision.unusual, release.name, self.engine.name, request_id, application, row.tobytes(), milliseconds,
+        )  # fmt: skip
 
     def pds(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """PDs of many encoded applications, (m, n_fields) float64 -> (m,) float64. Writes no log."""

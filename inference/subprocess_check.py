@@ -4,8 +4,6 @@ Digests find what was damaged. They do not find what was made to fit, nor a mode
 not sanitise what it reads. Where a server opens another release than its own, it asks here before.
 """
 
-import os
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -15,12 +13,6 @@ from inference.errors import BadRelease, TenfoldError
 
 SECONDS = 60.0  # until the process must have ended; most of its two seconds go into imports
 FILE_SIZE = 1 << 20  # bytes of what it prints
-ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "OMP_NUM_THREADS")  # no more: environments hold passwords
-
-
-def inherited() -> dict[str, str]:
-    """What of the environment such a process is given."""
-    return {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
 
 
 def try_apart(folder: Path, digest: str, engine: str, seconds: float = SECONDS) -> None:
@@ -33,14 +25,13 @@ def try_apart(folder: Path, digest: str, engine: str, seconds: float = SECONDS) 
     with tempfile.TemporaryFile() as output:
         ended = confined.run(
             [sys.executable, "-m", "inference", "check"],
-            environment={**inherited(), **own}, output=output, seconds=seconds, file_size=FILE_SIZE,
+            environment=own, output=output, seconds=seconds, file_size=FILE_SIZE,
         )  # fmt: skip
         output.seek(0)
         lines = output.read().decode("utf-8", "replace").strip().splitlines()
     if ended.status is None:
         raise BadRelease(folder, f"a release that opens within {seconds:g} s", "none that does")
-    if ended.status < 0:
-        died = signal.Signals(-ended.status).name
-        raise BadRelease(folder, f"a model that {engine} can read", f"one that its process died of ({died})")
+    if ended.signal:
+        raise BadRelease(folder, f"a model that {engine} can read", f"one that its process died of ({ended.signal})")
     if ended.status:
         raise TenfoldError(lines[-1] if lines else f"{folder}: the process that opened it ended without a word")

@@ -1,8 +1,9 @@
 """Units: how a number is written with its unit, and what may stand beside a number that somebody typed."""
 
 import unicodedata
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from inference.languages import Text
 
 NO_BREAK, THIN = "\u00a0", "\u202f"  # before a currency in French; before % in both languages
 PER_CENT = frozenset({"%", "per cent", "percent", "pour cent", "pourcent"})
@@ -58,15 +59,15 @@ class Unit:
     `currency` is the ISO code of a unit that begins with a currency, `is_money` true of any unit that speaks of money.
     """
 
-    many: Mapping[str, str]
-    one: Mapping[str, str]
+    many: Text
+    one: Text
     currency: str | None = field(init=False)
     is_money: bool = field(init=False)
     _own: frozenset[str] = field(init=False)  # all forms that may stand beside a number, as `same` writes them
 
     def __post_init__(self) -> None:
-        found = currencies(self.many["en"].partition(" ")[0])
-        forms = [*self.many.values(), *self.one.values()]
+        found = currencies(self.many.en.partition(" ")[0])
+        forms = [self.many.en, self.many.fr, self.one.en, self.one.fr]
         words = [word for form in forms for word in form.split()]
         own = {same(form) for form in forms}
         if found:
@@ -80,7 +81,7 @@ class Unit:
         object.__setattr__(self, "_own", frozenset(own - {""}))
 
     def _is_any_money(self) -> bool:
-        return same(self.many["en"]).startswith(ANY_MONEY)
+        return same(self.many.en).startswith(ANY_MONEY)
 
     def form(self, value: float, language: str) -> str:
         """The singular or the plural: English has the singular for one, French below two."""

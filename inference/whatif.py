@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from inference.application import Application
 from inference.engines import Engine
-from inference.fields import NOT_STATED, Choice, ChoiceField, Field, NumberField
+from inference.fields import NOT_STATED, Choice, ChoiceField, NumberField
 from inference.policy import APPROVE
 from inference.release import Release
 from inference.scorer import Score, Scorer
@@ -92,10 +92,8 @@ class WhatIf:
         values = points(field, own) if isinstance(field, NumberField) else groups(field, own)
         changed = self._changed(application, {at: values})
         pds = self._scorer.pds(changed)
-        break_even = self._release.policy.break_evens(changed)
-        band = self._release.policy.refer_band
-        approves = self._release.policy.approves(pds, changed)
-        return Curve(values, pds, break_even * (1 - band), break_even * (1 + band), approves)
+        policy = self._release.policy
+        return Curve(values, pds, *policy.cutoffs_of_many(changed), policy.approves(pds, changed))
 
     def _approvals(self, application: Application) -> list[Proposal]:
         """The nearest change that would make it an approval: one for each field alone, or else one of two fields.
@@ -187,7 +185,6 @@ class WhatIf:
             if field.actionable == "up":
                 return np.asarray(others[others > own])
             return np.asarray(others[others < own]) if field.actionable == "down" else others
-        assert isinstance(field, NumberField)  # noqa: S101 - for the type checker: there are two kinds
         if math.isnan(own):
             return np.array([])
         found = usual_steps(field, most)
@@ -207,11 +204,9 @@ class WhatIf:
 
         Every step is predicted; the ends of each interval are checked by a score of their own.
         """
-        at = self._release.policy.amount_at
-        if at is None:
+        at, field = self._release.policy.amount_at, self._release.policy.amount
+        if at is None or field is None:
             return None
-        field = self._fields[at]
-        assert isinstance(field, NumberField)  # noqa: S101 - the policy made sure
         steps = usual_steps(field, STEPS)
         tried = np.union1d(steps, [application.values[at]])
         approved = self._approves(application, {at: tried})
@@ -275,9 +270,8 @@ def points(field: NumberField, own: float) -> Floats:
     return np.asarray(np.unique(found[(found >= low) & (found <= high)]))
 
 
-def groups(field: Field, own: float) -> Floats:
+def groups(field: ChoiceField, own: float) -> Floats:
     """The choices that a curve compares: all; of a hierarchy of digit codes its shortest ones, and the answer."""
-    assert isinstance(field, ChoiceField)  # noqa: S101 - for the type checker: there are two kinds
     found = [float(field.index[code]) for code in field.groups]
     return np.array(sorted({*found, *([] if math.isnan(own) else [own])}), np.float64)
 

@@ -17,9 +17,9 @@ from inference.settings import RELEASES, Settings
 from ledger import errors, queries
 from ledger.cleaning import Cleaner
 from ledger.errors import LedgerUnavailable
+from ledger.events import SCORED
 from ledger.export import export
 from ledger.readonly import ReadOnlyStore
-from ledger.records import SCORED
 from ledger.replay import DIFFERENT, SAME, Replayer, release_folders
 from ledger.retention import MONTHS, os_user, purge
 from ledger.stamps import Stamp, contradictions, stamp, stamps_in
@@ -171,7 +171,7 @@ def run_replay(ledger: ReadOnlyStore, given: argparse.Namespace) -> int:
     furthest = 0.0
     with ledger.reading() as connection:
         records = queries.by_id(connection, given.ids) if given.ids else queries.records(connection, [SCORED])
-        for one in replayer.replay(one for one in records if one.fields()["kind"] == SCORED):
+        for one in replayer.replay(record.event for record in records):
             outcomes[one.outcome] += 1
             furthest = max(furthest, one.off or 0.0)
             if one.outcome != SAME or given.ids:
@@ -186,7 +186,7 @@ def run_show(ledger: ReadOnlyStore, given: argparse.Namespace) -> int:
         found = queries.by_id(connection, [given.id]) + queries.following(connection, given.id)
     if not found:
         raise LedgerUnavailable(f"{given.id}: no such record")
-    shown = [{**one.fields(), "hash": one.hash.hex(), "personal": one.personal_fields()} for one in found]
+    shown = [{**one.body_json, "hash": one.hash.hex(), "personal": one.personal_json} for one in found]
     print(json.dumps(shown, indent=2, ensure_ascii=False))
     return 0
 
@@ -245,7 +245,7 @@ def run_purge(ledger: Store, given: argparse.Namespace) -> int:
     for why, count in sorted(done.kept.items()):
         print(f"{count:,} older cases kept: {KEPT.get(why, why)}")
     for one in done.odd[:SHOWN]:
-        print(f"record {one.seq:,} has an odd date, {one.fields()['time']}: it counts as written with those after it")
+        print(f"record {one.seq:,} has an odd date, {one.header.time}: it counts as written with those after it")
     if len(done.odd) > SHOWN:
         print(f"{len(done.odd) - SHOWN:,} more records have an odd date")
     print("Backups, exports and PDFs made before still hold what was erased: they are yours to erase, see SECURITY.md.")

@@ -10,7 +10,8 @@ import time
 
 from inference.measure import Clock
 from ledger import queries, store
-from ledger.records import BEFORE_ALL, CLEANED, Draft, Record, seal
+from ledger.events import CLEANED
+from ledger.records import BEFORE_ALL, Draft, Record, seal
 from ledger.store import Store
 
 PAUSE = 0.1  # seconds between tries to cut the log

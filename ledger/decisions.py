@@ -3,13 +3,13 @@
 import hashlib
 import os
 from collections.abc import Mapping
-from typing import Any
 
 from inference.fields import ChoiceField
 from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
 from inference.scorer import Score
-from ledger.records import AGREED, CONTESTED, DECIDED, HELD, NOTIFIED, RELEASED, SCORED, Draft, Key
+from ledger.events import AGREED, CONTESTED, DECIDED, HELD, NOTIFIED, RELEASED, SCORED, Json, Object
+from ledger.records import Draft, Key
 
 DECISIONS = ("approve", "approve_changed", "refer", "decline", "incomplete")
 STRICTNESS = {APPROVE: 0, REFER: 1, DECLINE: 2}
@@ -38,7 +38,7 @@ def scored(
     those.
     """
     pd = rounded(score.pd)
-    fields = {
+    fields: Object = {
         "by": by,
         "channel": channel,
         "release": release.digest,
@@ -74,12 +74,12 @@ def rounded(pd: float) -> float:
     return min(max(round(pd, DIGITS), least), 1 - least)
 
 
-def answers(score: Score, release: Release, raw: Mapping[str, object]) -> dict[str, Any]:
+def answers(score: Score, release: Release, raw: Mapping[str, object]) -> Object:
     """The canonical answers, from which the row can be built again.
 
     Of a digit code the code as given: the list may know only the beginning of it, and that alone would be refused.
     """
-    found: dict[str, Any] = dict(release.form.answers(score.application))
+    found: dict[str, Json] = dict(release.form.answers(score.application))
     for field in release.form.fields:
         if isinstance(field, ChoiceField) and field.digits is not None and isinstance(raw.get(field.name), str):
             found[field.name] = str(raw[field.name])
@@ -118,7 +118,7 @@ def decided(
     the officer confirmed, as `field/code`; `contest` is the objection that this decides.
     """
     went = direction(decision, suggested)
-    fields = {
+    fields: Object = {
         "of": of,
         "score": score or of,
         "decision": decision,

@@ -8,6 +8,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from inference.errors import TenfoldError
+from ledger.events import UnreadableRecord
 from ledger.schema import VERSION
 
 # The last: of a damaged file SQLite may say what is no text.
@@ -38,7 +39,7 @@ def cause(error: Exception) -> str:
 
     Of an error from a record that cannot be parsed, only its kind and where it was raised.
     """
-    if not isinstance(error, (*DATABASE_ERRORS, LedgerUnavailable)):
+    if not isinstance(error, (*DATABASE_ERRORS, LedgerUnavailable, UnreadableRecord)):
         places = traceback.extract_tb(error.__traceback__)[-1:]
         where = "".join(f" at {Path(place.filename).name}:{place.lineno}" for place in places)
         return f"a record cannot be parsed ({type(error).__name__}{where})"

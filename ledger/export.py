@@ -5,17 +5,17 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from inference.errors import TenfoldError
 from inference.extras import extra
+from ledger.events import Json
 from ledger.records import Record
 from ledger.targets import replacing
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet would take a text beginning with it for
 FIRST = ("seq", "time", "kind", "id")
 ROWS = 2_000  # of a row group in Parquet
-Row = dict[str, Any]
+Row = dict[str, Json]
 
 
 class CannotExport(TenfoldError):
@@ -41,14 +41,16 @@ def export(records: Callable[[], Iterable[Record]], file: Path, ledger: Path) ->
 
 def flat(record: Record) -> Row:
     """One row: the body's fields, the personal part's, the answers as `answer.<field>`, and the hash."""
-    fields = {name: value for name, value in record.fields().items() if name != "personal"}
-    personal = record.personal_fields() or {}
-    answers = personal.pop("answers", {})
-    cells = {**fields, **personal, **{f"answer.{name}": value for name, value in answers.items()}}
+    cells: Row = {}
+    for name, value in [*record.body_json.items(), *(record.personal_json or {}).items()]:
+        if name == "answers" and isinstance(value, dict):
+            cells |= {f"answer.{field}": answer for field, answer in value.items()}
+        elif name != "personal":
+            cells[name] = value
     return {**{name: joined(value) for name, value in cells.items()}, "hash": record.hash.hex()}
 
 
-def joined(value: Any) -> Any:
+def joined(value: Json) -> Json:
     """A list or an object as one text."""
     return "; ".join(map(str, value)) if isinstance(value, list) else str(value) if isinstance(value, dict) else value
 
@@ -77,7 +79,7 @@ def write_csv(rows: Iterable[Row], types: dict[str, set[type]], file: Path) -> i
     return count
 
 
-def guarded(value: Any) -> Any:
+def guarded(value: Json) -> Json:
     """A text that a spreadsheet would run as a formula, with an apostrophe before it; numbers as they are."""
     if isinstance(value, str) and value.startswith(FORMULA):
         return f"'{value}"
@@ -113,6 +115,6 @@ def one_type(found: set[type]) -> type:
     return next(iter(kinds)) if len(kinds) == 1 else str
 
 
-def as_type(value: Any, kind: type) -> Any:
+def as_type(value: Json, kind: type) -> object:
     """A value of a column's type."""
     return None if value is None or kind is type(None) else kind(value)

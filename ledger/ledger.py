@@ -23,7 +23,8 @@ from inference.measure import Clock
 from ledger import errors, queries, store
 from ledger.cleaning import Cleaner
 from ledger.errors import LedgerUnavailable
-from ledger.records import BEFORE_ALL, BEGUN, FORMAT, Draft, Key, Record, seal
+from ledger.events import BEGUN
+from ledger.records import BEFORE_ALL, FORMAT, Draft, Key, Record, seal
 from ledger.store import Store
 
 logger = logging.getLogger(__name__)

@@ -5,11 +5,11 @@ Questions on `sa.Connection` are for readers; those on `sqlite3.Connection` are 
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
-from ledger.records import CLEANED, PURGED, SCORED, Key, Record
+from ledger.events import CLEANED, PURGED, SCORED
+from ledger.records import Key, Record
 from ledger.schema import CASES, DIRECTION, ENTRIES, PERSONAL, as_text
 
 WHOLE = sa.select(ENTRIES.c.seq, ENTRIES.c.hash, ENTRIES.c.body, PERSONAL.c.salt, PERSONAL.c.body).select_from(
@@ -75,7 +75,9 @@ def newest(connection: sa.Connection, limit: int, before: int | None, **equal: s
     return [Record(*row) for row in connection.execute(newest_query(limit, before, equal))]
 
 
-def newest_query(limit: int, before: int | None, equal: Mapping[str, str]) -> Any:
+def newest_query(
+    limit: int, before: int | None, equal: Mapping[str, str]
+) -> sa.Select[int, bytes, str, bytes | None, str | None]:
     """Records, as `newest` says. The first one asked for chooses the index, and the others are compared in it: SQLite
     could not know which is rare."""
     query = WHOLE.order_by(ENTRIES.c.seq.desc()).limit(limit)
@@ -106,7 +108,7 @@ def cases(
     ]
 
 
-def cases_query(limit: int, before: int | None, asked: Mapping[str, str], only_of: str | None) -> Any:
+def cases_query(limit: int, before: int | None, asked: Mapping[str, str], only_of: str | None) -> sa.Select[int]:
     """Sequences of first scores, as `cases` says."""
     query = sa.select(CASES.c.seq).where(CASES.c.viewer == (only_of or ""))
     if before is not None:
@@ -116,12 +118,7 @@ def cases_query(limit: int, before: int | None, asked: Mapping[str, str], only_o
     return query.order_by(CASES.c.seq.desc()).limit(limit)
 
 
-def optional(row: Sequence[Any]) -> Record | None:
-    """A record of an outer join."""
-    return None if row[0] is None else Record(*row)
-
-
-def condition(name: str, value: str) -> Any:
+def condition(name: str, value: str) -> sa.ColumnElement[bool]:
     """One thing that is asked of cases."""
     if name == "reference":
         like = "%" + "".join(f"\\{mark}" if mark in "%_\\" else mark for mark in value) + "%"
@@ -166,7 +163,7 @@ def keys(connection: sa.Connection) -> Iterator[tuple[Key, int, Record | None]]:
         "LEFT JOIN entries e ON e.seq = i.seq LEFT JOIN personal p ON p.seq = i.seq"
     )
     for row in rows:
-        yield Key(*row[:3]), row[3], optional(row[4:])
+        yield Key(*row[:3]), row[3], None if row[4] is None else Record(*row[4:])
 
 
 def times(connection: sa.Connection) -> Iterator[tuple[int, str]]:

@@ -8,10 +8,8 @@ https://www.sqlite.org/wal.html#read_only_databases
 import shutil
 import sqlite3
 import tempfile
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -19,9 +17,10 @@ from sqlalchemy.pool import QueuePool
 
 from ledger.errors import DATABASE_ERRORS, LedgerUnavailable, another_version, cause, no_ledger
 from ledger.schema import APPLICATION, READABLE
+from ledger.sqlite_files import open_file, stated
 from ledger.store import WAIT, look
 
-SHARED = "readonly_shm=1"  # the index of processes that have the file open, or had
+SHARED = "mode=ro&readonly_shm=1"  # the index of processes that have the file open, or had
 
 
 class ReadOnlyStore:
@@ -37,7 +36,7 @@ class ReadOnlyStore:
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         try:
             self._before = self._state()
-            self._uri = self._way()
+            self._file, self._how = self._way()
             with closing(self._connect()) as connection:
                 self._check(connection)
         except DATABASE_ERRORS as error:
@@ -51,11 +50,11 @@ class ReadOnlyStore:
         )
         event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
 
-    def _way(self) -> str:
-        """The URI that opens the file as it lies there."""
+    def _way(self) -> tuple[Path, str]:
+        """Which file is opened, and how: as it lies there."""
         log, index, journal = (self._beside(end) for end in ("-wal", "-shm", "-journal"))
-        if log.exists() and index.exists() and readable(uri(self.path, SHARED)):
-            return uri(self.path, SHARED)
+        if log.exists() and index.exists() and readable(self.path, SHARED):
+            return self.path, SHARED
         if filled(log) or filled(journal):
             # The log is of use to SQLite only with an index, and none may be made here: read a copy, and remove it.
             self._copy = tempfile.TemporaryDirectory(prefix="tenfold-")
@@ -63,30 +62,29 @@ class ReadOnlyStore:
             for file, end in ((self.path, ""), (log, "-wal"), (journal, "-journal")):
                 if file.exists():
                     shutil.copyfile(file, f"{copied}{end}")
-            return f"file:{quote(str(copied))}?mode=rw"
-        return uri(self.path, "immutable=1")
+            return copied, "mode=rw"
+        return self.path, "mode=ro&immutable=1"
 
     def _beside(self, end: str) -> Path:
         return self.path.with_name(f"{self.path.name}{end}")
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._uri, uri=True, timeout=WAIT, check_same_thread=False, isolation_level=None)
+        return open_file(self._file, WAIT, self._how)
 
     def _check(self, connection: sqlite3.Connection) -> None:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if application != APPLICATION:
+        found = stated(connection)
+        if found.application != APPLICATION:
             raise LedgerUnavailable(no_ledger(self.path))
-        if version not in READABLE:
-            raise LedgerUnavailable(another_version(self.path, version))
+        if found.version not in READABLE:
+            raise LedgerUnavailable(another_version(self.path, found.version))
 
-    def reading(self) -> Any:
+    def reading(self) -> AbstractContextManager[sa.Connection]:
         """A transaction that sees the file as it is now: a context manager with SQLAlchemy's connection."""
         return self._engine.begin()
 
     def changed(self) -> bool:
         """Whether somebody began to write to a file that was opened as one nobody writes to: read it again then."""
-        return not self._uri.endswith(SHARED) and self._state() != self._before
+        return self._how != SHARED and self._state() != self._before
 
     def _state(self) -> list[tuple[int, int] | None]:
         found: list[tuple[int, int] | None] = []
@@ -107,14 +105,10 @@ class ReadOnlyStore:
             self._copy.cleanup()
 
 
-def uri(path: Path, how: str) -> str:
-    return f"file:{quote(str(path))}?mode=ro&{how}"
-
-
-def readable(way: str) -> bool:
+def readable(file: Path, how: str) -> bool:
     """Whether SQLite can open a file so: not with an index that a killed process left half made."""
     try:
-        with closing(sqlite3.connect(way, uri=True, timeout=WAIT)) as connection:
+        with closing(open_file(file, WAIT, how)) as connection:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.OperationalError:
         return False

@@ -11,19 +11,18 @@ that only a head (the hash of a record) helps that somebody else keeps. docs/led
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import NamedTuple
 
 import orjson
+
+from ledger.events import Event, Header, Json, Object, UnreadableRecord, event, exact, header
 
 FORMAT = 2  # what new ledgers begin with; ledgers of format 1 are read and continued
 FORMATS = (1, FORMAT)
 BEFORE_ALL = bytes(32)  # what the first record has for a hash before
-BEGUN, SCORED, DECIDED, PURGED = "begun", "scored", "decided", "purged"
-AGREED, CONTESTED = "agreed", "contested"
-NOTIFIED, HELD, RELEASED, CLEANED = "notified", "held", "released", "cleaned"
-EXACT = ("pd", "points")  # of a score: exact in its personal part, rounded in its body; in format 1 exact in the body
 KEYED = "idempotency"  # in a personal part: the digest of the Idempotency-Key that the record was made for
 
 
@@ -48,14 +47,18 @@ class Draft(NamedTuple):
 
     kind: str
     id: str  # unique in the ledger; of a score its request id
-    fields: Mapping[str, Any]  # kept for good, nothing personal in it
-    personal: Mapping[str, Any] | None = None  # answers, reference, justification: erased in the end
+    fields: Object  # kept for good, nothing personal in it
+    personal: Object | None = None  # answers, reference, justification: erased in the end
     key: Key | None = None
     expects: Seen | None = None  # it is written only while that is the last record of its case
 
 
-class Record(NamedTuple):
-    """A record on disk. `personal` is None where there never was one, and where it was erased."""
+@dataclass(frozen=True)
+class Record:
+    """A record on disk. `personal` is None where there never was one, and where it was erased.
+
+    Its texts are parsed at most once; what cannot be parsed raises `UnreadableRecord`, with the record's number.
+    """
 
     seq: int  # 1, 2, 3 …
     hash: bytes  # (32,)
@@ -63,32 +66,61 @@ class Record(NamedTuple):
     salt: bytes | None
     personal: str | None
 
-    def fields(self) -> dict[str, Any]:
-        """The body as an object: seq, time, kind, id, personal (the commitment in hex, or null), and the rest."""
-        return dict(orjson.loads(self.body))
+    @cached_property
+    def event(self) -> Event:
+        """What it says, as the class of its kind."""
+        return event(self.seq, self.hash, self.body_json, self.personal_json)
 
-    def personal_fields(self) -> dict[str, Any] | None:
-        """The personal part as an object."""
-        return None if self.personal is None else dict(orjson.loads(self.personal))
+    @cached_property
+    def header(self) -> Header:
+        """What its body says of itself, whatever its kind."""
+        return header(self.seq, self.body_json)
+
+    @cached_property
+    def body_json(self) -> Object:
+        """The body as JSON: seq, time, kind, id, personal (the commitment in hex, or null), and the rest."""
+        return self._object(self.body, "body")
+
+    @cached_property
+    def personal_json(self) -> Object | None:
+        """The personal part as JSON."""
+        return None if self.personal is None else self._object(self.personal, "personal part")
 
     @property
-    def reasons(self) -> list[str] | None:
-        """The principal reasons of a score or a decision, which tell of answers: erased with them. None where nobody
-        asked for them. In format 1 they are in the body, as names of fields."""
-        personal = self.personal_fields() or {}
-        found: list[str] | None = personal["reasons"] if "reasons" in personal else self.fields().get("reasons")
+    def exact_json(self) -> dict[str, Json]:
+        """The body, with a score's PD and points as they were computed; rounded once the personal part is erased."""
+        return exact(self.body_json, self.personal_json)
+
+    @property
+    def reference(self) -> str | None:
+        """What somebody else calls the case; None once it is erased, and where nobody said."""
+        return self._personal_text("reference")
+
+    @property
+    def made_for_key(self) -> str | None:
+        """The Idempotency-Key that it was made for, as `key_digest` writes it; None in format 1."""
+        # Most records have no such key, and need not be parsed to say so.
+        return self._personal_text(KEYED) if self.personal is not None and KEYED in self.personal else None
+
+    def _personal_text(self, name: str) -> str | None:
+        found = (self.personal_json or {}).get(name)
+        if found is not None and not isinstance(found, str):
+            raise UnreadableRecord(self.seq, f"{name}: text is needed")
         return found
 
-    def exact_fields(self) -> dict[str, Any]:
-        """The body, with a score's PD and points as they were computed; rounded once the personal part is erased."""
-        personal = self.personal_fields() or {}
-        return {**self.fields(), **{name: personal[name] for name in EXACT if name in personal}}
+    def _object(self, text: str, part: str) -> Object:
+        try:
+            found = orjson.loads(text)
+        except (ValueError, TypeError):
+            found = None
+        if not isinstance(found, dict):
+            raise UnreadableRecord(self.seq, f"its {part} is not a JSON object")
+        return found
 
 
 def seal(draft: Draft, seq: int, before: bytes, now: float) -> Record:
     """The record that a draft becomes at its place in the chain; `now` in seconds since 1970."""
-    salt = personal = None
-    promised = None
+    salt = personal = promised = None
     if draft.personal is not None:
         keyed = {KEYED: key_digest(*draft.key)} if draft.key else {}
         salt, personal = secrets.token_bytes(32), write({**draft.personal, **keyed})
@@ -98,7 +130,7 @@ def seal(draft: Draft, seq: int, before: bytes, now: float) -> Record:
     return Record(seq, link(before, body), body, salt, personal)
 
 
-def write(fields: Mapping[str, Any]) -> str:
+def write(fields: Object) -> str:
     """JSON with sorted keys."""
     return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS).decode()
 

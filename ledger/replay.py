@@ -11,7 +11,7 @@ from inference.errors import BadRelease, TenfoldError
 from inference.release import open_release
 from inference.scorer import Score, Scorer
 from inference.subprocess_check import try_apart
-from ledger.records import Record
+from ledger.events import Event, Scored
 
 SAME, DIFFERENT, IMPOSSIBLE = "same", "different", "impossible"
 # What a replay can find; pages have their own words for each kind.
@@ -65,43 +65,42 @@ class Replayer:
         if known is not None:
             self._scorers[known.release.digest, known.engine.name] = Scorer(known.release, known.engine)
 
-    def replay(self, records: Iterable[Record]) -> Iterator[Replayed]:
-        """Every `scored` record, in turn. Nothing is recorded or logged."""
-        for record in records:
-            yield self.one(record)
+    def replay(self, events: Iterable[Event]) -> Iterator[Replayed]:
+        """Every score among some records, in turn. Nothing is recorded or logged."""
+        for event in events:
+            if isinstance(event, Scored):
+                yield self.one(event)
 
-    def one(self, record: Record) -> Replayed:
-        """One record again."""
-        fields, personal = record.exact_fields(), record.personal_fields()
-        if personal is None:
-            return Replayed(fields["id"], IMPOSSIBLE, (Finding("erased"),), None)
-        scorer = self.scorer(record)
+    def one(self, recorded: Scored) -> Replayed:
+        """One score again."""
+        if recorded.answers is None:
+            return Replayed(recorded.id, IMPOSSIBLE, (Finding("erased"),), None)
+        scorer = self.scorer(recorded)
         if isinstance(scorer, Finding):
-            return Replayed(fields["id"], IMPOSSIBLE, (scorer,), None)
+            return Replayed(recorded.id, IMPOSSIBLE, (scorer,), None)
         try:
-            score = scorer.score(personal["answers"])
+            score = scorer.score(recorded.answers)
         except TenfoldError as error:
             refused = Finding("answers_refused", {"error": type(error).__name__})
-            return Replayed(fields["id"], DIFFERENT, (refused,), None)
-        off = abs(score.pd - fields["pd"])
+            return Replayed(recorded.id, DIFFERENT, (refused,), None)
+        off = abs(score.pd - recorded.pd)
         row = hashlib.sha256(score.row).hexdigest()
         differs = []
-        if row != personal["row"]:
+        if row != recorded.row:
             differs.append(Finding("row"))
         if not off <= TOLERANCE:
             differs.append(Finding("pd", {"off": f"{off:.2g}"}))
-        if score.decision != fields["decision"]:
-            differs.append(Finding("decision", {"now": score.decision, "then": str(fields["decision"])}))
-        return Replayed(fields["id"], DIFFERENT if differs else SAME, tuple(differs), off, score)
+        if score.decision != recorded.decision:
+            differs.append(Finding("decision", {"now": score.decision, "then": recorded.decision}))
+        return Replayed(recorded.id, DIFFERENT if differs else SAME, tuple(differs), off, score)
 
-    def scorer(self, record: Record) -> Scorer | Finding:
-        """The scorer that a `scored` record was made with, or why it cannot be had. It writes no log."""
-        fields = record.fields()
-        digest, engine = fields["release"], fields["engine"]
+    def scorer(self, recorded: Scored) -> Scorer | Finding:
+        """The scorer that a score was made with, or why it cannot be had. It writes no log."""
+        digest, engine = recorded.release, recorded.engine
         found = self._scorers.get((digest, engine))
         if found is None:
             with self._opening:
-                found = self._scorers.get((digest, engine)) or self._open(digest, fields["release_name"], engine)
+                found = self._scorers.get((digest, engine)) or self._open(digest, recorded.release_name, engine)
                 self._scorers[digest, engine] = found
         return found
 

@@ -18,9 +18,10 @@ import sqlalchemy as sa
 from inference.errors import TenfoldError
 from inference.measure import Clock
 from ledger import queries, store
-from ledger.cases import OPEN, PENDING, SETTLED, Case, find, refers
+from ledger.cases import OPEN, PENDING, SETTLED, Case, find
 from ledger.chronology import Chronology, chronology, number
-from ledger.records import BEFORE_ALL, HELD, NOTIFIED, PURGED, RELEASED, Draft, Record, seal
+from ledger.events import PURGED, Held, Notified, Object, Released
+from ledger.records import BEFORE_ALL, Draft, Record, seal
 from ledger.store import Store
 
 MONTHS = 25  # that the US Regulation B asks of consumer credit; a lender's own setting may be longer
@@ -32,7 +33,7 @@ class TooEarly(TenfoldError):
     """Personal data may not be erased before its retention has ended."""
 
 
-class Purged(NamedTuple):
+class PurgeResult(NamedTuple):
     """What a purge did, and did not."""
 
     records: list[Record]  # that say what was erased; none where nothing was
@@ -45,7 +46,7 @@ class Purged(NamedTuple):
 def purge(
     ledger: Store, before: datetime, months: int = MONTHS, clock: Clock | None = None, *, by: str = "",
     undecided: bool = False,
-) -> Purged:  # fmt: skip
+) -> PurgeResult:  # fmt: skip
     """Erase the personal parts of all cases whose retention began before a date. Refuses a date within `months`.
 
     `by` is who asked for it. `undecided` takes cases that are open too, from their last record: for a lender that
@@ -85,10 +86,10 @@ def purge(
             due = [case for case in again if reason(case, dates, end, undecided) == DUE]
             if not due:
                 continue
-            seqs = sorted(one.seq for case in due for one in case.records)
+            seqs = sorted(one.seq for case in due for one in case.events)
             erased = store.erase_personal(writer, seqs)
             last, digest = queries.head(writer) or (0, BEFORE_ALL)
-            fields = {
+            fields: Object = {
                 "by": by or os_user(), "before": end, "months": months, "cases": len(due), "erased": erased,
                 "undecided": undecided, "records": ranges(seqs),
             }  # fmt: skip
@@ -96,7 +97,7 @@ def purge(
             store.insert(writer, records[-1:], [])
         ledger.check_still_there()
         cases, parts = cases + len(due), parts + erased
-    return Purged(records, cases, parts, kept, odd)
+    return PurgeResult(records, cases, parts, kept, odd)
 
 
 def left_by_version_1(connection: sa.Connection) -> Iterator[int]:
@@ -111,7 +112,7 @@ def read_cases(connection: sqlite3.Connection, firsts: Sequence[int]) -> Iterato
     """Cases by the sequences of their first scores."""
     found = queries.families(connection, firsts)
     for _, records in groupby(found, key=lambda pair: pair[0]):
-        yield Case(tuple(record for _, record in records))
+        yield Case(tuple(record.event for _, record in records))
 
 
 def reason(case: Case, dates: Chronology, end: str, undecided: bool = False) -> str:
@@ -126,23 +127,24 @@ def reason(case: Case, dates: Chronology, end: str, undecided: bool = False) -> 
 def begins(case: Case, dates: Chronology) -> int:
     """When a case's retention begins: when the notice of its last decision was handed over, else with that decision."""
     if case.state != SETTLED or case.decision is None:
-        return max(dates.of(one.seq) for one in case.records)
+        return max(dates.of(one.seq) for one in case.events)
     notice = handed_over(case)
     # A second person may have agreed a good deal later; and a day typed wrong is no reason to erase too soon.
     decided = max(dates.of(one.seq) for one in (case.decision, case.second) if one is not None)
-    return decided if notice is None else max(decided, number(notice.fields()["day"]))
+    return decided if notice is None else max(decided, number(notice.day))
 
 
-def handed_over(case: Case) -> Record | None:
+def handed_over(case: Case) -> Notified | None:
     """The last record that says when the notice of the last decision was handed over."""
-    notices = [one for one in case.of_kind(NOTIFIED) if case.decision is not None and refers(one, case.decision)]
+    decision = case.decision
+    notices = [one for one in case.of_kind(Notified) if decision is not None and one.of == decision.id]
     return notices[-1] if notices else None
 
 
-def on_hold(case: Case) -> Record | None:
+def on_hold(case: Case) -> Held | None:
     """The record that keeps a case beyond its retention, unless it was released since."""
-    last = next((one for one in reversed(case.records) if one.fields()["kind"] in (HELD, RELEASED)), None)
-    return last if last is not None and last.fields()["kind"] == HELD else None
+    last = next((event for event in reversed(case.events) if isinstance(event, (Held, Released))), None)
+    return last if isinstance(last, Held) else None
 
 
 def ranges(seqs: Sequence[int]) -> list[list[int]]:

@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from functools import cache
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
@@ -107,7 +106,7 @@ GUARDS = [
 ]
 
 
-def as_text(statement: Any) -> str:
+def as_text(statement: sa.ClauseElement) -> str:
     """A statement as the driver takes it."""
     return str(statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
 

@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from inference.errors import TenfoldError
 from ledger.targets import check
@@ -45,7 +45,7 @@ def stamp(seq: int, head: str, target: str, ledger: Path, authority: str | None 
 
     With an `authority`, the URL of a time-stamping server, its token is kept beside the file as STEM-SEQ.tsr.
     """
-    line: dict[str, Any] = {"seq": seq, "hash": head, "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    line: dict[str, int | str] = {"seq": seq, "hash": head, "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     if is_url(target):
         if authority:
             raise CannotStamp("a token is kept in a file: name one instead of a URL, or stamp twice")

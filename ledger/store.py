@@ -11,23 +11,25 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
+from ledger import queries
 from ledger.case_rows import list_all_cases, list_cases_of
 from ledger.errors import DATABASE_ERRORS, LedgerUnavailable, another_version, cause, full, no_ledger
-from ledger.records import SCORED, Key, Record
+from ledger.events import SCORED
+from ledger.records import Key, Record
 from ledger.schema import APPLICATION, READABLE, VERSION, make_tables, raise_tables, version_of
-from ledger.sqlite_files import sync_folder, write_ahead
+from ledger.sqlite_files import mark, open_file, stated, sync_folder, transaction, write_ahead
 from ledger.turns import Turns
 
 logger = logging.getLogger(__name__)
+Cell: TypeAlias = int | str | bytes | None
 WAIT = 5.0  # seconds for another process that is writing
 
 
@@ -72,13 +74,7 @@ class Store:
         self._files = self._identities()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"file:{quote(str(self.path))}?mode=rw",
-            uri=True,
-            timeout=WAIT,
-            check_same_thread=False,
-            isolation_level=None,
-        )
+        connection = open_file(self.path, WAIT)
         write_ahead(connection, WAIT)
         for pragma in (
             "synchronous=FULL", "fullfsync=ON", "checkpoint_fullfsync=ON", "foreign_keys=ON", "secure_delete=ON",
@@ -89,21 +85,19 @@ class Store:
 
     def _prepare(self, connection: sqlite3.Connection, first: Record | None) -> None:
         """Make the tables in an empty file, with the first record; refuse any other that is not of this version."""
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if first and not tables and not application:
+        found = stated(connection)
+        if first and found.empty and not found.application:
             make_tables(connection)
-            connection.execute(f"PRAGMA application_id={APPLICATION}")
-            connection.execute(f"PRAGMA user_version={VERSION}")
+            mark(connection, APPLICATION, VERSION)
             insert(connection, [first], [])
-        elif application != APPLICATION:
+        elif found.application != APPLICATION:
             raise LedgerUnavailable(no_ledger(self.path))
-        elif (version := version_of(connection)) in READABLE and version != VERSION:
+        elif found.version in READABLE and found.version != VERSION:
             # Said before, for a million records take a minute.
-            logger.warning("ledger %s: raised from version %d to %d", self.path, version, VERSION)
+            logger.warning("ledger %s: raised from version %d to %d", self.path, found.version, VERSION)
             raise_tables(connection)
             list_all_cases(connection)
-            connection.execute(f"PRAGMA user_version={VERSION}")  # older programs refuse it from here on
+            mark(connection, APPLICATION, VERSION)  # older programs refuse it from here on
         self.check_version(connection)
 
     def check_version(self, connection: sqlite3.Connection) -> None:
@@ -114,17 +108,10 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that holds the file's write lock from its start, to read the chain's head under it."""
-        with self._writing, self._turns.one():
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._writer
-                self._writer.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
+        with self._writing, self._turns.one(), transaction(self._writer) as connection:
+            yield connection
 
-    def reading(self) -> Any:
+    def reading(self) -> AbstractContextManager[sa.Connection]:
         """A transaction that sees the file as it is now: a context manager with SQLAlchemy's connection."""
         return self._engine.begin()
 
@@ -132,7 +119,7 @@ class Store:
         """Whether the next record could be written, as far as can be seen without writing one."""
         self.check_still_there()
         with self.reading() as connection:
-            self.check_version(connection.connection.driver_connection)
+            self.check_version(queries.driver(connection))
 
     def check_still_there(self) -> None:
         """SQLite would go on writing into a file that was moved away or deleted, and nobody would ever read it."""
@@ -204,21 +191,19 @@ def insert(connection: sqlite3.Connection, records: Sequence[Record], keys: Sequ
     insert_rows(connection, "entries (seq, hash, body)", [(one.seq, one.hash, one.body) for one in records])
     insert_rows(connection, "personal (seq, salt, body)", [(one.seq, one.salt, one.personal) for one in personal])
     insert_rows(connection, "idempotency (client, key, digest, seq)", [(*key, seq) for key, seq in keys])
-    listed: list[tuple[Any, ...]] = []
+    listed: list[tuple[Cell, ...]] = []
     moved = []
     for one in records:
-        fields = one.fields()
-        if fields.get("of"):
+        said = one.header
+        if said.of:
             moved.append(one.seq)
-        elif fields["kind"] == SCORED:  # as CASE_ROWS would say, in a tenth of the time
-            reference = (one.personal_fields() or {}).get("reference")
-            viewers = {"", fields.get("by") or ""}
-            listed += [(viewer, one.seq, fields["time"][:10], 0, reference) for viewer in viewers]
+        elif said.kind == SCORED:  # as CASE_ROWS would say, in a tenth of the time
+            listed += [(viewer, one.seq, said.time[:10], 0, one.reference) for viewer in {"", said.by}]
     insert_rows(connection, "cases (viewer, seq, day, waiting, reference)", listed)
     list_cases_of(connection, moved)
 
 
-def insert_rows(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+def insert_rows(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Cell, ...]]) -> None:
     """All rows in one statement; `table` with its columns is ours."""
     if rows:
         values = ", ".join(["(" + ", ".join("?" * len(rows[0])) + ")"] * len(rows))

@@ -12,20 +12,8 @@ from typing import NamedTuple, Protocol
 import sqlalchemy as sa
 
 from ledger import case_rows, cases, errors, queries
-from ledger.records import (
-    BEFORE_ALL,
-    BEGUN,
-    CLEANED,
-    FORMATS,
-    KEYED,
-    PURGED,
-    SCORED,
-    Key,
-    Record,
-    commitment,
-    key_digest,
-    link,
-)
+from ledger.events import BEGUN, CLEANED, PURGED, SCORED, Purged, UnreadableRecord
+from ledger.records import BEFORE_ALL, FORMATS, Key, Record, commitment, key_digest, link
 from ledger.schema import schema_difference, version_of
 
 
@@ -95,20 +83,21 @@ def chain(records: Iterable[Record], head: str | None, at: Iterable[int] = ()) -
             head_at = count
         if count in wanted:
             hashes[count] = before.hex()
-        fields = record.fields()
-        since, until = since or fields["time"], fields["time"]
-        gone.append(fields["personal"] is not None and record.personal is None)
+        said = record.header
+        since, until = since or said.time, said.time
+        gone.append(said.personal is not None and record.personal is None)
         there.append(record.personal is not None)
         told.append(False)
-        if fields["kind"] == PURGED:
+        if said.kind == PURGED:
             purged = count
-            purged_through = max(purged_through, min(fields.get("through", 0), count))
-            for first, last in fields.get("records", ()):
+            event = record.event
+            assert isinstance(event, Purged)  # noqa: S101 - for the type checker: its kind says so
+            purged_through = max(purged_through, min(event.through, count))
+            for first, last in event.records:
                 told[first - 1 : last] = bytes([1]) * len(told[first - 1 : last])
-        elif fields["kind"] == CLEANED:
+        elif said.kind == CLEANED:
             cleaned = count
-        if record.personal is not None and KEYED in record.personal and KEYED in (record.personal_fields() or {}):
-            keyed += 1
+        keyed += record.made_for_key is not None
     told[:purged_through] = bytes([1]) * purged_through
     missing = next((seq for seq, one in enumerate(gone, 1) if one and not told[seq - 1]), None)
     back = next((seq for seq, one in enumerate(there, 1) if one and told[seq - 1]), None)
@@ -134,24 +123,28 @@ def wrong(record: Record, expected: int, before: bytes) -> str | None:
     if record.seq != expected:
         return f"record {expected} is missing: after {expected - 1} comes {record.seq}"
     try:
-        fields = record.fields()
-        stated = fields["seq"], fields["kind"], fields["id"], fields["personal"], fields["time"]
-    except (ValueError, KeyError, TypeError):
+        said = record.header
+    except UnreadableRecord:
         return f"record {expected} was changed: it cannot be parsed"
-    if stated[0] != expected:
+    if said.seq != expected:
         return (
-            f"record {expected} holds what was written as record {stated[0]}: records before it were removed, inserted "
+            f"record {expected} holds what was written as record {said.seq}: records before it were removed, inserted "
             "or put in another order"
         )
     if link(before, record.body) != record.hash:
         return f"record {expected} was changed, or does not follow record {expected - 1}"
-    if expected == 1 and (stated[1] != BEGUN or fields.get("format") not in FORMATS):
+    if expected == 1 and not begins(record):
         return f"record 1 is not the beginning of a ledger of a known format ({', '.join(map(str, FORMATS))})"
     if record.personal is not None and (
-        record.salt is None or stated[3] is None or commitment(record.salt, record.personal) != stated[3]
+        record.salt is None or said.personal is None or commitment(record.salt, record.personal) != said.personal
     ):
         return f"record {expected}: its personal part was changed"
     return None
+
+
+def begins(record: Record) -> bool:
+    """Whether a ledger of a known format can begin with this record."""
+    return record.header.kind == BEGUN and record.body_json.get("format") in FORMATS
 
 
 def wrong_key(connection: sa.Connection, found: Found) -> str | None:
@@ -160,7 +153,7 @@ def wrong_key(connection: sa.Connection, found: Found) -> str | None:
     for key, seq, record in queries.keys(connection):
         if record is None:
             return f"an Idempotency-Key leads to record {seq}, which is missing"
-        made_for = (record.personal_fields() or {}).get(KEYED)
+        made_for = record.made_for_key
         if made_for is None and not plausible(connection, key, record):
             return f"record {seq}: an Idempotency-Key leads to it that was not made for it"
         if made_for is not None and made_for != key_digest(*key):
@@ -170,20 +163,20 @@ def wrong_key(connection: sa.Connection, found: Found) -> str | None:
         return None
     kept = {seq for _, seq, _ in queries.keys(connection)}
     for record in queries.records(connection):
-        if KEYED in (record.personal_fields() or {}) and record.seq not in kept:
+        if record.made_for_key is not None and record.seq not in kept:
             return f"record {record.seq}: its Idempotency-Key is missing, so the same request would be recorded again"
     return "an Idempotency-Key leads to a record twice"
 
 
 def plausible(connection: sa.Connection, key: Key, record: Record) -> bool:
     """Whether a key may belong to a record of format 1, which does not name it: by its client or its case."""
-    fields = record.fields()
-    if fields["personal"] is not None and record.personal is None:
+    said = record.header
+    if said.personal is not None and record.personal is None:
         return False  # erased together with its key
-    if fields["kind"] == SCORED:
-        return bool(fields.get("by") == key.client)
-    case = cases.find(connection, fields["id"])
-    return case is not None and cases.name(case.first) == key.key.partition(" ")[0]
+    if said.kind == SCORED:
+        return said.by == key.client
+    case = cases.find(connection, said.id)
+    return case is not None and case.first.id == key.key.partition(" ")[0]
 
 
 def reports(found: Found) -> Iterator[str]:

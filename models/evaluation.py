@@ -12,9 +12,10 @@ import numpy.typing as npt
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from inference.blocks import Matrix
+from inference.blocks import Feature, Matrix, NotStatedSpec, NumbersSpec, OneHotSpec
+from inference.intervals import wilson
 from inference.rows import RowBuilder
-from models.metrics import Decile, Floats, Labels, deciles, intervals, measures, wilson
+from models.metrics import Decile, Floats, Labels, deciles, intervals, measures
 from models.recipe import Loans, Recipe
 from models.scorecard import Scorecard
 from models.train import FOLDS, Trained, calibrate, cross_validate, fit, folds, predict_later, prepare
@@ -276,6 +277,6 @@ def probability(model: Any, rows: Matrix) -> Floats:
     return np.asarray(model.predict_proba(rows)[:, 1], np.float64)
 
 
-def plain_features(recipe: Recipe) -> list[Any]:
+def plain_features(recipe: Recipe) -> tuple[Feature, ...]:
     """The ten answers as they are, without ratios and history."""
-    return [spec for spec in recipe.features if spec["kind"] in {"numbers", "not_stated", "one_hot"}]
+    return tuple(spec for spec in recipe.features if isinstance(spec, NumbersSpec | NotStatedSpec | OneHotSpec))

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from msgspec import to_builtins
 from onnxmltools import convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 from xgboost import XGBClassifier
@@ -20,7 +21,8 @@ from inference.application import Form
 from inference.blocks import Table
 from inference.errors import BadRelease
 from inference.fields import ChoiceField, NumberField
-from inference.release import FORMAT, MODEL, ONNX, TABLES, Release, open_release
+from inference.manifest import FORMAT
+from inference.release import MODEL, ONNX, TABLES, Release, open_release
 from models.metrics import Floats, Labels, deciles
 from models.train import Trained
 
@@ -110,7 +112,7 @@ def make_current(release: Release) -> None:
     """
     pointer = release.folder.parent / "DEFAULT"
     listed = pointer.read_text(encoding="utf-8").split() if pointer.exists() else []
-    recipe = release.manifest["name"]
+    recipe = release.manifest.name
     before = [name for name in listed if name.rpartition("-")[0] == recipe]
     listed = [release.folder.name if name in before else name for name in listed]
     listed += [] if before else [release.folder.name]
@@ -146,7 +148,7 @@ def describe(trained: Trained, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "date": recipe.date,
         "groups": recipe.groups,
         "fields": trained.fields,
-        "features": recipe.features,
+        "features": to_builtins(recipe.features),
         "columns": [
             {"name": name, "index": index, "monotone": recipe.constraint(name)}
             for index, name in enumerate(trained.builder.columns)

@@ -1,6 +1,5 @@
 """How good probabilities are: discrimination, calibration, and intervals."""
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -26,16 +25,6 @@ MEASURES: dict[str, Callable[[Labels, Floats], float]] = {
     "mean_pd": lambda _, pd: float(pd.mean()),
     "bad_rate": lambda bad, _: float(bad.mean()),
 }
-
-
-def wilson(bad: float, loans: float) -> tuple[float, float]:
-    """95 % interval of a bad rate (Wilson 1927); NaN for no loans. Averages over repeats need not be whole."""
-    if not loans:
-        return math.nan, math.nan
-    rate, z2 = bad / loans, 1.96**2 / loans
-    middle = rate + z2 / 2
-    half = math.sqrt(max(0.0, rate * (1 - rate)) * z2 + z2 * z2 / 4)
-    return (middle - half) / (1 + z2), (middle + half) / (1 + z2)
 
 
 class Decile(NamedTuple):

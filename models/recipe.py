@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from inference.blocks import Table
+from inference.blocks import ArithmeticSpec, Feature, Table
 
 # Regulation B (12 CFR 1002.6), EU Directive 2023/2225 art. 18 and the charter's article 21 name these.
 PROHIBITED = {
@@ -121,7 +121,7 @@ class Recipe:
     date: str  # of the release, ISO; training writes no clock into it, so that two trainings agree
     groups: Sequence[Mapping[str, Any]]
     fields: Sequence[Mapping[str, Any]]
-    features: Sequence[Mapping[str, Any]]
+    features: tuple[Feature, ...]
     monotone: Mapping[str, int]
     parameters: Mapping[str, Any]  # of XGBClassifier
     half_life: float | None = None  # months: a loan so much older counts half in training
@@ -139,7 +139,7 @@ class Recipe:
     rare_below: int = field(default=30)  # fewer loans than that support no rate
 
     def __post_init__(self) -> None:
-        derived = {name for block in self.features if block["kind"] == "arithmetic" for name, *_ in block["columns"]}
+        derived = {name for block in self.features if isinstance(block, ArithmeticSpec) for name, *_ in block.columns}
         for spec in self.fields:
             refuse_prohibited(f"recipe {self.name}", spec, self.why_age)
             for one in spec.get("reasons", ()):  # said now, and not when training has ended

@@ -16,6 +16,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from inference.application import Form
+from inference.blocks import ArithmeticSpec, Feature, Step
 from inference.fields import ChoiceField, NumberField
 from inference.rows import RowBuilder
 from models.metrics import Floats, Labels
@@ -31,7 +32,7 @@ class Scorecard:
     def __init__(
         self,
         form: Form,
-        features: Sequence[Mapping[str, Any]] = (),
+        features: Sequence[Feature] = (),
         special: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         """The fields of `form`, and what the arithmetic among `features` makes of number fields alone.
@@ -42,7 +43,7 @@ class Scorecard:
         self._special = special or {}
         self._ratios = ratios(form, features)
         columns = [step for step, _ in self._ratios.values()]
-        self._builder = RowBuilder(form, [{"kind": "arithmetic", "columns": columns}])
+        self._builder = RowBuilder(form, (ArithmeticSpec(columns=tuple(columns)),))
         self._binning: Any = None
         self._weights = LogisticRegression(C=math.inf, max_iter=1000)
 
@@ -95,12 +96,12 @@ class Scorecard:
         return pd.DataFrame(found)
 
 
-def ratios(form: Form, features: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Sequence[str], tuple[str, ...]]]:
+def ratios(form: Form, features: Sequence[Feature]) -> dict[str, tuple[Step, tuple[str, ...]]]:
     """Name -> (the arithmetic step, the number fields that it comes from); steps that need history are left out."""
     sources: dict[str, tuple[str, ...]] = {one.name: (one.name,) for one in form.fields if isinstance(one, NumberField)}
-    found: dict[str, tuple[Sequence[str], tuple[str, ...]]] = {}
+    found: dict[str, tuple[Step, tuple[str, ...]]] = {}
     for spec in features:
-        for step in spec["columns"] if spec["kind"] == "arithmetic" else ():
+        for step in spec.columns if isinstance(spec, ArithmeticSpec) else ():
             name, left, _, right = step
             if left in sources and right in sources:
                 sources[name] = tuple(dict.fromkeys(sources[left] + sources[right]))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
-from inference.blocks import Matrix
+from inference.blocks import ArithmeticSpec, HistorySpec, Matrix
 from inference.rows import RowBuilder
 from models.recipe import Recipe
 from models.train import Sample, cross_validate, fit, prepared
@@ -176,10 +176,10 @@ def set_by(recipe: Recipe, columns: Sequence[str], group: str) -> Mask:
         raise SystemExit(f"recipe {recipe.name} has no field {', '.join(unknown)}")
     found = set(names)
     for spec in recipe.features:
-        if spec["kind"] == "history" and any(part["of"] in names for part in spec["key"]):
-            found.update(spec["columns"])
-        if spec["kind"] == "arithmetic":
-            for column, left, _, right in spec["columns"]:
+        if isinstance(spec, HistorySpec) and any(part.of in names for part in spec.key):
+            found.update(spec.columns)
+        if isinstance(spec, ArithmeticSpec):
+            for column, left, _, right in spec.columns:
                 if {left, right} & found:
                     found.add(column)
     flags = tuple(f"{name}{mark}" for name in names for mark in "=[")  # one_hot and not_stated, with and without prefix

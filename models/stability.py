@@ -15,7 +15,7 @@ import numpy.typing as npt
 from inference.application import Application, Form
 from inference.engines import XGBoostEngine
 from inference.fields import NumberField
-from inference.policy import Policy
+from inference.policy import Policy, PolicyTerms
 from inference.release import Release, open_release
 from inference.scorer import Scorer
 from inference.settings import RELEASES
@@ -146,7 +146,7 @@ def of_trained(trained: Trained) -> dict[str, Any]:
         return trained.calibration.pds(trained.model.predict_proba(rows)[:, 1].astype(np.float64))
 
     recipe = trained.recipe
-    policy = Policy({**recipe.policy, "rare_below": recipe.rare_below}, trained.form)
+    policy = Policy(PolicyTerms(**recipe.policy, rare_below=recipe.rare_below), trained.form)
     return measured(recipe, trained.form, policy, pds)
 
 
@@ -160,7 +160,7 @@ def compare(recipes: Mapping[str, Recipe], folders: Sequence[Path]) -> str:
     by_recipe: dict[str, list[Release]] = {}
     for folder in folders:
         release = open_release(folder)
-        by_recipe.setdefault(release.manifest["name"], []).append(release)
+        by_recipe.setdefault(release.manifest.name, []).append(release)
     if unknown := [name for name in by_recipe if name not in recipes]:
         raise SystemExit(f"no recipe has the loans of {', '.join(unknown)}; there are {', '.join(recipes)}")
     parts = []

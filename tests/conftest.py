@@ -4,24 +4,29 @@ import gc
 import os
 import shutil
 import signal
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
-from parts import NAMES, RealLoans, choice, form_of, newest, number, sampler
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from parts import NAMES, NO_USERS, RealLoans, choice, form_of, newest, number, sampler, visiting
 
 from inference.application import Form
 from inference.engines import XGBoostEngine
 from inference.release import Release, open_release
-from inference.scorer import Scorer
+from inference.scorer import Scorer, open_scorer
+from inference.settings import Settings, default_release
 from models.recipes import RECIPES
 
 # The same cases on every run and machine, and none kept on disk: a failure repeats wherever they are run.
-settings.register_profile(
+hypothesis_settings.register_profile(
     "tenfold", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("tenfold")
+hypothesis_settings.load_profile("tenfold")
 
 gc.disable()  # while the tests are imported, of which a third was spent looking for garbage
 
@@ -64,9 +69,44 @@ def scorer(release: Release, engine: XGBoostEngine) -> Scorer:
 
 
 @pytest.fixture(scope="session")
+def default_scorer() -> Scorer:
+    """Of the release that DEFAULT lists first. It writes no log."""
+    return open_scorer(Settings(release=default_release(), log=None))
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    """Of an open desk that keeps nothing; a file that needs other settings has its own."""
+    return Settings(release=default_release(), log=None, ledger=None, users=NO_USERS)
+
+
+@pytest.fixture(scope="module")
+def client(default_scorer: Scorer, settings: Settings) -> Iterator[TestClient]:
+    """A client of an app of the file's own: what an app counts of its clients is no other file's."""
+    from web.server import create_app  # here: it brings Gradio, which a test of rows does without
+
+    with visiting(create_app(default_scorer, settings)) as client:
+        yield client
+
+
+@pytest.fixture
+def visitor(app: TestClient) -> Iterator[TestClient]:
+    """The client of a file's own `app`, without anybody's cookies before and after."""
+    app.cookies.clear()
+    yield app
+    app.cookies.clear()
+
+
+@pytest.fixture(scope="session")
 def real(release: Release) -> RealLoans:
-    """At most LOANS loans: of all months where they have no date, else of three months of the training window."""
-    recipe = RECIPES[release.manifest["name"]]
+    """At most LOANS loans of the release's recipe."""
+    return real_loans(release.manifest.name)
+
+
+@cache  # a session's fixture with parameters is made anew for every file
+def real_loans(name: str) -> RealLoans:
+    """Of all months where the loans have no date, else of three months of the training window."""
+    recipe = RECIPES[name]
     loans = recipe.load()
     start, _, end = recipe.window or (0, 0, 1)
     months = np.linspace(start, end - 1, 3, dtype=int) if recipe.window else np.array([0])

@@ -26,7 +26,7 @@ class Hostile:
         raise RuntimeError("asked")
 
     __repr__ = __str__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __bool__ = refuse
-    __eq__ = __lt__ = __gt__ = __le__ = __ge__ = __array__ = refuse  # type: ignore[assignment]
+    __eq__ = __lt__ = __gt__ = __le__ = __ge__ = __array__ = refuse
     __hash__ = object.__hash__
 
 

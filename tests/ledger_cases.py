@@ -9,12 +9,18 @@ from inference.measure import Clock
 from ledger import cases
 from ledger.cases import Case
 from ledger.decisions import agreed, contested, decided, held, notified, released
+from ledger.events import SCORED, Object
 from ledger.ledger import Ledger
-from ledger.records import SCORED, Draft, Key
-from ledger.retention import Purged, purge
+from ledger.records import Draft, Key
+from ledger.retention import PurgeResult, purge
 from ledger.store import Store
 
 TODAY = datetime(2026, 11, 25, 12, tzinfo=UTC)
+# What the body of a score says, whatever was scored.
+SCORE: Object = {
+    "by": "api", "channel": "api", "release": "0" * 64, "release_name": "none", "engine": "xgboost", "pd": 0.12,
+    "points": 600.0, "decision": "refer", "break_even": 0.1, "refer_from": 0.075, "decline_from": 0.125, "unusual": [],
+}  # fmt: skip
 Day = str  # such as 2023-06-01
 
 
@@ -35,13 +41,17 @@ class Writer:
     def add(self, day: Day, draft: Draft) -> str:
         """The id of the record."""
         self._now[0] = at(day)
-        return str(self.ledger.append(draft).fields()["id"])
+        return str(self.ledger.append(draft).header.id)
 
     def score(self, day: Day, name: str) -> str:
         """A case begins; its answers and reference hold its name as a canary."""
-        personal = {"answers": {"purpose": f"answer-{name}"}, "reference": f"reference-{name}", "pd": 0.123456789}
+        personal: Object = {
+            "answers": {"purpose": f"answer-{name}"},
+            "reference": f"reference-{name}",
+            "pd": 0.123456789,
+        }
         key = Key("api", f"/api/v1/score key-{name}", bytes(32))
-        return self.add(day, Draft(SCORED, name, {"pd": 0.12, "decision": "refer", "by": "api"}, personal, key))
+        return self.add(day, Draft(SCORED, name, SCORE, personal, key))
 
     def decide(self, day: Day, of: str, decision: str = "approve", **rest: object) -> str:
         said = decided(of, decision, "refer", by="ann", justification=f"justification-{of}", **rest)  # type: ignore[arg-type]
@@ -72,7 +82,7 @@ def writing_to(file: Path) -> Iterator[Writer]:
         yield Writer(ledger, now)
 
 
-def purged(file: Path, before: Day, today: datetime = TODAY, **rest: object) -> Purged:
+def purged(file: Path, before: Day, today: datetime = TODAY, **rest: object) -> PurgeResult:
     """A purge on a day."""
     with closing(Store(file)) as opened:
         return purge(opened, at(before), clock=clock_at(today), **rest)  # type: ignore[arg-type]

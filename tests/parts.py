@@ -15,7 +15,9 @@ from fastapi.testclient import TestClient
 
 from inference.application import Form
 from inference.fields import field_from_json
-from inference.measure import ProcessSampler
+from inference.manifest import Population
+from inference.measure import Clock, ProcessSampler
+from inference.release import Release
 from inference.settings import current_releases
 from models.recipe import HistoryTables, Loans, Recipe
 
@@ -45,7 +47,13 @@ class Time:
     def utc(self) -> float:
         return self.now
 
-    monotonic = utc
+    def monotonic(self) -> float:
+        return self.now
+
+    @property
+    def clock(self) -> Clock:
+        """What reads time takes it by; the other two clocks are the real ones."""
+        return Clock(utc=self.utc, monotonic=self.monotonic)
 
 
 class RealLoans(NamedTuple):
@@ -58,6 +66,17 @@ class RealLoans(NamedTuple):
     def answers(self, at: int) -> dict[str, object]:
         """The raw answers of one loan, as the form would have given them."""
         return {name: column[at] for name, column in self.loans.answers.items()}
+
+
+def training_of(release: Release) -> Any:
+    """What the manifest says of the training; scoring reads none of it, so it has no type of its own."""
+    return release.manifest.training
+
+
+def population_of(release: Release) -> Population:
+    """Of a release that has one."""
+    assert release.manifest.population is not None
+    return release.manifest.population
 
 
 def sampler() -> ProcessSampler:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from time import time as now
+from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher
@@ -50,13 +51,18 @@ def time() -> Time:
 
 @pytest.fixture
 def accounts(tmp_path: Path, time: Time) -> Iterator[Accounts]:
-    with closing(Accounts(tmp_path / "users.sqlite3", time, QUICK)) as made:
+    with closing(Accounts(tmp_path / "users.sqlite3", time.clock, QUICK)) as made:
         yield made
+
+
+def file_of(accounts: Accounts) -> Path:
+    assert accounts.path is not None
+    return accounts.path
 
 
 def everything(accounts: Accounts) -> bytes:
     """All bytes that are on disk of a file of users."""
-    return b"".join(file.read_bytes() for file in accounts.path.parent.iterdir())
+    return b"".join(file.read_bytes() for file in file_of(accounts).parent.iterdir())
 
 
 def test_without_users_there_is_no_file(accounts: Accounts) -> None:
@@ -65,7 +71,7 @@ def test_without_users_there_is_no_file(accounts: Accounts) -> None:
     assert accounts.by_cookie("x.y") is None
     assert accounts.by_token("x") is None
     assert accounts.log_in("ann", PASSWORD) is None
-    assert not accounts.path.exists()
+    assert not file_of(accounts).exists()
 
 
 def test_logging_in_and_out(accounts: Accounts) -> None:
@@ -91,9 +97,9 @@ def test_somebody_who_does_not_exist_is_checked_as_well(tmp_path: Path) -> None:
     verified: list[str] = []
 
     class Watched(PasswordHasher):
-        def verify(self, hash: str | bytes, password: str | bytes) -> bool:
+        def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
             verified.append(str(hash)[:60])
-            return bool(super().verify(hash, password))
+            return super().verify(hash, password)
 
     with closing(Accounts(tmp_path / "u", hasher=Watched(1, 8, 1))) as accounts:
         accounts.add_user("ann", "officer", PASSWORD)
@@ -165,7 +171,7 @@ def test_an_administrator_sees_and_ends_sessions(
     monkeypatch.setenv("TENFOLD_USERS", str(file))
     monkeypatch.setenv("TENFOLD_SECURITY_LOG", str(log))
     time.now = now()
-    with closing(Accounts(file, time, QUICK)) as accounts:
+    with closing(Accounts(file, time.clock, QUICK)) as accounts:
         for name in ("ann", "bob"):
             accounts.add_user(name, "officer", PASSWORD)
         old = accounts.log_in("ann", PASSWORD)
@@ -221,7 +227,7 @@ def test_nothing_secret_is_on_disk(accounts: Accounts) -> None:
     assert b"$argon2id$" in content
     for secret in (PASSWORD, token, token.removeprefix("tenfold_"), cookie, id):
         assert secret.encode() not in content
-    assert accounts.path.stat().st_mode & 0o077 == 0
+    assert file_of(accounts).stat().st_mode & 0o077 == 0
 
 
 def test_a_name_belongs_to_one(accounts: Accounts) -> None:
@@ -259,29 +265,29 @@ def test_a_damaged_file_lets_nobody_in(accounts: Accounts) -> None:
     """It is an error and never an empty answer: no users would mean that nobody has to log in."""
     accounts.add_user("ann", "officer", PASSWORD)
     accounts.close()
-    whole = accounts.path.read_bytes()
+    whole = file_of(accounts).read_bytes()
     for damaged in (b"", b"no database" * 100, whole[: len(whole) // 2], bytes(8192)):
-        accounts.path.write_bytes(damaged)
+        file_of(accounts).write_bytes(damaged)
         with closing(Accounts(accounts.path, hasher=QUICK)) as opened, pytest.raises(AccountError, match="users"):
             opened.anybody()
 
 
 def test_another_programs_file_is_refused(accounts: Accounts, tmp_path: Path) -> None:
     """A database of something else, or of another version, is not touched."""
-    with closing(sqlite3.connect(accounts.path)) as other:
+    with closing(sqlite3.connect(file_of(accounts))) as other:
         other.execute("CREATE TABLE t (x)")
         other.commit()
-    before = accounts.path.read_bytes()
+    before = file_of(accounts).read_bytes()
     with pytest.raises(AccountError, match="no file of users"):
         accounts.anybody()
-    assert accounts.path.read_bytes()[100:] == before[100:]
+    assert file_of(accounts).read_bytes()[100:] == before[100:]
 
 
 def test_a_file_of_another_version_is_refused(accounts: Accounts) -> None:
     """A later version may mean something else by the same tables: nobody is let in by it."""
     accounts.add_user("ann", "officer", PASSWORD)
     accounts.close()
-    with closing(sqlite3.connect(accounts.path)) as other:
+    with closing(sqlite3.connect(file_of(accounts))) as other:
         other.execute(f"PRAGMA user_version={VERSION + 1}")
     with pytest.raises(AccountError, match="this version of Tenfold"):
         accounts.anybody()
@@ -295,6 +301,7 @@ def run(file: Path, *words: str, given: str = "") -> "subprocess.CompletedProces
     )
 
 
+@pytest.mark.slow
 def test_the_command_line(tmp_path: Path) -> None:
     """Add, list, change, remove; exit status 2 and the reason where it cannot be done, and no password repeated."""
     file = tmp_path / "users.sqlite3"
@@ -325,7 +332,7 @@ def test_the_command_line(tmp_path: Path) -> None:
 
 def test_waiting_grows_with_failures(time: Time) -> None:
     """The first ones are free, then each failure doubles the wait up to a limit; an hour later it begins anew."""
-    throttle, tried = Throttle(time), [Try("name ann", 4, LONGEST_WAIT)]
+    throttle, tried = Throttle(time.clock), [Try("name ann", 4, LONGEST_WAIT)]
     waits = []
     for _ in range(14):
         left = throttle.wait(tried)
@@ -342,13 +349,13 @@ def test_waiting_grows_with_failures(time: Time) -> None:
 
 def test_tries_at_once_are_not_all_the_first(time: Time) -> None:
     """Of a hundred that come before the first has failed, five are let through."""
-    throttle = Throttle(time)
+    throttle = Throttle(time.clock)
     assert sum(throttle.wait(tries("ann", "192.0.2.1", None)) == 0 for _ in range(100)) == FREE + 1 == 5
 
 
 def test_success_forgives(time: Time) -> None:
     """A right password ends the name's waiting; its network has one failure less and no more."""
-    throttle = Throttle(time)
+    throttle = Throttle(time.clock)
     for _ in range(5):
         throttle.wait(tries("ann", "192.0.2.1", None))
     throttle.forgive(tries("ann", "192.0.2.1", None))
@@ -359,7 +366,7 @@ def test_success_forgives(time: Time) -> None:
 def test_a_network_waits_whatever_the_names_and_not_for_long(time: Time) -> None:
     """Many wrong tries with invented names, as many as an office may have, cost others at that address nothing. Beyond
     that the network waits, for seconds at most; another one does not."""
-    throttle = Throttle(time)
+    throttle = Throttle(time.clock)
     waits = []
     for at in range(FREE_OF_NETWORK + 20):
         waits.append(throttle.wait(tries(f"nobody{at}", "2001:db8:1:2::1", None)))
@@ -376,7 +383,7 @@ def test_a_network_waits_whatever_the_names_and_not_for_long(time: Time) -> None
 
 def test_a_night_of_guessing_ends(time: Time) -> None:
     """Thousands of failures wait as long as hundreds, and no number grows too large to be counted with."""
-    throttle, tried = Throttle(time), tries("ann", "192.0.2.1", None)
+    throttle, tried = Throttle(time.clock), tries("ann", "192.0.2.1", None)
     for _ in range(3000):
         time.now += throttle.wait(tried)
         throttle.wait(tried)
@@ -395,7 +402,7 @@ def test_waiting_goes_by_a_clock_that_nobody_sets() -> None:
         elapsed = 0.0
 
     clock = TwoClocks(NOW)
-    throttle, tried = Throttle(clock), [Try("name ann", 0, LONGEST_WAIT)]
+    throttle, tried = Throttle(clock.clock), [Try("name ann", 0, LONGEST_WAIT)]
     assert throttle.wait(tried) == 0
     left = throttle.wait(tried)
     for moved in (-4e7, 8e7):
@@ -407,7 +414,7 @@ def test_waiting_goes_by_a_clock_that_nobody_sets() -> None:
 
 def test_a_name_cannot_be_guessed_from_many_networks(time: Time) -> None:
     """Each network has its free tries, all of them together a few more."""
-    throttle = Throttle(time)
+    throttle = Throttle(time.clock)
     waits = [throttle.wait(tries("ann", f"192.0.2.{at}", None)) for at in range(30)]
     assert waits[:21] == [0] * 21
     assert min(waits[21:]) > 0
@@ -415,7 +422,7 @@ def test_a_name_cannot_be_guessed_from_many_networks(time: Time) -> None:
 
 def test_whatever_others_try_a_known_browser_is_let_in(time: Time) -> None:
     """It is counted separately, and it is no way to guess faster, for another name or for its own."""
-    throttle = Throttle(time)
+    throttle = Throttle(time.clock)
     for at in range(200):
         throttle.wait(tries("ann", "192.0.2.1", None))
         throttle.wait(tries(f"nobody{at}", "192.0.2.1", None))
@@ -438,7 +445,7 @@ def test_one_household_is_one_network(address: str, counted_as: str) -> None:
 
 def test_names_that_are_remembered_are_bounded(time: Time) -> None:
     """A flood of names takes no more memory than it may."""
-    throttle = Throttle(time)
+    throttle = Throttle(time.clock)
     for at in range(30_000):
         throttle.wait([Try(f"name {at}", 4, LONGEST_WAIT)])
     assert len(throttle._failures) == 10_000
@@ -466,7 +473,7 @@ def test_a_file_put_in_its_place_is_noticed_at_the_next_question(accounts: Accou
         made.add_user("bob", "manager", PASSWORD)
     for ending in ("-wal", "-shm"):
         Path(f"{accounts.path}{ending}").unlink(missing_ok=True)
-    other.rename(accounts.path or "")
+    other.rename(file_of(accounts))
     assert accounts.by_cookie(cookie) is None
     assert [one.name for one in accounts.users()] == ["bob"]
     assert accounts.log_in("bob", PASSWORD)
@@ -611,7 +618,7 @@ def test_a_locked_file_holds_up_nobody(accounts: Accounts, time: Time) -> None:
     when it was used is left out until it can be written."""
     accounts.add_user("ann", "officer", PASSWORD)
     cookie = accounts.log_in("ann", PASSWORD) or ""
-    with closing(sqlite3.connect(accounts.path or "", isolation_level=None)) as other:
+    with closing(sqlite3.connect(file_of(accounts), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         time.now = NOW + 120
         asked = threading.Thread(target=lambda: found.append(accounts.by_cookie(cookie)))
@@ -630,14 +637,14 @@ def test_a_file_that_is_held_is_refused_at_once(accounts: Accounts, time: Time, 
     """Another program holds the file of users that was just put in the place of the first: a question on the event loop
     is told so and waits for nothing, as long as it lasts; then all goes on."""
     accounts.add_user("ann", "officer", PASSWORD)
-    with closing(Accounts(tmp_path / "other.sqlite3", time, QUICK)) as made:
+    with closing(Accounts(tmp_path / "other.sqlite3", time.clock, QUICK)) as made:
         made.add_user("bob", "officer", PASSWORD)
         cookie = made.log_in("bob", PASSWORD) or ""
     accounts.close()
-    (tmp_path / "other.sqlite3").rename(accounts.path or "")
+    (tmp_path / "other.sqlite3").rename(file_of(accounts))
     waited = threading.Thread(target=lambda: refused.append(held(accounts, cookie)))
     refused: list[int] = []
-    with closing(sqlite3.connect(accounts.path or "", isolation_level=None)) as other:
+    with closing(sqlite3.connect(file_of(accounts), isolation_level=None)) as other:
         other.execute(lock or "SELECT 1")
         other.execute("BEGIN EXCLUSIVE")
         other.execute("DELETE FROM sessions WHERE name = 'nobody'")

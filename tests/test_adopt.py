@@ -13,15 +13,18 @@ import pandas as pd
 import pytest
 from adoptable import FIELDS, SENSIBLE, Files, classifier, files, standardised, table
 from fastapi.testclient import TestClient
-from parts import NO_USERS, sampler, some, visiting
+from msgspec import convert
+from parts import NO_USERS, sampler, some, training_of, visiting
 from sklearn.metrics import roc_auc_score
 from xgboost import Booster
 
 from inference.__main__ import main as score_main
+from inference.blocks import PlacedSpec
 from inference.calibration import Calibration
 from inference.engines import XGBoostEngine, open_engine
 from inference.errors import TenfoldError
-from inference.policy import Policy
+from inference.fields import NumberField
+from inference.policy import Policy, PolicyTerms
 from inference.release import Release, open_release
 from inference.rows import RowBuilder
 from inference.scorer import Scorer
@@ -36,6 +39,8 @@ from models.adoption.trees import Forest, UnfitModel, read_forest
 from models.data import loans
 from web.operations.health import golden_problems
 from web.server import create_app
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +128,10 @@ def test_the_release_opens_by_its_own_digest(release: Release) -> None:
     """It is a release like any other: named by its digest, and its golden applications have their PD."""
     again = open_release(release.folder)
     assert again.digest == release.digest
-    assert again.manifest["population"] is None
-    assert again.policy.break_even(again.form.reference) == pytest.approx(0.3)
+    assert again.manifest.population is None
+    assert again.policy.cutoffs(again.form.reference).break_even == pytest.approx(0.3)
     assert again.points.of(0.3) == pytest.approx(600)
-    assert len(again.manifest["golden"]) == 15  # the example, and both usual ends of seven numbers
+    assert len(again.manifest.golden) == 15  # the example, and both usual ends of seven numbers
     assert not golden_problems(serve(again))
 
 
@@ -143,7 +148,7 @@ def test_onnx_gives_the_same(release: Release, scorer: Scorer) -> None:
 def test_the_command_line_scores_with_it(release: Release, capsys: pytest.CaptureFixture[str]) -> None:
     """`python -m inference score --release` takes it."""
     assert score_main(["score", "--release", str(release.folder), "--example", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["pd"] == pytest.approx(release.manifest["golden"][0]["pd"], abs=1e-6)
+    assert json.loads(capsys.readouterr().out)["pd"] == pytest.approx(release.manifest.golden[0].pd, abs=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +162,7 @@ def test_the_desk_scores_with_it(client: TestClient, scorer: Scorer) -> None:
     for path in ("/", "/fr/"):
         page = client.get(path, headers={"Accept": "text/html", "Accept-Language": path.strip("/")})
         assert page.status_code == 200
-        assert scorer.release.manifest["title"]["fr" if path == "/fr/" else "en"] in page.text
+        assert scorer.release.manifest.title["fr" if path == "/fr/" else "en"] in page.text
         assert "past approved loans spread" not in page.text
     held = {name: str(answer) for name, answer in scorer.release.form.example.items()}
     card = client.post("/desk/score", json={"answers": held}).text
@@ -170,7 +175,7 @@ def test_the_model_card_is_the_verdicts(client: TestClient, adopted: Adoption) -
     """The card beside the release names the pickle's digest and every verdict."""
     page = client.get("/model-card").text
     assert adopted.release
-    assert adopted.release.manifest["training"]["adopted"]["sha256"] in page
+    assert training_of(adopted.release)["adopted"]["sha256"] in page
     assert all(f"{one.question}: {one.outcome}" in page for one in some(adopted.verdicts))
     assert as_card(adopted) == (adopted.release.folder / "MODEL_CARD.md").read_text("utf-8")
 
@@ -215,7 +220,7 @@ def test_what_the_verdicts_say_is_so(caught: Adoption) -> None:
 def test_a_release_made_by_force_says_so(caught: Adoption) -> None:
     """What stands under every score says that the model failed, in both languages."""
     assert caught.release
-    notice = caught.release.manifest["notice"]
+    notice = caught.release.manifest.notice
     assert notice["en"].startswith("Not fit for use")
     assert notice["fr"].startswith("Impropre")
 
@@ -225,7 +230,7 @@ def test_the_same_model_with_a_low_threshold_can_approve_nobody(study: Files, ca
     fields = said(study, threshold="0.05")
     assert caught.release
     forest = read_forest(Booster(model_file=bytearray(caught.release.model)))
-    policy = Policy(fields.manifest["policy"], fields.form)
+    policy = Policy(convert(fields.manifest["policy"], PolicyTerms), fields.form)
     found = decisions(serve(replace(caught.release, policy=policy)), fields, forest)
     assert found.outcome == FAILS
     assert "can approve nobody: proven" in found.text
@@ -237,7 +242,7 @@ def test_what_is_not_proven_is_not_said_to_be(sound: Files, adopted: Adoption, s
     figures = verdict(adopted, "decisions").figures
     between = (figures["highest"]["pd"] + figures["proven"]["highest"]) / 2
     fields = said(sound, threshold=f"{between!r}\nrefer_band = 0")
-    policy = Policy(fields.manifest["policy"], fields.form)
+    policy = Policy(convert(fields.manifest["policy"], PolicyTerms), fields.form)
     found = decisions(serve(replace(scorer.release, policy=policy)), fields, forest)
     assert found.outcome == FAILS
     assert "It can decline nobody: the search found none. That is no proof" in found.text
@@ -278,10 +283,10 @@ def test_no_application_leaves_the_proven_bounds(sound: Files, scorer: Scorer, f
     found = reach(scorer, said(sound), forest)
     random = np.random.default_rng(3)
     columns = [
-        random.uniform(*spec["usual"], 20_000)
-        if spec["kind"] == "number"
-        else random.integers(len(spec["choices"]), size=20_000)
-        for spec in scorer.release.manifest["fields"]
+        random.uniform(*field.usual, 20_000)
+        if isinstance(field, NumberField)
+        else random.integers(len(field.choices), size=20_000)
+        for field in scorer.release.manifest.fields
     ]
     pds = scorer.pds(np.stack(columns, axis=1).astype(np.float64))
     least, most = found.bounds
@@ -294,10 +299,13 @@ def test_columns_that_no_answer_sets_are_zero_in_the_bounds(study: Files) -> Non
     fields = said(study)
     low, high = ranges(fields, len(fields.builder.columns))
     held = dict(zip(fields.builder.columns, zip(low, high, strict=True), strict=True))
-    assert held["amount"] == (180, 3000)
-    assert held["income"] == (0, 500)  # may be left open
-    assert held["job_fixed"] == (0, 1)
-    assert held["EXT_0"] == (0, 0)
+    expected = {
+        "amount": (180, 3000),
+        "income": (0, 500),  # may be left open
+        "job_fixed": (0, 1),
+        "EXT_0": (0, 0),
+    }
+    assert {name: held[name] for name in expected} == expected
 
 
 def test_another_unit_is_told_from_scaling(sound: Files, forest: Forest) -> None:
@@ -311,9 +319,8 @@ def test_another_unit_is_told_from_scaling(sound: Files, forest: Forest) -> None
 def test_a_prohibited_feature_that_the_model_uses_is_named(sound: Files, forest: Forest) -> None:
     """It is said that no answer sets it, and that the model splits on it."""
     fields = said(sound)
-    builder = RowBuilder(fields.form, [{**fields.manifest["features"][0], "numbers": {}, "choices": {}, "columns": [
-        "marital_status" if name == "time" else name for name in fields.builder.columns
-    ]}])  # fmt: skip
+    columns = tuple("marital_status" if name == "time" else name for name in fields.builder.columns)
+    builder = RowBuilder(fields.form, (PlacedSpec(columns=columns, numbers={}, choices={}),))
     found = prohibited(replace(fields, builder=builder), forest)
     assert found.outcome == WARNS
     assert "splits on marital_status" in found.text

@@ -13,6 +13,8 @@ import pytest
 from inference.settings import ROOT
 from profiling.benchmarks.serving import answers, free_port, stop
 
+pytestmark = pytest.mark.slow
+
 
 def environment(tmp_path: Path, host: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TENFOLD_", "SPACE_"))}

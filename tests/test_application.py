@@ -112,7 +112,7 @@ def test_canonical_answers_parse_to_the_same_application(form: Form) -> None:
     """The answers kept in a record score again as they did."""
     for answers in (GOOD, {**GOOD, "income": None, "line": NOT_STATED, "industry": "722999"}):
         application = form.parse(answers)
-        kept = form.answers(application)
+        kept: dict[str, object] = dict(form.answers(application))
         kept["industry"] = answers["industry"]  # what stands for an unknown code has fewer digits
         np.testing.assert_equal(form.parse(kept).values, application.values)
 
@@ -141,6 +141,7 @@ def test_the_example_and_real_loans_pass(scorer: Scorer, real: RealLoans) -> Non
 # --- junk ---
 
 
+@pytest.mark.slow
 def test_junk_gives_an_invalid_application_or_a_probability(
     scorer: Scorer, real: RealLoans, record_property: Callable[[str, object], None]
 ) -> None:

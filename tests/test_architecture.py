@@ -85,6 +85,26 @@ def test_only_engines_imports_engines() -> None:
     assert {module for module in serving if ENGINES & {part(name) for name in IMPORTS[module]}} == {"inference.engines"}
 
 
+# Where values have types throughout. `Any` is left only where another package has none, and a comment says which.
+TYPED = ["inference"]
+UNTYPED_PACKAGE = re.compile(r"#.*\b(\w+) has no types")
+
+
+@pytest.mark.parametrize("package", TYPED)
+def test_any_is_only_what_a_package_without_types_gives(package: str) -> None:
+    """No value of ours is `Any`, or may be: a line that has it says which package it comes from."""
+    files = [file for module, file in MODULES.items() if part(module) == package]
+    assert len(files) > 10
+    found = {
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if (isinstance(node, ast.Name) and node.id == "Any") or (isinstance(node, ast.Attribute) and node.attr == "Any")
+        if not UNTYPED_PACKAGE.search(file.read_text("utf-8").splitlines()[node.lineno - 1])
+    }
+    assert not found
+
+
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 ORDER = re.findall(r"^- `([^`]+\.py)` (.+)$", PAGE, re.MULTILINE)  # (file, what it is), as the page has them
 
@@ -95,6 +115,7 @@ def first_paragraph(file: str) -> str:
     return " ".join(text.partition("\n\n")[0].split())
 
 
+@pytest.mark.slow
 def test_the_page_has_every_module() -> None:
     """docs/architecture.md names each once, with the first paragraph of its docstring; empty files are left out."""
     files = [file.relative_to(ROOT).as_posix() for file in MODULES.values() if file.read_text("utf-8").strip()]
@@ -142,6 +163,7 @@ def test_nothing_outside_the_recipes_knows_a_release_by_name() -> None:
     assert not texts
 
 
+@pytest.mark.slow
 def test_a_wrong_setting_is_said_before_what_takes_seconds_is_imported() -> None:
     """app.py by itself imports neither Gradio nor an engine."""
     program = (

@@ -83,6 +83,7 @@ def test_no_answer_is_no_pass(stdout: str) -> None:
     assert lines[-1] == "!" * 78
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ci", ["true", ""])
 def test_the_command_without_a_network(ci: str) -> None:
     """The real pip-audit behind a proxy that is not there: in CI the banner is the last that is said."""

@@ -94,7 +94,7 @@ def test_forests_of_many_kinds(
     parallel: int,
 ) -> None:  # fmt: skip
     """Of any depth up to the bound, number of trees and columns, base score, with and without missing values."""
-    more = {} if base is None else {"base_score": base}
+    more: dict[str, Any] = {} if base is None else {"base_score": base}
     more |= {"grow_policy": grow} if method == "hist" else {}
     booster = trained(
         seed, rounds, columns, missing, max_depth=depth, tree_method=method, num_parallel_tree=parallel,

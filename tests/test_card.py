@@ -7,11 +7,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from parts import some
+from parts import some, training_of
 
+from inference.manifest import OLDEST
 from inference.policy import Points
 from inference.reasons import MOST_PRINCIPAL
-from inference.release import OLDEST, Release, open_release
+from inference.release import Release, open_release
 from inference.settings import current_releases
 from models.data.loans import DATA
 from models.evaluation import Report, Result
@@ -53,8 +54,8 @@ def test_card_names_the_digest_beside_it(release: Release, card: str) -> None:
     """The card speaks of the manifest in its own folder, with title and notice from it."""
     assert f"`{release.digest}`" in card
     assert f"`{release.name}`" in card
-    assert card.startswith(f"# Model card: {release.manifest['title']['en']}\n")
-    assert release.manifest["notice"]["en"] in card
+    assert card.startswith(f"# Model card: {release.manifest.title['en']}\n")
+    assert release.manifest.notice["en"] in card
 
 
 def test_every_figure_and_link_resolves(release: Release, card: str) -> None:
@@ -68,7 +69,7 @@ def test_every_figure_and_link_resolves(release: Release, card: str) -> None:
 
 def test_results_equal_the_manifest(release: Release, card: str) -> None:
     """Table and deciles of the card say what the manifest's metrics say."""
-    metrics = release.manifest["training"]["metrics"]
+    metrics = training_of(release)["metrics"]
     assert Report([], metrics["table"]).table() in card
     shown = np.array([line[1:] for line in rows(card, "decile")], float)
     expected = [[d["mean_pd"], d["bad_rate"]] for groups in metrics["deciles"].values() for d in groups]
@@ -79,7 +80,7 @@ def test_results_equal_the_manifest(release: Release, card: str) -> None:
 def test_fields_and_columns_equal_the_manifest(release: Release, card: str) -> None:
     """All fields are listed in order; the kinds of columns add up to the model's columns."""
     assert [line[0] for line in rows(card, "field | label")] == [f"`{name}`" for name in release.form.names]
-    assert sum(int(line[2]) for line in rows(card, "kind")) == len(release.manifest["columns"])
+    assert sum(int(line[2]) for line in rows(card, "kind")) == len(release.manifest.columns)
 
 
 def test_decisions_add_up(release: Release, card: str) -> None:
@@ -95,7 +96,7 @@ def test_decisions_add_up(release: Release, card: str) -> None:
 
 def test_later_vintages_are_told_from_training(release: Release, card: str) -> None:
     """Where loans are dated, vintages up to the end of training are marked, and no later one is."""
-    end = release.manifest["training"]["to"]
+    end = training_of(release)["to"]
     books = [line[0] for line in rows(card, "loans | n")]
     if end is None:
         assert not any("in training" in label for label in some(books))
@@ -138,6 +139,7 @@ def made_up() -> tuple[list[Result], list[Book]]:
     return results, [Book("2005", True, 0.1, groups, 3), Book("2006", False, 0.1, groups, 3)]
 
 
+@pytest.mark.slow
 def test_plots_are_the_same_twice() -> None:
     """The same figures give the same bytes, also where no loan was declined."""
     results, books = made_up()
@@ -184,7 +186,7 @@ def test_percent_reads_as_written() -> None:
 def test_principal_reasons_are_counted(release: Release, card: str) -> None:
     """How often each reason is among those of a decline, with the text that the applicant reads, the most frequent
     first; a release of the first format has no texts, and so no such table."""
-    if release.manifest["format"] == OLDEST:
+    if release.manifest.format == OLDEST:
         assert "## Principal reasons" not in card
         return
     told = {

@@ -35,17 +35,19 @@ def words(answers: dict[str, object]) -> list[str]:
 # --- as a process ---
 
 
+@pytest.mark.slow
 def test_in_a_pipe_the_example_is_json(default: Release) -> None:
     """`python -m inference score --example` prints one JSON object, without the answers, and exits with 0."""
     done = subprocess.run([*COMMAND, "--example"], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     score = json.loads(done.stdout)
     assert score["release"] == default.name
-    assert score["pd"] == pytest.approx(default.manifest["golden"][0]["pd"], abs=1e-6)
+    assert score["pd"] == pytest.approx(default.manifest.golden[0].pd, abs=1e-6)
     assert score["decision"] in ("approve", "refer", "decline")
     assert "application" not in score
 
 
+@pytest.mark.slow
 def test_on_a_terminal_the_example_is_a_card(default: Release) -> None:
     """On a terminal the decision is in words, with PD, points, cut-offs, every answer with its unit, and the notice."""
     master, slave = pty.openpty()
@@ -61,17 +63,18 @@ def test_on_a_terminal_the_example_is_a_card(default: Release) -> None:
         assert process.wait() == 0
     text = shown.decode().replace("\r\n", "\n")
     first, second, *rest = text.splitlines()
-    assert first.startswith(f"{default.manifest['title']['en']}: the model suggests ")
+    assert first.startswith(f"{default.manifest.title['en']}: the model suggests ")
     assert first.split()[-1] in ("APPROVE", "REFER", "DECLINE")
-    assert second.startswith(f"PD {default.manifest['golden'][0]['pd']:.1%}, ")
+    assert second.startswith(f"PD {default.manifest.golden[0].pd:.1%}, ")
     assert "break-even" in second
     values = default.form.parse(default.form.example).values
     for field, value in zip(default.form.fields, values, strict=True):
         assert any(field.label["en"] in line and line.endswith(field.show(value, "en")) for line in rest)
-    assert default.manifest["notice"]["en"] in text
+    assert default.manifest.notice["en"] in text
     assert default.name in text
 
 
+@pytest.mark.slow
 def test_bad_answers_exit_with_2(default: Release) -> None:
     """Every bad field is named on stderr, nothing comes out on stdout, and the exit status is 2."""
     first, second, *others = default.form.names
@@ -165,6 +168,7 @@ def test_what_cannot_be_used_exits_with_1(
     assert said in err
 
 
+@pytest.mark.slow
 def test_a_release_can_be_checked(release: Release, tmp_path: Path) -> None:
     """`check` opens it, in a process of its own since that one gets limits; what cannot be used has status 1."""
     command = [sys.executable, "-m", "inference", "check", "--release"]

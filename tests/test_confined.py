@@ -20,6 +20,8 @@ from inference.confined import KILLED, MEMORY, PROCESSES, Ended, run
 from inference.settings import ROOT
 from models.adoption.unpickle import BadPickle, convert
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 60  # seconds for what takes two on a quiet machine; nothing is asserted about them
 NAMESPACES = shutil.which("unshare") and not subprocess.run(["unshare", "-Upr", "true"], capture_output=True).returncode
 # The kernel refuses namespaces to what runs after this, as it does to all where an administrator has said so.

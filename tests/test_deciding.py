@@ -19,18 +19,18 @@ from parts import NAMES, NO_USERS, newest, sealed, seen, visiting
 
 from inference.errors import BadSetting
 from inference.fields import NumberField
+from inference.number_format import write_percent
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
 from ledger import cases, queries, store
 from ledger.cases import OPEN, PENDING, REVIEW, SETTLED, WAITING, Case
 from ledger.decisions import scored
+from ledger.events import AGREED, CONTESTED, DECIDED, SCORED, Agreed, Contested, Decided
 from ledger.ledger import Ledger
-from ledger.records import AGREED, CONTESTED, DECIDED, SCORED
 from ledger.retention import ranges
 from ledger.store import Store
 from ledger.verify import verify
 from web.lender import EXAMPLE, Lender, read_lender, reason_text
-from web.pages.numbers import write_percent
 from web.pages.texts import LANGUAGES, texts_in
 from web.server import create_app
 
@@ -115,15 +115,15 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 def test_a_decision_as_suggested(desk: Office) -> None:
     """Recorded with the suggestion, who and when; shown on the case's page."""
     id = desk.score()
-    suggested = desk.case(id).score.fields()["decision"]
+    suggested = desk.case(id).score.decision
     assert desk.case(id).state == OPEN
     answer = desk.decide(id, suggested)
     assert recorded(answer)
     case = desk.case(id)
     assert case.decision is not None
-    fields = case.decision.fields()
-    assert (fields["decision"], fields["suggested"], fields["by"]) == (suggested, suggested, "Ann")
-    assert (fields["overridden"], fields["direction"], fields["reason_code"]) == (False, "as_suggested", None)
+    said = case.decision
+    assert (said.decision, said.suggested, said.by) == (suggested, suggested, "Ann")
+    assert (said.overridden, said.direction, said.reason_code) == (False, "as_suggested", None)
     assert f"no. {case.decision.seq}" in answer.text
     for path, language in (("/record/", "en"), ("/fr/record/", "fr")):
         page = desk.page(path + id)
@@ -140,7 +140,7 @@ def test_nothing_is_decided_after_a_final_decision(desk: Office, decision: str) 
     case = desk.case(id)
     assert case.state == SETTLED
     assert not recorded(desk.decide(id, "decline"))
-    assert len(desk.case(id).records) == len(case.records)
+    assert len(desk.case(id).events) == len(case.events)
 
 
 @pytest.mark.parametrize("first", ["refer", "incomplete"])
@@ -179,18 +179,16 @@ def test_every_decision_can_be_recorded(desk: Office, decision: str) -> None:
     assert recorded(desk.decide(id, decision, conditions=SENTENCE))
     decided = desk.case(id).decision
     assert decided is not None
-    fields, personal = decided.fields(), decided.personal_fields()
-    assert fields["decision"] == decision
-    other = fields["direction"] != "as_suggested"
-    assert bool(fields["reason_code"]) == other
-    assert fields["overridden"] == (fields["direction"] in ("more_lenient", "stricter"))
-    assert personal is not None
-    assert personal["conditions"] == (SENTENCE if decision == "approve_changed" else None)
+    assert decided.decision == decision
+    other = decided.direction != "as_suggested"
+    assert bool(decided.reason_code) == other
+    assert decided.overridden == (decided.direction in ("more_lenient", "stricter"))
+    assert decided.conditions == (SENTENCE if decision == "approve_changed" else None)
 
 
 def other_than(desk: Office, id: str) -> str:
     """A decision that departs from the suggestion."""
-    return "decline" if desk.case(id).score.fields()["decision"] != "decline" else "approve"
+    return "decline" if desk.case(id).score.decision != "decline" else "approve"
 
 
 @pytest.mark.parametrize(
@@ -259,7 +257,7 @@ def decline(desk: Office) -> str:
 def test_the_notice_gives_confirmed_reasons_only(desk: Office) -> None:
     """Of a confirmed decline its reasons; of an override the officer's own, and none of the model's."""
     id = decline(desk)
-    drafts = desk.case(id).score.reasons
+    drafts = desk.case(id).score.reasons or ()
     assert desk.client.get(f"/record/{id}/notice").status_code == 404  # not decided yet
     desk.decide(id, "decline", justification="", principal=drafts[:1])
     page = desk.client.get(f"/record/{id}/notice").text
@@ -276,7 +274,7 @@ def test_the_notice_gives_confirmed_reasons_only(desk: Office) -> None:
     desk.decide(lenient, "refer", principal=drafts)
     assert "<li>" not in desk.client.get(f"/record/{lenient}/notice").text  # nothing is held against anybody
     stricter = desk.score()
-    assert desk.case(stricter).score.fields()["decision"] == "refer"
+    assert desk.case(stricter).score.decision == "refer"
     desk.decide(stricter, "decline", principal=drafts)
     told = re.findall(r"<li>(.*?)</li>", desk.client.get(f"/record/{stricter}/notice").text)
     code = next(iter(LENDER.codes["stricter"]))
@@ -286,7 +284,7 @@ def test_the_notice_gives_confirmed_reasons_only(desk: Office) -> None:
 def test_every_list_of_reasons_says_the_same(desk: Office) -> None:
     """Card, form, history of the case and notice: the texts of the release, in both languages, the strongest first."""
     id = decline(desk)
-    drafts = desk.case(id).score.reasons
+    drafts = desk.case(id).score.reasons or ()
     assert len(drafts) > 1
     told = {
         language: [reason_text(one, desk.scorer.release, LENDER, language) for one in drafts] for language in LANGUAGES
@@ -309,11 +307,10 @@ def test_every_list_of_reasons_says_the_same(desk: Office) -> None:
 def test_a_score_that_came_by_the_api_has_its_reasons(desk: Office) -> None:
     """The API asks for none; the case's page makes them, and they can be confirmed and stand on the notice."""
     found = desk.case(decline(desk)).score
-    personal = found.personal_fields()
-    assert personal is not None
-    id = desk.score("API-1", **personal["answers"])
+    assert found.answers is not None
+    id = desk.score("API-1", **found.answers)
     assert desk.case(id).score.reasons is None
-    drafts = found.reasons
+    drafts = found.reasons or ()
     told = [reason_text(one, desk.scorer.release, LENDER, "en") for one in drafts]
     page = html.unescape(desk.client.get(f"/record/{id}").text)
     assert re.findall(r'name="principal" value="([^"]+)">([^<]+)<', page) == list(zip(drafts, told, strict=True))
@@ -338,10 +335,11 @@ def test_the_notice_is_of_the_answers_decided_on(desk: Office) -> None:
     desk.ledger.append(scored(score, desk.scorer.release, changed, by="desk", channel="desk", corrects=id))
     assert desk.case(id).state == PENDING
     assert desk.page(f"/record/{id}/notice") == notice
-    day = date.fromisoformat(desk.case(id).records[1].fields()["time"][:10])
+    day = date.fromisoformat(desk.case(id).events[1].time[:10])
     assert f"{day.day} {day:%B} {day.year}" in notice
 
 
+@pytest.mark.slow
 def test_the_notice_as_a_pdf(desk: Office) -> None:
     """A PDF of one page or two with any name's letters, in both languages."""
     id = desk.score("Žofie Łęcka — № 7 Ω")
@@ -364,7 +362,7 @@ def test_two_decisions_at_once(desk: Office) -> None:
         with ThreadPoolExecutor(4) as pool:
             sent = [pool.submit(desk.decide, id, "decline", name=f"Officer {at}") for at in range(4)]
             assert sorted(recorded(one.result()) for one in sent) == [False, False, False, True]
-        assert len(desk.case(id).of_kind(DECIDED)) == 1
+        assert len(desk.case(id).of_kind(Decided)) == 1
 
 
 def moved(answer: Any, language: str = "en", how: str = "moved") -> bool:
@@ -419,7 +417,7 @@ def test_a_form_of_an_earlier_state_records_nothing(strict: Office) -> None:
         late = strict.send(id, "contest", path, name="Eve", objection=SENTENCE * 2, reviewer="Max", seen=seen)
         assert moved(late, language)
         assert SENTENCE * 2 in late.text
-        kinds = [one.fields()["kind"] for one in strict.case(id).records]
+        kinds = [one.kind for one in strict.case(id).events]
         assert kinds == [SCORED, SCORED, DECIDED, DECIDED, CONTESTED]
 
 
@@ -444,7 +442,7 @@ def test_a_form_that_shows_no_state_records_nothing(desk: Office, seen: str) -> 
     )
     assert moved(answer, how="outdated")
     assert 'data-state="moved"' in corrected(desk, id, desk.scorer.release.form.example, seen or "x").text
-    assert len(desk.case(id).records) == 1
+    assert len(desk.case(id).events) == 1
 
 
 def test_a_form_sent_twice_is_recorded_once(strict: Office) -> None:
@@ -467,7 +465,7 @@ def test_a_form_sent_twice_is_recorded_once(strict: Office) -> None:
     fourth = strict.seen(id)
     for _ in range(2):
         assert recorded(strict.send(id, "contest", objection=SENTENCE, reviewer="Zoë", seen=fourth))
-    kinds = [one.fields()["kind"] for one in strict.case(id).records]
+    kinds = [one.kind for one in strict.case(id).events]
     assert kinds == [SCORED, DECIDED, SCORED, DECIDED, AGREED, CONTESTED]
 
 
@@ -479,7 +477,7 @@ def test_answers_are_corrected_as_long_as_the_case_is_to_be_decided(strict: Offi
     cards = [corrected(strict, id, answers, taken).text for _ in range(2)]
     assert cards[0] == cards[1]
     assert 'data-state="score"' in cards[0]
-    assert len(strict.case(id).records) == 2
+    assert len(strict.case(id).events) == 2
     assert 'data-state="moved"' in corrected(strict, id, with_amount(strict, 850), taken).text
     beside = re.search(r'name="seen" value="([^"]+)"', cards[0])
     assert beside
@@ -488,10 +486,10 @@ def test_answers_are_corrected_as_long_as_the_case_is_to_be_decided(strict: Offi
     assert case.state == WAITING  # for 1,000, and not as for 800
     for one in (id, settled):
         strict.decide(one, "decline")
-        before = strict.case(one).records
+        before = strict.case(one).events
         assert 'data-state="settled"' in corrected(strict, one, with_amount(strict, 850)).text
         assert 'data-state="moved"' in corrected(strict, one, with_amount(strict, 850), taken).text
-        assert strict.case(one).records == before
+        assert strict.case(one).events == before
 
 
 def test_a_moved_case_shows_its_present_answers_with_its_form(strict: Office) -> None:
@@ -537,14 +535,14 @@ def test_every_page_shows_the_score_decided_on(desk: Office) -> None:
     )
     case = desk.case(id)
     assert case.state == SETTLED
-    assert case.score == headline == case.records[2]
+    assert case.score == headline == case.events[2]
     assert desk.page(f"/record/{id}/notice") == notice
     assert desk.client.post("/history", data={"reference": "OLD-1"}).text == listed
-    assert write_percent(headline.exact_fields()["pd"], "en") in html.unescape(listed)
+    assert write_percent(headline.pd, "en") in html.unescape(listed)
     after = desk.page(f"/record/{id}")
     until = texts_in("en")("record.history")
     assert after.split(until)[0] == page.split(until)[0]
-    assert f"{score.pd:.3f}" != f"{headline.exact_fields()['pd']:.3f}"
+    assert f"{score.pd:.3f}" != f"{headline.pd:.3f}"
 
 
 def test_markup_stays_text(desk: Office) -> None:
@@ -582,7 +580,7 @@ def test_above_an_amount_a_second_person_agrees(strict: Office) -> None:
     assert recorded(strict.send(id, "agree", agrees="yes", name="Eve"))
     case = strict.case(id)
     assert case.state == SETTLED
-    assert [one.fields()["by"] for one in case.of_kind(AGREED)] == ["Bob", "Eve"]
+    assert [one.by for one in case.of_kind(Agreed)] == ["Bob", "Eve"]
     assert not recorded(strict.send(id, "agree", agrees="yes", name="Zoë"))
 
 
@@ -603,18 +601,18 @@ def test_an_objection_is_decided_by_somebody_else(desk: Office) -> None:
     assert recorded(desk.send(id, "contest", objection=SENTENCE, reviewer="Bob", name="Ann"))
     case = desk.case(id)
     assert case.state == REVIEW
-    contested = case.of_kind(CONTESTED)[0].fields()
+    contested = case.of_kind(Contested)[0]
     assert case.decision is not None
-    assert contested["of"] == cases.name(case.decision)
-    assert contested["reviewer"] == "Bob"
+    assert contested.of == case.decision.id
+    assert contested.reviewer == "Bob"
     assert not recorded(desk.decide(id, "approve", name="Ann"))
     assert SENTENCE in desk.page(f"/record/{id}")
     assert recorded(desk.decide(id, "approve", name="Bob"))
-    settled = desk.case(cases.name(case.of_kind(CONTESTED)[0]))  # found by any of its records
+    settled = desk.case(case.of_kind(Contested)[0].id)  # found by any of its records
     assert settled.state == SETTLED
     assert settled.decision is not None
-    assert settled.decision.fields()["contest"] == cases.name(case.of_kind(CONTESTED)[0])
-    assert [one.fields()["kind"] for one in settled.records] == [SCORED, DECIDED, CONTESTED, DECIDED]
+    assert settled.decision.contest == case.of_kind(Contested)[0].id
+    assert [one.kind for one in settled.events] == [SCORED, DECIDED, CONTESTED, DECIDED]
 
 
 def test_every_link_of_a_case_leads_somewhere(strict: Office) -> None:
@@ -678,6 +676,7 @@ def alone(tmp_path: Path) -> Iterator[Office]:
     yield from office(tmp_path, "consumer", LENDER)
 
 
+@pytest.mark.slow
 def test_reasons_are_those_of_the_release_decided_on(tmp_path: Path) -> None:
     """Where answers are corrected after an objection, the last score may be of a later release, with other words."""
     earlier = newest("consumer")
@@ -686,7 +685,7 @@ def test_reasons_are_those_of_the_release_decided_on(tmp_path: Path) -> None:
     for reason in (reason for field in manifest["fields"] for reason in field["reasons"]):
         reason["text"] = {language: f"LATER {text}" for language, text in reason["text"].items()}
     later = sealed(folder, manifest)
-    answers = {"prior_record": "yes", "income": 60, "amount": 2500}
+    answers: dict[str, Any] = {"prior_record": "yes", "income": 60, "amount": 2500}
     with closing(Ledger(tmp_path / "ledger.sqlite3")) as ledger:
 
         def serving(release: Path) -> Office:
@@ -705,13 +704,14 @@ def test_reasons_are_those_of_the_release_decided_on(tmp_path: Path) -> None:
         corrected = {**desk.scorer.release.form.example, **answers, "income": 50}
         sent = {"answers": corrected, "of": id, "seen": desk.seen(id)}
         assert desk.client.post("/desk/score", json=sent).status_code == 200
-        assert desk.case(id).score.fields()["release_name"] == later.name.replace("edited", "consumer")
+        assert desk.case(id).score.release_name == later.name.replace("edited", "consumer")
         page = desk.page(f"/record/{id}")
     assert len(told) > 1
     assert f"{texts_in('en')('entry.reasons', reasons='; '.join(told))} " in page
     assert "LATER" in page  # what is proposed now is in the words of the release that proposes it
 
 
+@pytest.mark.slow
 def test_the_history_is_searched(alone: Office) -> None:
     """By part of a reference, day, person, decision and override; a page at a time; no search in an address."""
     ids = [alone.score(f"H-{at:03d}") for at in range(120)]
@@ -735,7 +735,7 @@ def test_the_history_is_searched(alone: Office) -> None:
     assert len(listed(decision="open")) == 50  # the first page of sixty
     assert len(listed(overridden="yes")) == 40
     assert len(listed(overridden="no")) == 20
-    today = alone.case(ids[0]).first.fields()["time"][:10]
+    today = alone.case(ids[0]).first.time[:10]
     assert len(listed(since=today, until=today)) == 50
     assert listed(since="2099-01-01") == []
     assert listed(until="2001-01-01") == []
@@ -761,7 +761,7 @@ def test_erased_answers_are_said_to_be(desk: Office) -> None:
     id = desk.score("ERASED-REF")
     desk.decide(id, "decline", justification="Something personal in it.")
     with desk.ledger.store.writing() as connection:
-        seqs = [one.seq for one in desk.case(id).records]
+        seqs = [one.seq for one in desk.case(id).events]
         store.erase_personal(connection, seqs)
     page = desk.page(f"/record/{id}")
     assert texts_in("en")("record.erased") in page
@@ -771,7 +771,8 @@ def test_erased_answers_are_said_to_be(desk: Office) -> None:
     assert desk.client.get(f"/record/{id}/notice").status_code == 200
     assert desk.client.get(f"/record/{id}/notice.pdf").status_code == 200
     with desk.ledger.store.writing() as connection:  # as a purge does, so that the chain is whole again
-        from ledger.records import PURGED, Draft, seal
+        from ledger.events import PURGED
+        from ledger.records import Draft, seal
 
         last, digest = queries.head(connection) or (0, b"")
         record = seal(Draft(PURGED, f"purged-{last}", {"records": ranges(seqs)}), last + 1, digest, 0)

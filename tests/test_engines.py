@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost
+from msgspec import structs
 from parts import RealLoans, sampler
 
 from inference.engines import ENGINES, TOLERANCE, Engine, OnnxEngine, XGBoostEngine, open_engine
 from inference.errors import BadRelease, EngineUnavailable
 from inference.fields import ChoiceField, NumberField
+from inference.manifest import Golden
 from inference.release import MODEL, ONNX, Release
 from inference.scorer import Scorer
 from models.export import as_onnx
@@ -100,11 +102,12 @@ def test_what_xgboost_says_in_no_text_is_a_bad_release_too(release: Release) -> 
 
 
 def test_golden_applications_that_are_none_are_a_bad_release(release: Release) -> None:
-    """Answers that the form refuses, PDs that are no numbers."""
-    whole = release.manifest["golden"]
-    for golden in ([{**whole[0], "pd": [0.5]}, whole[1]], [{"pd": 0.5}], [{**whole[0], "answers": {}}], [7]):
+    """Answers that the form refuses, or that are missing. What is no application at all does not open: test_release."""
+    first, *others = release.manifest.golden
+    for answers in ({}, {**first.answers, "amount": -1}, {**first.answers, "amount": [1]}):
+        golden = (Golden(answers=answers, pd=first.pd), *others)
         with pytest.raises(BadRelease):
-            open_engine("xgboost", replace(release, manifest={**release.manifest, "golden": golden}))
+            open_engine("xgboost", replace(release, manifest=structs.replace(release.manifest, golden=golden)))
 
 
 # --- the other engines, beside XGBoost ---
@@ -130,6 +133,7 @@ def at_thresholds(release: Release, engine: XGBoostEngine) -> Any:
     return rows
 
 
+@pytest.mark.slow
 def test_engines_agree_at_every_threshold(
     release: Release, engine: XGBoostEngine, other: Engine, record_property: Any
 ) -> None:
@@ -154,6 +158,7 @@ def test_engines_agree_on_odd_rows(release: Release, engine: XGBoostEngine, othe
     np.testing.assert_allclose(other.predict_proba(rows), engine.predict_proba(rows), rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_engines_score_real_loans_alike(scorer: Scorer, real: RealLoans, other: Engine, record_property: Any) -> None:
     """Real loans: PDs within 1e-6 of XGBoost's, and another decision only that close to a cut-off."""
     there = Scorer(scorer.release, other, process=sampler())
@@ -171,7 +176,7 @@ def test_an_engine_predicts_a_batch_as_its_rows(release: Release, real: RealLoan
     rows = real_rows(release, real)[:300]
     singles = np.concatenate([other.predict_proba(rows[at : at + 1]) for at in range(len(rows))])
     together = other.predict_proba(rows)
-    assert (together.dtype, together.shape) == (np.float32, (300,))
+    assert (together.dtype, together.shape) == (np.dtype(np.float32), (300,))
     np.testing.assert_allclose(together, singles, rtol=0, atol=TOLERANCE)
 
 
@@ -188,9 +193,9 @@ def test_threads_share_an_engine(release: Release, real: RealLoans, other: Engin
 @pytest.mark.parametrize("name", OTHERS)
 def test_an_engine_that_is_off_is_refused(release: Release, name: str) -> None:
     """An engine must give the release's golden PDs within 1e-6, else it is refused with the difference."""
-    golden = [{**one, "pd": one["pd"] + 5e-6} for one in release.manifest["golden"]]
+    golden = tuple(Golden(answers=one.answers, pd=one.pd + 5e-6) for one in release.manifest.golden)
     with pytest.raises(EngineUnavailable, match=rf"{name} is refused.*off by [45]\.?\d*e-06"):
-        open_engine(name, replace(release, manifest={**release.manifest, "golden": golden}))
+        open_engine(name, replace(release, manifest=structs.replace(release.manifest, golden=golden)))
 
 
 def test_onnx_needs_the_releases_own_model(release: Release) -> None:
@@ -258,15 +263,15 @@ def test_a_constrained_column_moves_the_pd_one_way(scorer: Scorer, real: RealLoa
     release, engine = scorer.release, scorer.engine
     rows = real_rows(release, real)[:: len(real.loans) // APPLICANTS][:APPLICANTS]
     before = engine.predict_proba(rows)
-    constrained = [column for column in release.manifest["columns"] if column["monotone"]]
+    constrained = [column for column in release.manifest.columns if column.monotone]
     assert constrained
     moved = 0
     for column in constrained:
         for quantile in (0.0, 0.5, 1.0):
             changed = rows.copy()
-            changed[:, column["index"]] = np.quantile(rows[:, column["index"]], quantile, method="inverted_cdf")
-            raised = np.sign(changed[:, column["index"]] - rows[:, column["index"]])
-            step = (engine.predict_proba(changed) - before) * raised * column["monotone"]
-            assert (step >= 0).all(), column["name"]
+            changed[:, column.index] = np.quantile(rows[:, column.index], quantile, method="inverted_cdf")
+            raised = np.sign(changed[:, column.index] - rows[:, column.index])
+            step = (engine.predict_proba(changed) - before) * raised * column.monotone
+            assert (step >= 0).all(), column.name
             moved += int((step > 0).sum())
     assert moved > APPLICANTS

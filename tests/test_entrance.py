@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urljoin
 
 import pytest
 from fastapi.testclient import TestClient
 from parts import Time, seen, send, visiting
+from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Match, Mount, Route
 from test_accounts import PASSWORD, QUICK, three_people
 
@@ -37,7 +38,8 @@ LISTED = {
     ALL_SEEING: """/history/overrides /fr/history/overrides /api/v1/ledger/head
         /record/{id}/hold /record/{id}/release /fr/record/{id}/hold /fr/record/{id}/release""",
     LOGGED_IN: """
-        / /fr/ /logout /fr/logout /history /fr/history /performance /fr/performance /model-card /model-card/{name}
+        / /fr/ /logout /fr/logout /history /fr/history /performance /fr/performance /model-card
+        /fr/model-card /model-card/{name}
         /desk/score /desk/try /desk/take /desk/read /fr/desk/score /fr/desk/try /fr/desk/take /fr/desk/read
         /record/{id}/notified /fr/record/{id}/notified
         /record/{id} /record/{id}/decide /record/{id}/agree /record/{id}/contest /record/{id}/notice
@@ -112,14 +114,6 @@ def app(scorer: Scorer, settings: Settings, accounts: Accounts) -> Iterator[Test
         yield client
 
 
-@pytest.fixture
-def visitor(app: TestClient) -> Iterator[TestClient]:
-    """The same, without anybody's cookies before and after."""
-    app.cookies.clear()
-    yield app
-    app.cookies.clear()
-
-
 def log_in(client: TestClient, name: str, password: str = PASSWORD, **form: str) -> Any:
     return client.post("/login", data={"name": name, "password": password, **form}, headers={"Origin": HERE})
 
@@ -177,15 +171,16 @@ def test_of_gradio_itself_things_can_only_be_read(app: TestClient) -> None:
     for path in all_routes(app):
         asked = standing_for(path)
         for method in ("POST", "PUT", "PATCH", "DELETE") if rule(asked) else ():
-            scope = {"type": "http", "method": method, "path": asked, "headers": []}
+            scope: dict[str, Any] = {"type": "http", "method": method, "path": asked, "headers": []}
             there = [route for route in application.routes if route.matches(scope)[0] is Match.FULL]
             if there and isinstance(there[0], Mount):
-                inside = there[0].app.routes
+                inside = cast(Starlette, there[0].app).routes
                 assert not [one for one in inside if one.matches(scope)[0] is Match.FULL], (method, path)
             reached += bool(there)
     assert reached > 10
 
 
+@pytest.mark.slow
 def test_nothing_without_a_login(visitor: TestClient) -> None:
     """Every route with every method: a page leads to the login, all else is refused, and nothing of it is answered."""
     for path, methods in all_routes(visitor).items():
@@ -281,6 +276,7 @@ def test_who_decides_is_who_logged_in(visitor: TestClient) -> None:
     assert send(visitor, id, "decide", again)
 
 
+@pytest.mark.slow
 def test_a_manager_is_the_second_person(scorer: Scorer, settings: Settings, accounts: Accounts, tmp_path: Path) -> None:
     """Above the officers' limit the one who decided waits, and is offered nothing to agree to; a manager finds the case
     among those that wait, and agrees."""
@@ -330,10 +326,11 @@ def test_a_wrong_call_of_gradios_api_leaves_nothing_in_the_log(
     run, join = "/gradio_api/run/predict_credit_score", "/gradio_api/queue/join"
     for data in ([31337.5, "CANARY"], ["CANARY"] * 10, [{"CANARY": [31337.5]}] * 10, ["CANARY"] * 11):
         for number in range(6):
-            asked = {"data": data, "fn_index": number, "session_hash": f"s{number}{len(data)}"}
+            session = f"s{number}{len(data)}"
+            asked = {"data": data, "fn_index": number, "session_hash": session}
             visitor.post(run, json=asked)
             visitor.post(join, json=asked)
-            visitor.get("/gradio_api/queue/data", params={"session_hash": asked["session_hash"]})
+            visitor.get("/gradio_api/queue/data", params={"session_hash": session})
     said = "".join(capfd.readouterr())
     assert "CANARY" not in said
     assert "31337.5" not in said
@@ -419,6 +416,7 @@ def test_who_is_not_known_and_what_is_wrong_look_alike(visitor: TestClient) -> N
     assert pages[0] == pages[1]
 
 
+@pytest.mark.slow
 def test_too_many_tries_have_to_wait(scorer: Scorer, settings: Settings, accounts: Accounts) -> None:
     """After some failures even the right password is not tried, for any name alike, and the answer says how long."""
     app = create_app(scorer, replace(settings, ledger=None), accounts=accounts)
@@ -432,6 +430,7 @@ def test_too_many_tries_have_to_wait(scorer: Scorer, settings: Settings, account
         assert log_in(client, "bob").status_code == 303
 
 
+@pytest.mark.slow
 def test_invented_names_keep_nobody_at_their_address_out(
     scorer: Scorer, settings: Settings, accounts: Accounts
 ) -> None:
@@ -470,8 +469,9 @@ def test_another_site_sends_nothing(visitor: TestClient) -> None:
             assert visitor.post(path, headers={"Origin": origin}).status_code == 403, (origin, path)
     # A proxy may have changed Host, or the scheme: the browser's own word counts.
     for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)):
-        for origin in ({}, {"Origin": "https://loans.example"}, {"Origin": HERE}):
-            assert visitor.post("/history", headers={**origin, "Sec-Fetch-Site": site}).status_code == status
+        origins: tuple[dict[str, str], ...] = ({}, {"Origin": "https://loans.example"}, {"Origin": HERE})
+        for named in origins:
+            assert visitor.post("/history", headers={**named, "Sec-Fetch-Site": site}).status_code == status
     assert visitor.post("/history", headers={"Origin": HERE}).status_code == 200
 
 
@@ -493,6 +493,7 @@ def test_sites_in_the_list_may_call(scorer: Scorer, settings: Settings, accounts
     accounts.remove("browser", "token")
 
 
+@pytest.mark.slow
 def test_open_to_this_machine_alone(scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
     """Without users: to its own addresses, by its own names; not through a proxy, nor for a site whose name leads here.
     From the first user on everybody has to log in, without a restart, and then until one."""
@@ -536,14 +537,16 @@ def test_where_it_may_start(settings: Settings, accounts: Accounts, tmp_path: Pa
         mode(replace(settings, public_demo=True, ledger=None), accounts)
 
 
+@pytest.mark.slow
 def test_a_file_of_users_that_fails_lets_nobody_in(scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
     """Damaged while the app runs: nobody gets in, and nobody is taken for nobody."""
-    own = replace(settings, ledger=None, users=tmp_path / "u.sqlite3")
-    accounts = Accounts(own.users, hasher=QUICK)
+    users = tmp_path / "u.sqlite3"
+    own = replace(settings, ledger=None, users=users)
+    accounts = Accounts(users, hasher=QUICK)
     accounts.add_user("ann", "officer", PASSWORD)
     with visiting(create_app(scorer, own, accounts=accounts)) as client:
         accounts.close()
-        own.users.write_bytes(b"")
+        users.write_bytes(b"")
         for path in ("/api/v1/release", "/", "/history"):
             answer = client.get(path, headers={"Cookie": f"{COOKIE}=x.y"})
             assert answer.status_code == 503
@@ -559,8 +562,9 @@ def test_only_who_is_known_hears_more_than_ready(visitor: TestClient) -> None:
 def test_safe_headers_are_on_every_answer(visitor: TestClient) -> None:
     """Pages, files, errors, refusals."""
     as_person(visitor, "meg")
-    for path in ("/", "/fr/", "/history", "/performance", "/model-card", "/login", "/livez", "/config", "/theme.css",
-                 "/api/v1/release", "/record/none", "/nothing", "/metrics", "/desk/000000000000/x.css"):  # fmt: skip
+    for path in ("/", "/fr/", "/history", "/performance", "/model-card", "/fr/model-card", "/login", "/livez",
+                 "/config", "/theme.css", "/api/v1/release", "/record/none", "/nothing", "/metrics",
+                 "/desk/000000000000/x.css"):  # fmt: skip
         headers = visitor.get(path, headers=BROWSER).headers
         assert headers["x-content-type-options"] == "nosniff", path
         assert headers["referrer-policy"] == "same-origin", path
@@ -580,7 +584,7 @@ def test_scripts_in_the_page_are_named_by_their_hash(visitor: TestClient) -> Non
 def test_the_desk_says_who_is_there(visitor: TestClient) -> None:
     """Name, role and the way out, on the desk and on plain pages."""
     as_person(visitor, "ann")
-    for path in ("/", "/history", "/fr/", "/fr/history"):
+    for path in (f"{home}{page}" for home in ("/", "/fr/") for page in ("", "history", "performance", "model-card")):
         page = visitor.get(path, headers=BROWSER).text
         texts = texts_in("fr" if path.startswith("/fr") else "en")
         assert f"ann ({texts('role.officer')})" in page
@@ -599,8 +603,16 @@ def test_every_page_has_the_way_out(scorer: Scorer, settings: Settings, accounts
         id = score(as_person(client, "ann"), "R-out")
         sent = {"decision": "incomplete", "reason_incomplete": "income", "justification": "No payslip yet."}
         assert send(client, id, "decide", sent)
-        pages = ["/", "/history", "/performance", f"/record/{id}", f"/record/{id}/notice", "/record/none"]
-        for path in [*pages, *(f"/fr{page}" for page in pages), "/model-card"]:
+        pages = [
+            "/",
+            "/history",
+            "/performance",
+            "/model-card",
+            f"/record/{id}",
+            f"/record/{id}/notice",
+            "/record/none",
+        ]
+        for path in [*pages, *(f"/fr{page}" for page in pages)]:
             page = client.get(path, headers=BROWSER)
             assert page.status_code == (404 if path.endswith("none") else 200), path
             out = re.search(r'<form method="post" action="([^"]*)"', page.text)

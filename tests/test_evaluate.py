@@ -10,6 +10,7 @@ PD = np.round(RANDOM.beta(2, 5, 4000), 2)  # rounded, so that there are ties
 BAD = (RANDOM.random(4000) < PD).astype(np.int8)
 
 
+@pytest.mark.slow
 def test_intervals_are_the_bootstrap_of_the_measures() -> None:
     """The quick weighted bootstrap gives what resampling and measuring anew gives, for every measure."""
     generator = np.random.default_rng(7)

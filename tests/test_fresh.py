@@ -14,7 +14,20 @@ from inference.settings import current_releases
 from profiling.benchmarks.serving import served
 from profiling.documents.space import SERVED
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def install(python: str, folder: Path) -> None:
+    """The folder's requirements.txt: by uv, which `make setup` leaves beside this Python, as it keeps what it has
+    fetched; by pip where uv is missing or cannot install."""
+    wanted = ["--quiet", "-r", "requirements.txt"]
+    uv = Path(sys.executable).with_name("uv")
+    if uv.exists() and not subprocess.run([uv, "pip", "install", "--python", python, *wanted], cwd=folder).returncode:
+        return
+    pip = [python, "-m", "pip", "install", "--no-compile", "--disable-pip-version-check", *wanted]
+    subprocess.run(pip, cwd=folder, check=True)
 
 
 def test_serves_from_a_fresh_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,26 +40,15 @@ def test_serves_from_a_fresh_environment(tmp_path: Path, monkeypatch: pytest.Mon
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.jsonl"))
         else:
             shutil.copyfile(source, target)
-    python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", python.parent.parent], check=True)
-    install = [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-compile",
-        "--disable-pip-version-check",
-        "-r",
-        "requirements.txt",
-    ]
-    subprocess.run(install, cwd=tmp_path / "app", check=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    install(python, tmp_path / "app")
     for name in os.environ:
         if name.startswith(("TENFOLD_", "GRADIO_", "SPACE_", "PYTHON")):
             monkeypatch.delenv(name)
     kept = {"HOST": "127.0.0.1", "TENFOLD_LEDGER": str(tmp_path / "ledger.sqlite3")}
     with (
-        served([str(python), "app.py"], "/readyz", kept, tmp_path / "app") as url,
+        served([python, "app.py"], "/readyz", kept, tmp_path / "app") as url,
         urllib.request.urlopen(f"{url}/readyz", timeout=20) as answer,  # noqa: S310 - our own server
     ):
         assert json.load(answer)["status"] == "ready"

@@ -3,17 +3,15 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from parts import NO_USERS, visiting
 
-from inference.scorer import Scorer, open_scorer
-from inference.settings import Settings, default_release
+from inference.scorer import Scorer
+from inference.settings import Settings
 from web.desk import waiting_answers
 from web.desk.waiting_answers import Full, UnreadAnswers
 from web.security.limits import Sender
@@ -24,25 +22,9 @@ JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
 ANN, BOB = Sender("ann", True), Sender("bob", True)
 
 
-@pytest.fixture(scope="module")
-def settings() -> Settings:
-    return Settings(release=default_release(), log=None, ledger=None, users=NO_USERS)
-
-
-@pytest.fixture(scope="module")
-def scorer(settings: Settings) -> Scorer:
-    return open_scorer(settings)
-
-
-@pytest.fixture(scope="module")
-def client(scorer: Scorer, settings: Settings) -> Iterator[TestClient]:
-    with visiting(create_app(scorer, settings)) as client:
-        yield client
-
-
 @pytest.fixture
-def answers(scorer: Scorer) -> list[object]:
-    return list(scorer.release.form.example.values())
+def answers(default_scorer: Scorer) -> list[object]:
+    return list(default_scorer.release.form.example.values())
 
 
 def messages(client: TestClient, session: str) -> list[dict[str, Any]]:
@@ -100,6 +82,7 @@ def test_a_session_has_a_short_name(client: TestClient, answers: list[object], s
     assert client.post(JOIN, json={"data": answers, "session_hash": session}).status_code == 400
 
 
+@pytest.mark.slow
 def test_what_gradio_knows_does_not_grow(client: TestClient, answers: list[object]) -> None:
     """Hundreds of invented sessions and events leave no session, event or message in Gradio."""
     for number in range(300):
@@ -120,10 +103,13 @@ def scores(client: TestClient) -> int:
     return int(sum(map(float, found)))
 
 
-def test_more_than_a_share_is_refused_before_it_is_scored(settings: Settings, answers: list[object]) -> None:
+@pytest.mark.slow
+def test_more_than_a_share_is_refused_before_it_is_scored(
+    default_scorer: Scorer, settings: Settings, answers: list[object]
+) -> None:
     """In a demo each network has a share: one that fetches nothing is told to, and others go on. Nothing is scored
     whose answer could not be kept."""
-    app = create_app(open_scorer(settings), replace(settings, public_demo=True))
+    app = create_app(default_scorer, replace(settings, public_demo=True))
     with TestClient(app) as greedy, TestClient(app, client=("192.0.2.7", 1)) as other:
         ask = [{"data": answers, "session_hash": f"s{number}"} for number in range(waiting_answers.SHARE + 5)]
         assert [greedy.post(JOIN, json=one).status_code for one in ask] == [200] * waiting_answers.SHARE + [503] * 5

@@ -33,6 +33,7 @@ def said(command: list[str], status: int = 0, **environment: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DECLARED)
 def test_an_extra_is_known_by_its_modules(name: str) -> None:
     """inference/extras.py names modules of exactly the packages that pyproject.toml has in the extra."""
@@ -57,6 +58,7 @@ def test_a_missing_package_names_its_extra() -> None:
         raise ModuleNotFoundError(name="pyarrow_of_another")
 
 
+@pytest.mark.slow
 def test_scoring_is_imported_when_it_is_asked_for() -> None:
     """`import inference` needs no package; `from inference import …` gives what scoring takes."""
     said([*BARE, "-c", "from inference import InvalidApplication"])
@@ -74,17 +76,22 @@ def test_scoring_is_imported_when_it_is_asked_for() -> None:
 @pytest.fixture
 def profiles(tmp_path: Path) -> list[str]:
     """Two real profiles."""
-    files = []
-    for size in (100, 10_000):
+    files = [str(tmp_path / f"{size}.prof") for size in (100, 10_000)]
+    for size, file in zip((100, 10_000), files, strict=True):
         profile = cProfile.Profile()
         profile.runcall(sorted, range(size), key=str)
-        profile.dump_stats(files.append(str(tmp_path / f"{size}.prof")) or files[-1])
+        profile.dump_stats(file)
     return files
 
 
-def test_profiles_are_compared_where_nothing_is_installed(profiles: list[str]) -> None:
-    """Neither Gradio nor XGBoost, nor any other package."""
-    assert "Biggest movers" in said([*BARE, "-m", "tenfold", "profile", "report", *profiles])
+def test_profiles_are_compared_where_nothing_is_installed(tmp_path: Path, profiles: list[str]) -> None:
+    """Neither Gradio nor XGBoost, nor any other package; the report as HTML names the extra that it needs."""
+    command = [*BARE, "-m", "tenfold", "profile", "report", *profiles]
+    assert "Biggest movers" in said(command)
+    told = said([*command, "--html", str(tmp_path / "report.html")], 1)
+    assert "Biggest movers" in told
+    assert "jinja2 is not installed: run pip install -e '.[profile]'" in told
+    assert not (tmp_path / "report.html").exists()
 
 
 @pytest.mark.parametrize("first", ["ours", "standard"])
@@ -125,6 +132,7 @@ def test_a_command_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out.count("usage: tenfold") == 2
 
 
+@pytest.mark.slow
 def test_an_editable_installation_has_the_command(tmp_path: Path, profiles: list[str]) -> None:
     """`pip install -e .` in an empty environment gives `tenfold`."""
     tree = tmp_path / "tree"
@@ -135,7 +143,7 @@ def test_an_editable_installation_has_the_command(tmp_path: Path, profiles: list
         shutil.copyfile(ROOT / name, tree / name)
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     folder = tmp_path / "venv" / "bin"
-    pip = [folder / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    pip = [str(folder / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     subprocess.run([*pip, "--editable", tree], check=True)
     assert "usage: tenfold" in said([str(folder / "tenfold"), "--help"])
     assert "Biggest movers" in said([str(folder / "tenfold"), "profile", "report", *profiles])

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,19 +20,21 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ledger_cases import SCORE
 from parts import NAMES, RealLoans, newest, some
 
 from inference.release import open_release
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
-from ledger import cases, queries
+from ledger import queries
 from ledger.__main__ import main
 from ledger.cases import Case
 from ledger.decisions import DECISIONS, decided, scored
 from ledger.errors import LedgerUnavailable
+from ledger.events import EXACT, Json, Object, Scored
 from ledger.export import guarded
 from ledger.ledger import CaseMoved, KeyReused, Ledger
-from ledger.records import BEFORE_ALL, EXACT, Draft, Key, Record, link, seal, write
+from ledger.records import BEFORE_ALL, Draft, Key, Record, link, seal, write
 from ledger.replay import Replayer, release_folders
 from ledger.schema import GUARDS
 from ledger.store import Store
@@ -52,10 +55,16 @@ def ledger(file: Path) -> Iterator[Ledger]:
         yield opened
 
 
-def draft(name: str = "", key: Key | None = None, **fields: object) -> Draft:
+def draft(name: str = "", key: Key | None = None, **fields: Json) -> Draft:
     """A record of a score, with a personal part."""
     name = name or f"r{next(COUNT)}"
-    return Draft("scored", name, {"pd": 0.25, **fields}, {"answers": {"amount": 7}, "reference": f"of {name}"}, key)
+    personal: Object = {"answers": {"amount": 7}, "reference": f"of {name}"}
+    return Draft("scored", name, {**SCORE, "pd": 0.25, **fields}, personal, key)
+
+
+def score_in(record: Record) -> Scored:
+    assert isinstance(record.event, Scored)
+    return record.event
 
 
 def all_records(file: Path) -> list[Record]:
@@ -106,8 +115,8 @@ def test_a_record_is_read_back_whole(ledger: Ledger, file: Path) -> None:
     begun, *found = all_records(file)
     assert found == [first, second]
     assert [one.seq for one in (begun, *found)] == [1, 2, 3]
-    assert first.fields()["pd"] == 0.125
-    assert first.personal_fields() == {"answers": {"amount": 7}, "reference": "of a"}
+    assert first.body_json["pd"] == 0.125
+    assert first.personal_json == {"answers": {"amount": 7}, "reference": "of a"}
     assert second.hash == hashlib.sha256(first.hash + second.body.encode()).digest()
     assert b"answers" not in first.body.encode()
     assert ledger.head() == (3, second.hash.hex())
@@ -145,6 +154,7 @@ def test_the_file_is_the_owners_alone(ledger: Ledger, file: Path) -> None:
     assert {one.stat().st_mode & 0o077 for one in file.parent.iterdir()} == {0}
 
 
+@pytest.mark.slow
 def test_threads_and_processes_share_a_ledger(file: Path) -> None:
     """Two processes of eight threads each: every record once, one chain."""
     script = (
@@ -158,7 +168,7 @@ def test_threads_and_processes_share_a_ledger(file: Path) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", script, file, name]) for name in "ab"]
     assert [writer.wait() for writer in writers] == [0, 0]
     found = all_records(file)
-    assert {one.fields()["id"] for one in found} == {"begun", *(f"{name}{at}" for name in "ab" for at in range(150))}
+    assert {one.header.id for one in found} == {"begun", *(f"{name}{at}" for name in "ab" for at in range(150))}
     assert problem(file) is None
 
 
@@ -204,14 +214,19 @@ def test_the_same_key_gives_the_same_record(ledger: Ledger, file: Path) -> None:
 # --- what was changed is found ---
 
 
+def note(of: str, by: str) -> Draft:
+    """A record about another one."""
+    return Draft("agreed", f"r{next(COUNT)}", {"of": of, "by": by, "agrees": True})
+
+
 def test_a_case_is_continued_by_one_of_many(ledger: Ledger, file: Path) -> None:
     """Of drafts that expect the same last record one is written, also where all share a commit or come from two
     programs; what refers to a case without expecting anything moves it too."""
     with closing(Ledger(file)) as other:
         for _ in range(10):
             begun = ledger.append(draft())
-            case, told = Case((begun,)), []
-            drafts = [Draft("decided", f"r{next(COUNT)}", {"of": cases.name(begun), "by": by}) for by in "abcdefgh"]
+            case, told = Case((begun.event,)), []
+            drafts = [note(begun.header.id, by) for by in "abcdefgh"]
             sent = [to.submit(case.continued(one)) for one in drafts for to in (ledger, other)]
             for future in sent:
                 try:
@@ -221,14 +236,14 @@ def test_a_case_is_continued_by_one_of_many(ledger: Ledger, file: Path) -> None:
             assert len(set(told)) == 1
             assert len(told) in (1, 2)  # the same draft by the other program is answered with the same record
     begun = ledger.append(draft())
-    plain = Draft("decided", f"r{next(COUNT)}", {"of": cases.name(begun), "by": "a"})
-    answer = plain._replace(id=f"r{next(COUNT)}", fields={"of": plain.id, "by": "b"})
-    late = Case((begun,)).continued(plain._replace(id=f"r{next(COUNT)}", fields={"of": cases.name(begun), "by": "c"}))
-    first, second, third = [ledger.submit(one) for one in (plain, answer, late)]
+    plain = note(begun.header.id, "a")
+    answer = note(plain.id, "b")
+    late = Case((begun.event,)).continued(note(begun.header.id, "c"))
+    first, second, last = [ledger.submit(one) for one in (plain, answer, late)]
     assert first.result().seq < second.result().seq
     with pytest.raises(CaseMoved):
-        third.result()
-    whole = Case((begun, first.result(), second.result()))
+        last.result()
+    whole = Case((begun.event, first.result().event, second.result().event))
     assert ledger.append(whole.continued(late)).seq == second.result().seq + 1
     assert problem(file) is None
 
@@ -332,11 +347,11 @@ def test_any_change_of_any_record_is_found(data: st.DataObject) -> None:
         case "body":
             place = data.draw(st.integers(0, len(records[at].body) - 1))
             flipped = chr(ord(records[at].body[place]) ^ 1)
-            changed[at] = records[at]._replace(body=records[at].body[:place] + flipped + records[at].body[place + 1 :])
+            changed[at] = replace(records[at], body=records[at].body[:place] + flipped + records[at].body[place + 1 :])
         case "personal":
-            changed[at] = records[at]._replace(personal='{"answers":{}}', salt=bytes(32))
+            changed[at] = replace(records[at], personal='{"answers":{}}', salt=bytes(32))
         case "hash":
-            changed[at] = records[at]._replace(hash=hashlib.sha256(records[at].hash).digest())
+            changed[at] = replace(records[at], hash=hashlib.sha256(records[at].hash).digest())
     found = chain(changed, records[-1].hash.hex())
     assert found.problem is not None
 
@@ -344,6 +359,7 @@ def test_any_change_of_any_record_is_found(data: st.DataObject) -> None:
 # --- replay ---
 
 
+@pytest.mark.slow
 def test_old_decisions_come_out_the_same(
     scorer: Scorer, real: RealLoans, ledger: Ledger, file: Path, tmp_path: Path
 ) -> None:
@@ -352,27 +368,30 @@ def test_old_decisions_come_out_the_same(
         answers = real.answers(at)
         ledger.append(scored(scorer.score(answers), scorer.release, answers, by="test", channel="api"))
     records = all_records(file)[1:]
-    outcomes = list(Replayer([scorer.release.folder]).replay(records))
+    outcomes = list(Replayer([scorer.release.folder]).replay(one.event for one in records))
     assert {one.outcome for one in outcomes} == {"same"}
     assert max(one.off or 0.0 for one in outcomes) <= 1e-6
-    assert Replayer([]).one(records[0]).why == f"its release {scorer.release.name} is no longer here"
+    assert Replayer([]).one(score_in(records[0])).why == f"its release {scorer.release.name} is no longer here"
 
 
+@pytest.mark.slow
 def test_a_replay_that_differs_is_told(scorer: Scorer, ledger: Ledger) -> None:
     """Another PD, another decision, another row, and answers that are refused."""
     example = scorer.release.form.example
     made = scored(scorer.score(example), scorer.release, example, by="test", channel="api")
-    personal = dict(made.personal or {})
+    personal: dict[str, Json] = dict(made.personal or {})
+    pd = made.personal and made.personal["pd"]
+    assert isinstance(pd, float)
     replayer = Replayer([scorer.release.folder])
 
-    def why(fields: dict[str, object], personal: dict[str, object]) -> str:
+    def why(fields: Object, personal: Object) -> str:
         changed = Draft("scored", f"x{next(COUNT)}", {**made.fields, **fields}, personal)
-        return replayer.one(ledger.append(changed)).why
+        return replayer.one(score_in(ledger.append(changed))).why
 
-    assert "the PD differs by 0.001" in why({}, {**personal, "pd": personal["pd"] + 1e-3})
+    assert "the PD differs by 0.001" in why({}, {**personal, "pd": pd + 1e-3})
     of_format_1 = {name: value for name, value in personal.items() if name not in EXACT}
-    assert why({"pd": personal["pd"]}, of_format_1) == ""
-    assert "the PD differs by 0.001" in why({"pd": personal["pd"] + 1e-3}, of_format_1)
+    assert why({"pd": pd}, of_format_1) == ""
+    assert "the PD differs by 0.001" in why({"pd": pd + 1e-3}, of_format_1)
     assert "the suggestion is" in why({"decision": "none"}, personal)
     assert why({}, {**personal, "row": "0" * 64}) == "the row is another one"
     assert "refused today" in why({}, {**personal, "answers": {}})
@@ -389,6 +408,7 @@ def test_a_digit_code_is_recorded_as_given() -> None:
         example[field.name] = f"{example[field.name]}"[:4] + "99"
         made = scored(scorer.score(example), scorer.release, example, by="test", channel="api")
         answers = (made.personal or {})["answers"]
+        assert isinstance(answers, dict)
         assert answers[field.name] == example[field.name]
         assert scorer.score(answers).application == scorer.score(example).application
 
@@ -494,6 +514,7 @@ def test_the_command(written: Path, capsys: pytest.CaptureFixture[str], monkeypa
     assert "there is no ledger" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_replay_command(scorer: Scorer, ledger: Ledger, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All records, or one; exit status 1 where one differs."""
     example = scorer.release.form.example

@@ -5,21 +5,22 @@ import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_cases import Writer, at, purged, writing_to
+from ledger_cases import SCORE, Writer, at, purged, writing_to
 
 from inference.settings import ROOT
 from ledger import cases, queries, schema
 from ledger.cases import WAITING, Case
 from ledger.decisions import DECISIONS, contested
+from ledger.events import SCORED, Contested, Decided
 from ledger.readonly import ReadOnlyStore
-from ledger.records import CONTESTED, SCORED, Draft
+from ledger.records import Draft
 from ledger.schema import DROPPED, VERSION
 from ledger.store import Store
 from ledger.verify import verify
@@ -36,7 +37,7 @@ def write_cases(write: Writer, count: int, seed: int) -> None:
     for number in range(count):
         day = (at("2022-01-01") + timedelta(number * 10)).date().isoformat()
         id, by = f"case-{seed}-{number}", chance.choice((*PEOPLE, "api"))
-        fields = {"pd": 0.12, "decision": "refer", "by": by}
+        fields = {**SCORE, "by": by}
         write.add(day, Draft(SCORED, id, fields, {"answers": {}, "reference": chance.choice(REFERENCES)}))
         begun.append(id)
         for step in range(chance.randrange(4)):
@@ -83,24 +84,21 @@ def questions(count: int, seed: int) -> Iterator[tuple[int | None, dict[str, str
 
 def answers(case: Case, asked: Mapping[str, str], only_of: str | None) -> bool:
     """Whether a case is what was asked for, by its records alone."""
-    records = [one.fields() for one in case.records]
-    seen_by = {one.get("by") for one in records} | {one["reviewer"] for one in records if one["kind"] == CONTESTED}
-    decided = case.decision.fields() if case.decision else {}
-    reference = (case.first.personal_fields() or {}).get("reference")
-    day = case.first.fields()["time"][:10]
-    is_so = {
+    seen_by = {one.by for one in case.events} | {one.reviewer for one in case.of_kind(Contested)}
+    decided, reference, day = case.decision, case.first.reference, case.first.time[:10]
+    is_so: dict[str, Callable[[str], bool]] = {
         "reference": lambda value: reference is not None and lower(value) in lower(reference),
         "since": lambda value: day >= value,
         "until": lambda value: day <= value,
-        "by": lambda value: decided.get("by") == value,
+        "by": lambda value: decided is not None and decided.by == value,
         "decision": lambda value: (
-            not decided
+            decided is None
             if value == "open"
             else case.state == WAITING
             if value == "waiting"
-            else decided.get("decision") == value
+            else decided is not None and decided.decision == value
         ),
-        "overridden": lambda value: decided.get("overridden") == (value == "yes"),
+        "overridden": lambda value: decided is not None and decided.overridden == (value == "yes"),
     }
     return (only_of is None or only_of in seen_by) and all(is_so[name](value) for name, value in asked.items())
 
@@ -115,7 +113,7 @@ def compare(file: Path, seed: int = 1) -> int:
     found_in_all = 0
     with closing(Store(file)) as opened, opened.reading() as connection:
         assert verify(opened).problem is None
-        firsts = [one for one in queries.records(connection, [SCORED]) if not one.fields().get("of")]
+        firsts = [one for one in queries.records(connection, [SCORED]) if not one.header.of]
         every = sorted(cases.whole(connection, firsts), key=lambda case: -case.first.seq)
         assert len(every) == len(firsts) > 0
         for before, asked, only_of in questions(300, seed):
@@ -123,24 +121,24 @@ def compare(file: Path, seed: int = 1) -> int:
                 case.first for case in every
                 if (before is None or case.first.seq < before) and answers(case, asked, only_of)
             ]  # fmt: skip
-            found = queries.cases(connection, LIMIT, before, asked, only_of)
+            found = [one.event for one in queries.cases(connection, LIMIT, before, asked, only_of)]
             assert found == expected[:LIMIT], (before, asked, only_of)
             found_in_all += len(found)
     return found_in_all
 
 
+@pytest.mark.slow
 def test_searches_find_what_the_records_say(file: Path) -> None:
     """Every filter, and any of them together, for a manager and for officers, beside a look at every case."""
     assert compare(file) > 300
 
 
+@pytest.mark.slow
 def test_several_writers_and_batches(file: Path) -> None:
     """Another process's records and a commit of many drafts are listed too."""
     with writing_to(file) as write, writing_to(file) as other:
         waiting = [
-            writer.ledger.submit(
-                Draft(SCORED, f"{name}-{number}", {"decision": "refer", "by": name}, {"reference": name})
-            )
+            writer.ledger.submit(Draft(SCORED, f"{name}-{number}", {**SCORE, "by": name}, {"reference": name}))
             for number in range(50)
             for name, writer in (("ben", write), ("cyd", other))
         ]
@@ -153,6 +151,7 @@ def references(file: Path) -> int:
         return int(connection.execute("SELECT count(reference) FROM cases WHERE viewer = ''").fetchone()[0])
 
 
+@pytest.mark.slow
 def test_a_purge_erases_references_there_too(file: Path) -> None:
     """What was erased is found by no search; the case itself is still listed."""
     before = references(file)
@@ -181,6 +180,7 @@ def version(file: Path) -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
+@pytest.mark.slow
 def test_a_ledger_of_version_1_is_raised(file: Path) -> None:
     """Its cases are listed from its records when it is first opened for writing."""
     as_version_1(file)
@@ -193,8 +193,8 @@ def test_what_version_1_wrote_is_raised(tmp_path: Path) -> None:
     """The ledger that a program of version 1 left: whole before, by its own tables, and whole afterwards."""
     file = tmp_path / "ledger.sqlite3"
     file.write_bytes(gzip.decompress((Path(__file__).with_name("data") / "ledger-1.sqlite3.gz").read_bytes()))
-    with closing(ReadOnlyStore(file)) as opened:
-        assert verify(opened).problem is None
+    with closing(ReadOnlyStore(file)) as former:
+        assert verify(former).problem is None
     assert version(file) == 1
     with closing(Store(file)) as opened, opened.reading() as connection:
         assert verify(opened).problem is None
@@ -216,6 +216,7 @@ store.Store(Path(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["raise_tables", "list_all_cases"])
 def test_a_kill_while_it_is_raised_leaves_version_1(file: Path, step: str) -> None:
     """Everything or nothing: the file is of version 1 and whole, and the next program raises it."""
@@ -268,7 +269,7 @@ def test_the_list_of_records_has_an_index_for_every_question(file: Path, asked: 
 
 
 def flat(record: Any) -> dict[str, Any]:
-    return {**(record.personal_fields() or {}), **record.fields()}
+    return {**(record.personal_json or {}), **record.body_json}
 
 
 def test_overrides_are_counted_from_an_index(file: Path) -> None:
@@ -278,8 +279,9 @@ def test_overrides_are_counted_from_an_index(file: Path) -> None:
         assert [row[3] for row in rows] == ["SEARCH entries USING INDEX entries_by_direction (kind=?)"]
         counted: dict[tuple[str, str, str | None], int] = {}
         for one in queries.records(connection, ["decided"]):
-            said = one.fields()
-            name = (said["time"][:7], said["direction"], said["reason_code"])
+            said = one.event
+            assert isinstance(said, Decided)
+            name = (said.time[:7], said.direction, said.reason_code)
             counted[name] = counted.get(name, 0) + 1
         found = queries.directions(connection)
     assert {row[:3]: row[3] for row in found} == counted

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ledger_cases import TODAY, at, bytes_of, case_of, clock_at, kept, purged, writing_to
+from ledger_cases import SCORE, TODAY, at, bytes_of, case_of, clock_at, kept, purged, writing_to
 
 from ledger import queries
 from ledger.__main__ import main
 from ledger.chronology import chronology
 from ledger.cleaning import Cleaner
+from ledger.events import SCORED, Held
 from ledger.ledger import Ledger
-from ledger.records import SCORED, Draft
+from ledger.records import Draft
 from ledger.retention import TooEarly, months_before, os_user, purge, ranges
 from ledger.store import Store
 from ledger.verify import verify
@@ -92,9 +93,9 @@ def test_a_hold_keeps_a_case(file: Path) -> None:
         write.decide("2022-02-01", write.score("2022-01-01", "held"))
         write.hold("2022-03-01", "held")
     assert purged(file, "2024-06-01").kept == {"on hold": 1}
-    hold = case_of(file, "held").records[-1]
-    assert hold.fields()["by"] == "max"
-    assert hold.personal_fields() == {"reason": "hold-held"}
+    hold = case_of(file, "held").events[-1]
+    assert isinstance(hold, Held)
+    assert (hold.by, hold.reason) == ("max", "hold-held")
     with writing_to(file) as write:
         write.release("2022-04-01", "held")
     assert purged(file, "2024-06-01").cases == 1
@@ -107,21 +108,19 @@ def test_a_whole_case_is_erased(file: Path) -> None:
     with writing_to(file) as write:
         id = write.score("2022-01-01", "whole")
         write.score("2022-01-01", "kept")
-        write.add(
-            "2022-01-02", Draft(SCORED, "corrected", {"of": id, "decision": "refer"}, {"answers": {"purpose": "?"}})
-        )
+        write.add("2022-01-02", Draft(SCORED, "corrected", {**SCORE, "of": id}, {"answers": {"purpose": "?"}}))
         first = write.decide("2022-01-03", id, "decline", needs_second=True)
         write.agree("2022-01-04", first)
         write.contest("2022-01-05", first)
         second = write.decide("2022-01-06", id, contest=None)
-        write.decide("2022-01-06", id, contest=case_of(file, id).objection.fields()["id"])  # type: ignore[union-attr]
+        write.decide("2022-01-06", id, contest=case_of(file, id).objection.id)  # type: ignore[union-attr]
         write.notify("2022-01-07", second)
     done = purged(file, "2024-06-01", by="max")
     (record,) = done.records
-    fields = record.fields()
+    fields = record.body_json
     assert (fields["kind"], fields["by"], fields["cases"], fields["erased"]) == ("purged", "max", 1, 8)
     assert fields["records"] == [[2, 2], [4, 10]]
-    assert {one.personal for one in case_of(file, id).records} == {None}
+    assert {one.erased for one in case_of(file, id).events} == {True}
     assert kept(file) == {"kept"}
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("SELECT key FROM idempotency").fetchall() == [("/api/v1/score key-kept",)]
@@ -139,7 +138,7 @@ def test_who_purged_is_who_runs_the_command(file: Path, capsys: pytest.CaptureFi
         write.release("2022-02-01", "two")
     assert main(["--ledger", str(file), "purge", "--before", "2023-01-01", "--by", "Mx Ó"]) == 0
     with closing(Store(file)) as opened, opened.reading() as connection:
-        found = [one.fields()["by"] for one in queries.records(connection, ["purged", "cleaned"])]
+        found = [one.header.by for one in queries.records(connection, ["purged", "cleaned"])]
     assert found == [os_user(), os_user(), "Mx Ó", "Mx Ó"]
     assert "1 older cases kept: a manager holds them" in capsys.readouterr().out
 
@@ -184,7 +183,7 @@ def test_a_record_of_2036_stops_nothing(file: Path) -> None:
         write.decide("2021-06-01", write.score("2021-05-01", "after"))
     done = purged(file, "2024-01-01")
     assert kept(file) == set()  # that record was written before the next one, of 2021
-    assert [one.fields()["time"][:4] for one in done.odd] == ["2036", "2036"]
+    assert [one.header.time[:4] for one in done.odd] == ["2036", "2036"]
     assert problem(file) is None
 
 
@@ -278,7 +277,7 @@ def test_a_reader_is_told_of_and_the_next_chance_finishes_it(file: Path, capsys:
     assert left(file, names) == []
     assert main([*command, "verify"]) == 0
     with closing(Store(file)) as opened, opened.reading() as connection:
-        assert [one.fields()["kind"] for one in queries.records(connection)][-2:] == ["purged", "cleaned"]
+        assert [one.header.kind for one in queries.records(connection)][-2:] == ["purged", "cleaned"]
 
 
 def test_a_server_finishes_a_purge(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,13 +290,13 @@ def test_a_server_finishes_a_purge(file: Path, monkeypatch: pytest.MonkeyPatch) 
         purged(file, "2024-06-01")
         assert left(file, names) != []
         for number in range(20):
-            ledger.append(Draft(SCORED, f"meanwhile-{number}", {"decision": "refer"}, {"answers": {}}))
+            ledger.append(Draft(SCORED, f"meanwhile-{number}", SCORE, {"answers": {}}))
         assert ledger._cleaner.unclean() is not None
         reader.execute("COMMIT")
         with closing(Store(file)) as other:
             watching = Cleaner(other, "test")
             while watching.unclean() is not None:
-                ledger.append(Draft(SCORED, f"waiting-{number}", {"decision": "refer"}))
+                ledger.append(Draft(SCORED, f"waiting-{number}", SCORE))
                 number += 1
         assert left(file, names) == []
     assert problem(file) is None

@@ -221,6 +221,7 @@ def test_an_authority_that_stamps_something_else(
     assert not list(tmp_path.glob("stamps*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_stamp_every_so_often(file: Path, tmp_path: Path, stop: signal.Signals) -> None:
     """Until it is stopped; a ledger that cannot be read meanwhile is said, and the next stamp is made."""

@@ -41,6 +41,7 @@ def modes(folder: Path) -> set[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["backup copy.sqlite3", "export out.csv", "export out.parquet"])
 def test_nobody_else_may_read_it_at_any_moment(file: Path, tmp_path: Path, command: str) -> None:
     """Watched from the first byte on, with no umask to help; killed meanwhile, what is left is the owner's too."""
@@ -107,6 +108,7 @@ EXPORTING = (
 )
 
 
+@pytest.mark.slow
 def test_an_export_streams(tmp_path: Path) -> None:
     """Ten times the records need hardly more memory."""
     peaks = []

@@ -105,6 +105,7 @@ def test_the_first_format_needs_the_lenders_texts(old: Release) -> None:
     assert reason_text("home/rent", old, saying(**needed), "fr") == TOLD["fr"]
 
 
+@pytest.mark.slow
 def test_the_server_does_not_start_with_the_first_format(tmp_path: Path) -> None:
     """One message, exit status 1, before anything is served; nor does the app, made by itself."""
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -169,6 +170,7 @@ def pages_of(pdf: bytes) -> list[bytes]:
     return [one for one in drawn if b" Tf" in one]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_placeholder_is_on_no_letter(office: Any, language: str) -> None:
     """Before people log in, each page says that it is an example; once they do, there is no letter."""
@@ -191,6 +193,7 @@ def turned(page: bytes) -> bool:
     return bool(re.search(rb"0\.6\d+ 0\.7\d+ -0\.7\d+ 0\.6\d+ ", page))
 
 
+@pytest.mark.slow
 def test_a_letter_of_a_lender_is_no_example(office: Any) -> None:
     """With name, address and regulator of its own there is no mark, logged in or not, and the reasons are in words."""
     _, visit, id = office
@@ -215,6 +218,7 @@ def test_one_placeholder_is_enough(part: str) -> None:
     assert not OWN.is_example
 
 
+@pytest.mark.slow
 def test_an_old_case_is_replayed_and_shown(scorer: Scorer, old: Release, tmp_path: Path) -> None:
     """A decision of the first format's time: scored again the same, with its fields as reasons, and its letter."""
     settings = Settings(release=newest("consumer"), log=None, users=NO_USERS)

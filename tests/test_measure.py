@@ -35,7 +35,8 @@ def test_the_sampler_knows_memory_at_once_and_cpu_after_an_interval() -> None:
     """Resident memory is there from the start; CPU % is None until an interval has passed, then what was used."""
     sampler = ProcessSampler(interval=0.1)
     try:
-        assert sampler.cpu_percent is None
+        first = sampler.cpu_percent
+        assert first is None
         assert sampler.rss_mb == pytest.approx(psutil.Process().memory_info().rss / 2**20, rel=0.2)
         work = threading.Event()
         busy = threading.Thread(target=lambda: [sum(range(1000)) for _ in iter(work.is_set, True)])

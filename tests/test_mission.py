@@ -97,8 +97,8 @@ def test_a_row_of_zeros_is_filled_and_predicted(release: Release) -> None:
     row goes to `predict_proba`: the same array each time, so its indices are computed once and nothing is allocated."""
     engine = Watched(release)
     scorer = Scorer(release, engine, process=sampler())
-    columns = [column["name"] for column in release.manifest["columns"]]
-    assert [column["index"] for column in release.manifest["columns"]] == list(range(len(columns)))
+    columns = [column.name for column in release.manifest.columns]
+    assert [column.index for column in release.manifest.columns] == list(range(len(columns)))
     scores = [scorer.score({**APPLICANT, "amount": amount}) for amount in (1000, 2000)]
     one, two = engine.given
     assert one is two
@@ -141,6 +141,7 @@ def test_the_log_says_what_a_score_cost(tmp_path: Path) -> None:
     assert line["rss_mb"] > 10
 
 
+@pytest.mark.slow
 def test_one_command_serves(tmp_path: Path) -> None:
     """`python app.py`, and nothing else: the desk in both languages, and the API."""
     environment = {"TENFOLD_LOG": str(tmp_path / "p.jsonl"), "TENFOLD_LEDGER": str(tmp_path / "ledger.sqlite3")}
@@ -160,6 +161,7 @@ def make(*words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_study_can_be_repeated(tmp_path: Path) -> None:
     """`make profile` profiles the way before and the way after, and `make snakeviz-before` shows the first of them."""
     assert ".venv/bin/python -m profiling profile" in make("profile")
@@ -172,6 +174,7 @@ def test_the_study_can_be_repeated(tmp_path: Path) -> None:
     assert shown.returncode == 0, shown.stderr
 
 
+@pytest.mark.slow
 def test_48744_rows_are_compared_with_onnx(release: Release) -> None:
     """The study's batch, by XGBoost and by ONNX Runtime: the same PDs within 1e-6; and what each took is on file."""
     assert bench_engines.LARGEST == max(bench_engines.SIZES) == 48_744

@@ -25,6 +25,7 @@ def test_there_are_enough() -> None:
     assert entering <= {one.file for one in LISTED}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", LISTED, ids=str)
 def test_a_change_can_still_be_made(mutant: Mutant) -> None:
     """Its text is there exactly once, the changed file is another program that compiles, and its test is there."""
@@ -53,6 +54,7 @@ for find, replace, test in (
 """
 
 
+@pytest.mark.slow
 def test_the_runner_tells_killed_from_survived(tmp_path: Path) -> None:
     """In a tree of its own: a change that its test notices, one that it does not, two that cannot be made (not there,
     and there twice), and two that no test has judged: no Python, and a test that is not there. The file is as it was.
@@ -62,7 +64,7 @@ def test_the_runner_tells_killed_from_survived(tmp_path: Path) -> None:
     code = "def double(x):\n    return x * 2  # twice\n"
     (tree / "doubling.py").write_text(code)
     (tree / "test_doubling.py").write_text("from doubling import double\n\ndef test_it():\n    assert double(3) == 6\n")
-    command = [sys.executable, "-c", TRIED, tree]
+    command = [sys.executable, "-c", TRIED, str(tree)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "mutants")}
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout.splitlines() == [
@@ -79,6 +81,7 @@ def test_a_copy_is_the_tree(tmp_path: Path) -> None:
     assert not (made / ".venv").exists()
 
 
+@pytest.mark.slow
 def test_a_name_that_names_nothing_is_no_success() -> None:
     """`make mutants ONLY=…` with a wrong name runs nothing, and says so with exit status 1."""
     command = [sys.executable, str(ROOT / "tests" / "mutants" / "run.py"), "no such mutant"]

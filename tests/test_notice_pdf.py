@@ -14,6 +14,8 @@ from inference.settings import ROOT
 from web.cases.notice_pdf import REPLACEMENT
 from web.pages.texts import LANGUAGES, texts_in
 
+pytestmark = pytest.mark.slow
+
 # A word of each script, and what of it no PDF shows: scripts that the fonts lack, and those from right to left.
 SHOWN = ["Žofie Łęcka", "Ιωάννης", "Мария Ђорђевић", "Ørsted № 7", "{nb}", "☺"]
 LACKING = {"王小明": "王小明", "さくら": "さくら", "मीरा": "मीरा", "محمد": "محد", "שרה": "שרה", "👩": "👩"}

@@ -14,7 +14,8 @@ from parts import NAMES, newest, number
 
 from inference.__main__ import main
 from inference.errors import InvalidApplication
-from inference.fields import NumberField, field_from_json, write_number
+from inference.fields import NumberField, field_from_json
+from inference.number_format import write_number
 from inference.number_forms import FORMS, UNITS, table
 from inference.numbers import LONGEST, TROUBLES, UnreadNumber
 from inference.release import Release, open_release
@@ -260,6 +261,7 @@ def test_no_exponent_is_written(value: float) -> None:
     assert float(write_number(value, "en").replace(",", "")) == pytest.approx(value, rel=1e-9)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=LONGEST + 5), UNIT_NAMES, st.sampled_from(LANGUAGES), st.booleans())
 def test_any_text_is_a_finite_number_or_is_explained(text: str, unit: str, language: str, whole: bool) -> None:
     """In every field and language, in words of ours."""
@@ -372,6 +374,7 @@ def scored(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, s
     return status, *capsys.readouterr()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["pairs", "file"])
 def test_texts_of_the_command_line_and_of_files(
     served: Release, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -222,6 +222,7 @@ def test_processes_share_a_log(tmp_path: Path) -> None:
     assert sorted(entry["id"] for entry in entries(file)) == sorted(acknowledged)
 
 
+@pytest.mark.slow
 def test_kill_9_loses_no_acknowledged_line(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """4 processes write, 200 times one of them is killed at a random moment: each acknowledged line is there once.
 

@@ -68,7 +68,7 @@ def test_what_the_scorer_writes_is_what_is_read(logged: Scorer, tmp_path: Path, 
         reader.read(lines)
     records = reader.records
     assert records.names == [(logged.release.name, "xgboost")]
-    assert records.column("minute").tolist() == [NOON // 60] * 3 + [NOON // 60 + 3]
+    assert records.minutes.tolist() == [NOON // 60] * 3 + [NOON // 60 + 3]
     for name in FIGURES[:5]:
         expected = np.array([score.milliseconds[name] for score in scores], np.float32)
         assert np.array_equal(records.column(name), expected)
@@ -84,7 +84,7 @@ def test_the_older_kind_is_read() -> None:
     epoch = b'{"timestamp": 1714557659.5, "duration": 0.05, "cpu_percent": 1, "memory_usage_MB": 2, "prediction": 0}'
     reader = read(OLDER, epoch)
     records = reader.records
-    assert records.column("minute").tolist() == [datetime(2024, 5, 1, 10, tzinfo=UTC).timestamp() // 60] * 2
+    assert records.minutes.tolist() == [datetime(2024, 5, 1, 10, tzinfo=UTC).timestamp() // 60] * 2
     assert records.column("total").tolist() == pytest.approx([52.5, 50.0])
     assert np.isnan(records.column("predict")).all()
     assert records.column("cpu_percent").tolist() == [12.5, 1]
@@ -146,7 +146,7 @@ def test_the_stretches_of_time_hold_all_scores() -> None:
     length, parts = over_time(records, 48)
     assert length == 15
     assert [len(part) for part in parts.values()] == [1, 1, 1]
-    assert all((part.column("minute") - start < length).all() for start, part in some(parts.items()))
+    assert all((part.minutes - start < length).all() for start, part in some(parts.items()))
     length, parts = over_time(records, 2)
     assert length == 24 * 60
     assert [len(part) for part in parts.values()] == [3]
@@ -194,6 +194,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "missing.jsonl: No such file" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_reads_a_pipe() -> None:
     """As in `zcat old.gz | python -m profiling log -`."""
     command = [sys.executable, "-m", "profiling", "log", "-"]
@@ -235,7 +236,7 @@ def test_the_tail_of_a_large_log_begins_near_its_end(tmp_path: Path, monkeypatch
     reader = LogTail(tmp_path / "scores.jsonl").follow()
     assert not reader.broken
     assert len(reader.records) == 8
-    engines = [reader.records.names[group][1] for group in reader.records.column("group")]
+    engines = [reader.records.names[group][1] for group in reader.records.groups]
     assert engines == ["onnx"] * 4 + ["xgboost"] * 4
 
 

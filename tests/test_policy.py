@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import convert
 from parts import RealLoans, choice, form_of, number
 
 from inference.application import Application, Form
-from inference.policy import APPROVE, DECLINE, REFER, Points, Policy
+from inference.policy import APPROVE, DECLINE, REFER, Cutoffs, Points, Policy, PolicyTerms
 from inference.scorer import Scorer
 
 SEVERITY = {APPROVE: 0, REFER: 1, DECLINE: 2}
@@ -28,6 +29,10 @@ def guaranteed() -> Form:
     return form_of(number("covered", 0, 100), income, state)
 
 
+def policy_of(terms: dict[str, Any], form: Form) -> Policy:
+    return Policy(convert(terms, PolicyTerms), form)
+
+
 def applicant(covered: float = 75.0, income: float = 500.0, state: float = 0.0) -> Application:
     return Application((covered, income, state))
 
@@ -42,20 +47,22 @@ def test_break_even_counts_only_the_loss_that_no_guarantee_covers(
     guaranteed: Form, covered: float, break_even: float
 ) -> None:
     """PD* = margin / (margin + loss given default x unguaranteed share)."""
-    assert Policy(SPEC, guaranteed).break_even(applicant(covered)) == pytest.approx(break_even)
+    assert policy_of(SPEC, guaranteed).cutoffs(applicant(covered)).break_even == pytest.approx(break_even)
 
 
 def test_without_a_guarantee_the_whole_loss_counts(guaranteed: Form) -> None:
     """Five to one breaks even at one sixth."""
-    policy = Policy({**SPEC, "margin": 0.2, "lgd": 1, "guarantee": None}, guaranteed)
-    assert policy.break_even(applicant()) == pytest.approx(1 / 6)
+    policy = policy_of({**SPEC, "margin": 0.2, "lgd": 1, "guarantee": None}, guaranteed)
+    assert policy.cutoffs(applicant()).break_even == pytest.approx(1 / 6)
 
 
-def test_break_even_of_one_is_that_of_many(scorer: Scorer, real: RealLoans) -> None:
-    """Each loan of a book has the break-even that it has alone, bit for bit."""
+def test_the_cutoffs_of_one_are_those_of_many(scorer: Scorer, real: RealLoans) -> None:
+    """Each loan of a book has the cut-offs that it has alone, bit for bit."""
     policy, values = scorer.release.policy, scorer.release.form.encode(real.loans.answers)
-    one_by_one = [policy.break_even(Application(tuple(row))) for row in values.tolist()]
-    assert policy.break_evens(values).tobytes() == np.array(one_by_one).tobytes()
+    alone = [policy.cutoffs(Application(tuple(row))) for row in values.tolist()]
+    refer_from, decline_from = policy.cutoffs_of_many(values)
+    assert refer_from.tobytes() == np.array([one.refer_from for one in alone]).tobytes()
+    assert decline_from.tobytes() == np.array([one.decline_from for one in alone]).tobytes()
 
 
 # --- decisions ---
@@ -67,8 +74,8 @@ def test_break_even_of_one_is_that_of_many(scorer: Scorer, real: RealLoans) -> N
 )
 def test_the_refer_band_lies_around_break_even(guaranteed: Form, pd: float, suggestion: str) -> None:
     """At a break-even of 0.25: approve below 0.1875, decline above 0.3125, refer from one to the other."""
-    decision = Policy(SPEC, guaranteed).decide(pd, applicant())
-    assert decision == (suggestion, 0.25, 0.1875, 0.3125, ())
+    decision = policy_of(SPEC, guaranteed).decide(pd, applicant())
+    assert decision == (suggestion, Cutoffs(0.25, 0.1875, 0.3125), ())
 
 
 @pytest.mark.parametrize(
@@ -89,7 +96,7 @@ def test_an_unusual_answer_refers(
     guaranteed: Form, changes: dict[str, float], unusual: tuple[str, ...], pd: float
 ) -> None:
     """A value beyond the usual range or a rare choice refers at any PD and is named; not stated is usual."""
-    decision = Policy(SPEC, guaranteed).decide(pd, applicant(**changes))
+    decision = policy_of(SPEC, guaranteed).decide(pd, applicant(**changes))
     assert decision.unusual == unusual
     assert (decision.suggestion == REFER) is bool(unusual)
 
@@ -101,7 +108,7 @@ def test_a_larger_margin_is_never_more_severe(
     """Who is approved at a margin is approved at any larger one, and who is referred is not declined."""
     small, large = sorted((one, two))
     decisions = [
-        Policy({**SPEC, "margin": margin}, guaranteed).decide(pd, applicant(covered, income)).suggestion
+        policy_of({**SPEC, "margin": margin}, guaranteed).decide(pd, applicant(covered, income)).suggestion
         for margin in (small, large)
     ]
     assert SEVERITY[decisions[1]] <= SEVERITY[decisions[0]]
@@ -110,7 +117,7 @@ def test_a_larger_margin_is_never_more_severe(
 @given(PDS, PDS, st.floats(0, 100))
 def test_a_higher_pd_is_never_less_severe(guaranteed: Form, one: float, two: float, covered: float) -> None:
     """With equal answers, more risk never gives a milder decision."""
-    policy, (low, high) = Policy(SPEC, guaranteed), sorted((one, two))
+    policy, (low, high) = policy_of(SPEC, guaranteed), sorted((one, two))
     mild, severe = (policy.decide(pd, applicant(covered)).suggestion for pd in (low, high))
     assert SEVERITY[mild] <= SEVERITY[severe]
 
@@ -152,8 +159,8 @@ def test_decisions_sort_the_real_loans(scorer: Scorer, real: RealLoans) -> None:
 )  # fmt: skip
 def test_a_policy_that_makes_no_sense_is_refused(guaranteed: Form, change: dict[str, Any]) -> None:
     """No margin, no loss, a band of everything, or a guarantee that is no stated percentage: no policy."""
-    with pytest.raises((TypeError, ValueError)):
-        Policy({**SPEC, **change}, guaranteed)
+    with pytest.raises(ValueError, match=r"margin|lgd|refer_band|rare_below|guarantee"):
+        policy_of({**SPEC, **change}, guaranteed)
 
 
 # --- points ---

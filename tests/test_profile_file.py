@@ -74,7 +74,7 @@ def test_the_older_profile_module_knows_only_calls_by_caller(tmp_path: Path) -> 
 
 
 @given(NESTED, st.integers(0, 4))
-def test_what_marshal_writes_is_read_back(value: object, version: int) -> None:
+def test_what_marshal_writes_is_read_back(value: Any, version: int) -> None:
     """Every version of the format, from Python 1.5's to today's."""
     assert MarshalReader(marshal.dumps(value, version)).whole() == value
 
@@ -92,6 +92,7 @@ def test_python_2_wrote_texts_as_bytes(tmp_path: Path) -> None:
     assert read_profile(file).entries == {function: (cost, {function: cost})}
 
 
+@pytest.mark.slow
 def test_every_mutation_is_read_or_refused(prof: Path, tmp_path: Path, record_property: Any) -> None:
     """5,000 files with bytes changed, cut or put in: a profile or `BadProfile`, and nothing else."""
     draw, content, mutations, bad = random.Random(0), prof.read_bytes(), 5000, 0

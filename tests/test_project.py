@@ -112,6 +112,7 @@ def snippets(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
+@pytest.mark.slow
 def test_readme_calls_of_the_api_run(tmp_path: Path) -> None:
     """curl, httpx and gradio_client, as they stand there but for the port, against the real app; all is recorded."""
     environment = {"TENFOLD_LOG": str(tmp_path / "p.jsonl"), "TENFOLD_LEDGER": str(tmp_path / "ledger.sqlite3")}
@@ -134,6 +135,7 @@ def test_readme_calls_of_the_api_run(tmp_path: Path) -> None:
         assert verify(ledger).records == 1 + 1 + 2 + 1
 
 
+@pytest.mark.slow
 def test_a_space_has_all_that_serving_imports() -> None:
     """The files that would be uploaded, and no others, make the app and answer for its health."""
     assert space.main() == 0

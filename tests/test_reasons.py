@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from parts import RealLoans, form_of, number
 
 from inference.application import Application
+from inference.blocks import NumbersSpec
 from inference.calibration import Calibration, logit
 from inference.reasons import Reasons, coalitions, weights
 from inference.rows import RowBuilder
@@ -73,7 +74,7 @@ class Logistic:
     def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         a, b, _, c = rows.astype(np.float64).T
         z = 0.3 * a + 0.3 * b + 0.1 * a * b + 0.2 * a * c + 0.2 * b * c - 1
-        return (1 / (1 + np.exp(-z))).astype(np.float32)
+        return np.asarray(1 / (1 + np.exp(-z)), np.float32)
 
 
 @given(st.lists(st.floats(-2, 2, width=16), min_size=3, max_size=3))
@@ -81,7 +82,7 @@ def test_like_fields_are_treated_alike(values: list[float]) -> None:
     """Symmetry, and no effect of a field that the model does not look at."""
     names = ("a", "b", "idle", "c")
     form = form_of(*(number(name, -9, 9, reference=0) for name in names))
-    rows = RowBuilder(form, [{"kind": "numbers", "of": list(names)}], {})
+    rows = RowBuilder(form, (NumbersSpec(of=names),), {})
     release: Any = SimpleNamespace(form=form, rows=rows, calibration=Calibration(0.0, 1.0))
     same, idle, other = values
     effects = Reasons(release, Logistic()).explain(Application((same, same, idle, other))).effects

@@ -95,7 +95,10 @@ def test_every_constraint_is_of_a_column_that_is_there(real: Any, release: Any) 
 
 def test_loans_are_chosen_by_a_mask() -> None:
     """Answers, outcome and months of the chosen loans stay together."""
-    loans = Loans({"a": [1, None, 3], "b": ["x", "y", "z"]}, *(np.arange(3, dtype=np.int32) for _ in range(3)))
+    loans = Loans(
+        {"a": [1, None, 3], "b": ["x", "y", "z"]},
+        np.arange(3, dtype=np.int8), np.arange(3, dtype=np.int32), np.arange(3, dtype=np.int32),
+    )  # fmt: skip
     chosen = loans.where(np.array([True, False, True]))
     assert len(chosen) == 2
     assert chosen.answers == {"a": [1, 3], "b": ["x", "z"]}

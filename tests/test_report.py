@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
+from test_templates import Planted, sample_of
 
 from profiling.__main__ import main
 from profiling.study.before_after import stage
+from profiling.study.html_report import Report, rendered
 from profiling.study.prof_reader import Cost, Entry, Function, Profile, read_profile
 from profiling.study.report import BUILTIN, aligned, groups, movers, package, title
 
@@ -117,6 +119,16 @@ def test_what_a_profile_says_is_escaped(tmp_path: Path, capsys: pytest.CaptureFi
     assert "&lt;script&gt;" in page
 
 
+def test_markup_in_any_text_of_the_report_stays_text() -> None:
+    """Names, terms, groups, boxes, heads and cells."""
+    read = Planted()
+    read.feed(rendered(sample_of(Report, True)))
+    read.close()
+    assert not read.found
+    assert not read.open
+    assert read.texts >= 20
+
+
 def test_a_file_that_is_no_profile_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = tmp_path / "broken.prof"
     broken.write_bytes(b"c" + bytes(20))
@@ -134,6 +146,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_both_paths_are_profiled_for_every_release(folder: Path) -> None:
     """The old path spends its time in pandas, the new one uses no pandas; every stage of a score is there."""
     found = sorted(file.name for file in folder.glob("*.prof"))

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inference.intervals import wilson
 from models.evaluation import FREE, RELEASE, SCORECARD, Report, Result, report
 from models.export import export
-from models.metrics import wilson
 from models.model_card.card import write_card
 from models.recipes.consumer import RECIPE
 from models.stability import of_trained
 from models.train import Trained, train
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

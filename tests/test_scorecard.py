@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import KBinsDiscretizer
 
+from inference.blocks import features_from_json
 from inference.rows import RowBuilder
 from models.evaluation import plain_features
 from models.metrics import Floats, Labels
@@ -29,6 +30,7 @@ def drawn(risk: Floats) -> Labels:
     return (RANDOM.random(len(risk)) < risk).astype(np.int8)
 
 
+@pytest.mark.slow
 def test_it_beats_the_scorecard_of_eight_quantiles(record_property: Any) -> None:
     """On the real consumer loans, same folds."""
     _, form, _, sample = prepared(RECIPE)
@@ -58,6 +60,7 @@ def eight_quantiles(columns: tuple[str, ...], numbers: tuple[str, ...]) -> Any:
     )
 
 
+@pytest.mark.slow
 def test_bins_are_monotone() -> None:
     """The PD falls or stays as income rises, although the loans drawn have dips."""
     form = form_of(number("income", 0, 1000))
@@ -104,13 +107,14 @@ def test_ratios_of_answers_are_found_and_those_of_history_are_not() -> None:
         ["to_industry", "amount", "/", "naics.amount12"],
         ["beyond", "to_industry", "*", "term"],
     ]
-    found = ratios(form, [{"kind": "numbers", "of": ["amount"]}, {"kind": "arithmetic", "columns": steps}])
+    arithmetic = features_from_json([{"kind": "arithmetic", "columns": steps}])
+    found = ratios(form, [*features_from_json([{"kind": "numbers", "of": ["amount"]}]), *arithmetic])
     assert {name: fields for name, (_, fields) in found.items()} == {
         "instalment": ("amount", "term"),
         "burden": ("amount", "term", "income"),
     }
     values: npt.NDArray[np.float64] = np.array([[120.0, 12.0, 40.0, 0.0], [120.0, 12.0, np.nan, 1.0]])
-    frame = Scorecard(form, [{"kind": "arithmetic", "columns": steps}])._frame(values)
+    frame = Scorecard(form, arithmetic)._frame(values)
     assert frame["instalment"].tolist() == [10.0, 10.0]
     assert frame["burden"][0] == 0.25
     assert np.isnan(frame["burden"][1])

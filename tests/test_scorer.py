@@ -98,11 +98,12 @@ def test_timings_are_the_clocks(release: Release, engine: XGBoostEngine) -> None
     assert milliseconds == {"total": 4, "validate": 1, "row": 1, "predict": 1, "policy": 1}
 
 
+@pytest.mark.slow
 def test_xgboosts_classifier_is_the_oracle_of_a_score(scorer: Scorer, real: RealLoans) -> None:
     """The PD is XGBClassifier.predict_proba on the release's file, calibrated by the manifest's two numbers."""
     oracle = xgboost.XGBClassifier(n_jobs=1)
     oracle.load_model(scorer.release.folder / MODEL)
-    a, b = (scorer.release.manifest["calibration"][name] for name in ("intercept", "slope"))
+    a, b = (getattr(scorer.release.manifest.calibration, name) for name in ("intercept", "slope"))
     for at in range(300):
         answers = real.answers(at)
         p = float(oracle.predict_proba(scorer.release.rows.fill(scorer.release.form.parse(answers)))[0, 1])
@@ -110,6 +111,7 @@ def test_xgboosts_classifier_is_the_oracle_of_a_score(scorer: Scorer, real: Real
         assert scorer.score(answers).pd == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_book_scores_as_its_applications_do(scorer: Scorer, real: RealLoans) -> None:
     """PDs of a batch are bit for bit the PDs one by one."""
     values = scorer.release.form.encode(real.loans.answers)[:500]
@@ -117,6 +119,7 @@ def test_a_book_scores_as_its_applications_do(scorer: Scorer, real: RealLoans) -
     assert scorer.pds(values).tobytes() == np.array(one_by_one).tobytes()
 
 
+@pytest.mark.slow
 def test_threads_score_as_one_does(scorer: Scorer, real: RealLoans) -> None:
     """8 threads x 2,000 scores, each in its own order, equal the serial results exactly; no two ids are the same.
 
@@ -143,6 +146,7 @@ def test_threads_score_as_one_does(scorer: Scorer, real: RealLoans) -> None:
     assert len(ids) == THREADS * n_scores
 
 
+@pytest.mark.slow
 def test_opening_and_scoring_need_no_pandas() -> None:
     """In a process that refuses to import pandas, every release opens and scores as it does here."""
     script = """

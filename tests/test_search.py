@@ -11,6 +11,8 @@ from models.recipes.sba import RECIPE
 from models.search import set_by
 from models.train import counted
 
+pytestmark = pytest.mark.slow
+
 
 def test_columns_of_an_answer_are_all_that_it_changes(real: RealLoans) -> None:
     """With other loans' answers to a field in place of their own, no other column of the rows changes."""

@@ -17,7 +17,7 @@ from parts import Time, visiting
 from test_accounts import PASSWORD, QUICK, three_people
 
 from inference.errors import BadSetting
-from inference.scorer import Scorer, open_scorer
+from inference.scorer import Scorer
 from inference.settings import Settings, default_release
 from ledger.ledger import Ledger
 from web.security.accounts import Accounts, check_ledger_may_be_open, mode
@@ -44,24 +44,17 @@ def accounts(settings: Settings) -> Iterator[Accounts]:
 
 
 @pytest.fixture(scope="module")
-def app(settings: Settings, accounts: Accounts) -> Iterator[TestClient]:
+def app(default_scorer: Scorer, settings: Settings, accounts: Accounts) -> Iterator[TestClient]:
     assert settings.ledger is not None
     with (
         closing(SecurityLog(settings.security_log, 1)) as log,
         closing(Ledger(settings.ledger)) as ledger,
         visiting(
-            create_app(open_scorer(settings), settings, ledger, accounts=accounts, security_log=log),
+            create_app(default_scorer, settings, ledger, accounts=accounts, security_log=log),
             follow_redirects=False,
         ) as client,
     ):
         yield client
-
-
-@pytest.fixture
-def visitor(app: TestClient) -> Iterator[TestClient]:
-    app.cookies.clear()
-    yield app
-    app.cookies.clear()
 
 
 def events(file: Path | None, since: int = 0) -> list[dict[str, Any]]:
@@ -113,9 +106,11 @@ def test_what_is_refused(visitor: TestClient, settings: Settings, accounts: Acco
     assert "canary" not in str(found)
 
 
-def test_another_officers_case_is_refused(visitor: TestClient, settings: Settings, accounts: Accounts) -> None:
+def test_another_officers_case_is_refused(
+    visitor: TestClient, default_scorer: Scorer, settings: Settings, accounts: Accounts
+) -> None:
     """The answer is that there is no such record; the log names who asked for which, each time."""
-    example = open_scorer(settings).release.form.example
+    example = default_scorer.release.form.example
     log_in(visitor, "ann")
     id = visitor.post("/api/v1/score", json={"answers": example}, headers={"Origin": HERE}).json()["id"]
     visitor.cookies.clear()
@@ -150,7 +145,7 @@ def test_what_is_beyond_a_limit(visitor: TestClient, settings: Settings) -> None
 def test_no_line_is_forged(tmp_path: Path) -> None:
     """Whatever a fact holds, an event stays one line of JSON, and reads back as it was."""
     forged = 'ann\r\n{"event": "login", "user": "meg"}\u2028\x1b[2J\x00"'
-    with closing(SecurityLog(tmp_path / "s.jsonl", 1, Time(NOW))) as log:
+    with closing(SecurityLog(tmp_path / "s.jsonl", 1, Time(NOW).clock)) as log:
         log.write("login_failed", user=forged, address=forged)
     assert events(tmp_path / "s.jsonl") == [{"event": "login_failed", "user": forged, "address": forged}]
     assert len((tmp_path / "s.jsonl").read_bytes().strip().splitlines()) == 1
@@ -169,10 +164,10 @@ def test_a_token_that_reads_metrics_reads_nothing_else(
     assert [one["event"] for one in events(settings.security_log, before)] == ["role_refused"] * len(paths)
 
 
-def test_who_reads_which_record(visitor: TestClient, settings: Settings) -> None:
+def test_who_reads_which_record(visitor: TestClient, default_scorer: Scorer, settings: Settings) -> None:
     """Pages, the API, a search, answers that are taken back into the form; what was not shown was not read."""
     log_in(visitor, "ann")
-    example = open_scorer(settings).release.form.example
+    example = default_scorer.release.form.example
     made = visitor.post("/api/v1/score", json={"answers": example, "reference": "canary-7"}, headers={"Origin": HERE})
     id = made.json()["id"]
     before = len(events(settings.security_log))
@@ -198,6 +193,7 @@ def test_who_reads_which_record(visitor: TestClient, settings: Settings) -> None
     assert "canary" not in str(events(settings.security_log))
 
 
+@pytest.mark.slow
 def test_what_the_command_line_changes(tmp_path: Path) -> None:
     """Users, roles, passwords and tokens: by whom, and never the password or the token."""
     log = tmp_path / "security.jsonl"
@@ -237,7 +233,7 @@ def test_what_the_command_line_changes(tmp_path: Path) -> None:
 def test_strangers_cannot_fill_the_disk(tmp_path: Path) -> None:
     """So many lines of a kind a minute, then a count of those left out; other kinds are written all the same."""
     time = Time(NOW)
-    log = SecurityLog(tmp_path / "s.jsonl", 1, time)
+    log = SecurityLog(tmp_path / "s.jsonl", 1, time.clock)
     for _ in range(A_MINUTE + 50):
         log.write("login_failed", address="10.0.0.1")
     log.write("login", user="ann")
@@ -262,6 +258,7 @@ def test_a_file_of_users_that_was_named_must_be_there(settings: Settings, tmp_pa
         assert mode(Settings.from_environment({**environment, "TENFOLD_USERS": "off"}), accounts) == "open"
 
 
+@pytest.mark.slow
 def test_a_ledger_of_people_who_logged_in_is_not_opened_to_everybody(scorer: Scorer, tmp_path: Path) -> None:
     """Records of nobody in particular, and names typed where nobody logs in, are no such records."""
     settings = Settings(release=scorer.release.folder, log=None, ledger=tmp_path / "l.sqlite3", users=None)

@@ -15,6 +15,8 @@ from canaries import ALL, left_in
 from inference.settings import ROOT
 from profiling.benchmarks.serving import free_port
 
+pytestmark = pytest.mark.slow
+
 # Served as ours is; fails as a program does that meets an applicant's data where it expects something else.
 FAILING = f"""
 import asyncio, sys, threading

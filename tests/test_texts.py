@@ -14,6 +14,7 @@ import pytest
 from web.pages.texts import FOLDER, LANGUAGES
 
 WEB = FOLDER.parent.parent
+ANY = "[a-z0-9_]+"  # a part of a key that varies
 WORDS = {language: json.loads((FOLDER / f"{language}.json").read_text("utf-8")) for language in LANGUAGES}
 # Phrases that nobody at a desk would say; what stands instead is in the texts.
 BANNED = {
@@ -40,7 +41,7 @@ def pattern_of(node: ast.expr) -> str | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return re.escape(node.value)
     if isinstance(node, ast.JoinedStr):
-        parts = [pattern_of(part) if isinstance(part, ast.Constant) else "[a-z0-9_]+" for part in node.values]
+        parts = [pattern_of(part) if isinstance(part, ast.Constant) else ANY for part in node.values]
         return "".join(part for part in parts if part)
     return None
 
@@ -50,8 +51,16 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
         yield file, ast.parse(file.read_text("utf-8"))
 
 
+def in_templates() -> Iterator[tuple[str, str]]:
+    """The same of templates, which name whole keys."""
+    for file in sorted((FOLDER.parent / "templates").rglob("*.html")):
+        for key in re.findall(r"\btexts\(\"([^\"]+)\"", file.read_text("utf-8")):
+            yield file.name, re.escape(key)
+
+
 def asked_for() -> Iterator[tuple[str, str]]:
     """Each place where a text is asked for by name: file and line, and the pattern of its key."""
+    yield from in_templates()
     for file, tree in trees():
         for node in ast.walk(tree):
             if not (isinstance(node, ast.Call) and node.args):
@@ -74,6 +83,7 @@ def test_both_languages_have_the_same_keys_and_placeholders() -> None:
     assert other == set()
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_for_that_is_not_there() -> None:
     """Every key that the code names is in the files; of a key with a part that varies at least one is."""
     found = list(asked_for())
@@ -85,14 +95,15 @@ def test_nothing_is_asked_for_that_is_not_there() -> None:
 
 
 def test_no_text_is_left_over() -> None:
-    """Every key is named by some string of the code, or by one with a part that varies."""
-    patterns = set()
+    """Every key is named by some string of the code or a template, or by one with a part that varies."""
+    patterns = {pattern for _, pattern in in_templates()}
     for _, tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, (ast.Constant, ast.JoinedStr)) and (pattern := pattern_of(node)) and "." in pattern:
                 patterns.add(pattern)
-    exact = {re.sub(r"\\(.)", r"\1", one) for one in patterns if "[a-z0-9_]+" not in one}
-    varying = [re.compile(one) for one in patterns if "[a-z0-9_]+" in one]
+    exact = {re.sub(r"\\(.)", r"\1", one) for one in patterns if ANY not in one}
+    # One that is nothing but parts that vary names no key.
+    varying = [re.compile(one) for one in patterns if ANY in one and re.search("[a-z]", one.replace(ANY, ""))]
     unused = [key for key in WORDS["en"] if key not in exact and not any(one.fullmatch(key) for one in varying)]
     assert unused == []
 

@@ -7,6 +7,7 @@ import pytest
 from parts import RealLoans
 
 from inference.application import Form
+from inference.blocks import NumbersSpec
 from inference.fields import field_from_json
 from models.recipes.consumer import RECIPE
 from models.train import blurred, counted, prepare
@@ -41,12 +42,15 @@ def test_blur_moves_answers_and_nothing_else(form: Form) -> None:
     assert np.isnan(found[np.isnan(owned), ASSETS]).all()
 
 
+@pytest.mark.slow
 def test_only_loans_to_train_on_are_blurred(real: RealLoans) -> None:
     """Those that a model is judged by keep their answers, and so do the encoded answers of both."""
     recipe = real.recipe
     form = Form(tuple(field_from_json(spec) for spec in counted(recipe, real.loans)))
     name = next(spec["name"] for spec in recipe.fields if spec["kind"] == "number")
-    column = recipe.features[0]["of"].index(name)
+    numbers = recipe.features[0]
+    assert isinstance(numbers, NumbersSpec)
+    column = numbers.of.index(name)
     wide = replace(recipe, blur={name: (0.5, 0)}, window=recipe.window or (0, 0, 1))
     judged = prepare(wide, form, real.history, real.loans)
     trained = prepare(wide, form, real.history, real.loans, training=True)

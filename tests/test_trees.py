@@ -52,6 +52,7 @@ def test_bounds_of_one_row_are_its_probability(booster: xgboost.Booster, forest:
 Ends = st.lists(st.floats(-3, 3, width=32), min_size=2 * N, max_size=2 * N)
 
 
+@pytest.mark.slow
 @given(Ends, st.integers(0, 2**32 - 1))
 def test_no_row_of_a_box_leaves_its_bounds(
     booster: xgboost.Booster, forest: Forest, ends: list[float], seed: int
@@ -84,6 +85,7 @@ def test_a_random_forest_is_a_sum_of_trees_too() -> None:
     assert low <= booster.inplace_predict(X[:1])[0] <= high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parameters", "told"),
     [
@@ -101,6 +103,7 @@ def test_other_models_are_refused_by_name(parameters: dict[str, object], told: s
         read_forest(xgboost.train(parameters, xgboost.DMatrix(X, Y), 2))
 
 
+@pytest.mark.slow
 def test_categorical_features_are_refused() -> None:
     """With the reason: their numbers mean what only the training data knew."""
     data = xgboost.DMatrix(np.abs(X).round(), Y, feature_types=["c", "q", "q", "q"], enable_categorical=True)

@@ -28,7 +28,9 @@ from models.data import loans
 from models.recipes import RECIPES
 from web.server import create_app
 
-LOANS = int(os.environ.get("TRUTH", "200"))
+pytestmark = pytest.mark.slow
+
+LOANS = int(os.environ.get("TRUTH", "60"))
 POOL = 50 * LOANS  # loans to draw from, at most
 ADOPTED = "adopted"
 

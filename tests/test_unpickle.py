@@ -51,6 +51,7 @@ def read(booster: Any) -> XGBClassifier:
     return model
 
 
+@pytest.mark.slow
 def test_a_pickle_is_converted_in_a_child(stopped: XGBClassifier, tmp_path: Path) -> None:
     """Compressed by joblib: the native model predicts what the pickled one does, to the bit, and says whence."""
     joblib.dump(stopped, tmp_path / "model.pkl", compress=3)
@@ -123,6 +124,7 @@ def test_code_in_a_pickle_is_not_told_what_the_environment_holds(monkeypatch: py
     assert "PASSWORD_OF_THIS_TEST" not in str(told.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -145,6 +147,7 @@ def test_a_pickle_that_gives_no_model_is_a_clear_error(content: bytes, told: str
         convert(content, ROWS, 60)
 
 
+@pytest.mark.slow
 def test_a_pickle_that_never_ends_is_ended() -> None:
     """After its time; tests/test_confined.py looks for what it started."""
     with pytest.raises(BadPickle, match=r"not loaded within 3 s; --timeout allows more"):

@@ -117,6 +117,7 @@ def test_requests_that_are_none(
     assert answer.json()["status"] == status
 
 
+@pytest.mark.slow
 def test_each_item_of_a_batch_on_its_own(
     client: TestClient, scorer: Scorer, settings: Settings, item: dict[str, Any]
 ) -> None:
@@ -132,7 +133,8 @@ def test_each_item_of_a_batch_on_its_own(
     thousand = client.post(f"{API}/score:batch", json={"items": [item] * 1000}).json()["items"]
     assert {one["status"] for one in thousand} == {200}
     assert len({one["id"] for one in thousand}) == 1000
-    for body in ({"items": [item] * 1001}, {"items": []}, {"items": 1}, {"more": []}):
+    bodies: tuple[dict[str, Any], ...] = ({"items": [item] * 1001}, {"items": []}, {"items": 1}, {"more": []})
+    for body in bodies:
         assert client.post(f"{API}/score:batch", json=body).status_code == 422
 
 
@@ -210,6 +212,7 @@ def test_metrics_count_what_happened(client: TestClient, item: dict[str, Any]) -
     assert after["tenfold_ledger_up"] == 1
 
 
+@pytest.mark.slow
 def test_without_a_ledger(scorer: Scorer, settings: Settings, item: dict[str, Any]) -> None:
     """Scores are told as not recorded; there is nothing to look up."""
     with visiting(create_app(scorer, settings)) as client:
@@ -220,6 +223,7 @@ def test_without_a_ledger(scorer: Scorer, settings: Settings, item: dict[str, An
         assert client.get("/readyz").json()["ledger"] == "off"
 
 
+@pytest.mark.slow
 def test_no_record_no_answer(scorer: Scorer, settings: Settings, tmp_path: Path, item: dict[str, Any]) -> None:
     """With the ledger's file gone the API, Gradio's endpoint and the desk give no decision, and /readyz is red."""
     file = tmp_path / "gone.sqlite3"
@@ -242,6 +246,7 @@ def test_no_record_no_answer(scorer: Scorer, settings: Settings, tmp_path: Path,
         assert "replaced, moved or deleted" in ready.json()["problems"][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "personal",
     ['["secret"]', '{"answers": "secret"}', '{"answers": {"AMOUNT": "secret"}, "row": "", "reference": ""}'],

@@ -1,30 +1,32 @@
 """The result panel's HTML, without a browser."""
 
-import copy
+import json
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from parts import some
+from parts import population_of, some
 
 from inference.application import Form
 from inference.errors import InvalidApplication, Problem
-from inference.fields import ChoiceField, NumberField, field_from_json, localised
+from inference.fields import ChoiceField, NumberField
+from inference.intervals import wilson
+from inference.manifest import Band, read_manifest
+from inference.number_format import localised, write_percent
 from inference.numbers import TROUBLES
-from inference.policy import Points
+from inference.policy import Cutoffs, Points
 from inference.reasons import Reasons
 from inference.release import Release
 from inference.scorer import Score, Scorer, open_scorer
 from inference.settings import Settings, default_release
-from web.cards.comparison import Rank, expected, nearest_band, observed, wilson
+from web.cards.comparison import Rank, expected, nearest_band, observed
 from web.cards.reasons import SMALLEST
-from web.cards.scale import Cuts, draw, scale_for, scale_of
+from web.cards.scale import draw, scale_for, scale_of
 from web.cards.score_card import intro_card, notice_card, problem_card, score_card
 from web.lender import read_lender
-from web.pages.figures import Figures, figures_for, write_exactly, write_share
-from web.pages.numbers import write_percent
+from web.pages.figures import Figures, figures_for, write_exact_percent, write_share
 from web.pages.texts import LANGUAGES, texts_in
 from web.recording import ScoredAnswer
 
@@ -85,12 +87,11 @@ def marked(value: Any) -> Any:
 @pytest.fixture
 def hostile(scorer: Scorer) -> Release:
     """The release with markup in every label, help, unit, title, notice and date."""
-    manifest = copy.deepcopy(dict(scorer.release.manifest))
-    manifest["fields"] = marked(manifest["fields"])
-    for part in ("title", "notice", "date"):
+    manifest = json.loads((scorer.release.folder / "manifest.json").read_bytes())
+    for part in ("fields", "title", "notice", "date"):
         manifest[part] = marked(manifest[part])
-    form = Form(tuple(field_from_json(spec) for spec in manifest["fields"]))
-    return replace(scorer.release, manifest=manifest, form=form)
+    made = read_manifest(json.dumps(manifest).encode())
+    return replace(scorer.release, manifest=made, form=Form(made.fields))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -154,7 +155,7 @@ def test_percentile_and_band() -> None:
     assert Rank.among(0.995, percentiles) == ("rank_riskier", 99)
     twentieths = [at / 20 for at in range(21)]
     assert Rank.among(0.53, twentieths) == ("rank_riskier", 50)
-    bands = [{"low": 0.1, "high": 0.2}, {"low": 0.3, "high": 0.4}]
+    bands = [Band(low=0.1, high=0.2, loans=1, bad=0), Band(low=0.3, high=0.4, loans=1, bad=0)]
     assert nearest_band(0.15, bands) is bands[0]
     assert nearest_band(0.29, bands) is bands[1]
     assert nearest_band(0.99, bands) is bands[1]
@@ -173,7 +174,7 @@ def test_loans_with_the_same_pd_are_on_neither_side() -> None:
 def test_no_band_is_said_to_hold_a_pd_that_it_does_not(language: str) -> None:
     """Beyond the bands and between them the nearest group is named as that."""
     texts, figures = texts_in(language), Figures(language, Points(600, 3, 20))
-    bands = [{"low": 0.1, "high": 0.2, "loans": 50, "bad": 5}, {"low": 0.3, "high": 0.4, "loans": 50, "bad": 0}]
+    bands = [Band(low=0.1, high=0.2, loans=50, bad=5), Band(low=0.3, high=0.4, loans=50, bad=0)]
     inside = texts.words["result.observed"].split("{")[0]
     for pd, holds in ((0.05, False), (0.1, True), (0.2, True), (0.25, False), (0.4, True), (0.5, False)):
         assert observed(pd, bands, texts, figures).startswith(inside) == holds
@@ -202,9 +203,9 @@ def test_figures_tell_apart_what_differs(scorer: Scorer) -> None:
     assert figures.pd(0.9999) == "99,9900\u202f%"
     assert write_share(0.0, "en") == "0.0\u202f%"
     assert write_share(0.99996, "en") == "99.996\u202f%"
-    assert write_exactly(0.625, "en") == "62.5\u202f%"
-    assert write_exactly(0.005, "fr") == "0,5\u202f%"
-    assert write_exactly(0.02, "en") == "2\u202f%"
+    assert write_exact_percent(0.625, "en") == "62.5\u202f%"
+    assert write_exact_percent(0.005, "fr") == "0,5\u202f%"
+    assert write_exact_percent(0.02, "en") == "2\u202f%"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -228,7 +229,7 @@ def test_scale_keeps_order_and_limits(scorer: Scorer) -> None:
 
 def test_no_decline_where_a_guarantee_covers_nearly_all(scorer: Scorer) -> None:
     """A cut-off beyond certainty is not drawn, and the text says that no PD declines."""
-    cuts = Cuts(0.9, 0.7, 1.1)
+    cuts = Cutoffs(0.9, 0.7, 1.1)
     figures = Figures("en", scorer.release.points)
     svg = draw(scorer.release, scale_for(scorer.release, cuts, 0.8), cuts, texts_in("en"), figures, 0.8)
     parsed(svg)
@@ -241,11 +242,10 @@ def test_what_moved_the_pd_is_told(scorer: Scorer, language: str) -> None:
     """Each field with an effect has a row with its factor, the strongest first; the others are named as without."""
     texts = texts_in(language)
     release = scorer.release
-    answers = {
-        one.name: one.usual[1] if isinstance(one, NumberField) else one.answer(len(one.choices) - 1)
-        for one in release.form.fields
-    }
-    found = told(scorer, scorer.score(answers))
+    fields = release.form.fields
+    numbers = {one.name: one.usual[1] for one in fields if isinstance(one, NumberField)}
+    choices = {one.name: one.answer(len(one.choices) - 1) for one in fields if isinstance(one, ChoiceField)}
+    found = told(scorer, scorer.score({**numbers, **choices}))
     assert found.explanation
     card = parsed(score_card(found, release, texts, LENDER))
     table = next(one for one in card.iter("table") if one.get("class") == "effects")
@@ -291,7 +291,7 @@ def test_where_it_stands(scorer: Scorer, score: Score, language: str) -> None:
     assert policy.amount_at is not None
     field = scorer.release.form.fields[policy.amount_at]
     assert field.show(round(score.pd * policy.lgd * exposure), language) in card
-    by = scorer.release.manifest["population"]["by"]
+    by = population_of(scorer.release).by
     found = 0
     for name, groups in by.items():
         at = scorer.release.form.names.index(name)
@@ -300,5 +300,5 @@ def test_where_it_stands(scorer: Scorer, score: Score, language: str) -> None:
         group = groups.get(field.group_of(application.values[at]))
         if group:
             found += 1
-            assert localised(f"{group['loans']:,}", language) in card
+            assert localised(f"{group.loans:,}", language) in card
     assert found

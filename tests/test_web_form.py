@@ -6,14 +6,15 @@ import re
 
 import gradio as gr
 import pytest
+from msgspec import structs
 from parts import NAMES, newest, some
 
 from inference.fields import NOT_STATED, ChoiceField, field_from_json
+from inference.number_format import write_percent
 from inference.release import open_release
 from inference.settings import default_release
 from web.desk.form import FormValues, Widgets, build_form, optional
 from web.pages.answers import kind_of, offered, row_id
-from web.pages.numbers import write_percent
 from web.pages.texts import FOLDER, LANGUAGES, texts_in
 
 
@@ -70,7 +71,7 @@ def test_widgets_stand_in_the_order_of_their_values() -> None:
     async def within() -> Widgets:
         release = open_release(default_release())
         with gr.Blocks():
-            return build_form(release.form, release.manifest["groups"], texts_in("en"), with_reference=True)
+            return build_form(release.form, release.manifest.groups, texts_in("en"), with_reference=True)
 
     widgets, held = asyncio.run(within()), held_in(with_reference=True)
     assert list(widgets.boxes) == list(held.form.names)
@@ -94,7 +95,8 @@ def test_a_reference_is_one_line() -> None:
     """The text of its box; nothing for an unknown field."""
     assert held_in(with_reference=True).reference("  A-1\n2\t3 ") == "A-1 2 3"
     assert len(str(held_in(with_reference=True).reference("x" * 500))) == 100
-    for nothing in ("", "  ", None, 7, []):
+    nothings: tuple[object, ...] = ("", "  ", None, 7, [])
+    for nothing in nothings:
         assert held_in(with_reference=True).reference(nothing) is None
     assert held_in().reference("A-1") is None
 
@@ -139,8 +141,7 @@ def test_long_lists_are_sorted_and_short_ones_are_not() -> None:
 def test_row_ids_are_safe() -> None:
     """A field's name cannot leave its attribute."""
     field = choice_field({"a": "A"})
-    object.__setattr__(field, "name", 'x" onclick="y')
-    assert row_id(field) == "field-x--onclick--y"
+    assert row_id(structs.replace(field, name='x" onclick="y')) == "field-x--onclick--y"
 
 
 def test_languages_have_the_same_keys_and_placeholders() -> None:

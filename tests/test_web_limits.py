@@ -17,11 +17,11 @@ import pytest
 import uvicorn
 from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
-from parts import NO_USERS, visiting
+from parts import visiting
 from starlette.types import Message, Receive, Scope, Send
 
-from inference.scorer import Scorer, open_scorer
-from inference.settings import Settings, default_release
+from inference.scorer import Scorer
+from inference.settings import Settings
 from web.security import connections as protocol
 from web.security import limits
 from web.security.accounts import Accounts
@@ -37,26 +37,10 @@ SOON = 0.2  # seconds, where a test would wait ten
 
 
 @pytest.fixture(scope="module")
-def settings() -> Settings:
-    return Settings(release=default_release(), log=None, ledger=None, users=NO_USERS)
-
-
-@pytest.fixture(scope="module")
-def scorer(settings: Settings) -> Scorer:
-    return open_scorer(settings)
-
-
-@pytest.fixture(scope="module")
-def client(scorer: Scorer, settings: Settings) -> Iterator[TestClient]:
-    with visiting(create_app(scorer, settings)) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def port(scorer: Scorer, settings: Settings) -> Iterator[int]:
+def port(default_scorer: Scorer, settings: Settings) -> Iterator[int]:
     """The real site on a real uvicorn in a thread of this process, so that a test can shorten its times."""
     server = uvicorn.Server(
-        uvicorn.Config(create_app(scorer, settings), port=0, log_level="error", http=Guarded, lifespan="on")
+        uvicorn.Config(create_app(default_scorer, settings), port=0, log_level="error", http=Guarded, lifespan="on")
     )
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -168,13 +152,13 @@ def test_a_body_has_a_least_speed(port: int, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_strangers_have_a_share_each_and_leave_room_for_others(
-    scorer: Scorer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    default_scorer: Scorer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One network may not hold more than its share, all strangers no more than theirs; who is known has the rest."""
     monkeypatch.setattr(limits, "SHARES", {True: 8 << 20, False: 100_000})
     monkeypatch.setattr(limits, "STRANGERS_HELD", 250_000)
     sender = limits.Sender
-    made = Limits(scorer)  # type: ignore[arg-type]  # nothing is called
+    made = Limits(default_scorer)  # type: ignore[arg-type]  # nothing is called
     stranger, other, third = (sender(f"192.0.2.{at}", False) for at in range(3))
     known = sender("ann", True)
     made._hold(90_000, stranger)
@@ -190,18 +174,19 @@ def test_strangers_have_a_share_each_and_leave_room_for_others(
     assert (made._held, made._strangers) == (0, 0)
 
 
-def test_of_those_who_may_not_enter_no_body_is_read(scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_of_those_who_may_not_enter_no_body_is_read(default_scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
     """401 and 404 by the head alone, and the connection ends; a login is short, a stranger's batch small in a demo."""
     big = b" " * (1 << 20)
     with closing(Accounts(tmp_path / "u.sqlite3", hasher=PasswordHasher(1, 8, 1))) as accounts:
         accounts.add_user("ann", "officer", "correct horse battery")
-        with visiting(create_app(scorer, settings, accounts=accounts)) as client:
+        with visiting(create_app(default_scorer, settings, accounts=accounts)) as client:
             answer = client.post(f"{SCORE}:batch", content=big, headers=JSON)
             assert (answer.status_code, answer.headers["connection"]) == (401, "close")
             answer = client.post("/nowhere", content=big, headers=JSON)
             assert (answer.status_code, answer.headers["connection"]) == (404, "close")
             assert client.post("/login", content=b"name=" + b"x" * 4096).status_code == 413
-    demo = create_app(scorer, replace(settings, public_demo=True, ledger=None))
+    demo = create_app(default_scorer, replace(settings, public_demo=True, ledger=None))
     with TestClient(demo) as client:
         assert client.post(f"{SCORE}:batch", content=big, headers=JSON).status_code == 413
         assert client.post(f"{SCORE}:batch", content=big[: 256 << 10], headers=JSON).status_code == 400
@@ -227,6 +212,7 @@ def test_without_a_host_nothing_but_health_is_open(port: int) -> None:
         assert ask(port, b"GET " + path + b" HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 421"), path
 
 
+@pytest.mark.slow
 def test_few_open_files_are_said_at_the_start(tmp_path: Path) -> None:
     """With 150 it does not start, and says what is needed; with 500 it says how many connections are left."""
     program = (
@@ -365,9 +351,9 @@ def test_a_rate_is_counted_by_client() -> None:
     assert rate.wait("b") == 0
 
 
-def test_too_many_requests_are_told_when_to_come_again(scorer: Scorer, settings: Settings) -> None:
+def test_too_many_requests_are_told_when_to_come_again(default_scorer: Scorer, settings: Settings) -> None:
     """429 with Retry-After, the API's as a problem; health is answered all the same; other clients go on."""
-    app = create_app(scorer, replace(settings, public_demo=True, ledger=None, rate=2))
+    app = create_app(default_scorer, replace(settings, public_demo=True, ledger=None, rate=2))
     with TestClient(app) as client, TestClient(app, client=("192.0.2.7", 1)) as other:
         assert [client.get(f"{SCORE[:-6]}/release").status_code for _ in range(3)] == [200, 200, 429]
         answer = client.post(SCORE, json={})
@@ -378,13 +364,13 @@ def test_too_many_requests_are_told_when_to_come_again(scorer: Scorer, settings:
         assert other.get("/metrics").status_code == 200
 
 
-def test_this_machine_alone_has_no_rate(scorer: Scorer, settings: Settings) -> None:
+def test_this_machine_alone_has_no_rate(default_scorer: Scorer, settings: Settings) -> None:
     """A server that is open to its own machine counts nobody: all its people are one address."""
-    with visiting(create_app(scorer, replace(settings, rate=2))) as client:
+    with visiting(create_app(default_scorer, replace(settings, rate=2))) as client:
         assert [client.get("/metrics").status_code for _ in range(5)] == [200] * 5
 
 
-def test_of_gradios_routes_only_those_in_use_are_open(client: TestClient, scorer: Scorer) -> None:
+def test_of_gradios_routes_only_those_in_use_are_open(client: TestClient, default_scorer: Scorer) -> None:
     """No uploads, files, proxies, streams; what gradio_client and a plain call need is there."""
     for method, path in (
         ("POST", "/gradio_api/upload"), ("POST", "/fr/gradio_api/upload"), ("GET", "/gradio_api/file=app.py"),
@@ -395,7 +381,7 @@ def test_of_gradios_routes_only_those_in_use_are_open(client: TestClient, scorer
     ):  # fmt: skip
         assert client.request(method, path).status_code == 404, path
     assert client.get("/gradio_api/info").status_code == 200
-    data = {"data": list(scorer.release.form.example.values())}
+    data = {"data": list(default_scorer.release.form.example.values())}
     assert client.post("/gradio_api/run/predict_credit_score", json=data).json()["data"][0]["decision"]
     event = client.post("/gradio_api/call/predict_credit_score", json=data).json()["event_id"]
     assert "event: complete" in client.get(f"/gradio_api/call/predict_credit_score/{event}").text

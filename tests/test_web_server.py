@@ -17,10 +17,12 @@ import gradio as gr
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from msgspec import structs
 from opentelemetry import trace
 from opentelemetry.trace import NoOpTracer, Tracer, TracerProvider
 from parts import NO_USERS, some, visiting
 
+from inference.manifest import Golden
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings, default_release
 from ledger import queries
@@ -28,7 +30,7 @@ from ledger.ledger import Ledger
 from web.desk.blocks import build_desk
 from web.desk.gradio_api import Endpoint
 from web.operations.health import golden_problems, readiness
-from web.operations.model_card import CARD, render
+from web.operations.model_card import CARD
 from web.pages.texts import texts_in
 from web.recording import Recorder
 from web.server import create_app
@@ -80,8 +82,11 @@ def test_livez_and_readyz(client: TestClient, scorer: Scorer) -> None:
 
 def test_readyz_is_red_when_a_golden_pd_differs(scorer: Scorer, settings: Settings) -> None:
     """A PD that is off by more than 1e-6 makes the server not ready, and it says which application."""
-    golden = [{**one, "pd": one["pd"] + 2e-6 * (at == 3)} for at, one in enumerate(scorer.release.manifest["golden"])]
-    release = replace(scorer.release, manifest={**scorer.release.manifest, "golden": golden})
+    golden = [
+        Golden(answers=one.answers, pd=one.pd + 2e-6 * (at == 3))
+        for at, one in enumerate(scorer.release.manifest.golden)
+    ]
+    release = replace(scorer.release, manifest=structs.replace(scorer.release.manifest, golden=tuple(golden)))
     off = Scorer(release, scorer.engine)
     assert [problem.split(":")[0] for problem in golden_problems(off)] == ["golden application 3"]
     with visiting(create_app(off, settings)) as client:
@@ -100,6 +105,7 @@ def test_readyz_is_red_when_the_log_cannot_be_written(scorer: Scorer, settings: 
     assert readiness(scorer, replace(settings, log=Path("/proc/none/p.jsonl")))["status"] == "not ready"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["moved", "replaced by a copy", "deleted", "its log moved"])
 def test_readyz_is_red_when_the_ledger_is_moved(scorer: Scorer, settings: Settings, tmp_path: Path, what: str) -> None:
     """Under a running server, before anybody asks for a score: the message names the file and what happened. Once the
@@ -242,7 +248,8 @@ def test_markup_in_an_answer_comes_back_as_text(client: TestClient, scorer: Scor
 
 def test_odd_payloads_do_not_break_the_desk(client: TestClient, scorer: Scorer) -> None:
     """Values of any JSON type bring a card, never a stack trace; what is no JSON object at all is refused."""
-    for value in (None, {}, [], 1e308, True, "\u0000", -0.0):
+    values: tuple[object, ...] = (None, {}, [], 1e308, True, "\u0000", -0.0)
+    for value in values:
         assert 'class="card"' in card_for(client, dict.fromkeys(scorer.release.form.names, value))
         assert 'class="card"' in card_for(client, value)
     for path in ("/desk/score", "/fr/desk/score", "/desk/try", "/desk/take", "/desk/read"):
@@ -266,24 +273,55 @@ def test_assets_are_served_by_digest(client: TestClient) -> None:
     assert client.get("/desk/000000000000/..%2fserver.py").status_code == 404
 
 
-def test_model_card_shows_markup_as_text(scorer: Scorer, tmp_path: Path) -> None:
-    """A card is rendered with tables and pictures; markup and script links in it are text. None is said so."""
+def test_model_card_shows_markup_as_text(scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
+    """A card is rendered with tables and pictures; markup, script links and outside pictures in it are text, and
+    headings stand below the page's own. That there is no card is said."""
     (tmp_path / CARD).write_text(
-        "# Card\n\n<script>x</script> [a](javascript:alert(1)) [d](../DATA.md)\n\n|a|b|\n|-|-:|\n|1|2|\n\n![p](p.svg)\n"
+        "# Card\n\n<script>x</script> [a](javascript:alert(1)) [d](../DATA.md) [e](https://example.org)\n\n"
+        "|a|b|\n|-|-:|\n|1|2|\n\n![p](p.svg) ![q](https://example.org/q.svg) ![r](../../logout)\n"
     )
-    html, found = render(replace(scorer.release, folder=tmp_path), {})
-    assert found
-    assert "<table>" in html
-    assert '<td class="right">2' in html
-    assert "style=" not in html
-    assert "../DATA.md" not in html
-    assert '<img src="p.svg"' in html
-    assert "<script" not in html
-    assert 'href="javascript' not in html
-    (tmp_path / CARD).unlink()
-    html, found = render(replace(scorer.release, folder=tmp_path), {})
-    assert not found
-    assert "no model card yet" in html
+    scorer = replace_release(scorer, tmp_path)
+    with visiting(create_app(scorer, settings)) as client:
+        for up, path in (("", "/model-card"), ("../", "/fr/model-card")):
+            answer = client.get(path)
+            assert answer.status_code == 200
+            card = answer.text.partition('<article lang="en">')[2].partition("</article>")[0]
+            assert "<h2>Card</h2>" in card
+            assert "<table>" in card
+            assert '<td class="right">2' in card
+            assert "style=" not in card
+            assert "../DATA.md" not in card
+            assert '<a href="https://example.org">e</a>' in card
+            assert f'<img src="{up}model-card/p.svg"' in card
+            assert card.count("<img") == 1
+            assert "q r" in card
+            assert "<script" not in card
+            assert "&lt;script&gt;" in card
+            assert 'href="javascript' not in card
+        (tmp_path / CARD).unlink()
+        for language, path in (("en", "/model-card"), ("fr", "/fr/model-card")):
+            answer = client.get(path)
+            assert answer.status_code == 404
+            assert texts_in(language)("card.missing") in html.unescape(answer.text)
+
+
+def replace_release(scorer: Scorer, folder: Path) -> Scorer:
+    """The scorer, whose release lies in another folder."""
+    return Scorer(replace(scorer.release, folder=folder), scorer.engine)
+
+
+def test_the_model_card_has_the_strictest_policy(client: TestClient) -> None:
+    """Anyone may have written a card: no script but the page's own, no address that it calls, nothing inline. The
+    French page says that the card is in English."""
+    for language, path in (("en", "/model-card"), ("fr", "/fr/model-card")):
+        answer = client.get(path)
+        policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+        assert policy["default-src"] == policy["base-uri"] == "'none'"
+        assert policy["script-src"] == policy["style-src"] == policy["img-src"] == "'self'"
+        assert "connect-src" not in policy
+        assert answer.text.count("<script") == 1
+        assert "<style" not in answer.text
+        assert (texts_in("fr")("card.in_english") in html.unescape(answer.text)) == (language == "fr")
 
 
 def test_only_plots_are_served_from_the_release(client: TestClient) -> None:
@@ -292,6 +330,7 @@ def test_only_plots_are_served_from_the_release(client: TestClient) -> None:
         assert client.get(f"/model-card/{name}").status_code == 404
 
 
+@pytest.mark.slow
 def test_the_performance_page_says_what_is_missing(scorer: Scorer, tmp_path: Path) -> None:
     """No log, no score yet, lines that could not be written, and lines that cannot be read."""
     off = Settings(release=default_release(), log=None, users=NO_USERS)

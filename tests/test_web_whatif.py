@@ -13,13 +13,13 @@ from fastapi.testclient import TestClient
 from parts import NAMES, NO_USERS, newest, seen, send, visiting
 
 from inference.fields import NumberField
+from inference.number_format import write_percent
 from inference.policy import APPROVE
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
 from inference.whatif import WhatIf
 from ledger.ledger import Ledger
 from web.desk.form import optional
-from web.pages.numbers import write_percent
 from web.pages.texts import texts_in
 from web.server import create_app
 
@@ -83,7 +83,8 @@ def test_the_form_beside_what_was_scored(desk: Desk, language: str, path: str) -
     before, head = desk.log.read_text() if desk.log.exists() else "", desk.ledger.head()
     whatif = WhatIf(desk.scorer.release, desk.scorer.engine)
     half = whatif.score({**example, field.name: field.typical[0]})
-    panel = words(desk.tried(example, path, **{field.name: int(field.typical[0])}))
+    changed: dict[str, Any] = {field.name: int(field.typical[0])}
+    panel = words(desk.tried(example, path, **changed))
     texts = texts_in(language)
     for score in (whatif.score(example), half):
         assert write_percent(score.pd, language) in panel
@@ -108,13 +109,15 @@ def test_every_field_has_its_curve(desk: Desk) -> None:
             assert "<tr class=own>" in panel
 
 
+@pytest.mark.slow
 def test_proposals_are_put_into_the_form_and_hold(desk: Desk) -> None:
     """What a button would put into the form is approved when it is scored; what stays out of reach is said so."""
     found = 0
     field = amount_of(desk)
     numbers = [one for one in desk.scorer.release.form.fields if isinstance(one, NumberField)]
     bases = [{one.name: end} for one in numbers for end in (*one.usual, *one.typical)]
-    for changed in [{field.name: field.typical[1], **base} for base in bases] + bases:
+    changes: list[dict[str, Any]] = [{field.name: field.typical[1], **base} for base in bases] + bases
+    for changed in changes:
         answers = {**desk.scorer.release.form.example, **changed}
         panel = desk.tried(answers, **changed)
         if desk.scorer.score(answers).decision == APPROVE:

@@ -5,7 +5,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from truth_oracle import NEAR, Oracle
@@ -16,6 +16,7 @@ from web.pages.answers import choice_text
 from web.pages.texts import texts_in
 
 DECISIONS = ("approve", "refer", "decline")
+Check = Callable[[dict[str, str]], bool]  # of what stands at the placeholders of a sentence
 
 
 class Case:
@@ -28,7 +29,7 @@ class Case:
         self.pd, self.points = oracle.pd, self.release.points.of(oracle.pd)
         self.even, self.refer_from, self.decline_from = oracle.cuts(oracle.values)
         self.decision = oracle.decision(oracle.pd, oracle.values)
-        self.population = self.release.manifest["population"]
+        self.population = oracle.manifest["population"]
         self.wrong: list[str] = []
         self.said: Counter[str] = Counter()  # keys of the sentences read
         self.shown: dict[str, list[float]] = {
@@ -77,7 +78,7 @@ class Case:
         """Whether a text is that of a key without placeholders."""
         return text == self.texts.words[key]
 
-    def read(self, text: str, what: str, checks: dict[str, Callable[[dict[str, str]], bool]], where: str = "") -> None:
+    def read(self, text: str, what: str, checks: dict[str, Check], where: str = "") -> None:
         """A text as sentences of these keys, each true; otherwise it is wrong, or unknown."""
         known = list(readings(text, self.language, checks))
         if not known:
@@ -114,7 +115,8 @@ class Case:
         self.once("result.rank", needed=bool(self.population))
         self.once("stand.loss", needed=self.oracle.amount_at is not None)
         self.once("stand.computed", needed=self.oracle.amount_at is not None)
-        self.once("scale.mark"), self.once("scale.cuts")
+        self.once("scale.mark")
+        self.once("scale.cuts")
         self.expect(self.said["reason.unusual"] == self.said["reason.alone"] == bool(self.unusual), "card: unusual")
         self.expect(sum(self.said[key] for key in REASONS) == (not self.unusual), "card: one reason")
         groups = sum(1 for _ in self.groups())
@@ -169,14 +171,14 @@ class Case:
     term = ""
 
     @cached_property
-    def CARD(self) -> dict[str, Callable[[dict[str, str]], bool]]:  # noqa: N802 - a table
+    def CARD(self) -> dict[str, Check]:  # noqa: N802 - a table
         open_end = self.decline_from >= 1
-        refer = lambda v: self.is_percent(v["refer_from"], self.refer_from, "refer")  # noqa: E731
-        decline = lambda v: self.is_percent(v["decline_from"], self.decline_from, "decline")  # noqa: E731
-        mine = lambda v: self.is_percent(v["pd"], self.pd, "pd") and self.is_number(v["points"], self.points)  # noqa: E731
+        refer: Check = lambda v: self.is_percent(v["refer_from"], self.refer_from, "refer")  # noqa: E731
+        decline: Check = lambda v: self.is_percent(v["decline_from"], self.decline_from, "decline")  # noqa: E731
+        mine: Check = lambda v: self.is_percent(v["pd"], self.pd, "pd") and self.is_number(v["points"], self.points)  # noqa: E731
         at = self.release.points.of
         people = 1000 * self.pd
-        found: dict[str, Callable[[dict[str, str]], bool]] = {
+        found: dict[str, Check] = {
             "result.announce": lambda v: mine(v) and self.fixed(v["decision"], f"decision.{self.decision}"),
             "result.expects": lambda v: abs(number(v["people"], self.language)[0] - people) <= 1
             and 0.5 <= people < 999.6 and number(v["people"], self.language)[0] not in (0, 1, 1000),
@@ -185,7 +187,7 @@ class Case:
             "result.expects_most": lambda v: people > 999,
             "result.observed": lambda v: self.band(v, inside=True),
             "result.observed_near": lambda v: self.band(v, inside=False),
-            "result.made": lambda v: v["release"] == self.release.name and v["date"] == self.release.manifest["date"],
+            "result.made": lambda v: v["release"] == self.release.name and v["date"] == self.oracle.manifest["date"],
             "stand.loss": lambda v: bool(self.policy["guarantee"]) and self.loss(v),
             "stand.loss_all": lambda v: not self.policy["guarantee"] and self.loss(v),
             "stand.computed": lambda v: self.is_percent(v["lgd"], self.policy["lgd"]),
@@ -218,9 +220,10 @@ class Case:
 
     @property
     def policy(self) -> dict[str, Any]:
-        return self.oracle.policy
+        policy: dict[str, Any] = self.oracle.policy
+        return policy
 
-    def ranks(self, group: dict[str, Any] | None = None) -> dict[str, Callable[[dict[str, str]], bool]]:
+    def ranks(self, group: dict[str, Any] | None = None) -> dict[str, Check]:
         """What may be said of a PD among loans, of which evenly spaced percentiles are known."""
         among = group or self.population
         if not among:
@@ -418,7 +421,7 @@ class Case:
     def is_reason(self, text: str) -> bool:
         """An answer, or a text that the release has for applicants; which and in what order has its own test."""
         return any(text == self.answer(at) for at in range(len(self.oracle.fields))) or text in strings(
-            self.release.manifest
+            self.oracle.manifest
         )
 
     # --- the panel ---
@@ -464,16 +467,17 @@ class Case:
         numeric = isinstance(self.oracle.fields[self.curve_at], NumberField)
         self.once("whatif.curve_approved", needed=numeric)  # also in the picture's own description, read apart
         same = self.oracle.values == self.now.values
-        self.once("whatif.same", needed=same), self.once("whatif.announce", needed=not same)
+        self.once("whatif.same", needed=same)
+        self.once("whatif.announce", needed=not same)
 
     @cached_property
-    def PANEL(self) -> dict[str, Callable[[dict[str, str]], bool]]:  # noqa: N802 - a table
+    def PANEL(self) -> dict[str, Check]:  # noqa: N802 - a table
         now, at = self.now, self.oracle.amount_at
         fields = ", ".join(self.way(one) for one in self.oracle.movable if not math.isnan(self.oracle.values[one]))
         count = sum(not math.isnan(self.oracle.values[one]) for one in self.oracle.movable)
-        near = lambda v: self.is_percent(v["near"], NEAR)  # noqa: E731
-        none = lambda v: not self.oracle.proposals and v["fields"] == fields and near(v)  # noqa: E731
-        found: dict[str, Callable[[dict[str, str]], bool]] = {
+        near: Check = lambda v: self.is_percent(v["near"], NEAR)  # noqa: E731
+        none: Check = lambda v: not self.oracle.proposals and v["fields"] == fields and near(v)  # noqa: E731
+        found: dict[str, Check] = {
             "whatif.lead": lambda v: True,
             "whatif.same": lambda v: now.values == self.oracle.values,
             "whatif.announce": lambda v: now.values != self.oracle.values and self.is_percent(v["pd"], now.pd)
@@ -493,7 +497,7 @@ class Case:
             found |= self.amounts(at)
         return found
 
-    def amounts(self, at: int) -> dict[str, Callable[[dict[str, str]], bool]]:
+    def amounts(self, at: int) -> dict[str, Check]:
         """What may be said of amounts."""
         tried = [amount for amount, _ in self.oracle.amounts]
         field = self.oracle.fields[at]
@@ -549,10 +553,10 @@ class Case:
             found = re.fullmatch("; ".join(changes) + then.pattern, text)
             if not found:
                 continue
-            change = {at: self.value(at, found[f"to{at}"], len(ats)) for at in ats}
-            if None in change.values():
+            read = {at: self.value(at, found[f"to{at}"], len(ats)) for at in ats}
+            change = {at: value for at, value in read.items() if value is not None}
+            if change.keys() != read.keys():
                 break
-            change = {at: value for at, value in change.items() if value is not None}
             pd, decision = self.oracle.scored(self.oracle.changed(change))
             good = (
                 decision == "approve" and self.oracle.holds(change) and abs(self.oracle.cost(change) - cost) < 1e-9
@@ -621,25 +625,28 @@ class Case:
         top = min(1.0, math.ceil(115 * max(*(pd for _, pd in self.drawn), *self.cut_series["refer"])) / 100)
         return min(self.cut_series[name]) < top
 
-    def legend(self) -> dict[str, Callable[[dict[str, str]], bool]]:
+    def legend(self) -> dict[str, Check]:
         """What may be said of the lines."""
-        found = {}
+
+        def end(text: str, cut: float) -> bool:
+            return self.fixed(text, "whatif.never") if cut >= 1 else self.is_percent(text, cut)
+
+        def level(values: dict[str, str], name: str) -> bool:
+            first, last = self.cut_series[name][0], self.cut_series[name][-1]
+            return self.cut_drawn(name) and first == last and self.is_percent(values["pd"], first)
+
+        def varying(values: dict[str, str], name: str) -> bool:
+            first, last = self.cut_series[name][0], self.cut_series[name][-1]
+            return self.cut_drawn(name) and first != last and end(values["first"], first) and end(values["last"], last)
+
+        found: dict[str, Check] = {}
         for name in ("refer", "decline"):
-            cuts = self.cut_series[name]
-            first, last, drawn = cuts[0], cuts[-1], self.cut_drawn(name)
-
-            def end(text: str, cut: float) -> bool:
-                return self.fixed(text, "whatif.never") if cut >= 1 else self.is_percent(text, cut)
-
-            found[f"whatif.{name}_from"] = lambda v, first=first, last=last, drawn=drawn: (
-                drawn and first == last and self.is_percent(v["pd"], first)
-            )
-            found[f"whatif.{name}_varies"] = lambda v, first=first, last=last, drawn=drawn, end=end: (
-                drawn and first != last and end(v["first"], first) and end(v["last"], last))  # fmt: skip
+            found[f"whatif.{name}_from"] = partial(level, name=name)
+            found[f"whatif.{name}_varies"] = partial(varying, name=name)
         return found
 
     @cached_property
-    def curve(self) -> dict[str, Callable[[dict[str, str]], bool]]:
+    def curve(self) -> dict[str, Check]:
         """What may be said of the way of the PD over a number."""
         at = self.curve_at
         values, pds = [value for value, _ in self.drawn], [pd for _, pd in self.drawn]
@@ -690,7 +697,7 @@ class Case:
         elif block.tag == "th":
             assert isinstance(field, ChoiceField)
             own = self.oracle.values[at]
-            rows = {}
+            rows: dict[str, list[float]] = {}
             for value, pd in self.drawn:
                 mine = f" {self.texts.words['whatif.own']}" if value == own else ""
                 rows.setdefault(choice_text(field.choices[int(value)], self.language) + mine, []).append(pd)

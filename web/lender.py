@@ -8,6 +8,7 @@ from typing import Any
 
 from inference.errors import BadSetting
 from inference.fields import ANY, ChoiceField, Field
+from inference.fields import untold as without_reason
 from inference.release import Release
 from web.pages.texts import LANGUAGES
 
@@ -126,7 +127,7 @@ def reason_codes(field: Field) -> tuple[str, ...]:
 
 def untold(field: Field, own: Mapping[str, object]) -> list[str]:
     """What neither release nor lender has a text for; of a choice without any, one text for all of it."""
-    lacking = [] if ANY in own else [standing for standing in field.untold if standing not in own]
+    lacking = [] if ANY in own else [standing for standing in without_reason(field) if standing not in own]
     return [ANY] if isinstance(field, ChoiceField) and lacking and not field.reasons and not own else lacking
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from starlette.types import Scope
 
 from ledger.cases import Case
-from ledger.records import CONTESTED
+from ledger.events import Contested
 
 OPEN, DEMO, CLOSED = "open", "demo", "closed"  # how open the app is: see web/security/entrance.py
 OFFICER, MANAGER, METRICS = "officer", "manager", "metrics"
@@ -47,5 +47,4 @@ def may_see(person: Person | None, case: Case) -> bool:
     name = only_of(person)
     if name is None:
         return True
-    fields = [record.fields() for record in case.records]
-    return any(one.get("by") == name or (one["kind"] == CONTESTED and one.get("reviewer") == name) for one in fields)
+    return any(event.by == name or (isinstance(event, Contested) and event.reviewer == name) for event in case.events)

@@ -10,7 +10,6 @@ from inference.policy import APPROVE
 from inference.reasons import Explanation, Reasons
 from inference.scorer import Score, Scorer
 from inference.whatif import WhatIf
-from ledger import cases
 from ledger.cases import Case
 from ledger.decisions import scored
 from ledger.ledger import Ledger
@@ -19,12 +18,14 @@ from web.operations.metrics import Metrics
 
 
 class ScoredAnswer(NamedTuple):
-    """What may be shown: a score, its record, its explanation and principal reasons where they were asked for."""
+    """What may be shown: a score, the number of its record, its explanation and principal reasons where they were asked
+    for; and the record, where it was written just now."""
 
     score: Score
-    record: Record | None
+    seq: int | None
     explanation: Explanation | None
     principal: list[str] | None
+    record: Record | None = None
 
 
 class Recorder:
@@ -68,12 +69,13 @@ class Recorder:
             channel=channel,
             reference=reference,
             reasons=principal,
-            corrects=cases.name(corrects.first) if corrects else None,
+            corrects=corrects.first.id if corrects else None,
             key=key,
         )
         if corrects:
             draft = corrects.continued(draft)
-        return ScoredAnswer(score, await self.ledger.submit_in_loop(draft), explanation, principal)
+        record = await self.ledger.submit_in_loop(draft)
+        return ScoredAnswer(score, record.seq, explanation, principal, record)
 
     def make(self, answers: Mapping[str, object]) -> Score:
         """The score alone, counted."""

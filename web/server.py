@@ -72,11 +72,11 @@ async def assemble(
         title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT,
         middleware=middleware(scorer, settings, recorder, accounts, security_log),
     )  # fmt: skip
-    app.include_router(Login(accounts, scorer.release.manifest["title"], security_log=security_log).routes())
+    app.include_router(Login(accounts, scorer.release.manifest.title, security_log=security_log).routes())
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))
-    app.include_router(model_card_routes(scorer.release))
-    app.include_router(performance_routes(scorer, settings))
+    app.include_router(model_card_routes(scorer.release, ledger is not None))
+    app.include_router(performance_routes(scorer, settings, ledger is not None))
     app.include_router(asset_routes())
     app.include_router(answering_routes(recorder, lender))
     if ledger is not None:

@@ -25,19 +25,20 @@ from numba.extending import intrinsic
 BIT, BYTE, WORD, FLOAT = ir.IntType(1), ir.IntType(8), ir.IntType(64), ir.FloatType()
 ROWS = 64  # a word
 Kernel: TypeAlias = Callable[..., None]  # Numba's own types are known only to Numba
+Untyped: TypeAlias = Any  # llvmlite has no types: its values, and what Numba hands over
 
 
 def vector(kind: ir.Type) -> ir.VectorType:
     return ir.VectorType(kind, ROWS)
 
 
-def address(context: Any, builder: Any, kind: Any, array: Any, at: Any, of: ir.Type) -> Any:
+def address(context: Untyped, builder: Untyped, kind: Untyped, array: Untyped, at: Untyped, of: ir.Type) -> Untyped:
     """Where 64 elements of a contiguous array begin."""
     start = builder.gep(context.make_array(kind)(context, builder, array).data, [at])
     return builder.bitcast(start, vector(of).as_pointer())
 
 
-def spread(builder: Any, value: Any, kind: ir.Type) -> Any:
+def spread(builder: Untyped, value: Untyped, kind: ir.Type) -> Untyped:
     """One value 64 times."""
     undefined, first = ir.Constant(vector(kind), ir.Undefined), ir.Constant(ir.IntType(32), 0)
     return builder.shuffle_vector(
@@ -45,11 +46,11 @@ def spread(builder: Any, value: Any, kind: ir.Type) -> Any:
     )
 
 
-def compare(missing_too: bool) -> Any:
+def compare(missing_too: bool) -> Untyped:
     """An intrinsic: of 64 float32 from `values[at]` on, a word with a bit for each that is >= the threshold, or NaN."""
 
-    def met(_: Any, values: Any, at: Any, threshold: Any) -> Any:
-        def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def met(_: Untyped, values: Untyped, at: Untyped, threshold: Untyped) -> Untyped:
+        def code(context: Untyped, builder: Untyped, signature: Untyped, given: Untyped) -> Untyped:
             where = address(context, builder, signature.args[0], given[0], given[1], FLOAT)
             limit = spread(builder, given[2], FLOAT)
             ask = builder.fcmp_unordered if missing_too else builder.fcmp_ordered
@@ -65,10 +66,10 @@ def compare(missing_too: bool) -> Any:
 met, met_or_missing = compare(False), compare(True)
 
 
-def to_add_bit(_: Any, numbers: Any, at: Any, word: Any, bit: Any) -> Any:
+def to_add_bit(_: Untyped, numbers: Untyped, at: Untyped, word: Untyped, bit: Untyped) -> Untyped:
     """To each of 64 bytes from `numbers[at]`: `bit`, where the word has one."""
 
-    def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def code(context: Untyped, builder: Untyped, signature: Untyped, given: Untyped) -> Untyped:
         where = address(context, builder, signature.args[0], given[0], given[1], BYTE)
         chosen = builder.bitcast(given[2], vector(BIT))
         none = ir.Constant(vector(BYTE), [0] * ROWS)
@@ -81,7 +82,7 @@ def to_add_bit(_: Any, numbers: Any, at: Any, word: Any, bit: Any) -> Any:
     return types.void(numbers, types.intp, types.uint64, types.uint8), code
 
 
-add_bit: Any = intrinsic(to_add_bit)
+add_bit: Untyped = intrinsic(to_add_bit)
 
 
 @cache

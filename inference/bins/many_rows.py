@@ -11,10 +11,12 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from hashlib import sha256
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, TypeAlias
+from types import ModuleType
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +25,7 @@ from numba import njit
 from inference.blocks import Block, KeyPart
 from inference.row_compiler import statements
 
+Writer: TypeAlias = Callable[..., None]
 ManyWriter: TypeAlias = Callable[[npt.NDArray[np.float64], npt.NDArray[np.float32]], None]
 FOLDER = Path(__file__).with_name("__pycache__")  # trusted as the compiled Python in it is
 LOOK_UP = re.compile(r"\b(c\d+)\(")  # c1(q3, -1)
@@ -58,33 +61,36 @@ def many_writer(blocks: Sequence[Block], n_answers: int) -> ManyWriter:
     return lambda values, rows: write(values, rows, *arrays.values())
 
 
-def compiled(text: str) -> Callable[..., None]:
+def compiled(text: str) -> Writer:
     """The function of that text: as it was kept, or compiled now, and kept where the folder can be written."""
-    file = FOLDER / f"rows_{sha256(text.encode()).hexdigest()[:16]}.py"
+    name = f"rows_{sha256(text.encode()).hexdigest()[:16]}"
+    file = FOLDER / f"{name}.loop"
     with suppress(OSError):
         if not file.is_file():
             with NamedTemporaryFile("w", dir=FOLDER, delete=False) as made:
                 made.write(text)
             Path(made.name).replace(file)
-    if not file.is_file():
-        namespace: dict[str, Any] = {}
-        exec(compile(text.replace(", cache=True", ""), str(file), "exec"), namespace)  # noqa: S102 - our own statements
-        return namespace["write"]  # type: ignore[no-any-return]
-    spec = spec_from_file_location(file.stem, file)
-    assert spec is not None and spec.loader is not None  # noqa: S101, PT018 - a file that is there
-    module = sys.modules[spec.name] = module_from_spec(spec)  # compiled code finds its module by name
-    spec.loader.exec_module(module)
-    return module.write  # type: ignore[no-any-return]
+    module = ModuleType(name)
+    if file.is_file():
+        loader = SourceFileLoader(name, str(file))
+        module = sys.modules[name] = module_from_spec(ModuleSpec(name, loader, origin=str(file)))
+        loader.exec_module(module)  # compiled code finds its module by name
+    else:
+        code = compile(text.replace(", cache=True", ""), str(file), "exec")
+        exec(code, module.__dict__)  # noqa: S102 - our own statements
+    write: Writer = module.write
+    return write
 
 
-def as_array(named: Any) -> npt.NDArray[Any]:
+def as_array(named: object) -> npt.NDArray[np.float32] | npt.NDArray[np.float64]:
     """What a statement names: rows of a table as float32; edges of bands; of a dictionary of whole numbers from 0 what
     it holds for each, NaN where it holds nothing."""
     if isinstance(named, list):
         return np.frombuffer(b"".join(named), np.float32).reshape(len(named), -1)
-    owner = named.__self__
+    owner = getattr(named, "__self__", None)
     if isinstance(owner, KeyPart):
         return np.array(owner.edges)
+    assert isinstance(owner, dict)  # noqa: S101 - what blocks name is one of three
     return np.array([owner.get(float(number), np.nan) for number in range(int(max(owner, default=-1.0)) + 1)])
 
 

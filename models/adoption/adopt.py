@@ -19,7 +19,8 @@ from inference.blocks import Matrix
 from inference.engines import XGBoostEngine
 from inference.errors import TenfoldError
 from inference.fields import ChoiceField, NumberField
-from inference.release import FORMAT, MODEL, ONNX, Release
+from inference.manifest import FORMAT
+from inference.release import MODEL, ONNX, Release
 from inference.scorer import Scorer
 from models.adoption.checks import FAILS, Verdict, verdicts
 from models.adoption.fields_file import FieldsFile, read_features, read_fields
@@ -256,13 +257,14 @@ def as_card(found: Adoption) -> str:
     """The model card of an adopted release: what is known of it, which is its verdicts."""
     assert found.release is not None  # noqa: S101 - a card lies in a release
     manifest = found.release.manifest
-    about = manifest["training"]["adopted"]
+    training: dict[str, Any] = manifest.training
+    about = training["adopted"]
     sections = [f"### {one.question}: {one.outcome}\n\n" + one.text.replace("\n", "\n\n") for one in found.verdicts]
     return (
-        f"# Model card: {manifest['title']['en']}\n\n{manifest['notice']['en']}\n\n"
-        f"- Release `{found.release.name}`, dated {manifest['date']}\n"
+        f"# Model card: {manifest.title.en}\n\n{manifest.notice.en}\n\n"
+        f"- Release `{found.release.name}`, dated {manifest.date}\n"
         f"- Adopted from `{about['file']}`, sha256 `{about['sha256']}`: {about['source']}, "
-        f"{len(manifest['columns'])} features\n"
+        f"{len(manifest.columns)} features\n"
         "- Training loans and their window: not known here\n\n"
         "## What its adoption found\n\n" + "\n\n".join(sections) + "\n"
     )

@@ -60,24 +60,23 @@ def same(scorer: Scorer, values: npt.NDArray[np.float64], expected: npt.NDArray[
 
 def decisions(scorer: Scorer, fields: FieldsFile, forest: Forest) -> Verdict:
     """Whether the form can bring about every decision."""
-    policy = scorer.release.policy
     found = reach(scorer, fields, forest)
-    break_even = policy.break_even(found.highest.application)
-    refer_from, decline_from = break_even * (1 - policy.refer_band), break_even * (1 + policy.refer_band)
+    cutoffs = scorer.release.policy.cutoffs(found.highest.application)
     least, most = found.bounds
     text = (
-        f"Lowest PD found {percent(found.lowest.pd)} ({found.lowest.decision}), highest {percent(found.highest.pd)} "
-        f"({found.highest.decision}); approves below {percent(refer_from)}, declines above {percent(decline_from)}."
+        f"Lowest PD found {found.lowest.pd:.1%} ({found.lowest.decision}), highest {found.highest.pd:.1%} "
+        f"({found.highest.decision}); approves below {cutoffs.refer_from:.1%}, declines above "
+        f"{cutoffs.decline_from:.1%}."
     )
     outcome = PASSES
     if found.highest.decision != DECLINE:
         outcome = FAILS
-        proof = f"no usual answers give a PD above {percent(most)}"
-        text += f"\nIt can decline nobody: {proven(proof, most <= decline_from)}"
+        proof = f"no usual answers give a PD above {most:.1%}"
+        text += f"\nIt can decline nobody: {proven(proof, most <= cutoffs.decline_from)}"
     if found.lowest.decision != APPROVE:
         outcome = FAILS
-        proof = f"no usual answers give a PD below {percent(least)}"
-        text += f"\nIt can approve nobody: {proven(proof, least >= refer_from)}"
+        proof = f"no usual answers give a PD below {least:.1%}"
+        text += f"\nIt can approve nobody: {proven(proof, least >= cutoffs.refer_from)}"
     if outcome == PASSES and not found.referred:
         outcome = WARNS
         text += "\nNo application was found that is referred."
@@ -86,8 +85,8 @@ def decisions(scorer: Scorer, fields: FieldsFile, forest: Forest) -> Verdict:
         "lowest": {"pd": found.lowest.pd, "answers": answers(found.lowest.application)},
         "highest": {"pd": found.highest.pd, "answers": answers(found.highest.application)},
         "proven": {"lowest": least, "highest": most},
-        "refer_from": refer_from,
-        "decline_from": decline_from,
+        "refer_from": cutoffs.refer_from,
+        "decline_from": cutoffs.decline_from,
     }
     return Verdict("decisions", outcome, text, figures)
 
@@ -132,9 +131,9 @@ def directions(scorer: Scorer, fields: FieldsFile, forest: Forest) -> Verdict:
         }
         went = "raises" if sign < 0 else "lowers"
         sentences.append(
-            f"{field.name}: more of it {'mostly ' if worse else ''}{went} the PD, from {percent(pds[0])} at "
-            f"{field.show(pair[0].values[at], 'en')} to {percent(pds[1])} at {field.show(pair[1].values[at], 'en')}."
-            + ("" if worse else f" The largest move as it should is {percent(along)}.")
+            f"{field.name}: more of it {'mostly ' if worse else ''}{went} the PD, from {pds[0]:.1%} at "
+            f"{field.show(pair[0].values[at], 'en')} to {pds[1]:.1%} at {field.show(pair[1].values[at], 'en')}."
+            + ("" if worse else f" The largest move as it should is {along:.1%}.")
         )
     if idle:
         most = 2 * len(idle) > len(fields.form.fields)
@@ -238,7 +237,3 @@ def prohibited(fields: FieldsFile, forest: Forest) -> Verdict:
 
 def listed(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def percent(share: float) -> str:
-    return f"{share:.1%}"

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from inference.application import Form
+from inference.blocks import features_from_json
 from inference.calibration import Calibration
 from inference.errors import TenfoldError
-from inference.fields import ANY, HIGH, LOW, NOT_STATED, ChoiceField, field_from_json
-from inference.policy import Points
+from inference.fields import ANY, HIGH, LOW, NOT_STATED, ChoiceField, field_from_json, untold
+from inference.policy import Cutoffs, Points
 from inference.rows import RowBuilder
 from models.recipe import Prohibited, choice_field, number_field, refuse_prohibited
 
@@ -114,7 +115,7 @@ def fields_from(said: Mapping[str, Any], features: Sequence[str]) -> FieldsFile:
             **judgement(said),
         },
         form=form,
-        builder=RowBuilder(form, [block]),
+        builder=RowBuilder(form, features_from_json([block])),
         columns={name: tuple(found.values()) for name, found in columns.items()},
         directions={name: DIRECTIONS[about["direction"]] for name, about in asked.items() if "direction" in about},
     )
@@ -127,10 +128,10 @@ def check_reasons(form: Form) -> None:
         codes = (*field.index, ANY) if isinstance(field, ChoiceField) else (HIGH, LOW, NOT_STATED)
         if unknown := [reason.code for reason in field.reasons if reason.code not in codes]:
             raise BadFields(f"field {field.name}: reasons: {', '.join(unknown)} is no answer: {', '.join(codes[:20])}")
-        if field.untold:
+        if codes_left := untold(field):
             lines += ["", f"[fields.{field.name}.reasons]"]
             lines += [
-                f'{code if is_name(code) else json.dumps(code)} = {{ en = "…", fr = "…" }}' for code in field.untold
+                f'{code if is_name(code) else json.dumps(code)} = {{ en = "…", fr = "…" }}' for code in codes_left
             ]
     if lines:
         raise BadFields(
@@ -144,9 +145,10 @@ def judgement(said: Mapping[str, Any]) -> dict[str, Any]:
     threshold, band = float(said["threshold"]), float(said.get("refer_band", REFER_BAND))
     if not (0 < threshold < 1 and 0 <= band < 1):
         raise BadFields(f"threshold and refer_band lie between 0 and 1, got {threshold:g} and {band:g}")
-    if threshold * (1 + band) >= 1:
+    cutoffs = Cutoffs.around(threshold, band)
+    if not cutoffs.can_decline:
         raise BadFields(
-            f"threshold {threshold:g} with refer_band {band:g} declines only above a PD of {threshold * (1 + band):g}, "
+            f"threshold {threshold:g} with refer_band {band:g} declines only above a PD of {cutoffs.decline_from:g}, "
             f"which no applicant can have: set refer_band below {1 / threshold - 1:.2f}"
         )
     # PD* = margin / (margin + loss) = threshold, where all of the loan is lost

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.application import Application
-from inference.fields import ChoiceField, NumberField
+from inference.fields import NumberField
 from inference.scorer import Scorer
 from models.adoption.fields_file import FieldsFile
 from models.adoption.trees import Forest
@@ -74,9 +74,8 @@ class Search:
     def pds(self, values: Floats) -> Floats:
         """Their PDs (m,); remembers whether one lies in the refer band."""
         pds, policy = self.scorer.pds(values), self.scorer.release.policy
-        break_even = policy.break_evens(values)
-        near = (pds >= break_even * (1 - policy.refer_band)) & (pds <= break_even * (1 + policy.refer_band))
-        self.referred = self.referred or bool(near.any())
+        refer_from, decline_from = policy.cutoffs_of_many(values)
+        self.referred = self.referred or bool(((pds >= refer_from) & (pds <= decline_from)).any())
         return pds
 
     def climb(self, starts: Floats, sign: int) -> Extreme:
@@ -107,7 +106,6 @@ def all_levels(fields: FieldsFile, forest: Forest) -> list[Floats]:
         if isinstance(field, NumberField)
         else np.arange(len(field.choices), dtype=np.float64)
         for field in fields.form.fields
-        if isinstance(field, NumberField | ChoiceField)
     ]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from inference.calibration import probability
 from inference.errors import TenfoldError
 
 LEAF = -1
@@ -88,12 +89,9 @@ class Forest:
         extremes = np.array([tree.extremes(list(low), list(high)) for tree in self.trees])
         slack = ROUNDING * (len(extremes) + 1) * (abs(self.base) + float(np.abs(extremes).max(axis=1).sum()))
         least, greatest = self.base + extremes.sum(axis=0)
-        lowest, highest = logistic(float(least) - slack), logistic(float(greatest) + slack)
+        ends = float(least) - slack, float(greatest) + slack
+        lowest, highest = (probability(min(max(end, -700.0), 700.0)) for end in ends)
         return max(0.0, lowest - 4 * ROUNDING), min(1.0, highest + 4 * ROUNDING)  # XGBoost's logistic is float32 too
-
-
-def logistic(margin: float) -> float:
-    return 1.0 / (1.0 + math.exp(-min(max(margin, -700.0), 700.0)))
 
 
 def read_forest(booster: Any) -> Forest:
@@ -115,8 +113,9 @@ def read_forest(booster: Any) -> Forest:
     if not any(len(spec["left_children"]) > 1 for spec in specs):
         raise UnfitModel("none of its trees splits: every applicant would get the same PD")
     base = json.loads(learner["learner_model_param"]["base_score"])  # a number, or from XGBoost 3.1 a list of one
-    probability = float(base[0] if isinstance(base, list) else base)
-    return Forest([read_tree(spec) for spec in specs], math.log(probability / (1 - probability)), n_columns)
+    start = float(base[0] if isinstance(base, list) else base)
+    # As XGBoost computes it: not kept away from 0 and 1, as `log_odds` is.
+    return Forest([read_tree(spec) for spec in specs], math.log(start / (1 - start)), n_columns)
 
 
 def read_tree(spec: Mapping[str, Any]) -> Tree:

@@ -6,7 +6,6 @@ processes that would stay away from the caller; it is no sandbox. Load only what
 
 import io
 import math
-import signal
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +18,6 @@ from inference import confined
 from inference.blocks import Matrix
 from inference.errors import TenfoldError
 from inference.release import LARGEST, MODEL
-from inference.subprocess_check import inherited
 
 # In the folder that parent and child share, beside MODEL:
 PICKLE, ROWS, PROBABILITIES, REFUSED, OUTPUT = "pickle", "rows.npy", "probabilities.npy", "refused.txt", "output.txt"
@@ -55,11 +53,11 @@ def convert(content: bytes, rows: Matrix, seconds: float) -> Converted:
         folder = Path(name)
         (folder / PICKLE).write_bytes(content)
         np.save(folder / ROWS, rows)
-        status = run_child(folder, seconds)
+        ended = run_child(folder, seconds)
         if (folder / REFUSED).is_file():
             raise BadPickle(printable(folder / REFUSED, 600))
-        if status != 0 or not (folder / MODEL).is_file():
-            raise BadPickle(f"the process that loaded it {ending(status)}\n{printable(folder / OUTPUT, 1200)}".rstrip())
+        if ended.status != 0 or not (folder / MODEL).is_file():
+            raise BadPickle(f"the process that loaded it {ending(ended)}\n{printable(folder / OUTPUT, 1200)}".rstrip())
         if (folder / MODEL).stat().st_size > LARGEST:
             raise BadPickle(f"its model is larger than {LARGEST} bytes, more than a release may hold")
         predicted = folder / PROBABILITIES
@@ -67,26 +65,24 @@ def convert(content: bytes, rows: Matrix, seconds: float) -> Converted:
         return Converted((folder / MODEL).read_bytes(), probabilities)
 
 
-def run_child(folder: Path, seconds: float) -> int:
-    """The exit status of this module on the folder, negative for a signal; what it prints goes into a file."""
+def run_child(folder: Path, seconds: float) -> confined.Ended:
+    """How this module ended on the folder, where it was not stopped; what it prints goes into a file."""
     with (folder / OUTPUT).open("wb") as output:
         ended = confined.run(
             [sys.executable, "-m", "models.adoption.unpickle", str(folder)],
-            environment={**inherited(), "TMPDIR": str(folder)}, output=output, seconds=seconds,
+            environment={"TMPDIR": str(folder)}, output=output, seconds=seconds,
             file_size=2 * LARGEST, folder=folder, disk=confined.used(folder) + DISK,
         )  # fmt: skip
     if ended.why == "disk":
         raise BadPickle(f"loading it wrote more than {DISK:,} bytes")
     if ended.status is None:
         raise BadPickle(f"it was not loaded within {seconds:g} s; --timeout allows more")
-    return ended.status
+    return ended
 
 
-def ending(status: int) -> str:
+def ending(ended: confined.Ended) -> str:
     """How a process ended that left no model."""
-    if status < 0:
-        return f"died of {signal.Signals(-status).name}"
-    return f"ended with status {status} and left no model"
+    return f"died of {ended.signal}" if ended.signal else f"ended with status {ended.status} and left no model"
 
 
 def printable(file: Path, length: int) -> str:

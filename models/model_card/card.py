@@ -7,10 +7,11 @@ Every figure comes from the training run that made the release; words about the 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from inference.blocks import KINDS, Plan
+from inference.blocks import Block, Plan, block_of
 from inference.fields import ChoiceField, Field, NumberField
 from inference.reasons import MOST_PRINCIPAL
 from inference.release import Release
@@ -50,6 +51,11 @@ class Findings:
     gains: list[tuple[str, float]]  # (column, share of the total gain), largest first
     books: list[Book]
     reasons: Counts
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the manifest says of the training, as models.export wrote it."""
+        return self.release.manifest.training
 
 
 def write_card(release: Release, trained: Trained, report: Report) -> None:
@@ -94,7 +100,7 @@ def find(release: Release, trained: Trained, report: Report) -> Findings:
 
 def card(found: Findings) -> str:
     """The whole card as Markdown."""
-    recipe, about = found.trained.recipe, found.release.manifest["training"]
+    recipe, about = found.trained.recipe, found.about
     sections = [
         f"# Model card: {recipe.title['en']}\n\n> {recipe.notice['en']}\n\n"
         f"Written by `make train` (`python -m models train {recipe.name}`) with the release beside it; "
@@ -131,7 +137,7 @@ def details(found: Findings) -> str:
     points = release.points
     return "\n".join(
         [
-            f"- Release `{release.name}`, format {manifest['format']}, dated {manifest['date']}",
+            f"- Release `{release.name}`, format {manifest.format}, dated {manifest.date}",
             f"- Digest (sha256 of `manifest.json`): `{release.digest}`",
             "- Gradient-boosted trees (XGBoost, `binary:logistic`), then two numbers of calibration",
             f"- In: {len(release.form.fields)} answers. Out: a PD between 0 and 1, points, a suggested decision "
@@ -172,7 +178,7 @@ def data(found: Findings) -> str:
 
 
 def fields(found: Findings) -> str:
-    below = int(found.release.manifest["policy"]["rare_below"])
+    below = found.release.manifest.policy.rare_below
     head = ["field", "label", "unit", "allowed", "usual in training", "applicant can move it"]
     rows = [
         [
@@ -203,8 +209,6 @@ def usual(field: Field, below: int) -> str:
     """The usual range, or how many choices there are and which of them are rare."""
     if isinstance(field, NumberField):
         return " to ".join(f"{end:,.10g}" for end in field.usual)
-    if not isinstance(field, ChoiceField):
-        return "–"
     rare = [choice.code for choice in field.choices if choice.count < below]
     text = f"{len(field.choices):,} choices"
     if not rare:
@@ -212,22 +216,24 @@ def usual(field: Field, below: int) -> str:
     return f"{text}, rare: {', '.join(rare)}" if len(rare) <= 5 else f"{text}, {len(rare):,} of them rare"
 
 
+def said_of(block: Block) -> str:
+    """What a kind of block is, by its own docstring: nothing here to forget when one is added."""
+    return (type(block).__doc__ or "").partition("\n")[0].partition(":")[0].removesuffix(".")
+
+
 def features(found: Findings) -> str:
     trained = found.trained
     plan = Plan(trained.form, trained.tables)
-    kinds: Counter[str] = Counter()
+    kinds: Counter[tuple[str, str]] = Counter()  # the kind, and what it is by its own docstring
     for spec in trained.recipe.features:
-        kinds[spec["kind"]] += len(KINDS[spec["kind"]](spec, plan).columns)
+        block = block_of(spec, plan)
+        kinds[str(spec.__struct_config__.tag), said_of(block)] += len(block.columns)
     columns = trained.builder.columns
-    # A kind says what it is in its own docstring, before the JSON: nothing here to forget when one is added.
-    rows = [
-        [kind, (KINDS[kind].__doc__ or "").partition("\n")[0].partition(":")[0], str(count)]
-        for kind, count in kinds.items()
-    ]
+    rows = [[kind, said, str(count)] for (kind, said), count in kinds.items()]
     signs = {sign: [one for one in columns if trained.recipe.constraint(one) == sign] for sign in (1, -1)}
     history = ""
     if trained.tables:
-        as_of = found.release.manifest["training"]["tables_as_of"]
+        as_of = found.about["tables_as_of"]
         keys = sum(len(one.keys) for one in trained.tables.values())
         history = (
             f" The {len(trained.tables)} history tables ({keys:,} keys) stand as of the end of {as_of}; training "
@@ -253,7 +259,7 @@ def families(monotone: Mapping[str, int], columns: Sequence[str]) -> str:
 
 
 def training(found: Findings) -> str:
-    trained, about = found.trained, found.release.manifest["training"]
+    trained, about = found.trained, found.about
     window = f"loans of {about['from']} to {about['to']}" if about["from"] else "all loans (the source has no dates)"
     parameters = ", ".join(f"{name} {value}" for name, value in about["parameters"].items())
     libraries = ", ".join(f"{name} {number}" for name, number in about["libraries"].items())
@@ -291,13 +297,13 @@ def blur(widths: Mapping[str, tuple[float, float]]) -> list[str]:
 
 
 def policy(found: Findings) -> str:
-    about = found.release.manifest["policy"]
-    margin, lgd, band = about["margin"], about["lgd"], about["refer_band"]
+    about = found.release.manifest.policy
+    margin, lgd, band = about.margin, about.lgd, about.refer_band
     even = "PD* = margin / (margin + loss)"
-    if about["guarantee"]:
+    if about.guarantee:
         ends = [margin / (margin + lgd * (1 - share)) for share in (0.0, 0.5, 0.85)]
         loss = (
-            f"the loss given default times the share that `{about['guarantee']}` leaves uncovered; PD* is "
+            f"the loss given default times the share that `{about.guarantee}` leaves uncovered; PD* is "
             f"{ends[0]:.3f} without a guarantee, {ends[1]:.3f} with one of 50 %, {ends[2]:.3f} with one of 85 %"
         )
     else:

@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from inference.application import Application
+from inference.intervals import wilson
 from inference.policy import APPROVE, DECLINE, REFER, Points
 from inference.release import Release
 from models.evaluation import Report, Result
-from models.metrics import Floats, Labels, wilson
+from models.metrics import Floats, Labels
 from models.recipe import Loans
 from models.train import Trained
 

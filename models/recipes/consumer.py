@@ -1,9 +1,8 @@
 """Consumer credits: 4,454 granted credits and their outcome (see models/data/CONSUMER.md)."""
 
-from typing import Any
-
 import numpy as np
 
+from inference.blocks import features_from_json
 from models.data import loans
 from models.recipe import Loans, Recipe, choice_field, number_field, raw_answers
 from models.recipes.consumer_reasons import REASONS
@@ -82,24 +81,26 @@ FIELDS = [
     ),
 ]  # fmt: skip
 
-FEATURES: list[dict[str, Any]] = [
-    {"kind": "numbers", "of": ["amount", "price", "term", "income", "expenses", "assets", "seniority"]},
-    {"kind": "not_stated", "of": ["income", "assets"]},
-    {
-        "kind": "arithmetic",
-        "columns": [
-            ["instalment", "amount", "/", "term"],
-            ["burden", "instalment", "/", "income"],
-            ["surplus", "income", "-", "expenses"],
-            ["repayment_capacity", "surplus", "-", "instalment"],
-            ["share_financed", "amount", "/", "price"],
-            ["asset_cover", "assets", "/", "amount"],
-        ],
-    },
-    {"kind": "one_hot", "of": "job"},
-    {"kind": "one_hot", "of": "home"},
-    {"kind": "one_hot", "of": "prior_record"},
-]
+FEATURES = features_from_json(
+    [
+        {"kind": "numbers", "of": ["amount", "price", "term", "income", "expenses", "assets", "seniority"]},
+        {"kind": "not_stated", "of": ["income", "assets"]},
+        {
+            "kind": "arithmetic",
+            "columns": [
+                ["instalment", "amount", "/", "term"],
+                ["burden", "instalment", "/", "income"],
+                ["surplus", "income", "-", "expenses"],
+                ["repayment_capacity", "surplus", "-", "instalment"],
+                ["share_financed", "amount", "/", "price"],
+                ["asset_cover", "assets", "/", "amount"],
+            ],
+        },
+        {"kind": "one_hot", "of": "job"},
+        {"kind": "one_hot", "of": "home"},
+        {"kind": "one_hot", "of": "prior_record"},
+    ]
+)
 
 
 def load() -> Loans:

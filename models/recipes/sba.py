@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from inference.blocks import features_from_json
 from models.data import loans
 from models.recipe import Loans, Recipe, choice_field, number_field, raw_answers
 from models.recipes.sba_history import INDEX, TABLES, SbaHistory, industries, key, month
@@ -104,40 +105,42 @@ def load() -> Loans:
     )
 
 
-FEATURES: list[dict[str, Any]] = [
-    {"kind": "numbers", "of": ["amount", "guaranteed_share", "employees", "jobs_created", "jobs_retained"]},
-    {"kind": "not_stated", "of": ["jobs_created"]},  # both counts or none
-    {"kind": "one_hot", "of": "new_business"},
-    {"kind": "one_hot", "of": "franchise"},
-    {"kind": "one_hot", "of": "revolving"},
-    {"kind": "code", "of": "naics"},
-    {"kind": "one_hot", "of": "naics", "prefix": 2},
-    {"kind": "one_hot", "of": "state"},
-    *[
-        {
-            "kind": "history",
-            "table": name,
-            "key": [{"of": "naics"}] if name == "industry" else key(name),
-            "columns": [f"{level}.{figure}" for level, figures in levels.items() for figure in figures],
-        }
-        for name, levels in TABLES.items()
-    ],
-    {
-        "kind": "arithmetic",
-        "columns": [
-            ["amount_per_employee", "amount", "/", "employees"],
-            ["amount_to_industry", "amount", "/", "naics6.amount12"],
-            ["amount_to_group", "amount", "/", "naics4.amount12"],
-            ["amount_to_state", "amount", "/", "state.amount12"],
-            ["employees_to_group", "employees", "/", "naics4.employees12"],
-            ["guaranteed_amount", "amount", "*", "guaranteed_share"],
-            ["jobs", "jobs_created", "+", "jobs_retained"],
-            ["amount_per_job", "amount", "/", "jobs"],
-            ["jobs_created_per_employee", "jobs_created", "/", "employees"],
-            ["jobs_retained_per_employee", "jobs_retained", "/", "employees"],
+FEATURES = features_from_json(
+    [
+        {"kind": "numbers", "of": ["amount", "guaranteed_share", "employees", "jobs_created", "jobs_retained"]},
+        {"kind": "not_stated", "of": ["jobs_created"]},  # both counts or none
+        {"kind": "one_hot", "of": "new_business"},
+        {"kind": "one_hot", "of": "franchise"},
+        {"kind": "one_hot", "of": "revolving"},
+        {"kind": "code", "of": "naics"},
+        {"kind": "one_hot", "of": "naics", "prefix": 2},
+        {"kind": "one_hot", "of": "state"},
+        *[
+            {
+                "kind": "history",
+                "table": name,
+                "key": [{"of": "naics"}] if name == "industry" else key(name),
+                "columns": [f"{level}.{figure}" for level, figures in levels.items() for figure in figures],
+            }
+            for name, levels in TABLES.items()
         ],
-    },
-]
+        {
+            "kind": "arithmetic",
+            "columns": [
+                ["amount_per_employee", "amount", "/", "employees"],
+                ["amount_to_industry", "amount", "/", "naics6.amount12"],
+                ["amount_to_group", "amount", "/", "naics4.amount12"],
+                ["amount_to_state", "amount", "/", "state.amount12"],
+                ["employees_to_group", "employees", "/", "naics4.employees12"],
+                ["guaranteed_amount", "amount", "*", "guaranteed_share"],
+                ["jobs", "jobs_created", "+", "jobs_retained"],
+                ["amount_per_job", "amount", "/", "jobs"],
+                ["jobs_created_per_employee", "jobs_created", "/", "employees"],
+                ["jobs_retained_per_employee", "jobs_retained", "/", "employees"],
+            ],
+        },
+    ]
+)
 
 RECIPE = Recipe(
     name="sba",

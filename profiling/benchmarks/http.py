@@ -322,7 +322,7 @@ def main() -> int:
     release = max((open_release(folder) for folder in embedded()), key=lambda one: len(one.rows.columns))
     with tempfile.TemporaryDirectory() as folder:
         found, missing = targets(release, Path(folder))
-        pd = next(one["pd"] for one in release.manifest["golden"] if one["answers"] == release.form.example)
+        pd = next(one.pd for one in release.manifest.golden if one.answers == release.form.example)
         figures = measure(found, pd, given.rounds, given.seconds)
     said = ratios(figures)
     kept = {"client": "wrk" if shutil.which("wrk") else "Python", "missing": missing, "targets": figures}

@@ -64,7 +64,7 @@ def main() -> int:
     figures, ratios = {}, {}
     for folder in embedded():
         release = open_release(folder)
-        name = release.manifest["name"]
+        name = release.manifest.name
         figures[name] = found = bench(release, loans)
         ratios[f"reasons_over_pred_contribs_{name}"] = found["xgboost"] / found["pred_contribs"]
         moved = found["fields_moved"]

@@ -67,8 +67,8 @@ def run(given: argparse.Namespace) -> int:
     releases = sorted((open_release(folder) for folder in embedded()), key=lambda one: len(one.rows.columns))
     figures: dict[str, Any] = {"loans": given.loans}
     for release in releases:
-        suffix = "" if release is releases[-1] else f"-{release.manifest['name']}"
-        text, figures[release.manifest["name"]] = profiled(release, given.loans, given.out, suffix)
+        suffix = "" if release is releases[-1] else f"-{release.manifest.name}"
+        text, figures[release.manifest.name] = profiled(release, given.loans, given.out, suffix)
         print(text)
     if given.out == results.OUT:
         results.merge("profile", figures)

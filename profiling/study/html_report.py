@@ -1,38 +1,17 @@
-"""The report on two profiles as one HTML file that loads nothing: icicles, bars, tables."""
+"""The report on two profiles as one HTML file that loads nothing: icicles, bars, tables. Template: report.html."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from html import escape
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
+from inference.extras import extra
 from profiling.study.prof_reader import Function, Profile
 
 WIDTH, ROW, DEEPEST, NARROWEST = 1000.0, 22, 18, 1.5  # of an icicle, in its own units
-STYLE = """
-:root { color-scheme: light dark; --ink: #22272b; --soft: #5f676e; --line: #d9dee2; --paper: #fff; --before: #b5651d;
-  --after: #1f5f8b }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9eb; --soft: #a2abb2; --line: #3a4248; --paper: #171b1e;
-  --before: #e0954e; --after: #6fb1dd } }
-* { box-sizing: border-box }
-body { margin: 0 auto; max-width: 70rem; padding: 1.5rem 1rem 4rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, sans-serif }
-h1 { font-size: 1.5rem; margin: 0 0 .25rem } h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem }
-p, dt { color: var(--soft) } p { margin: .25rem 0 1rem; max-width: 44rem }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 1rem 0 } dd { margin: 0;
-  overflow-wrap: anywhere }
-.wide { overflow-x: auto } table { border-collapse: collapse; font-size: .9rem; min-width: 100% }
-th, td { padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap }
-th:first-child, td:first-child { text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 12rem }
-th { color: var(--soft); font-weight: 600 } td { font-variant-numeric: tabular-nums }
-.bars { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .35rem .75rem; align-items: center }
-.bar { display: flex; align-items: center; gap: .5rem; font-size: .8rem; color: var(--soft); white-space: nowrap }
-.bar i { display: block; height: .7rem; min-width: 1px; border-radius: 2px; background: var(--before); flex: none }
-.bar.after i { background: var(--after) }
-svg { display: block; width: 100%; height: auto; min-width: 40rem } svg text { font: 11px system-ui, sans-serif;
-  fill: #1b1f22; pointer-events: none }
-"""
+GROUPS = 12  # bars at most
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 
@@ -47,6 +26,50 @@ class Box(NamedTuple):
     seconds: float
 
 
+@dataclass(frozen=True)
+class Bar:
+    """A group's own time in one of the profiles."""
+
+    kind: str  # before or after
+    width: float  # per cent
+    text: str
+
+
+@dataclass(frozen=True)
+class DrawnBox:
+    """A box of an icicle, in its own units; all of its text, and what of it there is room for."""
+
+    x: float
+    y: int
+    width: float
+    height: int
+    hue: int
+    says: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Icicle:
+    """A profile's picture."""
+
+    name: str
+    width: int
+    height: int
+    boxes: tuple[DrawnBox, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the template shows."""
+
+    before: str
+    after: str
+    about: tuple[tuple[str, str], ...]
+    bars: tuple[tuple[str, tuple[Bar, ...]], ...]
+    icicles: tuple[Icicle, ...]
+    tables: tuple[Table, ...]
+
+
 def write_html(
     file: Path,
     before: Profile,
@@ -57,51 +80,35 @@ def write_html(
 ) -> None:
     """Write the report, every text escaped. `bars` are group, seconds before, seconds after; `about` heads it."""
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    head = "".join(f"<dt>{escape(term)}<dd>{escape(text)}" for term, text in (*about, ("written", now)))
-    body = [
-        f"<h1>{escape(before.name)} and {escape(after.name)}</h1><dl>{head}</dl>",
-        "<h2>Own time by group</h2>",
-        f'<p><span style="color:var(--before)">■</span> {escape(before.name)} '
-        f'<span style="color:var(--after)">■</span> {escape(after.name)}. '
-        "What a function in C took is counted to its caller.</p>",
-        drawn_bars(bars),
-    ]
-    for profile in (before, after):
-        body += [
-            f"<h2>{escape(profile.name)}: who calls whom</h2>",
-            "<p>As wide as the time spent in it and under it, callers above. Point at a box for its figures.</p>",
-            f'<div class="wide" tabindex="0" role="region" aria-label="{escape(profile.name)}">{icicle(profile)}</div>',
-        ]
-    body += [drawn_table(*section) for section in sections]
-    file.write_text(
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        f"<title>{escape(before.name)} and {escape(after.name)}</title><style>{STYLE}</style>"
-        f"<main>{''.join(body)}</main>\n",
-        encoding="utf-8",
+    view = Report(
+        before.name, after.name, (*about, ("written", now)), drawn_bars(bars),
+        (icicle(before), icicle(after)), tuple(sections),
+    )  # fmt: skip
+    file.write_text(rendered(view), encoding="utf-8")
+
+
+def rendered(view: Report) -> str:
+    """The file's text. Raises `MissingExtra` where Jinja2 is not installed."""
+    with extra("profile"):  # here, for the report on a terminal needs no package
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    return templates.get_template("report.html").render(view=view) + "\n"
 
 
-def drawn_bars(bars: Sequence[tuple[str, float, float]], most: int = 12) -> str:
+def drawn_bars(bars: Sequence[tuple[str, float, float]]) -> tuple[tuple[str, tuple[Bar, ...]], ...]:
     """Two bars a group, on one scale."""
-    longest = max([1e-12, *(max(one, other) for _, one, other in bars)])
-    lines = []
-    for name, one, other in bars[:most]:
-        pair = "".join(
-            f'<div class="bar {kind}"><i style="width:{seconds / longest * 70:.2f}%"></i>{seconds * 1e3:,.1f} ms</div>'
-            for kind, seconds in (("before", one), ("after", other))
-        )
-        lines.append(f"<div>{escape(name)}</div><div>{pair}</div>")
-    return f'<div class="bars">{"".join(lines)}</div>'
+    longest = max([1e-12, *(max(before, after) for _, before, after in bars)])
 
+    def bar(kind: str, seconds: float) -> Bar:
+        return Bar(kind, seconds / longest * 70, ms(seconds))
 
-def drawn_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f'<th scope="col">{escape(cell)}' for cell in heads)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}" for cell in row) for row in rows)
-    return (
-        f'<h2>{escape(title)}</h2><div class="wide" tabindex="0" role="region" aria-label="{escape(title)}">'
-        f"<table><thead><tr>{head}<tbody>{lines}</table></div>"
-    )
+    return tuple((name, (bar("before", before), bar("after", after))) for name, before, after in bars[:GROUPS])
 
 
 def boxes(profile: Profile) -> Iterator[Box]:
@@ -146,26 +153,24 @@ def under(
         left, width = left + part, width - part
 
 
-def icicle(profile: Profile) -> str:
-    """The icicle as SVG."""
+def icicle(profile: Profile) -> Icicle:
+    """The icicle of a profile, one colour a file."""
     found = list(boxes(profile))
     height = ROW * (1 + max((box.depth for box in found), default=0))
-    parts = []
-    for box in found:
-        name = box.function.name if box.function.file != "~" else box.function.name.strip("<>")
-        place = "" if box.function.file == "~" else f" · {Path(box.function.file).name}:{box.function.line}"
-        hue = crc32(box.function.file.encode()) % 360  # one colour a file
-        label = name[: int(box.width / 6.2)]
-        parts.append(
-            f'<g><title>{escape(name)}{escape(place)} · {box.seconds * 1e3:,.1f} ms</title><rect x="{box.left:.2f}" '
-            f'y="{box.depth * ROW}" width="{max(box.width - 0.5, 0.5):.2f}" height="{ROW - 1}" rx="2" '
-            f'fill="hsl({hue} 45% 78%)"/>'
-            + (
-                f'<text x="{box.left + 4:.2f}" y="{box.depth * ROW + 15}">{escape(label)}</text>'
-                if len(label) > 2
-                else ""
-            )
-            + "</g>"
-        )
-    title = f"<title>{escape(profile.name)}</title>"
-    return f'<svg viewBox="0 0 {WIDTH:.0f} {height}" role="img">{title}{"".join(parts)}</svg>'
+    return Icicle(profile.name, round(WIDTH), height, tuple(drawn_box(box) for box in found))
+
+
+def drawn_box(box: Box) -> DrawnBox:
+    """A box with its words."""
+    function = box.function
+    name = function.name if function.file != "~" else function.name.strip("<>")
+    place = "" if function.file == "~" else f" · {Path(function.file).name}:{function.line}"
+    label = name[: int(box.width / 6.2)]
+    return DrawnBox(
+        box.left, box.depth * ROW, max(box.width - 0.5, 0.5), ROW - 1, crc32(function.file.encode()) % 360,
+        f"{name}{place} · {ms(box.seconds)}", label if len(label) > 2 else "",
+    )  # fmt: skip
+
+
+def ms(seconds: float) -> str:
+    return f"{seconds * 1e3:,.1f} ms"

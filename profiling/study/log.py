@@ -85,7 +85,7 @@ def as_text(records: LogRecords) -> str:
     """A line for each day, release and engine."""
     heads = ("day", "release", "engine", "scores", "p50", "p90", "p99", "max", *STAGES, "CPU %", "RSS MB")
     rows = []
-    days, groups = records.column("minute") // MINUTES, records.column("group")
+    days, groups = records.minutes // MINUTES, records.groups
     for day, group in sorted(set(zip(days.tolist(), groups.tolist(), strict=True))):
         part = records.where((days == day) & (groups == group))
         release, engine = records.names[group]
@@ -105,7 +105,7 @@ def number(value: float, digits: int) -> str:
 
 def split(records: LogRecords, minute: int) -> list[Change]:
     """How the quantiles of the latency changed; empty where there is nothing on one side."""
-    later = records.column("minute") >= minute
+    later = records.minutes >= minute
     total = records.column("total")
     before, after = np.sort(total[~later]), np.sort(total[later])
     if not len(before) or not len(after):
@@ -138,7 +138,7 @@ def split_as_text(records: LogRecords, minute: int) -> str:
     changes = split(records, minute)
     if not changes:
         return f"Nothing to compare: all scores lie on one side of {when} UTC."
-    later = int((records.column("minute") >= minute).sum())
+    later = int((records.minutes >= minute).sum())
     rows = [
         (f"p{one.quantile * 100:.0f}", number(one.before, 3), number(one.after, 3),
          f"{one.ratio:.3f}", f"{one.low:.3f} to {one.high:.3f}")

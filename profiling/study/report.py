@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from profiling.study.html_report import write_html
+from profiling.study.html_report import ms, write_html
 from profiling.study.prof_reader import BadProfile, Function, Profile, read_profile
 
 Group = Callable[[Function], str | None]  # the group of a function; None leaves it to its callers
@@ -172,10 +172,6 @@ def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], widest: int = 6
         )
         for row in cells
     )
-
-
-def ms(seconds: float) -> str:
-    return f"{seconds * 1e3:,.1f} ms"
 
 
 def ratio(before: float, after: float) -> str:

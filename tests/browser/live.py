@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, Request
+from playwright.sync_api import Locator, Page, Request
 
 from inference.release import Release
 from inference.settings import current_releases
@@ -157,22 +157,22 @@ class Desk:
         if not request.url.startswith((self.server.url, "data:", "blob:")):
             self.outside.append(request.url)
 
-    def box(self, name: str):
+    def box(self, name: str) -> Locator:
         return self.page.locator(f"#field-{name}-input")
 
-    def option(self, name: str, code: str):
+    def option(self, name: str, code: str) -> Locator:
         return self.page.locator(f"#field-{name} input[type=radio][value='{code}']")
 
-    def not_stated(self, name: str):
+    def not_stated(self, name: str) -> Locator:
         return self.page.locator(f"#field-{name} .not-stated input")
 
-    def error(self, name: str):
+    def error(self, name: str) -> Locator:
         return self.page.locator(f"#field-{name}-error")
 
     def score(self) -> None:
         self.page.click("#score")
 
-    def card(self, state: str):
+    def card(self, state: str) -> Locator:
         self.page.wait_for_selector(f"#result .card[data-state={state}]")
         return self.page.locator("#result .card")
 

@@ -10,7 +10,8 @@ import pytest
 from live import Desk, Server, releases
 from playwright.sync_api import expect
 
-from inference.fields import ChoiceField, NumberField, write_number
+from inference.fields import Choice, ChoiceField, Field, NumberField
+from inference.number_format import write_number
 from inference.scorer import open_scorer
 from inference.settings import Settings
 from web.pages.answers import RADIO_UP_TO, offered, row_id
@@ -71,16 +72,17 @@ def test_every_decision_can_be_reached(open_desk: Open) -> None:
     """Golden applications of the release typed in reach approve, refer and decline, each with its own words."""
     desk = open_desk()
     scorer = open_scorer(Settings(release=desk.release.folder, log=None))
-    golden = {scorer.score(one["answers"]).decision: one["answers"] for one in desk.release.manifest["golden"]}
+    golden = {scorer.score(one.answers).decision: one.answers for one in desk.release.manifest.golden}
     assert golden.keys() == {"approve", "refer", "decline"}
     for decision, answers in golden.items():
         for field in desk.release.form.fields:
             value = answers[field.name]
             if isinstance(field, ChoiceField):
-                desk.option(field.name, value).check()
+                desk.option(field.name, str(value)).check()
             elif isinstance(value, str) or value is None:
                 desk.not_stated(field.name).check()
             else:
+                assert isinstance(field, NumberField)
                 if field.optional:
                     desk.not_stated(field.name).uncheck()
                 desk.box(field.name).fill(f"{value:g}")
@@ -438,8 +440,8 @@ def english_left(desk: Desk) -> list[str]:
     ours = {text for key, text in english.items() if text != french[key]}
     fields = desk.release.form.fields
     pairs = [p for f in fields for p in (f.label, f.help, f.unit)] + [c.label for c in choices(fields)]
-    pairs += [desk.release.manifest["title"], desk.release.manifest["notice"]]
-    pairs += [group["label"] for group in desk.release.manifest["groups"]]
+    pairs += [desk.release.manifest.title, desk.release.manifest.notice]
+    pairs += [group.label for group in desk.release.manifest.groups]
     theirs = {pair["en"] for pair in pairs} - {pair["fr"] for pair in pairs}
     whole = {text for text in ours | theirs if "{" not in text and re.search("[A-Za-z]{2}", text)}
     parts = {part.strip() for text in ours for part in re.split(r"\{\w+\}", text) if len(part.split()) > 2}
@@ -447,7 +449,7 @@ def english_left(desk: Desk) -> list[str]:
     return [text for text in shown if text in whole | gradio or any(part in text for part in parts)]
 
 
-def choices(fields: tuple[object, ...]) -> list[object]:
+def choices(fields: tuple[Field, ...]) -> list[Choice]:
     return [choice for field in fields if isinstance(field, ChoiceField) for choice in field.choices]
 
 
@@ -465,7 +467,7 @@ def test_keyboard_alone(open_desk: Open) -> None:
             walked.append(row)
         if row == "score":
             break
-    groups = [group["name"] for group in desk.release.manifest["groups"]]
+    groups = [group.name for group in desk.release.manifest.groups]
     order = sorted(fields, key=lambda field: groups.index(field.group))
     assert [row for row in walked if row.startswith("field-")] == [row_id(field) for field in order]
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
@@ -554,7 +556,7 @@ def test_model_card_opens_beside_the_desk(open_desk: Open) -> None:
     card = opened.value
     card.on("console", lambda message: desk.complaints.append(message.text) if message.type == "error" else None)
     card.reload()
-    assert card.url == f"{desk.server.url}/model-card"
+    assert card.url == f"{desk.server.url}/fr/model-card"
     assert card.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
     assert Desk.violations(card) == []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from live import SCREENSHOTS, Desk, Server, releases
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from inference.fields import NumberField
 from inference.policy import APPROVE
@@ -413,7 +413,7 @@ def test_the_next_application_is_one_step_away(open_desk: Open) -> None:
     desk.page.keyboard.press("Tab")
     desk.page.keyboard.press("Enter")
     desk.card("intro")
-    first, *others = [field for group in desk.release.manifest["groups"] for field in fields_of(desk, group["name"])]
+    first, *others = [field for group in desk.release.manifest.groups for field in fields_of(desk, group.name)]
     expect(desk.box(first)).to_be_focused()
     expect(desk.box(first)).to_have_value("")
     expect(desk.page.locator("#reference input, #reference textarea")).to_have_value("")
@@ -492,7 +492,12 @@ def test_leaving_asks_first(open_desk: Open) -> None:
     desk = open_desk()
     page, box = desk.page, desk.box(amount_of(desk).name)
     asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
     box.fill("850")
     page.click("#header .languages a[lang=fr]", no_wait_after=True)
     page.wait_for_timeout(300)

@@ -1,4 +1,4 @@
-"""The Performance page: from the desk's footer, over a log that grows while somebody looks."""
+"""The Performance page, from the desk, over a log that grows while somebody looks; and the model card."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ OpenDesk = Callable[..., Desk]
 
 
 def test_it_follows_the_log(open_desk: OpenDesk) -> None:
-    """A score on the desk appears without a reload; all charts are drawn."""
+    """A score on the desk appears without a reload; all charts are drawn. Only the figures are put anew."""
     desk = open_desk()
     desk.score()
     desk.card("score")
@@ -22,28 +22,46 @@ def test_it_follows_the_log(open_desk: OpenDesk) -> None:
     page = opened.value
     page.wait_for_selector(".chart")
     assert page.locator(".chart").count() == 5
-    note = page.locator("#live .muted")
+    note = page.locator("#live .quiet")
     before = note.inner_text()
+    page.locator("#header header").evaluate("(header) => header.dataset.kept = 'yes'")
+    page.locator(".dark-toggle").click()
     desk.score()
     page.bring_to_front()
     expect(note).not_to_have_text(before, timeout=PATIENCE)
+    expect(page.locator("header[data-kept] .dark-toggle")).to_have_attribute("aria-pressed", "true")
     page.close()
 
 
+@pytest.mark.parametrize("here", ["performance", "model-card"])
 @pytest.mark.parametrize(("language", "width", "colours"), [("en", 1366, "light"), ("fr", 390, "dark")])
-def test_people_can_read_it(open_desk: OpenDesk, server: Server, language: str, width: int, colours: str) -> None:
-    """No serious finding of axe, no sideways scrolling on a phone, in either language."""
+def test_people_can_read_it(
+    open_desk: OpenDesk, server: Server, language: str, width: int, colours: str, here: str
+) -> None:
+    """No serious finding of axe, no sideways scrolling on a phone, in either language; every page is one click away."""
     desk = open_desk(HOME[language], size=(width, 844), colours=colours)
     desk.score()
     desk.card("score")
-    page = desk.page
-    page.goto(f"{server.url}{HOME[language]}performance")
-    page.wait_for_selector(".chart")
-    assert page.locator("h1").inner_text() == texts_in(language)("performance.title")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.locator("summary").click()
+    page, texts = desk.page, texts_in(language)
+    page.goto(f"{server.url}{HOME[language]}{here}")
+    assert page.locator("html").get_attribute("lang") == language
+    if here == "performance":
+        page.wait_for_selector(".chart")
+        assert page.locator("main h2").inner_text() == texts("performance.title")
+        page.locator("summary").click()
+    else:
+        assert page.locator("article[lang=en] h2").count() == 1
+        assert (texts("card.in_english") in page.locator("main").inner_text()) == (language == "fr")
+    for element in ("document.documentElement", "document.querySelector('nav.pages')"):
+        assert page.evaluate(f"{element}.scrollWidth <= {element}.clientWidth"), element
+    names = [texts(f"nav.{name}") for name in ("desk", "history", "performance", "model")]
+    assert page.locator("nav.pages a").all_inner_texts() == names
+    assert page.locator("nav.pages [aria-current=page]").evaluate("a => a.getAttribute('href')").endswith(here)
     desk.axe()
-    desk.shoot(f"15-performance-{language}")
+    desk.shoot(f"15-{here}-{language}")
+    other = {"en": "fr", "fr": "en"}[language]
+    page.locator(f"nav.languages a[lang={other}]").click()
+    page.wait_for_url(f"{server.url}{HOME[other]}{here}")
 
 
 def test_the_figures_pale_when_the_server_is_gone(open_desk: OpenDesk, demo_server: Server) -> None:

@@ -74,7 +74,7 @@ def answers(scorer: Scorer, name: str) -> list[dict[str, Any]]:
     loans = RECIPES[name].load()
     chosen = np.random.default_rng(5).permutation(len(loans))[:LOANS].tolist()
     found = [{field: column[at] for field, column in loans.answers.items()} for at in chosen]
-    guarantee = scorer.release.manifest["policy"]["guarantee"]
+    guarantee = scorer.release.manifest.policy.guarantee
     if guarantee is not None:
         found += [{**one, guarantee: share} for one, share in zip(found, GUARANTEES, strict=True)]
     for end in (0, 1):  # as good and as bad as the numbers go

@@ -20,7 +20,8 @@ from ledger.decisions import agreed, contested, decided, held, notified, scored
 from ledger.ledger import Ledger
 from ledger.records import Key
 from ledger.retention import purge
-from ledger.store import VERSION, Store
+from ledger.schema import VERSION
+from ledger.store import Store
 from ledger.verify import verify
 
 DAY = 86_400.0
@@ -53,10 +54,10 @@ def cases(ledger: Ledger, name: str) -> None:
     for folder in current_releases().values():
         release = open_release(folder)
         scorer = Scorer(release, open_engine("xgboost", release))
-        example, reference = release.form.example, f"{name} é {release.manifest['name']}"
+        example, reference = release.form.example, f"{name} é {release.manifest.name}"
         score = scorer.score(example)
         key = Key("api", f"/api/v1/score {reference}", bytes(32))
-        said: Callable[..., str] = lambda draft: str(ledger.append(draft).fields()["id"])  # noqa: E731
+        said: Callable[..., str] = lambda draft: str(ledger.append(draft).header.id)  # noqa: E731
         first = said(scored(score, release, example, by="api", channel="api", reference=reference, reasons=[], key=key))
         decision = said(
             decided(

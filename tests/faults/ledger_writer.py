@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from ledger.errors import LedgerUnavailable
+from ledger.events import Object
 from ledger.ledger import Ledger
 from ledger.records import Draft, Key
 
@@ -27,14 +28,14 @@ def append_for_ever(file: Path) -> None:
     def one(name: str) -> None:
         for at in range(10**9):
             record = ledger.append(draft(f"{own}-{name}-{at}"))
-            os.write(1, f"{record.fields()['id']}\n".encode())
+            os.write(1, f"{record.header.id}\n".encode())
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(one, map(str, range(THREADS))))
 
 
 def draft(name: str) -> Draft:
-    personal = {"answers": {"amount": 1000, "purpose": "x" * 200}, "reference": name}
+    personal: Object = {"answers": {"amount": 1000, "purpose": "x" * 200}, "reference": name}
     return Draft("scored", name, {"pd": 0.25, "decision": "refer"}, personal, Key("fault", name, b"digest"))
 
 
@@ -47,7 +48,7 @@ def append_some(file: Path, count: int) -> None:
         return
     for at in range(count):
         try:
-            print(ledger.append(draft(f"{os.getpid()}-{at}")).fields()["id"], flush=True)
+            print(ledger.append(draft(f"{os.getpid()}-{at}")).header.id, flush=True)
         except LedgerUnavailable as error:
             print(f"failed {error}", flush=True)
     ledger.close()

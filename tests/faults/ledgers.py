@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ledger import queries
-from ledger.records import SCORED
+from ledger.events import SCORED
 from ledger.store import Store
 from ledger.verify import verify
 
@@ -20,10 +20,7 @@ def recorded(file: Path) -> tuple[dict[str, str], list[str]]:
     with closing(Store(file)) as opened:
         assert verify(opened).problem is None
         with opened.reading() as connection:
-            pairs = [
-                ((record.personal_fields() or {})["reference"], record.fields()["id"])
-                for record in queries.records(connection, [SCORED])
-            ]
+            pairs = [(str(record.reference), record.header.id) for record in queries.records(connection, [SCORED])]
     counts = Counter(reference for reference, _ in pairs)
     return dict(pairs), [reference for reference, count in counts.items() if count > 1]
 

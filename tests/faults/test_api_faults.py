@@ -37,7 +37,8 @@ def test_schemathesis(name: str, tmp_path: Path, record_property: Any) -> None:
     examples = times(10, 1000)
     with served([sys.executable, "app.py"], "/readyz", environment) as url:
         command = [
-            Path(sys.executable).with_name("st"), "run", f"{url}/api/v1/openapi.json", "--checks", "all", "--seed", "1",
+            str(Path(sys.executable).with_name("st")), "run",
+            f"{url}/api/v1/openapi.json", "--checks", "all", "--seed", "1",
             "--max-examples", str(examples), "--no-color", *bearer,
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=3000)

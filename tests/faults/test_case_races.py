@@ -22,6 +22,7 @@ from inference.settings import default_release
 from ledger import cases
 from ledger.cases import SETTLED, Case
 from ledger.decisions import DECISIONS
+from ledger.events import Decided
 from ledger.store import Store
 from profiling.benchmarks.serving import running
 from web.lender import EXAMPLE, PLACEHOLDERS, read_lender
@@ -132,7 +133,7 @@ class Office:
         """The PD that the case's page gives, and the one of its line in the history."""
         manager = self.people["mia"]
         page = re.search(r"</abbr> <b>(.*?)</b>", manager.page(f"/record/{id}"))
-        reference = str((self.case(id).first.personal_fields() or {})["reference"])
+        reference = str(self.case(id).first.reference)
         line = re.search(
             rf'record/{id}">.*?</th><td>.*?</td><td>.*?</td><td>(.*?)</td>',
             manager.page("/history", reference=reference),
@@ -210,8 +211,8 @@ def at_once(sending: Sends) -> int:
 def unseen(case: Case, before: int) -> int:
     """How many records came of a form that did not show the record before. Ann decides again on a new page, after
     somebody did not agree."""
-    later = [record.fields() for record in case.records[before + 1 :]]
-    return sum(not (fields["by"] == "ann" and fields.get("decision") == "decline") for fields in later)
+    later = case.events[before + 1 :]
+    return sum(not (isinstance(one, Decided) and (one.by, one.decision) == ("ann", "decline")) for one in later)
 
 
 @pytest.mark.parametrize("kind", [decide_and_correct, decide_and_decide, agree_and_not])
@@ -226,11 +227,11 @@ def test_a_case_is_moved_by_one_at_a_time(
     settled = 0
     for at in range(TRIES):
         id, sending = kind(office, at)
-        before = len(office.case(id).records)
+        before = len(office.case(id).events)
         # The first two tries one after the other, so that each comes late once whatever the machine does.
         said = at_once(sending) if at > 1 else sum(send() for send in sending[:: -1 if at else 1])
         case = office.case(id)
-        made = len(case.records) - before
+        made = len(case.events) - before
         assert made > 0
         wrong["said_otherwise"] += said != made
         wrong["unseen"] += unseen(case, before) if kind is agree_and_not else made - 1
@@ -240,7 +241,7 @@ def test_a_case_is_moved_by_one_at_a_time(
         settled += 1
         page, notice = (office.shown(office.people["mia"].page(f"/record/{id}{part}")) for part in ("", "/notice"))
         wrong["page_and_notice_differ"] += page != notice
-        alone = case.second is None and ROLES[case.decision.fields()["by"]] == "officer"
+        alone = case.second is None and ROLES[case.decision.by] == "officer"
         wrong["alone_above_the_limit"] += alone and page > LIMIT
     report(f"races_{kind.__name__}_{office.mode}", record_property, tries=TRIES, settled=settled, **wrong)
     assert settled > 0

@@ -5,6 +5,7 @@ import time
 import unicodedata
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from hypothesis import given, seed, settings
@@ -14,7 +15,8 @@ from parts import NAMES, RealLoans, number
 from scale import report, times
 
 from inference.errors import InvalidApplication
-from inference.fields import NOT_STATED, ChoiceField, Field, NumberField, field_from_json, write_number
+from inference.fields import NOT_STATED, ChoiceField, Field, NumberField, field_from_json
+from inference.number_format import write_number
 from inference.numbers import LONGEST, TROUBLES, UnreadNumber
 from inference.scorer import Scorer
 from web.desk.form import FormValues
@@ -48,7 +50,7 @@ def test_the_door(scorer: Scorer, real: RealLoans, record_property: Any) -> None
 
     cases = in_batches(times(200, 120_000) // len(NAMES), batch)
     assert min(outcomes.values())
-    report(f"door_{scorer.release.manifest['name']}", record_property, cases=cases, **outcomes)
+    report(f"door_{scorer.release.manifest.name}", record_property, cases=cases, **outcomes)
 
 
 MARKS = "0123456789 .,-+'\u00a0\u202f\u2009\N{MINUS SIGN}eE_xnN%٣½\n"
@@ -71,6 +73,11 @@ def held_by(field: Field, language: str) -> st.SearchStrategy[Any]:
     return st.one_of(st.sampled_from(texts), st.sampled_from(texts), st.sampled_from(texts), anything)
 
 
+def with_answer(example: dict[str, object], answer: tuple[str, object]) -> dict[str, object]:
+    """The example with one answer of another kind."""
+    return {**example, answer[0]: answer[1]}
+
+
 def test_what_stands_in_the_form(scorer: Scorer, record_property: Any) -> None:
     """In both languages it comes to a score or a refusal of fields that are there, whatever a client sends."""
     form = scorer.release.form
@@ -82,9 +89,7 @@ def test_what_stands_in_the_form(scorer: Scorer, record_property: Any) -> None:
         whole = {**example, **{field.name: value for field, value in zip(form.fields, held.example, strict=False)}}
         whole |= {field.name: None for field in form.fields if whole[field.name] == ""}
         own = [st.tuples(st.just(field.name), held_by(field, language)) for field in form.fields]
-        sent = st.one_of(*own, st.tuples(st.just("more"), TYPED)).map(
-            lambda pair, whole=whole: {**whole, pair[0]: pair[1]}
-        )
+        sent = st.one_of(*own, st.tuples(st.just("more"), TYPED)).map(partial(with_answer, whole))
         junk = st.one_of(st.dictionaries(st.sampled_from(form.names), TYPED, max_size=4), st.integers(), st.none())
 
         def batch(number: int, held: FormValues = held, sent: Any = sent, junk: Any = junk) -> int:
@@ -113,7 +118,7 @@ def test_what_stands_in_the_form(scorer: Scorer, record_property: Any) -> None:
     assert min(outcomes.values())
     assert named <= set(form.names)
     cases = sum(outcomes.values())
-    report(f"door_form_{scorer.release.manifest['name']}", record_property, cases=cases, **outcomes)
+    report(f"door_form_{scorer.release.manifest.name}", record_property, cases=cases, **outcomes)
 
 
 def test_numbers_as_people_type_them(record_property: Any) -> None:

@@ -236,7 +236,7 @@ def test_the_ledger(scorer: Scorer, tmp_path: Path, record_property: Any, capsys
     with closing(Ledger(whole)) as ledger:
         made = scored(scorer.score(release.form.example), release, release.form.example, by="a", channel="api")
         ledger.append(made._replace(key=Key("api", "k", b"d")))
-        ledger.append(decided(made.id, "refer", made.fields["decision"], by="Ann", justification="A word."))
+        ledger.append(decided(made.id, "refer", str(made.fields["decision"]), by="Ann", justification="A word."))
     content = whole.read_bytes()
 
     def prepare(chance: random.Random) -> None:
@@ -368,16 +368,17 @@ def test_requests(client: tuple[TestClient, str, Ledger], scorer: Scorer, record
     entering = urlencode({"name": "meg", "password": PASSWORD, "next": f"record/{id}"}).encode()
     as_form = {b"content-type": b"application/x-www-form-urlencoded"}
     begins.append(Asked("POST", "/login", b"", as_form, entering))
-    assert asks.portal
+    portal = asks.portal
+    assert portal
 
     def request(chance: random.Random) -> str:
         asked = spoil_request(chance.choice(begins), chance)
-        status = asks.portal.call(answer, asks.app, asked)
+        status = portal.call(answer, asks.app, asked)
         assert 200 <= status < 500, f"{status}: {asked}"
         return f"status_{status // 100}xx"
 
     for one in some(begins):
-        assert asks.portal.call(answer, asks.app, one) < 500
+        assert portal.call(answer, asks.app, one) < 500
     fuzz("requests", {"request": request}, 600, record_property)
     assert ledger.problem is None
     assert verify(ledger.store).problem is None

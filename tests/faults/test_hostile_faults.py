@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
@@ -140,11 +140,19 @@ def test_it_is_well_afterwards(server: Server) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("name", ["slow_uploads", "slow_permitted", "slow_logins"])
-@pytest.mark.parametrize("mode", ["login", "demo"])
-def test_strangers_refuse_nobody(tmp_path: Path, mode: str, name: str, record_property: Any) -> None:
-    """Slow clients without a login, each at its own address: nobody who is known is refused, nor in a demonstration
-    anybody else who scores. Quiet and hostile times take turns, and the waits of both are compared."""
+class Attacked(NamedTuple):
+    """A server that strangers attack, and the heads of those who are known to it."""
+
+    mode: str
+    port: int
+    process: psutil.Process
+    headers: dict[str, str]
+
+
+@pytest.fixture(scope="module", params=["login", "demo"])
+def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
+    """One behind a login, and a demonstration."""
+    mode, tmp_path = request.param, tmp_path_factory.mktemp("strangers")
     environment = {"TENFOLD_LOG": str(tmp_path / "p.jsonl"), "TENFOLD_RATE": "0"}
     headers = {}
     if mode == "login":
@@ -154,27 +162,34 @@ def test_strangers_refuse_nobody(tmp_path: Path, mode: str, name: str, record_pr
             headers["Authorization"] = f"Bearer {accounts.add_token('core', 'officer')}"
     else:
         environment |= {"TENFOLD_PUBLIC_DEMO": "on", "TENFOLD_USERS": "off"}
-    seconds, turns = times(20, 100) / 10, times(2, 4)
+    with running([sys.executable, "app.py"], "/readyz", environment) as (url, process):
+        yield Attacked(mode, int(url.rpartition(":")[2]), process, headers)
+
+
+@pytest.mark.parametrize("name", ["slow_uploads", "slow_permitted", "slow_logins"])
+def test_strangers_refuse_nobody(attacked: Attacked, name: str, record_property: Any) -> None:
+    """Slow clients without a login, each at its own address: nobody who is known is refused, nor in a demonstration
+    anybody else who scores. Quiet and hostile times take turns; in full the waits of both are compared."""
+    mode, port, process, headers = attacked
+    seconds, turns = times(10, 100) / 10, times(1, 4)
     waited: dict[str, list[float]] = {"quiet": [], "hostile": []}
     found: Counter[str] = Counter()
-    with running([sys.executable, "app.py"], "/readyz", environment) as (url, process):
-        port = int(url.rpartition(":")[2])
-        before = process.memory_info().rss
-        peak = 0
+    before = process.memory_info().rss
+    peak = 0
 
-        def attack() -> None:
-            command = [sys.executable, str(ATTACKS), name, str(port), str(seconds)]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
-            assert done.returncode == 0, done.stderr
-            found.update(json.loads(done.stdout))
+    def attack() -> None:
+        command = [sys.executable, str(ATTACKS), name, str(port), str(seconds)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+        assert done.returncode == 0, done.stderr
+        found.update(json.loads(done.stdout))
 
-        for _ in range(turns):
-            for kind, meanwhile in (("quiet", lambda: time.sleep(seconds)), ("hostile", attack)):
-                honest = Honest(port, recorded=mode == "login", **headers)
-                honest.watched(process, meanwhile)
-                assert honest.errors == []
-                waited[kind] += honest.waited
-                peak = max(peak, honest.peak_bytes)
+    for _ in range(turns):
+        for kind, meanwhile in (("quiet", lambda: time.sleep(seconds)), ("hostile", attack)):
+            honest = Honest(port, recorded=mode == "login", **headers)
+            honest.watched(process, meanwhile)
+            assert honest.errors == []
+            waited[kind] += honest.waited
+            peak = max(peak, honest.peak_bytes)
     assert found["tries"] >= CLIENTS[name][1]
     assert "500" not in found
     growth = (peak - before) / 2**20

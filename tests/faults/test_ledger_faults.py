@@ -42,7 +42,7 @@ def ids(file: Path) -> list[str]:
         found = verify(opened)
         assert found.problem is None
         with opened.reading() as connection:
-            return [one.fields()["id"] for one in queries.records(connection)]
+            return [one.header.id for one in queries.records(connection)]
 
 
 class Writer:
@@ -157,14 +157,14 @@ def test_a_full_disk(tmp_path: Path, record_property: Any) -> None:
         with closing(Ledger(file)) as ledger:
             for at in range(1000):
                 try:
-                    written.append(ledger.append(draft(f"r{at}")).fields()["id"])
+                    written.append(ledger.append(draft(f"r{at}")).header.id)
                 except LedgerUnavailable:
                     refused += 1
                     assert "full" in str(ledger.problem)
                     if refused == 3:
                         break
             subprocess.run(["mount", "-o", "remount,size=16m", str(place)], check=True)
-            written.append(ledger.append(draft("with room again")).fields()["id"])
+            written.append(ledger.append(draft("with room again")).header.id)
             assert ledger.problem is None
         assert refused == 3
         assert ids(file)[1:] == written
@@ -316,7 +316,8 @@ def test_a_file_that_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(LedgerUnavailable, match="locked"):
                 ledger.append(draft("b"))
-            assert ledger.problem
+            problem = ledger.problem
+            assert problem
             other.execute("ROLLBACK")
         ledger.append(draft("c"))
         assert ledger.problem is None

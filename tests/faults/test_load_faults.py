@@ -20,7 +20,7 @@ from inference.release import open_release
 from inference.scorer import open_scorer
 from inference.settings import ROOT, Settings, default_release
 from ledger import queries
-from ledger.records import SCORED
+from ledger.events import SCORED
 from ledger.store import Store
 from ledger.verify import verify
 from profiling.benchmarks.serving import running

@@ -106,4 +106,4 @@ def test_what_gradios_api_holds(tmp_path: Path, record_property: Any) -> None:
 
 def memory(process: psutil.Process) -> float:
     """Resident memory, in MB."""
-    return process.memory_info().rss / 2**20
+    return float(process.memory_info().rss) / 2**20

@@ -177,7 +177,7 @@ def record_of(folder: Path, file: Path) -> str:
     digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
     with closing(Ledger(file)) as ledger:
         named = {"release": digest, "release_name": folder.name}
-        return str(ledger.append(made._replace(fields={**made.fields, **named})).fields()["id"])
+        return str(ledger.append(made._replace(fields={**made.fields, **named})).header.id)
 
 
 def test_a_deadly_release_ends_a_start_with_a_trace(worker: Worker, tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ from inference.release import open_release
 from inference.settings import RELEASES, ROOT, default_release
 from ledger import queries
 from ledger.__main__ import main
-from ledger.store import VERSION, Store
+from ledger.events import Scored
+from ledger.schema import VERSION
+from ledger.store import Store
 from ledger.verify import verify
 from profiling.benchmarks.serving import free_port, served
 
@@ -77,18 +79,18 @@ def test_an_old_ledger_is_read(
     assert (records, erased) == (sum(KINDS[version].values()), ERASED[version])
     with closing(Store(file)) as opened, opened.reading() as connection:
         all_of_them = list(queries.records(connection))
-    found = [one.fields() for one in all_of_them]
-    assert Counter(one["kind"] for one in found) == KINDS[version]
+    found = [one.event for one in all_of_them]
+    assert Counter(one.kind for one in found) == KINDS[version]
     here = {open_release(manifest.parent).digest for manifest in RELEASES.glob("*/manifest.json")}
-    scores = [one for one in all_of_them if one.fields()["kind"] == "scored" and one.personal is not None]
-    replayable = sum(one.fields()["release"] in here for one in scores)
+    scores = [one for one in found if isinstance(one, Scored) and not one.erased]
+    replayable = sum(one.release in here for one in scores)
     assert command(file, "replay") == 0  # none differs
     said = capsys.readouterr().out
     assert f"{4 - replayable} impossible" in said
     assert f"{replayable} same" in said or not replayable
     for one in some(found):
-        assert command(file, "show", one["id"]) == 0
-        assert json.loads(capsys.readouterr().out)[0]["id"] == one["id"]
+        assert command(file, "show", one.id) == 0
+        assert json.loads(capsys.readouterr().out)[0]["id"] == one.id
     assert command(file, "export", str(tmp_path / "out.csv")) == 0
     assert (tmp_path / "out.csv").read_text("utf-8").count("kept é") == KEPT[version]
     report("versions_old_ledger", record_property, records=records, replayed=replayable)
@@ -171,7 +173,7 @@ class Shared(NamedTuple):
         with closing(Store(self.file)) as opened:
             assert verify(opened).problem is None
             with opened.reading() as connection:
-                return [one.fields()["id"] for one in queries.records(connection, ["scored"])]
+                return [one.header.id for one in queries.records(connection, ["scored"])]
 
 
 @pytest.fixture(scope="module")

@@ -58,9 +58,9 @@ def describe(release: Release, with_ledger: bool) -> Schema:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": f"Tenfold: {release.manifest['title']['en']}",
+            "title": f"Tenfold: {release.manifest.title['en']}",
             "version": release.name,
-            "description": release.manifest["notice"]["en"]
+            "description": release.manifest.notice["en"]
             + ("" if with_ledger else " This server keeps no ledger: nothing is recorded."),
         },
         "paths": paths,

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
+from msgspec import to_builtins
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -21,8 +22,9 @@ from inference.errors import InvalidApplication
 from inference.scorer import Score
 from ledger import cases, errors, queries
 from ledger.errors import LedgerUnavailable
+from ledger.events import SCORED
 from ledger.ledger import KeyReused
-from ledger.records import SCORED, Key, Record
+from ledger.records import Key, Record
 from web.api.openapi import LISTED, LONGEST_KEY, MOST_ITEMS, MOST_LISTED, behind_login, describe
 from web.pages.answers import LONGEST_REFERENCE
 from web.person import CLOSED, mode_of, only_of, person_of
@@ -178,9 +180,9 @@ class Api:
         if record is None:
             said = {name: getattr(score, name) for name in OF_SCORE}
             return {"id": score.request_id, **said, **self._unrecorded}
-        fields = {**record.exact_fields(), "reasons": record.reasons}
-        recorded = {"seq": record.seq, "time": fields["time"], "hash": record.hash.hex()}
-        return {"id": fields["id"], **{name: fields[name] for name in PUBLIC}, "recorded": recorded}
+        said = {"reasons": None, **(record.personal_json or {}), **record.exact_json}
+        recorded = {"seq": record.seq, "time": said["time"], "hash": record.hash.hex()}
+        return {"id": said["id"], **{name: said[name] for name in PUBLIC}, "recorded": recorded}
 
     async def decisions(self, request: Request) -> dict[str, Any]:
         """Records, the newest first, a page at a time."""
@@ -218,20 +220,16 @@ class Api:
     async def release(self, request: Request) -> dict[str, Any]:
         """The release: what it asks for, how good it is, where its card is."""
         manifest = self._release.manifest
-        training = manifest.get("training") or {}
         return {
             "name": self._release.name,
             "digest": self._release.digest,
             "engine": self._recorder.scorer.engine.name,
-            "date": manifest["date"],
-            "title": manifest["title"],
-            "notice": manifest["notice"],
-            "fields": [
-                {**spec, "bounds": field.allowed}
-                for spec, field in zip(manifest["fields"], self._release.form.fields, strict=True)
-            ],
-            "policy": manifest["policy"],
-            "metrics": training.get("metrics"),
+            "date": manifest.date,
+            "title": to_builtins(manifest.title),
+            "notice": to_builtins(manifest.notice),
+            "fields": [{**to_builtins(field), "bounds": field.allowed} for field in manifest.fields],
+            "policy": to_builtins(manifest.policy),
+            "metrics": manifest.training.get("metrics"),
             "model_card": "/model-card",
         }
 
@@ -304,20 +302,20 @@ def whole(text: str, name: str, low: int, high: int) -> int:
 
 def listed(record: Record) -> dict[str, Any]:
     """A line of a list: no answers."""
-    fields = record.exact_fields()
-    reference = (record.personal_fields() or {}).get("reference")
+    said = record.exact_json
     names = ("id", "time", "kind", "by", "decision", "of", "pd", "points", "release_name")
-    told = {name: fields.get(name) for name in names}
-    return {"seq": record.seq, "hash": record.hash.hex(), **told, "reference": reference}
+    return {
+        "seq": record.seq, "hash": record.hash.hex(), **{name: said.get(name) for name in names},
+        "reference": record.reference,
+    }  # fmt: skip
 
 
 def shown(record: Record) -> dict[str, Any]:
     """All of a record. Where its personal part was erased, `personal` is null, `erased` true, and the PD rounded."""
-    fields = record.exact_fields()
-    promised = fields.pop("personal")
-    personal = record.personal_fields()
+    said = record.exact_json
+    promised, personal = said.pop("personal"), record.personal_json
     return {
-        **fields, "hash": record.hash.hex(), "commitment": promised, "personal": personal,
+        **said, "hash": record.hash.hex(), "commitment": promised, "personal": personal,
         "erased": promised is not None and personal is None,
-        "can_replay": fields["kind"] == SCORED and personal is not None,
+        "can_replay": said["kind"] == SCORED and personal is not None,
     }  # fmt: skip

@@ -2,30 +2,31 @@
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from inference.fields import ChoiceField, Field, NumberField, write_number
+from inference.fields import Field, NumberField
+from inference.intervals import wilson
+from inference.manifest import Band
+from inference.number_format import write_number
 from inference.release import Release
 from inference.scorer import Score
 from web.cards.scale import Scale, area, loans, mark
 from web.pages.answers import choice_text
-from web.pages.figures import Figures, write_exactly, write_share
+from web.pages.figures import Figures, write_exact_percent, write_share
 from web.pages.texts import Texts
-
-Z = 1.959964  # of a 95 % interval
 
 
 def in_words(score: Score, release: Release, texts: Texts, figures: Figures) -> list[str]:
     """The PD as counts: what the model expects of 1,000, what happened to loans like it, the rank among all. Without a
     population, only what the model says."""
-    population = release.manifest["population"]
+    population = release.manifest.population
     sentences = [expected(score.pd, texts)]
-    if population is not None and (bands := population.get("bands")):
-        sentences.append(observed(score.pd, bands, texts, figures))
+    if population is not None and population.bands:
+        sentences.append(observed(score.pd, population.bands, texts, figures))
     if population is not None:
-        rank = Rank.among(score.pd, population["pd_percentiles"])
+        rank = Rank.among(score.pd, population.pd_percentiles)
         sentences.append(texts(f"result.{rank.key}", count=rank.in_100, loans=loans(release, texts)))
     return sentences
 
@@ -41,7 +42,7 @@ def at_stake(score: Score, release: Release, texts: Texts) -> str:
         exposure=money(exposure, field, texts.language),
         loss=money(score.pd * release.policy.lgd * exposure, field, texts.language),
     )
-    how = texts("stand.computed", lgd=write_exactly(release.policy.lgd, texts.language))
+    how = texts("stand.computed", lgd=write_exact_percent(release.policy.lgd, texts.language))
     return f'<details class="how"><summary>{escape(loss)}</summary><p class="quiet">{escape(how)}</p></details>'
 
 
@@ -52,17 +53,17 @@ def expected(pd: float, texts: Texts) -> str:
     return texts(special.get(people, "result.expects"), people=people)
 
 
-def observed(pd: float, bands: Sequence[Mapping[str, Any]], texts: Texts, figures: Figures) -> str:
+def observed(pd: float, bands: Sequence[Band], texts: Texts, figures: Figures) -> str:
     """What became of the past loans in the PD's band; where it lies in none, of those in the nearest, and says so."""
     language, band = texts.language, nearest_band(pd, bands)
-    low, high = wilson(band["bad"], band["loans"])
+    low, high = wilson(band.bad, band.loans)
     return texts(
-        "result.observed" if band["low"] <= pd <= band["high"] else "result.observed_near",
-        loans=write_number(band["loans"], language),
-        bad=write_number(band["bad"], language),
-        low=figures.pd(band["low"]),
-        high=figures.pd(band["high"]),
-        rate=write_share(band["bad"] / band["loans"], language),
+        "result.observed" if band.low <= pd <= band.high else "result.observed_near",
+        loans=write_number(band.loans, language),
+        bad=write_number(band.bad, language),
+        low=figures.pd(band.low),
+        high=figures.pd(band.high),
+        rate=write_share(band.bad / band.loans, language),
         least=write_share(low, language),
         most=write_share(high, language),
     )
@@ -89,30 +90,29 @@ class Rank(NamedTuple):
 
 def among_the_same(score: Score, scale: Scale, release: Release, texts: Texts) -> str:
     """A line for each answer that enough past loans gave too: the rank among them over how they spread."""
-    population = release.manifest["population"]
-    by = population.get("by", {}) if population is not None else {}
+    population = release.manifest.population
+    by = population.by if population is not None else {}
     pd, language = score.pd, texts.language
     rows = []
     for field, value in zip(release.form.fields, score.application.values, strict=True):
         if isinstance(field, NumberField) or math.isnan(value) or field.name not in by:
             continue
-        assert isinstance(field, ChoiceField)  # noqa: S101 - for the type checker: there are two kinds
         code = field.group_of(value)
         group = by[field.name].get(code)
         if group is None:
             continue
         answer = choice_text(field.choices[field.index[code]], language)
-        rank = Rank.among(pd, group["pd_percentiles"])
+        rank = Rank.among(pd, group.pd_percentiles)
         said = texts(
             f"stand.{rank.key}",
             count=rank.in_100,
-            loans=write_number(group["loans"], language),
-            rate=write_share(group["bad"] / group["loans"], language),
+            loans=write_number(group.loans, language),
+            rate=write_share(group.bad / group.loans, language),
         )
         drawn = (
             '<svg class="spread" width="100%" height="28" aria-hidden="true">'
             '<svg width="100%" height="28" viewBox="0 0 100 100" preserveAspectRatio="none">'
-            f'<path class="population" d="{area(tuple(group["pd_percentiles"]), scale.low, scale.high)}"/></svg>'
+            f'<path class="population" d="{area(group.pd_percentiles, scale.low, scale.high)}"/></svg>'
             f"{mark(scale.x(pd), 28)}</svg>"
         )
         rows.append(
@@ -129,20 +129,12 @@ def among_the_same(score: Score, scale: Scale, release: Release, texts: Texts) -
     )
 
 
-def wilson(bad: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a rate (Wilson 1927)."""
-    rate, z = bad / count, Z
-    middle = rate + z * z / (2 * count)
-    spread = z * math.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count))
-    return max(0.0, (middle - spread) / (1 + z * z / count)), min(1.0, (middle + spread) / (1 + z * z / count))
-
-
 def money(value: float, field: Field, language: str) -> str:
     """An amount as its field writes it, whole; where it is small, to two figures."""
     digits = 0 if abs(value) >= 10 or value == 0 else 1 - math.floor(math.log10(abs(value)))
     return field.show(round(value, digits), language)
 
 
-def nearest_band(pd: float, bands: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def nearest_band(pd: float, bands: Sequence[Band]) -> Band:
     """The band that holds the PD, or the nearest one where it lies between or beyond them."""
-    return min(bands, key=lambda band: max(band["low"] - pd, pd - band["high"], 0.0))
+    return min(bands, key=lambda band: max(band.low - pd, pd - band.high, 0.0))

@@ -3,12 +3,12 @@
 from html import escape
 
 from inference.application import Application
-from inference.fields import Field, localised
+from inference.fields import Field
+from inference.number_format import localised, write_percent
 from inference.policy import APPROVE
 from inference.reasons import Explanation
 from inference.release import Release
 from web.lender import Lender, reason_text
-from web.pages.numbers import write_percent
 from web.pages.texts import Texts
 
 SMALLEST = 0.005  # log-odds; below it a factor reads as 1.00

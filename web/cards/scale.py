@@ -11,8 +11,9 @@ from html import escape
 
 import numpy as np
 
-from inference.fields import write_number
-from inference.policy import APPROVE, DECLINE, REFER
+from inference.calibration import log_odds, probability
+from inference.number_format import write_number
+from inference.policy import APPROVE, DECLINE, REFER, Cutoffs
 from inference.release import Release
 from web.pages.figures import Figures
 from web.pages.texts import Texts
@@ -42,35 +43,16 @@ class Scale:
         return min(100.0, max(0.0, 100.0 * (log_odds(pd) - self.low) / (self.high - self.low)))
 
 
-@dataclass(frozen=True)
-class Cuts:
-    """The policy's cut-offs for one application, all PDs."""
-
-    break_even: float
-    refer_from: float
-    decline_from: float
-
-    @property
-    def can_decline(self) -> bool:
-        """Where a guarantee covers nearly all, no PD is high enough to decline."""
-        return self.decline_from < 1.0
-
-
-def log_odds(pd: float) -> float:
-    pd = min(max(pd, 1e-7), 1 - 1e-7)
-    return math.log(pd / (1 - pd))
-
-
 def scale_of(release: Release) -> Scale:
     """The axis of a release, from the PDs of its training population; without one, around the cut-offs."""
-    population = release.manifest["population"]
+    population = release.manifest.population
     if population is None:
-        middle = log_odds(release.policy.break_even(release.form.parse(release.form.example)))
+        middle = log_odds(release.policy.cutoffs(release.form.parse(release.form.example)).break_even)
         return Scale(middle - HALF_WIDTH, middle + HALF_WIDTH, "", 0)
-    return scale_from(tuple(population["pd_percentiles"]), int(population["loans"]))
+    return scale_from(population.pd_percentiles, population.loans)
 
 
-def scale_for(release: Release, cuts: Cuts, pd: float | None) -> Scale:
+def scale_for(release: Release, cuts: Cutoffs, pd: float | None) -> Scale:
     """The release's axis, made longer where an application's PD or a cut-off would lie beyond it or at its end."""
     scale = scale_of(release)
     low, high = scale.low, scale.high
@@ -80,8 +62,8 @@ def scale_for(release: Release, cuts: Cuts, pd: float | None) -> Scale:
         high = max(high, log_odds(cuts.decline_from if cuts.can_decline else cuts.refer_from) + room)
         if pd is not None:
             low, high = min(low, log_odds(pd) - edge), max(high, log_odds(pd) + edge)
-    population = release.manifest["population"]
-    drawn = "" if population is None else area(tuple(population["pd_percentiles"]), low, high)
+    population = release.manifest.population
+    drawn = "" if population is None else area(population.pd_percentiles, low, high)
     return Scale(low, high, drawn, scale.loans)
 
 
@@ -110,7 +92,7 @@ def area(pds: tuple[float, ...], low: float, high: float) -> str:
     return f"M0,100 L{points} L100,100 Z"
 
 
-def draw(release: Release, scale: Scale, cuts: Cuts, texts: Texts, figures: Figures, pd: float | None) -> str:
+def draw(release: Release, scale: Scale, cuts: Cutoffs, texts: Texts, figures: Figures, pd: float | None) -> str:
     """The scale with both cut-offs, and with the mark of an application where there is one."""
     refer, decline = scale.x(cuts.refer_from), scale.x(cuts.decline_from) if cuts.can_decline else 100.0
     lines = "".join(
@@ -132,7 +114,7 @@ def draw(release: Release, scale: Scale, cuts: Cuts, texts: Texts, figures: Figu
     )
 
 
-def zone_names(refer: float, decline: float, cuts: Cuts, texts: Texts) -> str:
+def zone_names(refer: float, decline: float, cuts: Cutoffs, texts: Texts) -> str:
     """The decisions' names below the axis: at both ends, and referral's as near to its zone as they leave room."""
     names = {name: texts(f"decision.{name}") for name in (APPROVE, REFER, DECLINE)}
     half = width(names[REFER]) / 2
@@ -145,7 +127,7 @@ def zone_names(refer: float, decline: float, cuts: Cuts, texts: Texts) -> str:
     )
 
 
-def cut_offs(refer: float, decline: float, scale: Scale, cuts: Cuts, texts: Texts, figures: Figures) -> str:
+def cut_offs(refer: float, decline: float, scale: Scale, cuts: Cutoffs, texts: Texts, figures: Figures) -> str:
     """PD and points of the cut-offs, each beside its line and moved where it would leave the picture or meet the
     other; and of both ends of the axis where there is room left."""
 
@@ -177,7 +159,7 @@ def width(*texts: str) -> float:
     return 100 * LETTER * max(map(len, texts)) / NARROWEST
 
 
-def describe(release: Release, cuts: Cuts, texts: Texts, figures: Figures, pd: float | None) -> list[str]:
+def describe(release: Release, cuts: Cutoffs, texts: Texts, figures: Figures, pd: float | None) -> list[str]:
     """The picture in sentences."""
     sentences = []
     if pd is not None:
@@ -186,7 +168,7 @@ def describe(release: Release, cuts: Cuts, texts: Texts, figures: Figures, pd: f
     values = {f"{name}_from": figures.pd(at) for name, at in named.items()}
     values |= {f"{name}_points": figures.points(at) for name, at in named.items()}
     sentences.append(texts("scale.cuts" if cuts.can_decline else "scale.cuts_open", **values))
-    if release.manifest["population"] is not None:
+    if release.manifest.population is not None:
         sentences.append(texts("scale.density", loans=loans(release, texts)))
     return sentences
 
@@ -210,7 +192,3 @@ def mark(x: float, height: int = 80) -> str:
         f'<svg class="mark" x="{x:.2f}%" y="0" width="1" height="{height}" overflow="visible">'
         f'<line x1="0" x2="0" y1="10" y2="{height - 4}"/><path d="M-7,0 H7 L0,12 Z"/></svg>'
     )
-
-
-def probability(log_odds: float) -> float:
-    return 1 / (1 + math.exp(-log_odds))

@@ -8,19 +8,21 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 import orjson
+from markupsafe import Markup
 
 from inference.application import Application
 from inference.errors import Problem
-from inference.fields import AnswerRefused, ChoiceField, Field, NumberField, write_number
-from inference.policy import APPROVE, DECLINE, REFER
+from inference.fields import AnswerRefused, Field, NumberField
+from inference.number_format import write_number
+from inference.policy import APPROVE, DECLINE, REFER, Cutoffs
 from inference.release import Release
 from inference.scorer import Score
 from web.cards.comparison import among_the_same, at_stake, in_words, nearest_band
 from web.cards.reasons import why
-from web.cards.scale import Cuts, describe, draw, loans, scale_for
+from web.cards.scale import describe, draw, loans, scale_for
 from web.lender import Lender
 from web.pages.answers import row_id
-from web.pages.figures import Figures, figures_for, write_exactly
+from web.pages.figures import Figures, figures_for, write_exact_percent
 from web.pages.texts import Texts
 from web.recording import ScoredAnswer
 
@@ -32,11 +34,11 @@ SIGNS = {
 }
 
 
-def score_card(told: ScoredAnswer, release: Release, texts: Texts, lender: Lender, deciding: str = "") -> str:
+def score_card(told: ScoredAnswer, release: Release, texts: Texts, lender: Lender, deciding: str = "") -> Markup:
     """The suggestion, its figures and its reason; what moved them; `deciding`, HTML; and where it is recorded."""
-    score, record, explanation, principal = told[:4]
+    score, seq, explanation, principal = told[:4]
     language = texts.language
-    cuts = Cuts(score.break_even, score.refer_from, score.decline_from)
+    cuts = score.cutoffs
     figures, scale = figures_for(release, language, told_apart(score, release)), scale_for(release, cuts, score.pd)
     pd, points = figures.pd(score.pd), figures.points(score.pd)
     decision = texts(f"decision.{score.decision}")
@@ -47,15 +49,15 @@ def score_card(told: ScoredAnswer, release: Release, texts: Texts, lender: Lende
         f'<span class="figure"><b>{escape(points)}</b> {escape(texts("result.points"))}</span>'
     )
     announced = texts("result.announce", decision=decision, pd=pd, points=points)
-    made = texts("result.made", release=release.name, date=release.manifest["date"], id=score.request_id)
+    made = texts("result.made", release=release.name, date=release.manifest.date, id=score.request_id)
     moved = ""
     if explanation is not None:
         section = why(explanation, principal or [], score.decision, score.application, release, texts, lender)
         moved = f"<h3>{escape(texts('why.title'))}</h3>{section}"
-    if record is not None:
-        made += " " + texts("result.recorded", seq=write_number(record.seq, language))
+    if seq is not None:
+        made += " " + texts("result.recorded", seq=write_number(seq, language))
     sentences = "".join(f"<li>{escape(text)}</li>" for text in in_words(score, release, texts, figures))
-    return panel(
+    card = panel(
         "score",
         texts("result.title"),
         f'<div class="headline">{headline}</div>'
@@ -73,17 +75,15 @@ def score_card(told: ScoredAnswer, release: Release, texts: Texts, lender: Lende
         },
         stale=texts("result.stale"),
     )
+    return Markup(card)  # noqa: S704 - every text in it is escaped
 
 
 def intro_card(release: Release, texts: Texts) -> str:
     """What will stand here, and the cut-offs that are known before any score."""
-    example = release.form.parse(release.form.example)
-    break_even = release.policy.break_even(example)
-    band = release.policy.refer_band
-    cuts = Cuts(break_even, break_even * (1 - band), break_even * (1 + band))
+    cuts = release.policy.cutoffs(release.form.parse(release.form.example))
     figures = figures_for(release, texts.language, [cuts.refer_from, cuts.decline_from])
     scale = scale_for(release, cuts, None)
-    parts = ["decision", "pd"] if release.manifest["population"] is None else ["decision", "pd", "rank"]
+    parts = ["decision", "pd"] if release.manifest.population is None else ["decision", "pd", "rank"]
     known = {"loans": loans(release, texts)}
     rows = "".join(
         f"<dt>{escape(texts(f'intro.{part}'))}</dt><dd>{escape(texts(f'intro.{part}_text', **known))}</dd>"
@@ -183,22 +183,22 @@ def sign(decision: str) -> str:
 def told_apart(score: Score, release: Release) -> list[float]:
     """The PDs that must not look equal on a card unless they are: PD, cut-offs, and a band's ends that it misses."""
     found = [score.pd, score.refer_from, score.decline_from]
-    population = release.manifest["population"]
-    if population is not None and (bands := population.get("bands")):
-        band = nearest_band(score.pd, bands)
-        if not band["low"] <= score.pd <= band["high"]:
-            found.append(min(band["low"], band["high"], key=lambda end: abs(end - score.pd)))
+    population = release.manifest.population
+    if population is not None and population.bands:
+        band = nearest_band(score.pd, population.bands)
+        if not band.low <= score.pd <= band.high:
+            found.append(min(band.low, band.high, key=lambda end: abs(end - score.pd)))
     return found
 
 
-def reason(score: Score, cuts: Cuts, release: Release, texts: Texts, figures: Figures) -> str:
+def reason(score: Score, cuts: Cutoffs, release: Release, texts: Texts, figures: Figures) -> str:
     """Why this decision, from the policy's own figures."""
     language = texts.language
     values = {
         "pd": figures.pd(score.pd),
         "refer_from": figures.pd(score.refer_from),
         "decline_from": figures.pd(score.decline_from),
-        "band": write_exactly(release.policy.refer_band, language),
+        "band": write_exact_percent(release.policy.refer_band, language),
     }
     if not score.unusual:
         open_end = score.decision == REFER and not cuts.can_decline
@@ -206,9 +206,7 @@ def reason(score: Score, cuts: Cuts, release: Release, texts: Texts, figures: Fi
     items = "".join(
         f"<li>{escape(unusual_answer(name, score.application, release, texts))}</li>" for name in score.unusual
     )
-    alone = REFER if score.refer_from <= score.pd <= score.decline_from else APPROVE
-    alone = DECLINE if score.pd > score.decline_from else alone
-    by_pd = escape(texts("reason.alone", decision=texts(f"decision.{alone}")))
+    by_pd = escape(texts("reason.alone", decision=texts(f"decision.{cuts.decision(score.pd)}")))
     return f"<p>{escape(texts('reason.unusual'))}</p><ul>{items}</ul><p>{by_pd}</p>"
 
 
@@ -216,20 +214,19 @@ def unusual_answer(name: str, application: Application, release: Release, texts:
     """An answer with what would be usual, such as "Amount: 9,000 money units (usual: 180 to 3,000)"."""
     language = texts.language
     at = release.form.names.index(name)
-    field: Field = release.form.fields[at]
+    field = release.form.fields[at]
     value = application.values[at]
     answer = f"{field.label[language]}{texts('mark.colon')} {field.show(value, language)}"
     if isinstance(field, NumberField):
         before, _ = field.beside(0, language)  # a currency's sign stands at both ends, another unit at neither
         low, high = (field.show(bound, language) if before else field.write(bound, language) for bound in field.usual)
         return texts("reason.unusual_range", answer=answer, low=low, high=high)
-    assert isinstance(field, ChoiceField)  # noqa: S101 - for the type checker: there are two kinds
     count = write_number(field.choices[int(value)].count, language)
     asked = write_number(sum(choice.count for choice in field.choices), language)  # each loan gave one of them
     return texts("reason.unusual_rare", answer=answer, count=count, loans=asked)
 
 
-def policy_table(cuts: Cuts, texts: Texts, figures: Figures) -> str:
+def policy_table(cuts: Cutoffs, texts: Texts, figures: Figures) -> str:
     """Break-even and the range that refers."""
     values = {
         "refer_from": figures.pd(cuts.refer_from),

@@ -1,85 +1,201 @@
-"""The part of a card or a record page where somebody decides, agrees, or objects; and what was decided. HTML only."""
+"""The part of a card or a case's page where somebody decides, agrees, or objects; and what was decided. Views only."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import dataclass
+from typing import ClassVar
 from urllib.parse import quote
 
+from inference.policy import DECLINE
 from inference.release import Release
-from ledger import cases
 from ledger.cases import IN_FORCE, OPEN, PENDING, REVIEW, WAITING, Case
 from ledger.decisions import DECISIONS, direction
 from web.cases.rules import SHORTEST_TEXT, shown
 from web.lender import DIRECTIONS, Lender, reason_text
 from web.pages.forms import LONGEST_NAME, LONGEST_TEXT, Form, one
 from web.pages.languages import HOME
+from web.pages.templates import View
 from web.pages.texts import Texts
 from web.person import Person
 
 TEXTS = ("justification", "conditions", "note", "objection")  # that somebody wrote, and should not write again
 CHOSEN = ("decision", "agrees", "principal", "reason_")  # of what was shown, and to be chosen anew once it has changed
+Problems = Mapping[str, str]  # part of a form -> what is wrong with it
 
 
-class DecideForm:
-    """Writes the section for one lender, in one language. `up` leads from the page it stands on to the app's root."""
+@dataclass(frozen=True)
+class TextBox:
+    """A text of some lines, or of one; `shortest` and `longest` in characters."""
+
+    name: str
+    label: str
+    value: str
+    problem: str
+    longest: int
+    shortest: int = 0
+    kind: str = "text"
+    note: str = ""
+    offered: tuple[str, ...] = ()  # what can be picked
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a list."""
+
+    value: str
+    text: str
+    chosen: bool
+    suggested: bool = False
+    direction: str = ""  # which way a decision departs from the suggestion
+
+
+@dataclass(frozen=True)
+class ReasonCodes:
+    """The reason codes of one direction."""
+
+    direction: str
+    label: str
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What every form has: who sends it, from where, and the case as it shows it. A page's script sends it, and puts
+    the answer in its place."""
+
+    action: str
+    up: str  # the way to the app's root
+    seen: str
+    failed: bool  # some of its parts are wrong
+    signed_as: str  # who is logged in, in words; or nothing, and then the name is asked for
+    name: TextBox
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionForm:
+    """Five decisions; what each needs shows once it is chosen, by the style alone."""
+
+    template: ClassVar[str] = "cases/decide.html"
+    boxes: ClassVar[tuple[str, ...]] = ("conditions", "justification")  # of `TEXTS`, those that it holds
+    sent: Sent
+    title: str
+    review: str  # who looks at it again, and until when
+    choices: tuple[Choice, ...]
+    choice_problem: str
+    conditions: TextBox
+    conditions_kept: bool  # shown although nothing is chosen that needs it: what was written should not seem lost
+    declines: bool  # the model suggests a decline, so there are principal reasons to confirm
+    principal: tuple[Choice, ...]
+    principal_problem: str
+    codes: tuple[ReasonCodes, ...]
+    codes_problem: str
+    justification: TextBox
+    justification_kept: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreementForm:
+    """A second person agrees, or sends it back."""
+
+    template: ClassVar[str] = "cases/agree.html"
+    boxes: ClassVar[tuple[str, ...]] = ("note",)
+    sent: Sent
+    choices: tuple[Choice, ...]
+    choice_problem: str
+    note: TextBox
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectionForm:
+    """The applicant objects: what, who looks at it again, until when."""
+
+    template: ClassVar[str] = "cases/contest.html"
+    sent: Sent
+    lead: str
+    objection: TextBox
+    reviewer: TextBox
+    deadline: TextBox
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The last decision, with its way to the record and the notice, and on to the next application."""
+
+    decided: str
+    has_notice: bool
+
+
+@dataclass(frozen=True)
+class Section:
+    """What can be done with a case now. The page's script finds it, and knows where to send its form."""
+
+    template: ClassVar[str] = "cases/section.html"
+    path: str  # of the case's page
+    home: str  # the desk
+    seen: str
+    problem: str  # why nothing was recorded, where the case has changed
+    outcome: Outcome | None
+    elsewhere: bool  # what can be done is on the case's page
+    waits: bool  # for somebody else
+    form: View | None
+    folded: bool
+    open: bool
+    lost: tuple[str, ...]  # what somebody wrote in a form that is no longer on the page, to be copied
+
+
+class CaseForms:
+    """Makes the section for one lender, in one language. `up` leads from the page it stands on to the app's root."""
 
     def __init__(
         self, lender: Lender, texts: Texts, up: str, person: Person | None = None, reviewers: Sequence[str] = ()
     ) -> None:
         self._lender, self._texts, self._up, self._person = lender, texts, up, person
-        self._reviewers = reviewers
+        self._reviewers = tuple(reviewers)
 
     def section(
         self,
         case: Case,
         release: Release | None,
         drafts: Sequence[str],
-        problems: Mapping[str, str] | None = None,
+        problems: Problems | None = None,
         form: Form | None = None,
-    ) -> str:
+    ) -> Section:
         """What can be done with a case now. `drafts` are the principal reasons to confirm, as `field/code`; `problems`
         say why the last try was not recorded, `form` what it held."""
         problems, form = problems or {}, form or {}
-        parts = [self.stale(problems)]
-        if case.decision is not None:
-            parts.append(self.outcome(case))
-        if case.state in (OPEN, REVIEW):
-            parts.append(self.deciding(case, release, drafts, problems, form))
-        elif case.state == PENDING:
-            shown = " open" if problems else ""
-            summary = escape(self._texts("decide.again"))
+        decision, state = case.decision, case.state
+        own = decision is not None and self._person is not None and self._person.name == decision.by
+        made: DecisionForm | AgreementForm | None = None
+        if state in (OPEN, REVIEW, PENDING):
             made = self.deciding(case, release, drafts, problems, form)
-            parts.append(f'<details class="again"{shown}><summary>{summary}</summary>{made}</details>')
-        elif case.state == WAITING and case.decision is not None:
-            own = self._person is not None and self._person.name == case.decision.fields()["by"]
-            said = f"<p>{escape(self._texts('agree.wait'))}</p>"
-            parts.append(said if own else self.agreeing(case, problems, form))
-        made = "".join(parts)
-        return self.around(case, made + self.unplaced(made, form))
+        elif state == WAITING and not own:
+            made = self.agreeing(case, problems, form)
+        boxes = made.boxes if made is not None else ()
+        return self.around(
+            case, made, problems, outcome=self.outcome(case), waits=state == WAITING and own, folded=state == PENDING,
+            lost=written(form, boxes),
+        )  # fmt: skip
 
-    def elsewhere(self, case: Case, problems: Mapping[str, str], form: Form) -> str:
+    def elsewhere(self, case: Case, problems: Problems, form: Form) -> Section:
         """How a case stands whose present answers are not on this page: the way to them, and no form."""
-        path, texts = self.path(case), self._texts
-        state = (
-            self.outcome(case)
-            if case.decision is not None
-            else f'<p class="ways"><a class="case" href="{escape(path)}">{escape(texts("decide.open"))}</a></p>'
-        )
-        return self.around(case, self.stale(problems) + state + self.unplaced("", form))
+        outcome = self.outcome(case)
+        return self.around(
+            case, None, problems, outcome=outcome, elsewhere=outcome is None, lost=written(form, ())
+        )  # fmt: skip
 
-    def stale(self, problems: Mapping[str, str]) -> str:
-        """That the form belonged to an earlier state of the case."""
-        return self.problem(problems["form"]) if "form" in problems else ""
+    def contest(self, case: Case, problems: Problems | None = None, form: Form | None = None) -> Section:
+        """Where an objection is written down."""
+        return self.around(case, self.contesting(case, problems or {}, form or {}), problems or {})
 
-    def problem(self, key: str) -> str:
-        """Why nothing was recorded."""
-        said = escape(self._texts(f"decide.problem.{key}"))
-        return f'<p class="form-problem" role="alert" tabindex="-1">{said}</p>'
-
-    def unplaced(self, made: str, form: Form) -> str:
-        """What somebody wrote in a form that is no longer on the page, to be copied."""
-        lost = [one(form, name) for name in TEXTS if one(form, name) and f'<textarea name="{name}"' not in made]
-        texts = "".join(f"<blockquote>{escape(text)}</blockquote>" for text in lost)
-        return f'<div class="unplaced"><p>{escape(self._texts("decide.unplaced"))}</p>{texts}</div>' if lost else ""
+    def around(
+        self, case: Case, form: View | None, problems: Problems, *, outcome: Outcome | None = None,
+        elsewhere: bool = False, waits: bool = False, folded: bool = False, lost: tuple[str, ...] = (),
+    ) -> Section:  # fmt: skip
+        """A section around a form."""
+        problem = self._texts(f"decide.problem.{problems['form']}") if "form" in problems else ""
+        return Section(
+            self.path(case), self.home, shown(case), problem, outcome, elsewhere, waits, form, folded,
+            bool(problems), lost,
+        )  # fmt: skip
 
     @property
     def home(self) -> str:
@@ -88,193 +204,109 @@ class DecideForm:
 
     def path(self, case: Case) -> str:
         """The way to a case's page."""
-        return f"{self.home.removeprefix('./')}record/{quote(cases.name(case.first))}"
-
-    def around(self, case: Case, body: str) -> str:
-        """A section that the page's script finds, and knows where to send."""
-        gone, out = (escape(self._texts(f"decide.{name}")) for name in ("gone", "out"))
-        return (
-            f'<section class="decide" data-record="{escape(self.path(case))}" data-seen="{shown(case)}"'
-            f' data-gone="{gone}" data-out="{out}">'
-            f"{body}</section>"
-        )
-
-    def contest(self, case: Case, problems: Mapping[str, str] | None = None, form: Form | None = None) -> str:
-        """Where an objection is written down."""
-        return self.around(case, self.stale(problems or {}) + self.contesting(case, problems or {}, form or {}))
+        return f"{self.home.removeprefix('./')}record/{quote(case.first.id)}"
 
     def told(self, case: Case) -> str:
-        """The last decision in words."""
+        """The last decision in words; nothing before there is one."""
         decision = case.decision
-        assert decision is not None  # noqa: S101 - asked for only then
-        fields = decision.fields()
-        key = {OPEN: "decide.not_agreed", WAITING: "decide.waiting", PENDING: "decide.pending"}.get(
-            case.state, "decide.done"
-        )
-        decided = self._texts(f"decided.{fields['decision']}")
-        return self._texts(key, decision=decided, by=fields["by"], seq=decision.seq)
+        if decision is None:
+            return ""
+        keys = {OPEN: "decide.not_agreed", WAITING: "decide.waiting", PENDING: "decide.pending"}
+        words = self._texts(f"decided.{decision.decision}")
+        return self._texts(keys.get(case.state, "decide.done"), decision=words, by=decision.by, seq=decision.seq)
 
-    def outcome(self, case: Case) -> str:
-        """The last decision, with its way to the record and the notice, and on to the next application."""
-        texts, path = self._texts, self.path(case)
-        links = f'<a class="case" href="{escape(path)}">{escape(texts("decide.open"))}</a>'
-        if case.state in IN_FORCE:
-            links += f'<a href="{escape(path)}/notice">{escape(texts("decide.notice"))}</a>'
-        links += f'<a class="new" href="{escape(self.home)}">{escape(texts("decide.new"))}</a>'
-        return (
-            f'<p class="decided" role="status" tabindex="-1">{escape(self.told(case))}</p><p class="ways">{links}</p>'
-        )
+    def outcome(self, case: Case) -> Outcome | None:
+        return None if case.decision is None else Outcome(self.told(case), case.state in IN_FORCE)
 
     def deciding(
-        self, case: Case, release: Release | None, drafts: Sequence[str], problems: Mapping[str, str], form: Form
-    ) -> str:
-        """Five decisions; what each needs shows once it is chosen, by the style alone."""
-        texts = self._texts
-        suggested = case.score.fields()["decision"]
-        chosen = one(form, "decision")
-        radios = "".join(
-            f'<label><input type="radio" name="decision" value="{name}" data-direction="{direction(name, suggested)}"'
-            f"{' checked' if name == chosen else ''}>{escape(texts(f'decide.{name}'))}"
-            f"{suggested_mark(texts) if name == suggested else ''}</label>"
-            for name in DECISIONS
-        )
-        lists = "".join(self.codes(went, one(form, f"reason_{went}"), problems) for went in DIRECTIONS)
-        title = texts("decide.review_title" if case.state == REVIEW else "decide.title")
+        self, case: Case, release: Release | None, drafts: Sequence[str], problems: Problems, form: Form
+    ) -> DecisionForm:
+        """The form for a decision."""
+        texts, suggested, chosen = self._texts, case.score.decision, one(form, "decision")
         review = ""
         if case.contest is not None:
-            fields = case.contest.fields()
-            until = texts.day(fields["deadline"])
-            review = f"<p>{escape(texts('decide.review', by=fields['reviewer'], deadline=until))}</p>"
-        return self.form(
-            case,
-            "decide",
-            f"<h3>{escape(title)}</h3>{review}<p class='quiet'>{escape(texts('decide.lead'))}</p>"
-            f'<div class="choices" role="radiogroup" aria-label="{escape(title)}"{invalid("decision", problems)}>'
-            f"{radios}</div>{self.error('decision', problems)}"
-            f'<div class="when-changed{kept("conditions", form)}">{self.long("conditions", form, problems)}</div>'
-            f"{self.principal(case, release, drafts, problems, form)}"
-            f'<div class="codes">{lists}{self.error("reason", problems)}</div>'
-            f'<div class="why-text{kept("justification", form)}">{self.long("justification", form, problems)}</div>'
-            f"{self.name(problems, form)}",
-            "decide.record",
-            problems,
+            review = texts("decide.review", by=case.contest.reviewer, deadline=texts.day(case.contest.deadline))
+        ticked = form.get("principal", [])
+        declines = suggested == DECLINE
+        return DecisionForm(
+            sent=self.sent("decide", case, problems, form),
+            title=texts("decide.review_title" if case.state == REVIEW else "decide.title"),
+            review=review,
+            choices=tuple(
+                Choice(name, texts(f"decide.{name}"), name == chosen, name == suggested, direction(name, suggested))
+                for name in DECISIONS
+            ),
+            choice_problem=self.problem("decision", problems),
+            conditions=self.box("conditions", form, problems),
+            conditions_kept=kept("conditions", form),
+            declines=declines,
+            principal=tuple(
+                Choice(name, reason_text(name, release, self._lender, texts.language), name in ticked)
+                for name in (drafts if declines else ())
+            ),
+            principal_problem=self.problem("principal", problems),
+            codes=tuple(self.codes(went, one(form, f"reason_{went}")) for went in DIRECTIONS),
+            codes_problem=self.problem("reason", problems),
+            justification=self.box("justification", form, problems),
+            justification_kept=kept("justification", form),
         )
 
-    def codes(self, went: str, chosen: str, problems: Mapping[str, str]) -> str:
+    def codes(self, went: str, chosen: str) -> ReasonCodes:
         """The reason codes of one direction."""
         texts = self._texts
-        options = "".join(
-            f'<option value="{escape(code)}"{" selected" if code == chosen else ""}>'
-            f"{escape(words[texts.language])}</option>"
-            for code, words in self._lender.codes[went].items()
-        )
-        return (
-            f'<label class="when-{went}">{escape(texts(f"decide.why_{went}"))}<select name="reason_{went}"'
-            f"{invalid('reason', problems)}>"
-            f'<option value="">{escape(texts("decide.choose"))}</option>{options}</select></label>'
+        listed = self._lender.codes[went].items()
+        choices = tuple(Choice(code, words[texts.language], code == chosen) for code, words in listed)
+        return ReasonCodes(went, texts(f"decide.why_{went}"), choices)
+
+    def agreeing(self, case: Case, problems: Problems, form: Form) -> AgreementForm:
+        """The form for a second person."""
+        answer = one(form, "agrees")
+        return AgreementForm(
+            sent=self.sent("agree", case, problems, form),
+            choices=tuple(Choice(name, self._texts(f"agree.{name}"), name == answer) for name in ("yes", "no")),
+            choice_problem=self.problem("agrees", problems),
+            note=self.box("note", form, problems),
         )
 
-    def principal(
-        self, case: Case, release: Release | None, drafts: Sequence[str], problems: Mapping[str, str], form: Form
-    ) -> str:
-        """The draft reasons to confirm, where the decision is the decline that the model suggests."""
-        texts, language, said = self._texts, self._texts.language, case.score.fields()
-        if said["decision"] != "decline":
-            return ""
-        if not drafts:
-            return f'<p class="when-as-suggested quiet">{escape(texts("decide.no_reasons"))}</p>'
-        ticked = form.get("principal", [])
-        shown = {name: reason_text(name, release, self._lender, language) for name in drafts}
-        boxes = "".join(
-            f'<label><input type="checkbox" name="principal" value="{escape(name)}"{invalid("principal", problems)}'
-            f"{' checked' if name in ticked else ''}>{escape(text)}</label>"
-            for name, text in shown.items()
-        )
-        return (
-            f'<fieldset class="when-as-suggested"><legend>{escape(texts("decide.confirm"))}</legend>{boxes}'
-            f"{self.error('principal', problems)}</fieldset>"
+    def contesting(self, case: Case, problems: Problems, form: Form) -> ObjectionForm:
+        """The form for an objection."""
+        return ObjectionForm(
+            sent=self.sent("contest", case, problems, form),
+            lead=self._texts("contest.lead", days=self._lender.contest_days),
+            objection=self.box("objection", form, problems),
+            reviewer=self.line("reviewer", form, problems, offered=self._reviewers),
+            deadline=self.line("deadline", form, problems, kind="date"),
         )
 
-    def agreeing(self, case: Case, problems: Mapping[str, str], form: Form) -> str:
-        """A second person agrees, or sends it back."""
-        texts = self._texts
-        radios = "".join(
-            f'<label><input type="radio" name="agrees" value="{answer}"'
-            f"{' checked' if one(form, 'agrees') == answer else ''}>{escape(texts(f'agree.{answer}'))}</label>"
-            for answer in ("yes", "no")
-        )
-        return self.form(
-            case,
-            "agree",
-            f"<h3>{escape(texts('agree.title'))}</h3><p class='quiet'>{escape(texts('agree.lead'))}</p>"
-            f'<div class="choices" role="radiogroup" aria-label="{escape(texts("agree.title"))}"'
-            f"{invalid('agrees', problems)}>{radios}</div>"
-            f"{self.error('agrees', problems)}{self.long('note', form, problems)}{self.name(problems, form)}",
-            "decide.record",
-            problems,
-        )
+    def sent(self, action: str, case: Case, problems: Problems, form: Form) -> Sent:
+        """What every form has."""
+        signed_as = "" if self._person is None else self._texts("decide.as", name=self._person.name)
+        name = self.line("name", form, problems, note="decide.trust")
+        return Sent(action, self._up, shown(case), bool(problems) and "form" not in problems, signed_as, name)
 
-    def contesting(self, case: Case, problems: Mapping[str, str], form: Form) -> str:
-        """The applicant objects: what, who looks at it again, until when."""
-        texts = self._texts
-        return self.form(
-            case,
-            "contest",
-            f"<p class='quiet'>{escape(texts('contest.lead', days=self._lender.contest_days))}</p>"
-            f"{self.long('objection', form, problems)}"
-            f"{self.short('reviewer', form, problems, offered=self._reviewers)}"
-            f"{self.short('deadline', form, problems, kind='date')}"
-            f"{self.name(problems, form)}",
-            "contest.record",
-            problems,
-        )
-
-    def form(self, case: Case, action: str, body: str, button: str, problems: Mapping[str, str]) -> str:
-        """A form that the page's script sends, and puts the answer in its place; with what it shows of the case."""
-        said = self.problem("some") if problems and "form" not in problems else ""
-        return (
-            f'<form class="deciding" data-action="{action}" autocomplete="off" novalidate>{said}{body}'
-            f'<input type="hidden" name="up" value="{escape(self._up)}">'
-            f'<input type="hidden" name="seen" value="{shown(case)}">'
-            f'<button type="submit">{escape(self._texts(button))}</button></form>'
-        )
-
-    def name(self, problems: Mapping[str, str], form: Form) -> str:
-        """Who decides: asked for as long as nobody has to log in."""
-        if self._person is not None:
-            return f'<p class="quiet">{escape(self._texts("decide.as", name=self._person.name))}</p>'
-        return self.short("name", form, problems, note="decide.trust")
-
-    def long(self, name: str, form: Form, problems: Mapping[str, str]) -> str:
+    def box(self, name: str, form: Form, problems: Problems) -> TextBox:
         """A text of some lines."""
-        return (
-            f'<label>{escape(self._texts(f"decide.{name}"))}<textarea name="{name}" rows="2" maxlength="{LONGEST_TEXT}"'
-            f' data-shortest="{SHORTEST_TEXT}"'
-            f"{invalid(name, problems)}>{escape(one(form, name))}</textarea></label>{self.error(name, problems)}"
-        )
+        label, problem = self._texts(f"decide.{name}"), self.problem(name, problems)
+        return TextBox(name, label, one(form, name), problem, LONGEST_TEXT, SHORTEST_TEXT)
 
-    def short(
-        self, name: str, form: Form, problems: Mapping[str, str], kind: str = "text", note: str = "",
-        offered: Sequence[str] = (),
-    ) -> str:  # fmt: skip
-        """A text of one line; what is `offered` can be picked."""
-        options = "".join(f'<option value="{escape(one)}">' for one in offered)
-        listed = f' list="offered-{name}"' if offered else ""
-        picked = f'<datalist id="offered-{name}">{options}</datalist>' if offered else ""
-        said = f'<span class="quiet">{escape(self._texts(note))}</span>' if note else ""
-        return (
-            f'<label>{escape(self._texts(f"decide.{name}"))}<input type="{kind}" name="{name}"'
-            f' maxlength="{LONGEST_NAME}" value="{escape(one(form, name))}"'
-            f"{listed}{invalid(name, problems)}>{said}{picked}</label>"
-            f"{self.error(name, problems)}"
-        )
+    def line(
+        self, name: str, form: Form, problems: Problems, kind: str = "text", note: str = "",
+        offered: tuple[str, ...] = (),
+    ) -> TextBox:  # fmt: skip
+        """A text of one line."""
+        return TextBox(
+            name, self._texts(f"decide.{name}"), one(form, name), self.problem(name, problems), LONGEST_NAME,
+            kind=kind, note=self._texts(note) if note else "", offered=offered,
+        )  # fmt: skip
 
-    def error(self, part: str, problems: Mapping[str, str]) -> str:
-        """What is wrong with a part of the form, under it."""
-        if part not in problems:
-            return ""
-        said = escape(self._texts(f"decide.problem.{problems[part]}"))
-        return f'<p class="field-problem" id="problem-{part}">{said}</p>'
+    def problem(self, part: str, problems: Problems) -> str:
+        """What is wrong with a part of the form."""
+        return self._texts(f"decide.problem.{problems[part]}") if part in problems else ""
+
+
+def written(form: Form, boxes: Sequence[str]) -> tuple[str, ...]:
+    """What somebody wrote in a form that is not in these boxes."""
+    return tuple(one(form, name) for name in TEXTS if one(form, name) and name not in boxes)
 
 
 def typed(form: Form) -> Form:
@@ -282,15 +314,6 @@ def typed(form: Form) -> Form:
     return {name: values for name, values in form.items() if not name.startswith(CHOSEN)}
 
 
-def kept(name: str, form: Form) -> str:
-    """The class that shows a text although nothing is chosen that needs it: it should not seem lost."""
-    return " kept" if one(form, name) and not one(form, "decision") else ""
-
-
-def invalid(name: str, problems: Mapping[str, str]) -> str:
-    """What ties a part of the form to the text under it that says what is wrong."""
-    return f' aria-invalid="true" aria-describedby="problem-{name}"' if name in problems else ""
-
-
-def suggested_mark(texts: Texts) -> str:
-    return f' <span class="quiet">{escape(texts("decide.suggested"))}</span>'
+def kept(name: str, form: Form) -> bool:
+    """Whether a text is shown although nothing is chosen that needs it."""
+    return bool(one(form, name) and not one(form, "decision"))

@@ -1,23 +1,19 @@
-"""How long a case is kept, on its page: when its notice was handed over, and a manager's hold. Rules and HTML."""
+"""How long a case is kept: when its notice was handed over, and a manager's hold. The rules, and why not."""
 
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from html import escape
 
 import orjson
 
 from inference.measure import Clock
-from ledger import cases
 from ledger.cases import IN_FORCE, Case
 from ledger.decisions import held, notified, released
 from ledger.records import Draft
-from ledger.retention import handed_over, on_hold
-from web.cases.decision_form import DecideForm
+from ledger.retention import on_hold
 from web.cases.notice import Notice
-from web.cases.rules import SHORTEST_TEXT, InvalidDecision, named, reference
+from web.cases.rules import SHORTEST_TEXT, InvalidDecision, named
 from web.pages.forms import Form, day, one
-from web.pages.texts import LANGUAGES, Texts
 from web.person import Person
 
 ACTIONS = ("notified", "hold", "release")
@@ -41,7 +37,7 @@ def draft(
     if problems:
         raise InvalidDecision(problems)
     make = held if action == "hold" else released
-    return case.continued(make(cases.name(case.first), by=person.name, reason=reason))
+    return case.continued(make(case.first.id, by=person.name, reason=reason))
 
 
 def handing_over(
@@ -51,7 +47,7 @@ def handing_over(
     assert case.decision is not None  # noqa: S101 - `possible` has looked
     today = datetime.fromtimestamp(clock.utc(), UTC).date()
     found = day(one(form, "day")) if one(form, "day") else today
-    if found is None or not case.decision.fields()["time"][:10] <= found.isoformat() <= today.isoformat():
+    if found is None or not case.decision.time[:10] <= found.isoformat() <= today.isoformat():
         problems["day"] = "handed_over"
     language = one(form, "language")
     if language not in notices:
@@ -60,11 +56,11 @@ def handing_over(
         raise InvalidDecision(problems)
     return case.continued(
         notified(
-            cases.name(case.decision),
+            case.decision.id,
             by=person.name,
             day=found.isoformat(),
             notice=digest(notices[language]),
-            reference=reference(case),
+            reference=case.first.reference,
         )
     )
 
@@ -79,52 +75,3 @@ def possible(action: str, case: Case) -> bool:
 def digest(made: Notice) -> str:
     """SHA-256 of a notice's parts as JSON: the page and the PDF are two prints of them."""
     return hashlib.sha256(orjson.dumps(made._asdict(), option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-def forms(made: DecideForm, case: Case, person: Person | None, texts: Texts) -> str:
-    """All forms that this person may use now, folded."""
-    offered = [action for action in ACTIONS if possible(action, case)]
-    if person is not None and not person.sees_all:
-        offered = [action for action in offered if action == "notified"]
-    said = status(case, texts)
-    parts = [f'<p class="quiet">{escape(said)}</p>'] if said else []
-    for action in offered:
-        summary = escape(texts(f"keeping.{action}"))
-        body = section(made, action, case, texts)
-        parts.append(f'<details class="contest"><summary>{summary}</summary>{body}</details>')
-    return "".join(parts)
-
-
-def status(case: Case, texts: Texts) -> str:
-    """What is recorded of how long the case is kept."""
-    notice, hold = handed_over(case), on_hold(case)
-    said = []
-    if notice is not None:
-        said.append(texts("entry.notified", day=texts.day(notice.fields()["day"])))
-    if hold is not None:
-        said.append(texts("keeping.on_hold", by=hold.fields()["by"]))
-    return " ".join(said)
-
-
-def section(
-    made: DecideForm, action: str, case: Case, texts: Texts, problems: Mapping[str, str] | None = None,
-    form: Form | None = None,
-) -> str:  # fmt: skip
-    """One form, with what was typed and what is wrong with it."""
-    problems, form = problems or {}, form or {}
-    if action == "notified":
-        chosen = one(form, "language") or texts.language
-        options = "".join(
-            f'<option value="{language}"{" selected" if language == chosen else ""}>{language.upper()}</option>'
-            for language in LANGUAGES
-        )
-        body = (
-            f"{made.short('day', form, problems, kind='date')}"
-            f'<label>{escape(texts("decide.language"))}<select name="language">{options}</select></label>'
-            f"{made.error('language', problems)}"
-        )
-    else:
-        body = made.long("hold_reason", form, problems)
-    lead = f"<p class='quiet'>{escape(texts(f'keeping.{action}_lead'))}</p>"
-    content = f"{lead}{body}{made.name(problems, form)}"
-    return made.around(case, made.form(case, action, content, f"keeping.{action}_record", problems))

@@ -33,31 +33,27 @@ def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) ->
     """What the notice of a settled case says."""
     decision = case.decision
     assert decision is not None  # noqa: S101 - only a settled case has a notice
-    fields, personal = decision.fields(), decision.personal_fields() or {}
     reasons = [reason_text(one, release, lender, texts.language) for one in decision.reasons or []]
     score = case.score_of(decision)  # where it was referred, answers may have been corrected since
-    if fields["direction"] == "more_lenient":
+    if decision.direction == "more_lenient":
         reasons = []  # why somebody was trusted more than the model would is held against nobody
-    elif fields["reason_code"]:
-        reasons = [lender.reason(fields["direction"], fields["reason_code"], texts.language)]
-    elif fields["decision"] == "decline" and not reasons:
-        reasons = [str(personal.get("justification") or texts("notice.erased"))]
-    tells_why = fields["decision"] != "approve"
-    conditions = personal.get("conditions")
-    sentence = texts(f"notice.{fields['decision']}")
-    if conditions:
-        sentence += f" {texts('notice.conditions')} {conditions}"
-    recorded = score.personal_fields()
+    elif decision.reason_code:
+        reasons = [lender.reason(decision.direction, decision.reason_code, texts.language)]
+    elif decision.decision == "decline" and not reasons:
+        reasons = [decision.justification or texts("notice.erased")]
+    tells_why = decision.decision != "approve"
+    sentence = texts(f"notice.{decision.decision}")
+    if decision.conditions:
+        sentence += f" {texts('notice.conditions')} {decision.conditions}"
     used = []
-    if recorded is not None and release is not None:
+    if score.answers is not None and release is not None:
         for field in release.form.fields:
-            answer = field.show(field.parse(recorded["answers"].get(field.name)), texts.language)
+            answer = field.show(field.parse(score.answers.get(field.name)), texts.language)
             used.append((field.label[texts.language], answer))
-    reference = (case.first.personal_fields() or {}).get("reference")
     facts = [
-        (texts("notice.reference"), str(reference or texts("record.title_number", seq=case.first.seq))),
-        (texts("notice.date"), texts.day(fields["time"][:10])),
-        (texts("notice.model"), score.fields()["release_name"]),
+        (texts("notice.reference"), case.first.reference or texts("record.title_number", seq=case.first.seq)),
+        (texts("notice.date"), texts.day(decision.time[:10])),
+        (texts("notice.model"), score.release_name),
     ]
     return Notice(
         lender.name, lender.address, texts("notice.title"), facts, sentence,

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 
 from inference.errors import TenfoldError
 from inference.measure import Clock
-from ledger import cases
 from ledger.cases import IN_FORCE, TO_DECIDE, WAITING, Case
 from ledger.decisions import DECISIONS, agreed, contested, decided, direction
 from ledger.records import Draft
@@ -35,7 +34,7 @@ def shown(case: Case) -> str:
 
 def as_shown(case: Case, seen: object) -> Case | None:
     """The case as it was when a form that carries `seen` showed it; None where it never was like that."""
-    before = (Case(case.records[:count]) for count in range(len(case.records), 0, -1))
+    before = (Case(case.events[:count]) for count in range(len(case.events), 0, -1))
     return next((one for one in before if shown(one) == seen), None)
 
 
@@ -46,7 +45,7 @@ def decide(
 
     `drafts` are the principal reasons that can be confirmed.
     """
-    said = case.score.fields()
+    score = case.score
     choice, problems = one(form, "decision"), named(person)
     if case.state not in TO_DECIDE:
         raise InvalidDecision({"form": "not_now"})
@@ -54,7 +53,7 @@ def decide(
         problems["name"] = "another_person"
     if choice not in DECISIONS:
         raise InvalidDecision({**problems, "decision": "choose"})
-    went = direction(choice, said["decision"])
+    went = direction(choice, score.decision)
     code = one(form, f"reason_{went}") if went != "as_suggested" else ""
     if went != "as_suggested" and code not in lender.codes[went]:
         problems["reason"] = "choose"
@@ -70,11 +69,11 @@ def decide(
     if problems:
         raise InvalidDecision(problems)
     draft = decided(
-        cases.name(case.first), choice, said["decision"],
-        by=person.name, reference=reference(case), score=said["id"], reason_code=code or None,
+        case.first.id, choice, score.decision,
+        by=person.name, reference=case.first.reference, score=score.id, reason_code=code or None,
         justification=justification or None, conditions=conditions if choice == "approve_changed" else None,
         reasons=confirmed if by_model else None, needs_second=lender.needs_second(person.role, amount),
-        contest=cases.name(case.objection) if case.objection else None,
+        contest=case.objection.id if case.objection else None,
     )  # fmt: skip
     return case.continued(draft)
 
@@ -84,7 +83,7 @@ def agree(case: Case, form: Form, person: Person) -> Draft:
     problems = named(person)
     if case.state != WAITING or case.decision is None:
         raise InvalidDecision({"form": "not_now"})
-    if person.name == case.decision.fields()["by"]:
+    if person.name == case.decision.by:
         problems["name"] = "second_person"
     elif person.name in case.barred:  # decided before the objection that this decision answers
         problems["name"] = "another_person"
@@ -96,7 +95,7 @@ def agree(case: Case, form: Form, person: Person) -> Draft:
     if problems:
         raise InvalidDecision(problems)
     draft = agreed(
-        cases.name(case.decision), by=person.name, agrees=answer == "yes", note=note or None, reference=reference(case)
+        case.decision.id, by=person.name, agrees=answer == "yes", note=note or None, reference=case.first.reference
     )
     return case.continued(draft)
 
@@ -127,8 +126,8 @@ def contest(
     if problems or deadline is None:
         raise InvalidDecision(problems)
     draft = contested(
-        cases.name(case.decision), by=person.name, reviewer=reviewer, deadline=deadline.isoformat(),
-        objection=objection, reference=reference(case),
+        case.decision.id, by=person.name, reviewer=reviewer, deadline=deadline.isoformat(),
+        objection=objection, reference=case.first.reference,
     )  # fmt: skip
     return case.continued(draft)
 
@@ -136,9 +135,3 @@ def contest(
 def named(person: Person) -> dict[str, str]:
     """Whether there is a name at all."""
     return {} if person.name else {"name": "name"}
-
-
-def reference(case: Case) -> str | None:
-    """The officer's own number of the application."""
-    found = (case.first.personal_fields() or {}).get("reference")
-    return None if found is None else str(found)

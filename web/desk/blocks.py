@@ -38,13 +38,13 @@ def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = Non
     all the rest, and would carry what was chosen in one answer's forms over into the next.
     """
     scorer, release, recorded = recorder.scorer, recorder.scorer.release, recorder.ledger is not None
-    title = release.manifest["title"][texts.language]
+    title = release.manifest.title[texts.language]
     with DeskBlocks(title=f"Tenfold · {title}", fill_width=True, analytics_enabled=False) as desk:
         static(render(frame(title, texts, "desk", UP[texts.language], ledger=recorded), texts), "header")
         with gr.Row(elem_id="desk", equal_height=False):
             with gr.Column(elem_id="application", min_width=0):
                 static(form_title(texts), "application-name")
-                widgets = build_form(release.form, release.manifest["groups"], texts, with_reference=recorded)
+                widgets = build_form(release.form, release.manifest.groups, texts, with_reference=recorded)
                 with gr.Row(elem_id="actions"):
                     gr.Button(texts("form.score"), variant="primary", elem_id="score", min_width=0)
                     reset = gr.Button(texts("form.reset"), elem_id="reset", min_width=0)
@@ -85,9 +85,9 @@ def form_title(texts: Texts) -> str:
 def footer(scorer: Scorer, texts: Texts) -> str:
     """What the release is and is not, its name, its card."""
     release = scorer.release
-    card, opens = f"{UP[texts.language]}model-card", 'target="_blank" rel="noopener"'
+    card, opens = "model-card", 'target="_blank" rel="noopener"'
     return (
-        f"<footer><p>{escape(release.manifest['notice'][texts.language])}</p>"
+        f"<footer><p>{escape(release.manifest.notice[texts.language])}</p>"
         f"<p>{escape(texts('footer.release'))} <code>{escape(release.name)}</code> · "
         f'<a href="{card}" {opens}>{escape(texts("footer.model_card"))}</a></p></footer>'
     )

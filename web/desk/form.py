@@ -11,7 +11,9 @@ from typing import Any
 import gradio as gr
 
 from inference.application import Form
-from inference.fields import NOT_STATED, ChoiceField, Field, NumberField, write_number
+from inference.fields import NOT_STATED, ChoiceField, Field, NumberField
+from inference.manifest import Group
+from inference.number_format import write_number
 from inference.numbers import LONGEST
 from web.pages.answers import LONGEST_REFERENCE, RADIO_UP_TO, kind_of, offered, row_id
 from web.pages.texts import Texts
@@ -98,12 +100,12 @@ class Widgets:
         return [*self.boxes.values(), *self.not_stated.values(), *([self.reference] if self.reference else [])]
 
 
-def build_form(form: Form, groups: Sequence[Any], texts: Texts, *, with_reference: bool = False) -> Widgets:
+def build_form(form: Form, groups: Sequence[Group], texts: Texts, *, with_reference: bool = False) -> Widgets:
     """Draw the form, group by group, inside the current Gradio layout."""
     language = texts.language
     boxes: dict[str, Any] = {}
     not_stated: dict[str, gr.Checkbox] = {}
-    named = {group["name"]: group["label"][language] for group in groups}
+    named = {group.name: group.label[language] for group in groups}
     used = dict.fromkeys(field.group for field in form.fields)
     for name in [*(name for name in named if name in used), *(name for name in used if name not in named)]:
         with gr.Column(elem_classes="group", min_width=0):
@@ -194,6 +196,5 @@ def shown(field: Field, answer: object, language: str) -> str | None:
     """An answer as its widget shows or holds it; nothing if the field cannot have it."""
     if isinstance(field, NumberField):
         return field.write(float(answer), language) if type(answer) in (int, float) else ""  # type: ignore[arg-type]
-    assert isinstance(field, ChoiceField)  # noqa: S101
     codes = [code for _, code in offered(field, language)]
     return str(answer) if answer in codes else None

@@ -124,7 +124,7 @@ def head(release: Release, language: str) -> Markup:
     """What the page needs before Gradio starts: its title, its language, its style, and what the script must know."""
     texts = texts_in(language)
     up = UP[language]
-    title = f"Tenfold · {release.manifest['title'][language]}"
+    title = f"Tenfold · {release.manifest.title[language]}"
     known = {
         "language": language,
         "thousands": THOUSANDS[language],

@@ -18,12 +18,13 @@ from ledger.cases import TO_DECIDE, Case
 from ledger.errors import UNREADABLE, LedgerUnavailable, cause
 from ledger.ledger import CaseMoved
 from web.cards.score_card import notice_card, problem_card, read_box, score_card
-from web.cases.decision_form import DecideForm
+from web.cases.decision_form import CaseForms
 from web.cases.rules import as_shown, shown
 from web.desk.form import FormValues
 from web.desk.whatif_panel import Panel
 from web.lender import Lender
 from web.pages.languages import HOME, UP
+from web.pages.templates import render
 from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import Person, person_of
 from web.recording import Recorder
@@ -102,9 +103,9 @@ class DeskRoutes:
             deciding = ""
             if told.record is not None:
                 # Not as the ledger may hold it by now: what is decided is what is shown here.
-                made = Case((*(corrects.records if corrects else ()), told.record))
-                told = told._replace(score=told.score._replace(request_id=cases.name(told.record)))  # sent twice
-                deciding = self._form(person).section(made, self._release, told.principal or [])
+                made = Case((*(corrects.events if corrects else ()), told.record.event))
+                told = told._replace(score=told.score._replace(request_id=told.record.header.id))  # sent twice
+                deciding = render(self._form(person).section(made, self._release, told.principal or []), texts)
         except CaseMoved:
             return self._moved(await self._find(asked["of"], scope), person)
         except InvalidApplication as error:
@@ -113,8 +114,8 @@ class DeskRoutes:
             return notice_card("unrecorded", texts)
         return score_card(told, self._release, texts, self._lender, deciding)
 
-    def _form(self, person: Person | None) -> DecideForm:
-        return DecideForm(self._lender, self._texts, UP[self._texts.language], person)
+    def _form(self, person: Person | None) -> CaseForms:
+        return CaseForms(self._lender, self._texts, UP[self._texts.language], person)
 
     def _moved(self, case: Case | None, person: Person | None) -> str:
         """Nothing was scored, for the case is no longer as the form showed it: how it stands, and the way to it."""
@@ -122,7 +123,7 @@ class DeskRoutes:
 
     def _way(self, case: Case, person: Person | None) -> str:
         """How a case stands, and where to see it."""
-        return self._form(person).elsewhere(case, {}, {})
+        return render(self._form(person).elsewhere(case, {}, {}), self._texts)
 
     async def try_out(self, asked: dict[str, Any], scope: Scope) -> str:
         """The what-if panel: what was scored (`base`) beside what the form holds now. Nothing is recorded or logged."""
@@ -166,12 +167,12 @@ class DeskRoutes:
             case = await self._find(asked.get("of"), scope)
         except LedgerUnavailable:
             case = None
-        personal = case.score.personal_fields() if case else None
-        if case is None or personal is None or case.score.fields()["release"] != self._release.digest:
+        score = case.score if case else None
+        if case is None or score is None or score.answers is None or score.release != self._release.digest:
             return {"values": None, "html": f'<p class="correcting">{escape(texts("correct.impossible"))}</p>'}
         said, stop = texts("correct.lead", seq=case.first.seq), f'<a href="./">{escape(texts("correct.stop"))}</a>'
         return {
-            "values": self._held.values(personal["answers"], personal.get("reference") or ""),
+            "values": self._held.values(score.answers, score.reference or ""),
             "html": f'<p class="correcting" role="status">{escape(said)} {stop}</p>',
             "seen": shown(case),
         }

@@ -9,7 +9,8 @@ import numpy as np
 import orjson
 
 from inference.application import Application
-from inference.fields import ChoiceField, Field, NumberField, write_number
+from inference.fields import ChoiceField, Field, NumberField
+from inference.number_format import write_number
 from inference.policy import APPROVE
 from inference.reasons import Explanation
 from inference.release import Release
@@ -19,7 +20,7 @@ from web.cards.reasons import bars
 from web.cards.scale import GAP, width
 from web.desk.form import FormValues
 from web.pages.answers import choice_text
-from web.pages.figures import Figures, figures_for, write_exactly, write_share
+from web.pages.figures import Figures, figures_for, write_exact_percent, write_share
 from web.pages.texts import Texts
 
 HEIGHT, TOP, FLOOR = 180, 28, 148  # of the curve's picture, px
@@ -108,7 +109,7 @@ class Panel:
             items = "".join(f"<li>{self.proposal(scored.application, one)}</li>" for one in proposals)
             parts.append(f"<ul>{items}</ul>" if items else "")
             if any(isinstance(self._fields[at], NumberField) for one in proposals for at in one.changes):
-                holds = texts("whatif.holds", near=write_exactly(NEAR, self._language))
+                holds = texts("whatif.holds", near=write_exact_percent(NEAR, self._language))
                 parts.append(f'<p class="quiet">{escape(holds)}</p>')
         at = self._release.policy.amount_at
         if amounts is not None and at is not None:
@@ -128,7 +129,7 @@ class Panel:
         searched = [label for label, unknown in open_to_change if not unknown]
         if not searched:
             return texts("whatif.none_stated", fields=", ".join(label for label, _ in open_to_change))
-        near = write_exactly(NEAR, language)
+        near = write_exact_percent(NEAR, language)
         return texts("whatif.none" if len(searched) > 1 else "whatif.none_alone", fields=", ".join(searched), near=near)
 
     def way(self, field: Field) -> str:
@@ -155,8 +156,8 @@ class Panel:
                 )
             )
         then = Application(tuple(changed))
-        cuts = self._release.policy.decide(found.pd, then)
-        figures = figures_for(self._release, language, [found.pd, cuts.refer_from, cuts.decline_from])
+        cutoffs = self._release.policy.cutoffs(then)
+        figures = figures_for(self._release, language, [found.pd, cutoffs.refer_from, cutoffs.decline_from])
         said = texts("whatif.then", pd=figures.pd(found.pd), points=figures.points(found.pd))
         return f"{escape('; '.join(words) + said)} {self.button(then, 'whatif.try')}"
 
@@ -193,7 +194,9 @@ class Panel:
         )
         field = self._fields[at]
         drawn = (
-            self.line(scored, field, at, curve) if isinstance(field, NumberField) else self.choices(scored, at, curve)
+            self.line(scored, field, at, curve)
+            if isinstance(field, NumberField)
+            else self.choices(scored, field, at, curve)
         )
         return (
             f'<h3><label for="curve-field">{escape(texts("whatif.curve"))}</label> '
@@ -243,7 +246,7 @@ class Panel:
             f'<text x="0" y="{row}">{escape(first)}</text>'
             f'<text x="100%" y="{second}" text-anchor="end">{escape(last)}</text>'
             f'<text class="axis-name" x="0" y="{TOP - 12}">{escape(texts("result.pd"))} '
-            f"{write_exactly(most, language)}</text>"
+            f"{write_exact_percent(most, language)}</text>"
         )
         said = f"{self.course(field, curve)} {self.approved(curve)}"
         return (
@@ -297,10 +300,9 @@ class Panel:
                   (("approved", curve.approves.sum()), ("drawn", len(curve.approves)))}  # fmt: skip
         return self._texts("whatif.curve_approved", **values)
 
-    def choices(self, scored: Score, at: int, curve: Curve) -> str:
+    def choices(self, scored: Score, field: ChoiceField, at: int, curve: Curve) -> str:
         """A bar a choice, the lowest PD first, with the cut-offs."""
-        texts, language, field = self._texts, self._language, self._fields[at]
-        assert isinstance(field, ChoiceField)  # noqa: S101 - for the type checker: there are two kinds
+        texts, language = self._texts, self._language
         own = scored.application.values[at]
         most = highest_shown(curve)
         rows = []

@@ -54,7 +54,7 @@ def readiness(scorer: Scorer, settings: Settings, ledger: Ledger | None = None) 
         "release": release.name,
         "digest": release.digest,
         "engine": scorer.engine.name,
-        "golden": len(release.manifest["golden"]),
+        "golden": len(release.manifest.golden),
         "log": "off" if settings.log is None else str(settings.log),
         "ledger": "off" if ledger is None else str(ledger.store.path),
         "log_lines_dropped": scorer.log.dropped if scorer.log else 0,

@@ -3,7 +3,8 @@
 import re
 import unicodedata
 
-from inference.fields import NOT_STATED, Choice, ChoiceField, Field, NumberField
+from inference.fields import NOT_STATED, AnswerRefused, Choice, ChoiceField, Field, NumberField
+from web.pages.texts import Texts
 
 LONGEST_REFERENCE = 100  # characters
 RADIO_UP_TO = 6  # choices; more go into a list to search
@@ -18,7 +19,6 @@ def kind_of(field: Field) -> str:
     """The class by which the page's style and script know what kind of widget it is."""
     if isinstance(field, NumberField):
         return "number"
-    assert isinstance(field, ChoiceField)  # noqa: S101 - for the type checker: there are two kinds
     return "radio" if len(offered(field, "en")) <= RADIO_UP_TO else "list"
 
 
@@ -46,3 +46,23 @@ def offered(field: ChoiceField, language: str) -> list[tuple[str, str]]:
 def alphabetical(text: str) -> str:
     """A sort key without accents and case."""
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().casefold()
+
+
+def labelled(label: str, text: str, texts: Texts) -> str:
+    """Such as "Amount: 9,000": in French with a space before the colon."""
+    return f"{label}{texts('mark.colon')} {text}"
+
+
+def field_label(name: str, field: Field | None, language: str) -> str:
+    """What a field is called; its name where its release is gone."""
+    return name if field is None else field.label[language]
+
+
+def answer_text(raw: object, field: Field | None, language: str) -> str:
+    """A recorded answer in words; as it was recorded where the release is gone or would refuse it."""
+    if field is None:
+        return str(raw)
+    try:
+        return field.show(field.parse(raw), language)
+    except AnswerRefused:
+        return str(raw)

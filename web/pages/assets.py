@@ -31,11 +31,6 @@ def assets() -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in sorted(FOLDER.iterdir()) if file.suffix in KINDS}
 
 
-def icon(up: str) -> str:
-    """The link to the icon; a browser without one asks for a file that there is not."""
-    return f'<link rel="icon" type="image/svg+xml" href="{up}{asset_path("icon.svg")}">'
-
-
 @cache
 def asset_path(name: str) -> str:
     """The path of a file, relative to the app's root."""

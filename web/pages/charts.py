@@ -1,47 +1,61 @@
 """Small bar charts over time as inline SVG. All x are per cent of the width: words keep their size on a phone."""
 
 from collections.abc import Sequence
-from html import escape
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar
 
 HEIGHT, TOP, FOOT = 120, 18, 18  # px: the plot, above it, below it
+BASE = TOP + HEIGHT
 
 
-class Column(NamedTuple):
-    """One stretch of time: parts stacked from below, and marks; None where nothing is known."""
+@dataclass(frozen=True)
+class Bar:
+    """One rectangle of a column: part-0 and on are stacked from below, mark-0 and on stand at their value. Px."""
 
-    at: float  # where it begins, 0..1 of the width
-    width: float  # likewise
-    parts: Sequence[float | None]
-    marks: Sequence[float | None] = ()
-    says: str = ""  # shown under the pointer
+    kind: str
+    y: float
+    height: float
 
 
-def chart(name: str, says: str, columns: Sequence[Column], top_label: str, top: float, ends: tuple[str, str]) -> str:
-    """The picture: `top` is the value at its upper edge, `ends` the words under both ends, `says` it all in words."""
-    base = TOP + HEIGHT
-    drawn = []
-    for column in columns:
-        x, width = f"{100 * column.at:.2f}%", f"{max(0.3, 88 * column.width):.2f}%"
-        y = float(base)
-        shapes = []
-        for number, part in enumerate(column.parts):
-            height = HEIGHT * (part or 0) / top
-            y -= height
-            shapes.append(f'<rect class="part-{number}" x="{x}" width="{width}" y="{y:.1f}" height="{height:.1f}"/>')
-        for number, mark in enumerate(column.marks):
-            if mark is not None:
-                y = base - HEIGHT * mark / top
-                shapes.append(f'<rect class="mark-{number}" x="{x}" width="{width}" y="{y - 1:.1f}" height="3"/>')
-        drawn.append(f"<g>{''.join(shapes)}<title>{escape(column.says)}</title></g>")
-    return (
-        f'<svg class="chart {name}" role="img" aria-label="{escape(says)}" width="100%" height="{base + FOOT}">'
-        f'<line class="grid" x1="0" x2="100%" y1="{TOP}" y2="{TOP}"/>'
-        f'<line class="grid" x1="0" x2="100%" y1="{base}" y2="{base}"/>{"".join(drawn)}'
-        f'<text x="0" y="{TOP - 5}">{escape(top_label)}</text>'
-        f'<text x="0" y="{base + FOOT - 4}">{escape(ends[0])}</text>'
-        f'<text x="100%" y="{base + FOOT - 4}" text-anchor="end">{escape(ends[1])}</text></svg>'
-    )
+@dataclass(frozen=True)
+class Column:
+    """One stretch of time. Per cent of the width."""
+
+    x: float
+    width: float
+    bars: tuple[Bar, ...]
+    says: str  # shown under the pointer
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The picture. `top_label` is the value at the upper edge, `ends` the words below both ends, `says` all."""
+
+    template: ClassVar[str] = "chart.html"
+    name: str
+    says: str
+    columns: tuple[Column, ...]
+    top_label: str
+    ends: tuple[str, str]
+    top: int = TOP
+    base: int = BASE
+    height: int = BASE + FOOT
+
+
+def column(
+    at: float, width: float, top: float, parts: Sequence[float | None], marks: Sequence[float | None], says: str
+) -> Column:
+    """The column that begins at `at` and is so wide, 0..1 of the whole; `top` is the value at the chart's upper edge.
+    Of a part or mark that is None nothing is known."""
+    bars, y = [], float(BASE)
+    for number, part in enumerate(parts):
+        height = HEIGHT * (part or 0) / top
+        y -= height
+        bars.append(Bar(f"part-{number}", y, height))
+    for number, mark in enumerate(marks):
+        if mark is not None:
+            bars.append(Bar(f"mark-{number}", BASE - HEIGHT * mark / top - 1, 3))
+    return Column(100 * at, max(0.3, 88 * width), tuple(bars), says)
 
 
 def rounded_up(value: float) -> float:

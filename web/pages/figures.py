@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
-from inference.fields import localised
+from inference.number_format import localised, write_percent
 from inference.policy import Points
 from inference.release import Release
-from web.pages.numbers import write_percent
 
 MOST_DIGITS = 12  # a PD is a float64: beyond that there is nothing to tell apart
 
@@ -68,7 +67,7 @@ def write_share(share: float, language: str, digits: int = 1) -> str:
     return write_percent(share, language, digits_apart([0.0, share, 1.0], as_percent, digits))
 
 
-def write_exactly(share: float, language: str) -> str:
+def write_exact_percent(share: float, language: str) -> str:
     """A share that somebody set, such as 62.5 %, with the decimals that it has."""
     digits = next((n for n in range(MOST_DIGITS) if abs(100 * share - round(100 * share, n)) < 1e-9), MOST_DIGITS)
     return write_percent(share, language, digits - (1 if 0 < abs(share) < 0.00995 and digits else 0))

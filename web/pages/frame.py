@@ -13,7 +13,7 @@ from web.person import DEMO, OPEN, mode_of, person_of
 
 # Nothing inline runs and nothing calls out; forms are sent by the page's own script.
 POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 )
 HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
@@ -79,18 +79,20 @@ def frame(
     """What stands around a page. `here` is `desk`, or a page's path below its language's root, such as record/<id>;
     `up` leads to the app's root, where `here` does not say it."""
     up = root_from(here, texts) if up is None else up
-    home = up + HOME[texts.language].lstrip("/") or "./"
-    ways = {"desk": home, "history": f"{home}history", "performance": f"{home}performance"}
+    home = up + HOME[texts.language].lstrip("/")
+    ways = {"desk": "", "history": "history", "performance": "performance", "model": "model-card"}
     if not ledger:
         del ways["history"]
-    ways["model"] = f"{up}model-card"
     if here == "login":
         ways = {}
     # From the desk each opens in a tab of its own: what was typed stays.
     pages = [
-        Link(path, texts(f"nav.{name}"), name == here, f"tenfold-{name}" if here == "desk" != name else "")
+        Link(
+            home + path or "./", texts(f"nav.{name}"), here == (path or "desk"),
+            f"tenfold-{name}" if path and here == "desk" else "",
+        )
         for name, path in ways.items()
-    ]
+    ]  # fmt: skip
     languages = [
         Link(language_link(language, here, up), language.upper(), language == texts.language, language=language)
         for language in LANGUAGES
@@ -135,24 +137,3 @@ def problem_page(key: str, texts: Texts, here: str, release_title: str, scope: S
     """A page that says why it cannot be shown."""
     shown = ProblemPage(texts(f"{key}.title"), texts(f"{key}.what"))
     return page(shown, texts, frame(release_title, texts, here, scope=scope))
-
-
-@dataclass(frozen=True)
-class PlainPage:
-    """A page whose body is HTML already: until every page has a template."""
-
-    template: ClassVar[str] = "plain.html"
-    title: str
-    body: Markup
-
-
-def plain_page(title: str, body: str, texts: Texts, here: str, release_title: str, scope: Scope) -> Markup:
-    """A whole page without Gradio. `here` is its path below its language's root, such as record/<id>."""
-    shown = PlainPage(title, Markup(body))  # noqa: S704 - its maker escapes
-    return page(shown, texts, frame(release_title, texts, here, scope=scope))
-
-
-def who(scope: Scope, texts: Texts, up: str) -> Markup:
-    """Who looks at a page, with the way out."""
-    shown = visitor(scope, texts, up)
-    return Markup() if shown is None else render(shown, texts)

@@ -27,7 +27,7 @@ from inference.measure import Clock
 from inference.settings import Settings
 from ledger import queries
 from ledger.ledger import Ledger
-from ledger.sqlite_files import write_ahead
+from ledger.sqlite_files import mark, open_file, stated, transaction, write_ahead
 from web.person import CLOSED, DEMO, OPEN, ROLES, TOKEN_ROLES, Person
 from web.security.passwords import LONGEST, normalised, password_problem
 
@@ -124,9 +124,7 @@ class Accounts:
                 if identity != self._identity:
                     self._close()
                     self._changes = self._connect(make, wait)
-                    self._reading = sqlite3.connect(
-                        self._name, timeout=NO_WAIT, check_same_thread=False, isolation_level=None
-                    )
+                    self._reading = open_file(self._name, NO_WAIT)
                     self._reading.execute("PRAGMA synchronous=NORMAL")  # a note may be lost, and no fsync waited for
                     self._identity = identity
             finally:
@@ -136,28 +134,13 @@ class Accounts:
     def _connect(self, make: bool, wait: float) -> sqlite3.Connection:
         """Open the file, and make its tables in an empty one where that is wanted: what was emptied by accident must
         not look like a file without users."""
-        connection = sqlite3.connect(self._name, timeout=wait, check_same_thread=False, isolation_level=None)
+        connection = open_file(self._name, wait)
         try:
             write_ahead(connection, wait)
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute("PRAGMA secure_delete=ON")
-            connection.execute("BEGIN IMMEDIATE")
-            (application,) = connection.execute("PRAGMA application_id").fetchone()
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if make and not tables and not application:
-                for statement in filter(str.strip, SCHEMA.split(";")):
-                    connection.execute(statement)
-                connection.execute("INSERT INTO secret VALUES (?)", [secrets.token_bytes(32)])
-                connection.execute(f"PRAGMA application_id={APPLICATION}")
-                connection.execute(f"PRAGMA user_version={VERSION}")
-            elif (application, version) == (APPLICATION, 1):
-                for statement in filter(str.strip, FROM_1.split(";")):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version={VERSION}")
-            elif (application, version) != (APPLICATION, VERSION):
-                raise AccountError(f"{self.path}: no file of users that this version of Tenfold knows")
-            connection.execute("COMMIT")
+            with transaction(connection):
+                self._prepare(connection, make)
             connection.execute(f"PRAGMA busy_timeout={1000 * WAIT:.0f}")  # for changes, which no event loop makes
         except (sqlite3.Error, AccountError) as error:
             connection.close()
@@ -165,6 +148,20 @@ class Accounts:
                 raise
             raise AccountError(f"{self.path}: the file of users cannot be used: {error}") from None
         return connection
+
+    def _prepare(self, connection: sqlite3.Connection, make: bool) -> None:
+        found = stated(connection)
+        if make and found.empty and not found.application:
+            for statement in filter(str.strip, SCHEMA.split(";")):
+                connection.execute(statement)
+            connection.execute("INSERT INTO secret VALUES (?)", [secrets.token_bytes(32)])
+            mark(connection, APPLICATION, VERSION)
+        elif (found.application, found.version) == (APPLICATION, 1):
+            for statement in filter(str.strip, FROM_1.split(";")):
+                connection.execute(statement)
+            mark(connection, APPLICATION, VERSION)
+        elif (found.application, found.version) != (APPLICATION, VERSION):
+            raise AccountError(f"{self.path}: no file of users that this version of Tenfold knows")
 
     def close(self) -> None:
         """Give the file back."""
@@ -200,13 +197,8 @@ class Accounts:
                 self._open(make=True, wait=WAIT)
                 connection = self._changes
                 assert connection is not None  # noqa: S101 - the file is there
-                connection.execute("BEGIN IMMEDIATE")
-                try:
+                with transaction(connection):
                     yield connection
-                    connection.execute("COMMIT")
-                except BaseException:
-                    connection.execute("ROLLBACK")
-                    raise
         except (sqlite3.Error, OSError) as error:
             raise AccountError(f"{self.path}: the file of users cannot be written: {error}") from None
 

@@ -45,8 +45,8 @@ RULES = [
         (r"/|/fr|/fr/", LOGGED_IN),
         (PAGES + r"desk/(?:score|try|take|read)", LOGGED_IN),
         (PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|notified|notice|notice\.pdf))?", LOGGED_IN),
-        (PAGES + r"(?:history|performance)", LOGGED_IN),
-        (r"/model-card(?:/[^/]+)?", LOGGED_IN),
+        (PAGES + r"(?:history|performance|model-card)", LOGGED_IN),
+        (r"/model-card/[^/]+", LOGGED_IN),
         # Of Gradio's many routes what its page loads: no uploads, files, proxies or logins.
         (PAGES + r"(?:assets|static)/[\w.@/-]{1,200}|" + PAGES + r"theme\.css", LOGGED_IN),
         (r"/config|/gradio_api/info", LOGGED_IN),

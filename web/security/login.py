@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from inference.languages import Text
 from web.pages.forms import one, read_form
 from web.pages.frame import HEADERS, frame, page
 from web.pages.languages import HOME
@@ -47,7 +48,7 @@ class Login:
     def __init__(
         self,
         accounts: Accounts,
-        title: dict[str, str],
+        title: Text,
         throttle: Throttle | None = None,
         security_log: SecurityLog | None = None,
     ) -> None:

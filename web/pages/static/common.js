@@ -1,11 +1,17 @@
+// @ts-check
 // What all pages share: dark colours that are remembered, and decisions that are sent without leaving the page.
 (() => {
   "use strict";
 
+  /** @type {(event: Event) => HTMLInputElement} what an event happened to */
+  const targetOf = (event) => /** @type {HTMLInputElement} */ (event.target);
+
   // ---- dark colours: Gradio sets the class by the system's preference; the plain pages leave that to us -----------
 
   const DARK = "tenfold-dark";
+  /** @type {(key: string) => string | null} */
   const remembered = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
+  /** @type {(key: string, value: string) => void} */
   const remember = (key, value) => { try { localStorage.setItem(key, value); } catch { /* a private window */ } };
   const system = matchMedia("(prefers-color-scheme: dark)");
   const plain = document.documentElement.dataset.plain !== undefined;
@@ -13,7 +19,7 @@
     const wish = remembered(DARK);
     if (wish !== null) document.body.classList.toggle("dark", wish === "on");
     else if (plain) document.body.classList.toggle("dark", system.matches);
-    document.querySelector(".dark-toggle")?.setAttribute("aria-pressed", document.body.classList.contains("dark"));
+    document.querySelector(".dark-toggle")?.setAttribute("aria-pressed", String(document.body.classList.contains("dark")));
   };
   const begin = () => {
     paint();
@@ -25,7 +31,7 @@
   else addEventListener("DOMContentLoaded", begin);
 
   document.addEventListener("click", (event) => {
-    if (!event.target.closest?.(".dark-toggle")) return;
+    if (!targetOf(event).closest?.(".dark-toggle")) return;
     const dark = !document.body.classList.contains("dark");
     remember(DARK, dark ? "on" : "off");
     document.body.classList.toggle("dark", dark);
@@ -35,20 +41,25 @@
   // ---- decisions ---------------------------------------------------------------------------------------------------
 
   const OFFICER = "tenfold-officer"; // the officer's own name, typed once a browser; nothing of an applicant
+  /** @type {(root: ParentNode) => void} */
   const fillName = (root) => {
-    for (const input of root.querySelectorAll?.(".deciding input[name=name]") ?? [])
+    /** @type {Iterable<HTMLInputElement>} */
+    const inputs = root.querySelectorAll?.(".deciding input[name=name]") ?? [];
+    for (const input of inputs)
       if (!input.value) input.value = remembered(OFFICER) ?? "";
   };
   new MutationObserver((changes) => {
-    for (const change of changes) for (const node of change.addedNodes) if (node.nodeType === 1) fillName(node);
+    for (const change of changes) for (const node of change.addedNodes) if (node instanceof Element) fillName(node);
   }).observe(document.documentElement, { childList: true, subtree: true });
   addEventListener("DOMContentLoaded", () => fillName(document));
 
   // What was said of a part goes once that part is mended; the server judges anew in any case.
+  /** @type {(input: HTMLInputElement) => boolean} */
   const lacking = (input) => {
     if (input.matches("[type=radio], [type=checkbox]")) return !input.form.querySelector(`[name="${input.name}"]:checked`);
     return input.value.trim().length < Number(input.dataset.shortest ?? 1);
   };
+  /** @type {(form: Element, part: string) => void} */
   const mend = (form, part) => {
     form.querySelector(`#problem-${part}`)?.remove();
     for (const one of form.querySelectorAll(`[aria-describedby="problem-${part}"]`)) {
@@ -57,11 +68,13 @@
     }
     if (!form.querySelector(".field-problem")) form.querySelector(".form-problem")?.remove();
   };
+  /** @type {(event: Event) => void} */
   const mended = (event) => {
-    const input = event.target;
+    const input = targetOf(event);
     const form = input.closest?.(".deciding");
     if (!form || lacking(input)) return;
     // Another decision needs other things; a reason in a sentence stands for reasons confirmed.
+    /** @type {Record<string, string[]>} */
     const more = { decision: ["reason", "principal", "conditions", "justification"], justification: ["principal"], agrees: ["note"] };
     for (const part of [input.name.replace(/^reason_.*/, "reason"), ...(more[input.name] ?? [])]) mend(form, part);
   };
@@ -69,20 +82,22 @@
 
   const PATIENCE = 15000; // ms
   document.addEventListener("submit", async (event) => {
-    const form = event.target;
+    const form = /** @type {HTMLFormElement} */ (event.target);
     if (!form.matches(".deciding")) return;
     event.preventDefault();
+    /** @type {HTMLElement} */
     const section = form.closest("[data-record]");
     const button = form.querySelector("button");
     if (button.disabled) return;
     button.disabled = true;
-    const content = new URLSearchParams(new FormData(form));
-    if (content.get("name")) remember(OFFICER, content.get("name"));
+    const content = new URLSearchParams(/** @type {any} */ (new FormData(form))); // of texts alone, no files
+    const officer = content.get("name");
+    if (officer) remember(OFFICER, officer);
     let html = null;
     let answer = null;
     try {
       answer = await fetch(`${section.dataset.record}/${form.dataset.action}`, {
-        method: "POST", body: content, signal: AbortSignal.timeout(PATIENCE),
+        method: "POST", body: content, signal: /** @type {any} */ (AbortSignal).timeout(PATIENCE),
       });
       html = await answer.text();
     } catch { /* said below */ }
@@ -99,7 +114,8 @@
       return;
     }
     if (answer.headers.get("X-Recorded") === "yes" && plain) return location.reload();
-    let fresh = null;
+    /** @type {Element} */
+    let fresh;
     if (answer.headers.get("X-Page") === "whole") { // the case has moved, and so has all that the page says of it
       const page = form.closest("main");
       page.innerHTML = html;
@@ -110,9 +126,13 @@
       fresh = made.firstElementChild;
       section.replaceWith(fresh);
     }
-    const wrong = [...fresh.querySelectorAll("[aria-invalid]")]
+    /** @type {NodeListOf<HTMLInputElement>} */
+    const invalid = fresh.querySelectorAll("[aria-invalid]");
+    const wrong = [...invalid]
       .map((one) => (one.matches("input, select, textarea") ? one : one.querySelector("input")))
-      .find((one) => one?.checkVisibility());
-    (wrong ?? fresh.querySelector(".form-problem, .decided"))?.focus();
+      .find((one) => /** @type {any} */ (one)?.checkVisibility());
+    /** @type {HTMLElement} */
+    const next = wrong ?? fresh.querySelector(".form-problem, .decided");
+    next?.focus();
   });
 })();

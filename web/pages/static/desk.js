@@ -1,11 +1,35 @@
+// @ts-check
 // What Gradio leaves open: units and field errors where they belong, a result that says when it is stale, a
 // failed call that keeps what was typed, what-ifs of the form's values.
 (() => {
   "use strict";
+
+  /**
+   * How the server reads a number's text: `shown` as the box shows it, with what stands `before` and `after` it; or
+   * `html`, what is wrong.
+   * @typedef {{ shown?: string, before?: string, after?: string, html?: string }} Reading
+   *
+   * One field of the form; a number's is also the reading of what its box comes with.
+   * @typedef {{ id: string, name: string, kind: "number" | "list" | "radio", unit: string } & Reading} Fact
+   *
+   * The form's contents, by field: a text, a code, or null where "not stated" is ticked.
+   * @typedef {Record<string, string | null>} Contents
+   */
+
+  /** @type {{ rows: Fact[], thousands: string }} */
   const facts = JSON.parse(document.getElementById("desk-facts").textContent);
+  /** @type {(id: string) => HTMLElement} */
   const byId = (id) => document.getElementById(id);
+  /** @type {(fact: Fact) => HTMLElement} */
   const rowOf = (fact) => byId(fact.id);
+  /** @type {(row: HTMLElement) => HTMLInputElement} */
   const inputOf = (row) => row.querySelector(".answer input");
+
+  // Any element within, as an input: of most only the dataset or the focus is wanted.
+  /** @type {(root: ParentNode, selector: string) => HTMLInputElement} */
+  const within = (root, selector) => root.querySelector(selector);
+  /** @type {(event: Event) => HTMLInputElement} what an event happened to */
+  const targetOf = (event) => /** @type {HTMLInputElement} */ (event.target);
 
   // ---- dressing the widgets once Gradio has drawn them ------------------------------------------------------
 
@@ -51,6 +75,7 @@
     }
   };
 
+  /** @type {(fact: Fact) => void} */
   const describe = (fact) => {
     const row = rowOf(fact);
     const target = fact.kind === "radio" ? row.querySelector("fieldset") : inputOf(row);
@@ -64,25 +89,32 @@
   // ---- numbers: the server says how a text is read; there is no second grammar here -------------------------
 
   const NUMBERS = facts.rows.filter((fact) => fact.kind === "number");
+  /** @type {(input: Element) => Fact | undefined} */
   const factOf = (input) => NUMBERS.find((fact) => rowOf(fact).querySelector(".answer input") === input);
-  // By field and text what the server said: `shown`, and what stands `before` and `after` it; or `html`, what is wrong.
+  /** @type {Map<string, Reading>} by field and text what the server said */
   const said = new Map();
+  /** @type {(fact: Fact, text: string) => Reading | undefined} */
   const read = (fact, text) => said.get(`${fact.name}\n${text}`);
+  /** @type {(fact: Fact, text: string, found: Reading) => void} */
   const know = (fact, text, found) => {
     said.set(`${fact.name}\n${text}`, found);
     if (found.shown !== undefined) said.set(`${fact.name}\n${found.shown}`, found);
   };
   // A number by the text that its box shows, so that "$2345" and "2,345" are one answer.
+  /** @type {(fact: Fact, text: string | null) => string | null} */
   const meant = (fact, text) => read(fact, text)?.shown ?? text;
+  /** @type {(fact: Fact, found: Reading) => void} */
   const frame = (fact, found) => {
     Object.assign(inputOf(rowOf(fact)).parentElement.dataset, { before: found.before, after: found.after });
   };
+  /** @type {(input: HTMLInputElement, text: string) => void} */
   const rewrite = (input, text) => {
     if (input.value === text) return;
     input.value = text;
     input.dispatchEvent(new Event("input", { bubbles: true }));
   };
   // Without the separators that the server put in, a number is easier to edit.
+  /** @type {(input: HTMLInputElement) => void} */
   const edit = (input) => {
     const fact = factOf(input);
     const found = fact && read(fact, input.value);
@@ -92,8 +124,11 @@
     rewrite(input, plain);
   };
   // Boxes that nobody is in get their number as it was read; what cannot be read stays. `tell`: and is explained.
+  /** @type {(some: Fact[], tell?: boolean) => Promise<void>} */
   const understand = async (some, tell = false) => {
-    const texts = some.map((fact) => [fact, inputOf(rowOf(fact)).value.trim()]).filter(([, text]) => text);
+    const texts = some
+      .map((fact) => /** @type {[Fact, string]} */ ([fact, inputOf(rowOf(fact)).value.trim()]))
+      .filter(([, text]) => text);
     const unknown = texts.filter(([fact, text]) => !read(fact, text));
     if (unknown.length) {
       const answer = await ask("read", { numbers: Object.fromEntries(unknown.map(([fact, text]) => [fact.name, text])) });
@@ -122,7 +157,9 @@
 
   // A message moves what is below it: it waits until a button that is being pressed is let go.
   let pressed = false;
-  let afterwards = [];
+  /** @type {(() => void)[]} */
+  const afterwards = [];
+  /** @type {(action: () => void) => void} */
   const onceReleased = (action) => { if (pressed) afterwards.push(action); else action(); };
   addEventListener("pointerdown", () => { pressed = true; }, true);
   for (const kind of ["pointerup", "pointercancel"])
@@ -134,17 +171,21 @@
   // ---- the form's values -------------------------------------------------------------------------------------
 
   // By field: a number's or a list's text, a radio button's code, null where "not stated" is ticked.
+  /** @type {() => Contents} */
   const contents = () =>
     Object.fromEntries(facts.rows.map((fact) => {
       const row = rowOf(fact);
-      if (fact.kind === "radio") return [fact.name, row.querySelector("input:checked")?.value ?? ""];
-      return [fact.name, row.querySelector(".not-stated input")?.checked ? null : meant(fact, inputOf(row).value.trim())];
+      if (fact.kind === "radio") return [fact.name, within(row, "input:checked")?.value ?? ""];
+      return [fact.name, within(row, ".not-stated input")?.checked ? null : meant(fact, inputOf(row).value.trim())];
     }));
+  /** @type {() => HTMLInputElement | undefined} */
   const reference = () => byId("reference")?.querySelector("input, textarea");
 
   // ---- stale: the form is not what was scored     ------------------------------------------------
 
-  let scored = {}; // the contents that the card on display answers
+  /** @type {Contents} what the card on display answers */
+  let scored = {};
+  /** @type {(one: Contents, other: Contents) => boolean} */
   const differ = (one, other) => facts.rows.some((fact) => meant(fact, one[fact.name]) !== meant(fact, other[fact.name]));
   let last = "";
   let example = ""; // the contents that the page comes with
@@ -166,12 +207,14 @@
 
   // ---- errors under their fields ----------------------------------------------------------------------------
 
+  /** @type {(fact: Fact) => void} */
   const clearError = (fact) => {
     const error = byId(`${fact.id}-error`);
     if (!error) return;
     error.remove();
     describe(fact);
   };
+  /** @type {(fact: Fact, html: string) => void} */
   const showError = (fact, html) => {
     clearError(fact);
     const error = document.createElement("p");
@@ -182,7 +225,9 @@
     rowOf(fact).querySelector(".answer").after(error);
     describe(fact);
   };
+  /** @type {(card: Element) => void} */
   const showErrors = (card) => {
+    /** @type {HTMLInputElement | null} */
     let first = null;
     for (const fact of facts.rows) {
       clearError(fact);
@@ -200,13 +245,14 @@
   // ---- asking the server ------------------------------------------------------------------------------------
 
   const PATIENCE = 15000; // ms
+  /** @type {(what: string, wish: object) => Promise<{ text?: string, failed?: string }>} an answer's text, or how it `failed` */
   const ask = async (what, wish) => {
     try {
       const answer = await fetch(`desk/${what}`, {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify(wish),
-        signal: AbortSignal.timeout(PATIENCE),
+        signal: /** @type {any} */ (AbortSignal).timeout(PATIENCE),
       });
       if (answer.ok) return { text: await answer.text() };
       if (answer.status === 401) return { failed: "out" };
@@ -223,13 +269,14 @@
   const score = async () => {
     const mine = ++turn;
     const sent = contents();
-    seen = byId("result").querySelector('[data-state="score"] [data-seen]')?.dataset.seen ?? seen;
+    seen = within(byId("result"), '[data-state="score"] [data-seen]')?.dataset.seen ?? seen;
     const answer = await ask("score", { answers: sent, reference: reference()?.value ?? "", of, seen });
     if (mine === turn) show(answer.failed ? byId(`card-${answer.failed}`).innerHTML : answer.text, sent);
   };
+  /** @type {(html: string, contents: Contents) => void} */
   const show = (html, contents) => {
     byId("result").innerHTML = html;
-    const card = byId("result").querySelector(".card");
+    const card = within(byId("result"), ".card");
     scored = contents;
     showErrors(card);
     byId("announcer").textContent = card.dataset.announce ?? "";
@@ -242,10 +289,12 @@
   // ---- what if ----------------------------------------------------------------------------------------------
 
   // The panel follows the form a moment after the last change, and is not asked for while clicks follow clicks.
-  let field = null; // of the curve
+  /** @type {string | null} of the curve */
+  let field = null;
   let timer = 0;
   let tries = 0;
-  const base = () => JSON.parse(byId("result").querySelector('[data-state="score"]')?.dataset.answers ?? "null");
+  const base = () => JSON.parse(within(byId("result"), '[data-state="score"]')?.dataset.answers ?? "null");
+  /** @type {(delay: number) => void} */
   const tryOut = (delay) => {
     clearTimeout(timer);
     timer = setTimeout(async () => {
@@ -259,18 +308,21 @@
       if (open) byId("tried").querySelector("details")?.setAttribute("open", "");
       if (focused) byId("curve-field")?.focus();
       const bars = byId("tried").querySelector(".bars");
+      /** @type {HTMLElement} */
       const own = bars?.querySelector("tr.own");
       if (own) bars.scrollTop = own.offsetTop - bars.clientHeight / 2; // both from the top of the table
     }, delay);
   };
 
   // Gradio fills its widgets from `deskValues` when its hidden button is pressed; that brings no event of its own.
+  /** @type {(values: unknown[]) => void} */
   const fill = (values) => {
-    window.deskValues = values;
+    Object.assign(window, { deskValues: values });
     byId("put").click();
     for (const delay of [100, 400]) setTimeout(refresh, delay);
     setTimeout(() => understand(NUMBERS), 400);
   };
+  /** @type {(id: string) => Promise<void>} */
   const take = async (id) => {
     const answer = await ask("take", { of: id });
     if (answer.failed) return show(byId(`card-${answer.failed}`).innerHTML, contents());
@@ -283,7 +335,8 @@
     leaveUntouched();
   };
 
-  let untouched = {}; // what was put into the form, and not typed
+  /** @type {Contents} what was put into the form, and not typed */
+  let untouched = {};
   const leaveUntouched = () => setTimeout(() => { untouched = contents(); understand(NUMBERS); }, 400);
   const stopCorrecting = () => {
     of = "";
@@ -302,27 +355,29 @@
 
     const form = byId("application");
     form.addEventListener("focusin", (event) => {
-      edit(event.target);
-      if (event.target.matches(".answer input:not([type=radio])")) event.target.select();
+      const input = targetOf(event);
+      edit(input);
+      if (input.matches(".answer input:not([type=radio])")) input.select();
     });
     form.addEventListener("focusout", (event) => {
-      const fact = factOf(event.target);
+      const fact = factOf(targetOf(event));
       if (fact) understand([fact], true);
     });
     // Gradio's list filters when a key goes down; a text that is pasted or dictated brings none.
     form.addEventListener("input", (event) => {
-      if (event.target.matches(".field.list input"))
+      if (targetOf(event).matches(".field.list input"))
         event.target.dispatchEvent(new KeyboardEvent("keydown", { key: "Unidentified", bubbles: true }));
     });
     // It then marks the first choice that has the text anywhere: "WA" would be Delaware. Enter picks the one that
     // begins with what was typed, unless somebody walked to another with the arrow keys.
     let walked = false;
     form.addEventListener("keydown", (event) => {
-      if (!event.target.matches(".field.list input") || event.key === "Unidentified") return;
-      const typed = event.target.value.trim().toLowerCase();
+      if (!targetOf(event).matches(".field.list input") || event.key === "Unidentified") return;
+      const typed = targetOf(event).value.trim().toLowerCase();
       if (event.key !== "Enter") walked = event.key.startsWith("Arrow");
       if (event.key !== "Enter" || walked || !typed) return;
       const choices = [...document.querySelectorAll("ul.option-list li")];
+      /** @type {(start: string) => Element | undefined} */
       const begins = (start) => choices.find((one) => one.textContent.replace("✓", "").trim().toLowerCase().startsWith(start));
       const best = begins(`${typed} —`) ?? begins(typed);
       if (!best) return;
@@ -332,7 +387,7 @@
     }, true);
     form.addEventListener("keydown", (event) => {
       // In a list Enter picks what is marked.
-      if (event.key === "Enter" && event.target.matches("input, textarea") && !event.target.closest(".field.list")) {
+      if (event.key === "Enter" && targetOf(event).matches("input, textarea") && !targetOf(event).closest(".field.list")) {
         event.preventDefault();
         if (!event.repeat) score();
       }
@@ -344,25 +399,29 @@
       stopCorrecting(); // what is typed next is somebody else's
       leaveUntouched();
       show(intro, contents());
-      setTimeout(() => { scored = contents(); refresh(); rowOf(facts.rows[0]).querySelector(".answer input").focus(); }, 100);
+      setTimeout(() => { scored = contents(); refresh(); inputOf(rowOf(facts.rows[0])).focus(); }, 100);
     });
     for (const kind of ["input", "change", "click", "keyup", "pointerup", "focusout"])
       document.addEventListener(kind, refreshSoon, true);
     document.addEventListener("click", (event) => {
-      const reading = event.target.closest?.("button.reading");
+      /** @type {HTMLElement} */
+      const reading = targetOf(event).closest?.("button.reading");
       if (!reading) return;
-      const input = byId(reading.dataset.row).querySelector(".answer input");
+      const input = inputOf(byId(reading.dataset.row));
       rewrite(input, reading.dataset.text);
       input.focus();
       refreshSoon();
     });
     byId("tried").addEventListener("change", (event) => {
-      if (!event.target.matches("#curve-field")) return;
-      field = event.target.value;
+      const choice = targetOf(event);
+      if (!choice.matches("#curve-field")) return;
+      field = choice.value;
       tryOut(0);
     });
     byId("tried").addEventListener("click", (event) => {
-      const values = event.target.closest("button.put")?.dataset.values;
+      /** @type {HTMLElement} */
+      const proposal = targetOf(event).closest("button.put");
+      const values = proposal?.dataset.values;
       if (!values) return;
       const filled = JSON.parse(values);
       fill(reference() ? [...filled.slice(0, -1), reference().value] : filled);
@@ -372,7 +431,9 @@
     addEventListener("beforeunload", (event) => {
       const now = contents();
       const shown = byId("result").querySelector('[data-state="score"]') && !differ(now, scored);
-      const begun = [...document.querySelectorAll(".deciding textarea")].some((one) => one.value.trim());
+      /** @type {NodeListOf<HTMLTextAreaElement>} */
+      const areas = document.querySelectorAll(".deciding textarea");
+      const begun = [...areas].some((one) => one.value.trim());
       if (begun || !(shown || !differ(now, untouched))) event.preventDefault();
     });
     untouched = scored;
@@ -385,15 +446,16 @@
     const id = new URLSearchParams(location.search).get("of");
     if (id) take(id);
     byId("result").addEventListener("click", (event) => {
-      if (event.target.closest("a.new")) {
+      if (targetOf(event).closest("a.new")) {
         event.preventDefault();
         byId("reset").click();
         return;
       }
-      const row = event.target.closest("a[href^='#field-']");
+      /** @type {HTMLAnchorElement} */
+      const row = targetOf(event).closest("a[href^='#field-']");
       if (!row) return;
       event.preventDefault();
-      byId(row.hash.slice(1)).querySelector(".answer input").focus();
+      inputOf(byId(row.hash.slice(1))).focus();
     });
     dispatchEvent(new Event("desk-drawn"));
     document.documentElement.dataset.desk = "ready";

@@ -1,3 +1,4 @@
+// @ts-check
 // Fetches the page anew every five seconds, only while somebody looks at it.
 const EVERY = 5000;
 async function refresh() {

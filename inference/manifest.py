@@ -1,0 +1,134 @@
+"""What a release says of itself: manifest.json as one typed value, or the path of what is wrong in it."""
+
+import math
+from itertools import pairwise
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from inference.blocks import Feature
+from inference.calibration import Calibration
+from inference.fields import Count, Field, located
+from inference.languages import Words
+from inference.policy import Points, PolicyTerms
+
+# Raise it when an older reader could misunderstand; tests/test_release.py pins what is read. In the first format fields
+# had no texts for applicants: such releases are opened to replay what they decided, and web/lender.py says when one may
+# be served.
+FORMAT, OLDEST = 2, 1
+
+
+class BadManifest(ValueError):
+    """A manifest that cannot be read; the message begins with the path of what is wrong."""
+
+
+class UnknownFormat(BadManifest):
+    """A manifest of another format than those that are read."""
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    """Fields that stand under one heading."""
+
+    name: str
+    label: Words
+
+
+class Column(Struct, frozen=True, kw_only=True):
+    """One column of the model, with its constraint: +1 never lowers the PD, -1 never raises it."""
+
+    name: str
+    index: Count | None = None
+    monotone: int = 0
+
+
+class File(Struct, frozen=True, kw_only=True):
+    """One file that scoring reads."""
+
+    sha256: str
+    bytes: Count | None = None
+
+
+class Band(Struct, frozen=True, kw_only=True):
+    """Past loans whose PDs lie between two."""
+
+    low: float
+    high: float
+    loans: Count
+    bad: Count
+
+
+class Spread(Struct, frozen=True, kw_only=True):
+    """How PDs spread over loans: evenly spaced percentiles, from the 0th to the 100th."""
+
+    loans: Count
+    pd_percentiles: Annotated[tuple[float, ...], Meta(min_length=3)]
+
+    def __post_init__(self) -> None:
+        if not all(0 <= low <= high <= 1 for low, high in pairwise(self.pd_percentiles)):
+            raise ValueError("pd_percentiles: ascending probabilities are needed")
+
+
+class Alike(Spread, frozen=True, kw_only=True):
+    """Past loans with one answer in common."""
+
+    bad: Count
+
+
+class Population(Spread, frozen=True, kw_only=True):
+    """Past loans that a PD is compared with."""
+
+    of: str = ""  # which loans, and by which models their PDs are
+    bad_rate: float = math.nan
+    bands: tuple[Band, ...] = ()
+    by: dict[str, dict[str, Alike]] = {}  # field -> code -> the loans with that answer
+
+
+class Golden(Struct, frozen=True, kw_only=True):
+    """An application with the PD that any reader must reproduce."""
+
+    answers: dict[str, object]
+    pd: float
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """All that manifest.json holds. Keys that are not here are left alone: a newer writer may add some."""
+
+    format: int
+    name: str
+    title: Words
+    notice: Words
+    date: str
+    groups: tuple[Group, ...]
+    fields: tuple[Field, ...]
+    features: tuple[Feature, ...]
+    columns: tuple[Column, ...]
+    calibration: Calibration
+    points: Points
+    policy: PolicyTerms
+    population: Population | None
+    golden: tuple[Golden, ...]
+    files: dict[str, File]
+    training: dict[str, object] = {}  # for people: scoring reads none of it
+
+
+class Versioned(Struct):
+    """What is looked at before anything else."""
+
+    format: object
+
+
+MANIFEST, VERSIONED = msgspec.json.Decoder(Manifest), msgspec.json.Decoder(Versioned)
+
+
+def read_manifest(content: bytes) -> Manifest:
+    """The manifest in these bytes, or `BadManifest`; the format comes first. No digest is looked at here."""
+    try:
+        version = VERSIONED.decode(content).format
+        if type(version) is not int or not OLDEST <= version <= FORMAT:
+            raise UnknownFormat(f"format {version!r}")
+        return MANIFEST.decode(content)
+    except RecursionError as error:
+        raise BadManifest(f"nested too deeply: {error}") from None
+    except msgspec.MsgspecError as error:
+        raise BadManifest(located(error)) from None
