@@ -224,7 +224,7 @@ class OneHot:
         }
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
-        return [f"column = {constant(self.column_of.get)}(q{self.slot})", "if column is not None: row[column] = 1.0"]
+        return [f"column = {constant(self.column_of.get)}(q{self.slot}, -1)", "if column >= 0: row[column] = 1.0"]
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
         columns = self.column_of_choice[indices(quantities[self.slot])]

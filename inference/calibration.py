@@ -10,6 +10,7 @@ Floats = npt.NDArray[np.float64]
 
 # Probabilities closer to 0 or 1 carry no information: float32 cannot represent 1 - p below 6e-8.
 EDGE, HIGHEST = 1e-7, 1.0 - 1e-7
+FARTHEST = math.log(HIGHEST / EDGE)  # log-odds
 # A steep slope must not push a PD to 0 or 1, where odds and points are undefined.
 STEEPEST = 30.0
 
@@ -54,3 +55,7 @@ class Calibration(Struct, frozen=True, forbid_unknown_fields=True):
     def pds(self, p: Floats) -> Floats:
         """The PDs of many, (m,) float64 -> (m,) float64. Bit for bit as `pd`; NumPy's own log and exp would differ."""
         return np.fromiter(map(self.pd, p.tolist()), np.float64, len(p))
+
+    def log_odds(self, p: Floats) -> Floats:
+        """The model's probabilities -> log-odds of the PDs, any shape: `logit(pds(p))` within 1e-12, and quicker."""
+        return np.clip(self.intercept + self.slope * logit(p), -FARTHEST, FARTHEST)

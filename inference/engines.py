@@ -1,16 +1,18 @@
 """Turns rows into the model's probability. Only this file imports an engine's package."""
 
-import json
 import threading
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from inference.errors import BadRelease, EngineUnavailable
-from inference.extras import how_to_install
+from inference.extras import MissingExtra, how_to_install
 from inference.release import MODEL, ONNX, Release
+
+if TYPE_CHECKING:
+    from xgboost import Booster
 
 TOLERANCE = 1e-6  # of a PD: engines must agree within it; processors differ by less
 
@@ -52,30 +54,13 @@ class XGBoostEngine:
     def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return self.classifier.predict_proba(rows)[:, 1]
 
-
-class Tree(NamedTuple):
-    """A tree, as lists by node. A row goes left if its column is less than the node's value, both as float32."""
-
-    left: list[int]  # node numbers; -1 at a leaf
-    right: list[int]
-    column: list[int]
-    value: list[float]  # the threshold of a split, the margin of a leaf
-
-
-def trees(release: Release) -> list[Tree]:
-    """The trees of a release's model, as XGBoost parses them."""
-    model = json.loads(bytes(XGBoostEngine(release).classifier.get_booster().save_raw("json")))
-    tree_specs = model["learner"]["gradient_booster"]["model"]["trees"]
-    return [
-        Tree(
-            spec["left_children"],
-            spec["right_children"],
-            spec["split_indices"],
-            # JSON has the shortest decimal of this float32; a row is compared with the float32 itself.
-            np.array(spec["split_conditions"], np.float32).tolist(),
-        )
-        for spec in tree_specs
-    ]
+    def used_trees(self) -> "Booster":
+        """The booster, without the trees after the best one of a training that was stopped early."""
+        booster = self.classifier.get_booster()
+        try:
+            return booster[: booster.best_iteration + 1]
+        except AttributeError:  # it was not
+            return booster
 
 
 class OnnxEngine:
@@ -148,8 +133,41 @@ class OneDalEngine:
         return self._model.predict_proba(rows)[:, 1].astype(np.float32)  # type: ignore[no-any-return]
 
 
+class BinsEngine:
+    """The release's trees on bits (inference/bins): margins equal to XGBoost's to the last bit, and quickest."""
+
+    name = "bins"
+
+    def __init__(self, release: Release, threads: int = 1) -> None:
+        """Read the trees, and compare with XGBoost on rows at every threshold and beside it."""
+        from inference.bins import Forest, UnfitForest
+
+        booster = XGBoostEngine(release).used_trees()
+        try:
+            self._forest = Forest(booster)
+        except MissingExtra:
+            raise missing(self.name) from None
+        except UnfitForest as unfit:
+            raise EngineUnavailable(
+                f"engine {self.name} cannot have release {release.name}: {unfit}. Use TENFOLD_ENGINE=xgboost"
+            ) from None
+        release.rows.compile_loop()
+        from xgboost import DMatrix
+
+        rows = self._forest.edges()
+        different = self._forest.margins(rows) != booster.predict(DMatrix(rows), output_margin=True)
+        if different.any():
+            raise EngineUnavailable(
+                f"engine {self.name} is refused: {different.sum()} of {len(rows)} margins of release {release.name} "
+                "are not XGBoost's. Use TENFOLD_ENGINE=xgboost"
+            )
+
+    def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return self._forest.predict_proba(rows)
+
+
 KINDS: dict[str, Callable[[Release, int], Engine]] = {
-    kind.name: kind for kind in (XGBoostEngine, OnnxEngine, OneDalEngine)
+    kind.name: kind for kind in (XGBoostEngine, OnnxEngine, OneDalEngine, BinsEngine)
 }
 ENGINES = tuple(KINDS)
 

@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.application import Application
-from inference.calibration import logit
 from inference.engines import Engine
 from inference.fields import ANY, Field
 from inference.release import Release
@@ -67,10 +66,11 @@ class Reasons:
         present = coalitions(len(differing))
         batch = np.tile(self._reference, (len(present), 1))
         batch[:, differing] = np.where(present, values[differing], self._reference[differing])
-        pds = self.pds(batch)
+        p = self._engine.predict_proba(self._release.rows.build(batch)).astype(np.float64)
         effects = np.zeros(len(values))
-        effects[differing] = weights(len(differing)) @ logit(pds)
-        return Explanation(float(pds[-1]), float(pds[0]), tuple(effects.tolist()))
+        effects[differing] = weights(len(differing)) @ self._release.calibration.log_odds(p)
+        pd, reference = self._release.calibration.pd(float(p[-1])), self._release.calibration.pd(float(p[0]))
+        return Explanation(pd, reference, tuple(effects.tolist()))
 
     def pds(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """PDs of encoded applications, (m, n_fields) float64 -> (m,) float64. Not logged or recorded."""

@@ -25,17 +25,22 @@ from inference.blocks import Block
 Writer = Callable[[tuple[float, ...], "memoryview[float]", "memoryview[int]"], None]
 
 
-def source(blocks: Sequence[Block], n_answers: int) -> tuple[str, dict[str, object]]:
-    """The source of the function, and its globals."""
+def statements(blocks: Sequence[Block]) -> tuple[list[str], dict[str, object]]:
+    """The statements of all blocks for one application, and their globals."""
     namespace: dict[str, object] = {"nan": math.nan}
 
     def constant(value: object) -> str:
         namespace[f"c{len(namespace)}"] = value
         return f"c{len(namespace) - 1}"
 
-    statements = [f"{''.join(f'q{slot}, ' for slot in range(n_answers))}= values"]
-    statements += [statement for block in blocks for statement in block.source(constant)]
-    return "def write(values, row, raw):\n " + "\n ".join(statements) + "\n", namespace
+    return [statement for block in blocks for statement in block.source(constant)], namespace
+
+
+def source(blocks: Sequence[Block], n_answers: int) -> tuple[str, dict[str, object]]:
+    """The source of the function, and its globals."""
+    lines, namespace = statements(blocks)
+    lines.insert(0, f"{''.join(f'q{slot}, ' for slot in range(n_answers))}= values")
+    return "def write(values, row, raw):\n " + "\n ".join(lines) + "\n", namespace
 
 
 def compiled(text: str, namespace: dict[str, object]) -> Writer:

@@ -2,13 +2,18 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from inference.application import Application, Form
 from inference.blocks import Block, Feature, Matrix, Plan, Table, block_of
+from inference.extras import extra
 from inference.row_compiler import compiled, source
+
+if TYPE_CHECKING:
+    from inference.bins.many_rows import ManyWriter
 
 
 class RowBuilder:
@@ -26,10 +31,19 @@ class RowBuilder:
             except ValueError as error:
                 raise ValueError(f"features[{index}]: {error}") from error
         self.columns = tuple(plan.columns)
+        self._n_answers = len(form.names)
         self.source, namespace = source(self._blocks, len(form.names))
         self._write = compiled(self.source, namespace)
         self._zeros = bytes(np.zeros(len(self.columns), np.float32))
         self._thread = threading.local()
+        self._write_many: ManyWriter | None = None
+
+    def compile_loop(self) -> None:
+        """Let `build` run in a loop compiled by Numba from now on: the same bits, in a third of the time or less. It
+        takes seconds the first time. Raises `MissingExtra` without Numba."""
+        with extra("engines"):
+            from inference.bins.many_rows import many_writer
+        self._write_many = many_writer(self._blocks, self._n_answers)
 
     def fill(self, application: Application) -> Matrix:
         """Write one application into this thread's own row and return it.
@@ -54,6 +68,9 @@ class RowBuilder:
         Each row equals what `fill` writes for the same answers, bit for bit.
         """
         rows = np.zeros((len(values), len(self.columns)), np.float32)
+        if self._write_many is not None:
+            self._write_many(np.ascontiguousarray(values), rows)
+            return rows
         quantities = [np.ascontiguousarray(values[:, position]) for position in range(values.shape[1])]
         for block in self._blocks:
             block.build(quantities, rows)

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.blocks import CodeSpec, NotStatedSpec, NumbersSpec, OneHotSpec, PlacedSpec
-from inference.engines import Tree, trees
+from inference.engines import XGBoostEngine
 from inference.release import Release
+from inference.trees import Tree, read_trees
 
 Row = npt.NDArray[np.float32]  # (n_features,)
 Floats = npt.NDArray[np.float64]  # (n_fields,)
@@ -31,7 +32,7 @@ class TreeReasons:
     def __init__(self, release: Release) -> None:
         """Raises ValueError if a column comes from several answers."""
         self._owner = owners(release)
-        self._trees = trees(release)
+        self._trees, _ = read_trees(XGBoostEngine(release).used_trees())
         self._fields = len(release.form.fields)
         self._slope = release.calibration.slope
 

@@ -1,0 +1,91 @@
+"""A forest that predicts what XGBoost predicts, to the last bit."""
+
+import threading
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.bins.conditions import Floats, read_conditions
+from inference.extras import extra
+from inference.trees import Booster
+
+FEW = 12  # rows; so many are walked one by one, more go in blocks
+SMALL, LARGE = 2, 8  # words a block: 128 rows for the coalitions of seven fields, 512 for a batch
+
+
+class Forest:
+    """The trees of an `xgboost.Booster`. Thread-safe."""
+
+    def __init__(self, booster: Booster) -> None:
+        """Read the trees. Raises `UnfitForest` where they lie outside the bounds, `MissingExtra` without Numba."""
+        with extra("engines"):
+            import numba  # noqa: F401 - not installed everywhere, and takes half a second
+
+            from inference.bins import kernels
+        conditions = read_conditions(booster)
+        self.n_features, self._kernels, self._depth = conditions.n_features, kernels, conditions.depth
+        self._conditions = len(conditions.thresholds)
+        self._base = np.float32(kernels.log_odds(np.float32(conditions.base)))
+        self._for_blocks = (
+            conditions.columns, conditions.begins, conditions.middles, conditions.thresholds, conditions.nodes,
+            conditions.leaves,
+        )  # fmt: skip
+        by_node = (
+            conditions.of_column[conditions.nodes],
+            conditions.thresholds[conditions.nodes],
+            conditions.when_missing[conditions.nodes].astype(np.int32),
+        )
+        self._for_one = (*by_node, conditions.leaves, self._base)
+        self._room = threading.local()
+
+    def margins(self, rows: Floats) -> Floats:
+        """Rows (m, n_features) float32, NaN for missing -> log-odds (m,), as `predict(..., output_margin=True)`."""
+        if rows.ndim != 2 or rows.shape[1] != self.n_features or rows.dtype != np.float32:
+            expected = f"(m, {self.n_features}) float32"
+            raise ValueError(f"rows: {expected} expected, got {rows.shape} {rows.dtype}")
+        rows = np.ascontiguousarray(rows)
+        margins = np.empty(len(rows), np.float32)
+        if len(rows) <= FEW:
+            self._kernels.margins_one_by_one(rows, *self._for_one, margins)
+            return margins
+        rest = len(rows) % (64 * LARGE)
+        small = rest if rest <= 64 * LARGE // 2 else 0  # rows at the end for which small blocks are quicker
+        self._by_blocks(LARGE, rows[: len(rows) - small], margins[: len(rows) - small])
+        self._by_blocks(SMALL, rows[len(rows) - small :], margins[len(rows) - small :])
+        return margins
+
+    def _by_blocks(self, words: int, rows: Floats, margins: Floats) -> None:
+        if len(rows):
+            kernel = self._kernels.for_blocks(words, self._depth)
+            kernel(rows, *self._for_blocks, self._base, self._bits(words), margins)
+
+    def predict_proba(self, rows: Floats) -> Floats:
+        """The same -> probabilities (m,), as the second column of `XGBClassifier.predict_proba`."""
+        margins = self.margins(rows)
+        self._kernels.probabilities(margins)
+        return margins
+
+    def edges(self, count: int = 2048, seed: int = 0) -> Floats:
+        """Rows (count, n_features) float32 where a wrong comparison would show: their values are thresholds, the
+        numbers next to them, zeros, the smallest numbers, infinity's neighbours and NaN."""
+        drawn = np.random.default_rng(seed)
+        columns, begins, _, thresholds = self._for_blocks[:4]
+        tiny, huge = np.float32(1e-45), np.finfo(np.float32).max
+        rows = np.zeros((count, self.n_features), np.float32)
+        for position, column in enumerate(columns):
+            own = thresholds[begins[position] : begins[position + 1]]
+            beside = [np.nextafter(own, np.float32(end)) for end in (-np.inf, np.inf)]
+            special = np.array([0.0, -0.0, tiny, -tiny, huge, -huge, np.nan], np.float32)
+            rows[:, column] = drawn.choice(np.concatenate([own, *beside, own, special]), count)
+        return rows
+
+    def _bits(self, words: int) -> npt.NDArray[np.uint64]:
+        """This thread's room for the bits of a block."""
+        rooms: dict[int, npt.NDArray[np.uint64]]
+        try:
+            rooms = self._room.by_words
+        except AttributeError:
+            rooms = self._room.by_words = {}
+        if words not in rooms:
+            rooms[words] = np.empty((self._conditions, words), np.uint64)
+        return rooms[words]

@@ -1,0 +1,121 @@
+"""Rows of many applications by the statements that write one, in a loop that Numba compiles.
+
+The statements are those of inference/row_compiler.py, so both are one piece of code. What they name is a dictionary's
+`get`, a method, or a list of bytes there; here it is an array, with a function that looks into it.
+
+The loop's text is kept as a file, since Numba keeps compiled code beside a file alone: the next start reads both.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from hashlib import sha256
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from types import ModuleType
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from inference.blocks import Block, KeyPart
+from inference.row_compiler import statements
+
+Writer: TypeAlias = Callable[..., None]
+ManyWriter: TypeAlias = Callable[[npt.NDArray[np.float64], npt.NDArray[np.float32]], None]
+FOLDER = Path(__file__).with_name("__pycache__")  # trusted as the compiled Python in it is
+LOOK_UP = re.compile(r"\b(c\d+)\(")  # c1(q3, -1)
+COPY = re.compile(r"^raw\[(\d+):(\d+)\] = (c\d+)\[(.+)\]$")  # raw[356:536] = c8[q10]
+FLOAT = 4  # bytes
+HEAD = """from math import nan
+
+from numba import njit
+
+from inference.bins.many_rows import band, copy, look_up
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+"""
+
+
+def many_writer(blocks: Sequence[Block], n_answers: int) -> ManyWriter:
+    """A function of (m, n_answers) float64 and of zeros (m, n_features) float32, which it fills."""
+    lines, named = statements(blocks)
+    named.pop("nan")
+    arrays = {name: as_array(value) for name, value in named.items()}
+    bands = {name for name, value in named.items() if isinstance(getattr(value, "__self__", None), KeyPart)}
+    body = [f"q{slot} = values[at_row, {slot}]" for slot in range(n_answers)]
+    for line in lines:
+        if copied := COPY.match(line):
+            begin, end, name, key = copied.groups()
+            body.append(f"copy({name}, {key}, row, {int(begin) // FLOAT}, {int(end) // FLOAT})")
+        else:
+            body.append(LOOK_UP.sub(lambda call: f"{'band' if call[1] in bands else 'look_up'}({call[1]}, ", line))
+    text = f"{HEAD}def write(values, rows, {''.join(f'{name}, ' for name in arrays)}):\n"
+    text += " for at_row in range(values.shape[0]):\n  row = rows[at_row]\n  " + "\n  ".join(body) + "\n"
+    write = compiled(text)
+    return lambda values, rows: write(values, rows, *arrays.values())
+
+
+def compiled(text: str) -> Writer:
+    """The function of that text: as it was kept, or compiled now, and kept where the folder can be written."""
+    name = f"rows_{sha256(text.encode()).hexdigest()[:16]}"
+    file = FOLDER / f"{name}.loop"
+    with suppress(OSError):
+        if not file.is_file():
+            with NamedTemporaryFile("w", dir=FOLDER, delete=False) as temporary:
+                temporary.write(text)
+            Path(temporary.name).replace(file)
+    module = ModuleType(name)
+    if file.is_file():
+        loader = SourceFileLoader(name, str(file))
+        module = sys.modules[name] = module_from_spec(ModuleSpec(name, loader, origin=str(file)))
+        loader.exec_module(module)  # compiled code finds its module by name
+    else:
+        code = compile(text.replace(", cache=True", ""), str(file), "exec")
+        exec(code, module.__dict__)  # noqa: S102 - our own statements
+    write: Writer = module.write
+    return write
+
+
+def as_array(named: object) -> npt.NDArray[np.float32] | npt.NDArray[np.float64]:
+    """What a statement names: rows of a table as float32; edges of bands; of a dictionary of whole numbers from 0 what
+    it holds for each, NaN where it holds nothing."""
+    if isinstance(named, list):
+        return np.frombuffer(b"".join(named), np.float32).reshape(len(named), -1)
+    owner = getattr(named, "__self__", None)
+    if isinstance(owner, KeyPart):
+        return np.array(owner.edges)
+    assert isinstance(owner, dict)  # noqa: S101 - what blocks name is one of three
+    return np.array([owner.get(float(number), np.nan) for number in range(int(max(owner, default=-1.0)) + 1)])
+
+
+@njit(nogil=True, inline="always")
+def look_up(table, value, otherwise):  # type: ignore[no-untyped-def]
+    """`dict.get`: whole numbers come as whole numbers."""
+    if value != value or value >= table.shape[0]:
+        return otherwise
+    entry = table[int(value)]
+    return otherwise if entry != entry else type(otherwise)(entry)
+
+
+@njit(nogil=True)
+def band(edges, value, otherwise):  # type: ignore[no-untyped-def]
+    """`KeyPart.band`."""
+    if value != value:
+        return otherwise
+    number = 0
+    while number < edges.shape[0] and edges[number] <= value:
+        number += 1
+    return number
+
+
+@njit(nogil=True)
+def copy(table, key, row, begin, end):  # type: ignore[no-untyped-def]
+    """A row of a table into the model's row."""
+    for column in range(end - begin):
+        row[begin + column] = table[key, column]

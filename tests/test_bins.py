@@ -1,0 +1,229 @@
+"""Forests on bits give XGBoost's margins and probabilities to the last bit, or are refused with the reason."""
+
+import json
+import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import xgboost
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from parts import RealLoans
+
+from inference.bins import Forest, UnfitForest
+from inference.bins.conditions import DEEPEST
+from inference.bins.forest import FEW, LARGE, SMALL
+from inference.engines import BinsEngine, XGBoostEngine, open_engine
+from inference.errors import EngineUnavailable
+from inference.reasons import Reasons
+from inference.release import Release
+
+Floats = npt.NDArray[np.float32]
+AROUND = sorted(
+    {0, 1, FEW, FEW + 1, 64, 64 * SMALL, 64 * SMALL + 1, 32 * LARGE, 32 * LARGE + 1, 64 * LARGE, 64 * LARGE + 1}
+)
+
+
+def trained(seed: int, rounds: int = 12, columns: int = 6, missing: float = 0.0, **parameters: Any) -> xgboost.Booster:
+    """A booster of a seeded sample, with steps in it so that trees share thresholds."""
+    drawn = np.random.default_rng(seed)
+    values = np.round(drawn.normal(size=(400, columns)), drawn.integers(1, 4)).astype(np.float32)
+    bad = (values.sum(axis=1) + drawn.normal(size=400) > 0.5).astype(int)
+    values[drawn.random(values.shape) < missing] = np.nan
+    given = {"objective": "binary:logistic", "nthread": 1, "seed": seed, "tree_method": "hist", **parameters}
+    return xgboost.train(given, xgboost.DMatrix(values, bad), rounds)
+
+
+def margins_of(booster: xgboost.Booster, rows: Floats) -> Floats:
+    """XGBoost's own."""
+    return np.asarray(booster.predict(xgboost.DMatrix(rows), output_margin=True))
+
+
+def same(one: Floats, other: Floats) -> bool:
+    return one.dtype == other.dtype == np.float32 and one.tobytes() == other.tobytes()
+
+
+def test_all_committed_loans_have_xgboosts_margins(release: Release, engine: XGBoostEngine, real: RealLoans) -> None:
+    """Margins and probabilities of every loan that the release's recipe loads; of 1,000 also one by one."""
+    booster = engine.classifier.get_booster()
+    forest = Forest(booster)
+    loans = real.recipe.load()
+    compared = 0
+    for first in range(0, len(loans), 50_000):
+        part = loans.where(np.arange(len(loans)) // 50_000 == first // 50_000)
+        rows = release.rows.build(release.form.encode(part.answers))
+        expected = margins_of(booster, rows)
+        assert same(forest.margins(rows), expected)
+        assert same(forest.predict_proba(rows), engine.predict_proba(rows))
+        compared += len(rows)
+    assert compared == len(loans) > 4000
+    single = np.concatenate([forest.margins(rows[at : at + 1]) for at in range(1000)])
+    assert same(single, expected[:1000])
+
+
+def test_at_every_threshold_and_beside_it(release: Release, engine: XGBoostEngine) -> None:
+    """Thresholds, their neighbours by one unit in the last place, both zeros, subnormal numbers, the largest, NaN."""
+    booster = engine.classifier.get_booster()
+    forest = Forest(booster)
+    rows = forest.edges(20_000, seed=1)
+    assert np.isnan(rows).any()
+    assert (np.signbit(rows) & (rows == 0)).any()
+    assert ((rows != 0) & (np.abs(rows) < np.finfo(np.float32).tiny)).any()
+    expected = margins_of(booster, rows)
+    assert same(forest.margins(rows), expected)
+    assert same(np.concatenate([forest.margins(row[None]) for row in rows[:2000]]), expected[:2000])
+
+
+@settings(max_examples=220, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 10_000),
+    depth=st.integers(1, DEEPEST),
+    rounds=st.integers(1, 30),
+    columns=st.integers(1, 40),
+    missing=st.sampled_from([0.0, 0.3]),
+    base=st.sampled_from([None, 0.5, 0.02, 0.93]),
+    method=st.sampled_from(["hist", "exact", "approx"]),
+    grow=st.sampled_from(["depthwise", "lossguide"]),
+    parallel=st.sampled_from([1, 3]),
+)
+def test_forests_of_many_kinds(
+    seed: int, depth: int, rounds: int, columns: int, missing: float, base: float | None, method: str, grow: str,
+    parallel: int,
+) -> None:  # fmt: skip
+    """Of any depth up to the bound, number of trees and columns, base score, with and without missing values."""
+    more: dict[str, Any] = {} if base is None else {"base_score": base}
+    more |= {"grow_policy": grow} if method == "hist" else {}
+    booster = trained(
+        seed, rounds, columns, missing, max_depth=depth, tree_method=method, num_parallel_tree=parallel,
+        subsample=0.8, **more,
+    )  # fmt: skip
+    forest = Forest(booster)
+    rows = forest.edges(600, seed)
+    assert same(forest.margins(rows), margins_of(booster, rows))
+
+
+@pytest.mark.parametrize("count", AROUND)
+def test_any_number_of_rows(count: int) -> None:
+    """None, one, and around the sizes at which another loop takes over."""
+    booster = trained(3, max_depth=4)
+    forest = Forest(booster)
+    rows = forest.edges(64 * LARGE + 1)[:count]
+    assert same(forest.margins(rows), margins_of(booster, rows) if count else np.zeros(0, np.float32))
+
+
+def test_a_forest_without_a_split() -> None:
+    """Each tree is a leaf."""
+    booster = trained(10, max_depth=1, gamma=1e9)
+    assert same(
+        Forest(booster).margins(np.zeros((70, 6), np.float32)), margins_of(booster, np.zeros((70, 6), np.float32))
+    )
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    """Eight threads with one forest give what one gives."""
+    booster = trained(4, max_depth=6)
+    forest = Forest(booster)
+    parts = [forest.edges(700, seed) for seed in range(64)]
+    expected = [margins_of(booster, rows) for rows in parts]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(forest.margins, parts))
+    assert all(same(one, other) for one, other in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    "rows", [np.zeros((2, 5), np.float32), np.zeros(6, np.float32), np.zeros((2, 6))], ids=["narrow", "flat", "float64"]
+)
+def test_rows_of_another_shape_are_refused(rows: Any) -> None:
+    """Expected and got are named."""
+    with pytest.raises(ValueError, match=r"\(m, 6\) float32 expected, got"):
+        Forest(trained(5)).margins(rows)
+
+
+def test_rows_need_not_be_contiguous() -> None:
+    """A slice of columns in Fortran order gives the same."""
+    booster = trained(6)
+    forest = Forest(booster)
+    rows = forest.edges(300)
+    assert same(forest.margins(np.asfortranarray(rows)), margins_of(booster, rows))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "why"),
+    [
+        ({"max_depth": DEEPEST + 3, "min_child_weight": 0}, f"splits deep; at most {DEEPEST}"),
+        ({"objective": "reg:squarederror"}, "its objective is reg:squarederror"),
+        ({"objective": "binary:logitraw"}, "its objective is binary:logitraw"),
+        ({"booster": "dart", "rate_drop": 0.5}, "its booster is dart"),
+        ({"booster": "gblinear", "tree_method": "auto"}, "its booster is gblinear"),
+    ],
+)  # fmt: skip
+def test_what_is_not_covered_is_refused_with_the_reason(parameters: dict[str, Any], why: str) -> None:
+    """Depth, objective, booster."""
+    if parameters.get("booster") == "gblinear":
+        parameters = {**parameters, "updater": "coord_descent"}
+    with xgboost.config_context(verbosity=0):  # it warns of gblinear
+        booster = trained(7, **parameters)
+    with pytest.raises(UnfitForest, match=why):
+        Forest(booster)
+
+
+def test_categories_are_refused() -> None:
+    """A split into sets of categories has no threshold."""
+    values = np.random.default_rng(8).integers(0, 5, (300, 2)).astype(np.float32)
+    data = xgboost.DMatrix(values, (values[:, 0] % 2).astype(int), feature_types=["c", "q"], enable_categorical=True)
+    booster = xgboost.train({"objective": "binary:logistic", "max_cat_to_onehot": 1, "nthread": 1}, data, 3)
+    with pytest.raises(UnfitForest, match="categorical"):
+        Forest(booster)
+
+
+# --- as an engine ---
+
+
+def test_the_engine_gives_xgboosts_bits(release: Release, engine: XGBoostEngine, real: RealLoans) -> None:
+    """`TENFOLD_ENGINE=bins` is admitted, builds the same rows, and predicts the same probabilities."""
+    before = release.rows.build(release.form.encode(real.loans.answers))
+    bins = open_engine("bins", release)
+    rows = release.rows.build(release.form.encode(real.loans.answers))
+    assert rows.tobytes() == before.tobytes()
+    assert same(bins.predict_proba(rows), engine.predict_proba(rows))
+
+
+def test_an_early_stopped_model_is_read_up_to_its_best_tree() -> None:
+    """`XGBClassifier.predict_proba` leaves out the trees after the best one, and so does the engine."""
+    drawn = np.random.default_rng(9)
+    rows = drawn.normal(size=(600, 4)).astype(np.float32)
+    bad = (rows[:, 0] + drawn.normal(size=600) > 0).astype(int)
+    classifier = xgboost.XGBClassifier(n_estimators=60, early_stopping_rounds=3, max_depth=6, n_jobs=1)
+    classifier.fit(rows[:300], bad[:300], eval_set=[(rows[300:], bad[300:])], verbose=False)
+    assert classifier.best_iteration + 1 < classifier.get_booster().num_boosted_rounds()
+    used = XGBoostEngine.__new__(XGBoostEngine)
+    used.classifier = classifier
+    assert same(Forest(used.used_trees()).predict_proba(rows), classifier.predict_proba(rows)[:, 1])
+
+
+def test_an_engine_that_is_off_by_one_bit_is_refused(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Admission compares margins with XGBoost's, with no tolerance."""
+    honest = Forest.margins
+
+    def off(self: Forest, rows: Floats) -> Floats:
+        found = honest(self, rows)
+        found[len(found) // 2] = np.nextafter(found[len(found) // 2], np.float32(math.inf))
+        return found
+
+    monkeypatch.setattr(Forest, "margins", off)
+    with pytest.raises(EngineUnavailable, match=r"1 of 2048 margins.*xgboost"):
+        BinsEngine(release)
+
+
+def test_reasons_are_the_same(release: Release, engine: XGBoostEngine, real: RealLoans) -> None:
+    """Explanations by bins equal those by XGBoost."""
+    ways = Reasons(release, open_engine("bins", release)), Reasons(release, engine)
+    for at in range(0, 600, 20):
+        answers = {name: values[at] for name, values in real.loans.answers.items()}
+        application = release.form.parse(json.loads(json.dumps(answers, default=lambda one: one.item())))
+        one, other = (way.explain(application) for way in ways)
+        assert one.pd == other.pd
+        np.testing.assert_allclose(one.effects, other.effects, rtol=0, atol=1e-12)
