@@ -192,8 +192,8 @@ def test_the_yardstick_and_the_groups_are_in_the_manifest(undated: Path) -> None
     (gender,) = metrics["groups"]
     assert [row["group"] for row in gender["groups"]] == ["f", "m"]
     assert max(row["ratio"] for row in gender["groups"]) == 1
-    assert {one["field"] for one in metrics["directions"]["answers"]} == {"income", "seniority"}
-    assert all(one["worst"] == 0 for one in metrics["directions"]["answers"])
+    assert {answer["field"] for answer in metrics["directions"]["answers"]} == {"income", "seniority"}
+    assert all(answer["worst"] == 0 for answer in some(metrics["directions"]["answers"]))
 
 
 def test_the_card_speaks_as_the_lenders(undated: Path) -> None:

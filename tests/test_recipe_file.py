@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from lenders import field, frame, written
 from msgspec import to_builtins
+from parts import some
 
 from inference.settings import ROOT
 from models import form_file, recipe_file
@@ -180,7 +181,7 @@ def test_columns_that_are_not_there_are_named_with_their_lines(tmp_path: Path) -
     told = str(caught.value)
     for name in ("incoem", "gender", "customer"):
         assert f"loans.csv has no column '{name}'; it has amount" in told
-    assert all(one.line > 0 for one in caught.value.problems)
+    assert all(problem.line > 0 for problem in some(caught.value.problems))
 
 
 def test_answers_of_a_column_that_is_not_asked_are_looked_at(tmp_path: Path) -> None:
