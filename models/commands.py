@@ -53,26 +53,34 @@ def main(arguments: list[str] | None = None) -> int:
     add_command(commands)
     add_new(commands)
     add_accept(commands)
-    given = parser.parse_args(arguments)
-    if given.command in ("adopt", "new", "accept"):
-        return int(given.run(given))
-    if given.command == "search":
-        print(search(RECIPES[given.recipe], given.candidates))
+    options = parser.parse_args(arguments)
+    if options.command in ("adopt", "new", "accept"):
+        return int(options.run(options))
+    if options.command == "search":
+        print(search(RECIPES[options.recipe], options.candidates))
         return 0
-    if given.command == "choose":
-        print(choose(RECIPES[given.recipe], given.without or (), given.without_fields or (), given.later, given.seeds))
+    if options.command == "choose":
+        print(
+            choose(
+                RECIPES[options.recipe],
+                options.without or (),
+                options.without_fields or (),
+                options.later,
+                options.seeds,
+            )
+        )
         return 0
-    if given.command == "stability":
-        print(compare(RECIPES, given.releases or embedded()))
+    if options.command == "stability":
+        print(compare(RECIPES, options.releases or embedded()))
         return 0
-    if given.command == "check":
-        return check(given.recipe)
-    own = [Path(name) for name in given.recipes if name.endswith(".toml")]
-    if own:
-        if len(own) < len(given.recipes) or given.out is None:
+    if options.command == "check":
+        return check(options.recipe)
+    own_recipes = [Path(name) for name in options.recipes if name.endswith(".toml")]
+    if own_recipes:
+        if len(own_recipes) < len(options.recipes) or options.out is None:
             training.error("a NAME.toml needs --out FOLDER, where its release goes, and no embedded recipe beside it")
-        return train_own(own, given.out, given.rivals)
-    named = given.recipes or list(RECIPES)
+        return train_own(own_recipes, options.out, options.rivals)
+    named = options.recipes or list(RECIPES)
     if unknown := [name for name in named if name not in RECIPES]:
         training.error(f"no recipe {', '.join(unknown)}; there are {', '.join(RECIPES)}")
     for name in named:
@@ -90,19 +98,19 @@ def main(arguments: list[str] | None = None) -> int:
 def check(recipe: Path) -> int:
     """Print what is open or wrong in a recipe, and what its loans would leave out; 1 where anything is."""
     try:
-        said = read_recipe(recipe)
-        for one in said.open:
-            print(f"{recipe}: {one}")
-        taken = take(said)
+        recipe_file = read_recipe(recipe)
+        for problem in recipe_file.open:
+            print(f"{recipe}: {problem}")
+        loaded = take(recipe_file)
     except TenfoldError as error:
         print(error)
         return 1
-    print(f"{len(taken.loans):,} of {taken.lines:,} loans, {int(taken.loans.bad.sum()):,} bad")
-    if taken.undecided:
-        print(f"neither good nor bad: {told(taken.undecided)}")
-    if taken.left_out:
-        print(f"left out ({taken.share_left_out:.1%}): {told(taken.left_out)}")
-    count = len(said.open)
+    print(f"{len(loaded.loans):,} of {loaded.lines:,} loans, {int(loaded.loans.bad.sum()):,} bad")
+    if loaded.undecided:
+        print(f"neither good nor bad: {told(loaded.undecided)}")
+    if loaded.left_out:
+        print(f"left out ({loaded.share_left_out:.1%}): {told(loaded.left_out)}")
+    count = len(recipe_file.open)
     print(f"{count} open question{'s' * (count != 1)}" if count else "nothing is open")
     return 1 if count else 0
 
@@ -112,9 +120,9 @@ def train_own(recipes: list[Path], out: Path, rivals: bool) -> int:
     for recipe in recipes:
         started = time.monotonic()
         try:
-            made = train_file(recipe, out, rivals=rivals)
+            own_release = train_file(recipe, out, rivals=rivals)
         except TenfoldError as error:
             print(error, file=sys.stderr)
             return 1
-        print(f"{summary(made)}\n{time.monotonic() - started:.0f} s")
+        print(f"{summary(own_release)}\n{time.monotonic() - started:.0f} s")
     return 0

@@ -67,8 +67,8 @@ def write_release(manifest: Mapping[str, Any], files: Mapping[str, bytes], relea
     try:
         return open_release(folder, digest)
     except BadRelease as error:
-        found = f"{error.found} in {error.file}, and left it as it is; move the folder away first"
-        raise BadRelease(folder, "no such folder, or this same release in it", found) from error
+        reason = f"{error.found} in {error.file}, and left it as it is; move the folder away first"
+        raise BadRelease(folder, "no such folder, or this same release in it", reason) from error
 
 
 def put_file(file: Path, content: bytes) -> None:
@@ -113,9 +113,9 @@ def make_current(release: Release) -> None:
     pointer = release.folder.parent / "DEFAULT"
     listed = pointer.read_text(encoding="utf-8").split() if pointer.exists() else []
     recipe = release.manifest.name
-    before = [name for name in listed if name.rpartition("-")[0] == recipe]
-    listed = [release.folder.name if name in before else name for name in listed]
-    listed += [] if before else [release.folder.name]
+    replaced = [name for name in listed if name.rpartition("-")[0] == recipe]
+    listed = [release.folder.name if name in replaced else name for name in listed]
+    listed += [] if replaced else [release.folder.name]
     put_file(pointer, "".join(f"{name}\n" for name in listed).encode())
 
 
@@ -138,8 +138,8 @@ def describe(trained: Trained, metrics: Mapping[str, Any]) -> dict[str, Any]:
         return trained.calibration.pds(trained.model.predict_proba(rows)[:, 1].astype(np.float64))
 
     recipe, sample = trained.recipe, trained.sample
-    at = np.concatenate([loans for loans, _ in trained.unseen])
-    unseen = trained.calibration.pds(np.concatenate([p for _, p in trained.unseen]))
+    places = np.concatenate([loans for loans, _ in trained.unseen])
+    unseen_pds = trained.calibration.pds(np.concatenate([p for _, p in trained.unseen]))
     return {
         "format": FORMAT,
         "name": recipe.name,
@@ -158,9 +158,12 @@ def describe(trained: Trained, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "points": recipe.points,
         "population": {
             **population(
-                "PDs of training loans by models that had not seen them", sample.bad[at], unseen, len(trained.unseen)
+                "PDs of training loans by models that had not seen them",
+                sample.bad[places],
+                unseen_pds,
+                len(trained.unseen),
             ),
-            "by": by_answer(trained.form, sample.values[at], sample.bad[at], unseen, len(trained.unseen)),
+            "by": by_answer(trained.form, sample.values[places], sample.bad[places], unseen_pds, len(trained.unseen)),
         },
         "training": {
             "loans": len(sample.bad),
@@ -176,10 +179,10 @@ def describe(trained: Trained, metrics: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def population(of: str, bad: Labels, pds: Floats, repeats: int = 1) -> dict[str, Any]:
+def population(sample_name: str, bad: Labels, pds: Floats, repeats: int = 1) -> dict[str, Any]:
     """How PDs spread over loans, and what became of each tenth; with repeats every loan is there so many times."""
     return {
-        "of": of,
+        "of": sample_name,
         "loans": len(bad) // repeats,
         "bad_rate": float(bad.mean()),
         "pd_percentiles": [float(q) for q in np.quantile(pds, np.linspace(0, 1, 101))],
@@ -192,20 +195,20 @@ def population(of: str, bad: Labels, pds: Floats, repeats: int = 1) -> dict[str,
 
 def by_answer(form: Form, values: Floats, bad: Labels, pds: Floats, repeats: int = 1) -> dict[str, Any]:
     """The same by each answer that enough loans gave: field -> code -> loans, bad, PDs at each twentieth."""
-    found: dict[str, Any] = {}
-    for at, field in enumerate(form.fields):
+    by_field: dict[str, Any] = {}
+    for index, field in enumerate(form.fields):
         if not isinstance(field, ChoiceField):
             continue
-        groups = np.array([field.group_of(value) for value in values[:, at]])
+        groups = np.array([field.group_of(value) for value in values[:, index]])
         for code in dict.fromkeys(field.groups):
-            there = groups == code
-            if there.sum() >= repeats * ENOUGH:
-                found.setdefault(field.name, {})[code] = {
-                    "loans": int(there.sum()) // repeats,
-                    "bad": int(bad[there].sum()) // repeats,
-                    "pd_percentiles": [round(float(q), 6) for q in np.quantile(pds[there], np.linspace(0, 1, 21))],
+            chosen = groups == code
+            if chosen.sum() >= repeats * ENOUGH:
+                by_field.setdefault(field.name, {})[code] = {
+                    "loans": int(chosen.sum()) // repeats,
+                    "bad": int(bad[chosen].sum()) // repeats,
+                    "pd_percentiles": [round(float(q), 6) for q in np.quantile(pds[chosen], np.linspace(0, 1, 21))],
                 }
-    return found
+    return by_field
 
 
 def golden(form: Form, pds: Callable[[Floats], Floats]) -> list[dict[str, Any]]:
@@ -217,8 +220,10 @@ def golden(form: Form, pds: Callable[[Floats], Floats]) -> list[dict[str, Any]]:
     for field in form.fields:
         if isinstance(field, NumberField):
             applications += [{**form.example, field.name: end} for end in field.usual]
-    values = form.encode({name: [one[name] for one in applications] for name in form.names})
-    return [{"answers": one, "pd": float(pd)} for one, pd in zip(applications, pds(values), strict=True)]
+    values = form.encode({name: [application[name] for application in applications] for name in form.names})
+    return [
+        {"answers": application, "pd": float(pd)} for application, pd in zip(applications, pds(values), strict=True)
+    ]
 
 
 def month_text(month: int) -> str:

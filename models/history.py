@@ -94,8 +94,8 @@ class Level:
     def window(self, key: str, month: int, length: int | None) -> Floats:
         """(groups,): a sum over the `length` months before `month`, or over all of them."""
         sums = self.cumulated[key]
-        before: Floats = sums[0 if length is None else max(month - length, 0)]
-        since: Floats = sums[month] - before
+        earlier: Floats = sums[0 if length is None else max(month - length, 0)]
+        since: Floats = sums[month] - earlier
         return since
 
     def features(self, month: int) -> dict[str, Floats]:
@@ -110,7 +110,7 @@ class Level:
         def prior(name: str, otherwise: Floats | float) -> Floats | float:
             return above[name][self.parent_of] if above else otherwise
 
-        found: dict[str, Floats] = {}
+        features: dict[str, Floats] = {}
         for label, name, length in (
             ("", "index12", 12),
             ("", "index24", 24),
@@ -120,18 +120,18 @@ class Level:
         ):
             observed = self.window(f"observed{label}", month, length)
             expected = self.window(f"expected{label}", month, length)
-            found[name] = (observed + PRIOR_CHARGE_OFFS * prior(name, 1.0)) / (expected + PRIOR_CHARGE_OFFS)
+            features[name] = (observed + PRIOR_CHARGE_OFFS * prior(name, 1.0)) / (expected + PRIOR_CHARGE_OFFS)
         for trait in self.traits:
             for length in (12, 36):
                 name = f"{trait}{length}"
                 total = self.window(f"{trait}:sum", month, length)
                 loans = self.window(f"{trait}:loans", month, length)
                 overall = np.divide(total, loans, out=np.zeros_like(total), where=loans > 0)
-                found[name] = (total + PRIOR_LOANS * prior(name, overall)) / (loans + PRIOR_LOANS)
+                features[name] = (total + PRIOR_LOANS * prior(name, overall)) / (loans + PRIOR_LOANS)
         recent, year = self.window("loans", month, 12), self.window("loans", month, 24)
         overall = (recent + PRIOR_LOANS) / (year - recent + PRIOR_LOANS)
-        found["growth"] = (recent + PRIOR_LOANS * prior("growth", overall)) / (year - recent + PRIOR_LOANS)
-        return found
+        features["growth"] = (recent + PRIOR_LOANS * prior("growth", overall)) / (year - recent + PRIOR_LOANS)
+        return features
 
 
 def table(keys: Sequence[str], parts: Sequence[tuple[Level, Ints, Sequence[str]]], month: int) -> Table:

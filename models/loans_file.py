@@ -52,35 +52,35 @@ class Reading:
 
     def problems(self) -> list[str]:
         """What is wrong with it, all at once."""
-        found = []
-        for one in fields(self):
-            value, kind = getattr(self, one.name), type(one.default)
+        problems = []
+        for setting in fields(self):
+            value, kind = getattr(self, setting.name), type(setting.default)
             if type(value) is not kind:
-                found.append(f"{one.name}: {WORDS[kind]} is needed, got {value!r}")
-        if found:
-            return found
+                problems.append(f"{setting.name}: {WORDS[kind]} is needed, got {value!r}")
+        if problems:
+            return problems
         if not all(isinstance(text, str) for text in self.missing):
-            found.append("missing: texts are needed")
+            problems.append("missing: texts are needed")
         if self.format not in (CSV, EXCEL, PARQUET):
-            found.append(f"format: {CSV}, {EXCEL} or {PARQUET} is needed, got {self.format!r}")
+            problems.append(f"format: {CSV}, {EXCEL} or {PARQUET} is needed, got {self.format!r}")
         if self.decimal not in (".", ","):
-            found.append(f'decimal: "." or "," is needed, got {self.decimal!r}')
+            problems.append(f'decimal: "." or "," is needed, got {self.decimal!r}')
         if len(self.separator) != 1 or (self.format == CSV and self.separator == self.decimal == "."):
-            found.append(f"separator: one character is needed, got {self.separator!r}")
+            problems.append(f"separator: one character is needed, got {self.separator!r}")
         if self.unnamed not in ("", "first", "last"):
-            found.append(f'unnamed: "first" or "last" is needed, got {self.unnamed!r}')
+            problems.append(f'unnamed: "first" or "last" is needed, got {self.unnamed!r}')
         if min(self.skip, self.skip_end) < 0:
-            found.append("skip and skip_end: 0 or more is needed")
+            problems.append("skip and skip_end: 0 or more is needed")
         try:
             "".encode(self.encoding)
         except LookupError:
-            found.append(f"encoding: {self.encoding!r} is unknown")
-        return found
+            problems.append(f"encoding: {self.encoding!r} is unknown")
+        return problems
 
     def table(self) -> dict[str, Any]:
         """The keys that a recipe needs: what differs from its default."""
-        said = {one.name: getattr(self, one.name) for one in fields(self)}
-        differs = {key: value for key, value in said.items() if value != defaults()[key]}
+        settings = {setting.name: getattr(self, setting.name) for setting in fields(self)}
+        differs = {key: value for key, value in settings.items() if value != defaults()[key]}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in differs.items()}
 
 
@@ -88,14 +88,14 @@ WORDS = {str: "a text", int: "a whole number", bool: "true or false", tuple: "a 
 
 
 def defaults() -> dict[str, Any]:
-    return {one.name: one.default for one in fields(Reading) if one.default is not MISSING}
+    return {setting.name: setting.default for setting in fields(Reading) if setting.default is not MISSING}
 
 
-def reading_from(said: Mapping[str, Any]) -> Reading:
+def reading_from(table: Mapping[str, Any]) -> Reading:
     """The reading of a recipe's key `read`. Raises `BadLoansFile` with all that is wrong."""
-    if unknown := sorted(said.keys() - defaults().keys()):
+    if unknown := sorted(table.keys() - defaults().keys()):
         raise BadLoansFile(f"read: {', '.join(unknown)} means nothing here; known: {', '.join(defaults())}")
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     return Reading(**values)
 
 
@@ -196,14 +196,14 @@ def header_of(text: str, reading: Reading) -> tuple[list[str], int]:
 def column_names(first: Sequence[str], reading: Reading) -> list[str]:
     """The columns' names, each once, from the first record."""
     if not reading.header:
-        return [f"column_{at}" for at in range(1, len(first) + 1)]
+        return [f"column_{number}" for number in range(1, len(first) + 1)]
     names = [name.strip() for name in first]
     if reading.unnamed:
         names.insert(0 if reading.unnamed == "first" else len(names), "")
     unique: list[str] = []
-    for at, name in enumerate(names):
+    for index, name in enumerate(names):
         tried, times = name, 1
-        while tried in unique or (times > 1 and tried in names[at:]):
+        while tried in unique or (times > 1 and tried in names[index:]):
             times += 1
             tried = f"{name} ({times})".strip()
         unique.append(tried)
@@ -260,8 +260,8 @@ def parquet_texts(column: pa.Array) -> pa.Array:
         return column.cast(pa.date32(), safe=False).cast(pa.string())
     if pa.types.is_floating(kind):
         stated = pc.if_else(pc.is_finite(column), column, pa.scalar(None, kind))
-        whole = pc.all(pc.and_(pc.equal(stated, pc.trunc(stated)), pc.less(pc.abs(stated), 2.0**53))).as_py()
-        return (stated.cast(pa.int64()) if whole else stated).cast(pa.string())
+        is_whole = pc.all(pc.and_(pc.equal(stated, pc.trunc(stated)), pc.less(pc.abs(stated), 2.0**53))).as_py()
+        return (stated.cast(pa.int64()) if is_whole else stated).cast(pa.string())
     if pa.types.is_nested(kind) or pa.types.is_binary(kind):
-        return pa.array([None if one is None else str(one) for one in column.to_pylist()], pa.string())
+        return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
     return column.cast(pa.string())

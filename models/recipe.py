@@ -156,10 +156,10 @@ class Recipe:
         for spec in self.fields:
             if spec["name"] not in self.not_prohibited:
                 refuse_prohibited(f"recipe {self.name}", spec, self.why_age)
-            for one in spec.get("reasons", ()):  # said now, and not when training has ended
-                if astray := sorted(set(one["columns"]) - derived):
+            for reason in spec.get("reasons", ()):  # said now, and not when training has ended
+                if astray := sorted(set(reason["columns"]) - derived):
                     raise ValueError(
-                        f"recipe {self.name}: field {spec['name']}, reason {one['code']}: the features have no "
+                        f"recipe {self.name}: field {spec['name']}, reason {reason['code']}: the features have no "
                         f"arithmetic that makes {', '.join(astray)}"
                     )
         if self.blur and not self.window:

@@ -45,12 +45,12 @@ class Sample:
     def at(self, places: Places) -> "Sample":
         """The loans at these places."""
 
-        def taken(array: npt.NDArray[Any] | None) -> Any:
+        def selected(array: npt.NDArray[Any] | None) -> Any:
             return None if array is None else array[places]
 
         return Sample(
-            self.values[places], self.rows[places], self.bad[places], self.months[places], taken(self.people),
-            taken(self.weights), taken(self.every),
+            self.values[places], self.rows[places], self.bad[places], self.months[places], selected(self.people),
+            selected(self.weights), selected(self.every),
         )  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def train(recipe: Recipe, loans: Loans | None = None) -> Trained:
     else:
         unseen = [predict_later(recipe, form, history, sample, split)]
     calibration = calibrate(
-        np.concatenate([p for _, p in unseen]), np.concatenate([sample.bad[at] for at, _ in unseen])
+        np.concatenate([p for _, p in unseen]), np.concatenate([sample.bad[places] for places, _ in unseen])
     )
     model = fitted(recipe, builder.columns, sample)
     return Trained(recipe, fields, form, builder, tables, history, sample, model, calibration, unseen, loans, folded)
@@ -120,9 +120,9 @@ def prepare(recipe: Recipe, form: Form, history: HistoryTables | None, loans: Lo
         builder = RowBuilder(form, recipe.features, history.tables(month))
         rows.append(builder.build(built[inverse == number]))
     order = np.argsort(inverse, kind="stable")  # where the rows of each month belong
-    together = np.empty((len(values), rows[0].shape[1]), np.float32)
-    together[order] = np.concatenate(rows)
-    return sample_of(values, together, loans)
+    ordered = np.empty((len(values), rows[0].shape[1]), np.float32)
+    ordered[order] = np.concatenate(rows)
+    return sample_of(values, ordered, loans)
 
 
 def sample_of(values: Floats, rows: Matrix, loans: Loans) -> Sample:
@@ -139,12 +139,12 @@ def blurred(recipe: Recipe, form: Form, values: Floats) -> Floats:
     (it often is a kind of its own), and what is not stated stays so.
     """
     random = np.random.default_rng(0)
-    found = values.copy()
+    noisy = values.copy()
     for name, (share, least) in recipe.blur.items():
-        own = values[:, form.names.index(name)]
-        by = random.uniform(-1, 1, len(own)) * np.maximum(share * own, least)
-        found[:, form.names.index(name)] = np.where(own == 0, 0.0, np.maximum(own + by, own / 2))
-    return found
+        answers = values[:, form.names.index(name)]
+        noise = random.uniform(-1, 1, len(answers)) * np.maximum(share * answers, least)
+        noisy[:, form.names.index(name)] = np.where(answers == 0, 0.0, np.maximum(answers + noise, answers / 2))
+    return noisy
 
 
 def fit(
@@ -167,8 +167,8 @@ def fit(
     if recipe.kind == "scorecard":
         return scorecard(rows, bad, signs, weights)
     if bad.dtype.kind == "f":
-        ones = np.ones(len(bad)) if weights is None else weights
-        weights = np.concatenate([ones * bad, ones * (1 - bad)])
+        unweighted = np.ones(len(bad)) if weights is None else weights
+        weights = np.concatenate([unweighted * bad, unweighted * (1 - bad)])
         rows, bad = np.concatenate([rows, rows]), np.repeat(np.array([1, 0], np.int8), len(bad))
     model = XGBClassifier(
         objective="binary:logistic",
@@ -200,7 +200,7 @@ def full_model(recipe: Recipe, sample: Sample, threads: int) -> XGBClassifier:
     if sample.every is None:
         raise ValueError(f"recipe {recipe.name}: its loans have no columns that are not asked")
     free = replace(recipe, monotone={}, kind="trees")
-    names = [str(at) for at in range(sample.every.shape[1])]
+    names = [str(column) for column in range(sample.every.shape[1])]
     return fit(free, names, sample.every, sample.bad, sample.months, threads, sample.weights)
 
 
@@ -213,7 +213,7 @@ def cross_validate(
     """
     repeats, k = recipe.repeats if repeated is None else repeated, recipe.folds
 
-    def one(seen: Places, unseen: Places) -> Floats:
+    def one_fold(seen: Places, unseen: Places) -> Floats:
         before, after = sample.at(seen), sample.at(unseen)
         if full:
             return np.asarray(full_model(recipe, before, 1).predict_proba(after.every)[:, 1], np.float64)
@@ -221,16 +221,18 @@ def cross_validate(
 
     splits = [list(folds(sample, repeat, k)) for repeat in range(repeats)]
     jobs = [pair for repeat in splits for pair in repeat]
-    what = "all columns" if full else "folds"
-    found = Parallel(n_jobs=2)(delayed(one)(*job) for job in tqdm(jobs, desc=f"{recipe.name}: {what}", disable=None))
+    models = "all columns" if full else "folds"
+    predictions = Parallel(n_jobs=2)(
+        delayed(one_fold)(*job) for job in tqdm(jobs, desc=f"{recipe.name}: {models}", disable=None)
+    )
     everyone = np.arange(len(sample))
-    together = []
+    by_repeat = []
     for repeat in range(repeats):
         p = np.empty(len(sample))
-        for (_, unseen), predicted in zip(splits[repeat], found[repeat * k : (repeat + 1) * k], strict=True):
+        for (_, unseen), predicted in zip(splits[repeat], predictions[repeat * k : (repeat + 1) * k], strict=True):
             p[unseen] = predicted
-        together.append((everyone, p))
-    return together
+        by_repeat.append((everyone, p))
+    return by_repeat
 
 
 def folds(sample: Sample, repeat: int, k: int = 5) -> Iterator[tuple[Places, Places]]:
@@ -238,8 +240,8 @@ def folds(sample: Sample, repeat: int, k: int = 5) -> Iterator[tuple[Places, Pla
     if sample.people is None:
         yield from StratifiedKFold(k, shuffle=True, random_state=repeat).split(sample.rows, sample.bad)
     else:
-        by = StratifiedGroupKFold(k, shuffle=True, random_state=repeat)
-        yield from by.split(sample.rows, sample.bad, sample.people)
+        splitter = StratifiedGroupKFold(k, shuffle=True, random_state=repeat)
+        yield from splitter.split(sample.rows, sample.bad, sample.people)
 
 
 def predict_later(
@@ -273,8 +275,8 @@ def _counted(spec: Mapping[str, Any], answers: Sequence[object]) -> dict[str, An
     if spec["kind"] == "number":
         numbers = np.array([value for value in answers if value is not None], np.float64)
         # An observed value, never one between two: bounds that a reader can check in the data.
-        at = [0.005, 0.05, 0.5, 0.95, 0.995]
-        low, p5, median, p95, high = (float(q) for q in np.quantile(numbers, at, method="inverted_cdf"))
+        shares = [0.005, 0.05, 0.5, 0.95, 0.995]
+        low, p5, median, p95, high = (float(q) for q in np.quantile(numbers, shares, method="inverted_cdf"))
         return {**spec, "usual": [low, high], "typical": [p5, p95], "reference": median}
     counts: dict[object, int] = {}
     for answer in answers:

@@ -17,7 +17,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from parts import Time, some
+from parts import Time
 
 from inference.errors import InvalidApplication
 from inference.measure import Clock
@@ -319,7 +319,8 @@ def test_the_stretches_of_time_hold_all_scores() -> None:
     assert length == 15
     assert list(parts.values()) == [[0], [1], [2]]
     offsets = [scores.times[place] // 60 - start for start, places in parts.items() for place in places]
-    assert len(offsets) == 3 and max(offsets) < length
+    assert len(offsets) == 3
+    assert max(offsets) < length
     length, parts = stretches(scores, 2)
     assert length == 24 * 60
     assert list(parts.values()) == [[0, 1, 2]]

@@ -18,15 +18,15 @@ def recipe_of(file: Path) -> Mapping[str, Any]:
         raise TenfoldError(f"--again: {file} is no TOML: {error}") from None
 
 
-def request_of(said: Mapping[str, Any]) -> dict[str, Any]:
+def request_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """What the earlier recipe answers already: target, bad values, date, ages that are asked."""
-    loans = said.get("loans", {})
-    asked = [str(one.get("column", "")) for one in said.get("fields", {}).values() if "why_age" in one]
+    loans = recipe.get("loans", {})
+    ages = [str(field.get("column", "")) for field in recipe.get("fields", {}).values() if "why_age" in field]
     return {
         "target": str(loans.get("target", "")),
         "bad": tuple(map(str, loans.get("bad", ()))),
         "date": str(loans.get("date", "")),
-        "ask": tuple(asked),
+        "ask": tuple(ages),
     }
 
 
@@ -62,12 +62,12 @@ def columns_moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
     return lines
 
 
-def columns(said: Mapping[str, Any]) -> list[str]:
+def columns(recipe: Mapping[str, Any]) -> list[str]:
     """All columns that a recipe names."""
-    loans = said.get("loans", {})
-    found = [str(about.get("column", name)) for name, about in said.get("fields", {}).items()]
-    found += [str(one["column"]) for key in ("leave_out", "not_asked") for one in loans.get(key, ())]
-    return found + [str(one) for one in loans.get("look_at", ())]
+    loans = recipe.get("loans", {})
+    names = [str(about.get("column", name)) for name, about in recipe.get("fields", {}).items()]
+    names += [str(entry["column"]) for key in ("leave_out", "not_asked") for entry in loans.get(key, ())]
+    return names + [str(name) for name in loans.get("look_at", ())]
 
 
 def field_moved(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -77,8 +77,8 @@ def field_moved(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> li
         if old.get(key) != new.get(key):
             lines += [f"{name}: {key} {shown(old.get(key))} → {shown(new.get(key))}"]
     was, now = answers(old), answers(new)
-    if gone := sorted(was - now):
-        lines.append(f"{name}: answers no longer seen often enough: {', '.join(gone[:10])}")
+    if dropped := sorted(was - now):
+        lines.append(f"{name}: answers no longer seen often enough: {', '.join(dropped[:10])}")
     if came := sorted(now - was):
         lines.append(f"{name}: new answers: {', '.join(came[:10])}")
     return lines

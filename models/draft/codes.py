@@ -34,20 +34,20 @@ def at_end(distinct: Floats, loans: npt.NDArray[np.intp], stated: Floats) -> lis
         end, share = distinct[:number], loans[:number].sum() / len(stated)
         if (share < FEWEST_SHARE and loans[:number].sum() < FEWEST_LOANS) or share > 0.9:
             continue
-        rest = stated[~np.isin(stated, end)]
-        low, high = np.quantile(rest, [0.01, 0.99])
+        others = stated[~np.isin(stated, end)]
+        low, high = np.quantile(others, [0.01, 0.99])
         width = max(high - low, 1e-9)
         gap = abs(distinct[number] - distinct[number - 1])
         usual = all(value in USUAL for value in end)
-        below = end.max() < 0 <= rest.min()
-        if usual and below and not goes_on(end, distinct[number], rest):
+        below = end.max() < 0 <= others.min()
+        if usual and below and not goes_on(end, distinct[number], others):
             return [float(value) for value in end]
         if (usual and gap > 2 * width) or (gap > 10 * width and share > 0.001 and loans[0] > FEWEST_LOANS):
             return [float(value) for value in end]
     return []
 
 
-def goes_on(end: Floats, following: float, rest: Floats) -> bool:
+def goes_on(end: Floats, following: float, others: Floats) -> bool:
     """Whether a short scale of whole numbers continues through zero: …, -2, -1, 0, 1, 2."""
-    short = len(np.unique(rest)) <= 12
+    short = len(np.unique(others)) <= 12
     return bool(short and end.max() == -1 and following == 0 and np.all(np.diff(np.sort(end)) == 1))

@@ -109,8 +109,8 @@ def beginning(file: Path) -> bytes:
 
 def doubled(names: Sequence[str]) -> list[str]:
     """Names that `column_names` made of a name that comes again."""
-    found = [(name, re.fullmatch(r"(.*) \((\d+)\)", name)) for name in names]
-    return [name for name, again in found if again and again[1] in names]
+    matches = [(name, re.fullmatch(r"(.*) \((\d+)\)", name)) for name in names]
+    return [name for name, again in matches if again and again[1] in names]
 
 
 # --- workbooks
@@ -218,18 +218,20 @@ def placed(
 ) -> tuple[Reading, list[str]]:
     """The reading with its header, titles and totals found in the first rows and the last ones."""
     widths = Counter(len(row) for row in rows if row)
-    width = max(widths, key=lambda one: (widths[one], one))
-    start = next(at for at, row in enumerate(rows) if is_head(row, width))
+    width = max(widths, key=lambda separator: (widths[separator], separator))
+    start = next(index for index, row in enumerate(rows) if is_head(row, width))
     body = [row for row in rows[start + 1 :] if len(row) == width]
-    numeric = [at for at in range(width) if mostly_numbers([row[at] for row in body[1:] or body])]
+    numeric = [column for column in range(width) if mostly_numbers([row[column] for row in body[1:] or body])]
     unnamed = ""
     if len(rows[start]) == width - 1:
         first, last = [row[0] for row in body], [row[-1] for row in body]
         keys = len(set(first)) == len(first) > 1 and any(last)
         unnamed = "first" if keys else "last"
     shift = 1 if unnamed == "first" else 0
-    header = has_names(rows[start], body, [at - shift for at in numeric if 0 <= at - shift < len(rows[start])])
-    following = next((at for at in range(start + 1, len(rows)) if rows[at]), start)
+    header = has_names(
+        rows[start], body, [column - shift for column in numeric if 0 <= column - shift < len(rows[start])]
+    )
+    following = next((row for row in range(start + 1, len(rows)) if rows[row]), start)
     if header and len(numeric) >= 2 and names_again(rows[following], numeric, width):
         notes.append("two lines of names: the second one is taken")
         start = following
@@ -250,7 +252,7 @@ def placed(
 
 def names_again(row: Sequence[str], numeric: Sequence[int], width: int) -> bool:
     """Whether a row below the header names the columns too: all cells filled, and no number over numbers."""
-    return filled(row) > 0.7 * width and not any(is_number(row[at]) for at in numeric if at < len(row))
+    return filled(row) > 0.7 * width and not any(is_number(row[column]) for column in numeric if column < len(row))
 
 
 def filled(row: Sequence[str]) -> int:
@@ -270,8 +272,10 @@ def mostly_numbers(cells: Sequence[str]) -> bool:
 def has_names(first: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequence[int]) -> bool:
     """Whether the first row names the columns: over numbers stand no numbers, else no answers that come below."""
     if numeric:
-        return sum(is_number(first[at]) for at in numeric) < 0.5 * len(numeric)
-    below = [any(row[at] == cell for row in body) for at, cell in enumerate(first) if body and at < len(body[0])]
+        return sum(is_number(first[column]) for column in numeric) < 0.5 * len(numeric)
+    below = [
+        any(row[column] == cell for row in body) for column, cell in enumerate(first) if body and column < len(body[0])
+    ]
     return sum(below) < 0.5 * max(1, len(below))
 
 
@@ -289,11 +293,11 @@ def decimal_sign(frame: pd.DataFrame, reading: Reading) -> tuple[str, str]:
             either[sign] += sum(bool(EITHER[sign].fullmatch(cell)) for cell in cells)
     comma, point = counts[","], counts["."]
     if comma or point:
-        sign, other = (",", ".") if comma > point else (".", ",")
-        if counts[other] > 0.02 * counts[sign] and reading.format == CSV:
+        sign, grouping = (",", ".") if comma > point else (".", ",")
+        if counts[grouping] > 0.02 * counts[sign] and reading.format == CSV:
             return (
                 sign,
-                f"{counts[sign]:,} numbers can only be read with {sign!r}, but {counts[other]:,} only with {other!r}",
+                f"{counts[sign]:,} numbers can only be read with {sign!r}, but {counts[grouping]:,} only with {grouping!r}",
             )
         return sign, ""
     if either[","] or either["."]:
@@ -306,15 +310,15 @@ def decimal_sign(frame: pd.DataFrame, reading: Reading) -> tuple[str, str]:
 
 def missing_texts(frame: pd.DataFrame, decimal: str) -> list[str]:
     """The cells that mean "missing", as they are written."""
-    found: dict[str, None] = {}
+    missing: dict[str, None] = {}
     for name in frame:
         counts = frame[name].value_counts()
         texts = counts.index.tolist()
-        found |= dict.fromkeys(text for text in texts if text.lower() in MISSING)
+        missing |= dict.fromkeys(text for text in texts if text.lower() in MISSING)
         soft = [text for text in texts if text.lower() in MISSING_AMONG_NUMBERS]
         if soft and numbers(pd.Series(texts), decimal).unread.mean() < 1:
-            rest = counts[[text for text in texts if text not in soft and text.lower() not in MISSING]]
-            read = ~numbers(pd.Series(rest.index), decimal).unread
-            if rest.to_numpy()[read].sum() > 0.9 * rest.sum():
-                found |= dict.fromkeys(soft)
-    return list(found)
+            others = counts[[text for text in texts if text not in soft and text.lower() not in MISSING]]
+            is_number = ~numbers(pd.Series(others.index), decimal).unread
+            if others.to_numpy()[is_number].sum() > 0.9 * others.sum():
+                missing |= dict.fromkeys(soft)
+    return list(missing)

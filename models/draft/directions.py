@@ -33,9 +33,9 @@ def by_bad_rate(column: Column, bad: Labels) -> int:
     if column.kind != NUMBER:
         return 0
     stated = np.isfinite(column.clean)
-    at, _ = binned(column.clean[stated], (), BINS)
-    loans = np.bincount(at)
-    went_bad = np.bincount(at, weights=bad[stated])[loans > 0]
+    bins, _ = binned(column.clean[stated], (), BINS)
+    loans = np.bincount(bins)
+    went_bad = np.bincount(bins, weights=bad[stated])[loans > 0]
     loans = loans[loans > 0]
     if len(loans) < 2:
         return 0
@@ -58,8 +58,8 @@ def verify(columns: Sequence[Column], table: Table, bad: Labels, workers: int, t
     def loss(signs: Mapping[str, int]) -> float:
         if not signs:
             return 0.0
-        kept = [signs.get(name, 0) for name in table.names]
-        return free - auc(table.bad, unseen(table, number=3, directions=kept))
+        accepted = [signs.get(name, 0) for name in table.names]
+        return free - auc(table.bad, unseen(table, number=3, directions=accepted))
 
     free = auc(table.bad, unseen(table, number=3))
     tick()
@@ -71,10 +71,10 @@ def verify(columns: Sequence[Column], table: Table, bad: Labels, workers: int, t
 
     with threads(workers, tick) as (pool, tick):
         cost = dict(zip(proposed, pool.map(alone, proposed), strict=True))
-    kept = {name: sign for name, sign in proposed.items() if cost[name] <= tolerated}
-    together = loss(kept)
-    while kept and together > tolerated:
-        kept.pop(max(kept, key=lambda name: cost[name]))
-        together = loss(kept)
+    accepted = {name: sign for name, sign in proposed.items() if cost[name] <= tolerated}
+    loss_together = loss(accepted)
+    while accepted and loss_together > tolerated:
+        accepted.pop(max(accepted, key=lambda name: cost[name]))
+        loss_together = loss(accepted)
     tick()
-    return Directions(proposed, cost, kept, together, tolerated)
+    return Directions(proposed, cost, accepted, loss_together, tolerated)

@@ -77,15 +77,15 @@ class Outcome:
         return float(np.nanmean(self.values))
 
 
-def find_outcome(target: str, texts: pd.Series, told: Sequence[str] = ()) -> Outcome:
+def find_outcome(target: str, texts: pd.Series, given_bad: Sequence[str] = ()) -> Outcome:
     """The outcome in a column of texts; `told` are values that the analyst says are bad."""
     counts = {str(value): int(loans) for value, loans in texts.value_counts().items()}
     values = {value: value.lower() for value in counts if loans_enough(counts, value)}
     rare = [value for value in counts if value not in values]
-    if told:
-        if unknown := [value for value in told if value not in counts]:
+    if given_bad:
+        if unknown := [value for value in given_bad if value not in counts]:
             raise NoOutcome(f"--bad: {target} has no {', '.join(unknown)}; it has {listed(counts)}")
-        bad = list(told)
+        bad = list(given_bad)
         good = [value for value, text in values.items() if value not in bad and not OPEN.search(text)]
         return outcome(target, texts, counts, bad, good, "the command line", "")
     if len(values) > 20:
@@ -98,8 +98,8 @@ def find_outcome(target: str, texts: pd.Series, told: Sequence[str] = ()) -> Out
     good = [value for value, text in values.items() if text in GOOD or ENDED_WELL.search(text)]
     both = set(bad) & set(good)
     if bad and good and not both:
-        left = [value for value, text in values.items() if value not in {*bad, *good} and not OPEN.search(text)]
-        doubt = f"{listed(left)} is neither good nor bad as far as its words say" if left else ""
+        unclear = [value for value, text in values.items() if value not in {*bad, *good} and not OPEN.search(text)]
+        doubt = f"{listed(unclear)} is neither good nor bad as far as its words say" if unclear else ""
         return outcome(target, texts, counts, bad, good, "its words", doubt)
     if len(values) > 2:
         raise NoOutcome(
@@ -111,20 +111,20 @@ def find_outcome(target: str, texts: pd.Series, told: Sequence[str] = ()) -> Out
 def by_name(target: str, texts: pd.Series, counts: Mapping[str, int], two: list[str], rare: list[str]) -> Outcome:
     """Two values without words: the target's name says what the larger one is, or it is asked."""
     low, high = two
-    said = {*words(target), *re.findall(r"[a-z]+", target.lower())}
+    named = {*words(target), *re.findall(r"[a-z]+", target.lower())}
     joined = re.sub(r"[^a-z]", "", target.lower())
-    names_bad = bool(said & NAMES_BAD or re.search(r"bad|default|dlq|delinq|impay|ausfall", joined))
-    names_good = bool(said & NAMES_GOOD or re.search(r"good|repaid|nondefault|notdefault", joined))
+    names_bad = bool(named & NAMES_BAD or re.search(r"bad|default|dlq|delinq|impay|ausfall", joined))
+    names_good = bool(named & NAMES_GOOD or re.search(r"good|repaid|nondefault|notdefault", joined))
     if names_bad != names_good and numeric(high) != np.inf:
         bad, good = (high, low) if names_bad else (low, high)
         share = counts[bad] / (counts[low] + counts[high])
         doubt = f"the name says that {bad} is bad, but then {share:.0%} went bad" if share > 0.5 else ""
         return outcome(target, texts, counts, [bad], [good], f"the name {target}", doubt)
     rarer = min(two, key=lambda value: counts[value])
-    other = high if rarer == low else low
+    commoner = high if rarer == low else low
     share = counts[rarer] / (counts[low] + counts[high])
     doubt = f"neither {low} and {high} nor the name {target} say which is bad; {rarer} is the rarer ({share:.1%})"
-    return outcome(target, texts, counts, [rarer], [other], "", doubt)
+    return outcome(target, texts, counts, [rarer], [commoner], "", doubt)
 
 
 def outcome(
@@ -138,8 +138,8 @@ def outcome(
 ) -> Outcome:
     values = np.select([texts.isin(bad), texts.isin(good)], [1.0, 0.0], np.nan)
     undecided = {value: loans for value, loans in counts.items() if value not in {*bad, *good}}
-    if gone := int(texts.isna().sum()):
-        undecided[""] = gone
+    if empty := int(texts.isna().sum()):
+        undecided[""] = empty
     warning = ""
     if DECISION.search(target) and not said_by.startswith("the command"):
         warning = "its name sounds like a decision: a model of decisions repeats them, and knows nothing of repayment"

@@ -47,18 +47,18 @@ def top(draft: Draft, name: str, today: date, command: str) -> list[str]:
 
 def limits(draft: Draft) -> list[str]:
     """What the draft can prove that a score cannot tell."""
-    said = ["Approved loans only: nothing is known of applicants who were declined."]
+    sentences = ["Approved loans only: nothing is known of applicants who were declined."]
     if not draft.look.request.date:
-        said.append("Undated: nothing shows how the model ages.")
+        sentences.append("Undated: nothing shows how the model ages.")
     if more := more_loans_needed(draft.look):
-        said.append(more)
-    return said
+        sentences.append(more)
+    return sentences
 
 
 def loans(draft: Draft) -> list[str]:
     look, outcome = draft.look, draft.look.outcome
     undecided = sum(outcome.undecided.values())
-    left = f"  # {undecided:,} loans are neither and left out" if undecided else ""
+    comment = f"  # {undecided:,} loans are neither and left out" if undecided else ""
     lines = [
         "[loans]",
         f"file = {text(look.request.file.name)}",
@@ -69,7 +69,7 @@ def loans(draft: Draft) -> list[str]:
         f"target = {text(outcome.target)}",
         *asked(draft, "loans.bad"),
         f"bad = {texts(outcome.bad)}",
-        f"good = {texts(outcome.good)}{left}",
+        f"good = {texts(outcome.good)}{comment}",
         *asked(draft, "loans.horizon"),
         'horizon = "not known"',
         *asked(draft, "loans.declined"),
@@ -113,7 +113,11 @@ def model(draft: Draft) -> list[str]:
     if draft.look.few:
         return ["[model]", 'kind = "scorecard"  # few loans went bad: trees would learn chance']
     many = len(draft.look.bad) >= 3000
-    doubt = [f"accept_auc = {text('ASK: ' + one.text)}" for one in draft.questions if one.key == "model.accept_auc"]
+    doubt = [
+        f"accept_auc = {text('ASK: ' + question.text)}"
+        for question in draft.questions
+        if question.key == "model.accept_auc"
+    ]
     lines = ["[model]", f"trees = {300 if many else 250}", f"depth = {4 if many else 3}", 'calibration = "platt"']
     return lines + doubt
 
@@ -168,18 +172,18 @@ def asked(draft: Draft, key: str) -> list[str]:
     ]
 
 
-def one_line(said: str) -> str:
+def one_line(text: str) -> str:
     """A text that stays within a comment: no line end, no control character (TOML allows none there)."""
-    return "".join(one if one.isprintable() else " " for one in said)
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
-def text(said: str) -> str:
+def text(content: str) -> str:
     """A TOML string: JSON's escapes are TOML's, but for DEL."""
-    return json.dumps(said, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(content, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def texts(said: Iterable[str]) -> str:
-    return "[" + ", ".join(map(text, said)) + "]"
+def texts(items: Iterable[str]) -> str:
+    return "[" + ", ".join(map(text, items)) + "]"
 
 
 def label(both: tuple[str, str]) -> str:
@@ -197,12 +201,12 @@ def number(value: float) -> str:
     return repr(float(f"{value:.10g}"))
 
 
-def table(said: Mapping[str, object]) -> str:
-    def value(one: object) -> str:
-        if isinstance(one, bool):
-            return str(one).lower()
-        if isinstance(one, list):
-            return texts(one)
-        return text(one) if isinstance(one, str) else str(one)
+def table(items: Mapping[str, object]) -> str:
+    def value(content: object) -> str:
+        if isinstance(content, bool):
+            return str(content).lower()
+        if isinstance(content, list):
+            return texts(content)
+        return text(content) if isinstance(content, str) else str(content)
 
-    return "{ " + ", ".join(f"{name} = {value(one)}" for name, one in said.items()) + " }" if said else "{}"
+    return "{ " + ", ".join(f"{name} = {value(item)}" for name, item in items.items()) + " }" if items else "{}"

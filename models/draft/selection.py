@@ -55,8 +55,8 @@ def sample(bad: Labels, most: int, seed: int = 0) -> Loans:
         return np.arange(len(bad))
     rng = np.random.default_rng(seed)
     ones, zeros = rng.permutation(np.flatnonzero(bad == 1)), rng.permutation(np.flatnonzero(bad == 0))
-    kept = max(min(len(ones), most // 2), most - len(zeros))
-    return np.sort(np.concatenate([ones[:kept], zeros[: most - kept]]))
+    count = max(min(len(ones), most // 2), most - len(zeros))
+    return np.sort(np.concatenate([ones[:count], zeros[: most - count]]))
 
 
 def elimination(table: Table, tick: Callable[[], None]) -> BySize:
@@ -98,17 +98,17 @@ def select(table: Table, number: int, workers: int, tick: Callable[[], None]) ->
         return elimination(table.of(table.names, sample(table.bad, MOST_LOANS)), tick)
 
     with threads(workers, tick) as (pool, tick):
-        whole = pool.submit(on_all)
+        on_all_loans = pool.submit(on_all)
         each = list(pool.map(one_fold, parts))
-        path = whole.result()
+        path = on_all_loans.result()
     number = min(number, max(path))
     risk = np.empty(len(table.bad))
     for (_, judge), (_, _, predicted) in zip(parts, each, strict=True):
         risk[judge] = predicted
-    curve = {size: pooled(table.bad, [found[size] for _, found, _ in each]) for size in sorted(path)}
+    curve = {size: pooled(table.bad, [judged[size] for _, judged, _ in each]) for size in sorted(path)}
     chosen: dict[str, int] = {}
-    for found, _, _ in each:
-        for name in found[number]:
+    for fold_path, _, _ in each:
+        for name in fold_path[number]:
             chosen[name] = chosen.get(name, 0) + 1
     return Selection(
         fields=path[number], path=path, curve=curve, nested=auc_with_interval(table.bad, risk), unseen_risk=risk,
@@ -116,10 +116,10 @@ def select(table: Table, number: int, workers: int, tick: Callable[[], None]) ->
     )  # fmt: skip
 
 
-def pooled(bad: Labels, found: Sequence[tuple[Loans, Floats]]) -> Auc:
+def pooled(bad: Labels, by_fold: Sequence[tuple[Loans, Floats]]) -> Auc:
     """The AUC over the loans of all folds."""
-    loans = np.concatenate([judged for judged, _ in found])
-    return auc_with_interval(bad[loans], np.concatenate([risk for _, risk in found]))
+    loans = np.concatenate([judged for judged, _ in by_fold])
+    return auc_with_interval(bad[loans], np.concatenate([risk for _, risk in by_fold]))
 
 
 def steps(table: Table) -> int:

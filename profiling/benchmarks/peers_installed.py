@@ -30,7 +30,9 @@ def environment(name: str) -> Path:
     if is_to_install(name):
         subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True)
         locked = (ROOT / "requirements-dev.lock").read_text()
-        versions = [match[0] for one in SHARED if (match := re.search(rf"^{one}==[^ \\]+", locked, re.MULTILINE))]
+        versions = [
+            match[0] for package in SHARED if (match := re.search(rf"^{package}==[^ \\]+", locked, re.MULTILINE))
+        ]
         install(name, folder / "bin" / "python", *versions)
     return folder / "bin"
 
@@ -47,8 +49,8 @@ def library(name: str) -> Path:
 
 def is_to_install(name: str) -> bool:
     """Whether it is not there in the pinned version; then the way is cleared and it is said."""
-    done = HOME / name / "installed"
-    if done.exists() and done.read_text() == PINS[name]:
+    marker = HOME / name / "installed"
+    if marker.exists() and marker.read_text() == PINS[name]:
         return False
     print(f"Installing {PINS[name]} into build/peers/{name} …", flush=True)
     shutil.rmtree(HOME / name, ignore_errors=True)

@@ -29,11 +29,11 @@ def running(
     """
     port = str(free_port())
     url = f"http://127.0.0.1:{port}"
-    own = {name: value.replace("PORT", port) for name, value in environment.items()}
+    variables = {name: value.replace("PORT", port) for name, value in environment.items()}
     command = [part.replace("PORT", port) for part in command]
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, "PORT": port, **own}, stdout=output, stderr=output
+            command, cwd=folder, env={**os.environ, "PORT": port, **variables}, stdout=output, stderr=output
         )
         try:
             until = time.monotonic() + seconds

@@ -51,28 +51,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_report_arguments(parser)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Exit status 2 where a function is not there, or results differ; 1 where B is too slow."""
     try:
-        group = read_groups(given.groups)
-        targets = [calling.target(text) for text in (given.before, given.after)]
-        calls = calling.calls(given, [one.function for one in targets])
-        unlike = measuring.unlike(targets, calls, given.tolerance)
-        if unlike and not given.unequal:
+        group = read_groups(options.groups)
+        targets = [calling.target(text) for text in (options.before, options.after)]
+        calls = calling.calls(options, [target.function for target in targets])
+        unlike = measuring.unlike(targets, calls, options.tolerance)
+        if unlike and not options.unequal:
             raise UnlikeResults(f"{unlike}; nothing was timed (--unequal goes on)")
-        found = compared(targets, calls, given.n or CALLS, [unlike] if unlike else [], out=given.out)
-        for one in targets:
-            one.close()
-        changes = [*found.changes]
-        if given.function:
-            changes = [verdicts.of_profiles(found.profiles[:1], found.profiles[1:], given.function)]
+        comparison = compared(targets, calls, options.n or CALLS, [unlike] if unlike else [], out=options.out)
+        for target in targets:
+            target.close()
+        changes = [*comparison.changes]
+        if options.function:
+            changes = [verdicts.of_profiles(comparison.profiles[:1], comparison.profiles[1:], options.function)]
     except TenfoldError as error:
         print(error, file=sys.stderr)
         return 2
     about = [(name, target.name) for name, target in zip(("before", "after"), targets, strict=True)]
-    about += [("calls", f"{given.n or CALLS:,} each, over {len(calls):,} rows")]
-    told(found, about, group, given.top, given.html)
-    return concluded(given, changes, f"{given.before} and {given.after}")
+    about += [("calls", f"{options.n or CALLS:,} each, over {len(calls):,} rows")]
+    told(comparison, about, group, options.top, options.html)
+    return concluded(options, changes, f"{options.before} and {options.after}")
 
 
 def compared(
@@ -90,43 +90,51 @@ def compared(
     """
     timings, _ = measuring.timed(targets, calls, n)
     profiles, notes = [], [*notes]
-    for name, target, one in zip(("before", "after"), targets, timings, strict=True):
+    for name, target, timing in zip(("before", "after"), targets, timings, strict=True):
         profiler, profile, threads = measuring.profiled(f"{name}{suffix}", target, calls, n)
         profiles.append(profile)
         notes += [f"{name}: {note}" for note in thread_notes(threads)]
         if out:
             out.mkdir(parents=True, exist_ok=True)
             keep(profiler, out / f"{name}{suffix}.prof")
-            save(beside(out / f"{name}{suffix}.prof"), one)
+            save(beside(out / f"{name}{suffix}.prof"), timing)
     return Comparison(timings, profiles, verdicts.of_timings(timings[0], timings[1]), notes)
 
 
 def told(
-    found: Comparison, about: Sequence[tuple[str, str]], group: Group = package, top: int = 12, html: Path | None = None
+    comparison: Comparison,
+    about: Sequence[tuple[str, str]],
+    group: Group = package,
+    top: int = 12,
+    html: Path | None = None,
 ) -> None:
     """Print what was found; write the report with pictures."""
-    table = quantiles(found)
+    table = quantiles(comparison)
     print("\n".join(f"{term}: {text}" for term, text in about))
     print(f"\n{table.title}\n{aligned(table.heads, table.rows)}")
-    print(f"\n{as_text(found.profiles, top, group)}")
-    for note in [*found.notes, *waiting(found.profiles)]:
+    print(f"\n{as_text(comparison.profiles, top, group)}")
+    for note in [*comparison.notes, *waiting(comparison.profiles)]:
         print(f"\n{note}")
     if html:
-        lines = [*about, ("machine", found.timings[0].machine), *((one.name, described(one)) for one in found.profiles)]
+        lines = [
+            *about,
+            ("machine", comparison.timings[0].machine),
+            *((profile.name, described(profile)) for profile in comparison.profiles),
+        ]
         page = profile_report(
-            found.profiles, group, changes=found.changes, notes=found.notes, tables=[table], about=lines
+            comparison.profiles, group, changes=comparison.changes, notes=comparison.notes, tables=[table], about=lines
         )
         write_page(html, page)
         print(f"\n{html}: the same with pictures")
 
 
-def quantiles(found: Comparison) -> Table:
+def quantiles(comparison: Comparison) -> Table:
     """A call's time and CPU in both."""
     rows = []
     for q in QUANTILES:
-        changes = verdicts.of_timings(found.timings[0], found.timings[1], q=q)
-        for one in changes[: 2 if q == 0.5 else 1]:  # CPU has its own line, once
-            what = one.what if one.what.startswith("p") else "CPU, p50"
-            rows.append((what, ms(one.before), ms(one.after), one.said))
+        changes = verdicts.of_timings(comparison.timings[0], comparison.timings[1], q=q)
+        for change in changes[: 2 if q == 0.5 else 1]:  # CPU has its own line, once
+            what = change.what if change.what.startswith("p") else "CPU, p50"
+            rows.append((what, ms(change.before), ms(change.after), change.said))
     heads = ("a call, without a profiler", "before", "after", "change")
     return Table("Without a profiler", heads, rows, "In turn on the same rows; 95 % intervals.")

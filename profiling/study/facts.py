@@ -20,20 +20,20 @@ def facts(profiles: Sequence[Profile], group: Group = package) -> Facts:
     """Of one or two profiles, the baseline first. Seconds throughout."""
     trees = [tree(profile) for profile in profiles]
     numbers = matched(profiles)
-    drawn = [{box.function for box in one.boxes} for one in trees]
-    chosen = [most_of(profile, boxes) for profile, boxes in zip(profiles, drawn, strict=True)]
-    kept: dict[int, Function] = {}
+    drawn_functions = [{box.function for box in tree.boxes} for tree in trees]
+    chosen = [most_of(profile, boxes) for profile, boxes in zip(profiles, drawn_functions, strict=True)]
+    numbered: dict[int, Function] = {}
     for number_of, functions in zip(numbers, chosen, strict=True):
         for function in functions:
-            kept.setdefault(number_of[function], function)
-    place = {number: at for at, number in enumerate(sorted(kept))}
-    listed = [kept[number] for number in sorted(kept)]
+            numbered.setdefault(number_of[function], function)
+    place = {number: index for index, number in enumerate(sorted(numbered))}
+    listed = [numbered[number] for number in sorted(numbered)]
     return {
         "functions": {
-            "name": [label(one) for one in listed],
-            "place": [f"{short_file(one)}:{one.line}" if short_file(one) else "" for one in listed],
-            "file": [one.file if one.file != "~" else "" for one in listed],
-            "group": [group(one) or BUILTIN for one in listed],
+            "name": [label(function) for function in listed],
+            "place": [f"{short_file(function)}:{function.line}" if short_file(function) else "" for function in listed],
+            "file": [function.file if function.file != "~" else "" for function in listed],
+            "group": [group(function) or BUILTIN for function in listed],
         },
         "profiles": [
             facts_of(profile, one, {function: place[at] for function, at in number_of.items() if at in place})
@@ -44,24 +44,26 @@ def facts(profiles: Sequence[Profile], group: Group = package) -> Facts:
 
 def facts_of(profile: Profile, drawn: Any, place: Mapping[Function, int]) -> Facts:
     """Those of one profile; functions by their place in the list."""
-    shown = [(function, entry) for function, entry in profile.entries.items() if function in place]
-    held = sum(entry.cost.own for _, entry in shown)
-    whole = profile.seconds
+    entries = [(function, entry) for function, entry in profile.entries.items() if function in place]
+    accounted = sum(entry.cost.own for _, entry in entries)
+    total = profile.seconds
     return {
         "name": profile.name,
         "sampled": profile.sampled,
         "stacks": bool(profile.stacks),
-        "seconds": whole,
+        "seconds": total,
         "calls": profile.calls,
         "all": len(profile.entries),
-        "listed": len(shown),
-        "held": held / whole if whole else 1.0,
+        "listed": len(entries),
+        "held": accounted / total if total else 1.0,
         "covered": drawn.covered,
-        "figures": {place[function]: cost(entry.cost) for function, entry in shown},
+        "figures": {place[function]: cost(entry.cost) for function, entry in entries},
         "callers": {
-            place[function]: found
-            for function, entry in shown
-            if (found := [(place[one], *cost(share)) for one, share in entry.callers.items() if one in place])
+            place[function]: callers
+            for function, entry in entries
+            if (
+                callers := [(place[caller], *cost(share)) for caller, share in entry.callers.items() if caller in place]
+            )
         },
         "boxes": {
             "function": [place[box.function] for box in drawn.boxes],
@@ -71,9 +73,9 @@ def facts_of(profile: Profile, drawn: Any, place: Mapping[Function, int]) -> Fac
     }
 
 
-def cost(of: Cost) -> tuple[int, float, float]:
+def cost(cost: Cost) -> tuple[int, float, float]:
     """Calls, own and cumulative seconds."""
-    return of.calls, rounded(of.own), rounded(of.cumulative)
+    return cost.calls, rounded(cost.own), rounded(cost.cumulative)
 
 
 def rounded(seconds: float) -> float:
@@ -85,8 +87,8 @@ def most_of(profile: Profile, drawn: set[Function]) -> list[Function]:
     """Those in the picture, and of the others those with most time of their own or in all."""
     if len(profile.entries) <= MOST:
         return [*profile.entries, *(drawn - profile.entries.keys())]
-    by_own = sorted(profile.entries, key=lambda one: -profile.entries[one].cost.own)[: MOST // 2]
-    by_all = sorted(profile.entries, key=lambda one: -profile.entries[one].cost.cumulative)[: MOST // 2]
+    by_own = sorted(profile.entries, key=lambda function: -profile.entries[function].cost.own)[: MOST // 2]
+    by_all = sorted(profile.entries, key=lambda function: -profile.entries[function].cost.cumulative)[: MOST // 2]
     return list(dict.fromkeys([*sorted(drawn), *by_own, *by_all]))
 
 
@@ -98,19 +100,19 @@ def matched(profiles: Sequence[Profile]) -> list[dict[Function, int]]:
     """
     by_title: list[dict[str, list[Function]]] = []
     for profile in profiles:
-        found: dict[str, list[Function]] = {}
-        for function in sorted({*profile.entries, *(one for e in profile.entries.values() for one in e.callers)}):
-            found.setdefault(title(function), []).append(function)
-        by_title.append(found)
-    counts = [Counter({name: len(ones) for name, ones in found.items()}) for found in by_title]
+        titles: dict[str, list[Function]] = {}
+        for function in sorted({*profile.entries, *(caller for e in profile.entries.values() for caller in e.callers)}):
+            titles.setdefault(title(function), []).append(function)
+        by_title.append(titles)
+    counts = [Counter({name: len(ones) for name, ones in named.items()}) for named in by_title]
     keys: dict[tuple[str, int, int], int] = {}
     numbers: list[dict[Function, int]] = []
-    for found in by_title:
+    for named in by_title:
         mine: dict[Function, int] = {}
-        for name, ones in found.items():
+        for name, ones in named.items():
             alike = len({count[name] for count in counts}) == 1
-            for at, function in enumerate(ones):
-                key = (name, at, 0) if alike else (name, function.line, 1)
+            for index, function in enumerate(ones):
+                key = (name, index, 0) if alike else (name, function.line, 1)
                 mine[function] = keys.setdefault(key, len(keys))
         numbers.append(mine)
     return numbers

@@ -69,11 +69,11 @@ class Scores(NamedTuple):
     def __len__(self) -> int:
         return len(self.times)
 
-    def ordered(self, name: str, at: Iterable[int] | None = None) -> list[float]:
+    def ordered(self, name: str, indices: Iterable[int] | None = None) -> list[float]:
         """A column's values that are known, sorted; of the chosen measurements, or all."""
         column = self.columns[name]
-        values = column if at is None else [column[one] for one in at]
-        return sorted(one for one in values if one == one)
+        values = column if indices is None else [column[index] for index in indices]
+        return sorted(value for value in values if value == value)
 
 
 class LogReader:
@@ -136,10 +136,10 @@ class LogReader:
         if problem:
             self.skip(problem, file, number)
 
-    def skip(self, what: str, file: str, line: int) -> None:
+    def skip(self, reason: str, file: str, line: int) -> None:
         """Count a line that is no measurement."""
-        before = self.skipped.get(what)
-        self.skipped[what] = before._replace(lines=before.lines + 1) if before else Skipped(1, file, line)
+        known = self.skipped.get(reason)
+        self.skipped[reason] = known._replace(lines=known.lines + 1) if known else Skipped(1, file, line)
 
     def _ours(self, entry: dict[str, Any]) -> str | None:
         """A line of Tenfold's; what is wrong with it, or None."""
@@ -170,10 +170,10 @@ class LogReader:
         form = self.form or self._form(entry)
         if form is None:
             return self._lacking(entry)
-        given = at(entry, form.time)
-        if given is None:
+        moment = at(entry, form.time)
+        if moment is None:
             return f"no time under {form.time!r}" if self.form else "no time"
-        when = seconds(given)
+        when = seconds(moment)
         if when is None:
             return "a time that cannot be read"
         duration = figure(at(entry, form.duration)) * form.unit
@@ -208,13 +208,15 @@ class LogReader:
         """The form of a line, by its keys; None where they are not recognised."""
         keys = tuple(entry)
         if keys not in self._form_of:
-            found = [next((key for key in names if key in entry), "") for names in (TIMES, DURATIONS, CPUS, MEMORIES)]
-            when, duration, cpu, memory = found
+            key_names = [
+                next((key for key in names if key in entry), "") for names in (TIMES, DURATIONS, CPUS, MEMORIES)
+            ]
+            when, duration, cpu, memory = key_names
             release = next((key for key in ("release", "version", "model") if key in entry), "")
             engine = "engine" if "engine" in entry else ""
-            known = bool(when and duration)
+            complete = bool(when and duration)
             self._form_of[keys] = (
-                Form(when, duration, UNITS[unit_of(duration)], cpu, memory, release, engine) if known else None
+                Form(when, duration, UNITS[unit_of(duration)], cpu, memory, release, engine) if complete else None
             )
         return self._form_of[keys]
 
@@ -245,12 +247,12 @@ def at(entry: dict[str, Any], key: str) -> Any:
     """What stands under a key, or under keys within objects, joined by dots; None for nothing."""
     if key in entry:
         return entry[key]
-    found: Any = entry
+    value: Any = entry
     for part in key.split("."):
-        if type(found) is not dict:
+        if type(value) is not dict:
             return None
-        found = found.get(part)
-    return found
+        value = value.get(part)
+    return value
 
 
 def figure(value: Any) -> float:
@@ -298,39 +300,39 @@ def unit_of(key: str) -> str:
     return "s" if not key.startswith("ms.") else "ms"
 
 
-def form(given: str) -> Form:
+def form(text: str) -> Form:
     """A map as people write it: `time=ts,duration=took:ms,cpu=…,memory=…,release=…`; raises `BadMap`."""
-    found: dict[str, str] = {}
+    keys: dict[str, str] = {}
     unit = ""
-    for part in given.split(","):
+    for part in text.split(","):
         name, _, key = part.strip().partition("=")
         if name not in PARTS or not key:
-            raise BadMap(f"--map {given}: write time=KEY,duration=KEY[:UNIT] and, if there are, {', '.join(PARTS[2:])}")
+            raise BadMap(f"--map {text}: write time=KEY,duration=KEY[:UNIT] and, if there are, {', '.join(PARTS[2:])}")
         if name == "duration" and ":" in key:
             key, _, unit = key.rpartition(":")
             if unit not in UNITS:
-                raise BadMap(f"--map {given}: the unit of a duration is one of {', '.join(UNITS)}, not {unit!r}")
-        found[name] = key
-    if not {"time", "duration"} <= found.keys():
-        raise BadMap(f"--map {given}: both time and duration are needed")
-    return Form(unit=UNITS[unit or unit_of(found["duration"])], **found)
+                raise BadMap(f"--map {text}: the unit of a duration is one of {', '.join(UNITS)}, not {unit!r}")
+        keys[name] = key
+    if not {"time", "duration"} <= keys.keys():
+        raise BadMap(f"--map {text}: both time and duration are needed")
+    return Form(unit=UNITS[unit or unit_of(keys["duration"])], **keys)
 
 
-def files_of(given: Sequence[Path]) -> list[Path]:
+def files_of(paths: Sequence[Path]) -> list[Path]:
     """The files to read: those given, and of folders those that look like logs; each once, links to one too."""
-    found: dict[object, Path] = {}
-    for one in given:
-        inside = [one]
-        if one.is_dir():
-            inside = [file for file in sorted(one.iterdir()) if file.is_file() and looks_like_a_log(file.name)]
+    files: dict[object, Path] = {}
+    for path in paths:
+        inside = [path]
+        if path.is_dir():
+            inside = [file for file in sorted(path.iterdir()) if file.is_file() and looks_like_a_log(file.name)]
             if not inside:
                 raise FileNotFoundError(
-                    2, "a folder without a log (.jsonl, .ndjson, .json, .log, compressed too)", str(one)
+                    2, "a folder without a log (.jsonl, .ndjson, .json, .log, compressed too)", str(path)
                 )
         for file in inside:
             key: object = str(file) if str(file) == "-" else (file.stat().st_dev, file.stat().st_ino)
-            found.setdefault(key, file)
-    return list(found.values())
+            files.setdefault(key, file)
+    return list(files.values())
 
 
 def looks_like_a_log(name: str) -> bool:
@@ -343,10 +345,10 @@ def stretches(scores: Scores, most: int) -> tuple[int, dict[int, list[int]]]:
 
     The length, and for each stretch with measurements its first minute since 1970 and which they are, in order.
     """
-    minutes = [int(one // 60) for one in scores.times]
+    minutes = [int(time // 60) for time in scores.times]
     first, last = min(minutes), max(minutes)
-    length = next((one for one in LENGTHS if last // one - first // one < most), LENGTHS[-1])
-    found: dict[int, list[int]] = {}
+    length = next((length for length in LENGTHS if last // length - first // length < most), LENGTHS[-1])
+    by_start: dict[int, list[int]] = {}
     for place, minute in enumerate(minutes):
-        found.setdefault(minute - minute % length, []).append(place)
-    return length, dict(sorted(found.items()))
+        by_start.setdefault(minute - minute % length, []).append(place)
+    return length, dict(sorted(by_start.items()))

@@ -96,13 +96,13 @@ def log_report(
 ) -> LogReport:
     """The report on what was read; `parts` are stretches of time, by their first minute."""
     first, last = (
-        datetime.fromtimestamp(one, UTC).strftime("%Y-%m-%d %H:%M") for one in (min(scores.times), max(scores.times))
+        datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M") for time in (min(scores.times), max(scores.times))
     )
     return LogReport(
         name,
         plot(scores, parts, moment),
         [("from", f"{first} UTC"), ("to", f"{last} UTC"), ("scores", f"{len(scores):,}")],
-        [verdict_of(one) for one in changes],
+        [verdict_of(change) for change in changes],
         notes,
         [table],
     )
@@ -123,11 +123,11 @@ def plot(scores: Scores, parts: Mapping[int, Sequence[int]], moment: float | Non
             [(minute, quantile(scores.ordered(name, places), q)) for minute, places in parts.items()]
             for _, q in quantiles
         ]
-        known = [[(minute, one) for minute, one in line if not math.isnan(one)] for line in values]
-        if not any(known):
+        points = [[(minute, value) for minute, value in line if not math.isnan(value)] for line in values]
+        if not any(points):
             continue
         top = len(panels) * HEIGHT + TOP
-        ticks = round_ticks(max(one for line in known for _, one in line))
+        ticks = round_ticks(max(value for line in points for _, value in line))
         height = HEIGHT - TOP - BOTTOM
 
         def up(value: float, top: float = top, most: float = ticks[-1], height: float = height) -> float:
@@ -137,7 +137,7 @@ def plot(scores: Scores, parts: Mapping[int, Sequence[int]], moment: float | Non
             Panel(
                 title,
                 top,
-                [line_of(kind, line, across, up) for (kind, _), line in zip(quantiles, known, strict=True) if line],
+                [line_of(kind, line, across, up) for (kind, _), line in zip(quantiles, points, strict=True) if line],
                 [Tick(across(minute), said(minute, span)) for minute in times(minutes)],
                 [Tick(up(value), f"{value:,g}") for value in ticks],
             )
@@ -162,8 +162,8 @@ def round_ticks(most: float) -> list[float]:
     if most <= 0:
         return [0.0, 1.0]
     step = 10 ** math.floor(math.log10(most))
-    step = next(one for one in (step / 5, step / 2, step, 2 * step, 5 * step) if most / one <= 4)
-    return [at * step for at in range(math.ceil(most / step - 1e-9) + 1)]
+    step = next(width for width in (step / 5, step / 2, step, 2 * step, 5 * step) if most / width <= 4)
+    return [number * step for number in range(math.ceil(most / step - 1e-9) + 1)]
 
 
 def times(minutes: Sequence[int], most: int = 7) -> list[int]:

@@ -47,16 +47,16 @@ def timed(
         started = time.perf_counter()
         target.call(calls[0])
         firsts.append(time.perf_counter() - started)
-    for at in range(1, warm_up):
+    for index in range(1, warm_up):
         for target in targets:
-            target.call(calls[at % len(calls)])
+            target.call(calls[index % len(calls)])
     clocks = cost_of_clocks()
     wall: list[list[float]] = [[] for _ in targets]
     cpu: list[list[float]] = [[] for _ in targets]
     results: dict[tuple[int, int], Any] = {}  # by row and target, the first
     unlike: dict[str, int] = {}
-    for at in range(n):
-        row = at % len(calls)
+    for index in range(n):
+        row = index % len(calls)
         for number, target in enumerate(targets):
             used, started = time.process_time_ns(), time.perf_counter_ns()
             result = target.call(calls[row])
@@ -65,11 +65,11 @@ def timed(
             cpu[number].append(max(0, used - clocks[1]) / 1e9)
             if not equal(results.setdefault((row, number), result), result, tolerance):
                 unlike.setdefault(target.name, row)
-    found = [
+    timings = [
         Timings(target.name, wall[number], cpu[number], firsts[number], warm_up, machine=machine())
         for number, target in enumerate(targets)
     ]
-    return found, [
+    return timings, [
         f"{name}: the same call gave another result, first on row {row + 1}" for name, row in unlike.items()
     ]  # fmt: skip
 
@@ -109,24 +109,24 @@ def memory(target: Target, calls: Sequence[Call], n: int) -> dict[str, float]:
     import psutil
 
     process = psutil.Process()
-    before = process.memory_info().rss / 2**20
+    at_start = process.memory_info().rss / 2**20
     count = max(2, min(TRACED, n))
     most = 0.0
     tracemalloc.start()
     try:
         target.call(calls[0])  # what is made once
         start = tracemalloc.get_traced_memory()[0]
-        for at in range(count):
-            held = tracemalloc.get_traced_memory()[0]
+        for index in range(count):
+            traced = tracemalloc.get_traced_memory()[0]
             tracemalloc.reset_peak()
-            target.call(calls[at % len(calls)])
-            most = max(most, tracemalloc.get_traced_memory()[1] - held)
+            target.call(calls[index % len(calls)])
+            most = max(most, tracemalloc.get_traced_memory()[1] - traced)
         growth = (tracemalloc.get_traced_memory()[0] - start) / count
     finally:
         tracemalloc.stop()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     return {
-        "rss_before_mb": before,
+        "rss_before_mb": at_start,
         "rss_after_mb": process.memory_info().rss / 2**20,
         "rss_peak_mb": peak,
         "kept_a_call_kb": growth / 1024,
@@ -141,8 +141,8 @@ def profiled(name: str, target: Target, calls: Sequence[Call], n: int) -> tuple[
 
     def count(frame: FrameType, event: str, _: object) -> None:
         if event in ("call", "c_call"):
-            one = threading.get_ident()
-            counts[one] = counts.get(one, 0) + 1
+            thread = threading.get_ident()
+            counts[thread] = counts.get(thread, 0) + 1
 
     threading.setprofile(count)  # of threads that are started from now on
     used, mine = time.process_time(), time.thread_time()
@@ -160,8 +160,8 @@ def profiled(name: str, target: Target, calls: Sequence[Call], n: int) -> tuple[
 
 def repeated(call: Callable[[Call], object], calls: Sequence[Call], n: int) -> None:
     """The loop under the profiler."""
-    for at in range(n):
-        call(calls[at % len(calls)])
+    for index in range(n):
+        call(calls[index % len(calls)])
 
 
 def sampled(name: str, target: Target, calls: Sequence[Call], n: int, interval: float = 0.001) -> Profile:
@@ -177,12 +177,12 @@ def sampled(name: str, target: Target, calls: Sequence[Call], n: int, interval: 
     finally:
         session = profiler.stop()
     stacks = stacks_of(session.to_json()["frame_records"])
-    kept: dict[Any, float] = {}
+    samples: dict[Any, float] = {}
     for stack, seconds in stacks.items():  # from the loop on: what is around it is this command
-        names = [one.name for one in stack]
+        names = [frame.name for frame in stack]
         if repeated.__name__ in names:
             inner = stack[names.index(repeated.__name__) :]
-            kept[inner] = kept.get(inner, 0.0) + seconds
-    if not kept:
+            samples[inner] = samples.get(inner, 0.0) + seconds
+    if not samples:
         raise NoSampler(f"{target.name}: too quick to be sampled every {interval * 1e3:g} ms; take more calls (-n)")
-    return of_stacks(f"{name}, sampled", kept)
+    return of_stacks(f"{name}, sampled", samples)

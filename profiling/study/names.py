@@ -27,10 +27,10 @@ def package(function: Function) -> str | None:
     """The package of a function: of what is installed its name, of all else the folder of its file."""
     if function.file in ("~", ""):
         # <method 'reduce' of 'numpy.ufunc' objects>, <built-in method numpy.array>
-        found = re.search(r"(?:of '|method )([a-z_]\w*)\.\w", function.name)
-        return found[1] if found and found[1] != "builtins" else None
-    if found := LIBRARY.search(function.file):
-        return found[1].removesuffix(".py")
+        match = re.search(r"(?:of '|method )([a-z_]\w*)\.\w", function.name)
+        return match[1] if match and match[1] != "builtins" else None
+    if match := LIBRARY.search(function.file):
+        return match[1].removesuffix(".py")
     if LOOP.search(function.file):
         return "this loop"
     if STANDARD.search(function.file):
@@ -48,11 +48,11 @@ def read_groups(file: Path | None) -> Group:
     if file is None:
         return package
     try:
-        found = tomllib.loads(file.read_text("utf-8"))
+        content = tomllib.loads(file.read_text("utf-8"))
         patterns = [
             (re.compile(pattern), name)
-            for name, given in found["groups"].items()
-            for pattern in ([given] if isinstance(given, str) else given)
+            for name, listed in content["groups"].items()
+            for pattern in ([listed] if isinstance(listed, str) else listed)
         ]
     except OSError as error:
         raise BadGroups(f"{file}: {error.strerror or error}") from None
@@ -77,27 +77,27 @@ def groups(profile: Profile, group: Group = package) -> dict[str, float]:
 
     What a function in C took, that says nothing of its package, is its callers': by their shares of its time.
     """
-    found: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     for function, entry in profile.entries.items():
         for name, part in shares(profile, function, group, frozenset()).items():
-            found[name] = found.get(name, 0.0) + part * entry.cost.own
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+            seconds[name] = seconds.get(name, 0.0) + part * entry.cost.own
+    return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
 
-def shares(profile: Profile, function: Function, group: Group, under: frozenset[Function]) -> dict[str, float]:
+def shares(profile: Profile, function: Function, group: Group, descendants: frozenset[Function]) -> dict[str, float]:
     """How a function's own time spreads over groups, summing to 1."""
     if (named := group(function)) is not None:
         return {named: 1.0}
     callers = profile.entries[function].callers if function in profile.entries else {}
-    weights = {caller: cost.own or 1e-9 * cost.calls for caller, cost in callers.items() if caller not in under}
+    weights = {caller: cost.own or 1e-9 * cost.calls for caller, cost in callers.items() if caller not in descendants}
     total = sum(weights.values())
-    if not total or len(under) > 4:
+    if not total or len(descendants) > 4:
         return {BUILTIN: 1.0}
-    found: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     for caller, weight in weights.items():
-        for name, part in shares(profile, caller, group, under | {function}).items():
-            found[name] = found.get(name, 0.0) + part * weight / total
-    return found
+        for name, part in shares(profile, caller, group, descendants | {function}).items():
+            seconds[name] = seconds.get(name, 0.0) + part * weight / total
+    return seconds
 
 
 @cache

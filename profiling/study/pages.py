@@ -45,12 +45,12 @@ def environment() -> "Environment":
         text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         return Markup(text.replace("<", r"\u003c"))  # noqa: S704 - escaped
 
-    made = Environment(
+    jinja = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["for_script"] = for_script
-    return made
+    jinja.globals["for_script"] = for_script
+    return jinja

@@ -109,8 +109,8 @@ class Profile(NamedTuple):
 def read_profile(file: Path) -> Profile:
     """The profile in a file, compressed or not; `BadProfile` where it holds none."""
     content = read(file)
-    if what := another_kind(content):
-        raise BadProfile(f"{file}: {what}")
+    if kind := another_kind(content):
+        raise BadProfile(f"{file}: {kind}")
     reader = MarshalReader(content)
     try:
         entries, sampled = entries_from(reader.whole())
@@ -142,21 +142,21 @@ def another_kind(content: bytes) -> str | None:
         return "printed text of pstats: give the .prof (python -m cProfile -o x.prof …)"
     if content[:1] in (b"{", b"\xfb") and content[1:2] in (b"(", b")", b"\xa8", b"\xa9"):
         return None  # marshal's dict, and a tuple for its first key
-    for part, what, hint in OTHERS:
+    for part, kind, hint in OTHERS:
         if part.lower() in beginning:
-            return f"{what}. {hint}"
+            return f"{kind}. {hint}"
     return None
 
 
-def entries_from(found: Any) -> tuple[dict[Function, Entry], bool]:
+def entries_from(content: Any) -> tuple[dict[Function, Entry], bool]:
     """What was read as a profile, and whether it was sampled; ValueError where it has another shape."""
-    if type(found) is not dict:
-        raise ValueError(f"found a {type(found).__name__} and no table of functions")
-    sampled = found.pop(SAMPLED, False) is True
-    if not found:
+    if type(content) is not dict:
+        raise ValueError(f"found a {type(content).__name__} and no table of functions")
+    sampled = content.pop(SAMPLED, False) is True
+    if not content:
         raise ValueError("found no function in it")
     entries: dict[Function, Entry] = {}
-    for key, value in found.items():
+    for key, value in content.items():
         if type(value) is not tuple or len(value) != 5 or type(value[4]) is not dict:
             raise ValueError("found a function without its five figures")
         cost = cost_of(value[:4])
@@ -168,18 +168,18 @@ def entries_from(found: Any) -> tuple[dict[Function, Entry], bool]:
 def by_function(entries: Mapping[Function, Entry]) -> dict[Function, Entry]:
     """Lines made functions: a sampler notes each line of a function apart. The first line seen names the function."""
     first: dict[tuple[str, str], Function] = {}
-    for one in sorted({*entries, *(caller for entry in entries.values() for caller in entry.callers)}):
-        first.setdefault((one.file, one.name), one)
-    found: dict[Function, Entry] = {}
+    for function in sorted({*entries, *(caller for entry in entries.values() for caller in entry.callers)}):
+        first.setdefault((function.file, function.name), function)
+    merged: dict[Function, Entry] = {}
     for line, entry in entries.items():
         function = first[line.file, line.name]
-        before = found.get(function, Entry(NOTHING, {}))
-        callers = dict(before.callers)
+        known = merged.get(function, Entry(NOTHING, {}))
+        callers = dict(known.callers)
         for caller, cost in entry.callers.items():
             key = first[caller.file, caller.name]
             callers[key] = added(callers.get(key, NOTHING), cost)
-        found[function] = Entry(added(before.cost, entry.cost), callers)
-    return found
+        merged[function] = Entry(added(known.cost, entry.cost), callers)
+    return merged
 
 
 def summed(profiles: Sequence[Profile]) -> Profile:
@@ -190,36 +190,36 @@ def summed(profiles: Sequence[Profile]) -> Profile:
     stacks: dict[tuple[Function, ...], float] = {}
     for profile in profiles:
         for function, entry in profile.entries.items():
-            before = entries.get(function, Entry(NOTHING, {}))
-            callers = dict(before.callers)
+            known = entries.get(function, Entry(NOTHING, {}))
+            callers = dict(known.callers)
             for caller, cost in entry.callers.items():
                 callers[caller] = added(callers.get(caller, NOTHING), cost)
-            entries[function] = Entry(added(before.cost, entry.cost), callers)
+            entries[function] = Entry(added(known.cost, entry.cost), callers)
         for stack, seconds in profile.stacks.items():
             stacks[stack] = stacks.get(stack, 0.0) + seconds
     name = f"{profiles[0].name} and {len(profiles) - 1} more"
-    return Profile(name, entries, all(one.sampled for one in profiles), stacks)
+    return Profile(name, entries, all(profile.sampled for profile in profiles), stacks)
 
 
-def added(one: Cost, other: Cost) -> Cost:
+def added(first: Cost, second: Cost) -> Cost:
     return Cost(
-        one.primitive + other.primitive,
-        one.calls + other.calls,
-        one.own + other.own,
-        one.cumulative + other.cumulative,
+        first.primitive + second.primitive,
+        first.calls + second.calls,
+        first.own + second.own,
+        first.cumulative + second.cumulative,
     )
 
 
 def function_of(key: Any) -> Function:
-    if type(key) is not tuple or [type(one) for one in key] != [str, int, str]:
+    if type(key) is not tuple or [type(part) for part in key] != [str, int, str]:
         raise ValueError("found no file, line and name where a function is named")
     return Function(*key)
 
 
 def cost_of(figures: Any) -> Cost:
-    if type(figures) is not tuple or [type(one) for one in figures[:2]] != [int, int] or len(figures) != 4:
+    if type(figures) is not tuple or [type(figure) for figure in figures[:2]] != [int, int] or len(figures) != 4:
         raise ValueError("found no numbers of calls where they are needed")
-    if not all(type(one) in (int, float) and math.isfinite(one) for one in figures) or min(figures[:2]) < 0:
+    if not all(type(figure) in (int, float) and math.isfinite(figure) for figure in figures) or min(figures[:2]) < 0:
         raise ValueError("found no finite figures where they are needed")
     return Cost(figures[0], figures[1], max(0.0, figures[2]), max(0.0, figures[3]))  # clocks can step back a little
 
@@ -249,10 +249,10 @@ class MarshalReader:
 
     def whole(self) -> Any:
         """The one object that the file holds."""
-        found = self.one()
+        value = self.one()
         if self.at != len(self.content):
             raise ValueError(f"found {len(self.content) - self.at:,} bytes after the end")
-        return found
+        return value
 
     def take(self, count: int) -> bytes:
         """The next bytes."""
@@ -270,10 +270,10 @@ class MarshalReader:
         """The next object."""
         code = self.take(1)[0]
         kind = chr(code & ~FLAG_REF)
-        read = READERS.get(kind)
+        reader = READERS.get(kind)
         if self.codes or (kind == "c" and self.depth in CODE_AT):
-            read = read or CODE_READERS.get(kind)
-        if read is None:
+            reader = reader or CODE_READERS.get(kind)
+        if reader is None:
             raise ValueError(f"found {REFUSED.get(kind, f'type {kind!r}')}, which no profile holds")
         deepest = DEEPEST_CODE if self.codes else DEEPEST
         if self.depth >= deepest:
@@ -282,18 +282,18 @@ class MarshalReader:
         if code & FLAG_REF:
             self.seen.append(UNFINISHED)  # what is within comes later in the list
         self.depth += 1
-        found = read(self)
+        value = reader(self)
         self.depth -= 1
         if code & FLAG_REF:
-            self.seen[number] = found
-        return found
+            self.seen[number] = value
+        return value
 
-    def earlier(self, of: list[Any]) -> Any:
+    def earlier(self, values: list[Any]) -> Any:
         """An object that was read before."""
         number = self.number("i")
-        if not 0 <= number < len(of) or of[number] is UNFINISHED:
+        if not 0 <= number < len(values) or values[number] is UNFINISHED:
             raise ValueError(f"found a reference to object {number}, which is not there")
-        return of[number]
+        return values[number]
 
     def text(self, length: str) -> str:
         """A text; of Python 2, bytes, in whatever encoding its file system had."""
@@ -328,34 +328,34 @@ class MarshalReader:
         state = self.at, len(self.seen), len(self.interned), self.depth
         self.codes += 1
         try:
-            for numbers, before, after, file, name in CODE_LAYOUTS:
-                self.at, seen, interned, self.depth = state
-                del self.seen[seen:], self.interned[interned:]
+            for numbers, first_objects, last_objects, file, name in CODE_LAYOUTS:
+                self.at, references, interned, self.depth = state
+                del self.seen[references:], self.interned[interned:]
                 try:
                     self.take(4 * numbers)
-                    found = [self.one() for _ in range(before)]
+                    objects = [self.one() for _ in range(first_objects)]
                     self.take(4)
-                    for _ in range(after):
+                    for _ in range(last_objects):
                         self.one()
                 except ValueError:
                     continue
-                if type(found[file]) is type(found[name]) is str and type(found[1]) is type(found[2]) is tuple:
-                    return f"<code object {found[name]}, file {found[file]}>"
+                if type(objects[file]) is type(objects[name]) is str and type(objects[1]) is type(objects[2]) is tuple:
+                    return f"<code object {objects[name]}, file {objects[file]}>"
         finally:
             self.codes -= 1
         raise ValueError("found a code object that cannot be read")
 
     def table(self) -> dict[Any, Any]:
         """A dict: keys and values in turn, until a null."""
-        found = {}
+        table = {}
         while self.content[self.at : self.at + 1] != b"0":
             key = self.one()
             try:
-                found[key] = self.one()
+                table[key] = self.one()
             except TypeError:
                 raise ValueError(f"found a {type(key).__name__} for a key") from None
         self.at += 1
-        return found
+        return table
 
 
 UNFINISHED = object()

@@ -37,19 +37,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=results.OUT, metavar="FOLDER", help="where the files go")
 
 
-def run(given: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Profile every embedded release."""
-    given.out.mkdir(parents=True, exist_ok=True)
-    releases = sorted((open_release(folder) for folder in embedded()), key=lambda one: len(one.rows.columns))
-    figures: dict[str, Any] = {"loans": given.loans}
+    options.out.mkdir(parents=True, exist_ok=True)
+    releases = sorted((open_release(folder) for folder in embedded()), key=lambda release: len(release.rows.columns))
+    figures: dict[str, Any] = {"loans": options.loans}
     for release in releases:
         suffix = "" if release is releases[-1] else f"-{release.manifest.name}"
-        figures[release.manifest.name] = profiled(release, given.loans, given.out, suffix)
-    if given.out == results.OUT:
+        figures[release.manifest.name] = profiled(release, options.loans, options.out, suffix)
+    if options.out == results.OUT:
         results.merge("profile", figures)
     print("\nLook into them:")
     for name in ("before", "after"):
-        print(f"  make snakeviz-{name}    or: python -m snakeviz {shown(given.out / name)}.prof")
+        print(f"  make snakeviz-{name}    or: python -m snakeviz {shown(options.out / name)}.prof")
     return 0
 
 
@@ -60,7 +60,7 @@ def profiled(release: Release, loans: int, out: Path, suffix: str) -> dict[str, 
     """
     answers = applications(release, loans)
     legacy = Legacy(release)
-    features = [legacy.features(one) for one in answers]
+    features = [legacy.features(answer) for answer in answers]
     with tempfile.TemporaryDirectory() as logs:
         scorer = Scorer(release, XGBoostEngine(release), PerformanceLog(Path(logs) / "predictions.jsonl", 1))
 
@@ -73,13 +73,13 @@ def profiled(release: Release, loans: int, out: Path, suffix: str) -> dict[str, 
         def calibrated(at: int) -> float:
             return float(release.calibration.pds(np.array([before(at)]))[0])
 
-        off = max(abs(calibrated(at) - after(at)) for at in range(loans))
+        off = max(abs(calibrated(loan) - after(loan)) for loan in range(loans))
         if off > TOLERANCE:
             raise SystemExit(f"{release.name}: the two paths are off by {off:.2g}; nothing was timed")
         targets = [prepared(path.__name__, path) for path in (before, after)]
-        found = compared(targets, [Call((at,)) for at in range(loans)], loans, out=out, suffix=suffix)
+        found = compared(targets, [Call((loan,)) for loan in range(loans)], loans, out=out, suffix=suffix)
     group = read_groups(TENFOLD)
-    p50 = [sorted(one.wall)[len(one.wall) // 2] * 1e6 for one in found.timings]
+    p50 = [sorted(timings.wall)[len(timings.wall) // 2] * 1e6 for timings in found.timings]
     about = [
         ("release", f"{release.name}, {len(release.rows.columns)} features"),
         ("workload", f"{loans} real loans, drawn with seed {SEED}; PDs agree within {max(off, 1e-12):.0e}"),
@@ -90,8 +90,13 @@ def profiled(release: Release, loans: int, out: Path, suffix: str) -> dict[str, 
     told(found, about, group, html=out / f"report{suffix}.html")
     print(f"\n{as_text(found.changes)}")
     return {
-        name: {"p50_us": took, "profiled_s": one.seconds, "calls": one.calls, "groups_s": groups(one, group)}
-        for name, took, one in zip(("before", "after"), p50, found.profiles, strict=True)
+        name: {
+            "p50_us": took,
+            "profiled_s": profile.seconds,
+            "calls": profile.calls,
+            "groups_s": groups(profile, group),
+        }
+        for name, took, profile in zip(("before", "after"), p50, found.profiles, strict=True)
     }
 
 

@@ -47,7 +47,7 @@ def load(file: Path) -> Timings:
         if found.pop("format") != FORMAT:
             raise ValueError
         timings = Timings(**found)
-        [float(one) for one in (*timings.wall, *timings.cpu)]
+        [float(seconds) for seconds in (*timings.wall, *timings.cpu)]
     except OSError as error:
         raise BadTimings(f"{file}: {error.strerror or error}") from None
     except (ValueError, TypeError, LookupError, AttributeError):

@@ -51,15 +51,15 @@ def settled(boxes: list[Box], profile: Profile) -> list[Box]:
         drawn[box.function] = drawn.get(box.function, 0.0) + box.own
     seconds = [0.0] * len(boxes)
     found = list(boxes)
-    for at in range(len(boxes) - 1, -1, -1):
-        box = boxes[at]
+    for index in range(len(boxes) - 1, -1, -1):
+        box = boxes[index]
         known = profile.entries.get(box.function)
         whole = drawn[box.function]
         own = box.own / whole * known.cost.own if known and whole else 0.0
-        seconds[at] += own
+        seconds[index] += own
         if box.parent >= 0:
-            seconds[box.parent] += seconds[at]
-        found[at] = box._replace(seconds=seconds[at], own=own)
+            seconds[box.parent] += seconds[index]
+        found[index] = box._replace(seconds=seconds[index], own=own)
     return found
 
 
@@ -88,7 +88,9 @@ def of_callers(profile: Profile, most: int) -> list[Box]:
     paths: list[frozenset[Function]] = []  # the functions of a box and of those around it
     outermost = list(roots(profile))
     number, least = len(outermost), NARROWEST * sum(seconds for _, seconds in outermost)
-    waiting = [(-seconds, at, function, -1) for at, (function, seconds) in enumerate(outermost) if seconds >= least]
+    waiting = [
+        (-seconds, index, function, -1) for index, (function, seconds) in enumerate(outermost) if seconds >= least
+    ]
     heapq.heapify(waiting)
     while waiting and len(boxes) < most:
         less, _, function, parent = heapq.heappop(waiting)
@@ -96,15 +98,15 @@ def of_callers(profile: Profile, most: int) -> list[Box]:
         above = paths[parent] if parent >= 0 else frozenset()
         known = profile.entries.get(function)
         own = known.cost.own if known else 0.0
-        inner = [(one, took) for one, took in called.get(function, ()) if one not in above]
+        inner = [(callee, took) for callee, took in called.get(function, ()) if callee not in above]
         whole = max(own + sum(took for _, took in inner), known.cost.cumulative if known and not inner else 0.0)
         share = seconds / whole if whole else 0.0
         boxes.append(Box(function, parent, seconds, own * share if inner else seconds))
         paths.append(above | {function})
-        for one, took in inner:
+        for callee, took in inner:
             if took * share > least:
                 number += 1
-                heapq.heappush(waiting, (-took * share, number, one, len(boxes) - 1))
+                heapq.heappush(waiting, (-took * share, number, callee, len(boxes) - 1))
     return boxes
 
 
@@ -114,7 +116,7 @@ def roots(profile: Profile) -> Iterator[tuple[Function, float]]:
     `exec` is called by the import machinery that it runs, and so has a caller and is outermost all the same. Of what
     cannot be reached from these (a circle that the profiler entered halfway) the function with most time comes in.
     """
-    entries, together = profile.entries, circles(profile)
+    entries, circle = profile.entries, circles(profile)
     called: dict[Function, list[Function]] = {}
     below: dict[Function, float] = {}
     for function, entry in entries.items():
@@ -134,7 +136,7 @@ def roots(profile: Profile) -> Iterator[tuple[Function, float]]:
     for function, entry in entries.items():
         known = {caller: cost for caller, cost in entry.callers.items() if caller in entries}
         if entry.cost.calls > sum(cost.calls for cost in known.values()) or not known:
-            outside = sum(cost.cumulative for one, cost in known.items() if together[one] != together[function])
+            outside = sum(cost.cumulative for caller, cost in known.items() if circle[caller] != circle[function])
             # What had not returned when the profiler stopped has no time of its own, but what it called has.
             whole = entry.cost.cumulative or below.get(function, 0.0)
             yield function, max(whole - outside, 0.0)
@@ -150,32 +152,34 @@ def circles(profile: Profile) -> dict[Function, int]:
 
     Tarjan's strongly connected components (SIAM J. Comput. 1, 1972), without recursion.
     """
-    callers = {one: [c for c in entry.callers if c in profile.entries] for one, entry in profile.entries.items()}
-    found: dict[Function, int] = {}
+    callers = {
+        function: [c for c in entry.callers if c in profile.entries] for function, entry in profile.entries.items()
+    }
+    circle_of: dict[Function, int] = {}
     order: dict[Function, int] = {}
     low: dict[Function, int] = {}
-    open_ones: list[Function] = []
+    open_functions: list[Function] = []
     for start in callers:
         if start in order:
             continue
         order[start] = low[start] = len(order)
-        open_ones.append(start)
+        open_functions.append(start)
         work = [(start, iter(callers[start]))]
         while work:
             function, ahead = work[-1]
-            for one in ahead:
-                if one not in order:
-                    order[one] = low[one] = len(order)
-                    open_ones.append(one)
-                    work.append((one, iter(callers[one])))
+            for caller in ahead:
+                if caller not in order:
+                    order[caller] = low[caller] = len(order)
+                    open_functions.append(caller)
+                    work.append((caller, iter(callers[caller])))
                     break
-                if one not in found:
-                    low[function] = min(low[function], order[one])
+                if caller not in circle_of:
+                    low[function] = min(low[function], order[caller])
             else:
                 work.pop()
                 if work:
                     low[work[-1][0]] = min(low[work[-1][0]], low[function])
                 if low[function] == order[function]:
-                    while function not in found:
-                        found[open_ones.pop()] = order[function]
-    return found
+                    while function not in circle_of:
+                        circle_of[open_functions.pop()] = order[function]
+    return circle_of
