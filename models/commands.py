@@ -12,7 +12,7 @@ from models.draft.accept import add_command as add_accept
 from models.draft.command import add_command as add_new
 from models.evaluation import report
 from models.export import export, make_current
-from models.lender_loans import take, told
+from models.lender_loans import by_reason, load_loans
 from models.model_card.card import write_card
 from models.own_loans import summary, train_file
 from models.recipe_file import read_recipe
@@ -101,15 +101,15 @@ def check(recipe: Path) -> int:
         recipe_file = read_recipe(recipe)
         for problem in recipe_file.open:
             print(f"{recipe}: {problem}")
-        loaded = take(recipe_file)
+        loaded = load_loans(recipe_file)
     except TenfoldError as error:
         print(error)
         return 1
     print(f"{len(loaded.loans):,} of {loaded.lines:,} loans, {int(loaded.loans.bad.sum()):,} bad")
     if loaded.undecided:
-        print(f"neither good nor bad: {told(loaded.undecided)}")
+        print(f"neither good nor bad: {by_reason(loaded.undecided)}")
     if loaded.left_out:
-        print(f"left out ({loaded.share_left_out:.1%}): {told(loaded.left_out)}")
+        print(f"left out ({loaded.share_left_out:.1%}): {by_reason(loaded.left_out)}")
     count = len(recipe_file.open)
     print(f"{count} open question{'s' * (count != 1)}" if count else "nothing is open")
     return 1 if count else 0

@@ -195,7 +195,9 @@ def full_unseen(trained: Trained) -> list[Floats]:
         repeats = len(trained.unseen)
         return [p for _, p in cross_validate(trained.recipe, (), trained.sample, repeats, full=True)]
     before, places = parts(trained)
-    return [probability(full_model(trained.recipe, trained.sample.at(before), 2), trained.sample.at(places).every)]
+    return [
+        probability(full_model(trained.recipe, trained.sample.subset(before), 2), trained.sample.subset(places).every)
+    ]
 
 
 def free_unseen(trained: Trained, free: Recipe) -> list[Floats]:

@@ -25,7 +25,7 @@ FEW = 60  # distinct answers of a column, to be looked at for what they show
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class LoadedLoans:
     """The loans of a file, and what was not taken."""
 
     loans: Loans
@@ -42,7 +42,7 @@ class Taken:
         return out / max(1, out + len(self.loans))
 
 
-def take(recipe: RecipeFile) -> Taken:
+def load_loans(recipe: RecipeFile) -> LoadedLoans:
     """The recipe's loans. Raises `BadFile` with all that does not fit: digest, columns, outcomes, too many left out."""
     toml = TomlFile.read(recipe.file)
     source = recipe.loans
@@ -86,7 +86,7 @@ def take(recipe: RecipeFile) -> Taken:
         not_asked(source.not_asked, frame, reading),
         frame[list(source.look_at)],
     )
-    loaded = Taken(
+    loaded = LoadedLoans(
         every.where(has_outcome & ~out.mask), len(frame), int(frame.attrs.get(UNEVEN, 0)),
         dict(undecided.most_common()), out.counts, digest,
     )  # fmt: skip
@@ -259,17 +259,17 @@ def as_numbers(column: pd.Series, reading: Reading) -> npt.NDArray[np.float64]:
     )
 
 
-def judged(toml: TomlFile, recipe: RecipeFile, loaded: Taken) -> None:
+def judged(toml: TomlFile, recipe: RecipeFile, loaded: LoadedLoans) -> None:
     """Note where too many loans are left out to go on without a word."""
     if loaded.share_left_out > MOST_LEFT_OUT and not recipe.loans.accept_left_out:
         toml.wrong(
             ("loans",),
             f"{loaded.share_left_out:.1%} of the loans cannot be given by the form and would be left out: "
-            f'{told(loaded.left_out)}. Widen the fields, or say accept_left_out = "why"',
+            f'{by_reason(loaded.left_out)}. Widen the fields, or say accept_left_out = "why"',
         )
 
 
-def told(counts: Mapping[str, int], most: int = 12) -> str:
+def by_reason(counts: Mapping[str, int], most: int = 12) -> str:
     """Reasons with how many loans, the most frequent first."""
     ordered: Sequence[tuple[str, int]] = sorted(counts.items(), key=lambda item: -item[1])
     more = f"; {len(ordered) - most} more reasons" if len(ordered) > most else ""
@@ -298,7 +298,7 @@ def embedded(recipe: RecipeFile, load: Callable[[], Loans] | None = None, **more
         "blur": recipe.blur,
         "policy": policy,
         "points": recipe.points,
-        "load": load or (lambda: take(recipe).loans),
+        "load": load or (lambda: load_loans(recipe).loans),
         "why_age": recipe.why_age,
         "rare_below": recipe.policy["rare_below"],
         "folds": recipe.folds,

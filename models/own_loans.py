@@ -18,7 +18,7 @@ from models import stability
 from models.evaluation import ALL_COLUMNS, RELEASE, Report, report
 from models.export import export, month_text
 from models.form_file import standard_reasons
-from models.lender_loans import Taken, take
+from models.lender_loans import LoadedLoans, load_loans
 from models.metrics import Floats
 from models.model_card.card import write_card
 from models.recipe import Lender, Loans, Recipe
@@ -42,16 +42,16 @@ class Refused(TenfoldError):
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class OwnRelease:
     """A release of a lender's own, and what was found."""
 
     release: Release
     trained: Trained
     report: Report
-    taken: Taken
+    loaded: LoadedLoans
 
 
-def train_file(file: Path, out: Path, *, rivals: bool = False) -> Made:
+def train_file(file: Path, out: Path, *, rivals: bool = False) -> OwnRelease:
     """Train the recipe `file` and write the release into the folder `out`, beside earlier ones.
 
     Raises `BadFile` for what is wrong with the recipe or does not fit its loans, and `Refused` for what the loans
@@ -60,7 +60,7 @@ def train_file(file: Path, out: Path, *, rivals: bool = False) -> Made:
     recipe_file = read_recipe(file)
     if recipe_file.open:
         raise BadFile(file, recipe_file.open)
-    loaded = take(recipe_file)
+    loaded = load_loans(recipe_file)
     recipe = recipe_of(recipe_file, loaded)
     trained = train(recipe, recipe.load())
     evaluation = report(trained, rivals)
@@ -73,10 +73,10 @@ def train_file(file: Path, out: Path, *, rivals: bool = False) -> Made:
     }
     release = export(trained, metrics, out)
     write_card(release, trained, evaluation)
-    return Made(release, trained, evaluation, loaded)
+    return OwnRelease(release, trained, evaluation, loaded)
 
 
-def recipe_of(recipe_file: RecipeFile, loaded: Taken) -> Recipe:
+def recipe_of(recipe_file: RecipeFile, loaded: LoadedLoans) -> Recipe:
     """The recipe as training takes it, its loans within. Raises `Refused` where they are too few."""
     loans, window, later, same = parted(recipe_file, loaded.loans)
     start, _, end = window or (0, 0, 1)
@@ -85,18 +85,38 @@ def recipe_of(recipe_file: RecipeFile, loaded: Taken) -> Recipe:
     policy = {name: value for name, value in recipe_file.policy.items() if name != "rare_below"}
     worded = [{**spec, "reasons": standard_reasons(spec)} for spec in recipe_file.fields]
     return Recipe(
-        name=recipe_file.name, title=recipe_file.title, notice=recipe_file.notice, data_card=recipe_file.data_card, limits=limits(recipe_file),
-        date=recipe_file.date, groups=recipe_file.groups, fields=worded, features=recipe_file.features, monotone=recipe_file.monotone,
-        parameters=recipe_file.parameters, half_life=recipe_file.half_life if window else None, blur=recipe_file.blur, policy=policy,
-        points=recipe_file.points, load=lambda: loans, later=later, window=window, why_age=recipe_file.why_age,
-        rare_below=recipe_file.policy["rare_below"], folds=recipe_file.folds, repeats=recipe_file.repeats,
-        real_time=recipe_file.loans.horizon_months if recipe_file.loans.default_date else None, kind=recipe_file.kind,
+        name=recipe_file.name,
+        title=recipe_file.title,
+        notice=recipe_file.notice,
+        data_card=recipe_file.data_card,
+        limits=limits(recipe_file),
+        date=recipe_file.date,
+        groups=recipe_file.groups,
+        fields=worded,
+        features=recipe_file.features,
+        monotone=recipe_file.monotone,
+        parameters=recipe_file.parameters,
+        half_life=recipe_file.half_life if window else None,
+        blur=recipe_file.blur,
+        policy=policy,
+        points=recipe_file.points,
+        load=lambda: loans,
+        later=later,
+        window=window,
+        why_age=recipe_file.why_age,
+        rare_below=recipe_file.policy["rare_below"],
+        folds=recipe_file.folds,
+        repeats=recipe_file.repeats,
+        real_time=recipe_file.loans.horizon_months if recipe_file.loans.default_date else None,
+        kind=recipe_file.kind,
         teacher=recipe_file.teacher != "none",
         not_prohibited=frozenset(
-            name for name, about in recipe_file.columns.items() if {name, about.name} & recipe_file.loans.not_prohibited.keys()
+            name
+            for name, about in recipe_file.columns.items()
+            if {name, about.name} & recipe_file.loans.not_prohibited.keys()
         ),
         lender=lender(recipe_file, loaded, same),
-    )  # fmt: skip
+    )
 
 
 def limits(recipe_file: RecipeFile) -> list[str]:
@@ -119,7 +139,7 @@ def limits(recipe_file: RecipeFile) -> list[str]:
     return [*sentences, *recipe_file.limits]
 
 
-def lender(recipe_file: RecipeFile, loaded: Taken, same: int) -> Lender:
+def lender(recipe_file: RecipeFile, loaded: LoadedLoans, same: int) -> Lender:
     source, card = recipe_file.loans, recipe_file.card
     accepted = {
         "an AUC above 0.9": recipe_file.accept_auc,
@@ -128,8 +148,8 @@ def lender(recipe_file: RecipeFile, loaded: Taken, same: int) -> Lender:
     return Lender(
         file=source.file.name, sha256=loaded.digest, lines=loaded.lines, left_out=loaded.left_out,
         undecided=loaded.undecided, horizon=source.horizon, declined=source.declined, never_used=source.leave_out,
-        not_asked=source.not_asked, look_at=source.look_at, not_prohibited=source.not_prohibited, draft=recipe_file.draft,
-        intended_use=card.intended_use if card else "", owner=card.owner if card else "",
+        not_asked=source.not_asked, look_at=source.look_at, not_prohibited=source.not_prohibited,
+        draft=recipe_file.draft, intended_use=card.intended_use if card else "", owner=card.owner if card else "",
         approver=card.approver if card else "", validated=card.validated if card else "",
         next_review=card.next_review if card else "",
         accepted={column: why for column, why in accepted.items() if why}, same_people=same,
@@ -150,8 +170,8 @@ def parted(
     end = later_from(loans.months) if recipe_file.test_from is None else recipe_file.test_from
     if not first < end <= last:
         raise Refused(
-            f"{recipe_file.file}: split.test_from: loans are needed before {month_text(end)} and from then on; they are of "
-            f"{month_text(first)} to {month_text(last)}"
+            f"{recipe_file.file}: split.test_from: loans are needed before {month_text(end)} and from then on; they "
+            f"are of {month_text(first)} to {month_text(last)}"
         )
     trained_on = loans.months < end
     same = np.zeros(len(loans), bool)
@@ -227,7 +247,7 @@ def some(sample: Sample, most: int) -> Sample:
     """At most so many of the loans, the same ones every time."""
     if len(sample) <= most:
         return sample
-    return sample.at(np.sort(np.random.default_rng(0).permutation(len(sample))[:most]))
+    return sample.subset(np.sort(np.random.default_rng(0).permutation(len(sample))[:most]))
 
 
 def directions(trained: Trained) -> dict[str, Any]:
@@ -369,9 +389,9 @@ def plain(text: str) -> bool:
     return True
 
 
-def summary(own_release: Made) -> str:
+def summary(own_release: OwnRelease) -> str:
     """What a training found, for a person at a terminal."""
-    loaded, rows = own_release.taken, own_release.report.rows
+    loaded, rows = own_release.loaded, own_release.report.rows
     lines = [f"{len(loaded.loans):,} of {loaded.lines:,} loans, {int(loaded.loans.bad.sum()):,} bad."]
     if loaded.undecided:
         lines.append(f"Neither good nor bad: {sum(loaded.undecided.values()):,} loans.")

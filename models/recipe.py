@@ -37,12 +37,12 @@ class Loans:
         """The loans chosen by a mask."""
         answers = {name: list(compress(column, chosen)) for name, column in self.answers.items()}
 
-        def kept(column: Any) -> Any:
+        def masked(column: Any) -> Any:
             return None if column is None else column[chosen]
 
         return Loans(
-            answers, self.bad[chosen], self.months[chosen], self.bad_months[chosen], kept(self.people),
-            kept(self.weights), kept(self.others), kept(self.looked_at),
+            answers, self.bad[chosen], self.months[chosen], self.bad_months[chosen], masked(self.people),
+            masked(self.weights), masked(self.others), masked(self.looked_at),
         )  # fmt: skip
 
 

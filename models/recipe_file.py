@@ -238,14 +238,12 @@ def month_of(toml: TomlFile, key: Key, value: Any) -> int | None:
     return 12 * int(match[1]) + int(match[2]) - 1
 
 
-def list_of_texts(toml: TomlFile, key: Key, said: Any) -> list[str]:
+def list_of_texts(toml: TomlFile, key: Key, value: Any) -> list[str]:
     """Texts; numbers are taken as they are written, since columns of digits are read as texts."""
-    if not isinstance(said, list) or not all(type(value) in (str, int, float, bool) for value in said):
-        toml.wrong(key, f"a list of texts is needed, got {shown(said)}")
+    if not isinstance(value, list) or not all(type(item) in (str, int, float, bool) for item in value):
+        toml.wrong(key, f"a list of texts is needed, got {shown(value)}")
         return []
-    return [
-        value if isinstance(value, str) else f"{value:.15g}" if type(value) is float else str(value) for value in said
-    ]
+    return [item if isinstance(item, str) else f"{item:.15g}" if type(item) is float else str(item) for item in value]
 
 
 def groups_of(toml: TomlFile, value: Any) -> list[dict[str, Any]]:
@@ -330,8 +328,8 @@ def prohibited(
     if attributes and not {spec["name"], name} & loans.not_prohibited.keys():
         toml.wrong(
             key,
-            f"shows an attribute that credit must not be decided on ({', '.join(attributes)}). Leave it out, or put the "
-            f'column into loans.look_at; where this is a mistake: not_prohibited = {{ "{name}" = "why" }} in [loans]',
+            f"shows an attribute that credit must not be decided on ({', '.join(attributes)}). Leave it out, or put "
+            f'the column into look_at; where this is a mistake: not_prohibited = {{ "{name}" = "why" }} in [loans]',
         )
     why = about.get("why_age", "")
     if aged(*names) and not (isinstance(why, str) and why.strip()):
@@ -389,8 +387,8 @@ def source(toml: TomlFile, value: Any, python_source: bool) -> Source | None:
         if (shown_by := named(column)) and column not in loans.not_prohibited:
             toml.wrong(
                 (*key, "not_asked", index),
-                f"{column} shows an attribute that credit must not be decided on ({', '.join(shown_by)}): a model of all "
-                "columns would learn it. Put it into look_at or leave_out",
+                f"{column} shows an attribute that credit must not be decided on ({', '.join(shown_by)}): a model of "
+                "all columns would learn it. Put it into look_at or leave_out",
             )
     return loans if len(toml.problems) == before else None
 
@@ -414,11 +412,11 @@ def used(toml: TomlFile, loans: Source, columns: Mapping[str, Column]) -> None:
     """Note a column that has two roles: what judges must not be what is judged."""
     roles: dict[str, str] = {}
     listed = [
-        (one, f"loans.{role}")
+        (column, f"loans.{role}")
         for role in ("target", "date", "default_date", "group", "weight")
-        if (one := getattr(loans, role))
+        if (column := getattr(loans, role))
     ]
-    listed += [(one, f"fields.{name}") for name, about in columns.items() for one in [about.name]]
+    listed += [(about.name, f"fields.{name}") for name, about in columns.items()]
     listed += [
         (name, f"loans.{role}") for role in ("leave_out", "not_asked", "look_at") for name in getattr(loans, role)
     ]
@@ -468,7 +466,7 @@ def model_of(toml: TomlFile, table: Any) -> dict[str, Any]:
     for name, (theirs, low, high, default) in PARAMETERS.items():
         value = table.get(name, default)
         if value is not None:
-            parameters[theirs] = number_of(toml, (*key, name), value, low, high, whole=name in WHOLE)
+            parameters[theirs] = number_of(toml, (*key, name), value, low, high, whole_only=name in WHOLE)
     if table.get("calibration", "platt") != "platt":
         toml.wrong((*key, "calibration"), "platt is the one there is: two numbers, linear in log-odds")
     for name, can in (("kind", (TREES, SCORECARD)), ("teacher", TEACHERS)):

@@ -33,7 +33,7 @@ class Problem:
     key: str  # as a person would look for it: fields.income.range
     line: int  # from 1; 0 where no line is to blame
     text: str
-    asked: bool = False  # an open question, and no mistake
+    is_question: bool = False  # an open question, and no mistake
 
     def __str__(self) -> str:
         place = ": ".join(part for part in (f"line {self.line}" if self.line else "", self.key) if part)
@@ -103,13 +103,13 @@ class TomlFile:
             value = values.get(key)
             if isinstance(value, str) and value.strip().startswith(ASK):
                 about = value.strip().removeprefix(ASK).strip(" :")
-                questions[line] = Problem(named(key), line, about or "answer this", asked=True)
+                questions[line] = Problem(named(key), line, about or "answer this", is_question=True)
         keys = {line: key for key, line in reversed(list(self.lines.items()))}
         for line, comment, alone in comments(self.text):
             asks = re.search(rf"#\s*{ASK}\b", comment) if alone else ASKED.search(comment)
             if asks and line not in questions:
                 key = keys.get(line, ())
-                questions[line] = Problem(named(key), line, comment.strip("# \t"), asked=True)
+                questions[line] = Problem(named(key), line, comment.strip("# \t"), is_question=True)
         return [questions[line] for line in sorted(questions)]
 
 

@@ -42,7 +42,7 @@ class Sample:
     def __len__(self) -> int:
         return len(self.bad)
 
-    def at(self, places: Places) -> "Sample":
+    def subset(self, places: Places) -> "Sample":
         """The loans at these places."""
 
         def selected(array: npt.NDArray[Any] | None) -> Any:
@@ -190,8 +190,8 @@ def taught(recipe: Recipe, sample: Sample, threads: int) -> Floats:
     """What a model of all columns says of each loan (m,), calibrated, each by one that had not seen the loan."""
     p = np.empty(len(sample))
     for seen, unseen in folds(sample, 0, INNER):
-        model = full_model(recipe, sample.at(seen), threads)
-        p[unseen] = model.predict_proba(sample.at(unseen).every)[:, 1]
+        model = full_model(recipe, sample.subset(seen), threads)
+        p[unseen] = model.predict_proba(sample.subset(unseen).every)[:, 1]
     return calibrate(p, sample.bad).pds(p)
 
 
@@ -214,7 +214,7 @@ def cross_validate(
     repeats, k = recipe.repeats if repeated is None else repeated, recipe.folds
 
     def one_fold(seen: Places, unseen: Places) -> Floats:
-        before, after = sample.at(seen), sample.at(unseen)
+        before, after = sample.subset(seen), sample.subset(unseen)
         if full:
             return np.asarray(full_model(recipe, before, 1).predict_proba(after.every)[:, 1], np.float64)
         return np.asarray(fitted(recipe, columns, before, 1).predict_proba(after.rows)[:, 1], np.float64)
@@ -256,7 +256,7 @@ def predict_later(
     if sample.people is not None:
         later = later[~np.isin(sample.people[later], sample.people[before])]
     frozen = RowBuilder(form, recipe.features, history.tables(split) if history else {})
-    model = fitted(recipe, frozen.columns, sample.at(before))
+    model = fitted(recipe, frozen.columns, sample.subset(before))
     return later, model.predict_proba(frozen.build(sample.values[later]))[:, 1].astype(np.float64)
 
 

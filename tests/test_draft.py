@@ -34,7 +34,7 @@ from models.draft.progress import Silent
 from models.draft.recipe_writer import write_recipe
 from models.draft.report import write_report
 from models.draft.selection import sample, select, steps
-from models.lender_loans import take
+from models.lender_loans import load_loans
 from models.loans_file import BadLoansFile
 from models.recipe_file import read_recipe
 
@@ -319,9 +319,9 @@ def test_a_draft_is_a_recipe(german_draft: tuple[Draft, Path]) -> None:
     recipe.write_text(re.sub(r"# ASK", "# answered:", recipe.read_text("utf-8")), "utf-8")
     answered = read_recipe(recipe)
     assert answered.open == ()
-    taken = take(answered)
-    assert len(taken.loans) == 1500
-    assert taken.left_out == {}
+    loaded = load_loans(answered)
+    assert len(loaded.loans) == 1500
+    assert loaded.left_out == {}
 
 
 @pytest.mark.slow

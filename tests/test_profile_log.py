@@ -296,8 +296,8 @@ def test_before_and_after_a_date_or_a_release() -> None:
         changes, moment = split(scores, where)
         assert changes[0].what == "p50"
         assert changes[0].ratio.low < 0.5 < changes[0].ratio.high < 0.6
-        assert changes[0].said.startswith("faster by ")
-        assert next(one for one in changes if one.what == "CPU").said == "unchanged"
+        assert changes[0].verdict.startswith("faster by ")
+        assert next(one for one in changes if one.what == "CPU").verdict == "unchanged"
         assert (moment is None) == where.startswith("b")
 
 

@@ -94,7 +94,7 @@ def accepted(file: Path, answers: Mapping[str, Any]) -> str:
         first = time.monotonic() - started
         proposal = draft(overview, bars, workers=os.cpu_count() or 1)
     total = time.monotonic() - started
-    print(told(proposal), flush=True)
+    print(findings(proposal), flush=True)
     bad = proposal.look.bad
     known_auc = answers.get("known_auc", "")
     return (
@@ -103,14 +103,14 @@ def accepted(file: Path, answers: Mapping[str, Any]) -> str:
     )
 
 
-def told(draft: Draft) -> str:
+def findings(draft: Draft) -> str:
     """Questions, what was left out, leaks, certain fields."""
     lines = [f"target {draft.look.outcome.target}: bad {draft.look.outcome.bad}, good {draft.look.outcome.good}"]
     lines += [f"read: {note}" for note in draft.look.notes]
     lines += [f"question: {question.text}  [{question.default}]" for question in draft.questions]
     lines += [f"left out: {name}: {why}" for name, (becomes, why) in draft.verdicts.items() if becomes == LEFT_OUT]
     lines += [
-        f"looked at: {group.column}: told with AUC {group.told:.3f}, approval ratio {group.ratio:.3f}"
+        f"looked at: {group.column}: told with AUC {group.auc:.3f}, approval ratio {group.ratio:.3f}"
         for group in draft.groups
     ]
     lines.append(f"certain: {', '.join(draft.selection.certain)}")

@@ -193,7 +193,7 @@ def separator_of(lines: Sequence[str]) -> str:
     for separator in SEPARATORS:
         rows = [row for row in cells_of([without_quotes(line, separator) for line in lines], separator) if row]
         widths = Counter(map(len, rows))
-        width, times = max(widths.items(), key=lambda one: (one[1] * (one[0] > 1), one[0]))
+        width, times = max(widths.items(), key=lambda item: (item[1] * (item[0] > 1), item[0]))
         if width < 2:
             continue
         steady = times / len(rows)
@@ -297,7 +297,8 @@ def decimal_sign(frame: pd.DataFrame, reading: Reading) -> tuple[str, str]:
         if counts[grouping] > 0.02 * counts[sign] and reading.format == CSV:
             return (
                 sign,
-                f"{counts[sign]:,} numbers can only be read with {sign!r}, but {counts[grouping]:,} only with {grouping!r}",
+                f"{counts[sign]:,} numbers can only be read with {sign!r}, but {counts[grouping]:,} only with "
+                f"{grouping!r}",
             )
         return sign, ""
     if either[","] or either["."]:

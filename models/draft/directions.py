@@ -23,7 +23,7 @@ class Directions:
 
     proposed: Mapping[str, int]  # column -> +1 or -1
     cost: Mapping[str, float]  # AUC lost with this one alone
-    kept: Mapping[str, int]
+    accepted: Mapping[str, int]
     together: float  # AUC lost with all that are kept
     tolerated: float
 

@@ -104,7 +104,7 @@ class Group:
     loans: tuple[int, int]
     bad_rates: tuple[float, float]
     approved: tuple[float, float]  # share, where the best 70 % of all loans are approved
-    told: float  # AUC with which the proposed fields tell one group from the other
+    auc: float  # AUC with which the proposed fields tell one group from the other
 
     @property
     def ratio(self) -> float:
@@ -212,7 +212,8 @@ def left_out(columns: Mapping[str, Column], request: Request) -> dict[str, tuple
         elif set(words(name)) & PERSONAL and described.kind in (CODE, TEXT, LONG_LIST):
             why = "a place or a person"
         elif described.kind in (CODE, TEXT, LONG_LIST):
-            why = f"{described.distinct:,} different {'codes' if described.kind == CODE else 'texts'}: too many for a list"
+            kind = "codes" if described.kind == CODE else "texts"
+            why = f"{described.distinct:,} different {kind}: too many for a list"
         elif described.missing > EMPTY:
             why = f"missing in {described.missing:.1%} of the loans"
         elif (same := same_as(described, columns, seen)) is not None:
@@ -255,12 +256,13 @@ def draft(look: Look, progress: Progress, workers: int = 2) -> Draft:
     judged = judged.of(judged.names, sample(bad, MOST_LOANS))
     tick = progress.stage("verifying directions", len(chosen_columns) + 2)
     directions = verify(chosen_columns, judged, bad, workers, tick)
-    form = fields(chosen_columns, directions.kept)
+    form = fields(chosen_columns, directions.accepted)
     verdicts = final_verdicts(look, leaks, chosen)
     groups = looked_at(look, table(chosen_columns, bad), chosen, verdicts)
     customers = customers_of(look)
     more = more_questions(
-        form, look.columns, leaks, look.filled, customers, len(bad), [column.name for column in chosen_columns if aged(column.name)],
+        form, look.columns, leaks, look.filled, customers, len(bad),
+        [column.name for column in chosen_columns if aged(column.name)],
     )  # fmt: skip
     if chosen.nested.value > ALONE:
         text = f"Why can these fields tell good from bad with AUC {chosen.nested}, which hardly any loans allow?"

@@ -37,8 +37,13 @@ def first_questions(
         )
     if decimal_evidence:
         questions.append(Question("loans.read", "What is the decimal sign?", repr(decimal), decimal_evidence))
-    questions.append(Question("loans.horizon", "Over which time after the loan was made was it seen whether it went bad?",
-                          "not known; the model card says so"))  # fmt: skip
+    questions.append(
+        Question(
+            "loans.horizon",
+            "For how long after the loan was made was it observed whether it went bad?",
+            "not known; the model card says so",
+        )
+    )
     questions.append(Question("loans.declined", "Are applicants who were declined in this file?",
                           "no; card and report say that all figures hold for approved loans only"))  # fmt: skip
     questions.append(Question("policy", "What does a good loan earn, and which share of a bad one is lost?",
@@ -89,7 +94,8 @@ def more_questions(
     )  # fmt: skip
     ask(
         "loans.read", "What do these words among numbers mean?", "not stated",
-        [f"{field.column}: {listed(columns[field.column].words)}" for field in fields if columns[field.column].words], "; ",
+        [f"{field.column}: {listed(columns[field.column].words)}" for field in fields if columns[field.column].words],
+        "; ",
     )  # fmt: skip
     far = [field for field in fields if field.kind == "number" and field.outside]
     share = sum(field.outside for field in far) / loans

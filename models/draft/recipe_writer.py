@@ -15,14 +15,14 @@ OF_FIELDS = ("fields", "fields.….not_stated", "fields.….range", "fields.….
 def write_recipe(draft: Draft, name: str, today: date, command: str) -> str:
     """The recipe's text. Every column of the file has its place in it."""
     look = draft.look
-    sections = [top(draft, name, today, command), loans(draft), found(draft)]
+    sections = [top(draft, name, today, command), loans(draft), draft_table(draft)]
     if not look.request.date:
         sections.append(["[split]", "folds = 5", "repeats = 5"])
     sections += [
-        [*asked(draft, "policy"), "[policy]", "margin = 0.10", "lgd = 0.60", "refer_band = 0.25",
+        [*question_comments(draft, "policy"), "[policy]", "margin = 0.10", "lgd = 0.60", "refer_band = 0.25",
          '# amount = "…"  # the field with what is lent'],
         model(draft),
-        [line for key in OF_FIELDS for line in asked(draft, key)],
+        [line for key in OF_FIELDS for line in question_comments(draft, key)],
         *([*field_lines(field, draft)] for field in draft.fields),
     ]  # fmt: skip
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
@@ -63,24 +63,24 @@ def loans(draft: Draft) -> list[str]:
         "[loans]",
         f"file = {text(look.request.file.name)}",
         f"sha256 = {text(look.digest)}  # another file is refused, or drafted again",
-        *asked(draft, "loans.read"),
+        *question_comments(draft, "loans.read"),
         f"read = {table(look.reading.table())}  # nothing is guessed at training",
-        *asked(draft, "loans.target"),
+        *question_comments(draft, "loans.target"),
         f"target = {text(outcome.target)}",
-        *asked(draft, "loans.bad"),
+        *question_comments(draft, "loans.bad"),
         f"bad = {texts(outcome.bad)}",
         f"good = {texts(outcome.good)}{comment}",
-        *asked(draft, "loans.horizon"),
+        *question_comments(draft, "loans.horizon"),
         'horizon = "not known"',
-        *asked(draft, "loans.declined"),
+        *question_comments(draft, "loans.declined"),
         "declined = false",
-        *asked(draft, "loans.date"),
+        *question_comments(draft, "loans.date"),
     ]
     if look.request.date:
         lines.append(f"date = {text(look.request.date)}  # month of application: later loans judge")
     if draft.customers:
-        lines += [*asked(draft, "loans.group"), f"group = {text(draft.customers)}"]
-    lines += asked(draft, "loans.leave_out")
+        lines += [*question_comments(draft, "loans.group"), f"group = {text(draft.customers)}"]
+    lines += question_comments(draft, "loans.leave_out")
     for key, role in (("leave_out", LEFT_OUT), ("not_asked", NOT_ASKED)):
         rows = [
             (column, why)
@@ -95,7 +95,7 @@ def loans(draft: Draft) -> list[str]:
     return lines
 
 
-def found(draft: Draft) -> list[str]:
+def draft_table(draft: Draft) -> list[str]:
     """The nested figure, which the model card leads with."""
     chosen = draft.selection
     return [
@@ -162,7 +162,7 @@ def number_lines(field: Field, draft: Draft) -> list[str]:
     return lines
 
 
-def asked(draft: Draft, key: str) -> list[str]:
+def question_comments(draft: Draft, key: str) -> list[str]:
     """The questions of a key as comments above it."""
     return [
         f"# ASK {one_line(question.text)} Default: {one_line(question.default)}."

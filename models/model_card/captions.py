@@ -45,8 +45,8 @@ def calibration(headline: Sequence[Result]) -> str:
         )
         way = "more" if gaps[worst] > 0 else "fewer"
         sentences.append(
-            f"{result.sample}: the largest gap is in decile {worst + 1}, {abs(gaps[worst]) * 100:.1f} percentage points {way} "
-            f"bad loans than predicted; in {inside} of 10 deciles the PD lies within the interval"
+            f"{result.sample}: the largest gap is in decile {worst + 1}, {abs(gaps[worst]) * 100:.1f} percentage "
+            f"points {way} bad loans than predicted; in {inside} of 10 deciles the PD lies within the interval"
         )
     return "Above the line more loans went bad than predicted, below it fewer. " + ". ".join(sentences) + "."
 
@@ -77,8 +77,8 @@ def score_bands(bands: Sequence[tuple[str, Sequence[Group]]], samples: Sequence[
     ]
     steps = f"except {', '.join(rises)}" if rises else "without exception"
     return (
-        f"From the lowest band of points to the highest, the bad rate goes {', '.join(sentences)}. It falls from band to "
-        f"band, {steps}. Under each band: the share of loans in it."
+        f"From the lowest band of points to the highest, the bad rate goes {', '.join(sentences)}. It falls from band "
+        f"to band, {steps}. Under each band: the share of loans in it."
     )
 
 

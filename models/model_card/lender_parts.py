@@ -24,8 +24,8 @@ def lead(lender: Lender, rows: Sequence[Mapping[str, Any]]) -> str:
     nested = draft.get("nested_auc")
     if nested is None:
         first = (
-            f"AUC {headline['auc']:.3f} on loans that the model had not seen. The fields were not chosen within the folds "
-            "(the recipe has no nested figure): where they were chosen on these same loans, that flatters"
+            f"AUC {headline['auc']:.3f} on loans that the model had not seen. The fields were not chosen within the "
+            "folds (the recipe has no nested figure): where they were chosen on these same loans, that flatters"
         )
     else:
         low, high = draft.get("interval", (None, None))
@@ -113,8 +113,8 @@ def directions(directions: Mapping[str, Any]) -> str:
     broken = [answer for answer in directions["answers"] if answer["worst"] > KEPT]
     if directions["answers"]:
         text = (
-            f"Through the range of each of the {len(directions['answers'])} fields with a direction, all other answers as "
-            "they are, no PD moved the wrong way."
+            f"Through the range of each of the {len(directions['answers'])} fields with a direction, all other answers "
+            "as they are, no PD moved the wrong way."
             if not broken
             else "All other answers as they are, a PD moved the wrong way by up to "
             + ", ".join(f"{100 * answer['worst']:.2f} points (`{answer['field']}`)" for answer in broken)

@@ -176,7 +176,8 @@ def main() -> int:
         values = release.form.encode({name: [answer[name] for answer in answers] for name in release.form.names})
         figures[folder.name.rpartition("-")[0]] = measured = bench(release, values, budget)
         print(
-            f"\n{release.name}: {measured['features']} features; building {LARGEST:,} rows {duration(measured['build_s'])}"
+            f"\n{release.name}: {measured['features']} features; building {LARGEST:,} rows "
+            f"{duration(measured['build_s'])}"
         )
         print(table(measured))
     headline = max(figures.values(), key=lambda release: release["features"])

@@ -83,7 +83,7 @@ def alone(folder: Path, count: int) -> tuple[float, float]:
     return statistics.median(ours), statistics.median(bare)
 
 
-def together(folder: Path, count: int, writers: int) -> float:
+def by_writers(folder: Path, count: int, writers: int) -> float:
     """Records a second of many threads that each wait for their own."""
     with closing(Ledger(folder / f"together-{writers}.sqlite3")) as ledger, ThreadPoolExecutor(writers) as pool:
         prepared = list(drafts(count))
@@ -103,7 +103,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         wait, plain = alone(folder, 500)
-        rates = {writers: together(folder, 4000, writers) for writers in (1, 8, 64)}
+        rates = {writers: by_writers(folder, 4000, writers) for writers in (1, 8, 64)}
         file = folder / "million.sqlite3"
         fill(file, options.records)
         text, seconds, rss = run([sys.executable, "-m", "ledger", "--ledger", str(file), "verify"])
@@ -126,7 +126,8 @@ def main() -> int:
     print(f"a page of 50: the newest {first_page:.1f} ms, in the middle {far_page:.1f} ms")
     figures = {
         "alone_ms": wait, "append_fdatasync_ms": plain, "rates": {str(k): v for k, v in rates.items()},
-        "records": options.records, "bytes": size, "verify_s": seconds, "verify_rss_mb": rss, "first_page_ms": first_page,
+        "records": options.records, "bytes": size, "verify_s": seconds, "verify_rss_mb": rss,
+        "first_page_ms": first_page,
     }  # fmt: skip
     results.merge("ledger", figures, {"ledger_over_append_fdatasync": wait / plain})
     return 0

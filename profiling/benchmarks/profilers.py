@@ -232,9 +232,9 @@ def many(functions: int) -> dict[Any, Any]:
 
     for function in range(functions):
         callers = {
-            key(one): (1, 1, 1e-5, cumulative[function] * 1e-5)
-            for one in {(function - 1) // 10, function // 3}
-            if 0 <= one < function
+            key(caller): (1, 1, 1e-5, cumulative[function] * 1e-5)
+            for caller in {(function - 1) // 10, function // 3}
+            if 0 <= caller < function
         }
         entries[key(function)] = (2, 2, 2e-5, cumulative[function] * 2e-5, callers)
     return entries

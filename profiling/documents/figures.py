@@ -333,7 +333,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
 }
 
 
-def written(text: str) -> str:
+def with_figures(text: str) -> str:
     """A README with every block as its source says today."""
     return BLOCK.sub(lambda match: f"{match[1]}{BLOCKS[match[2]]()}\n{match[3]}", text)
 
@@ -343,7 +343,7 @@ def main() -> int:
     differ = False
     for file in (README, STUDY):
         before = file.read_text(encoding="utf-8")
-        after = written(before)
+        after = with_figures(before)
         differ |= before != after
         if "--check" not in sys.argv:
             file.write_text(after, encoding="utf-8")

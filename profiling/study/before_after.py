@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         return 2
     about = [(name, target.name) for name, target in zip(("before", "after"), targets, strict=True)]
     about += [("calls", f"{options.n or CALLS:,} each, over {len(calls):,} rows")]
-    told(comparison, about, group, options.top, options.html)
+    print_comparison(comparison, about, group, options.top, options.html)
     return concluded(options, changes, f"{options.before} and {options.after}")
 
 
@@ -101,7 +101,7 @@ def compared(
     return Comparison(timings, profiles, verdicts.of_timings(timings[0], timings[1]), notes)
 
 
-def told(
+def print_comparison(
     comparison: Comparison,
     about: Sequence[tuple[str, str]],
     group: Group = package,
@@ -135,6 +135,6 @@ def quantiles(comparison: Comparison) -> Table:
         changes = verdicts.of_timings(comparison.timings[0], comparison.timings[1], q=q)
         for change in changes[: 2 if q == 0.5 else 1]:  # CPU has its own line, once
             what = change.what if change.what.startswith("p") else "CPU, p50"
-            rows.append((what, ms(change.before), ms(change.after), change.said))
+            rows.append((what, ms(change.before), ms(change.after), change.verdict))
     heads = ("a call, without a profiler", "before", "after", "change")
     return Table("Without a profiler", heads, rows, "In turn on the same rows; 95 % intervals.")

@@ -9,7 +9,7 @@ from typing import Any
 
 from profiling.study.names import BUILTIN, Group, label, package, short_file, title
 from profiling.study.prof_reader import Cost, Function, Profile
-from profiling.study.tree import tree
+from profiling.study.tree import Tree, tree
 
 MOST = 4000  # functions with their figures; of the others only how many there are and what they hold
 
@@ -36,13 +36,13 @@ def facts(profiles: Sequence[Profile], group: Group = package) -> Facts:
             "group": [group(function) or BUILTIN for function in listed],
         },
         "profiles": [
-            facts_of(profile, one, {function: place[at] for function, at in number_of.items() if at in place})
-            for profile, one, number_of in zip(profiles, trees, numbers, strict=True)
+            facts_of(profile, boxes, {function: place[n] for function, n in number_of.items() if n in place})
+            for profile, boxes, number_of in zip(profiles, trees, numbers, strict=True)
         ],
     }
 
 
-def facts_of(profile: Profile, drawn: Any, place: Mapping[Function, int]) -> Facts:
+def facts_of(profile: Profile, drawing: Tree, place: Mapping[Function, int]) -> Facts:
     """Those of one profile; functions by their place in the list."""
     entries = [(function, entry) for function, entry in profile.entries.items() if function in place]
     accounted = sum(entry.cost.own for _, entry in entries)
@@ -56,7 +56,7 @@ def facts_of(profile: Profile, drawn: Any, place: Mapping[Function, int]) -> Fac
         "all": len(profile.entries),
         "listed": len(entries),
         "held": accounted / total if total else 1.0,
-        "covered": drawn.covered,
+        "covered": drawing.covered,
         "figures": {place[function]: cost(entry.cost) for function, entry in entries},
         "callers": {
             place[function]: callers
@@ -66,9 +66,9 @@ def facts_of(profile: Profile, drawn: Any, place: Mapping[Function, int]) -> Fac
             )
         },
         "boxes": {
-            "function": [place[box.function] for box in drawn.boxes],
-            "parent": [box.parent for box in drawn.boxes],
-            "seconds": [rounded(box.seconds) for box in drawn.boxes],
+            "function": [place[box.function] for box in drawing.boxes],
+            "parent": [box.parent for box in drawing.boxes],
+            "seconds": [rounded(box.seconds) for box in drawing.boxes],
         },
     }
 
@@ -104,14 +104,14 @@ def matched(profiles: Sequence[Profile]) -> list[dict[Function, int]]:
         for function in sorted({*profile.entries, *(caller for e in profile.entries.values() for caller in e.callers)}):
             titles.setdefault(title(function), []).append(function)
         by_title.append(titles)
-    counts = [Counter({name: len(ones) for name, ones in named.items()}) for named in by_title]
+    counts = [Counter({name: len(functions) for name, functions in named.items()}) for named in by_title]
     keys: dict[tuple[str, int, int], int] = {}
     numbers: list[dict[Function, int]] = []
     for named in by_title:
         mine: dict[Function, int] = {}
-        for name, ones in named.items():
+        for name, functions in named.items():
             alike = len({count[name] for count in counts}) == 1
-            for index, function in enumerate(ones):
+            for index, function in enumerate(functions):
                 key = (name, index, 0) if alike else (name, function.line, 1)
                 mine[function] = keys.setdefault(key, len(keys))
         numbers.append(mine)

@@ -170,20 +170,20 @@ class LogReader:
         form = self.form or self._form(entry)
         if form is None:
             return self._lacking(entry)
-        moment = at(entry, form.time)
+        moment = value_at(entry, form.time)
         if moment is None:
             return f"no time under {form.time!r}" if self.form else "no time"
         when = seconds(moment)
         if when is None:
             return "a time that cannot be read"
-        duration = figure(at(entry, form.duration)) * form.unit
+        duration = figure(value_at(entry, form.duration)) * form.unit
         if not math.isfinite(duration):
-            missing = at(entry, form.duration) is None
+            missing = value_at(entry, form.duration) is None
             return f"no duration under {form.duration!r}" if missing else "a duration that is no number"
         if duration < 0:
             return "a duration below zero"
         self.forms[form] += 1
-        cells = (at(entry, key) if key else None for key in (form.cpu, form.memory, form.release, form.engine))
+        cells = (value_at(entry, key) if key else None for key in (form.cpu, form.memory, form.release, form.engine))
         self._add(when, duration, *cells)
         return None
 
@@ -243,7 +243,7 @@ def decoded(stream: IO[bytes], encoding: str) -> Iterator[str]:
         wrapper.detach()
 
 
-def at(entry: dict[str, Any], key: str) -> Any:
+def value_at(entry: dict[str, Any], key: str) -> Any:
     """What stands under a key, or under keys within objects, joined by dots; None for nothing."""
     if key in entry:
         return entry[key]

@@ -138,7 +138,7 @@ def plot(scores: Scores, parts: Mapping[int, Sequence[int]], moment: float | Non
                 title,
                 top,
                 [line_of(kind, line, across, up) for (kind, _), line in zip(quantiles, points, strict=True) if line],
-                [Tick(across(minute), said(minute, span)) for minute in times(minutes)],
+                [Tick(across(minute), moment_text(minute, span)) for minute in times(minutes)],
                 [Tick(up(value), f"{value:,g}") for value in ticks],
             )
         )
@@ -153,7 +153,9 @@ def line_of(kind: str, line: Sequence[tuple[int, float]], across: object, up: ob
     """A path through the points of a quantile."""
     assert callable(across)  # noqa: S101 - for the type checker
     assert callable(up)  # noqa: S101
-    points = [Point(across(minute), up(value), f"{said(minute, 0)} UTC: {kind} {value:,.3g}") for minute, value in line]
+    points = [
+        Point(across(minute), up(value), f"{moment_text(minute, 0)} UTC: {kind} {value:,.3g}") for minute, value in line
+    ]
     return Line(kind, "M" + " L".join(f"{point.x:.1f} {point.y:.1f}" for point in points), points)
 
 
@@ -172,7 +174,7 @@ def times(minutes: Sequence[int], most: int = 7) -> list[int]:
     return [*minutes[::step]]
 
 
-def said(minute: float, span: float) -> str:
+def moment_text(minute: float, span: float) -> str:
     """A moment: the day alone where the axis is long."""
     moment = datetime.fromtimestamp(minute * 60, UTC)
     return moment.strftime(

@@ -113,7 +113,7 @@ def read_profile(file: Path) -> Profile:
         raise BadProfile(f"{file}: {kind}")
     reader = MarshalReader(content)
     try:
-        entries, sampled = entries_from(reader.whole())
+        entries, sampled = entries_from(reader.only_value())
     except ValueError as error:
         raise BadProfile(f"{file}: byte {reader.at:,}: {error}. A file that cProfile wrote is needed") from None
     return Profile(file.name, entries, sampled)
@@ -247,9 +247,9 @@ class MarshalReader:
         self.depth = 0
         self.codes = 0  # code objects that are being read
 
-    def whole(self) -> Any:
+    def only_value(self) -> Any:
         """The one object that the file holds."""
-        value = self.one()
+        value = self.value()
         if self.at != len(self.content):
             raise ValueError(f"found {len(self.content) - self.at:,} bytes after the end")
         return value
@@ -266,7 +266,7 @@ class MarshalReader:
         kind = NUMBERS[form]
         return kind.unpack(self.take(kind.size))[0]
 
-    def one(self) -> Any:
+    def value(self) -> Any:
         """The next object."""
         code = self.take(1)[0]
         kind = chr(code & ~FLAG_REF)
@@ -321,7 +321,7 @@ class MarshalReader:
         count = self.number(length)
         if not 0 <= count <= len(self.content) - self.at:
             raise ValueError(f"found a tuple of {count:,}, more than there are bytes")
-        return tuple([self.one() for _ in range(count)])
+        return tuple([self.value() for _ in range(count)])
 
     def code(self) -> str:
         """What a code object is called; which Python wrote it, and so its layout, the file does not say."""
@@ -333,10 +333,10 @@ class MarshalReader:
                 del self.seen[references:], self.interned[interned:]
                 try:
                     self.take(4 * numbers)
-                    objects = [self.one() for _ in range(first_objects)]
+                    objects = [self.value() for _ in range(first_objects)]
                     self.take(4)
                     for _ in range(last_objects):
-                        self.one()
+                        self.value()
                 except ValueError:
                     continue
                 if type(objects[file]) is type(objects[name]) is str and type(objects[1]) is type(objects[2]) is tuple:
@@ -349,9 +349,9 @@ class MarshalReader:
         """A dict: keys and values in turn, until a null."""
         table = {}
         while self.content[self.at : self.at + 1] != b"0":
-            key = self.one()
+            key = self.value()
             try:
-                table[key] = self.one()
+                table[key] = self.value()
             except TypeError:
                 raise ValueError(f"found a {type(key).__name__} for a key") from None
         self.at += 1
@@ -392,5 +392,5 @@ CODE_READERS: dict[
     "[": lambda reader: reader.items("i"),
     "<": lambda reader: reader.items("i"),
     ">": lambda reader: reader.items("i"),
-    ":": lambda reader: (reader.one(), reader.one(), reader.one()),
+    ":": lambda reader: (reader.value(), reader.value(), reader.value()),
 }

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         group = read_groups(options.groups)
         sides = [read_side(text) for text in (options.before, options.after) if text is not None]
-        profiles = told_apart([summed(side) for side in sides], [options.before, options.after])
+        profiles = distinguished([summed(side) for side in sides], [options.before, options.after])
         changes = compared(options, sides) if len(sides) == 2 else []
     except TenfoldError as error:
         print(error, file=sys.stderr)
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     return concluded(options, changes, " and ".join(profile.name for profile in profiles))
 
 
-def told_apart(profiles: list[Profile], files: Sequence[Path]) -> list[Profile]:
+def distinguished(profiles: list[Profile], files: Sequence[Path]) -> list[Profile]:
     """The same; where both have one name, with the folder that it is in."""
     if len({profile.name for profile in profiles}) == len(profiles):
         return profiles
@@ -98,7 +98,7 @@ def concluded(options: argparse.Namespace, changes: Sequence[Change], name: str)
         return 2
     failed = verdicts.too_slow(changes, options.fail_over)
     for change in failed:
-        print(f"too slow: {change.what} is {change.said}; the limit is {options.fail_over:g} times", file=sys.stderr)
+        print(f"too slow: {change.what} is {change.verdict}; the limit is {options.fail_over:g} times", file=sys.stderr)
     return 1 if failed else 0
 
 

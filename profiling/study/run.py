@@ -24,7 +24,7 @@ from profiling.study.intervals import quantile_interval
 from profiling.study.names import read_groups
 from profiling.study.pages import write_page
 from profiling.study.prof_reader import Profile
-from profiling.study.report import add_report_arguments, as_text, concluded, described, told_apart
+from profiling.study.report import add_report_arguments, as_text, concluded, described, distinguished
 from profiling.study.stacks import open_profile
 from profiling.study.timings import Timings, beside, load, save
 from profiling.study.verdicts import Change, ms
@@ -185,7 +185,7 @@ def conclude(options: argparse.Namespace, timings: Timings, profiles: Sequence[P
     compared = [profile]
     if options.against:
         old = open_profile(options.against)
-        compared = told_apart([old, profile], [options.against, options.output or Path(profile.name)])
+        compared = distinguished([old, profile], [options.against, options.output or Path(profile.name)])
         timing_file = beside(options.against)
         if timing_file.is_file() and options.function is None:
             changes = verdicts.of_timings(load(timing_file), timings)

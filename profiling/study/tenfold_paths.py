@@ -20,7 +20,7 @@ from inference.release import Release, open_release
 from inference.scorer import Scorer
 from inference.settings import ROOT
 from profiling import results
-from profiling.study.before_after import compared, told
+from profiling.study.before_after import compared, print_comparison
 from profiling.study.calls import Call, prepared
 from profiling.study.legacy import Legacy
 from profiling.study.names import TENFOLD, groups, read_groups
@@ -77,9 +77,9 @@ def profiled(release: Release, loans: int, out: Path, suffix: str) -> dict[str, 
         if off > TOLERANCE:
             raise SystemExit(f"{release.name}: the two paths are off by {off:.2g}; nothing was timed")
         targets = [prepared(path.__name__, path) for path in (before, after)]
-        found = compared(targets, [Call((loan,)) for loan in range(loans)], loans, out=out, suffix=suffix)
+        comparison = compared(targets, [Call((loan,)) for loan in range(loans)], loans, out=out, suffix=suffix)
     group = read_groups(TENFOLD)
-    p50 = [sorted(timings.wall)[len(timings.wall) // 2] * 1e6 for timings in found.timings]
+    p50 = [sorted(timings.wall)[len(timings.wall) // 2] * 1e6 for timings in comparison.timings]
     about = [
         ("release", f"{release.name}, {len(release.rows.columns)} features"),
         ("workload", f"{loans} real loans, drawn with seed {SEED}; PDs agree within {max(off, 1e-12):.0e}"),
@@ -87,8 +87,8 @@ def profiled(release: Release, loans: int, out: Path, suffix: str) -> dict[str, 
         ("versions", ", ".join(f"{name} {version(name)}" for name in VERSIONS) + f", {platform.system()}"),
     ]
     print()
-    told(found, about, group, html=out / f"report{suffix}.html")
-    print(f"\n{as_text(found.changes)}")
+    print_comparison(comparison, about, group, html=out / f"report{suffix}.html")
+    print(f"\n{as_text(comparison.changes)}")
     return {
         name: {
             "p50_us": took,
@@ -96,7 +96,7 @@ def profiled(release: Release, loans: int, out: Path, suffix: str) -> dict[str, 
             "calls": profile.calls,
             "groups_s": groups(profile, group),
         }
-        for name, took, profile in zip(("before", "after"), p50, found.profiles, strict=True)
+        for name, took, profile in zip(("before", "after"), p50, comparison.profiles, strict=True)
     }
 
 

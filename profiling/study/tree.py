@@ -13,7 +13,7 @@ from typing import NamedTuple
 from profiling.study.prof_reader import Function, Profile
 
 MOST = 10_000  # boxes of a picture
-NARROWEST = 2e-6  # of the whole: narrower boxes are left out
+NARROWEST = 2e-6  # of the total: narrower boxes are left out
 
 
 class Box(NamedTuple):
@@ -37,30 +37,30 @@ def tree(profile: Profile, most: int = MOST) -> Tree:
     """The widest boxes of a profile, at most so many."""
     boxes = of_stacks(profile.stacks, most) if profile.stacks else settled(of_callers(profile, most), profile)
     drawn = {box.function for box in boxes}
-    own = sum(one.cost.own for function, one in profile.entries.items() if function in drawn)
+    own = sum(entry.cost.own for function, entry in profile.entries.items() if function in drawn)
     if profile.stacks:
         own = sum(box.own for box in boxes)
-    whole = profile.seconds
-    return Tree(boxes, sum(box.seconds for box in boxes if box.parent < 0), own / whole if whole else 1.0)
+    total = profile.seconds
+    return Tree(boxes, sum(box.seconds for box in boxes if box.parent < 0), own / total if total else 1.0)
 
 
 def settled(boxes: list[Box], profile: Profile) -> list[Box]:
     """The same boxes, with each function's own time shared out among its boxes, and seconds that add up."""
-    drawn: dict[Function, float] = {}
+    own_of: dict[Function, float] = {}
     for box in boxes:
-        drawn[box.function] = drawn.get(box.function, 0.0) + box.own
+        own_of[box.function] = own_of.get(box.function, 0.0) + box.own
     seconds = [0.0] * len(boxes)
-    found = list(boxes)
+    shared = list(boxes)
     for index in range(len(boxes) - 1, -1, -1):
         box = boxes[index]
         known = profile.entries.get(box.function)
-        whole = drawn[box.function]
-        own = box.own / whole * known.cost.own if known and whole else 0.0
+        total = own_of[box.function]
+        own = box.own / total * known.cost.own if known and total else 0.0
         seconds[index] += own
         if box.parent >= 0:
             seconds[box.parent] += seconds[index]
-        found[index] = box._replace(seconds=seconds[index], own=own)
-    return found
+        shared[index] = box._replace(seconds=seconds[index], own=own)
+    return shared
 
 
 def of_stacks(stacks: Mapping[tuple[Function, ...], float], most: int) -> list[Box]:
@@ -69,11 +69,11 @@ def of_stacks(stacks: Mapping[tuple[Function, ...], float], most: int) -> list[B
     for stack, took in stacks.items():
         for depth in range(1, len(stack) + 1):
             seconds[stack[:depth]] = seconds.get(stack[:depth], 0.0) + took
-    at: dict[tuple[Function, ...], int] = {(): -1}
+    index_of: dict[tuple[Function, ...], int] = {(): -1}
     boxes: list[Box] = []
     for path, took in sorted(seconds.items(), key=lambda item: (-item[1], len(item[0])))[:most]:
-        at[path] = len(boxes)
-        boxes.append(Box(path[-1], at[path[:-1]], took, stacks.get(path, 0.0)))
+        index_of[path] = len(boxes)
+        boxes.append(Box(path[-1], index_of[path[:-1]], took, stacks.get(path, 0.0)))
     return boxes
 
 
@@ -99,8 +99,8 @@ def of_callers(profile: Profile, most: int) -> list[Box]:
         known = profile.entries.get(function)
         own = known.cost.own if known else 0.0
         inner = [(callee, took) for callee, took in called.get(function, ()) if callee not in above]
-        whole = max(own + sum(took for _, took in inner), known.cost.cumulative if known and not inner else 0.0)
-        share = seconds / whole if whole else 0.0
+        total = max(own + sum(took for _, took in inner), known.cost.cumulative if known and not inner else 0.0)
+        share = seconds / total if total else 0.0
         boxes.append(Box(function, parent, seconds, own * share if inner else seconds))
         paths.append(above | {function})
         for callee, took in inner:
@@ -128,18 +128,18 @@ def roots(profile: Profile) -> Iterator[tuple[Function, float]]:
     def reach(function: Function) -> None:
         ahead = [function]
         while ahead:
-            one = ahead.pop()
-            if one not in reached:
-                reached.add(one)
-                ahead += called.get(one, [])
+            callee = ahead.pop()
+            if callee not in reached:
+                reached.add(callee)
+                ahead += called.get(callee, [])
 
     for function, entry in entries.items():
         known = {caller: cost for caller, cost in entry.callers.items() if caller in entries}
         if entry.cost.calls > sum(cost.calls for cost in known.values()) or not known:
             outside = sum(cost.cumulative for caller, cost in known.items() if circle[caller] != circle[function])
             # What had not returned when the profiler stopped has no time of its own, but what it called has.
-            whole = entry.cost.cumulative or below.get(function, 0.0)
-            yield function, max(whole - outside, 0.0)
+            total = entry.cost.cumulative or below.get(function, 0.0)
+            yield function, max(total - outside, 0.0)
             reach(function)
     for function, entry in sorted(entries.items(), key=lambda item: -item[1].cost.cumulative):
         if function not in reached:

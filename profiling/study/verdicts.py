@@ -33,7 +33,7 @@ class Change:
     unit: str = "s"
 
     @property
-    def said(self) -> str:
+    def verdict(self) -> str:
         """In words."""
         return verdict(self.ratio, *(("more", "less") if self.what.startswith(("CPU", "memory")) else ()))
 
@@ -100,11 +100,12 @@ def cost_of(profile: Profile, function: str | None) -> Cost:
         return Cost(profile.calls, profile.calls, profile.seconds, profile.seconds)
     costs = [
         entry.cost
-        for one, entry in profile.entries.items()
-        if function in (label(one), title(one), f"{one.file}:{one.line}") or title(one).endswith(f"/{function}")
+        for named, entry in profile.entries.items()
+        if function in (label(named), title(named), f"{named.file}:{named.line}")
+        or title(named).endswith(f"/{function}")
     ]
     if not costs:
-        near = [title(one) for one in profile.entries if function.lower() in title(one).lower()][:3]
+        near = [title(named) for named in profile.entries if function.lower() in title(named).lower()][:3]
         hint = f"; there are {', '.join(near)}" if near else ""
         raise NoSuchFunction(f"{profile.name}: no function {function!r}{hint}")
     return functools.reduce(added, costs)
@@ -128,7 +129,7 @@ def as_markdown(changes: Sequence[Change], title: str, limit: float | None) -> s
     for change in changes:
         mark = "" if limit is None else "over the limit" if change.ratio.low > limit else "within the limit"
         lines.append(
-            f"| {escaped(change.what)} | {change.figures[0]} | {change.figures[1]} | {change.said} | "
+            f"| {escaped(change.what)} | {change.figures[0]} | {change.figures[1]} | {change.verdict} | "
             f"× {change.ratio.low:.2g} to {change.ratio.high:.2g} | {mark} |"
         )
     return "\n".join(
@@ -156,7 +157,7 @@ def as_json(changes: Sequence[Change], title: str, limit: float | None) -> dict[
                 "ratio": change.ratio.value,
                 "low": change.ratio.low,
                 "high": change.ratio.high,
-                "said": change.said,
+                "said": change.verdict,
                 "basis": change.basis,
             }
             for change in changes
@@ -174,14 +175,15 @@ def write(file: Path, changes: Sequence[Change], title: str, limit: float | None
 
 def summary(changes: Sequence[Change]) -> str:
     """The first change, and that of CPU: faster by 3.1 to 3.4 times; CPU unchanged."""
-    cpu = [f"CPU {change.said}" for change in changes[1:] if change.what.startswith("CPU")][:1]
-    return "; ".join([changes[0].said, *cpu])
+    cpu = [f"CPU {change.verdict}" for change in changes[1:] if change.what.startswith("CPU")][:1]
+    return "; ".join([changes[0].verdict, *cpu])
 
 
 def as_text(changes: Sequence[Change]) -> str:
     """The summary, and a line for each."""
     lines = [
-        f"{change.what}: {change.said} ({change.figures[0]} → {change.figures[1]}; × {change.ratio.low:.2g} to {change.ratio.high:.2g})"
+        f"{change.what}: {change.verdict} ({change.figures[0]} → {change.figures[1]}; "
+        f"× {change.ratio.low:.2g} to {change.ratio.high:.2g})"
         for change in changes
     ]
     bases = [f"({basis})" for basis in dict.fromkeys(change.basis for change in changes)]

@@ -26,7 +26,7 @@ class Verdict:
     """A sentence that the report begins with, and what it rests on."""
 
     what: str
-    said: str
+    verdict: str
     basis: str
     kind: Literal["better", "worse", "same"]
 
@@ -89,7 +89,7 @@ def verdict_of(change: Change) -> Verdict:
         kind = "better"
     elif change.ratio.low > 1 and change.ratio.high > UNCHANGED:
         kind = "worse"
-    return Verdict(f"{change.what}:", change.said, f"({change.basis})", kind)
+    return Verdict(f"{change.what}:", change.verdict, f"({change.basis})", kind)
 
 
 def bars(profiles: Sequence[Profile], group: Group = package, most: int = 12) -> list[Bar]:
