@@ -258,6 +258,7 @@ def test_a_sample_keeps_the_bad_loans() -> None:
     assert len(sample(bad[:50], 8000)) == 50
 
 
+@pytest.mark.slow
 def test_the_choice_is_judged_by_loans_it_has_not_seen() -> None:
     """Of noise, the best columns look good where they were chosen and tell nothing on other loans."""
     rng = np.random.default_rng(1)

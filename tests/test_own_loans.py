@@ -177,6 +177,7 @@ def undated(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return made
 
 
+@pytest.mark.slow
 def test_a_trained_release_serves(undated: Path) -> None:
     """Opened by its digest, its golden applications score as it says, within the lender's folder and nowhere else."""
     release = open_release(undated)
@@ -186,6 +187,7 @@ def test_a_trained_release_serves(undated: Path) -> None:
     assert manifest_of(undated)["training"]["loans"] == 4452
 
 
+@pytest.mark.slow
 def test_the_yardstick_and_the_groups_are_in_the_manifest(undated: Path) -> None:
     """What all columns give stands beside the release; groups of the column that was looked at are both measured."""
     metrics = manifest_of(undated)["training"]["metrics"]
@@ -197,6 +199,7 @@ def test_the_yardstick_and_the_groups_are_in_the_manifest(undated: Path) -> None
     assert all(answer["worst"] == 0 for answer in some(metrics["directions"]["answers"]))
 
 
+@pytest.mark.slow
 def test_the_card_speaks_as_the_lenders(undated: Path) -> None:
     """The nested figure leads; owner, approver and dates; its own use; nothing of a demonstration."""
     card = (undated / "MODEL_CARD.md").read_text("utf-8")
@@ -209,6 +212,7 @@ def test_the_card_speaks_as_the_lenders(undated: Path) -> None:
         assert text not in card, text
 
 
+@pytest.mark.slow
 def test_a_second_training_keeps_the_first_release(undated: Path) -> None:
     """Another recipe of that name goes beside it."""
     recipe = undated.parents[1] / "own.toml"
@@ -222,6 +226,7 @@ def test_a_second_training_keeps_the_first_release(undated: Path) -> None:
 DATED = 'date = "issued"\nread = { dates = "%Y-%m-%d" }\n'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loans", "split", "default"),
     [
@@ -252,6 +257,7 @@ def test_later_loans_judge(tmp_path: Path, loans: str, split: str, default: bool
     assert "later loans" in (made.release.folder / "MODEL_CARD.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_without_enough_loans_to_calibrate_folds_do(tmp_path: Path) -> None:
     """Few dated loans: the window is not split, and later loans judge all the same."""
     data = frame(dated=True)[lambda one: one.index % 8 == 0]
@@ -266,6 +272,7 @@ def test_without_enough_loans_to_calibrate_folds_do(tmp_path: Path) -> None:
     assert list(later) == list(made.trained.recipe.later)
 
 
+@pytest.mark.slow
 def test_folds_keep_a_customer_on_one_side(tmp_path: Path) -> None:
     """Undated loans of the same customers: none is in both parts of any fold."""
     data = frame(dated=True).drop(columns=["issued", "defaulted"])
@@ -278,6 +285,7 @@ def test_folds_keep_a_customer_on_one_side(tmp_path: Path) -> None:
         assert not set(people[seen]) & set(people[unseen])
 
 
+@pytest.mark.slow
 def test_weights_count(tmp_path: Path) -> None:
     """A loan that counts for nothing is left out, and others count by their weight: another model comes out."""
     data = frame()
@@ -293,6 +301,7 @@ def test_weights_count(tmp_path: Path) -> None:
     assert train_file(plain, tmp_path / "out").release.digest != weighted
 
 
+@pytest.mark.slow
 def test_a_leak_is_refused_with_the_fields_it_comes_from(tmp_path: Path) -> None:
     """An AUC above 0.9: no release, unless the recipe says why."""
     data = frame()
@@ -307,6 +316,7 @@ def test_a_leak_is_refused_with_the_fields_it_comes_from(tmp_path: Path) -> None
     assert "Accepted: an AUC above 0.9, since: a test of our own" in (made.release.folder / "MODEL_CARD.md").read_text()
 
 
+@pytest.mark.slow
 def test_leaks_that_only_work_together_are_refused(tmp_path: Path) -> None:
     """A total repaid beside the amount lent: each alone tells little."""
     data = frame()
@@ -325,6 +335,7 @@ def few(bad: int) -> pd.DataFrame:
     return pd.concat([data[data["bad"] == "1"][:bad], data[data["bad"] == "0"][:1500]])
 
 
+@pytest.mark.slow
 def test_few_bad_loans_carry_a_scorecard_and_fewer_nothing(tmp_path: Path) -> None:
     """Below 100 only five fields of a scorecard, marked as such; below 30 nothing, whatever the recipe says."""
     with pytest.raises(Refused, match=r"60 bad loans of 1,560.*scorecard of at most 5 fields.*keep 5 of the 10"):
@@ -344,6 +355,7 @@ def test_few_bad_loans_carry_a_scorecard_and_fewer_nothing(tmp_path: Path) -> No
         train_file(written(tmp_path, few(29), **how), tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_teacher_of_all_columns(tmp_path: Path) -> None:
     """The form's model is fitted to another target, and still judged by the outcome."""
     fields = [field(name) for name in NUMBERS]
