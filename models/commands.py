@@ -1,4 +1,4 @@
-"""`python -m models train` makes releases, of a lender's loans or the committed ones; `check` reads a recipe."""
+"""`python -m models train` makes releases from a lender's loans or the committed ones; `check` checks a recipe."""
 
 import argparse
 import sys
@@ -29,27 +29,40 @@ def main(arguments: list[str] | None = None) -> int:
     training = commands.add_parser("train", help="train, evaluate and export releases")
     training.add_argument(
         "recipes", nargs="*", metavar="recipe",
-        help=f"a lender's NAME.toml, or an embedded one of {', '.join(RECIPES)}; all of these where none is named",
+        help=f"a lender's NAME.toml, or an embedded one of {', '.join(RECIPES)}; all embedded ones if none is named",
     )  # fmt: skip
     training.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="where releases of a NAME.toml go, beside earlier ones"
+        "--out", type=Path, metavar="FOLDER", help="folder for the releases of a NAME.toml, beside earlier ones"
     )
-    training.add_argument("--rivals", action="store_true", help="beside it a scorecard by optbinning, and free trees")
-    checking = commands.add_parser("check", help="say what is open or wrong in a recipe, without training")
+    training.add_argument(
+        "--rivals",
+        action="store_true",
+        help="also train a scorecard by optbinning and unconstrained trees, to compare with",
+    )
+    checking = commands.add_parser("check", help="list what is open or wrong in a recipe, without training")
     checking.add_argument("recipe", type=Path, metavar="NAME.toml")
     searching = commands.add_parser("search", help="try random parameters inside a recipe's training window")
     searching.add_argument("recipe", choices=list(RECIPES))
     searching.add_argument("--candidates", type=int, default=20)
     choosing = commands.add_parser("choose", help="see what groups of columns are worth inside the training window")
     choosing.add_argument("recipe", choices=list(RECIPES))
-    choosing.add_argument("--without", action="append", metavar="COLUMNS", help="names or patterns, comma between")
     choosing.add_argument(
-        "--without-fields", action="append", metavar="FIELDS", help="names of fields, comma between: all they set goes"
+        "--without", action="append", metavar="COLUMNS", help="names or patterns, separated by commas"
     )
-    choosing.add_argument("--later", action="store_true", help="report later vintages instead; choose by none of them")
-    choosing.add_argument("--seeds", type=int, default=SEEDS, help="how often each is trained")
-    turning = commands.add_parser("stability", help="see how often a decision turns on a small change of an answer")
-    turning.add_argument("releases", nargs="*", type=Path, metavar="release", help="folders; all embedded ones if none")
+    choosing.add_argument(
+        "--without-fields",
+        action="append",
+        metavar="FIELDS",
+        help="names of fields, separated by commas: leave out every column that they set",
+    )
+    choosing.add_argument(
+        "--later", action="store_true", help="report on later vintages instead; do not choose by them"
+    )
+    choosing.add_argument("--seeds", type=int, default=SEEDS, help="number of trainings of each")
+    turning = commands.add_parser("stability", help="see how often a small change of one answer changes the decision")
+    turning.add_argument(
+        "releases", nargs="*", type=Path, metavar="release", help="release folders; all embedded ones if none is named"
+    )
     add_command(commands)
     add_new(commands)
     add_accept(commands)
@@ -78,7 +91,9 @@ def main(arguments: list[str] | None = None) -> int:
     own_recipes = [Path(name) for name in options.recipes if name.endswith(".toml")]
     if own_recipes:
         if len(own_recipes) < len(options.recipes) or options.out is None:
-            training.error("a NAME.toml needs --out FOLDER, where its release goes, and no embedded recipe beside it")
+            training.error(
+                "a NAME.toml needs --out FOLDER for its release, and cannot be combined with an embedded recipe"
+            )
         return train_own(own_recipes, options.out, options.rivals)
     named = options.recipes or list(RECIPES)
     if unknown := [name for name in named if name not in RECIPES]:
@@ -96,7 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def check(recipe: Path) -> int:
-    """Print what is open or wrong in a recipe, and what its loans would leave out; 1 where anything is."""
+    """Print what is open or wrong in a recipe, and loans it would leave out; return 1 if anything is open or wrong."""
     try:
         recipe_file = read_recipe(recipe)
         for problem in recipe_file.open:
@@ -116,7 +131,7 @@ def check(recipe: Path) -> int:
 
 
 def train_own(recipes: list[Path], out: Path, rivals: bool) -> int:
-    """Train a lender's own recipes, one after the other; 1 where one is refused, with every reason."""
+    """Train a lender's own recipes, one after the other; return 1, with every reason, if one is refused."""
     for recipe in recipes:
         started = time.monotonic()
         try:

@@ -1,6 +1,6 @@
-"""How good a release is, beside its rivals in the same run: tables for the console, manifest and card.
+"""How good a release is compared with its rivals in the same run: tables for console, manifest and card.
 
-A rival gets what the release got: the same loans, folds and vintages, and the same two numbers of calibration.
+A rival gets the same loans, folds and vintages as the release, and is calibrated in the same way.
 """
 
 from collections.abc import Callable
@@ -154,9 +154,9 @@ def tenth(group: dict[str, Any]) -> str:
 
 
 def report(trained: Trained, rivals: bool = True) -> Report:
-    """Evaluate a trained recipe on loans it has not seen, and beside it what all columns give, and its rivals if asked.
+    """Evaluate a trained recipe on loans it has not seen, beside a model of all columns and, if asked, its rivals.
 
-    Later loans judge where there are some; else folds, or the last part of the training window.
+    Later loans judge if there are any; else folds, or the last part of the training window.
     """
     results = later_results(trained, rivals) if trained.recipe.later else unseen_results(trained, rivals)
     rows = []
@@ -217,7 +217,7 @@ def scorecard_unseen(trained: Trained) -> list[Floats]:
 
 
 def parts(trained: Trained) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Of a window that is split by time: the loans trained on before, and those that judged."""
+    """The loans trained on and the loans that judged, of a window split by time."""
     _, split, _ = trained.recipe.window or (0, 0, 1)
     return np.flatnonzero(trained.sample.months < split), trained.unseen[0][0]
 
@@ -231,7 +231,7 @@ def calibrated(bad: Labels, repeats: list[Floats]) -> list[Floats]:
 def scorecard_folds(trained: Trained) -> list[Floats]:
     """For each repeat of the release's folds, every loan's probability from a scorecard that had not seen it."""
     values, bad = trained.sample.values, trained.sample.bad
-    form, features = trained.form, trained.recipe.features  # what a worker gets; a row builder cannot be sent there
+    form, features = trained.form, trained.recipe.features  # sent to the workers; a row builder cannot be
 
     def one_fold(seen: npt.NDArray[np.intp], unseen: npt.NDArray[np.intp]) -> Floats:
         return Scorecard(form, features).fit(values[seen], bad[seen]).pds(values[unseen])
@@ -289,7 +289,7 @@ def later_rivals(trained: Trained) -> dict[str, Model]:
     recipe, form, sample = trained.recipe, trained.form, trained.sample
     _, split, _ = recipe.window or (0, 0, 1)
     free = replace(recipe, monotone={}, kind="trees", teacher=False)
-    unworded = [{**spec, "reasons": []} for spec in recipe.fields]  # no applicant is told of a yardstick
+    unworded = [{**spec, "reasons": []} for spec in recipe.fields]  # a yardstick needs no texts for applicants
     bare = replace(free, features=plain_features(recipe), fields=unworded)
     plain = RowBuilder(form, bare.features)
     plain_sample = replace(sample, rows=plain.build(sample.values))
@@ -310,7 +310,7 @@ def later_rivals(trained: Trained) -> dict[str, Model]:
         PLAIN: lambda values, _: in_plain.pds(probability(plain_model, plain.build(values))),
         SCORECARD: lambda values, _: in_card.pds(card.pds(values)),
     }
-    if list(bare.features) == list(recipe.features):  # the answers as they are is what the release has
+    if list(bare.features) == list(recipe.features):  # the release itself uses the plain answers
         del rivals[PLAIN]
     return rivals
 
@@ -326,9 +326,9 @@ def full_later(trained: Trained) -> Model:
 
 
 def fit_in_real_time(trained: Trained, every: Loans) -> Any:
-    """What a bank could have fitted at the release's date: only outcomes known by then, within so many months.
+    """A model that a bank could have fitted at the release's date, from outcomes known by then within some months.
 
-    None where no date of default is known, or too few such loans of either outcome are old enough.
+    None if no date of default is known, or too few loans of either outcome are old enough.
     """
     recipe = trained.recipe
     start, _, end = recipe.window or (0, 0, 1)

@@ -1,4 +1,4 @@
-"""Writes a release: the files that scoring reads, the manifest over them, and the folder named by its digest."""
+"""Write a release: the files that scoring reads, the manifest over them, and the folder named by its digest."""
 
 import hashlib
 import io
@@ -28,7 +28,7 @@ from models.train import Trained
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "xgboost-cpu", "onnxmltools")
 ENOUGH = 100  # loans with the same answer, for a percentile among them
-OPSET = 15  # of ONNX: old enough for any runtime of these years
+OPSET = 15  # of ONNX: old enough for current runtimes
 
 
 def export(trained: Trained, metrics: Mapping[str, Any], releases: Path) -> Release:
@@ -42,8 +42,8 @@ def export(trained: Trained, metrics: Mapping[str, Any], releases: Path) -> Rele
 def write_release(manifest: Mapping[str, Any], files: Mapping[str, bytes], releases: Path) -> Release:
     """Write the files and the manifest over them into `releases`, in a folder named by its digest, and open it.
 
-    Nothing in `releases` is deleted or written over: where the same release is there already, it is left as it is.
-    Raises `BadRelease` where the new one cannot be opened, or something else has its name.
+    Nothing in `releases` is deleted or written over: if the same release already exists, it is left as it is.
+    Raises `BadRelease` if the new one cannot be opened or its name is taken by something else.
     """
     listed = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
     text = json.dumps({**manifest, "files": listed}, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True)
@@ -51,7 +51,7 @@ def write_release(manifest: Mapping[str, Any], files: Mapping[str, bytes], relea
     digest = hashlib.sha256(content).hexdigest()
     folder = releases / f"{manifest['name']}-{digest[:12]}"
     releases.mkdir(parents=True, exist_ok=True)
-    # Built where nobody looks for releases: a process that is killed leaves no half of one behind.
+    # Built outside the releases, so that a killed process leaves no partial release behind.
     with TemporaryDirectory(prefix=f".{manifest['name']}.", dir=releases) as parent:
         building = Path(parent) / folder.name
         building.mkdir()
@@ -72,7 +72,7 @@ def write_release(manifest: Mapping[str, Any], files: Mapping[str, bytes], relea
 
 
 def put_file(file: Path, content: bytes) -> None:
-    """Put a file in place whole and on disk; until then what was there stays, also after a kill or a power cut."""
+    """Replace a file atomically and sync it; after a kill or a power cut the old file is still there."""
     new = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
         with new.open("wb") as stream:
@@ -86,7 +86,7 @@ def put_file(file: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """A new name is on disk once its folder is."""
+    """Sync a folder, so that a new name in it is on disk."""
     if os.name == "nt":  # where folders cannot be opened
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -105,10 +105,9 @@ def as_onnx(model: XGBClassifier) -> bytes:
 
 
 def make_current(release: Release) -> None:
-    """Name this release in DEFAULT as the one of its recipe that serves, in the place of the one before it.
+    """Name this release in DEFAULT as the one of its recipe that serves, instead of the previous one.
 
-    A recipe that is not listed comes last: the first line, which serves where no setting says otherwise, stays the
-    same recipe's.
+    A recipe that is not listed is added at the end, so the first line, which serves by default, keeps its recipe.
     """
     pointer = release.folder.parent / "DEFAULT"
     listed = pointer.read_text(encoding="utf-8").split() if pointer.exists() else []
@@ -180,7 +179,7 @@ def describe(trained: Trained, metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def population(sample_name: str, bad: Labels, pds: Floats, repeats: int = 1) -> dict[str, Any]:
-    """How PDs spread over loans, and what became of each tenth; with repeats every loan is there so many times."""
+    """The distribution of PDs, and the outcomes of each tenth; with repeats each loan counts once per repeat."""
     return {
         "of": sample_name,
         "loans": len(bad) // repeats,
@@ -194,7 +193,7 @@ def population(sample_name: str, bad: Labels, pds: Floats, repeats: int = 1) -> 
 
 
 def by_answer(form: Form, values: Floats, bad: Labels, pds: Floats, repeats: int = 1) -> dict[str, Any]:
-    """The same by each answer that enough loans gave: field -> code -> loans, bad, PDs at each twentieth."""
+    """The same for each answer that enough loans gave: field -> code -> loans, bad, PDs at each twentieth."""
     by_field: dict[str, Any] = {}
     for index, field in enumerate(form.fields):
         if not isinstance(field, ChoiceField):
@@ -212,7 +211,7 @@ def by_answer(form: Form, values: Floats, bad: Labels, pds: Floats, repeats: int
 
 
 def golden(form: Form, pds: Callable[[Floats], Floats]) -> list[dict[str, Any]]:
-    """Made-up applications with the PD that `pds` gives their encoded answers: any reader must reproduce these.
+    """Made-up applications with the PD that `pds` gives their encoded answers: any reader must reproduce them.
 
     The example, and the example with each number at the ends of its usual range.
     """

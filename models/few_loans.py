@@ -1,7 +1,7 @@
-"""A logistic scorecard for lenders with few bad loans, written as trees: whatever serves a release serves it.
+"""A logistic scorecard for lenders with few bad loans, written as trees, so that every engine serves it.
 
-Each column is cut into at most four bins; a bin's weight of evidence enters a logistic regression with a penalty. What
-comes out is a sum of one number a column, and so is a forest of one tree a column: the same PD, by any engine.
+Each column is cut into at most four bins; a bin's weight of evidence enters a logistic regression with a penalty. The
+result is a sum of one number per column, as is a forest with one tree per column: the same PD by any engine.
 """
 
 import json
@@ -18,7 +18,7 @@ from inference.blocks import Matrix
 
 Floats = npt.NDArray[np.float64]
 CUTS = (0.25, 0.5, 0.75)
-SMOOTHING = 5.0  # loans of the average bad rate that every bin is thought to have besides its own
+SMOOTHING = 5.0  # loans at the average bad rate that are added to every bin
 PENALTY = 1.0  # of the regression, on weights of evidence
 ROOT = 2147483647  # XGBoost's mark for "no parent"
 
@@ -38,7 +38,7 @@ def scorecard(rows: Matrix, bad: npt.NDArray[Any], signs: Sequence[int], weights
     coded = np.stack([weights[bins[:, column]] for column, weights in enumerate(evidence)], axis=1)
     columns = [column for column, weights in enumerate(evidence) if len(weights) > 1 and np.ptp(weights) > 0]
     factors, intercept = np.zeros(rows.shape[1]), float(math.log(weights @ bad / (weights @ (1 - bad))))
-    while columns:  # a negative factor would turn a bin's meaning round, and its direction
+    while columns:  # a negative factor would reverse the meaning of the bins, and the direction
         regression = LogisticRegression(C=1 / PENALTY, max_iter=1000).fit(coded[:, columns], bad > 0.5, weights)
         negative = [column for column, factor in zip(columns, regression.coef_[0], strict=True) if factor <= 0]
         if not negative:
@@ -50,7 +50,7 @@ def scorecard(rows: Matrix, bad: npt.NDArray[Any], signs: Sequence[int], weights
 
 
 def cuts(column: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Where a column is cut, rising: its quartiles; of few values, between each two."""
+    """Where a column is cut, in rising order: at its quartiles, or between all values if they are few."""
     distinct = np.unique(column)
     if len(distinct) <= len(CUTS) + 1:
         return distinct[1:]
@@ -70,7 +70,7 @@ def weight_of_evidence(bins: npt.NDArray[np.intp], n: int, bad: Floats, weights:
 
 
 def pooled(rates: Floats, loans: Floats) -> Floats:
-    """The nearest rates that never fall: neighbours that do are put together (isotonic regression)."""
+    """The nearest rates that never fall: neighbours that fall are pooled (isotonic regression)."""
     blocks: list[list[float]] = []  # [rate, loans, bins]
     for rate, count in zip(rates.tolist(), loans.tolist(), strict=True):
         blocks.append([rate, count, 1])
@@ -107,7 +107,7 @@ def ladder(column: int, edges: npt.NDArray[np.float32], points: Floats, n_column
 
 
 def as_classifier(trees: list[dict[str, Any]], intercept: float, n_columns: int) -> XGBClassifier:
-    """A classifier whose margin is the intercept and one leaf a tree."""
+    """A classifier whose margin is the intercept plus one leaf of each tree."""
     blank = XGBClassifier(n_estimators=1, max_depth=1, n_jobs=1).fit(np.eye(2, n_columns, dtype=np.float32), [0, 1])
     model = json.loads(bytes(blank.get_booster().save_raw("json")))
     learner = model["learner"]

@@ -19,7 +19,7 @@ ACTIONABLE = (None, "up", "down", "either")
 
 
 def is_name(value: object) -> bool:
-    """Whether it can stand in a folder's name and as a parameter of the desk's API."""
+    """Whether it can be part of a folder's name and a parameter of the desk's API."""
     return isinstance(value, str) and bool(re.fullmatch(r"[a-z][a-z0-9_]*", value)) and not iskeyword(value)
 
 
@@ -31,7 +31,7 @@ def known(
     needed: Sequence[str] = (),
     hints: Mapping[str, str] = MappingProxyType({}),
 ) -> bool:
-    """Whether it is a table that has what is needed; keys that mean nothing are noted: a misspelt one would be lost."""
+    """Whether it is a table with the needed keys; unknown keys are noted, since a misspelt one would be lost."""
     if not isinstance(table, Mapping):
         file.wrong(key, f"a table is needed, got {table!r}")
         return False
@@ -61,7 +61,7 @@ def texts(file: TomlFile, key: Key, value: Any, *, empty: bool = True, more: Seq
 
 
 def number_of(file: TomlFile, key: Key, value: Any, low: float, high: float, *, whole_only: bool = False) -> float:
-    """A number between two bounds; the lower bound where it is not one."""
+    """A number between two bounds; notes a problem and returns the lower bound if it is not."""
     if type(value) in (int, float) and low <= value <= high and (not whole_only or value == int(value)):
         return float(value) if isinstance(value, float) else int(value)
     file.wrong(key, f"a {'whole ' * whole_only}number from {low:g} to {high:g} is needed, got {value!r}")
@@ -69,7 +69,7 @@ def number_of(file: TomlFile, key: Key, value: Any, low: float, high: float, *, 
 
 
 def text_of(file: TomlFile, key: Key, value: Any) -> str:
-    """A text with something in it."""
+    """A text that is not empty."""
     if not isinstance(value, str) or not value.strip():
         file.wrong(key, f"a text is needed, got {value!r}")
         return "?"
@@ -79,9 +79,9 @@ def text_of(file: TomlFile, key: Key, value: Any) -> str:
 def field_spec(
     file: TomlFile, name: str, about: Any, group: str, number: Sequence[str], choice: Sequence[str]
 ) -> dict[str, Any] | None:
-    """One field as a manifest describes it, without what loans say; None where problems with it were noted.
+    """One field as a manifest describes it, without what is counted from loans; None if problems with it were noted.
 
-    `number` and `choice` are the keys that the caller reads beside those of the form itself.
+    `number` and `choice` are the keys that the caller reads in addition to the form's own.
     """
     before, key = len(file.problems), ("fields", name)
     if not is_name(name):
@@ -139,7 +139,7 @@ def choice_spec(
 ) -> dict[str, Any] | None:
     """A choice field: `choices` maps code -> text, or texts in both languages."""
     listed = about["choices"]
-    by_code = "digits" in about  # a list so long that code beside the recipe has it: the embedded recipes' only
+    by_code = "digits" in about  # a list so long that it is code beside the recipe: embedded recipes only
     if not isinstance(listed, Mapping) or not (listed or by_code):
         file.wrong((*key, "choices"), "a table is needed, code = text")
         return None
@@ -172,9 +172,9 @@ def reasons(file: TomlFile, key: Key, value: Any, spec: Mapping[str, Any]) -> li
 
 
 def standard_reasons(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The field's reasons, and for answers without one plain words made of the label.
+    """The field's reasons, and plain words made from the label for answers without one.
 
-    They are what a notice says until the lender writes its own: true of the answer, and no more.
+    A notice uses them until the lender writes its own; they state the answer and nothing else.
     """
     en, fr = spec["label"]["en"], spec["label"]["fr"]
     if spec["kind"] == "number":

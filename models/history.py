@@ -1,4 +1,4 @@
-"""What a lender knew of past loans, as tables that a release carries.
+"""What a lender knew about past loans, as tables that a release carries.
 
 Every table is as of the end of the month before the application: it uses approvals and recorded charge-offs of
 earlier months only. A charge-off index compares a group with all loans of the same age: observed charge-offs over
@@ -37,7 +37,7 @@ class Events:
     traits: Mapping[str, Floats]
 
     def sums(self, month: Ints, group: Ints, groups: int, weights: Floats | None = None) -> Floats:
-        """(months, groups): the weights of loans by month and group; -1 in either leaves a loan out."""
+        """(months, groups): the weights of loans by month and group; a loan with -1 in either is left out."""
         within = (month >= 0) & (month < self.months) & (group >= 0)
         flat = np.bincount(
             month[within] * groups + group[within],
@@ -60,14 +60,14 @@ class Events:
 
 @dataclass(slots=True)
 class Level:
-    """One way to group loans: monthly sums a group, cumulated so that a window is one subtraction."""
+    """One way to group loans: monthly sums per group, cumulated so that a window is one subtraction."""
 
     name: str
     parent: "Level | None"
     parent_of: Ints  # (groups,) index of each group's parent among the parent's groups
     cumulated: dict[str, Floats]  # (months + 1, groups): sums over the months before
     traits: Sequence[str]
-    known: dict[int, dict[str, Floats]] = field(default_factory=dict)  # by month; each is asked for once or twice
+    known: dict[int, dict[str, Floats]] = field(default_factory=dict)  # by month; each month is used once or twice
 
     @classmethod
     def of(

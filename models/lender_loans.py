@@ -1,4 +1,4 @@
-"""From a lender's file to loans as the form gives them; what it could not have given is left out and counted."""
+"""From a lender's file to loans as the form gives them; loans that the form could not give are left out and counted."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,19 +18,19 @@ from models.recipe_file import CLIP, LEAVE_OUT, Column, RecipeFile
 from models.toml_file import BadFile, Key, Problem, TomlFile
 
 Mask = npt.NDArray[np.bool_]
-MOST_LEFT_OUT = 0.02  # of the loans with a known outcome, before somebody is asked
-ALL_NUMBERS = 0.99  # of a column that is not asked: from so many numbers on it is one of numbers
-MOST_TEXTS = 200  # of such a column; the rest are one
-FEW = 60  # distinct answers of a column, to be looked at for what they show
+MOST_LEFT_OUT = 0.02  # share of the loans with a known outcome that may be left out without asking
+ALL_NUMBERS = 0.99  # share of numbers above which a column that is not asked counts as numbers
+MOST_TEXTS = 200  # different texts of such a column; all others count as one
+FEW = 60  # distinct answers up to which a column is checked for prohibited attributes
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedLoans:
-    """The loans of a file, and what was not taken."""
+    """The loans of a file, and what was left out."""
 
     loans: Loans
     lines: int  # loans in the file
-    uneven: int  # lines that are no loans: another number of cells
+    uneven: int  # lines with another number of cells than the header
     undecided: Mapping[str, int]  # outcome that is neither good nor bad -> loans
     left_out: Mapping[str, int]  # why -> loans with a known outcome that the form could not have given
     digest: str  # sha256 of the file
@@ -43,7 +43,7 @@ class LoadedLoans:
 
 
 def load_loans(recipe: RecipeFile) -> LoadedLoans:
-    """The recipe's loans. Raises `BadFile` with all that does not fit: digest, columns, outcomes, too many left out."""
+    """The recipe's loans. Raises `BadFile` with every problem: digest, columns, outcomes, too many left out."""
     toml = TomlFile.read(recipe.file)
     source = recipe.loans
     frame, reading, digest = opened(toml, recipe)
@@ -55,7 +55,7 @@ def load_loans(recipe: RecipeFile) -> LoadedLoans:
         lines = "\n".join(f'  {{ column = "{name}", why = "ASK" }},' for name in unlisted)
         toml.wrong(
             ("loans",),
-            f"nothing is dropped in silence: ask for these columns, or say why not in not_asked or leave_out\n{lines}",
+            f"no column is dropped silently: ask for these columns, or say why not in not_asked or leave_out\n{lines}",
         )
     toml.done()
     for name in source.not_asked:
@@ -96,7 +96,7 @@ def load_loans(recipe: RecipeFile) -> LoadedLoans:
 
 
 def opened(toml: TomlFile, recipe: RecipeFile) -> tuple[pd.DataFrame, Reading, str]:
-    """The file's cells. Another file than the one that was drafted from is refused before it is read."""
+    """The file's cells. A file that differs from the one drafted from is refused before it is read."""
     source = recipe.loans
     try:
         reading = reading_from(source.read)
@@ -116,7 +116,7 @@ def opened(toml: TomlFile, recipe: RecipeFile) -> tuple[pd.DataFrame, Reading, s
 
 
 def missing(toml: TomlFile, recipe: RecipeFile, frame: pd.DataFrame) -> None:
-    """Note what the recipe names and the file does not have."""
+    """Note columns that the recipe names and the file does not have."""
     source = recipe.loans
     named: list[tuple[Key, str]] = [
         (("fields", field, "column"), about.name) for field, about in recipe.columns.items()
@@ -141,7 +141,7 @@ def outcomes(toml: TomlFile, recipe: RecipeFile, column: pd.Series) -> npt.NDArr
     for name, label in (("bad", 1.0), ("good", 0.0)):
         if not (outcome == label).any():
             examples = ", ".join(repr(value) for value in column.value_counts().index[:10])
-            toml.wrong(("loans", name), f"no loan has such an outcome; {source.target} holds {examples}")
+            toml.wrong(("loans", name), f"no loan has this outcome; {source.target} holds {examples}")
     return outcome
 
 
@@ -158,7 +158,7 @@ class LeftOut:
 
     def __init__(self, loans: int, has_outcome: Mask) -> None:
         self.mask = np.zeros(loans, bool)
-        self.known = has_outcome  # those with an outcome; others are counted elsewhere
+        self.known = has_outcome  # loans with an outcome; others are counted elsewhere
         self.counts: dict[str, int] = {}
 
     def add(self, why: str, which: Mask) -> None:
@@ -170,7 +170,7 @@ class LeftOut:
 
 
 def asked_of(recipe: RecipeFile, name: str, frame: pd.DataFrame, reading: Reading, out: LeftOut) -> list[object]:
-    """A column as the form's answers, one a loan; what of it the form could not have given is left out."""
+    """A column as the form's answers, one per loan; loans with an answer that the form cannot give are left out."""
     spec = next(spec for spec in recipe.fields if spec["name"] == name)
     about = recipe.columns[name]
     if spec["kind"] == "choice":
@@ -228,7 +228,7 @@ def weights_of(name: str, frame: pd.DataFrame, reading: Reading, out: LeftOut) -
 
 
 def people_of(column: pd.Series) -> npt.NDArray[np.int64]:
-    """A number a customer; a loan without one is of a customer of its own."""
+    """A number per customer; a loan without a customer gets a number of its own."""
     codes, _ = pd.factorize(column)
     return np.where(codes < 0, len(codes) + np.arange(len(codes)), codes).astype(np.int64)
 
@@ -260,26 +260,26 @@ def as_numbers(column: pd.Series, reading: Reading) -> npt.NDArray[np.float64]:
 
 
 def judged(toml: TomlFile, recipe: RecipeFile, loaded: LoadedLoans) -> None:
-    """Note where too many loans are left out to go on without a word."""
+    """Note a problem if too many loans are left out without a reason in the recipe."""
     if loaded.share_left_out > MOST_LEFT_OUT and not recipe.loans.accept_left_out:
         toml.wrong(
             ("loans",),
-            f"{loaded.share_left_out:.1%} of the loans cannot be given by the form and would be left out: "
+            f"{loaded.share_left_out:.1%} of the loans have answers that the form cannot give and would be left out: "
             f'{by_reason(loaded.left_out)}. Widen the fields, or say accept_left_out = "why"',
         )
 
 
 def by_reason(counts: Mapping[str, int], most: int = 12) -> str:
-    """Reasons with how many loans, the most frequent first."""
+    """Reasons with their numbers of loans, the most frequent first."""
     ordered: Sequence[tuple[str, int]] = sorted(counts.items(), key=lambda item: -item[1])
     more = f"; {len(ordered) - most} more reasons" if len(ordered) > most else ""
     return "; ".join(f"{why} ({count:,})" for why, count in ordered[:most]) + more
 
 
 def embedded(recipe: RecipeFile, load: Callable[[], Loans] | None = None, **more: Any) -> Recipe:
-    """A recipe that comes with the code, to demonstrate: its loans are read when they are asked for.
+    """A demonstration recipe that comes with the code: its loans are read when needed.
 
-    `load` and `more` are what a small Python source says instead of the file.
+    `load` and `more` come from a small Python source instead of the file.
     """
     policy = {name: value for name, value in recipe.policy.items() if name != "rare_below"}
     embedded_files: dict[str, Any] = {

@@ -1,6 +1,6 @@
-"""What a cell of a loan file means as a number or a date. Each text has one meaning under a given decimal sign.
+"""What a cell of a loan file means as a number or a date. Each text has one meaning for a given decimal sign.
 
-Read are `1.234,56 €`, `83.70%`, `(1,200)`, `1200-` (as SAP ends a negative), `36 months`, `10+ years`, `5 et plus`.
+Accepted: `1.234,56 €`, `83.70%`, `(1,200)`, `1200-` (as SAP ends a negative), `36 months`, `10+ years`, `5 et plus`.
 `10+` is 10, and `< 1 year` is 0: of "fewer than n", with n whole, n - 1.
 """
 
@@ -29,15 +29,15 @@ AND_MORE = (
 
 
 class Numbers(NamedTuple):
-    """A column as numbers. A cell that is missing is NaN and not `unread`."""
+    """A column as numbers. A missing cell is NaN and does not count as `unread`."""
 
     values: npt.NDArray[np.float64]  # (n,), NaN without one
-    unread: npt.NDArray[np.bool_]  # (n,), there is a text, and it is no number
+    unread: npt.NDArray[np.bool_]  # (n,), whether there is a text that is not a number
 
 
 @cache
 def number_pattern(decimal: str) -> re.Pattern[str]:
-    """What is read as a number where `decimal` is the decimal sign."""
+    """The pattern of a number whose decimal sign is `decimal`."""
     point, mark = re.escape(decimal), re.escape(GROUPS[decimal])
     integer = rf"[1-9]\d{{0,2}}(?:(?P<mark>[{mark}'’{SPACES}])\d{{3}})(?:(?P=mark)\d{{3}})*|\d+"
     times = "|".join(rf"(?P<{unit}>{words})" for unit, words in TIME.items())
@@ -51,7 +51,7 @@ def number_pattern(decimal: str) -> re.Pattern[str]:
 
 
 def number(text: str, decimal: str) -> float:
-    """The number that a text writes, NaN for none."""
+    """The number that a text holds; NaN if it is not a number."""
     match = number_pattern(decimal).fullmatch(text.strip())
     if not match or not (match["whole"] or match["part"]):
         return np.nan
@@ -77,7 +77,7 @@ def numbers(texts: pd.Series, decimal: str) -> Numbers:
     """A column of texts, NaN where missing, as numbers."""
     codes, distinct = pd.factorize(texts)
     parsed = np.full(len(distinct) + 1, np.nan)  # the last one is for the code -1, missing
-    if decimal == ".":  # what needs no rule of ours, at once
+    if decimal == ".":  # plain numbers at once, without our own rules
         parsed[:-1] = pd.to_numeric(pd.Series(distinct, dtype=object), errors="coerce").to_numpy(np.float64)
         parsed[np.isinf(parsed)] = np.nan
     for index in np.flatnonzero(np.isnan(parsed[:-1])):

@@ -1,4 +1,4 @@
-"""Reads a file of past loans (CSV, Excel, Parquet) as its `Reading` says: nothing is guessed here.
+"""Read a file of past loans (CSV, Excel, Parquet) as its `Reading` says, without guessing.
 
 `models.draft.detect` finds the reading of a file, a draft writes it into the recipe, and training reads by it.
 """
@@ -26,12 +26,12 @@ UNEVEN = "uneven_lines"  # attrs of the frame: lines left out because they have 
 
 
 class BadLoansFile(TenfoldError):
-    """A file of loans that cannot be read; the message names the place, and no cell of it."""
+    """A file of loans that cannot be read; the message names the place and quotes no cell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """How one file is read. The key `read` of a recipe: each attribute is a key, what is left out has its default."""
+    """How one file is read. The key `read` of a recipe: each attribute is a key; those left out have their defaults."""
 
     format: str = CSV  # csv, excel or parquet
     encoding: str = "utf-8"  # csv: Python's name of it
@@ -44,14 +44,14 @@ class Reading:
     skip_end: int = 0  # lines at the end, such as totals; blank ones are not counted
     header: bool = True  # without one, columns are called column_1, column_2, …
     unnamed: str = ""  # "first" or "last": that column has no cell in the header, as R writes row names
-    quoted_lines: bool = False  # csv: some lines stand in quotes as a whole
+    quoted_lines: bool = False  # csv: some lines are quoted as a whole
 
     def __post_init__(self) -> None:
         if problems := self.problems():
             raise BadLoansFile("read: " + "; ".join(problems))
 
     def problems(self) -> list[str]:
-        """What is wrong with it, all at once."""
+        """All problems with it."""
         problems = []
         for setting in fields(self):
             value, kind = getattr(self, setting.name), type(setting.default)
@@ -78,7 +78,7 @@ class Reading:
         return problems
 
     def table(self) -> dict[str, Any]:
-        """The keys that a recipe needs: what differs from its default."""
+        """The keys that a recipe needs: those that differ from their defaults."""
         settings = {setting.name: getattr(self, setting.name) for setting in fields(self)}
         differs = {key: value for key, value in settings.items() if value != defaults()[key]}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in differs.items()}
@@ -92,7 +92,7 @@ def defaults() -> dict[str, Any]:
 
 
 def reading_from(table: Mapping[str, Any]) -> Reading:
-    """The reading of a recipe's key `read`. Raises `BadLoansFile` with all that is wrong."""
+    """The reading of a recipe's key `read`. Raises `BadLoansFile` with all problems."""
     if unknown := sorted(table.keys() - defaults().keys()):
         raise BadLoansFile(f"read: {', '.join(unknown)} means nothing here; known: {', '.join(defaults())}")
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
@@ -112,7 +112,7 @@ def read_loans(file: Path, reading: Reading) -> pd.DataFrame:
     """All columns as texts without blanks around them, NaN where a cell is missing; `numbers` and `dates` of
     `models.loans_cells` say what they mean.
 
-    A name that comes again becomes `name (2)`. Lines with another number of cells than the header are left out, and
+    A repeated name becomes `name (2)`. Lines with another number of cells than the header are left out, and
     `frame.attrs["uneven_lines"]` counts them.
     """
     try:
@@ -154,7 +154,7 @@ def csv_text(file: Path, reading: Reading) -> str:
 
 
 def without_quotes(line: str, separator: str) -> str:
-    """A line that stands in quotes as a whole, without them."""
+    """A line that is quoted as a whole, without the quotes."""
     if line.startswith('"') and line.endswith('"') and separator in line:
         cells = next(csv.reader([line], delimiter=separator))
         if len(cells) == 1:

@@ -45,7 +45,7 @@ def measures(bad: Labels, pd: Floats) -> dict[str, float]:
 def intervals(bad: Labels, pds: list[Floats], resamples: int = 500, seed: int = 0) -> dict[str, list[float]]:
     """Percentile bootstrap intervals (95 %) over loans, each measure averaged over the repeats in `pds`.
 
-    A resample is a weight a loan; loans are sorted once, so that a resample costs a few passes and no sort.
+    A resample is one weight per loan; loans are sorted once, so that a resample needs a few passes and no sort.
     """
     generator = np.random.default_rng(seed)
     ranked = [np.unique(pd, return_inverse=True)[1] for pd in pds]

@@ -1,4 +1,4 @@
-"""A lender's own release: from a recipe file and its loans to a folder that serves, with what was found on the way."""
+"""A lender's own release: from a recipe file and its loans to a release folder, with all measurements."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -28,22 +28,22 @@ from models.train import FEWEST, Sample, Trained, cross_validate, train
 
 ENOUGH_BAD, LEAST_BAD = 100, 30  # bad loans for trees, and for a scorecard
 FEW_FIELDS = 5  # of a scorecard from few loans
-SUSPICIOUS = 0.9  # an AUC that honest answers at application do not reach
+SUSPICIOUS = 0.9  # an AUC that answers at application do not reach
 CHECKED = 30_000  # loans on which directions are verified
 SWEPT = 1_000  # loans whose answers are moved through a field's range
 STEPS = 9
 PARTS = 4  # of a number to look at: quarters
 FEWEST_OF_GROUP = 100
-QUARTER = 4  # without test_from the last loans judge: one in so many
+QUARTER = 4  # without test_from the last loans judge: one in this many
 
 
 class Refused(TenfoldError):
-    """A release that is not made, and what would have to be otherwise."""
+    """A release that is not made; the message says what has to change."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnRelease:
-    """A release of a lender's own, and what was found."""
+    """A lender's own release, and the measurements of its training."""
 
     release: Release
     trained: Trained
@@ -54,8 +54,8 @@ class OwnRelease:
 def train_file(file: Path, out: Path, *, rivals: bool = False) -> OwnRelease:
     """Train the recipe `file` and write the release into the folder `out`, beside earlier ones.
 
-    Raises `BadFile` for what is wrong with the recipe or does not fit its loans, and `Refused` for what the loans
-    cannot carry. Nothing is written then.
+    Raises `BadFile` if the recipe is wrong or does not fit its loans, and `Refused` if the loans do not support it;
+    nothing is written then.
     """
     recipe_file = read_recipe(file)
     if recipe_file.open:
@@ -77,7 +77,7 @@ def train_file(file: Path, out: Path, *, rivals: bool = False) -> OwnRelease:
 
 
 def recipe_of(recipe_file: RecipeFile, loaded: LoadedLoans) -> Recipe:
-    """The recipe as training takes it, its loans within. Raises `Refused` where they are too few."""
+    """The recipe for training, with its loans. Raises `Refused` if they are too few."""
     loans, window, later, same = parted(recipe_file, loaded.loans)
     start, _, end = window or (0, 0, 1)
     trained_on = loans.bad[(loans.months >= start) & (loans.months < end)] if window else loans.bad
@@ -120,7 +120,7 @@ def recipe_of(recipe_file: RecipeFile, loaded: LoadedLoans) -> Recipe:
 
 
 def limits(recipe_file: RecipeFile) -> list[str]:
-    """The recipe's own, after those that follow from what it says of its loans."""
+    """The limits that follow from what the recipe says about its loans, then its own."""
     source = recipe_file.loans
     sentences = []
     if not source.declined:
@@ -159,10 +159,11 @@ def lender(recipe_file: RecipeFile, loaded: LoadedLoans, same: int) -> Lender:
 def parted(
     recipe_file: RecipeFile, loans: Loans
 ) -> tuple[Loans, tuple[int, int, int] | None, dict[str, tuple[int, int]], int]:
-    """Of dated loans: what to train on, and the later ones that judge; without a date all loans and no window.
+    """Split dated loans into those to train on and later ones that judge; undated loans are not split.
 
-    From `test_from` on, or the last quarter of the loans by time, they judge. The last quarter before that calibrates,
-    or folds where it holds too few loans of either outcome. A later loan of a customer that is trained on is left out.
+    Loans from `test_from` on, or the last quarter of the loans by time, judge. The last quarter before that
+    calibrates, or folds do if it holds too few loans of either outcome. A later loan of a
+    customer that is trained on is left out.
     """
     if not recipe_file.loans.date:
         return loans, None, {}, 0
@@ -193,14 +194,14 @@ def parted(
 
 
 def later_from(months: npt.NDArray[np.int32]) -> int:
-    """The month from which about the last quarter of the loans is; never the first month."""
+    """The month in which about the last quarter of the loans begins; never the first month."""
     counted = np.unique(months)
     month = int(np.quantile(months, 1 - 1 / QUARTER, method="inverted_cdf"))
     return month if month > counted[0] else int(counted[min(1, len(counted) - 1)])
 
 
 def enough(recipe_file: RecipeFile, bad: int, loans: int) -> None:
-    """Refuse what so few bad loans do not support."""
+    """Raise `Refused` if there are too few bad loans for this model."""
     counts = f"{recipe_file.file}: {bad} bad loans of {loans:,} to train on"
     if min(bad, loans - bad) < LEAST_BAD:
         raise Refused(
@@ -215,7 +216,7 @@ def enough(recipe_file: RecipeFile, bad: int, loans: int) -> None:
 
 
 def refuse_leaks(recipe_file: RecipeFile, trained: Trained, report: Report) -> None:
-    """Refuse an AUC that answers at application do not reach, with the fields that it comes from."""
+    """Raise `Refused` for an AUC that answers at application do not reach, with the fields that cause it."""
     auc = max(float(row["auc"]) for row in report.rows if row["model"] == RELEASE)
     if auc <= SUSPICIOUS or recipe_file.accept_auc:
         return
@@ -244,14 +245,14 @@ def of_one_field(trained: Trained) -> dict[str, float]:
 
 
 def some(sample: Sample, most: int) -> Sample:
-    """At most so many of the loans, the same ones every time."""
+    """At most `most` of the loans, the same ones every time."""
     if len(sample) <= most:
         return sample
     return sample.subset(np.sort(np.random.default_rng(0).permutation(len(sample))[:most]))
 
 
 def directions(trained: Trained) -> dict[str, Any]:
-    """What the directions cost, one by one and together, and whether every answer keeps to them in the release.
+    """What the directions cost, one by one and together, and whether the release keeps to them for every answer.
 
     AUC of one repeat of folds without directions, with each alone, and with all. A field's `worst` is how far a PD
     moved the wrong way (0..1) as its answer went through the range, all others as they are.
@@ -340,7 +341,7 @@ def looked_at(trained: Trained) -> list[dict[str, Any]]:
 
 
 def judged(trained: Trained) -> tuple[Loans, Floats]:
-    """Loans that the model had not seen, and their PDs (m,): later ones, else those of the folds."""
+    """Loans that the model had not seen, and their PDs (m,): later loans, else those of the folds."""
     recipe = trained.recipe
     if recipe.later:
         ((start, until),) = recipe.later.values()
@@ -390,7 +391,7 @@ def plain(text: str) -> bool:
 
 
 def summary(own_release: OwnRelease) -> str:
-    """What a training found, for a person at a terminal."""
+    """The result of a training, for the terminal."""
     loaded, rows = own_release.loaded, own_release.report.rows
     lines = [f"{len(loaded.loans):,} of {loaded.lines:,} loans, {int(loaded.loans.bad.sum()):,} bad."]
     if loaded.undecided:
@@ -405,7 +406,7 @@ def summary(own_release: OwnRelease) -> str:
         )
     lines += ["", own_release.report.text, ""]
     if not any(row["model"] == ALL_COLUMNS for row in rows):
-        lines.append("No column is left that the form does not ask: nothing beside it.")
+        lines.append("The form asks every usable column: there is no larger model to compare with.")
     lines.append(f"{own_release.release.folder}: digest {own_release.release.digest}")
     lines.append(f"Serve it: TENFOLD_RELEASE={own_release.release.folder} python app.py")
     return "\n".join(lines)

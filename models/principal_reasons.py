@@ -1,4 +1,4 @@
-"""How often each reason is a principal one, among the loans of a release that its policy declines."""
+"""How often each reason is a principal reason among the loans that a release's policy declines."""
 
 from collections import Counter
 from typing import NamedTuple

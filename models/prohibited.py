@@ -1,8 +1,8 @@
-"""Attributes that credit must not be decided on: known by their names in six languages, and by their answers.
+"""Attributes that credit must not be decided on, recognised by their names in six languages and by their answers.
 
-Names are looked at word by word, also where words are joined (CustomerGender, isfemale), and a word of the list that
-is only a part of another does not count: usage is no age, Essex no sex. What shows neither in a name nor in answers
-cannot be found here; the recipe's author must look, too.
+Names are checked word by word, also if words are joined (CustomerGender, isfemale). A listed word that is only part
+of another word does not count: usage is not an age, Essex is not a sex. An attribute that shows neither in a name nor
+in answers cannot be found here; the recipe's author must check, too.
 """
 
 import re
@@ -90,7 +90,7 @@ def words(text: str) -> list[str]:
 
 
 def parted(word: str) -> list[str]:
-    """A word, or where a helper and a listed word are joined in it (isfemale), both of them."""
+    """A word, or both words if a helper and a listed word are joined in it (isfemale)."""
     listed = PROHIBITED | AGE
     if word in listed:
         return [word]
@@ -102,7 +102,7 @@ def parted(word: str) -> list[str]:
 
 
 def named(*texts: str) -> list[str]:
-    """The prohibited attributes that names or labels show, age not among them."""
+    """The prohibited attributes that names or labels show, except age."""
     matches: list[str] = []
     for text in texts:
         found_words = words(text)
@@ -144,7 +144,7 @@ def aged(*texts: str) -> bool:
 
 
 def refuse_prohibited(owner: str, spec: Mapping[str, Any], why_age: str, *columns: str) -> None:
-    """Raise `Prohibited` where a field, or a column of a foreign model that it sets, names such an attribute."""
+    """Raise `Prohibited` if a field, or a column of a foreign model that it sets, names such an attribute."""
     texts = [spec["name"], *spec["label"].values(), *columns]
     answers = [text for choice in spec.get("choices", []) for text in (choice["code"], *choice["label"].values())]
     if matches := [*named(*texts), *answered(answers)]:

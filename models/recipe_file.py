@@ -1,7 +1,7 @@
-"""Reads a recipe (TOML): everything that makes a release out of a file of past loans. See docs/models.md.
+"""Read a recipe (TOML): everything that turns a file of past loans into a release. See docs/models.md.
 
 Nothing is guessed: what the file does not say has a fixed default or is a question, and an open question (`ASK`) stops
-training. All that is wrong is said at once, each with its line and key.
+training. All problems are reported at once, each with its line and key.
 """
 
 import re
@@ -53,7 +53,7 @@ MODEL = (
     "kind", "trees", "depth", "learning_rate", "min_child_weight", "subsample", "colsample_bytree", "reg_lambda",
     "max_bin", "calibration", "teacher", "half_life", "blur", "directions", "accept_auc",
 )  # fmt: skip
-# XGBoost's names, with the bounds that make sense and what stands where the file is silent.
+# XGBoost's names, with sensible bounds and the default.
 PARAMETERS: Mapping[str, tuple[str, float, float, float | None]] = {
     "trees": ("n_estimators", 1, 5000, 300),
     "depth": ("max_depth", 1, 12, 4),
@@ -106,7 +106,7 @@ class Source:
 
     @property
     def horizon_months(self) -> int | None:
-        """The horizon as months where it says so many months or years."""
+        """The horizon in months, if it names a number of months or years."""
         match = re.search(r"(\d+)\s*(month|mois|monat|year|an\b|ans\b|jahr)", self.horizon, re.IGNORECASE)
         if not match:
             return None
@@ -115,7 +115,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Governance:
-    """Who answers for the release, for its card. All of a lender's own words."""
+    """Who is responsible for the release, in the lender's own words, for its card."""
 
     intended_use: str
     owner: str
@@ -126,7 +126,7 @@ class Governance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeFile:
-    """What a recipe says, checked as far as it can be without its loans. Descriptions are in the manifest's words."""
+    """What a recipe says, checked as far as possible without its loans. Descriptions have the manifest's form."""
 
     file: Path
     name: str
@@ -161,14 +161,14 @@ class RecipeFile:
 def read_recipe(file: Path, *, python_source: bool = False) -> RecipeFile:
     """The recipe; its open questions are in `open`. With `python_source` the loans come from code beside the file.
 
-    Raises `BadFile` with every problem, questions among them where there are problems, too.
+    Raises `BadFile` with every problem and, if there are any, with the open questions too.
     """
     toml = TomlFile.read(file)
     recipe = parsed(toml, python_source)
     if toml.problems:
         questions = toml.questions()
         lines = {question.line for question in questions}
-        # An ASK that is also a bad value is one thing to do, not two.
+        # An ASK that is also a bad value is reported once.
         toml.problems = [*(problem for problem in toml.problems if problem.line not in lines), *questions]
         toml.done()
     if recipe is None:
@@ -277,7 +277,7 @@ def fields_of(toml: TomlFile, value: Any, groups: Sequence[str]) -> list[dict[st
 
 
 def column(toml: TomlFile, spec: Mapping[str, Any], about: Mapping[str, Any], loans: Source) -> Column:
-    """Where a field's answers are, with what is prohibited noted."""
+    """Where a field's answers are; prohibited attributes are noted."""
     key = ("fields", spec["name"])
     name = text_of(toml, (*key, "column"), about.get("column", spec["name"]))
     is_choice = spec["kind"] == "choice"
@@ -321,7 +321,7 @@ def prohibited(
     key = ("fields", spec["name"])
     names = [spec["name"], *spec["label"].values(), name]
     answers = [text for choice in spec.get("choices", ()) for text in (choice["code"], *choice["label"].values())]
-    # Codes that stand for one sex each must not pass since the labels are other words: look at each set by itself.
+    # Codes for the two sexes must not pass because their labels use other words: check each set by itself.
     sets = [answers, list(values), [choice["code"] for choice in spec.get("choices", ())]]
     sets += [[choice["label"][language] for choice in spec.get("choices", ())] for language in ("en", "fr")]
     attributes = sorted({*named(*names), *(answer for some in sets for answer in answered(some))})
@@ -409,7 +409,7 @@ def whys(toml: TomlFile, key: Key, value: Any) -> dict[str, str]:
 
 
 def used(toml: TomlFile, loans: Source, columns: Mapping[str, Column]) -> None:
-    """Note a column that has two roles: what judges must not be what is judged."""
+    """Note columns that have two roles."""
     roles: dict[str, str] = {}
     listed = [
         (column, f"loans.{role}")
@@ -429,7 +429,7 @@ def used(toml: TomlFile, loans: Source, columns: Mapping[str, Column]) -> None:
 def policy_of(
     toml: TomlFile, table: Any, points: Any, fields: Sequence[Mapping[str, Any]] | None
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """Policy and points; break-even is 600 points where the file says nothing else."""
+    """Policy and points; break-even is 600 points by default."""
     key = ("policy",)
     scale = {"anchor": 600.0, "odds": 1.0, "double": 20.0}
     if not known(toml, key, table, POLICY, ("margin", "lgd", "refer_band")):
@@ -503,7 +503,7 @@ def governance(toml: TomlFile, value: Any) -> Governance | None:
 
 
 def features_of(toml: TomlFile, listed: Any, fields: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
-    """The blocks of features. Arithmetic alone is added to the answers as they are; another kind is the whole list."""
+    """The blocks of features. Arithmetic alone is added to the plain answers; any other kind replaces the list."""
     if not isinstance(listed, list) or not all(isinstance(value, Mapping) and "kind" in value for value in listed):
         toml.wrong(("features",), 'tables are needed: [[features]] with kind = "arithmetic" and columns')
         return ()
@@ -553,7 +553,7 @@ def check_features(
     features: Sequence[Feature],
     monotone: Mapping[str, int],
 ) -> None:
-    """Build the rows' plan once, so that a wrong name is said now; not where tables of history are needed."""
+    """Build the rows' plan once, so that a wrong name is reported now; skipped if tables of history are needed."""
     if any(isinstance(feature, HistorySpec) for feature in features):
         return
     several = [feature for feature in features if not isinstance(feature, ONE_ANSWER)]
@@ -583,7 +583,7 @@ def check_features(
 
 
 def plain(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """A field's description with stand-ins for what training counts."""
+    """A field's description with placeholders for what training counts."""
     if spec["kind"] == "number":
         ends = [spec["minimum"], spec["maximum"]]
         return {**spec, "usual": ends, "typical": ends, "reference": spec["minimum"]}

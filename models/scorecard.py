@@ -21,7 +21,7 @@ from inference.fields import ChoiceField, NumberField
 from inference.rows import RowBuilder
 from models.metrics import Floats, Labels
 
-BINS = 20  # at most, before those that tell nothing apart are joined
+BINS = 20  # at most, before similar ones are joined
 SMALLEST, FEWEST = 0.01, 100  # a first bin holds at least this share of the loans, and so many
 DIGITS = 4  # of a digit code: industries, not sectors
 
@@ -35,7 +35,7 @@ class Scorecard:
         features: Sequence[Feature] = (),
         special: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
-        """The fields of `form`, and what the arithmetic among `features` makes of number fields alone.
+        """The fields of `form`, and what the arithmetic among `features` computes from number fields alone.
 
         `special` names the values of number fields that are codes and no quantities, such as 98 for "refused".
         """

@@ -2,8 +2,8 @@
 
 `search` varies the parameters, `choose` leaves groups of columns out. Each candidate is judged as a release
 serves: by later loans of the window, with tables frozen at their beginning, that its model had not seen; or by
-folds where the loans have no dates. No later vintage is looked at; `choose --later` looks at nothing else, to report
-what a choice costs there and not to choose by it.
+folds if the loans have no dates. Later vintages are not used; `choose --later` uses nothing else, to report what a
+choice costs there and not to choose by it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ class Judge:
 
     @classmethod
     def of(cls, recipe: Recipe, later: bool = False) -> "Judge":
-        """Of a dated recipe two stretches: that of its calibration, and as many months before it.
+        """For a dated recipe two stretches: that of its calibration, and as many months before it.
 
         With `later` only its later vintages instead, judged by a model of the whole window.
         """
@@ -82,7 +82,7 @@ class Judge:
         return cls(columns, sample, stretches)
 
     def aucs(self, recipe: Recipe, keep: Mask | None = None) -> list[float]:
-        """The recipe's AUCs, from the columns kept; one a stretch, or one a repeat of the folds."""
+        """The recipe's AUCs with the columns kept: one per stretch, or one per repeat of the folds."""
         columns_kept = np.ones(len(self.columns), bool) if keep is None else keep
         columns = [column for column, is_kept in zip(self.columns, columns_kept, strict=True) if is_kept]
         sample = replace(self.sample, rows=self.sample.rows[:, columns_kept])
@@ -158,7 +158,7 @@ def seeded(recipe: Recipe, seed: int) -> Recipe:
 
 
 def levels(columns: Sequence[str]) -> list[str]:
-    """A group a level of the history: "state|naics2.*" holds "state|naics2.index12"."""
+    """One group per level of the history: "state|naics2.*" holds "state|naics2.index12"."""
     return list(dict.fromkeys(f"{column.partition('.')[0]}.*" for column in columns if "." in column))
 
 
@@ -192,5 +192,5 @@ def set_by(recipe: Recipe, columns: Sequence[str], group: str) -> Mask:
 
 
 def figures(aucs: Sequence[float]) -> str:
-    """Their mean, and each."""
+    """The mean of the AUCs, and each of them."""
     return f"{np.mean(aucs):.4f} | {', '.join(f'{auc:.4f}' for auc in aucs)}"

@@ -1,7 +1,7 @@
 """How often a suggested decision changes with a small change of one answer: `python -m models stability [release …]`.
 
 One answer changes, all others stay: a whole number by 1, a share in per cent by a point, any other number by 1 %. The
-decision may change as the PD moves, or as the new answer is unusual, which refers whatever the PD: both count.
+decision may change because the PD moves, or because the new answer is unusual and is referred: both count.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ class Step:
 
     field: str
     step: str  # "+1", "-1 %", …, or "±1": whether either of the two changes the decision
-    loans: int  # that state the field, and whose changed answer the form accepts
+    loans: int  # loans that state the field and whose changed answer the form accepts
     changed: float  # share of these whose suggested decision changes
     unusual: float  # share of these whose decision changes only where the answer leaves the usual range
     largest: float  # change of a PD, 0..1
@@ -135,13 +135,13 @@ def sample(recipe: Recipe, form: Form, loans: int = LOANS, seed: int = 0) -> tup
 
 
 def measured(recipe: Recipe, form: Form, policy: Policy, pds: Callable[[Floats], Floats]) -> dict[str, Any]:
-    """For the manifest: which loans were tried, and what each step did to them."""
+    """For the manifest: which loans were tried, and the effect of each step."""
     sample_name, values = sample(recipe, form)
     return {"of": sample_name, "steps": [asdict(step) for step in stability(form, policy, pds, values)]}
 
 
 def of_trained(trained: Trained) -> dict[str, Any]:
-    """The same of a recipe just trained."""
+    """The same for a recipe that was just trained."""
 
     def pds(values: Floats) -> Floats:
         rows = trained.builder.build(values)
@@ -153,12 +153,12 @@ def of_trained(trained: Trained) -> dict[str, Any]:
 
 
 def of_release(recipe: Recipe, release: Release) -> dict[str, Any]:
-    """The same of a release, by its own engine."""
+    """The same for a release, by its own engine."""
     return measured(recipe, release.form, release.policy, Scorer(release, XGBoostEngine(release)).pds)
 
 
 def compare(recipes: Mapping[str, Recipe], folders: Sequence[Path]) -> str:
-    """Markdown: a table a recipe, its releases side by side in the order given."""
+    """Markdown: one table per recipe, its releases side by side in the given order."""
     by_recipe: dict[str, list[Release]] = {}
     for folder in folders:
         release = open_release(folder)
@@ -178,7 +178,7 @@ def embedded() -> list[Path]:
 
 
 def section(result: Mapping[str, Any]) -> str:
-    """What the model card says of it, from what `measured` found."""
+    """The section of the model card, from what `measured` found."""
     return (
         f"How often the suggestion changes when one answer moves a little, all else as it is, on {result['of']}. Whole "
         "numbers move by one, shares by a point, other numbers by 1 %. An application with an answer outside the usual "

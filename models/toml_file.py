@@ -1,6 +1,6 @@
-"""A TOML file with the line of each key, so that all that is wrong with it can be said at once, each at its place.
+"""A TOML file with the line of each key, so that all its problems can be reported at once, each with its line.
 
-`tomllib` reads the values; of a text that it has read, the lines are found here by walking over it once more.
+`tomllib` reads the values; this module walks over the same text again to find the lines.
 """
 
 import re
@@ -28,12 +28,12 @@ PLAIN = re.compile(r"[^,\]}#\r\n]+")  # a number, a date, true or false
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that must be mended, or answered, before the file can be used."""
+    """Something to fix or to answer before the file can be used."""
 
     key: str  # as a person would look for it: fields.income.range
-    line: int  # from 1; 0 where no line is to blame
+    line: int  # from 1; 0 if it concerns no line
     text: str
-    is_question: bool = False  # an open question, and no mistake
+    is_question: bool = False  # an open question and not a mistake
 
     def __str__(self) -> str:
         place = ": ".join(part for part in (f"line {self.line}" if self.line else "", self.key) if part)
@@ -41,7 +41,7 @@ class Problem:
 
 
 class BadFile(TenfoldError):
-    """A file that cannot be used, with every problem of it."""
+    """A file that cannot be used, with all its problems."""
 
     def __init__(self, file: Path | str, problems: Sequence[Problem]) -> None:
         self.file, self.problems = file, tuple(sorted(problems, key=lambda problem: problem.line))
@@ -60,7 +60,7 @@ class TomlFile:
 
     @classmethod
     def read(cls, file: Path) -> "TomlFile":
-        """Raises `BadFile` where the file cannot be read or is no TOML."""
+        """Read a file. Raises `BadFile` if it cannot be read or is not TOML."""
         try:
             text = file.read_text("utf-8")
         except OSError as error:
@@ -71,7 +71,7 @@ class TomlFile:
 
     @classmethod
     def parse(cls, text: str, file: Path | str) -> "TomlFile":
-        """The same of a text."""
+        """Parse a text. Raises `BadFile` if it is not TOML."""
         try:
             content = tomllib.loads(text)
             return cls(file, content, dict(places(text)), text)
@@ -125,7 +125,7 @@ def named(key: Key) -> str:
 
 
 def leaves(content: Any, key: Key = ()) -> Iterator[tuple[Key, Any]]:
-    """Every value that is no table and no list, with its key."""
+    """Every value that is neither a table nor a list, with its key."""
     if isinstance(content, Mapping):
         for name, value in content.items():
             yield from leaves(value, (*key, name))
@@ -169,14 +169,14 @@ def skipped(text: str, position: int) -> int:
 
 
 def read_key(text: str, position: int) -> tuple[Key, int]:
-    """A key with its dots, from `at`; ends at what follows it (`=` or `]`)."""
+    """A dotted key that starts at `position`, and the position of what follows it (`=` or `]`)."""
     parts: list[str] = []
     while True:
         position = skipped(text, position)
         for pattern in (WORD, *TEXTS):
             if match := pattern.match(text, position):
                 break
-        else:  # what tomllib has read has a key here
+        else:  # tomllib has accepted the text, so there is a key here
             raise ValueError(f"no key at {position}")
         word = match[0]
         parts.append(word if pattern is WORD else str(tomllib.loads(f"k = {word}")["k"]))
@@ -187,7 +187,7 @@ def read_key(text: str, position: int) -> tuple[Key, int]:
 
 
 def read_value(text: str, position: int, key: Key) -> Any:
-    """Yields the places of what is inside of a value; returns where it ends."""
+    """Yield the places of the keys inside a value; return where it ends."""
     position = skipped(text, position)
     if text[position] == "[":
         position, item = skipped(text, position + 1), 0
@@ -214,7 +214,7 @@ def read_value(text: str, position: int, key: Key) -> Any:
 
 
 def comments(text: str) -> Iterator[tuple[int, str, bool]]:
-    """Each comment: its line, its text, and whether nothing else stands on the line."""
+    """Each comment: its line, its text, and whether it has the line to itself."""
     pattern = re.compile(
         "|".join([*(f"(?:{pattern.pattern})" for pattern in TEXTS), r"(?P<comment>#[^\n]*)"]), re.DOTALL
     )

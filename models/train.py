@@ -23,7 +23,7 @@ from models.recipe import HistoryTables, Loans, Recipe
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
-FEWEST = 25  # of each outcome: fewer loans calibrate nothing
+FEWEST = 25  # loans of each outcome needed for a calibration
 INNER = 3  # folds in which a teacher predicts loans that it has not seen
 
 
@@ -35,8 +35,8 @@ class Sample:
     rows: Matrix  # (m, n_features); of training loans, with the recipe's blur
     bad: npt.NDArray[np.int8]
     months: npt.NDArray[np.int32]
-    people: npt.NDArray[np.int64] | None = None  # whose a loan is, where that is known
-    weights: Floats | None = None  # how much it counts in training, where that differs
+    people: npt.NDArray[np.int64] | None = None  # the customer of each loan, if known
+    weights: Floats | None = None  # weights in training, if they differ
     every: Matrix | None = None  # (m, n): the answers and all columns that are not asked, for the yardstick
 
     def __len__(self) -> int:
@@ -56,7 +56,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What training a recipe gave, ready to be exported and evaluated."""
+    """The result of training a recipe, ready to be exported and evaluated."""
 
     recipe: Recipe
     fields: list[dict[str, Any]]  # the manifest's field descriptions, with counts
@@ -94,7 +94,7 @@ def train(recipe: Recipe, loans: Loans | None = None) -> Trained:
 def prepared(
     recipe: Recipe, loans: Loans | None = None
 ) -> tuple[list[dict[str, Any]], Form, HistoryTables | None, Sample]:
-    """What every training begins with: fields counted on the window's loans, the form, the history, the sample."""
+    """The first step of every training: fields counted on the window's loans, the form, the history, the sample."""
     loans = loans or recipe.load()
     start, _, end = recipe.window or (0, 0, 1)
     if recipe.window:
@@ -106,9 +106,9 @@ def prepared(
 
 
 def prepare(recipe: Recipe, form: Form, history: HistoryTables | None, loans: Loans, training: bool = False) -> Sample:
-    """Encode and build; where there is history, each month's rows with that month's tables.
+    """Encode and build; with history, each month's rows use that month's tables.
 
-    Loans to train on (`training`) are blurred as the recipe says; loans to judge by never are.
+    Loans to train on (`training`) are blurred as the recipe says; loans that judge never are.
     """
     values = form.encode(loans.answers)
     built = blurred(recipe, form, values) if training else values
@@ -134,9 +134,9 @@ def blurred(recipe: Recipe, form: Form, values: Floats) -> Floats:
     """Encoded answers (m, n_fields) with the recipe's number fields moved at random, evenly up and down; seeded.
 
     Loans crowd at round sums and at the shares that programmes guarantee, and trees put their thresholds right beside
-    such a crowd: a loan of 1 % less then counts among the next crowd. Noise in the training answers smooths that away
+    such a crowd: a loan 1 % smaller then falls into the next one. Noise in the training answers smooths that away
     (Bishop 1995, "Training with noise is equivalent to Tikhonov regularization"). An answer at most halves, 0 stays 0
-    (it often is a kind of its own), and what is not stated stays so.
+    (it is often a kind of its own), and "not stated" stays not stated.
     """
     random = np.random.default_rng(0)
     noisy = values.copy()
@@ -158,7 +158,7 @@ def fit(
 ) -> XGBClassifier:
     """The recipe's model on these rows. A fixed number of threads: sums of floats depend on it.
 
-    `bad` (m,) may hold probabilities: a loan then counts as bad to that part, and as good to the rest.
+    `bad` (m,) may hold probabilities: a loan then counts as bad in that proportion and as good for the rest.
     """
     if recipe.half_life is not None:
         newer = 0.5 ** ((months.max() - months) / recipe.half_life)
@@ -187,7 +187,7 @@ def fitted(recipe: Recipe, columns: Sequence[str], sample: Sample, threads: int 
 
 
 def taught(recipe: Recipe, sample: Sample, threads: int) -> Floats:
-    """What a model of all columns says of each loan (m,), calibrated, each by one that had not seen the loan."""
+    """Calibrated PDs (m,) of a model of all columns, each by a model that had not seen the loan."""
     p = np.empty(len(sample))
     for seen, unseen in folds(sample, 0, INNER):
         model = full_model(recipe, sample.subset(seen), threads)
@@ -247,7 +247,7 @@ def folds(sample: Sample, repeat: int, k: int = 5) -> Iterator[tuple[Places, Pla
 def predict_later(
     recipe: Recipe, form: Form, history: HistoryTables | None, sample: Sample, split: int
 ) -> tuple[Places, Floats]:
-    """Train before the month `split`, predict what came after with tables as of then: as a release serves.
+    """Train on loans before the month `split` and predict later ones with tables as of then, as a release serves.
 
     A later loan of a customer that is trained on is left out.
     """
@@ -267,7 +267,7 @@ def calibrate(p: Floats, bad: npt.NDArray[np.int8]) -> Calibration:
 
 
 def counted(recipe: Recipe, loans: Loans) -> list[dict[str, Any]]:
-    """The recipe's fields with what the training loans say: ranges, counts of choices, the reference."""
+    """The recipe's fields with ranges, counts of choices and the reference from the training loans."""
     return [_counted(spec, loans.answers[spec["name"]]) for spec in recipe.fields]
 
 

@@ -204,7 +204,7 @@ def test_an_outcome_that_nobody_has_is_refused(tmp_path: Path, side: str) -> Non
     file = written(tmp_path, frame())
     text = file.read_text("utf-8").replace('bad = ["1"]' if side == "bad" else 'good = ["0"]', f'{side} = ["7"]')
     file.write_text(text, "utf-8")
-    with pytest.raises(BadFile, match=f"loans.{side}: no loan has such an outcome; bad holds '0', '1'"):
+    with pytest.raises(BadFile, match=f"loans.{side}: no loan has this outcome; bad holds '0', '1'"):
         load_loans(read_recipe(file))
 
 

@@ -1,15 +1,15 @@
-"""Drafts every file of a folder of loans, and says what came of each: `python -m models accept FOLDER`, `make accept`.
+"""Draft every file of a folder of loans and report on each: `python -m models accept FOLDER`, `make accept`.
 
-What the loans cannot know (which column is the outcome, which value is bad) is read from `accept.toml` in that folder
-or from the file named by --answers, a table a file:
+What the loans cannot tell (which column is the outcome, which value is bad) is read from `accept.toml` in that folder
+or from the file named by --answers, one table per file:
 
     ["loans-2024.csv"]
     target = "status"
     bad = ["1"]
     ask = ["age"]
-    known_auc = 0.84    # to be printed beside
+    known_auc = 0.84    # printed beside the result
 
-A file that it does not name is tried with the column whose name or words sound most like an outcome.
+For a file that is not named there, the column whose name or values sound most like an outcome is used.
 """
 
 import argparse
@@ -40,11 +40,11 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     accept = commands.add_parser(
         "accept",
         help="draft every file of a folder of loans",
-        description="drafts every file of a folder and says what came of each",
+        description="draft every file of a folder and report on each",
     )
     accept.add_argument("folder", type=Path, metavar="FOLDER")
     accept.add_argument("--answers", type=Path, metavar="FILE", help=f"instead of {ANSWERS} in the folder")
-    accept.add_argument("--only", default="", metavar="TEXT", help="files whose names hold this")
+    accept.add_argument("--only", default="", metavar="TEXT", help="only files whose names contain this")
     accept.set_defaults(run=run)
 
 
@@ -82,7 +82,7 @@ def answers_of(file: Path) -> Mapping[str, Mapping[str, Any]]:
 
 
 def accepted(file: Path, answers: Mapping[str, Any]) -> str:
-    """Draft one file, print what it raised, and give its line of the table."""
+    """Draft one file, print the findings, and return its row of the table."""
     started = time.monotonic()
     target = answers.get("target") or likely_target(file)
     request = Request(
@@ -135,7 +135,7 @@ def likely_target(file: Path) -> str:
 
 
 def outcome_words(name: str, texts: pd.Series) -> bool:
-    """Whether its words say by themselves what went bad."""
+    """Whether the values alone say which loans went bad."""
     with suppress(NoOutcome):
         return find_outcome(name, texts).said_by == "its words"
     return False

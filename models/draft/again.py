@@ -1,4 +1,4 @@
-"""What moved between the recipe that was drafted before and a draft of a newer file: `tenfold new FILE --again`."""
+"""What changed between an earlier draft of a recipe and a draft from a newer file: `tenfold new FILE --again`."""
 
 import tomllib
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ def recipe_of(file: Path) -> Mapping[str, Any]:
 
 
 def request_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """What the earlier recipe answers already: target, bad values, date, ages that are asked."""
+    """What the earlier recipe already answers: target, bad values, date, ages that are asked."""
     loans = recipe.get("loans", {})
     ages = [str(field.get("column", "")) for field in recipe.get("fields", {}).values() if "why_age" in field]
     return {
@@ -31,14 +31,14 @@ def request_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Each difference in a line, the nested AUC first."""
+    """One line per difference, the nested AUC first."""
     lines = []
     old, new = before.get("draft", {}), now.get("draft", {})
     if "nested_auc" in old and "nested_auc" in new:
         low, high = new["interval"]
-        inside = "inside" if low <= old["nested_auc"] <= high else "outside of"
+        inside = "inside" if low <= old["nested_auc"] <= high else "outside"
         lines.append(
-            f"nested AUC {old['nested_auc']:.3f} → {new['nested_auc']:.3f} ({low:.3f}–{high:.3f}): what it was lies "
+            f"nested AUC {old['nested_auc']:.3f} → {new['nested_auc']:.3f} ({low:.3f}–{high:.3f}): the old value is "
             f"{inside} the new interval"
         )
     lines += columns_moved(before, now)

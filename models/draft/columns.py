@@ -1,6 +1,6 @@
-"""What each column of a loan file is: a number, a choice, a day, an identifier, a code, a text. By its cells alone.
+"""What each column of a loan file is: a number, a choice, a day, an identifier, a code or a text, judged by its cells.
 
-The name decides only where cells cannot: postcodes without a leading zero, and numbers that merely count lines.
+The name decides only what the cells cannot: postcodes without a leading zero, and numbers that merely count lines.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ NUMBER, CHOICE, DAY, IDENTIFIER, CODE, TEXT, LONG_LIST, CONSTANT = (
     "number", "choice", "date", "identifier", "code", "text", "long list", "constant",
 )  # fmt: skip
 MOST_CHOICES = 60
-MOST_WORDS = 0.2  # of the rows may hold words in a column of numbers, and in no more than so many different ones:
+MOST_WORDS = 0.2  # share of the rows that may hold words in a column of numbers, and how many different words:
 FEW_WORDS = 5
 DATE_FORMS = (
     "%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d-%b-%Y", "%d-%b-%y", "%b-%Y",
@@ -57,7 +57,7 @@ class Column:
     answers: tuple[str, ...] = ()  # of a choice or a list, the commonest first; as they stand in the file
     unit: str = ""
     whole: bool = False
-    codes: tuple[float, ...] = ()  # numbers that mean something else than an amount
+    codes: tuple[float, ...] = ()  # numbers that do not mean an amount
     form: str = ""  # of dates
     either_order: bool = False  # day and month could be the other way round
     words: Mapping[str, int] = field(default_factory=dict)  # texts among numbers -> loans
@@ -110,7 +110,7 @@ def number_column(described: Column, texts: pd.Series, counts: pd.Series, decima
     if distinct <= 1:
         return described
     one_of_two = distinct == 2 and not described.words and set(samples) <= {"0", "1", "0.0", "1.0", "0,0", "1,0"}
-    if one_of_two or len(units) > 1:  # months and years in one column: the texts are the answers
+    if one_of_two or len(units) > 1:  # months and years in one column: keep the texts as answers
         kind = CHOICE if len(counts) <= MOST_CHOICES else LONG_LIST
         described = replace(described, values=positions(texts, counts), distinct=len(counts), words={})
         return replace(described, kind=kind, answers=tuple(samples[:MOST_CHOICES]))
@@ -132,7 +132,7 @@ def positions(texts: pd.Series, counts: pd.Series) -> Floats:
 
 
 def day_form(samples: pd.Series) -> tuple[str, bool] | None:
-    """The form of nearly all distinct cells, and whether day and month could be swapped; None for no dates."""
+    """The form of nearly all distinct cells, and whether day and month could be swapped; None if not dates."""
     sample = samples if len(samples) <= 2000 else samples.sample(2000, random_state=0)
     if not sample.str.contains(r"\d", regex=True).mean() > 0.95 or len(sample) < 2:
         return None
@@ -156,7 +156,7 @@ def fits(sample: pd.Series, form: str) -> bool:
 
 
 def is_code(name: str, samples: pd.Series, counts: pd.Series) -> bool:
-    """Digits that are no amount: some begin with 0, as postcodes do, or the name says that they are a place."""
+    """Digits that are not an amount: some begin with 0, as postcodes do, or the name says that they are a place."""
     if samples.head(2000).str.fullmatch(r"\d{3,}").mean() < 0.95:
         return False
     zeros = samples.str.fullmatch(r"0\d+")
@@ -170,7 +170,7 @@ def is_key(distinct: int, stated: int) -> bool:
 
 
 def counts_lines(name: str, values: Floats) -> bool:
-    """Whether distinct whole numbers are a key: in order, nearly gapless, or of a name that says so."""
+    """Whether distinct whole numbers are a key: in order, nearly without gaps, or named like a key."""
     gapless = np.ptp(values) < 1.5 * len(values)
     return bool(gapless or np.all(np.diff(values) > 0) or set(words(name)) & IDENTIFIERS)
 

@@ -1,6 +1,6 @@
-"""How a file of past loans is written: encoding, separator, header, titles, totals, decimal sign, what means "missing".
+"""How a file of past loans is written: encoding, separator, header, totals, decimal sign, what means "missing".
 
-`detect(file)` gives the reading that a recipe keeps, what was noticed, and what the file does not decide.
+`detect(file)` returns the reading that a recipe keeps, what was noticed, and what the file leaves open.
 """
 
 import csv
@@ -34,14 +34,14 @@ from models.loans_file import (
 # In the order in which they are tried: a comma or a blank is often part of a cell, a tab hardly ever.
 SEPARATORS = ("\t", ";", "|", "\x1f", "~", "^", ",", " ")
 SAMPLE = 1_000  # lines that decide on separator and header
-STEADY = 0.9  # of the lines have the same number of cells, where the separator is the right one
-# Texts that mean "missing" wherever they stand …
+STEADY = 0.9  # share of the lines with the same number of cells if the separator is the right one
+# Texts that mean "missing" in any column …
 MISSING = {
     "", "na", "n/a", "#n/a", "n.a.", "n. a.", "nan", "null", "<na>", "nat", "-", "--", "–", "—", ".", "..", "?", "n/c",
     "k.a.", "k. a.", "k/a", "n.d.", "n/d", "s/o", "s/d", "#null!", "#div/0!", "#ref!", "#value!", "#wert!",
     "#valeur!", "#nv", "#bezug!", "(null)", "\\n",
 }  # fmt: skip
-# … and those that can be an answer too: only among numbers.
+# … and texts that can also be an answer: they mean "missing" only among numbers.
 MISSING_AMONG_NUMBERS = {
     "nc", "nd", "sd", "none", "missing", "unknown", "not available", "not stated", "not known", "keine angabe",
     "ohne angabe", "unbekannt",
@@ -62,11 +62,11 @@ AROUND = re.compile(rf"^[{SPACES}$€£]+|[{SPACES}$€£%]+$")
 
 
 class Detection(NamedTuple):
-    """How a file is written, as far as it says."""
+    """How a file is written, as far as its content shows."""
 
     reading: Reading
     notes: tuple[str, ...]  # what was noticed, for the analyst
-    decimal_evidence: str  # why the decimal sign is in doubt; "" where it is not
+    decimal_evidence: str  # why the decimal sign is in doubt; "" if it is not
     frame: pd.DataFrame  # the loans by this reading
 
 
@@ -83,19 +83,19 @@ def detect(file: Path) -> Detection:
         reading, notes = text_file(file)
     raw = read_loans(file, reading)
     if raw.empty or raw.shape[1] < 2:
-        raise BadLoansFile(f"{file}: a table with several columns and a loan a line is needed")
+        raise BadLoansFile(f"{file}: expected a table with several columns and one loan per line")
     decimal, evidence = decimal_sign(raw, reading)
     reading = replace(reading, decimal=decimal)
     missing = missing_texts(raw, decimal)
     reading = replace(reading, missing=("", *missing))
-    # A workbook's numbers are written with the decimal sign, so it is read once more; else missing cells are blanked.
+    # A workbook's numbers are written with the decimal sign, so it is read again; otherwise missing cells are blanked.
     frame = read_loans(file, reading) if reading.format == EXCEL else raw.mask(raw.isin(list(missing)))
     notes.append(f"decimal sign {decimal!r}" + (" (in doubt)" if evidence else ""))
     if missing:
         notes.append("taken as not stated: " + ", ".join(repr(text) for text in missing))
     if uneven := raw.attrs[UNEVEN]:
         notes.append(f"{uneven:,} lines have another number of cells than the header: left out")
-    notes += [f"column {name[: name.rindex(' (')]!r} comes again: called {name!r}" for name in doubled(frame.columns)]
+    notes += [f"column {name[: name.rindex(' (')]!r} is repeated: renamed {name!r}" for name in doubled(frame.columns)]
     return Detection(reading, tuple(notes), evidence, frame)
 
 
@@ -108,7 +108,7 @@ def beginning(file: Path) -> bytes:
 
 
 def doubled(names: Sequence[str]) -> list[str]:
-    """Names that `column_names` made of a name that comes again."""
+    """Names that `column_names` made for repeated names."""
     matches = [(name, re.fullmatch(r"(.*) \((\d+)\)", name)) for name in names]
     return [name for name, again in matches if again and again[1] in names]
 
@@ -126,7 +126,7 @@ def is_workbook(file: Path, start: bytes) -> bool:
 
 
 def workbook(file: Path) -> tuple[Reading, list[str]]:
-    """The sheet with most cells, and where in it the header stands."""
+    """The sheet with most cells, and the position of its header."""
     try:
         with python_calamine.CalamineWorkbook.from_path(file) as book:
             sheets = {name: excel_rows(book, name) for name in book.sheet_names}
@@ -154,7 +154,7 @@ def text_file(file: Path) -> tuple[Reading, list[str]]:
     quoted = sum(without_quotes(line, separator) != line for line in lines)
     notes = [f"encoding {encoding}", f"separator {separator!r}"]
     if quoted:
-        notes.append(f"{quoted:,} lines stand in quotes as a whole: read without them")
+        notes.append(f"{quoted:,} lines are quoted as a whole: read without the quotes")
     reading = Reading(format=CSV, encoding=encoding, separator=separator, quoted_lines=quoted > 0)
     rows = cells_of([without_quotes(line, separator) for line in lines[:SAMPLE]], separator)
     end = cells_of([line for line in lines[-20:] if line.strip()][-5:], separator)
@@ -162,7 +162,7 @@ def text_file(file: Path) -> tuple[Reading, list[str]]:
 
 
 def encoding_of(raw: bytes) -> str:
-    """By its mark, by the zeros of UTF-16, as strict UTF-8, else as Western European Windows."""
+    """By its byte order mark, by the zeros of UTF-16, as strict UTF-8, else as Windows-1252."""
     for mark, name in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if raw.startswith(mark):
             return name
@@ -233,7 +233,7 @@ def placed(
     )
     following = next((row for row in range(start + 1, len(rows)) if rows[row]), start)
     if header and len(numeric) >= 2 and names_again(rows[following], numeric, width):
-        notes.append("two lines of names: the second one is taken")
+        notes.append("two lines of names: the second is used")
         start = following
     if start:
         notes.append(f"{start} lines above the header skipped")
@@ -260,7 +260,7 @@ def filled(row: Sequence[str]) -> int:
 
 
 def is_head(row: Sequence[str], width: int) -> bool:
-    """Whether a row can be the first of the table: as wide, and no title in a corner."""
+    """Whether a row can be the first of the table: as wide as it, and not a title in a corner."""
     return width - 1 <= len(row) <= width and filled(row) >= max(1, 0.7 * (width - 1))
 
 
@@ -270,7 +270,7 @@ def mostly_numbers(cells: Sequence[str]) -> bool:
 
 
 def has_names(first: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequence[int]) -> bool:
-    """Whether the first row names the columns: over numbers stand no numbers, else no answers that come below."""
+    """Whether the first row names the columns: no numbers above numbers, no answers that also appear below."""
     if numeric:
         return sum(is_number(first[column]) for column in numeric) < 0.5 * len(numeric)
     below = [
@@ -283,7 +283,7 @@ def has_names(first: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequ
 
 
 def decimal_sign(frame: pd.DataFrame, reading: Reading) -> tuple[str, str]:
-    """The decimal sign of all columns together, told by numbers that allow only one; and why it is in doubt, or ""."""
+    """The decimal sign of all columns together, from numbers that allow only one; and why it is in doubt, or ""."""
     counts, either = Counter[str](), Counter[str]()
     for name in frame:
         distinct = frame[name].dropna().unique()[:500]
@@ -305,7 +305,7 @@ def decimal_sign(frame: pd.DataFrame, reading: Reading) -> tuple[str, str]:
         # Only numbers such as 1,234: groups of thousands are likelier, since a share of just three places is rare.
         mark = max(either, key=lambda sign: either[sign])
         sign = "." if mark == "," else ","
-        return sign, f"every {mark!r} stands before three digits: it may group thousands, or be the decimal sign"
+        return sign, f"every {mark!r} comes before three digits: it may group thousands or be the decimal sign"
     return ("," if reading.separator == ";" and reading.format == CSV else "."), ""
 
 

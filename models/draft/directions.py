@@ -1,7 +1,7 @@
 """Directions: more of a number never lowers the PD, or never raises it. Proposed by bad rates, then verified.
 
 Bad rates by bin alone mislead, since other columns move with them: taken at once they cost up to 0.023 of AUC on real
-files. So each is tried alone and what is kept is tried together, and whatever costs too much is left free.
+files. So each direction is tried alone, those kept are tried together, and what costs too much is left free.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ class Directions:
 
 
 def by_bad_rate(column: Column, bad: Labels) -> int:
-    """+1 where the bad rate rises over ten bins and never falls beyond chance, -1 the other way round, else 0."""
+    """+1 if the bad rate rises over ten bins and never falls by more than chance, -1 for the reverse, else 0."""
     if column.kind != NUMBER:
         return 0
     stated = np.isfinite(column.clean)
@@ -43,7 +43,7 @@ def by_bad_rate(column: Column, bad: Labels) -> int:
     error = np.sqrt(rate * (1 - rate) / loans + 1e-9)
     step, doubt = np.diff(rate), np.sqrt(error[1:] ** 2 + error[:-1] ** 2)
     rises, falls = bool((step > 1.5 * doubt).any()), bool((step < -1.5 * doubt).any())
-    # A slow trend has no step beyond chance: its ends are compared.
+    # In a slow trend no single step exceeds chance, so compare its ends.
     ends = rate[-1] - rate[0]
     if not rises and not falls and abs(ends) > 2 * np.hypot(error[0], error[-1]):
         return UP if ends > 0 else DOWN
@@ -51,7 +51,7 @@ def by_bad_rate(column: Column, bad: Labels) -> int:
 
 
 def verify(columns: Sequence[Column], table: Table, bad: Labels, workers: int, tick: Callable[[], None]) -> Directions:
-    """Directions for the columns of `table`; `bad` is of all loans. Ticks twice, and once a proposal."""
+    """Directions for the columns of `table`; `bad` is of all loans. Ticks twice, and once per proposal."""
     proposed = {column.name: sign for column in columns if (sign := by_bad_rate(column, bad))}
     tolerated = max(0.0015, 0.1 / float(np.sqrt(bad.sum())))
 

@@ -39,8 +39,8 @@ from models.loans_file import Reading, sha256
 from models.prohibited import aged, answered, named, words
 
 FIELDS, FEW_FIELDS = 10, 5  # that a draft proposes; where few loans went bad
-FEWEST_BAD, FEW_BAD = 30, 100  # below the first there is nothing to learn, below the second a scorecard at most
-EMPTY = 0.98  # share of missing cells from which on a column tells nothing
+FEWEST_BAD, FEW_BAD = 30, 100  # below the first nothing can be learnt, below the second a scorecard at most
+EMPTY = 0.98  # share of missing cells above which a column says nothing
 BEST_SHARE = 0.7  # of the loans would be approved, for a look at groups
 ASKED, NOT_ASKED, LEFT_OUT, LOOKED_AT = "asked", "not asked", "left out", "kept to look at"
 
@@ -50,10 +50,10 @@ class TooFewBad(TenfoldError):
 
 
 class Progress(Protocol):
-    """Where a draft says how far it is."""
+    """Reports how far a draft has got."""
 
     def stage(self, name: str, ticks: int) -> Callable[[], None]:
-        """A stage begins that will tick so often; call what is given at each."""
+        """Begin a stage of so many ticks; call the returned function at each tick."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class Look:
     decimal_evidence: str
     outcome: Outcome
     columns: Mapping[str, Column]  # of the loans with a known outcome; the outcome is not among them
-    verdicts: Mapping[str, tuple[str, str]]  # column -> what becomes of it, and why; of candidates nothing yet
+    verdicts: Mapping[str, tuple[str, str]]  # column -> what becomes of it, and why; without candidates
     candidates: tuple[str, ...]
     alone: Mapping[str, float]  # candidate -> AUC
     filled: Mapping[str, float]  # candidate -> AUC of whether it is filled, 0.5 and above
@@ -91,13 +91,13 @@ class Look:
 
     @property
     def few(self) -> bool:
-        """Whether so few loans went bad that a short scorecard is all they support."""
+        """Whether so few loans went bad that they support no more than a short scorecard."""
         return int(self.bad.sum()) < FEW_BAD
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """How the fields proposed see two groups of a column that no model may know."""
+    """How the proposed fields treat two groups of a column that no model may see."""
 
     column: str
     answers: tuple[str, str]
@@ -119,14 +119,14 @@ class Draft:
     look: Look
     leaks: tuple[Leak, ...]
     all_columns: float  # AUC of all usable columns, on a sample where the file is large
-    worth: Mapping[str, float]  # usable column -> fall of that AUC where it is shuffled
+    worth: Mapping[str, float]  # usable column -> fall of that AUC when the column is shuffled
     selection: Selection
     directions: Directions
     fields: tuple[Field, ...]
     verdicts: Mapping[str, tuple[str, str]]
     groups: tuple[Group, ...]
     questions: tuple[Question, ...]
-    sampled: int  # loans that choices were made on; all where the file is small
+    sampled: int  # loans that choices were made on; all of them if the file is small
     customers: str
 
 
@@ -178,7 +178,7 @@ def look(request: Request, progress: Progress) -> Look:
 
 
 def with_words(detection: Detection, columns: Mapping[str, Column], request: Request) -> Reading:
-    """The reading, with words among numbers as missing, and with the form of the dates."""
+    """The reading, with words among numbers added as missing, and with the date format."""
     extra = [word for column in columns.values() for word in column.words if word not in detection.reading.missing]
     forms = [
         column.form
@@ -190,7 +190,7 @@ def with_words(detection: Detection, columns: Mapping[str, Column], request: Req
 
 
 def left_out(columns: Mapping[str, Column], request: Request) -> dict[str, tuple[str, str]]:
-    """Columns that cannot be asked, whatever they are worth, and why."""
+    """Columns that cannot be asked, however useful, and why."""
     verdicts: dict[str, tuple[str, str]] = {}
     seen: dict[int, str] = {}
     for name, described in columns.items():
@@ -206,9 +206,9 @@ def left_out(columns: Mapping[str, Column], request: Request) -> dict[str, tuple
             verdicts[name] = (LEFT_OUT, "the day of application")
             continue
         elif described.kind == IDENTIFIER:
-            why = "identifier: a value a loan"
+            why = "identifier: one value per loan"
         elif described.kind == DAY:
-            why = "a date: what counts from it would have to be computed"
+            why = "a date: durations from it would have to be computed"
         elif set(words(name)) & PERSONAL and described.kind in (CODE, TEXT, LONG_LIST):
             why = "a place or a person"
         elif described.kind in (CODE, TEXT, LONG_LIST):
@@ -219,7 +219,7 @@ def left_out(columns: Mapping[str, Column], request: Request) -> dict[str, tuple
         elif (same := same_as(described, columns, seen)) is not None:
             why = f"the same as {same}"
         elif aged(name) and name not in request.ask:
-            why = f"an age: to ask it draft again with --ask {name!r}, and say why the law allows it"
+            why = f"an age: to ask it, draft again with --ask {name!r}, and say why the law allows it"
         if why:
             verdicts[name] = (LEFT_OUT, why)
     return verdicts
@@ -236,7 +236,7 @@ def same_as(column: Column, columns: Mapping[str, Column], seen: dict[int, str])
 
 
 def draft(look: Look, progress: Progress, workers: int = 2) -> Draft:
-    """Choose the fields, and say how good they are on loans that the choice has not seen."""
+    """Choose the fields, and measure them on loans that the choice has not seen."""
     request, bad = look.request, look.bad
     leaking = {leak.name for leak in look.leaks} - set(request.ask)
     usable = [look.columns[name] for name in look.candidates if name not in leaking]
@@ -275,7 +275,7 @@ def draft(look: Look, progress: Progress, workers: int = 2) -> Draft:
 
 
 def final_verdicts(look: Look, leaks: Sequence[Leak], chosen: Selection) -> dict[str, tuple[str, str]]:
-    """What becomes of every column, in the file's order."""
+    """What becomes of each column, in the file's order."""
     verdicts = dict(look.verdicts)
     for leak in leaks:
         verdicts[leak.name] = (LEFT_OUT, f"leak: {leak.why}")
@@ -292,14 +292,14 @@ def final_verdicts(look: Look, leaks: Sequence[Leak], chosen: Selection) -> dict
 
 
 def warnings(name: str) -> str:
-    """What a name may mean. It only warns."""
+    """Warnings about what a name may mean; nothing is decided by them."""
     remarks = ["; its name sounds like what came after"] if AFTERWARDS.search(name) else []
     remarks += ["; its name sounds like the lender's own price or grade"] if PRICED.search(name) else []
     return "".join(remarks)
 
 
 def customers_of(look: Look) -> str:
-    """A column that names customers who have several loans, by its name and its values; "" for none."""
+    """The column that identifies customers with several loans, by its name and values; "" if there is none."""
     for name, described in look.columns.items():
         many = described.kind in (CODE, TEXT, LONG_LIST, NUMBER) and 0.1 < described.distinct / len(look.bad) < 0.98
         if many and set(words(name)) & CUSTOMERS:
@@ -310,7 +310,7 @@ def customers_of(look: Look) -> str:
 def looked_at(
     look: Look, table: Table, chosen: Selection, verdicts: Mapping[str, tuple[str, str]]
 ) -> tuple[Group, ...]:
-    """The two largest groups of each prohibited column, as the fields proposed see them."""
+    """The two largest groups of each prohibited column, as the proposed fields treat them."""
     groups = []
     risk, bad = chosen.unseen_risk, look.bad
     cut = float(np.quantile(risk, BEST_SHARE))
@@ -336,7 +336,7 @@ def looked_at(
 
 
 def more_loans_needed(look: Look) -> str:
-    """How many bad loans there are, and when there will be enough at this rate; "" where there are."""
+    """How many bad loans there are, and when there will be enough at this rate; "" if there are enough."""
     went_bad = int(look.bad.sum())
     if not look.few:
         return ""

@@ -47,7 +47,7 @@ def auc_with_interval(bad: Labels, risk: Floats) -> Auc:
 
 
 def binned(values: Floats, codes: Sequence[float], bins: int) -> tuple[npt.NDArray[np.intp], Floats]:
-    """A bin for each value, by quantiles; each code and missing have bins of their own, above. And the inner edges."""
+    """The bin of each value, by quantiles, and the inner edges. Codes and missing get bins of their own, above."""
     plain = values[np.isfinite(values) & ~np.isin(values, codes)]
     distinct = np.unique(plain)
     if len(distinct) <= bins:
@@ -62,7 +62,7 @@ def binned(values: Floats, codes: Sequence[float], bins: int) -> tuple[npt.NDArr
 
 
 def auc_alone(column: Column, bad: Labels) -> float:
-    """How well one column alone tells: bad rates by bin of two thirds of the loans, judged on the rest, in turn."""
+    """How well one column alone tells: bad rates by bin from two thirds of the loans, judged on the rest, in turn."""
     if column.kind in (NUMBER, "date"):
         bins, _ = binned(column.values, column.codes, MOST_BINS)
     else:
@@ -91,7 +91,7 @@ class Table:
     bad: Labels  # (n,)
 
     def of(self, names: Sequence[str], loans: npt.NDArray[np.intp] | None = None) -> "Table":
-        """Some columns, and some loans."""
+        """The table of some columns and some loans."""
         positions = [self.names.index(name) for name in names]
         values, bad = (self.values, self.bad) if loans is None else (self.values[loans], self.bad[loans])
         return Table(
@@ -120,7 +120,7 @@ def parameters(table: Table, seed: int, threads: int) -> dict[str, object]:
 def fit(
     table: Table, rounds: int, *, seed: int = 0, directions: Sequence[int] = (), threads: int = 1
 ) -> xgboost.Booster:
-    """A model of these loans; `directions` are +1, -1 or 0 a column."""
+    """A model of these loans; `directions` holds +1, -1 or 0 per column."""
     settings = parameters(table, seed, threads)
     if any(directions):
         settings["monotone_constraints"] = "(" + ",".join(map(str, directions)) + ")"
@@ -160,7 +160,7 @@ def unseen(
 
 
 def drops(table: Table, *, number: int, rounds: int, seed: int = 0, threads: int = 1) -> dict[str, float]:
-    """By how much the AUC on unseen loans falls where a column's values are shuffled (Breiman 2001)."""
+    """How much the AUC on unseen loans falls when a column's values are shuffled (Breiman 2001)."""
     rng = np.random.default_rng(seed)
     base = np.empty(len(table.bad))
     shuffled = np.empty((len(table.names), len(table.bad)))

@@ -1,7 +1,7 @@
 """Columns that know how the loan ended: alone, by being filled or not, as a sum with another one, or only together.
 
-The thresholds stand on fourteen public files of loans: no honest column of them told better than AUC 0.9 alone or
-cost more than 0.122 of AUC when it was shuffled; planted and real leaks cost 0.2 and more.
+The thresholds come from fourteen public files of loans: no honest column in them reached AUC 0.9 alone or
+cost more than 0.122 of AUC when shuffled; planted and real leaks cost 0.2 and more.
 """
 
 import re
@@ -16,8 +16,8 @@ from models.draft.judging import MOST_BINS, Labels, Table, auc, auc_of_bins, bin
 
 ALONE = 0.9  # AUC of one column, or of one number made of two
 FILLED, FILLED_TELLS = 0.3, 0.12  # |AUC - 0.5| of whether a cell is filled: a leak, and worth a question
-TOGETHER = 0.88  # AUC of all columns from which on leaks are looked for that only work together
-DROP = 0.15  # fall of the AUC where one column is shuffled
+TOGETHER = 0.88  # AUC of all columns above which leaks that only work together are looked for
+DROP = 0.15  # fall of the AUC when one column is shuffled
 EXACT = 0.95  # of the loans obey a sum
 MOST_PAIRED = 40  # columns of numbers that are looked at two by two
 # Names that sound like what happened after the loan was made. They only warn: as a filter they drop honest columns.
@@ -40,7 +40,7 @@ class Leak:
 
 
 def leaks_alone(columns: Sequence[Column], alone: Mapping[str, float], bad: Labels) -> list[Leak]:
-    """Columns that tell too well by themselves, and those that make such a one up by an exact sum."""
+    """Columns that tell too well by themselves, and columns that give such a column as an exact sum."""
     leaks = []
     for column in columns:
         filled = filled_auc(column, bad)
@@ -54,7 +54,7 @@ def leaks_alone(columns: Sequence[Column], alone: Mapping[str, float], bad: Labe
 
 
 def filled_auc(column: Column, bad: Labels) -> float:
-    """AUC of whether a cell is filled; 0.5 where all are."""
+    """AUC of whether a cell is filled; 0.5 if all cells are."""
     is_missing = ~np.isfinite(column.values)
     return auc(bad, is_missing.astype(float)) if is_missing.any() and not is_missing.all() else 0.5
 
@@ -97,8 +97,8 @@ def leaks_together(
 ) -> tuple[list[Leak], float, dict[str, float]]:
     """Leaks that only work together; the AUC of what is left; and what each column left is worth when shuffled.
 
-    Of a pair that tells only together (an amount lent beside the sum repaid), the one that tells better alone is taken
-    for the leak: what was known at application tells little of what was repaid.
+    Of two columns that tell only together (the amount lent and the sum repaid), the one that tells better alone is
+    taken as the leak: what was known at application says little about what was repaid.
     """
     leaks: list[Leak] = []
     names = list(table.names)
@@ -121,13 +121,13 @@ def leaks_together(
             for leak in unique(new)
             if leak.name not in confirmed and leak.name not in {leak.name for leak in leaks}
         ]
-        # A column that tells well alone, and whose worth is that, is no surprise: it was looked at above.
+        # A column that tells well alone is no surprise if that is all it is worth: it was checked above.
         new = [
             leak for leak in new if leak.beside or worth[leak.name] > alone[leak.name] - 0.5 or worth[leak.name] > 0.2
         ]
         if not new:
             return leaks, total, worth
-        # The strongest first: what only worked through it is then honest again.
+        # The strongest first: columns that only worked through it are honest without it.
         strongest = max(new, key=lambda leak: (bool(leak.beside), worth[leak.name]))
         leaks.append(strongest)
         names.remove(strongest.name)
@@ -136,7 +136,7 @@ def leaks_together(
 def pairs(
     columns: Sequence[Column], table: Table, alone: Mapping[str, float], worth: Mapping[str, float]
 ) -> list[Leak]:
-    """Numbers whose difference or ratio tells as no honest column does."""
+    """Numbers whose difference or ratio tells better than any honest column."""
     numbers = [column.name for column in columns if column.kind == NUMBER]
     numbers = sorted(numbers, key=lambda name: -(worth[name] + 0.1 * abs(alone[name] - 0.5)))[:MOST_PAIRED]
     leaks = []
@@ -156,7 +156,7 @@ def pairs(
 
 
 def unique(leaks: Sequence[Leak]) -> list[Leak]:
-    """One a column, those with a second column first."""
+    """One leak per column, those with a second column first."""
     by_name: dict[str, Leak] = {}
     for leak in sorted(leaks, key=lambda leak: not leak.beside):
         by_name.setdefault(leak.name, leak)

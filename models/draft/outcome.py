@@ -1,4 +1,4 @@
-"""Which loans went bad: by the words of the outcome or by its name; where neither says so, it is asked."""
+"""Which loans went bad, by the values of the outcome column or by its name; failing both, the analyst is asked."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ NAMES_GOOD = set("good goodloan repaid paid performing gut zurueckgezahlt bonus_
 DECISION = re.compile(
     r"approv|grant|accept|decision|eligib|reject|bewillig|genehmig|accord|aprob|approvat", re.IGNORECASE
 )
-FEW = 0.001  # share of loans whose outcome nobody knows that is left out without a question
+FEW = 0.001  # share of loans with unknown outcome that is left out without a question
 
 
 class NoOutcome(TenfoldError):
@@ -58,9 +58,9 @@ class Outcome:
     bad: tuple[str, ...]  # values, as they stand in the file
     good: tuple[str, ...]
     undecided: Mapping[str, int]  # values that are neither -> loans, "" for missing ones
-    said_by: str  # what says which one is bad; "" where nothing does
-    doubt: str  # why it must be asked; "" where it need not
-    warning: str  # "" or why it may be no outcome at all
+    said_by: str  # what says which value is bad; "" if nothing does
+    doubt: str  # why it must be asked; "" if it need not be
+    warning: str  # "" or why it may not be an outcome at all
     values: npt.NDArray[np.float64]  # (n,): 1 bad, 0 good, NaN undecided
 
     @property
@@ -78,7 +78,7 @@ class Outcome:
 
 
 def find_outcome(target: str, texts: pd.Series, given_bad: Sequence[str] = ()) -> Outcome:
-    """The outcome in a column of texts; `told` are values that the analyst says are bad."""
+    """The outcome in a column of texts; `given_bad` are the values that the analyst says are bad."""
     counts = {str(value): int(loans) for value, loans in texts.value_counts().items()}
     values = {value: value.lower() for value in counts if loans_enough(counts, value)}
     rare = [value for value in counts if value not in values]
@@ -93,7 +93,7 @@ def find_outcome(target: str, texts: pd.Series, given_bad: Sequence[str] = ()) -
             f"{target} has {len(values):,} different values, such as {listed(values)}: name the bad ones with --bad"
         )
     if len(values) < 2:
-        raise NoOutcome(f"{target} has one value only, {listed(values)}: nothing can be learnt from it")
+        raise NoOutcome(f"{target} has only one value, {listed(values)}: nothing can be learnt from it")
     bad = [value for value, text in values.items() if text in BAD or ENDED_BADLY.search(text)]
     good = [value for value, text in values.items() if text in GOOD or ENDED_WELL.search(text)]
     both = set(bad) & set(good)
@@ -109,7 +109,7 @@ def find_outcome(target: str, texts: pd.Series, given_bad: Sequence[str] = ()) -
 
 
 def by_name(target: str, texts: pd.Series, counts: Mapping[str, int], two: list[str], rare: list[str]) -> Outcome:
-    """Two values without words: the target's name says what the larger one is, or it is asked."""
+    """Two values without words: the target's name says what the larger one means, or the analyst is asked."""
     low, high = two
     named = {*words(target), *re.findall(r"[a-z]+", target.lower())}
     joined = re.sub(r"[^a-z]", "", target.lower())
@@ -152,7 +152,7 @@ def outcome(
 
 
 def loans_enough(counts: Mapping[str, int], value: str) -> bool:
-    """Whether a value is one of the outcome's, and no stray cell, such as the sum in a line of totals."""
+    """Whether a value is a real outcome and not a stray cell, such as the sum in a line of totals."""
     return counts[value] > FEW * sum(counts.values()) or len(counts) <= 2
 
 

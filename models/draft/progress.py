@@ -1,4 +1,4 @@
-"""How far a draft is: one bar a stage, with the time left, on a terminal; elsewhere a line a stage."""
+"""Progress of a draft: one bar per stage, with the time left, on a terminal; one line per stage elsewhere."""
 
 import sys
 import threading

@@ -1,4 +1,4 @@
-"""What the loans cannot decide, each with the default that a draft takes and where the recipe says it."""
+"""Questions that the loans cannot answer, each with the draft's default and its place in the recipe."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Question:
 def first_questions(
     outcome: Outcome, decimal_evidence: str, decimal: str, days: Sequence[Column], date: str
 ) -> list[Question]:
-    """What can be asked as soon as the file is read."""
+    """Questions that can be asked as soon as the file is read."""
     questions = []
     if outcome.doubt:
         questions.append(Question(
@@ -66,11 +66,11 @@ def more_questions(
     loans: int,
     ages: Sequence[str],
 ) -> list[Question]:
-    """What the proposed form brings up."""
+    """Questions that the proposed form raises."""
     questions = []
 
     def ask(key: str, text: str, default: str, of: Sequence[str], separator: str = ", ") -> None:
-        """One question about several columns, where there are any."""
+        """Ask one question about several columns, if there are any."""
         if of:
             shown = separator.join(of[:8]) + (f"{separator}…" if len(of) > 8 else "")
             questions.append(Question(key, f"{text} {shown}", default))

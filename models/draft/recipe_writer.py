@@ -1,4 +1,4 @@
-"""Writes a draft as a recipe (TOML): what must be answered is marked ASK and holds the default."""
+"""Write a draft as a recipe (TOML): what must be answered is marked ASK and holds the default."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,12 +8,12 @@ from models.draft.draft import LEFT_OUT, LOOKED_AT, NOT_ASKED, Draft, more_loans
 from models.draft.form import OTHER, Field, direction_word
 from models.prohibited import aged
 
-# The questions that stand above the fields, since each may concern several of them.
+# The questions above the fields, since each may concern several of them.
 OF_FIELDS = ("fields", "fields.….not_stated", "fields.….range", "fields.….choices", "fields.….label")
 
 
 def write_recipe(draft: Draft, name: str, today: date, command: str) -> str:
-    """The recipe's text. Every column of the file has its place in it."""
+    """The recipe's text. It mentions every column of the file."""
     look = draft.look
     sections = [top(draft, name, today, command), loans(draft), draft_table(draft)]
     if not look.request.date:
@@ -46,7 +46,7 @@ def top(draft: Draft, name: str, today: date, command: str) -> list[str]:
 
 
 def limits(draft: Draft) -> list[str]:
-    """What the draft can prove that a score cannot tell."""
+    """Limits of a score that the draft can prove."""
     sentences = ["Approved loans only: nothing is known of applicants who were declined."]
     if not draft.look.request.date:
         sentences.append("Undated: nothing shows how the model ages.")
@@ -96,7 +96,7 @@ def loans(draft: Draft) -> list[str]:
 
 
 def draft_table(draft: Draft) -> list[str]:
-    """The nested figure, which the model card leads with."""
+    """The table [draft], with the nested AUC that the model card leads with."""
     chosen = draft.selection
     return [
         "[draft]  # what the draft found; the model card leads with the nested figure, since a choice flatters itself",
@@ -123,7 +123,7 @@ def model(draft: Draft) -> list[str]:
 
 
 def field_lines(field: Field, draft: Draft) -> list[str]:
-    """One field, with what the loans say of it as comments."""
+    """One field, with what the loans say about it as comments."""
     alone = draft.look.alone[field.column]
     lines = [
         f"[fields.{field.name}]  # AUC alone {alone:.3f}; {draft.verdicts[field.column][1]}",
@@ -178,7 +178,7 @@ def one_line(text: str) -> str:
 
 
 def text(content: str) -> str:
-    """A TOML string: JSON's escapes are TOML's, but for DEL."""
+    """A TOML string: JSON's escapes are valid in TOML, except that DEL must be escaped too."""
     return json.dumps(content, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -195,7 +195,7 @@ def key(name: str) -> str:
 
 
 def number(value: float) -> str:
-    """A number as people write it in TOML: whole ones without a point, groups of thousands marked."""
+    """A number in TOML: whole numbers without a point and with grouped thousands."""
     if value.is_integer() and abs(value) < 1e15:
         return f"{int(value):_}"
     return repr(float(f"{value:.10g}"))

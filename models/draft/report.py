@@ -1,6 +1,6 @@
 """The report of a draft: one HTML file that loads nothing, drawn by Jinja2 from views. Readable on a phone.
 
-It holds no line of the file: answers of choices, and counts and bad rates by bin.
+It holds no line of the file, only answers of choices, and counts and bad rates by bin.
 """
 
 from collections.abc import Sequence
@@ -164,7 +164,7 @@ def left_out(draft: Draft) -> list[str]:
 
 
 def suspicion(draft: Draft) -> str:
-    """What the AUC of all that is left says."""
+    """What the AUC of all remaining columns says."""
     if draft.all_columns <= TOGETHER:
         return ""
     return (
@@ -225,7 +225,7 @@ def column_view(column: Column, draft: Draft, bad: Labels) -> ColumnView:
 
 
 def bins_of(column: Column, bad: Labels) -> list[Bin]:
-    """Bad rates by bin: a number's tenths, codes and missing ones apart; the commonest answers of a choice."""
+    """Bad rates by bin: tenths of a number, with codes and missing values apart; the commonest answers of a choice."""
     if column.kind in (NUMBER, DAY):
         bins, edges = binned(column.values, column.codes, BINS)
         labels = number_labels(column, bins, len(edges) + 1)

@@ -1,4 +1,4 @@
-"""One plain reading of each of the model card's plots, from the same figures that are drawn."""
+"""A plain sentence for each of the model card's plots, from the same figures that are drawn."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -34,7 +34,7 @@ def roc(headline: Sequence[Result], simpler: Sequence[Result]) -> str:
 
 
 def calibration(headline: Sequence[Result]) -> str:
-    """The largest gap of each sample, and how many deciles hold."""
+    """The largest gap of each sample, and in how many deciles the PD lies within the interval."""
     sentences = []
     for result in headline:
         gaps = [group.rate - decile.mean_pd for group, decile in zip(by_decile(result), result.deciles, strict=True)]
@@ -94,7 +94,7 @@ def importance(gains: Sequence[tuple[str, float]], most: int) -> str:
 
 
 def decisions(book: Book) -> str:
-    """Share and bad rate of each suggestion, for the book that says most about what is to come."""
+    """Share and bad rate of each suggestion, for the book that says most about the future."""
     sentences = [
         f"{percent(book.share(name))} {word} ({percent(group.rate) if group.loans else 'none'} bad)"
         for name, word in zip(SUGGESTIONS, ("approved", "referred", "declined"), strict=True)

@@ -1,4 +1,4 @@
-"""Writes MODEL_CARD.md and its plots into a release's folder, beside the digest, not under it.
+"""Write MODEL_CARD.md and its plots into a release's folder; the digest does not cover them.
 
 The headings follow Mitchell et al. 2019, "Model cards for model reporting" (doi 10.1145/3287560.3287596).
 Every figure comes from the training run that made the release; words about the loans come from the recipe.
@@ -45,7 +45,7 @@ FOLDED = (
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the card shows: computed once, drawn and told from the same figures."""
+    """What the card shows, computed once for plots and text."""
 
     release: Release
     trained: Trained
@@ -59,7 +59,7 @@ class Findings:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What the manifest says of the training, as models.export wrote it."""
+        """What the manifest says about the training, as models.export wrote it."""
         return self.release.manifest.training
 
 
@@ -130,7 +130,7 @@ def card(findings: Findings) -> str:
 
 
 def lenders_own(findings: Findings) -> list[str]:
-    """Sections on what is measured of a lender's own release."""
+    """Sections on measurements of a lender's own release."""
     if findings.trained.recipe.lender is None:
         return []
     metrics = findings.about["metrics"]
@@ -239,7 +239,7 @@ def usual(field: Field, below: int) -> str:
 
 
 def said_of(block: Block) -> str:
-    """What a kind of block is, by its own docstring: nothing here to forget when one is added."""
+    """What a kind of block is, from its own docstring, so that a new kind needs no text here."""
     return (type(block).__doc__ or "").partition("\n")[0].partition(":")[0].removesuffix(".")
 
 
@@ -271,7 +271,7 @@ def features(findings: Findings) -> str:
 
 
 def families(monotone: Mapping[str, int], columns: Sequence[str]) -> str:
-    """Constrained columns, those of one pattern together with their number."""
+    """Constrained columns; those of one pattern are grouped, with their number."""
     patterns = [column for column in monotone if column.endswith("*")]
     counts: Counter[str] = Counter()
     for column in columns:
@@ -307,7 +307,7 @@ def training(findings: Findings) -> str:
 
 
 def blur(widths: Mapping[str, tuple[float, float]]) -> list[str]:
-    """A line on how far training moved the answers at random; none where it did not."""
+    """A line on how far training moved the answers at random; empty if it did not."""
     if not widths:
         return []
     parts = [
@@ -322,7 +322,7 @@ def blur(widths: Mapping[str, tuple[float, float]]) -> list[str]:
 
 
 def teacher(has_one: bool) -> list[str]:
-    """A line on what the trees were fitted to, where that is not the outcome."""
+    """A line on what the trees were fitted to, if that is not the outcome."""
     text = (
         "- Teacher: the trees are fitted to what a model of all columns says of loans that it had not seen; every "
         "figure here is measured on the outcome"
@@ -383,7 +383,7 @@ def results(findings: Findings) -> str:
 
 
 def rivals(findings: Findings) -> str:
-    """Who the release is compared with, and what was done for them."""
+    """The rivals that the release is compared with, and how they were trained."""
     present = {result.model for result in findings.report.results}
     parts = []
     if ALL_COLUMNS in present:
@@ -404,7 +404,7 @@ def rivals(findings: Findings) -> str:
 
 
 def figure(name: str, title: str, reading: str) -> str:
-    """A picture with its plain reading."""
+    """A picture with its caption."""
     return f"![{title}]({name}.svg)\n\n{reading}"
 
 

@@ -1,4 +1,4 @@
-"""What became of loans: by the decision that a release's policy would have suggested, and by score band."""
+"""Outcomes of loans, by the decision that a release's policy would have suggested and by score band."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Book:
     """Loans with known outcome, as the policy would have decided them."""
 
     label: str
-    in_training: bool  # the model has seen these loans: its PDs flatter it
+    in_training: bool  # the model has seen these loans: its PDs look too good
     mean_pd: float
     groups: Mapping[str, Group]  # suggestion -> loans
     unusual: float  # loans referred because an answer is unusual, whatever their PD

@@ -1,4 +1,4 @@
-"""What the card of a lender's own release says: whose it is, where its loans come from, what was measured."""
+"""The card of a lender's own release: who owns it, where its loans come from, what was measured."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from models.model_card.captions import percent
 from models.recipe import Lender
 
 NOT_SAID = "not said in the recipe"
-KEPT = 1e-9  # a PD that moves by less does not move
+KEPT = 1e-9  # a smaller move of a PD counts as none
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool = False) -> str:
@@ -54,7 +54,7 @@ def lead(lender: Lender, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def responsible(lender: Lender) -> str:
-    """Who answers for it."""
+    """Who is responsible for it."""
     roles = (("Owner", lender.owner), ("Approved by", lender.approver), ("Validated", lender.validated))
     lines = [f"- {role}: {person or NOT_SAID}" for role, person in (*roles, ("Next review", lender.next_review))]
     return "\n".join(lines)
@@ -125,7 +125,7 @@ def directions(directions: Mapping[str, Any]) -> str:
 
 
 def groups(attributes: Sequence[Mapping[str, Any]]) -> str:
-    """How the model treats groups that it does not know."""
+    """How the model treats groups that it cannot see."""
     if not attributes:
         return (
             "Not measured: no column was given to look at. That says nothing in either direction. No column whose name "

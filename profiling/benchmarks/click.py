@@ -1,7 +1,7 @@
 """From click to changed result, in headless Chromium: `python -m profiling.benchmarks.click`.
 
 The real app stands beside bare Gradio pages (ten numbers, one HTML output, a function that adds them up) in the
-same browser and the same run, click about click. Quote the ratio: absolute times drift with the machine.
+same browser and the same run, clicked in turn. Quote the ratio: absolute times drift with the machine.
 """
 
 import argparse
@@ -82,11 +82,11 @@ def measure(pages: dict[str, Page], clicks: int) -> dict[str, list[float]]:
 
 
 def main() -> int:
-    """Print a row a page."""
+    """Print a row per page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clicks", type=int, default=50)
     parser.add_argument(
-        "--all", action="store_true", help="beside other ways of bare Gradio too: pages cost each other"
+        "--all", action="store_true", help="also measure other kinds of bare Gradio pages (open pages slow each other)"
     )
     parser.add_argument("--serve-bare", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()

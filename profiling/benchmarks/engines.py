@@ -1,7 +1,7 @@
 """The engines side by side, from one row to 48,744: `python -m profiling.benchmarks.engines`.
 
 One process; real applications; equal probabilities checked first. Each engine takes every batch in turn, so that a
-busy machine slows all alike. Opening an engine and its first call (cold) are apart from what it does later (warm):
+busy machine slows all alike. Opening an engine and its first call (cold) are reported apart from later calls (warm):
 the study that this project grew out of measured the two together. Also: XGBoost as a joblib .pkl loads it, treelite's
 GTIL on the same trees, and what building the rows costs.
 """
@@ -39,7 +39,7 @@ Predict = Callable[[Matrix], npt.NDArray[np.float32]]
 
 
 def from_pickle(release: Release, threads: int) -> Predict:
-    """The model as joblib.dump and joblib.load leave it: our own bytes, so the pickle is one that may be loaded."""
+    """The model as joblib.dump and joblib.load leave it: the bytes are our own, so this pickle is safe to load."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "best_model.pkl"
         joblib.dump(XGBoostEngine(release, threads).classifier, file)
@@ -57,7 +57,7 @@ def by_gtil(release: Release, threads: int) -> Predict:
 
 
 def opened(name: str, release: Release, threads: int) -> Predict:
-    """An engine of ours, or one of the two that are only compared with."""
+    """One of our engines, or one of the two that are only compared with."""
     if name in ENGINES:
         return open_engine(name, release, threads).predict_proba
     return {PKL: from_pickle, GTIL: by_gtil}[name](release, threads)

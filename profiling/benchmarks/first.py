@@ -4,8 +4,8 @@ The last commit is cloned into a temporary folder and started with `make run` on
 environment, and package caches of its own, so every package is downloaded), then warm. A browser without a cache opens
 the page and clicks until a card shows a decision.
 
-The figures of the last run stand beside the new ones. Where one that does not depend on the machine's load is worse by
-more than 5 %, nothing is stored and the exit status is 1, unless `--reason` says why.
+The figures of the last run are printed beside the new ones. If a figure that does not depend on the machine's load is
+worse by more than 5 %, nothing is stored and the exit status is 1, unless `--reason` says why.
 """
 
 import argparse
@@ -58,7 +58,7 @@ FIGURES = (
 
 
 def main() -> int:
-    """Exit status 1 where a figure is worse and no reason is given."""
+    """Exit status 1 if a figure is worse and no reason is given."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reason", default="", help="why a figure may be worse than the stored one")
     parser.add_argument("--warm", type=int, default=3, help="warm starts, of which the median is taken")
@@ -99,7 +99,7 @@ def measure(folder: Path, warm: int) -> dict[str, float]:
 
 
 def inherited() -> list[str]:
-    """Settings of this machine, which a newcomer would not have; an empty one counts as not set."""
+    """Settings of this machine that a newcomer would not have; an empty one counts as not set."""
     return [name for name in os.environ if name.startswith(("TENFOLD_", "SPACE_", "RELEASE"))]
 
 

@@ -2,7 +2,7 @@
 
 The real server over a ledger of real applications, two thirds of them decided. Every search that the history offers, by
 a manager, who sees all, and by an officer, who sees a third of it, timed from request to last byte, beside a page that
-reads no ledger; then many at once, with /livez and /readyz asked meanwhile; then the export. `--code FOLDER` serves
+reads no ledger; then many at once, with /livez and /readyz requested meanwhile; then the export. `--code FOLDER` serves
 another checkout, to compare with.
 """
 
@@ -116,7 +116,7 @@ class Client:
 
 
 def alone(url: str, questions: Mapping[str, Question], times: int) -> dict[str, list[float]]:
-    """ms of each search, when nobody else asks for anything."""
+    """ms of each search, when there are no other requests."""
     waits: dict[str, list[float]] = {name: [] for name in questions}
     for _ in range(times):
         for name, (token, method, path, form) in questions.items():
@@ -128,7 +128,7 @@ def alone(url: str, questions: Mapping[str, Question], times: int) -> dict[str, 
 
 
 def at_once(url: str, searches: Sequence[Question], rounds: int) -> dict[str, float]:
-    """Many searches that begin together, and what /livez and /readyz say meanwhile."""
+    """Many searches that begin together, and the responses of /livez and /readyz meanwhile."""
     token = searches[0][0]
     finished = threading.Event()
     probes: dict[str, list[tuple[int, float]]] = {"/livez": [], "/readyz": []}

@@ -4,7 +4,7 @@ One run, one machine, all servers up, taken in turn and several times over: bare
 with the ledger off and on, Gradio's API without and with its queue, and the same release by the same engine behind
 BentoML, MLServer and LitServe, each in a virtual environment of its own under build/peers. All do the same work: ten
 fields in, validated, a PD out; ours also writes its performance log. wrk makes the load where it is installed, else
-a client in Python, which is slower than the servers: the table says which.
+a client in Python, which is slower than the servers; the table names the client.
 """
 
 import argparse
@@ -53,7 +53,7 @@ class Load(NamedTuple):
 
 
 class Target(NamedTuple):
-    """A server and how it is asked."""
+    """A server and how requests are sent to it."""
 
     name: str
     command: list[str]
@@ -75,7 +75,7 @@ def ours(name: str, engine: str, release: Release, folder: Path, ledger: bool, p
 
 
 def targets(release: Release, folder: Path) -> tuple[list[Target], dict[str, str]]:
-    """All that can be compared here, and why the others cannot."""
+    """The targets that can be compared here, and why others cannot."""
     answers = release.form.example
     body = json.dumps({"answers": answers})
     listed = json.dumps({"data": list(answers.values())})
@@ -131,7 +131,7 @@ def targets(release: Release, folder: Path) -> tuple[list[Target], dict[str, str
 
 
 def check(target: Target, url: str, pd: float) -> None:
-    """End with an error unless the server gives the PD that it should; the echo gives back what it got."""
+    """End with an error unless the server returns the expected PD; an echo must return what it was sent."""
     if target.load is loaded:
         head = {"Content-Type": "application/json"}
         request = urllib.request.Request(url + target.path, target.body.encode(), head)  # noqa: S310
@@ -296,7 +296,7 @@ def middle(loads: list[Load]) -> Load:
 
 
 def ratios(figures: Mapping[str, Any]) -> dict[str, float]:
-    """What the issue asks for; rates at 8 connections."""
+    """Ratios of rates at 8 connections."""
 
     def rate(name: str) -> float:
         return float(figures[name]["connections"]["8"]["rate"])
@@ -337,7 +337,7 @@ def main() -> int:
 
 
 def table(section: Mapping[str, Any]) -> str:
-    """A row a target."""
+    """A row per target."""
     heads = ["| | " + " | ".join(f"{count} conn.: /s | p50 | p99" for count in CONNECTIONS) + " | errors | memory |"]
     heads.append("| --- |" + " ---: |" * (3 * len(CONNECTIONS) + 2))
     rows = []

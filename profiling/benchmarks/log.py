@@ -1,8 +1,8 @@
 """How long `python -m profiling log` takes over a million lines, and how much memory.
 
 `python -m profiling.benchmarks.log`. The lines are what this machine's scorer writes for real applications, repeated
-with new times over thirty days. Beside it, in the same run, the least that any reader in Python can do: every line
-through the JSON parser, and nothing kept.
+with new times over thirty days. Measured in the same run is the least that any reader in Python does: parse every line
+as JSON and keep nothing.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def write(file: Path, lines: int, template: Path) -> None:
 def run(command: list[str], folder: Path | None = None) -> tuple[str, float, float]:
     """A command's output, seconds and largest resident memory in MB, as the kernel counted it.
 
-    A small process starts it: of a program the kernel counts what the process that became it held as well.
+    A small process starts it, since the kernel also counts the memory of the process that was replaced by the program.
     """
     started = time.perf_counter()
     with tempfile.TemporaryFile("w+") as output, tempfile.NamedTemporaryFile("r") as memory:

@@ -2,7 +2,7 @@
 
 The real app over a log that already holds all the scores that the page shows. One client scores without a pause; in
 stretches of a few seconds, in turn, nobody looks at the page, one person does (it asks anew every five seconds), and
-ten do. The score's own time is what the app writes into its log; beside it what the client waits. Quote the ratios.
+ten do. The score's own time is what the app writes into its log; the client's wait is measured too. Quote the ratios.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Packages that benchmarks compare with, installed apart from ours: each in a folder of its own under build/peers."""
+"""Packages that benchmarks compare with, each installed in its own folder under build/peers."""
 
 import re
 import shutil
@@ -38,7 +38,7 @@ def environment(name: str) -> Path:
 
 
 def library(name: str) -> Path:
-    """A library without what it needs, which is there already: the folder to import it from, in the same process.
+    """Install a library without its dependencies, which we have already, and return the folder to import it from.
 
     Raises `subprocess.CalledProcessError` where it cannot be installed.
     """
@@ -48,7 +48,7 @@ def library(name: str) -> Path:
 
 
 def is_to_install(name: str) -> bool:
-    """Whether it is not there in the pinned version; then the way is cleared and it is said."""
+    """Whether the pinned version is missing; then the old folder is removed and a message printed."""
     marker = HOME / name / "installed"
     if marker.exists() and marker.read_text() == PINS[name]:
         return False
@@ -58,6 +58,6 @@ def is_to_install(name: str) -> bool:
 
 
 def install(name: str, python: Path, *more: str) -> None:
-    """By pip; noted once it has succeeded."""
+    """Install by pip; write a marker once that has succeeded."""
     subprocess.run([str(python), *PIP, PINS[name], *more], check=True, capture_output=True)
     (HOME / name / "installed").write_text(PINS[name])

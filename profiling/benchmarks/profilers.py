@@ -42,8 +42,8 @@ class Profiler(NamedTuple):
     """How a profiler is run on a program, and how its report is opened."""
 
     record: Callable[[Path, Path], list[str]]  # program, file → command
-    file: str  # what it leaves
-    report: str  # what a person opens
+    file: str  # the file it writes
+    report: str  # the file a person opens
     make: Callable[[Path, Path], list[str]] | None  # file, report → command
     drawn: str  # a selector of its picture
 
@@ -100,7 +100,7 @@ def profilers() -> dict[str, Profiler]:
 def compared(
     name: str, folder: Path, rounds: int, environment: dict[str, str], browser: Browser
 ) -> dict[str, dict[str, Any]]:
-    """Every profiler on one program, by turns with the program alone; the least of the rounds."""
+    """Every profiler on one program, in turn with the program alone; the minimum of the rounds."""
     program = PROGRAMS / f"{name}.py"
     every = profilers()
     plain: list[float] = []

@@ -1,8 +1,8 @@
-"""What reasons that are exact for the model cost beside XGBoost's own pred_contribs, in turn on the same real loans.
+"""The cost of exact reasons compared with XGBoost's pred_contribs, in turn on the same real loans.
 
 `python -m profiling.benchmarks.reasons`. Ours are of the ten fields and exact; pred_contribs are of every column, by
-way of the trees' own paths. Both are checked to add up to the same score first. Beside them what bounds ours: the rows
-of all coalitions built and nothing predicted, and a single row predicted by the same engine.
+way of the trees' own paths. Both are checked to add up to the same score first. Two bounds are measured:
+building the rows of all coalitions without predicting, and predicting a single row by the same engine.
 """
 
 import argparse

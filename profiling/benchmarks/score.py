@@ -1,4 +1,4 @@
-"""What predict_credit_score costs, with each engine, over a bare predict_proba, and under the old path.
+"""The cost of predict_credit_score with each engine, compared with a bare predict_proba and with the old path.
 
 `python -m profiling.benchmarks.score`. All in one process, on the same real applications, with the performance log
 written; equal probabilities are checked first. Each engine takes BLOCK applications in turn, so that it finds the

@@ -1,6 +1,6 @@
 """A lone client of one server beside many of another on the same ledger: `python -m profiling.benchmarks.turns`.
 
-With turns between the processes (ledger/turns.py) and without: then SQLite's lock alone decides who writes next.
+Measured with turns between the processes (ledger/turns.py), and without, where SQLite's lock decides who writes next.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def lone(url: str, body: str, seconds: float) -> list[float]:
 
 
 def beside(command: list[str], seconds: float, folder: Path) -> tuple[list[float], Load]:
-    """What the lone client waited, and what the others got, with two servers on a new ledger."""
+    """The waits of the lone client and the load of the others, with two servers on a new ledger."""
     release = open_release(embedded()[0])
     body = json.dumps({"answers": release.form.example})
     target = ours("turns", ENGINE, release, folder, True, PATH, body)

@@ -1,7 +1,7 @@
 """Write the figures of both READMEs from the releases and bench.json; --check compares.
 
-`python -m profiling.documents.figures`. A block stands between `<!-- figures:NAME -->` and `<!-- /figures -->`; nobody
-types what is between them.
+`python -m profiling.documents.figures`. A block is the text between `<!-- figures:NAME -->` and `<!-- /figures -->`,
+which is never edited by hand.
 """
 
 import json
@@ -65,7 +65,7 @@ def models() -> str:
 
 
 def tenths(row: dict[str, Any]) -> str:
-    """Four cells: PD and observed rate of the lowest and the highest tenth; dashes where training gave none yet."""
+    """Four cells: PD and observed rate of the lowest and the highest tenth; dashes if training gave none."""
     ends = [row["tenths"][name] for name in ("lowest", "highest")] if "tenths" in row else []
     return " | ".join(tenth(decile) for decile in ends) or "– | – | – | –"
 
@@ -110,7 +110,7 @@ def features() -> dict[str, int]:
 
 
 def before_after() -> str:
-    """The two paths without a profiler, and what the profiler says of each (python -m profiling profile)."""
+    """The two paths without a profiler, and the profile of each (python -m profiling profile)."""
     figures = results.read()["profile"]
     loans = figures["loans"]
     lines = ["| release | features | before, p50 | after, p50 | ratio |", "| --- | ---: | ---: | ---: | ---: |"]

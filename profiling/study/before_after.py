@@ -1,7 +1,7 @@
 """`python -m profiling before-after A B`: two functions on the same rows, checked, timed in turn, profiled.
 
-Each is `package.module:function` or `file.py:function`. In turn means that both see the same machine: what else it does
-slows both.
+Each is `package.module:function` or `file.py:function`. They are timed in turn, so that other load on the
+machine slows both.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from profiling.study.views import Table, profile_report, waiting
 
 
 class UnlikeResults(TenfoldError):
-    """Two functions do not give the same: nothing is timed that is not the same work."""
+    """Two functions give different results, so their times cannot be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +40,19 @@ class Comparison:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Add the arguments of the command."""
     parser.add_argument("before", metavar="A", help="package.module:function or file.py:function")
     parser.add_argument("after", metavar="B", help="the function to compare with it")
     calling.add_arguments(parser)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="keep before.prof and after.prof, and their timings")
-    parser.add_argument("--unequal", action="store_true", help="go on where results differ")
+    parser.add_argument("--unequal", action="store_true", help="continue even if results differ")
     parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="of numbers in results (%(default)s)")
-    parser.add_argument("--top", type=int, default=12, metavar="N", help="functions a table (%(default)s)")
+    parser.add_argument("--top", type=int, default=12, metavar="N", help="functions per table (%(default)s)")
     add_report_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status 2 where a function is not there, or results differ; 1 where B is too slow."""
+    """Exit status 2 if a function is missing or results differ, 1 if B is too slow."""
     try:
         group = read_groups(options.groups)
         targets = [calling.target(text) for text in (options.before, options.after)]
@@ -84,7 +84,7 @@ def compared(
     out: Path | None = None,
     suffix: str = "",
 ) -> Comparison:
-    """Time both in turn, then profile one after the other. That they give the same is for the caller to see to.
+    """Time both in turn, then profile one after the other. The caller must check that both give the same results.
 
     With `out`, before.prof and after.prof are left there, and their timings.
     """
@@ -108,7 +108,7 @@ def print_comparison(
     top: int = 12,
     html: Path | None = None,
 ) -> None:
-    """Print what was found; write the report with pictures."""
+    """Print the comparison and write the report with pictures."""
     table = quantiles(comparison)
     print("\n".join(f"{term}: {text}" for term, text in about))
     print(f"\n{table.title}\n{aligned(table.heads, table.rows)}")

@@ -1,4 +1,4 @@
-"""What is to be profiled: a function of a module or file, and what it is called with."""
+"""What to profile: a function of a module or file, and the arguments of its calls."""
 
 import argparse
 import asyncio
@@ -18,11 +18,11 @@ from inference.errors import TenfoldError
 
 
 class BadTarget(TenfoldError):
-    """A function that is not there, or arguments that cannot be read: which, and what is needed."""
+    """A missing function or unreadable arguments; the message says which and what is needed."""
 
 
 class Call(NamedTuple):
-    """What a function is called with."""
+    """The arguments of one call."""
 
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = {}
@@ -43,14 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--args", type=Path, metavar="FILE.json", help="one call's arguments: an object (by name) or a list"
     )
-    parser.add_argument("--rows", type=Path, metavar="FILE", help="a call a row: .csv with a header, or .jsonl")
+    parser.add_argument("--rows", type=Path, metavar="FILE", help="one call per row: .csv with a header, or .jsonl")
     parser.add_argument("-n", type=int, metavar="CALLS", help="calls that are timed (200; a script runs once)")
 
 
 def target(text: str) -> Target:
     """The function named by `package.module:function` or `file.py:function`. Raises `BadTarget`.
 
-    The folder that one is in comes first on the path, as with `python -m`.
+    The current folder comes first on the path, as with `python -m`.
     """
     module, _, name = text.rpartition(":")
     if not module or not name:
@@ -73,7 +73,7 @@ def target(text: str) -> Target:
 
 
 def of_module(name: str) -> object:
-    """A module, imported. What goes wrong inside it is its own error."""
+    """Import a module. Errors inside it are passed on."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -132,7 +132,7 @@ def calls(options: argparse.Namespace, functions: Sequence[Callable[..., Any]]) 
 
 
 def parsed(file: Path, read: Callable[[str], str], what: str) -> Any:
-    """JSON of a file."""
+    """Parse a file. Raises `BadTarget`."""
     try:
         return json.loads(read("utf-8-sig"))
     except OSError as error:
@@ -142,7 +142,7 @@ def parsed(file: Path, read: Callable[[str], str], what: str) -> Any:
 
 
 def rows(file: Path) -> list[Call]:
-    """A call a row: of CSV by the names of its columns, of JSON lines by name or in order."""
+    """One call per row: CSV by column names, JSON lines by name or in order."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             if file.suffix.lower() in (".jsonl", ".ndjson"):
@@ -166,7 +166,7 @@ def rows(file: Path) -> list[Call]:
 
 
 def value(text: str) -> Any:
-    """A cell: a number where it is written as one, else the text."""
+    """A cell as a number if it is written as one, else as text."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -185,11 +185,11 @@ def as_call(value: Any, place: str) -> Call:
 
 
 def fit(function: Callable[..., Any], call: Call) -> None:
-    """Raises `BadTarget` where the arguments do not fit the function's."""
+    """Raises `BadTarget` if the arguments do not fit the function."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        return  # of some functions in C nobody knows
+        return  # some functions in C have no signature
     try:
         signature.bind(*call.args, **call.kwargs)
     except TypeError as error:

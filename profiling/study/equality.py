@@ -11,7 +11,7 @@ TOLERANCE = 1e-6  # of numbers: absolute below 1, relative above
 def equal(first: Any, second: Any, tolerance: float = TOLERANCE) -> bool:
     """Whether results agree: the same types of things in the same order, floats within the tolerance, NaN with NaN.
 
-    Of objects that do not say when they are equal, what they hold is compared.
+    Objects without an equality of their own are compared by their attributes.
     """
     if first is second:
         return True
@@ -51,7 +51,7 @@ def is_array(value: Any) -> bool:
 
 
 def equal_arrays(old: Any, new: Any, tolerance: float) -> bool:
-    """Element by element; what is no array counts as one without dimensions."""
+    """Element by element; a value that is not an array counts as one without dimensions."""
     first, second = (value.__array__().tolist() if is_array(value) else value for value in (old, new))
     if getattr(old, "shape", ()) != getattr(new, "shape", ()):
         return False

@@ -1,6 +1,6 @@
 """What the report's script draws: functions, their figures and callers, and the boxes of the icicle, as plain JSON.
 
-One or two profiles; the functions of both stand in one list, a function of both once.
+One or two profiles share one list of functions; a function in both appears once.
 """
 
 from collections import Counter
@@ -11,13 +11,13 @@ from profiling.study.names import BUILTIN, Group, label, package, short_file, ti
 from profiling.study.prof_reader import Cost, Function, Profile
 from profiling.study.tree import Tree, tree
 
-MOST = 4000  # functions with their figures; of the others only how many there are and what they hold
+MOST = 4000  # functions with their figures; for the others only their number and their time
 
 Facts = dict[str, Any]
 
 
 def facts(profiles: Sequence[Profile], group: Group = package) -> Facts:
-    """Of one or two profiles, the baseline first. Seconds throughout."""
+    """The facts of one or two profiles, the baseline first. Times in seconds."""
     trees = [tree(profile) for profile in profiles]
     numbers = matched(profiles)
     drawn_functions = [{box.function for box in tree.boxes} for tree in trees]
@@ -43,7 +43,7 @@ def facts(profiles: Sequence[Profile], group: Group = package) -> Facts:
 
 
 def facts_of(profile: Profile, drawing: Tree, place: Mapping[Function, int]) -> Facts:
-    """Those of one profile; functions by their place in the list."""
+    """The facts of one profile; functions by their place in the list."""
     entries = [(function, entry) for function, entry in profile.entries.items() if function in place]
     accounted = sum(entry.cost.own for _, entry in entries)
     total = profile.seconds
@@ -79,12 +79,12 @@ def cost(cost: Cost) -> tuple[int, float, float]:
 
 
 def rounded(seconds: float) -> float:
-    """To six figures: a report of many boxes is a third of the size."""
+    """Rounded to six figures: this cuts a report of many boxes to a third."""
     return float(f"{seconds:.6g}")
 
 
 def most_of(profile: Profile, drawn: set[Function]) -> list[Function]:
-    """Those in the picture, and of the others those with most time of their own or in all."""
+    """Functions in the picture, and of the others those with most own or cumulative time."""
     if len(profile.entries) <= MOST:
         return [*profile.entries, *(drawn - profile.entries.keys())]
     by_own = sorted(profile.entries, key=lambda function: -profile.entries[function].cost.own)[: MOST // 2]
@@ -95,8 +95,8 @@ def most_of(profile: Profile, drawn: set[Function]) -> list[Function]:
 def matched(profiles: Sequence[Profile]) -> list[dict[Function, int]]:
     """A number for each function of each profile, the same for one function in both.
 
-    That is one with the same file, from its package on, and the same name; where a file has several of that name, in
-    order of their lines if both have as many, and else those on the same line.
+    The same function has the same file, from its package on, and the same name. Several of one name in a file match in
+    the order of their lines if both profiles have as many, and else by line.
     """
     by_title: list[dict[str, list[Function]]] = []
     for profile in profiles:

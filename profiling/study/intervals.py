@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 DRAWS, SEED = 2000, 0  # of the bootstrap
-UNCHANGED = 1.05  # an interval of ratios within 1/1.05 to 1.05 is no change that anybody would notice
+UNCHANGED = 1.05  # an interval of ratios within 1/1.05 to 1.05 is too small a change to notice
 
 
 class Interval(NamedTuple):
@@ -17,12 +17,12 @@ class Interval(NamedTuple):
     high: float
 
     def inverse(self) -> "Interval":
-        """That of 1 / figure."""
+        """The interval of 1 / figure."""
         return Interval(*(1 / value if value else math.inf for value in (self.value, self.high, self.low)))
 
 
 def quantile(ordered: Sequence[float], q: float) -> float:
-    """The q-quantile of sorted values, between the two nearest; NaN of none."""
+    """The q-quantile of sorted values, interpolated between the two nearest; NaN if there are none."""
     if not ordered:
         return math.nan
     position = q * (len(ordered) - 1)
@@ -67,7 +67,7 @@ def ratio(before: Sequence[float], after: Sequence[float], q: float = 0.5) -> In
 
 
 def verdict(change: Interval, more: str = "slower", less: str = "faster") -> str:
-    """A ratio, after over before, in words: faster by 3.1 to 3.4 times, unchanged, or not to be told."""
+    """A ratio, after over before, in words: faster by 3.1 to 3.4 times, unchanged, or cannot be told apart."""
     if change.low > 1 / UNCHANGED and change.high < UNCHANGED:
         return "unchanged"
     if change.high < 1:
@@ -78,7 +78,7 @@ def verdict(change: Interval, more: str = "slower", less: str = "faster") -> str
 
 
 def times(change: Interval) -> str:
-    """An interval of ratios, as precise as it is wide."""
+    """An interval of ratios, with digits to match its width."""
     digits = 2 if change.high < 1.995 else 1 if change.high < 99.95 else 0
     low, high = (f"{end:,.{digits}f}" for end in (change.low, change.high))
     return f"{low} times" if low == high else f"{low} to {high} times"

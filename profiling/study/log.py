@@ -21,11 +21,11 @@ MOST_DRAWN = 100  # stretches of time
 
 
 class BadSplit(TenfoldError):
-    """Neither a date nor a release of the logs."""
+    """The argument of --split is neither a date nor a release of the logs."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Add the arguments of the command."""
     parser.add_argument(
         "files",
         nargs="+",
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status 2 where a file cannot be opened; lines that are no measurement are counted and stop nothing."""
+    """Exit status 2 if a file cannot be opened; lines that are not measurements are counted and skipped."""
     try:
         reader = LogReader(form(options.map) if options.map else None)
         for file in files_of(options.files):
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def days(scores: Scores) -> Table:
-    """A line for each day, release and engine."""
+    """A row for each day, release and engine."""
     heads = ("day", "release", "engine", "scores", "p50", "p90", "p99", "max", *STAGES, "CPU %", "RSS MB")
     by_day: dict[tuple[int, int], list[int]] = {}
     for place, (when, group) in enumerate(zip(scores.times, scores.groups, strict=True)):
@@ -116,7 +116,7 @@ def number(value: float, digits: int) -> str:
 def split(scores: Scores, place: str) -> tuple[list[Change], float | None]:
     """How latency, CPU and memory changed, and when, in seconds since 1970, where a date was given.
 
-    Raises `BadSplit` where it is neither a date nor a release, or nothing is on one side.
+    Raises `BadSplit` if it is neither a date nor a release, or if one side is empty.
     """
     moment: float | None = None
     try:
@@ -148,7 +148,7 @@ def split(scores: Scores, place: str) -> tuple[list[Change], float | None]:
 
 
 def footnotes(reader: LogReader) -> str:
-    """What else was in the logs."""
+    """What else the logs contain, as text."""
     scores, files = reader.scores, reader.files
     lines = [f"{len(scores):,} scores." if files == 1 else f"{len(scores):,} scores, in {files:,} files."]
     for line_form, count in reader.forms.most_common(3):

@@ -1,7 +1,7 @@
-"""Reads JSON lines with a time and a duration: Tenfold's performance log, older ones, anybody's.
+"""Read JSON lines with a time and a duration: Tenfold's performance log, older ones, and logs of other programs.
 
-A form says under which keys a line has what; a line that fits none is counted by what is wrong with it, with the place
-where that was first seen, and without anything that is in it.
+A form says under which keys a line holds its values. A line that fits no form is counted by its problem, with the
+place where that was first seen and without any of its content.
 """
 
 import io
@@ -39,7 +39,7 @@ class BadMap(TenfoldError):
 
 
 class Form(NamedTuple):
-    """Under which keys lines have what; keys within objects are joined by dots. `unit`: of the duration, in ms."""
+    """Keys of a line's values; keys within objects are joined by dots. `unit` is that of the duration, in ms."""
 
     time: str
     duration: str
@@ -51,7 +51,7 @@ class Form(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """Lines that are no measurement: how many, and where the first was."""
+    """Lines that are not measurements: how many, and where the first was."""
 
     lines: int
     file: str
@@ -70,25 +70,25 @@ class Scores(NamedTuple):
         return len(self.times)
 
     def ordered(self, name: str, indices: Iterable[int] | None = None) -> list[float]:
-        """A column's values that are known, sorted; of the chosen measurements, or all."""
+        """The known values of a column, sorted, of the chosen measurements or of all."""
         column = self.columns[name]
         values = column if indices is None else [column[index] for index in indices]
         return sorted(value for value in values if value == value)
 
 
 class LogReader:
-    """Takes logs, any number of them."""
+    """Reads any number of logs."""
 
     def __init__(self, form: Form | None = None) -> None:
         with extra("profile"):
             import orjson
         self._loads: Callable[[bytes | str], Any] = orjson.loads
         self.form = form
-        self.errors: Counter[str] = Counter()  # refused scores of ours, by kind
-        self.dropped = 0  # lines that a log of ours says it could not write
-        self.skipped: dict[str, Skipped] = {}  # by what is wrong
+        self.errors: Counter[str] = Counter()  # refused scores in Tenfold's logs, by kind
+        self.dropped = 0  # lines that Tenfold's log says it could not write
+        self.skipped: dict[str, Skipped] = {}  # by problem
         self.files = 0
-        self.forms: Counter[Form] = Counter()  # found in lines that are not ours
+        self.forms: Counter[Form] = Counter()  # forms found in lines of other programs
         self._times = array("d")
         self._groups = array("l")
         self._columns = {name: array("d") for name in FIGURES}
@@ -101,7 +101,7 @@ class LogReader:
         return Scores(self._times, self._groups, self._columns, list(self._names))
 
     def read(self, file: Path) -> None:
-        """One log. Raises OSError where it cannot be opened; what is damaged is read up to there, and said."""
+        """Read one log. Raises OSError if it cannot be opened; a damaged file is read up to the damage."""
         self.files += 1
         number = 0
         with opened(file) as stream:
@@ -118,7 +118,7 @@ class LogReader:
                 )
 
     def take(self, line: bytes | str, file: str = "", number: int = 0) -> None:
-        """One line."""
+        """Read one line."""
         try:
             entry = self._loads(line)
         except ValueError:
@@ -142,7 +142,7 @@ class LogReader:
         self.skipped[reason] = known._replace(lines=known.lines + 1) if known else Skipped(1, file, line)
 
     def _ours(self, entry: dict[str, Any]) -> str | None:
-        """A line of Tenfold's; what is wrong with it, or None."""
+        """Read a line of Tenfold's log; returns its problem, or None."""
         when = seconds(entry["time"])
         if when is None:
             return "a time that cannot be read"
@@ -163,7 +163,7 @@ class LogReader:
         return None
 
     def _any(self, entry: dict[str, Any]) -> str | None:
-        """A line of anybody's; what is wrong with it, or None."""
+        """Read a line of another program's log; returns its problem, or None."""
         if "dropped" in entry and "duration" not in entry:
             self.dropped += int(figure(entry["dropped"]))
             return None
@@ -205,7 +205,7 @@ class LogReader:
         self._columns["rss_mb"][-1] = figure(memory)
 
     def _form(self, entry: dict[str, Any]) -> Form | None:
-        """The form of a line, by its keys; None where they are not recognised."""
+        """The form of a line, by its keys; None if they are not recognised."""
         keys = tuple(entry)
         if keys not in self._form_of:
             key_names = [
@@ -222,7 +222,7 @@ class LogReader:
 
 
 def lines(stream: IO[bytes]) -> Iterator[bytes | str]:
-    """The lines of a log: of UTF-8, with a mark before it or not, or of UTF-16, which zeros give away."""
+    """The lines of a log in UTF-8, with or without a byte order mark, or in UTF-16, recognised by its zeros."""
     beginning = stream.peek(4)[:4] if hasattr(stream, "peek") else b""
     if beginning[:2] in (b"\xff\xfe", b"\xfe\xff"):
         yield from decoded(stream, "utf-16")
@@ -235,7 +235,7 @@ def lines(stream: IO[bytes]) -> Iterator[bytes | str]:
 
 
 def decoded(stream: IO[bytes], encoding: str) -> Iterator[str]:
-    """Its lines as text; it stays open."""
+    """The lines of a file as text; the file stays open."""
     wrapper = io.TextIOWrapper(stream, encoding)
     try:
         yield from wrapper
@@ -244,7 +244,7 @@ def decoded(stream: IO[bytes], encoding: str) -> Iterator[str]:
 
 
 def value_at(entry: dict[str, Any], key: str) -> Any:
-    """What stands under a key, or under keys within objects, joined by dots; None for nothing."""
+    """The value of a key, or of keys within objects joined by dots; None if missing."""
     if key in entry:
         return entry[key]
     value: Any = entry
@@ -269,7 +269,7 @@ def figure(value: Any) -> float:
 
 
 def seconds(value: Any) -> float | None:
-    """Seconds since 1970 of a time: ISO 8601 (without a zone UTC), or a number of s, ms, µs or ns; None for no time."""
+    """Seconds since 1970 of a time: ISO 8601 (UTC by default), or a number of s, ms, µs or ns; None if not a time."""
     if type(value) is str:
         try:
             moment = datetime.fromisoformat(value.replace(",", "."))
@@ -280,7 +280,7 @@ def seconds(value: Any) -> float | None:
 
 
 def number_of_seconds(value: float) -> float | None:
-    """By size: a time of our days is near 1.8e9 s."""
+    """Seconds from a number, by its size: a current time is near 1.8e9 s."""
     for unit in (1.0, 1e3, 1e6, 1e9):
         if 1e8 <= value / unit < 1e10:
             return value / unit
@@ -292,7 +292,7 @@ def text(value: Any) -> str:
 
 
 def unit_of(key: str) -> str:
-    """The unit of a duration, by how its key ends; seconds where that says nothing."""
+    """The unit of a duration, by the end of its key; seconds by default."""
     end = key.rpartition(".")[2]
     for unit in ("ms", "us", "µs", "ns"):
         if end == unit or end.endswith(f"_{unit}") or end.endswith(unit.capitalize()):
@@ -319,7 +319,7 @@ def form(text: str) -> Form:
 
 
 def files_of(paths: Sequence[Path]) -> list[Path]:
-    """The files to read: those given, and of folders those that look like logs; each once, links to one too."""
+    """The files to read: those given, and those in folders that look like logs; each once, also if linked."""
     files: dict[object, Path] = {}
     for path in paths:
         inside = [path]
@@ -341,9 +341,9 @@ def looks_like_a_log(name: str) -> bool:
 
 
 def stretches(scores: Scores, most: int) -> tuple[int, dict[int, list[int]]]:
-    """Measurements by stretches of time of one of LENGTHS, minutes: the shortest by which there are at most `most`.
+    """Measurements by stretches of time of one of LENGTHS, minutes: the shortest that gives at most `most` stretches.
 
-    The length, and for each stretch with measurements its first minute since 1970 and which they are, in order.
+    The length, and for each stretch with measurements its first minute since 1970 and their places, in order.
     """
     minutes = [int(time // 60) for time in scores.times]
     first, last = min(minutes), max(minutes)

@@ -21,7 +21,7 @@ PANELS = (
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A stretch of time in a plot, and what it says when it is pointed at."""
+    """A stretch of time in a plot, and its tooltip."""
 
     x: float
     y: float
@@ -94,7 +94,7 @@ def log_report(
     notes: Sequence[str],
     moment: float | None,
 ) -> LogReport:
-    """The report on what was read; `parts` are stretches of time, by their first minute."""
+    """The report on the logs read; `parts` are stretches of time, by their first minute."""
     first, last = (
         datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M") for time in (min(scores.times), max(scores.times))
     )
@@ -169,13 +169,13 @@ def round_ticks(most: float) -> list[float]:
 
 
 def times(minutes: Sequence[int], most: int = 7) -> list[int]:
-    """Stretches that the axis names."""
+    """The stretches that are labelled on the axis."""
     step = math.ceil(len(minutes) / most)
     return [*minutes[::step]]
 
 
 def moment_text(minute: float, span: float) -> str:
-    """A moment: the day alone where the axis is long."""
+    """A moment as text: only the day if the axis is long."""
     moment = datetime.fromtimestamp(minute * 60, UTC)
     return moment.strftime(
         "%Y-%m-%d" if span > 7 * 24 * 60 else "%m-%d %H:%M" if span > 24 * 60 else "%H:%M" if span else "%Y-%m-%d %H:%M"

@@ -1,4 +1,4 @@
-"""Calls measured: first without a profiler, then for memory, then under cProfile, on request with sampled stacks."""
+"""Measure calls: first without a profiler, then for memory, then under cProfile; sampled stacks on request."""
 
 import cProfile
 import platform
@@ -26,7 +26,7 @@ class NoSampler(TenfoldError):
 
 
 class Threads(NamedTuple):
-    """Calls that the profile has, about how many it has not, and the share of CPU of other threads."""
+    """The calls in the profile, about how many are missing, and the CPU share of other threads."""
 
     seen: int
     unseen: int
@@ -37,9 +37,9 @@ class Threads(NamedTuple):
 def timed(
     targets: Sequence[Target], calls: Sequence[Call], n: int, tolerance: float = TOLERANCE
 ) -> tuple[list[Timings], list[str]]:
-    """n calls of each target, in turn on the same rows; and which targets did not repeat themselves, in words.
+    """n calls of each target, in turn on the same rows; and a sentence for each target with unrepeatable results.
 
-    Some calls come before the clock counts: the first of each is kept apart, for it fills caches.
+    Some calls warm up before the clock counts; the first of each is reported apart, since it fills caches.
     """
     warm_up = max(1, min(20, round(WARM_UP * n)))
     firsts = []
@@ -75,7 +75,7 @@ def timed(
 
 
 def cost_of_clocks() -> tuple[int, int]:
-    """Wall and CPU ns that measuring adds to a call of nothing: the least of many."""
+    """Wall and CPU ns that measuring adds to an empty call: the minimum of many."""
     least = [1 << 60, 1 << 60]
     for _ in range(200):
         used, started = time.process_time_ns(), time.perf_counter_ns()
@@ -85,7 +85,7 @@ def cost_of_clocks() -> tuple[int, int]:
 
 
 def unlike(targets: Sequence[Target], calls: Sequence[Call], tolerance: float) -> str | None:
-    """Where two targets give different results, in words; each is called once a row."""
+    """A sentence on where two targets give different results; each is called once per row."""
     different = [
         row for row, call in enumerate(calls, 1) if not equal(targets[0].call(call), targets[1].call(call), tolerance)
     ]
@@ -96,7 +96,7 @@ def unlike(targets: Sequence[Target], calls: Sequence[Call], tolerance: float) -
 
 
 def machine() -> str:
-    """What calls are measured on."""
+    """A description of this machine."""
     import os
 
     return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
@@ -178,7 +178,7 @@ def sampled(name: str, target: Target, calls: Sequence[Call], n: int, interval: 
         session = profiler.stop()
     stacks = stacks_of(session.to_json()["frame_records"])
     samples: dict[Any, float] = {}
-    for stack, seconds in stacks.items():  # from the loop on: what is around it is this command
+    for stack, seconds in stacks.items():  # from the loop on: the frames around it are this command's
         names = [frame.name for frame in stack]
         if repeated.__name__ in names:
             inner = stack[names.index(repeated.__name__) :]

@@ -1,12 +1,12 @@
-"""Reads a .prof file safely, whichever Python wrote it.
+"""Read a .prof file safely, from any version of Python.
 
 cProfile writes one dict in Python's marshal format: (file, line, function) -> (primitive calls, calls, own seconds,
 cumulative seconds, callers), and callers in turn: caller -> the same four figures, or a number of calls where the
 older `profile` module wrote it, or a number of samples where Python 3.15's `profiling.sampling` did (which marks its
-file with the key `("__sampled__",)`). `marshal.loads` is made for files that one trusts: it builds code objects, and
-malformed bytes can crash the process. So this is a reader of its own, of the few types that such a dict is made of
-(those of format versions 0 to 5, Python 2.7 and later); all else is refused by name. Nothing of the file is ever run:
-of a code object, which `python -m profile` puts where the name of what it ran belongs, only the name is taken.
+file with the key `("__sampled__",)`). `marshal.loads` is meant for trusted files: it builds code objects, and malformed
+bytes can crash the process. This reader accepts only the few types that such a dict consists of (in format versions 0
+to 5, Python 2.7 and later) and refuses all others by name. Nothing in the file is ever run: where `python -m profile`
+wrote a code object in place of a name, only its name is read.
 
 The format: https://github.com/python/cpython/blob/3.11/Python/marshal.c
 """
@@ -27,7 +27,7 @@ CODE_AT = (2, 4)  # how deep a function's name stands: in a key, and in that of 
 # Of code objects: numbers, objects, objects after the first line's number; and which objects are file and name.
 CODE_LAYOUTS = ((5, 8, 2, 5, 6), (6, 8, 1, 6, 7), (5, 8, 1, 6, 7), (4, 8, 1, 6, 7))  # 3.11 on; 3.8; 3.0; 2
 SAMPLED = ("__sampled__",)
-OTHERS = (  # what is given for a profile: a part of its beginning, what it is, what to do
+OTHERS = (  # other files given as profiles: a part of the beginning, what the file is, what to do
     (b"memray", "a memory profile of memray", "It knows bytes, no time"),
     (b"line_profiler", "a profile of line_profiler", "It knows lines, no calls"),
     (b"viztracer", "a trace of viztracer", "Open it with vizviewer"),
@@ -57,7 +57,7 @@ REFUSED = {
 
 
 class BadProfile(TenfoldError):
-    """A file that is no profile; the message names the file, the place, what was found and what is needed."""
+    """A file that is not a profile; the message names the file, the place, what was found and what is needed."""
 
 
 class Function(NamedTuple):
@@ -93,7 +93,7 @@ class Profile(NamedTuple):
     name: str
     entries: Mapping[Function, Entry]
     sampled: bool = False
-    stacks: Mapping[tuple[Function, ...], float] = {}  # seconds by stack, the outermost function first; where known
+    stacks: Mapping[tuple[Function, ...], float] = {}  # seconds by stack, the outermost function first; if known
 
     @property
     def seconds(self) -> float:
@@ -107,7 +107,7 @@ class Profile(NamedTuple):
 
 
 def read_profile(file: Path) -> Profile:
-    """The profile in a file, compressed or not; `BadProfile` where it holds none."""
+    """The profile in a file, compressed or not. Raises `BadProfile`."""
     content = read(file)
     if kind := another_kind(content):
         raise BadProfile(f"{file}: {kind}")
@@ -120,7 +120,7 @@ def read_profile(file: Path) -> Profile:
 
 
 def read(file: Path) -> bytes:
-    """The bytes of a file, decompressed; `BadProfile` where they cannot be read or are too many."""
+    """The decompressed bytes of a file. Raises `BadProfile` if they cannot be read or are too many."""
     try:
         with opened(file) as stream:
             content = stream.read(LARGEST + 1)
@@ -134,7 +134,7 @@ def read(file: Path) -> bytes:
 
 
 def another_kind(content: bytes) -> str | None:
-    """What a file is, and what to do with it, where another program's output was given for a profile."""
+    """What a file is and what to do with it, if another program's output was given as a profile."""
     beginning = content[:BEGINNING].lower()
     if not content:
         return "empty. A file that cProfile wrote is needed"
@@ -149,7 +149,7 @@ def another_kind(content: bytes) -> str | None:
 
 
 def entries_from(content: Any) -> tuple[dict[Function, Entry], bool]:
-    """What was read as a profile, and whether it was sampled; ValueError where it has another shape."""
+    """The content as a profile, and whether it was sampled. Raises ValueError if it has another shape."""
     if type(content) is not dict:
         raise ValueError(f"found a {type(content).__name__} and no table of functions")
     sampled = content.pop(SAMPLED, False) is True
@@ -166,7 +166,7 @@ def entries_from(content: Any) -> tuple[dict[Function, Entry], bool]:
 
 
 def by_function(entries: Mapping[Function, Entry]) -> dict[Function, Entry]:
-    """Lines made functions: a sampler notes each line of a function apart. The first line seen names the function."""
+    """Merge lines into functions: a sampler lists each line of a function. The first line names the function."""
     first: dict[tuple[str, str], Function] = {}
     for function in sorted({*entries, *(caller for entry in entries.values() for caller in entry.callers)}):
         first.setdefault((function.file, function.name), function)
@@ -183,7 +183,7 @@ def by_function(entries: Mapping[Function, Entry]) -> dict[Function, Entry]:
 
 
 def summed(profiles: Sequence[Profile]) -> Profile:
-    """One profile of several, as `pstats.Stats.add` sums them; of one, that one."""
+    """The sum of several profiles, as by `pstats.Stats.add`; a single one is returned unchanged."""
     if len(profiles) == 1:
         return profiles[0]
     entries: dict[Function, Entry] = {}
@@ -225,10 +225,10 @@ def cost_of(figures: Any) -> Cost:
 
 
 def share_of(share: Any, whole: Cost) -> Cost:
-    """One caller's share of a function's cost; by calls alone where only these were written.
+    """One caller's share of a function's cost; by calls alone if nothing else was written.
 
-    Of a caller cProfile writes all calls first and then those not recursive, of a function the other way round; pstats
-    adds profiles up without looking.
+    For a caller cProfile writes all calls first and then the non-recursive ones, for a function the other way round;
+    pstats adds them up without regard to that.
     """
     if type(share) is not int:
         cost = cost_of(share)
@@ -238,12 +238,12 @@ def share_of(share: Any, whole: Cost) -> Cost:
 
 
 class MarshalReader:
-    """Reads one object of the marshal format. Raises ValueError where it cannot, and nothing else."""
+    """Reads one object of the marshal format. Raises ValueError, and no other error, if it cannot."""
 
     def __init__(self, content: bytes) -> None:
         self.content, self.at = content, 0
-        self.seen: list[Any] = []  # what may be referred to, by number
-        self.interned: list[str] = []  # the same of Python 2's texts
+        self.seen: list[Any] = []  # objects that may be referred to, by number
+        self.interned: list[str] = []  # the same for Python 2's texts
         self.depth = 0
         self.codes = 0  # code objects that are being read
 
@@ -296,7 +296,7 @@ class MarshalReader:
         return values[number]
 
     def text(self, length: str) -> str:
-        """A text; of Python 2, bytes, in whatever encoding its file system had."""
+        """A text; from Python 2, bytes in the encoding of its file system."""
         return self.take(self.number(length)).decode("utf-8", "replace")
 
     def intern(self) -> str:
@@ -305,7 +305,7 @@ class MarshalReader:
         return self.interned[-1]
 
     def integer(self) -> int:
-        """A whole number of any size: digits of 15 bits, the lowest first; the sign is that of their count."""
+        """A whole number of any size: digits of 15 bits, the lowest first; their count has its sign."""
         count = self.number("i")
         if abs(count) > 16:
             raise ValueError(f"found a number of {abs(count):,} digits of 15 bits")
@@ -324,7 +324,7 @@ class MarshalReader:
         return tuple([self.value() for _ in range(count)])
 
     def code(self) -> str:
-        """What a code object is called; which Python wrote it, and so its layout, the file does not say."""
+        """The name of a code object. The file does not say which Python wrote it, so each layout is tried."""
         state = self.at, len(self.seen), len(self.interned), self.depth
         self.codes += 1
         try:
@@ -381,9 +381,7 @@ READERS: dict[str, Callable[[MarshalReader], Any]] = {
     "{": MarshalReader.table,
     "r": lambda reader: reader.earlier(reader.seen),
 }
-CODE_READERS: dict[
-    str, Callable[[MarshalReader], Any]
-] = {  # what stands in code objects besides; nothing of it is made
+CODE_READERS: dict[str, Callable[[MarshalReader], Any]] = {  # other types inside code objects; none of them is built
     "c": MarshalReader.code,
     ".": lambda _: None,
     "S": lambda _: None,

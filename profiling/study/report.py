@@ -1,4 +1,4 @@
-"""`python -m profiling report A.prof [B.prof]`: one profile, or two side by side, of whatever programs and Pythons."""
+"""`python -m profiling report A.prof [B.prof]`: one profile, or two side by side, from any program and Python."""
 
 import argparse
 import sys
@@ -26,35 +26,35 @@ class Mover(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Add the arguments of the command."""
     accepted = "a profile (.gz too), or a folder of several of one program"
     parser.add_argument("before", type=Path, metavar="A.prof", help=accepted)
     parser.add_argument("after", type=Path, metavar="B.prof", nargs="?", help="another, to compare with it")
-    parser.add_argument("--top", type=int, default=12, metavar="N", help="functions a table (%(default)s)")
+    parser.add_argument("--top", type=int, default=12, metavar="N", help="functions per table (%(default)s)")
     add_report_arguments(parser)
     parser.add_argument(
         "--noise",
         type=float,
         default=verdicts.NOISE,
         metavar="PART",
-        help="what one profile alone may be off (%(default)s)",
+        help="assumed noise of a single profile (%(default)s)",
     )
 
 
 def add_report_arguments(parser: argparse.ArgumentParser) -> None:
-    """What every command takes that reports on profiles."""
+    """Add the arguments of every command that reports on profiles."""
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with pictures, all in one file, too")
     parser.add_argument("--groups", type=Path, metavar="FILE.toml", help="names of groups and regular expressions")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the change with its intervals for programs")
     parser.add_argument("--markdown", type=Path, metavar="FILE.md", help="write it for a pull request")
     parser.add_argument(
-        "--fail-over", type=float, metavar="TIMES", help="exit status 1 where it is slower by more for certain"
+        "--fail-over", type=float, metavar="TIMES", help="exit status 1 if it is certainly slower by more than this"
     )
     parser.add_argument("--function", metavar="NAME", help="judge this function instead of everything")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status 2 where a file is no profile, 1 where the second is too slow."""
+    """Exit status 2 if a file is not a profile, 1 if the second is too slow."""
     try:
         group = read_groups(options.groups)
         sides = [read_side(text) for text in (options.before, options.after) if text is not None]
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def distinguished(profiles: list[Profile], files: Sequence[Path]) -> list[Profile]:
-    """The same; where both have one name, with the folder that it is in."""
+    """The same profiles; if both have the same name, with their folders."""
     if len({profile.name for profile in profiles}) == len(profiles):
         return profiles
     names = [f"{file.resolve().parent.name}/{profile.name}" for profile, file in zip(profiles, files, strict=False)]
@@ -84,7 +84,7 @@ def distinguished(profiles: list[Profile], files: Sequence[Path]) -> list[Profil
 
 
 def concluded(options: argparse.Namespace, changes: Sequence[Change], name: str) -> int:
-    """Print and write what changed; exit status 1 where it is too much."""
+    """Print and write what changed; exit status 1 if it is too slow."""
     if changes:
         print(f"\n{verdicts.as_text(changes)}")
     for file in (options.json, options.markdown):
@@ -103,7 +103,7 @@ def concluded(options: argparse.Namespace, changes: Sequence[Change], name: str)
 
 
 def compared(options: argparse.Namespace, sides: Sequence[Sequence[Profile]]) -> list[Change]:
-    """By the timings beside both profiles, where there are and no function is asked for; else by the profiles."""
+    """Compare by the timings beside both profiles, unless missing or a function is given; else by the profiles."""
     timing_files = [beside(file) for file in (options.before, options.after)]
     if options.function is None and all(file.is_file() for file in timing_files):
         return verdicts.of_timings(load(timing_files[0]), load(timing_files[1]))
@@ -123,7 +123,7 @@ def read_side(file: Path) -> list[Profile]:
 
 
 def described(profile: Profile) -> str:
-    """A profile in a line."""
+    """A profile in one line of text."""
     unit = "samples" if profile.sampled else "calls"
     return f"{profile.calls:,} {unit} of {len(profile.entries):,} functions, {verdicts.ms(profile.seconds)} of own time"
 
@@ -135,7 +135,7 @@ def top(profile: Profile, count: int) -> list[tuple[str, int, float, float]]:
 
 
 def movers(before: Profile, after: Profile, count: int) -> list[Mover]:
-    """Functions whose own time differs most. One is the same in both if file, from its package on, and name agree."""
+    """Functions whose own time differs most. Functions match by file, from the package on, and name."""
     own: dict[str, list[float]] = {}
     for side, profile in enumerate((before, after)):
         for function, entry in profile.entries.items():
@@ -158,7 +158,7 @@ Rows = tuple[str, Sequence[str], list[Sequence[str]]]  # a title, heads, lines
 
 
 def tables(profiles: Sequence[Profile], group: Group, count: int) -> Iterable[Rows]:
-    """All that is said about one profile or two."""
+    """All tables on one profile or two."""
     names = [profile.name for profile in profiles]
     two = len(profiles) == 2
     unit = "samples" if all(profile.sampled for profile in profiles) else "calls"

@@ -1,7 +1,7 @@
-"""`python -m profiling run package.module:function`: a function of yours, timed, followed in memory, and profiled.
+"""`python -m profiling run package.module:function`: time a function of yours, follow its memory, and profile it.
 
-First without a profiler: a warm-up told apart, n calls, their quantiles with intervals, CPU, memory, whether the same
-call gives the same result. Then under cProfile. A script (`run script.py …`) runs in processes of its own.
+First without a profiler: a separate warm-up, n calls, their quantiles with intervals, CPU, memory, and whether the
+same call gives the same result. Then under cProfile. A script (`run script.py …`) runs in processes of its own.
 """
 
 import argparse
@@ -35,7 +35,7 @@ QUANTILES = (0.5, 0.9, 0.99)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes. After a script's name everything is the script's."""
+    """Add the arguments of the command. Everything after a script's name belongs to the script."""
     add_options(parser)
     parser.add_argument("target", metavar="TARGET", help="package.module:function, file.py:function, or script.py")
     parser.add_argument(
@@ -44,21 +44,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Those that may stand before the target or after a function's name."""
+    """Add the options that may come before the target or after a function's name."""
     calling.add_arguments(parser)
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE.prof", help="keep the profile; the timings beside it"
+        "-o", "--output", type=Path, metavar="FILE.prof", help="write the profile, with the timings beside it"
     )
-    parser.add_argument("--against", type=Path, metavar="OLD.prof", help="compare with a profile that was kept")
+    parser.add_argument("--against", type=Path, metavar="OLD.prof", help="compare with an earlier profile")
     parser.add_argument("--sample", action="store_true", help="sample true stacks too (pyinstrument must be installed)")
-    parser.add_argument("--top", type=int, default=12, metavar="N", help="functions a table (%(default)s)")
+    parser.add_argument("--top", type=int, default=12, metavar="N", help="functions per table (%(default)s)")
     parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="of numbers in results (%(default)s)")
     parser.add_argument("--noise", type=float, default=verdicts.NOISE, metavar="PART", help=argparse.SUPPRESS)
     add_report_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status 2 where something cannot be read or found, 1 where it is too slow."""
+    """Exit status 2 if something cannot be read or found, 1 if it is too slow."""
     try:
         if options.target.endswith(".py"):
             return conclude(options, *run_script(options))
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def run_function(options: argparse.Namespace) -> tuple[Timings, list[Profile]]:
-    """Its timings, its profile, and where asked for the sampled one."""
+    """Time and profile a function, and sample it if asked."""
     target = calling.target(options.target)
     try:
         return run_target(options, target)
@@ -82,7 +82,7 @@ def run_function(options: argparse.Namespace) -> tuple[Timings, list[Profile]]:
 
 
 def run_target(options: argparse.Namespace, target: calling.Target) -> tuple[Timings, list[Profile]]:
-    """The same, of a function that was found."""
+    """The same for a function that was found."""
     calls = calling.calls(options, [target.function])
     n = options.n or CALLS
     if n < 1:
@@ -97,7 +97,7 @@ def run_target(options: argparse.Namespace, target: calling.Target) -> tuple[Tim
     slower = profile.seconds / max(sum(timings.wall), 1e-9)
     if slower > 1.5:
         notes.append(
-            f"cProfile made it {slower:.1f} times as slow: what makes many calls looks dearer in it than it is."
+            f"cProfile made it {slower:.1f} times as slow: code with many calls looks slower in it than it is."
         )
     timings = Timings(
         timings.target, timings.wall, timings.cpu, timings.first, timings.warm_up, memory, timings.machine, notes
@@ -109,7 +109,7 @@ def run_target(options: argparse.Namespace, target: calling.Target) -> tuple[Tim
 
 
 def thread_notes(threads: measuring.Threads) -> list[str]:
-    """What the profiler could not see."""
+    """Notes on what the profiler could not see."""
     notes = []
     if threads.unseen:
         notes.append(
@@ -164,7 +164,7 @@ def run_script(options: argparse.Namespace) -> tuple[Timings, list[Profile]]:
 
 
 def child(command: Sequence[str]) -> tuple[float, float, float, int]:
-    """A process run to its end: seconds, CPU seconds, largest resident memory in MB, exit status."""
+    """Run a process to its end: seconds, CPU seconds, largest resident memory in MB, exit status."""
     sys.stdout.flush()
     started = time.perf_counter()
     process = subprocess.Popen(command)
@@ -224,7 +224,7 @@ def conclude(options: argparse.Namespace, timings: Timings, profiles: Sequence[P
 
 
 def quantile_table(timings: Timings) -> Table:
-    """What a call took, with 95 % intervals."""
+    """The time of a call, with 95 % intervals."""
     few = len(timings.wall) < 5
     rows = []
     for name, values in (("wall", timings.wall), ("CPU", timings.cpu)):
@@ -248,7 +248,7 @@ def plain(table: Table) -> str:
 
 
 def lines(timings: Timings) -> list[str]:
-    """What else was measured, a sentence each."""
+    """Other measurements, one sentence each."""
     sentences = []
     if timings.warm_up:
         sentences.append(

@@ -1,4 +1,4 @@
-"""Profiles of sampled stacks: the sessions that pyinstrument saves; and whichever kind of profile a file is."""
+"""Profiles of sampled stacks, as pyinstrument saves them; and opening a profile of either kind."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -49,7 +49,7 @@ def of_frame(frame: str) -> Function | None:
 def of_stacks(name: str, stacks: Mapping[tuple[Function, ...], float]) -> Profile:
     """The profile of stacks with their seconds: each function's own and cumulative time, and that by caller.
 
-    Samples stand where calls would: a sampler counts no calls.
+    Numbers of samples take the place of calls, which a sampler does not count.
     """
     own: dict[Function, float] = {}
     cumulative: dict[Function, float] = {}
@@ -77,5 +77,5 @@ def of_stacks(name: str, stacks: Mapping[tuple[Function, ...], float]) -> Profil
 
 
 def pairs(stack: tuple[Function, ...]) -> Iterable[tuple[Function, Function]]:
-    """Caller and called, each pair once a stack."""
+    """Caller and callee, each pair once per stack."""
     return dict.fromkeys(pairwise(stack))

@@ -1,8 +1,8 @@
 """`python -m profiling profile`: the old path and the new one, compared as before-after compares, on real loans.
 
 For the embedded release with the longest row into out/before.prof and out/after.prof, for the others with their name
-after it. cProfile makes every Python call dearer, and the old path makes more of them: so the ratio of the two
-is also timed without it.
+after it. cProfile slows every Python call, and the old path makes more of them, so the ratio of the two is also
+timed without it.
 """
 
 import argparse
@@ -32,7 +32,7 @@ VERSIONS = ("xgboost-cpu", "numpy", "pandas", "scikit-learn")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Add the arguments of the command."""
     parser.add_argument("--loans", type=int, default=LOANS, help="applications scored by each (%(default)s)")
     parser.add_argument("--out", type=Path, default=results.OUT, metavar="FOLDER", help="where the files go")
 
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
 def profiled(release: Release, loans: int, out: Path, suffix: str) -> dict[str, Any]:
     """Both paths over the same loans: equal probabilities checked, timed in turn, profiled one after the other.
 
-    Prints what the two profiles say; the figures to keep.
+    Prints what the two profiles say; returns the figures to keep.
     """
     answers = applications(release, loans)
     legacy = Legacy(release)
@@ -101,5 +101,5 @@ def profiled(release: Release, loans: int, out: Path, suffix: str) -> dict[str, 
 
 
 def shown(file: Path) -> Path:
-    """A path as one would type it."""
+    """A path relative to the project, if it is inside."""
     return file.relative_to(ROOT) if file.is_relative_to(ROOT) else file

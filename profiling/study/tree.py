@@ -1,9 +1,8 @@
-"""Who called whom as nested boxes, the widest first: what an icicle draws.
+"""The calls of a profile as nested boxes, the widest first: what an icicle draws.
 
-A sampled profile has true stacks. cProfile has only callers: what a function spent under one caller is spread over that
-caller's own callers as all of its time is. Recursion is folded: within a box no box of the same function stands again,
-and what it took there is counted to the outer one. In the end each function's boxes share its own time, to the last
-nanosecond, whatever was spread or folded.
+A sampled profile has true stacks. cProfile has only callers: the time of a function under one caller is spread over
+that caller's own callers in proportion. Recursion is folded: a box contains no box of the same function, and the time
+of the inner call counts for the outer box. In the end the boxes of a function share exactly its own time.
 """
 
 import heapq
@@ -30,11 +29,11 @@ class Tree(NamedTuple):
 
     boxes: list[Box]
     seconds: float  # of all outermost boxes
-    covered: float  # of the profile's own time, how much the boxes hold: 0 to 1
+    covered: float  # share of the profile's own time that the boxes hold: 0 to 1
 
 
 def tree(profile: Profile, most: int = MOST) -> Tree:
-    """The widest boxes of a profile, at most so many."""
+    """The widest boxes of a profile, at most `most`."""
     boxes = of_stacks(profile.stacks, most) if profile.stacks else settled(of_callers(profile, most), profile)
     drawn = {box.function for box in boxes}
     own = sum(entry.cost.own for function, entry in profile.entries.items() if function in drawn)
@@ -113,8 +112,8 @@ def of_callers(profile: Profile, most: int) -> list[Box]:
 def roots(profile: Profile) -> Iterator[tuple[Function, float]]:
     """The outermost functions and their seconds: those with calls that no recorded caller made.
 
-    `exec` is called by the import machinery that it runs, and so has a caller and is outermost all the same. Of what
-    cannot be reached from these (a circle that the profiler entered halfway) the function with most time comes in.
+    `exec` is called by the import machinery that it runs, so it has a caller and is outermost all the same. If some
+    functions cannot be reached from these (a cycle that the profiler entered midway), the one with most time is added.
     """
     entries, circle = profile.entries, circles(profile)
     called: dict[Function, list[Function]] = {}
@@ -137,7 +136,7 @@ def roots(profile: Profile) -> Iterator[tuple[Function, float]]:
         known = {caller: cost for caller, cost in entry.callers.items() if caller in entries}
         if entry.cost.calls > sum(cost.calls for cost in known.values()) or not known:
             outside = sum(cost.cumulative for caller, cost in known.items() if circle[caller] != circle[function])
-            # What had not returned when the profiler stopped has no time of its own, but what it called has.
+            # A function that had not returned when the profiler stopped has no time of its own, but its callees have.
             total = entry.cost.cumulative or below.get(function, 0.0)
             yield function, max(total - outside, 0.0)
             reach(function)
@@ -148,7 +147,7 @@ def roots(profile: Profile) -> Iterator[tuple[Function, float]]:
 
 
 def circles(profile: Profile) -> dict[Function, int]:
-    """A number for each function; those that call each other in a circle have the same.
+    """A number for each function; functions that call each other in a cycle have the same number.
 
     Tarjan's strongly connected components (SIAM J. Comput. 1, 1972), without recursion.
     """

@@ -1,4 +1,4 @@
-"""What changed between two profiles, or two sets of timings, with intervals; and whether it is too much."""
+"""What changed between two profiles, or two sets of timings, with intervals; and whether it is too slow."""
 
 import functools
 import json
@@ -34,7 +34,7 @@ class Change:
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """The change in words."""
         return verdict(self.ratio, *(("more", "less") if self.what.startswith(("CPU", "memory")) else ()))
 
     @property
@@ -62,9 +62,9 @@ def of_timings(before: Timings, after: Timings, *, q: float = 0.5) -> list[Chang
 def of_profiles(
     before: Sequence[Profile], after: Sequence[Profile], function: str | None = None, noise: float = NOISE
 ) -> Change:
-    """How the time of a function changed, or of all; per call where the numbers of calls differ.
+    """How the time of one function, or of all, changed; per call if the numbers of calls differ.
 
-    Several profiles of each side give an interval by their extremes; of one each, an assumed noise stands for it.
+    Several profiles of each side give an interval by their extremes; with one profile each, an assumed noise gives it.
     """
     costs = [[cost_of(profile, function) for profile in side] for side in (before, after)]
     per_call = function is not None and len({cost.calls for side in costs for cost in side}) > 1
@@ -74,7 +74,10 @@ def of_profiles(
         basis = f"{len(old)} and {len(new)} profiles, the extremes"
         return extremes(what, old, new, basis)
     value = max(new[0], 1e-12) / max(old[0], 1e-12)
-    basis = f"one profile each, ± {noise:.0%} assumed for noise; several, or timings by profile run, tell more"
+    basis = (
+        f"one profile each, ± {noise:.0%} assumed for noise; several profiles, or timings by profile run, "
+        "are more precise"
+    )
     return Change(what, old[0], new[0], Interval(value, value / (1 + noise), value * (1 + noise)), basis)
 
 
@@ -94,7 +97,7 @@ def extremes(what: str, before: Sequence[float], after: Sequence[float], basis: 
 def cost_of(profile: Profile, function: str | None) -> Cost:
     """The cost of a function by its name, or of its file and name as reports print them; of all for None.
 
-    Raises `NoSuchFunction`. Several of one name count together.
+    Raises `NoSuchFunction`. Functions with the same name are added up.
     """
     if function is None:
         return Cost(profile.calls, profile.calls, profile.seconds, profile.seconds)
@@ -112,7 +115,7 @@ def cost_of(profile: Profile, function: str | None) -> Cost:
 
 
 def too_slow(changes: Sequence[Change], limit: float) -> list[Change]:
-    """Those that are slower by more than the limit for certain: the whole interval lies above it."""
+    """The changes that are certainly slower than the limit: the whole interval lies above it."""
     return [change for change in changes if change.ratio.low > limit]
 
 
@@ -166,7 +169,7 @@ def as_json(changes: Sequence[Change], title: str, limit: float | None) -> dict[
 
 
 def write(file: Path, changes: Sequence[Change], title: str, limit: float | None) -> None:
-    """As JSON, or as Markdown where the file's name ends so."""
+    """Write as Markdown if the file's name ends in .md, else as JSON."""
     if file.suffix == ".md":
         write_text(file, as_markdown(changes, title, limit))
     else:

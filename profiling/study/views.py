@@ -1,4 +1,4 @@
-"""What a report shows: finished texts and numbers; templates/ says where they go."""
+"""The content of a report as finished texts and numbers for the templates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -129,7 +129,7 @@ WAITS = (
 
 
 def waiting(profiles: Sequence[Profile]) -> list[str]:
-    """Where a profile mostly waits: what it waits for is not in it."""
+    """A note for each profile that mostly waits: what it waits for is not in it."""
     notes = []
     for profile in profiles:
         waits = sum(
