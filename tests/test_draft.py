@@ -465,7 +465,7 @@ def test_what_moved() -> None:
         "fields": {"a": {"column": "A", "range": [0, 90]}, "b": {"column": "B", "values": {"y": ["y"]}}},
     }
     assert moved(old, now) == [
-        "nested AUC 0.800 → 0.700 (0.680–0.720): what it was lies outside of the new interval",
+        "nested AUC 0.800 → 0.700 (0.680–0.720): the old value is outside the new interval",
         "id: no longer in the file",
         "A: range [0, 9] → [0, 90]",
         "A: direction up → none",

@@ -299,7 +299,7 @@ def warnings(name: str) -> str:
 
 
 def customers_of(look: Look) -> str:
-    """The column that identifies customers with several loans, by its name and values; "" if there is none."""
+    """The column that identifies customers with several loans, by its name and values; else ""."""
     for name, described in look.columns.items():
         many = described.kind in (CODE, TEXT, LONG_LIST, NUMBER) and 0.1 < described.distinct / len(look.bad) < 0.98
         if many and set(words(name)) & CUSTOMERS:

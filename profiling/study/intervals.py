@@ -22,7 +22,7 @@ class Interval(NamedTuple):
 
 
 def quantile(ordered: Sequence[float], q: float) -> float:
-    """The q-quantile of sorted values, interpolated between the two nearest; NaN if there are none."""
+    """The q-quantile of sorted values, interpolated between the two nearest; NaN without values."""
     if not ordered:
         return math.nan
     position = q * (len(ordered) - 1)
