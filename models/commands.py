@@ -1,4 +1,4 @@
-"""`python -m models train` makes releases, of a lender's loans or the committed ones; `check` reads a recipe."""
+"""`python -m models train` makes releases from a lender's loans or the committed ones; `check` checks a recipe."""
 
 import argparse
 import sys
@@ -12,7 +12,7 @@ from models.draft.accept import add_command as add_accept
 from models.draft.command import add_command as add_new
 from models.evaluation import report
 from models.export import export, make_current
-from models.lender_loans import take, told
+from models.lender_loans import by_reason, load_loans
 from models.model_card.card import write_card
 from models.own_loans import summary, train_file
 from models.recipe_file import read_recipe
@@ -29,50 +29,73 @@ def main(arguments: list[str] | None = None) -> int:
     training = commands.add_parser("train", help="train, evaluate and export releases")
     training.add_argument(
         "recipes", nargs="*", metavar="recipe",
-        help=f"a lender's NAME.toml, or an embedded one of {', '.join(RECIPES)}; all of these where none is named",
+        help=f"a lender's NAME.toml, or an embedded one of {', '.join(RECIPES)}; all embedded ones if none is named",
     )  # fmt: skip
     training.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="where releases of a NAME.toml go, beside earlier ones"
+        "--out", type=Path, metavar="FOLDER", help="folder for the releases of a NAME.toml, beside earlier ones"
     )
-    training.add_argument("--rivals", action="store_true", help="beside it a scorecard by optbinning, and free trees")
-    checking = commands.add_parser("check", help="say what is open or wrong in a recipe, without training")
+    training.add_argument(
+        "--rivals",
+        action="store_true",
+        help="also train a scorecard by optbinning and unconstrained trees, to compare with",
+    )
+    checking = commands.add_parser("check", help="list what is open or wrong in a recipe, without training")
     checking.add_argument("recipe", type=Path, metavar="NAME.toml")
     searching = commands.add_parser("search", help="try random parameters inside a recipe's training window")
     searching.add_argument("recipe", choices=list(RECIPES))
     searching.add_argument("--candidates", type=int, default=20)
     choosing = commands.add_parser("choose", help="see what groups of columns are worth inside the training window")
     choosing.add_argument("recipe", choices=list(RECIPES))
-    choosing.add_argument("--without", action="append", metavar="COLUMNS", help="names or patterns, comma between")
     choosing.add_argument(
-        "--without-fields", action="append", metavar="FIELDS", help="names of fields, comma between: all they set goes"
+        "--without", action="append", metavar="COLUMNS", help="names or patterns, separated by commas"
     )
-    choosing.add_argument("--later", action="store_true", help="report later vintages instead; choose by none of them")
-    choosing.add_argument("--seeds", type=int, default=SEEDS, help="how often each is trained")
-    turning = commands.add_parser("stability", help="see how often a decision turns on a small change of an answer")
-    turning.add_argument("releases", nargs="*", type=Path, metavar="release", help="folders; all embedded ones if none")
+    choosing.add_argument(
+        "--without-fields",
+        action="append",
+        metavar="FIELDS",
+        help="names of fields, separated by commas: leave out every column that they set",
+    )
+    choosing.add_argument(
+        "--later", action="store_true", help="report on later vintages instead; do not choose by them"
+    )
+    choosing.add_argument("--seeds", type=int, default=SEEDS, help="number of trainings of each")
+    turning = commands.add_parser("stability", help="see how often a small change of one answer changes the decision")
+    turning.add_argument(
+        "releases", nargs="*", type=Path, metavar="release", help="release folders; all embedded ones if none is named"
+    )
     add_command(commands)
     add_new(commands)
     add_accept(commands)
-    given = parser.parse_args(arguments)
-    if given.command in ("adopt", "new", "accept"):
-        return int(given.run(given))
-    if given.command == "search":
-        print(search(RECIPES[given.recipe], given.candidates))
+    options = parser.parse_args(arguments)
+    if options.command in ("adopt", "new", "accept"):
+        return int(options.run(options))
+    if options.command == "search":
+        print(search(RECIPES[options.recipe], options.candidates))
         return 0
-    if given.command == "choose":
-        print(choose(RECIPES[given.recipe], given.without or (), given.without_fields or (), given.later, given.seeds))
+    if options.command == "choose":
+        print(
+            choose(
+                RECIPES[options.recipe],
+                options.without or (),
+                options.without_fields or (),
+                options.later,
+                options.seeds,
+            )
+        )
         return 0
-    if given.command == "stability":
-        print(compare(RECIPES, given.releases or embedded()))
+    if options.command == "stability":
+        print(compare(RECIPES, options.releases or embedded()))
         return 0
-    if given.command == "check":
-        return check(given.recipe)
-    own = [Path(name) for name in given.recipes if name.endswith(".toml")]
-    if own:
-        if len(own) < len(given.recipes) or given.out is None:
-            training.error("a NAME.toml needs --out FOLDER, where its release goes, and no embedded recipe beside it")
-        return train_own(own, given.out, given.rivals)
-    named = given.recipes or list(RECIPES)
+    if options.command == "check":
+        return check(options.recipe)
+    own_recipes = [Path(name) for name in options.recipes if name.endswith(".toml")]
+    if own_recipes:
+        if len(own_recipes) < len(options.recipes) or options.out is None:
+            training.error(
+                "a NAME.toml needs --out FOLDER for its release, and cannot be combined with an embedded recipe"
+            )
+        return train_own(own_recipes, options.out, options.rivals)
+    named = options.recipes or list(RECIPES)
     if unknown := [name for name in named if name not in RECIPES]:
         training.error(f"no recipe {', '.join(unknown)}; there are {', '.join(RECIPES)}")
     for name in named:
@@ -88,33 +111,33 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def check(recipe: Path) -> int:
-    """Print what is open or wrong in a recipe, and what its loans would leave out; 1 where anything is."""
+    """Print what is open or wrong in a recipe, and loans it would leave out; return 1 if anything is open or wrong."""
     try:
-        said = read_recipe(recipe)
-        for one in said.open:
-            print(f"{recipe}: {one}")
-        taken = take(said)
+        recipe_file = read_recipe(recipe)
+        for problem in recipe_file.open:
+            print(f"{recipe}: {problem}")
+        loaded = load_loans(recipe_file)
     except TenfoldError as error:
         print(error)
         return 1
-    print(f"{len(taken.loans):,} of {taken.lines:,} loans, {int(taken.loans.bad.sum()):,} bad")
-    if taken.undecided:
-        print(f"neither good nor bad: {told(taken.undecided)}")
-    if taken.left_out:
-        print(f"left out ({taken.share_left_out:.1%}): {told(taken.left_out)}")
-    count = len(said.open)
+    print(f"{len(loaded.loans):,} of {loaded.lines:,} loans, {int(loaded.loans.bad.sum()):,} bad")
+    if loaded.undecided:
+        print(f"neither good nor bad: {by_reason(loaded.undecided)}")
+    if loaded.left_out:
+        print(f"left out ({loaded.share_left_out:.1%}): {by_reason(loaded.left_out)}")
+    count = len(recipe_file.open)
     print(f"{count} open question{'s' * (count != 1)}" if count else "nothing is open")
     return 1 if count else 0
 
 
 def train_own(recipes: list[Path], out: Path, rivals: bool) -> int:
-    """Train a lender's own recipes, one after the other; 1 where one is refused, with every reason."""
+    """Train a lender's own recipes, one after the other; return 1, with every reason, if one is refused."""
     for recipe in recipes:
         started = time.monotonic()
         try:
-            made = train_file(recipe, out, rivals=rivals)
+            own_release = train_file(recipe, out, rivals=rivals)
         except TenfoldError as error:
             print(error, file=sys.stderr)
             return 1
-        print(f"{summary(made)}\n{time.monotonic() - started:.0f} s")
+        print(f"{summary(own_release)}\n{time.monotonic() - started:.0f} s")
     return 0

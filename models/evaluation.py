@@ -1,6 +1,6 @@
-"""How good a release is, beside its rivals in the same run: tables for the console, manifest and card.
+"""How good a release is compared with its rivals in the same run: tables for console, manifest and card.
 
-A rival gets what the release got: the same loans, folds and vintages, and the same two numbers of calibration.
+A rival gets the same loans, folds and vintages as the release, and is calibrated in the same way.
 """
 
 from collections.abc import Callable
@@ -51,8 +51,8 @@ class Result:
     @property
     def measures(self) -> dict[str, float]:
         """Each measure averaged over the repeats."""
-        found = [measures(self.bad, pd) for pd in self.pds]
-        return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+        rows = [measures(self.bad, pd) for pd in self.pds]
+        return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
     @property
     def deciles(self) -> list[Decile]:
@@ -68,11 +68,11 @@ class Result:
         ends = self.deciles[0], self.deciles[-1]
         return {
             name: {
-                "mean_pd": one.mean_pd,
-                "bad_rate": one.bad / one.loans,
-                "interval": list(wilson(one.bad / len(self.pds), one.loans / len(self.pds))),
+                "mean_pd": decile.mean_pd,
+                "bad_rate": decile.bad / decile.loans,
+                "interval": list(wilson(decile.bad / len(self.pds), decile.loans / len(self.pds))),
             }
-            for name, one in zip(("lowest", "highest"), ends, strict=True)
+            for name, decile in zip(("lowest", "highest"), ends, strict=True)
         }
 
 
@@ -89,12 +89,12 @@ class Report:
         return {
             "table": self.rows,
             "deciles": {
-                one.sample: [
-                    {"mean_pd": d.mean_pd, "bad_rate": d.bad / d.loans, "loans": d.loans // len(one.pds)}
-                    for d in one.deciles
+                result.sample: [
+                    {"mean_pd": d.mean_pd, "bad_rate": d.bad / d.loans, "loans": d.loans // len(result.pds)}
+                    for d in result.deciles
                 ]
-                for one in self.results
-                if one.headline
+                for result in self.results
+                if result.headline
             },
         }
 
@@ -136,33 +136,39 @@ class Report:
 
     def calibration(self) -> str:
         """Predicted and observed rate by decile of PD, for the headline rows."""
-        shown = [one for one in self.results if one.headline]
+        shown = [result for result in self.results if result.headline]
         lines = [
-            "| decile | " + " | ".join(f"{one.sample}: PD | observed" for one in shown) + " |",
+            "| decile | " + " | ".join(f"{result.sample}: PD | observed" for result in shown) + " |",
             "| ---: | " + " | ".join("---: | ---:" for _ in shown) + " |",
         ]
-        for number, groups in enumerate(zip(*[one.deciles for one in shown], strict=True), 1):
+        for number, groups in enumerate(zip(*[result.deciles for result in shown], strict=True), 1):
             cells = " | ".join(f"{d.mean_pd:.3f} | {d.bad / d.loans:.3f}" for d in groups)
             lines.append(f"| {number} | {cells} |")
         return "\n".join(lines)
 
 
-def tenth(found: dict[str, Any]) -> str:
+def tenth(group: dict[str, Any]) -> str:
     """Two cells of a table: mean PD, and the observed rate with its interval."""
-    low, high = found["interval"]
-    return f"{found['mean_pd']:.3f} | {found['bad_rate']:.3f} ({low:.3f}–{high:.3f})"
+    low, high = group["interval"]
+    return f"{group['mean_pd']:.3f} | {group['bad_rate']:.3f} ({low:.3f}–{high:.3f})"
 
 
 def report(trained: Trained, rivals: bool = True) -> Report:
-    """Evaluate a trained recipe on loans it has not seen, and beside it what all columns give, and its rivals if asked.
+    """Evaluate a trained recipe on loans it has not seen, beside a model of all columns and, if asked, its rivals.
 
-    Later loans judge where there are some; else folds, or the last part of the training window.
+    Later loans judge if there are any; else folds, or the last part of the training window.
     """
     results = later_results(trained, rivals) if trained.recipe.later else unseen_results(trained, rivals)
     rows = []
-    for one in tqdm(results, desc="measures", disable=None):
-        row = {"model": one.model, "sample": one.sample, "loans": len(one.bad), **one.measures, "tenths": one.tenths}
-        rows.append(row | ({"intervals": intervals(one.bad, one.pds)} if one.headline else {}))
+    for result in tqdm(results, desc="measures", disable=None):
+        row = {
+            "model": result.model,
+            "sample": result.sample,
+            "loans": len(result.bad),
+            **result.measures,
+            "tenths": result.tenths,
+        }
+        rows.append(row | ({"intervals": intervals(result.bad, result.pds)} if result.headline else {}))
     return Report(results, rows)
 
 
@@ -173,14 +179,14 @@ def unseen_results(trained: Trained, rivals: bool) -> list[Result]:
     bad = sample.bad[places]
     name = f"{len(trained.unseen)} × {recipe.folds} folds" if trained.folded else "last part of the training window"
     pds = [trained.calibration.pds(p) for _, p in trained.unseen]
-    found = [Result(RELEASE, name, bad, pds, headline=True)]
+    results = [Result(RELEASE, name, bad, pds, headline=True)]
     if sample.every is not None:
-        found.append(Result(ALL_COLUMNS, name, bad, calibrated(bad, full_unseen(trained))))
+        results.append(Result(ALL_COLUMNS, name, bad, calibrated(bad, full_unseen(trained))))
     if rivals:
         unconstrained = replace(recipe, monotone={}, kind="trees", teacher=False)
-        found.append(Result(FREE, name, bad, calibrated(bad, free_unseen(trained, unconstrained))))
-        found.append(Result(SCORECARD, name, bad, calibrated(bad, scorecard_unseen(trained))))
-    return found
+        results.append(Result(FREE, name, bad, calibrated(bad, free_unseen(trained, unconstrained))))
+        results.append(Result(SCORECARD, name, bad, calibrated(bad, scorecard_unseen(trained))))
+    return results
 
 
 def full_unseen(trained: Trained) -> list[Floats]:
@@ -189,7 +195,9 @@ def full_unseen(trained: Trained) -> list[Floats]:
         repeats = len(trained.unseen)
         return [p for _, p in cross_validate(trained.recipe, (), trained.sample, repeats, full=True)]
     before, places = parts(trained)
-    return [probability(full_model(trained.recipe, trained.sample.at(before), 2), trained.sample.at(places).every)]
+    return [
+        probability(full_model(trained.recipe, trained.sample.subset(before), 2), trained.sample.subset(places).every)
+    ]
 
 
 def free_unseen(trained: Trained, free: Recipe) -> list[Floats]:
@@ -209,7 +217,7 @@ def scorecard_unseen(trained: Trained) -> list[Floats]:
 
 
 def parts(trained: Trained) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Of a window that is split by time: the loans trained on before, and those that judged."""
+    """The loans trained on and the loans that judged, of a window split by time."""
     _, split, _ = trained.recipe.window or (0, 0, 1)
     return np.flatnonzero(trained.sample.months < split), trained.unseen[0][0]
 
@@ -223,17 +231,17 @@ def calibrated(bad: Labels, repeats: list[Floats]) -> list[Floats]:
 def scorecard_folds(trained: Trained) -> list[Floats]:
     """For each repeat of the release's folds, every loan's probability from a scorecard that had not seen it."""
     values, bad = trained.sample.values, trained.sample.bad
-    form, features = trained.form, trained.recipe.features  # what a worker gets; a row builder cannot be sent there
+    form, features = trained.form, trained.recipe.features  # sent to the workers; a row builder cannot be
 
-    def one(seen: npt.NDArray[np.intp], unseen: npt.NDArray[np.intp]) -> Floats:
+    def one_fold(seen: npt.NDArray[np.intp], unseen: npt.NDArray[np.intp]) -> Floats:
         return Scorecard(form, features).fit(values[seen], bad[seen]).pds(values[unseen])
 
     k = trained.recipe.folds
     jobs = [pair for repeat in range(len(trained.unseen)) for pair in folds(trained.sample, repeat, k)]
-    found = Parallel(n_jobs=2)(delayed(one)(*job) for job in tqdm(jobs, desc="scorecards", disable=None))
+    predictions = Parallel(n_jobs=2)(delayed(one_fold)(*job) for job in tqdm(jobs, desc="scorecards", disable=None))
     repeats = [np.empty(len(bad)) for _ in trained.unseen]
-    for at, ((_, unseen), p) in enumerate(zip(jobs, found, strict=True)):
-        repeats[at // k][unseen] = p
+    for job, ((_, unseen), p) in enumerate(zip(jobs, predictions, strict=True)):
+        repeats[job // k][unseen] = p
     return repeats
 
 
@@ -262,8 +270,8 @@ def later_results(trained: Trained, with_rivals: bool) -> list[Result]:
             results.append(Result(RELEASE, f"{name}, refreshed tables", loans.bad, pd(judged.rows)))
         for model, predict in rivals.items():
             rows = judged.every if model == ALL_COLUMNS and judged.every is not None else frozen
-            of = name if model in (PLAIN, SCORECARD, ALL_COLUMNS) else f"{name}{tables}"
-            results.append(Result(model, of, loans.bad, [predict(judged.values, rows)]))
+            sample_name = name if model in (PLAIN, SCORECARD, ALL_COLUMNS) else f"{name}{tables}"
+            results.append(Result(model, sample_name, loans.bad, [predict(judged.values, rows)]))
         if real_time is not None and recipe.real_time:
             model, soon = REAL_TIME.format(recipe.real_time), within(loans.months, loans.bad_months, recipe.real_time)
             p = probability(real_time, frozen)
@@ -281,11 +289,11 @@ def later_rivals(trained: Trained) -> dict[str, Model]:
     recipe, form, sample = trained.recipe, trained.form, trained.sample
     _, split, _ = recipe.window or (0, 0, 1)
     free = replace(recipe, monotone={}, kind="trees", teacher=False)
-    unworded = [{**spec, "reasons": []} for spec in recipe.fields]  # no applicant is told of a yardstick
+    unworded = [{**spec, "reasons": []} for spec in recipe.fields]  # a yardstick needs no texts for applicants
     bare = replace(free, features=plain_features(recipe), fields=unworded)
     plain = RowBuilder(form, bare.features)
     plain_sample = replace(sample, rows=plain.build(sample.values))
-    bad = np.concatenate([sample.bad[at] for at, _ in trained.unseen])
+    bad = np.concatenate([sample.bad[places] for places, _ in trained.unseen])
     if trained.folded:
         free_p = np.concatenate(free_unseen(trained, free))
         plain_p = np.concatenate([p for _, p in cross_validate(bare, plain.columns, plain_sample, len(trained.unseen))])
@@ -297,40 +305,40 @@ def later_rivals(trained: Trained) -> dict[str, Model]:
     free_model = fit(free, trained.builder.columns, sample.rows, sample.bad, sample.months)
     plain_model = fit(bare, plain.columns, plain_sample.rows, sample.bad, sample.months)
     card = Scorecard(form, recipe.features).fit(sample.values, sample.bad)
-    found: dict[str, Model] = {
+    rivals: dict[str, Model] = {
         FREE: lambda _, rows: in_free.pds(probability(free_model, rows)),
         PLAIN: lambda values, _: in_plain.pds(probability(plain_model, plain.build(values))),
         SCORECARD: lambda values, _: in_card.pds(card.pds(values)),
     }
-    if list(bare.features) == list(recipe.features):  # the answers as they are is what the release has
-        del found[PLAIN]
-    return found
+    if list(bare.features) == list(recipe.features):  # the release itself uses the plain answers
+        del rivals[PLAIN]
+    return rivals
 
 
 def full_later(trained: Trained) -> Model:
     """The model of all columns, trained and calibrated on the release's own loans."""
     recipe, sample = trained.recipe, trained.sample
     repeats = full_unseen(trained)
-    bad = np.concatenate([sample.bad[at] for at, _ in trained.unseen])
+    bad = np.concatenate([sample.bad[places] for places, _ in trained.unseen])
     calibration = calibrate(np.concatenate(repeats), bad)
     model = full_model(recipe, sample, 2)
     return lambda _, rows: calibration.pds(probability(model, rows))
 
 
 def fit_in_real_time(trained: Trained, every: Loans) -> Any:
-    """What a bank could have fitted at the release's date: only outcomes known by then, within so many months.
+    """A model that a bank could have fitted at the release's date, from outcomes known by then within some months.
 
-    None where no date of default is known, or too few such loans of either outcome are old enough.
+    None if no date of default is known, or too few loans of either outcome are old enough.
     """
     recipe = trained.recipe
     start, _, end = recipe.window or (0, 0, 1)
     horizon = recipe.real_time or 0
-    known = every.where((every.months >= start) & (every.months < end - horizon))
-    soon = within(known.months, known.bad_months, horizon)
+    observed = every.where((every.months >= start) & (every.months < end - horizon))
+    soon = within(observed.months, observed.bad_months, horizon)
     if min(soon.sum(), len(soon) - soon.sum()) < FEWEST:
         return None
-    rows = prepare(recipe, trained.form, trained.history, known).rows
-    return fit(recipe, trained.builder.columns, rows, soon, known.months, weights=known.weights)
+    rows = prepare(recipe, trained.form, trained.history, observed).rows
+    return fit(recipe, trained.builder.columns, rows, soon, observed.months, weights=observed.weights)
 
 
 def within(months: npt.NDArray[np.int32], bad_months: npt.NDArray[np.int32], horizon: int) -> Labels:

@@ -1,4 +1,4 @@
-"""Writes a release: the files that scoring reads, the manifest over them, and the folder named by its digest."""
+"""Write a release: the files that scoring reads, the manifest over them, and the folder named by its digest."""
 
 import hashlib
 import io
@@ -28,7 +28,7 @@ from models.train import Trained
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "xgboost-cpu", "onnxmltools")
 ENOUGH = 100  # loans with the same answer, for a percentile among them
-OPSET = 15  # of ONNX: old enough for any runtime of these years
+OPSET = 15  # of ONNX: old enough for current runtimes
 
 
 def export(trained: Trained, metrics: Mapping[str, Any], releases: Path) -> Release:
@@ -42,8 +42,8 @@ def export(trained: Trained, metrics: Mapping[str, Any], releases: Path) -> Rele
 def write_release(manifest: Mapping[str, Any], files: Mapping[str, bytes], releases: Path) -> Release:
     """Write the files and the manifest over them into `releases`, in a folder named by its digest, and open it.
 
-    Nothing in `releases` is deleted or written over: where the same release is there already, it is left as it is.
-    Raises `BadRelease` where the new one cannot be opened, or something else has its name.
+    Nothing in `releases` is deleted or written over: if the same release already exists, it is left as it is.
+    Raises `BadRelease` if the new one cannot be opened or its name is taken by something else.
     """
     listed = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
     text = json.dumps({**manifest, "files": listed}, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True)
@@ -51,7 +51,7 @@ def write_release(manifest: Mapping[str, Any], files: Mapping[str, bytes], relea
     digest = hashlib.sha256(content).hexdigest()
     folder = releases / f"{manifest['name']}-{digest[:12]}"
     releases.mkdir(parents=True, exist_ok=True)
-    # Built where nobody looks for releases: a process that is killed leaves no half of one behind.
+    # Built outside the releases, so that a killed process leaves no partial release behind.
     with TemporaryDirectory(prefix=f".{manifest['name']}.", dir=releases) as parent:
         building = Path(parent) / folder.name
         building.mkdir()
@@ -67,12 +67,12 @@ def write_release(manifest: Mapping[str, Any], files: Mapping[str, bytes], relea
     try:
         return open_release(folder, digest)
     except BadRelease as error:
-        found = f"{error.actual} in {error.file}, and left it as it is; move the folder away first"
-        raise BadRelease(folder, "no such folder, or this same release in it", found) from error
+        reason = f"{error.actual} in {error.file}, and left it as it is; move the folder away first"
+        raise BadRelease(folder, "no such folder, or this same release in it", reason) from error
 
 
 def put_file(file: Path, content: bytes) -> None:
-    """Put a file in place whole and on disk; until then what was there stays, also after a kill or a power cut."""
+    """Replace a file atomically and sync it; after a kill or a power cut the old file is still there."""
     new = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
         with new.open("wb") as stream:
@@ -86,7 +86,7 @@ def put_file(file: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """A new name is on disk once its folder is."""
+    """Sync a folder, so that a new name in it is on disk."""
     if os.name == "nt":  # where folders cannot be opened
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -105,17 +105,16 @@ def as_onnx(model: XGBClassifier) -> bytes:
 
 
 def make_current(release: Release) -> None:
-    """Name this release in DEFAULT as the one of its recipe that serves, in the place of the one before it.
+    """Name this release in DEFAULT as the one of its recipe that serves, instead of the previous one.
 
-    A recipe that is not listed comes last: the first line, which serves where no setting says otherwise, stays the
-    same recipe's.
+    A recipe that is not listed is added at the end, so the first line, which serves by default, keeps its recipe.
     """
     pointer = release.folder.parent / "DEFAULT"
     listed = pointer.read_text(encoding="utf-8").split() if pointer.exists() else []
     recipe = release.manifest.name
-    before = [name for name in listed if name.rpartition("-")[0] == recipe]
-    listed = [release.folder.name if name in before else name for name in listed]
-    listed += [] if before else [release.folder.name]
+    replaced = [name for name in listed if name.rpartition("-")[0] == recipe]
+    listed = [release.folder.name if name in replaced else name for name in listed]
+    listed += [] if replaced else [release.folder.name]
     put_file(pointer, "".join(f"{name}\n" for name in listed).encode())
 
 
@@ -138,8 +137,8 @@ def describe(trained: Trained, metrics: Mapping[str, Any]) -> dict[str, Any]:
         return trained.calibration.pds(trained.model.predict_proba(rows)[:, 1].astype(np.float64))
 
     recipe, sample = trained.recipe, trained.sample
-    at = np.concatenate([loans for loans, _ in trained.unseen])
-    unseen = trained.calibration.pds(np.concatenate([p for _, p in trained.unseen]))
+    places = np.concatenate([loans for loans, _ in trained.unseen])
+    unseen_pds = trained.calibration.pds(np.concatenate([p for _, p in trained.unseen]))
     return {
         "format": FORMAT,
         "name": recipe.name,
@@ -158,9 +157,12 @@ def describe(trained: Trained, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "points": recipe.points,
         "population": {
             **population(
-                "PDs of training loans by models that had not seen them", sample.bad[at], unseen, len(trained.unseen)
+                "PDs of training loans by models that had not seen them",
+                sample.bad[places],
+                unseen_pds,
+                len(trained.unseen),
             ),
-            "by": by_answer(trained.form, sample.values[at], sample.bad[at], unseen, len(trained.unseen)),
+            "by": by_answer(trained.form, sample.values[places], sample.bad[places], unseen_pds, len(trained.unseen)),
         },
         "training": {
             "loans": len(sample.bad),
@@ -176,10 +178,10 @@ def describe(trained: Trained, metrics: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def population(of: str, bad: Labels, pds: Floats, repeats: int = 1) -> dict[str, Any]:
-    """How PDs spread over loans, and what became of each tenth; with repeats every loan is there so many times."""
+def population(sample_name: str, bad: Labels, pds: Floats, repeats: int = 1) -> dict[str, Any]:
+    """The distribution of PDs, and the outcomes of each tenth; with repeats each loan counts once per repeat."""
     return {
-        "of": of,
+        "of": sample_name,
         "loans": len(bad) // repeats,
         "bad_rate": float(bad.mean()),
         "pd_percentiles": [float(q) for q in np.quantile(pds, np.linspace(0, 1, 101))],
@@ -191,25 +193,25 @@ def population(of: str, bad: Labels, pds: Floats, repeats: int = 1) -> dict[str,
 
 
 def by_answer(form: Form, values: Floats, bad: Labels, pds: Floats, repeats: int = 1) -> dict[str, Any]:
-    """The same by each answer that enough loans gave: field -> code -> loans, bad, PDs at each twentieth."""
-    found: dict[str, Any] = {}
-    for at, field in enumerate(form.fields):
+    """The same for each answer that enough loans gave: field -> code -> loans, bad, PDs at each twentieth."""
+    by_field: dict[str, Any] = {}
+    for index, field in enumerate(form.fields):
         if not isinstance(field, ChoiceField):
             continue
-        groups = np.array([field.group_of(value) for value in values[:, at]])
+        groups = np.array([field.group_of(value) for value in values[:, index]])
         for code in dict.fromkeys(field.groups):
-            there = groups == code
-            if there.sum() >= repeats * ENOUGH:
-                found.setdefault(field.name, {})[code] = {
-                    "loans": int(there.sum()) // repeats,
-                    "bad": int(bad[there].sum()) // repeats,
-                    "pd_percentiles": [round(float(q), 6) for q in np.quantile(pds[there], np.linspace(0, 1, 21))],
+            chosen = groups == code
+            if chosen.sum() >= repeats * ENOUGH:
+                by_field.setdefault(field.name, {})[code] = {
+                    "loans": int(chosen.sum()) // repeats,
+                    "bad": int(bad[chosen].sum()) // repeats,
+                    "pd_percentiles": [round(float(q), 6) for q in np.quantile(pds[chosen], np.linspace(0, 1, 21))],
                 }
-    return found
+    return by_field
 
 
 def golden(form: Form, pds: Callable[[Floats], Floats]) -> list[dict[str, Any]]:
-    """Made-up applications with the PD that `pds` gives their encoded answers: any reader must reproduce these.
+    """Made-up applications with the PD that `pds` gives their encoded answers: any reader must reproduce them.
 
     The example, and the example with each number at the ends of its usual range.
     """
@@ -217,8 +219,10 @@ def golden(form: Form, pds: Callable[[Floats], Floats]) -> list[dict[str, Any]]:
     for field in form.fields:
         if isinstance(field, NumberField):
             applications += [{**form.example, field.name: end} for end in field.usual]
-    values = form.encode({name: [one[name] for one in applications] for name in form.names})
-    return [{"answers": one, "pd": float(pd)} for one, pd in zip(applications, pds(values), strict=True)]
+    values = form.encode({name: [application[name] for application in applications] for name in form.names})
+    return [
+        {"answers": application, "pd": float(pd)} for application, pd in zip(applications, pds(values), strict=True)
+    ]
 
 
 def month_text(month: int) -> str:

@@ -18,68 +18,70 @@ DIRECTIONS = {"up": +1, "down": -1}
 ACTIONABLE = (None, "up", "down", "either")
 
 
-def is_name(said: object) -> bool:
-    """Whether it can stand in a folder's name and as a parameter of the desk's API."""
-    return isinstance(said, str) and bool(re.fullmatch(r"[a-z][a-z0-9_]*", said)) and not iskeyword(said)
+def is_name(value: object) -> bool:
+    """Whether it can be part of a folder's name and a parameter of the desk's API."""
+    return isinstance(value, str) and bool(re.fullmatch(r"[a-z][a-z0-9_]*", value)) and not iskeyword(value)
 
 
 def known(
     file: TomlFile,
     key: Key,
-    said: Any,
+    table: Any,
     keys: Sequence[str],
     needed: Sequence[str] = (),
     hints: Mapping[str, str] = MappingProxyType({}),
 ) -> bool:
-    """Whether it is a table that has what is needed; keys that mean nothing are noted: a misspelt one would be lost."""
-    if not isinstance(said, Mapping):
-        file.wrong(key, f"a table is needed, got {said!r}")
+    """Whether it is a table with the needed keys; unknown keys are noted, since a misspelt one would be lost."""
+    if not isinstance(table, Mapping):
+        file.wrong(key, f"a table is needed, got {table!r}")
         return False
-    for name in said:
+    for name in table:
         if name not in keys:
             file.wrong((*key, name), f"{name} means nothing here; known: {', '.join(keys)}")
-    missing = [name for name in needed if name not in said]
+    missing = [name for name in needed if name not in table]
     for name in missing:
         file.wrong(key, f"{name} is missing{hints.get(name, '')}")
     return not missing
 
 
-def texts(file: TomlFile, key: Key, said: Any, *, empty: bool = True, more: Sequence[str] = ()) -> dict[str, str]:
+def texts(file: TomlFile, key: Key, value: Any, *, empty: bool = True, more: Sequence[str] = ()) -> dict[str, str]:
     """One text for both languages, or a table of en and fr (and of the keys `more`)."""
-    if isinstance(said, str):
-        found = {"en": said, "fr": said}
+    if isinstance(value, str):
+        by_language = {"en": value, "fr": value}
     else:
-        found = {name: text for name, text in said.items() if name not in more} if isinstance(said, Mapping) else {}
-    if found.keys() != {"en", "fr"} or not all(isinstance(one, str) for one in found.values()):
-        file.wrong(key, f"a text, or {{ en = …, fr = … }}, is needed, got {said!r}")
+        by_language = (
+            {name: text for name, text in value.items() if name not in more} if isinstance(value, Mapping) else {}
+        )
+    if by_language.keys() != {"en", "fr"} or not all(isinstance(text, str) for text in by_language.values()):
+        file.wrong(key, f"a text, or {{ en = …, fr = … }}, is needed, got {value!r}")
         return {"en": "?", "fr": "?"}
-    if not empty and not all(one.strip() for one in found.values()):
+    if not empty and not all(text.strip() for text in by_language.values()):
         file.wrong(key, "texts are needed, got empty ones")
-    return found
+    return by_language
 
 
-def number_of(file: TomlFile, key: Key, said: Any, low: float, high: float, *, whole: bool = False) -> float:
-    """A number between two bounds; the lower bound where it is not one."""
-    if type(said) in (int, float) and low <= said <= high and (not whole or said == int(said)):
-        return float(said) if isinstance(said, float) else int(said)
-    file.wrong(key, f"a {'whole ' * whole}number from {low:g} to {high:g} is needed, got {said!r}")
+def number_of(file: TomlFile, key: Key, value: Any, low: float, high: float, *, whole_only: bool = False) -> float:
+    """A number between two bounds; notes a problem and returns the lower bound if it is not."""
+    if type(value) in (int, float) and low <= value <= high and (not whole_only or value == int(value)):
+        return float(value) if isinstance(value, float) else int(value)
+    file.wrong(key, f"a {'whole ' * whole_only}number from {low:g} to {high:g} is needed, got {value!r}")
     return low
 
 
-def text_of(file: TomlFile, key: Key, said: Any) -> str:
-    """A text with something in it."""
-    if not isinstance(said, str) or not said.strip():
-        file.wrong(key, f"a text is needed, got {said!r}")
+def text_of(file: TomlFile, key: Key, value: Any) -> str:
+    """A text that is not empty."""
+    if not isinstance(value, str) or not value.strip():
+        file.wrong(key, f"a text is needed, got {value!r}")
         return "?"
-    return said
+    return value
 
 
 def field_spec(
     file: TomlFile, name: str, about: Any, group: str, number: Sequence[str], choice: Sequence[str]
 ) -> dict[str, Any] | None:
-    """One field as a manifest describes it, without what loans say; None where problems with it were noted.
+    """One field as a manifest describes it, without what is counted from loans; None if problems with it were noted.
 
-    `number` and `choice` are the keys that the caller reads beside those of the form itself.
+    `number` and `choice` are the keys that the caller reads in addition to the form's own.
     """
     before, key = len(file.problems), ("fields", name)
     if not is_name(name):
@@ -136,12 +138,12 @@ def choice_spec(
     file: TomlFile, key: Key, name: str, about: Any, group: str, label: Mapping[str, str], common: dict[str, Any]
 ) -> dict[str, Any] | None:
     """A choice field: `choices` maps code -> text, or texts in both languages."""
-    said = about["choices"]
-    by_code = "digits" in about  # a list so long that code beside the recipe has it: the embedded recipes' only
-    if not isinstance(said, Mapping) or not (said or by_code):
+    listed = about["choices"]
+    by_code = "digits" in about  # a list so long that it is code beside the recipe: embedded recipes only
+    if not isinstance(listed, Mapping) or not (listed or by_code):
         file.wrong((*key, "choices"), "a table is needed, code = text")
         return None
-    titles = {code: texts(file, (*key, "choices", code), one, empty=False) for code, one in said.items()}
+    titles = {code: texts(file, (*key, "choices", code), title, empty=False) for code, title in listed.items()}
     if common["example"] not in titles and not by_code:
         file.wrong((*key, "example"), f"{common['example']!r} is not one of its choices: {', '.join(titles)}")
     choices = {code: (title["en"], title["fr"]) for code, title in titles.items()}
@@ -150,40 +152,42 @@ def choice_spec(
     )  # fmt: skip
 
 
-def reasons(file: TomlFile, key: Key, said: Any, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+def reasons(file: TomlFile, key: Key, value: Any, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What applicants are told: code -> text; with `columns` (and `when`) for what the answer makes of other ones."""
     key = (*key, "reasons")
-    if not known(file, key, said, list(said) if isinstance(said, Mapping) else []):
+    if not known(file, key, value, list(value) if isinstance(value, Mapping) else []):
         return []
-    answers = [*(one["code"] for one in spec.get("choices", ())), ANY] if "choices" in spec else [HIGH, LOW, NOT_STATED]
-    found = []
-    for code, about in said.items():
+    answers = (
+        [*(choice["code"] for choice in spec.get("choices", ())), ANY] if "choices" in spec else [HIGH, LOW, NOT_STATED]
+    )
+    reasons = []
+    for code, about in value.items():
         others = isinstance(about, Mapping) and "columns" in about
         when, columns = (about.get("when", code), list(about["columns"])) if others else (code, [])
         if when not in answers and not spec.get("digits"):
             file.wrong((*key, code), f"{when} is no answer: {', '.join(answers[:20])}")
         text = texts(file, (*key, code), about, empty=False, more=("when", "columns") if others else ())
-        found.append(reason(code, text["en"], text["fr"], *columns, when=when))
-    return found
+        reasons.append(reason(code, text["en"], text["fr"], *columns, when=when))
+    return reasons
 
 
 def standard_reasons(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The field's reasons, and for answers without one plain words made of the label.
+    """The field's reasons, and plain words made from the label for answers without one.
 
-    They are what a notice says until the lender writes its own: true of the answer, and no more.
+    A notice uses them until the lender writes its own; they state the answer and nothing else.
     """
     en, fr = spec["label"]["en"], spec["label"]["fr"]
     if spec["kind"] == "number":
         words = {HIGH: ("high", "valeur élevée"), LOW: ("low", "valeur faible")}
         words |= {NOT_STATED: ("not stated", "non précisé")} if spec["optional"] else {}
     else:
-        words = {one["code"]: (one["label"]["en"], one["label"]["fr"]) for one in spec["choices"]}
-    told = {one["code"] for one in spec["reasons"] if not one["columns"]}
-    more = [code for code in words if code not in told and ANY not in told]
-    return [*spec["reasons"], *(reason(one, f"{en}: {words[one][0]}", f"{fr} : {words[one][1]}") for one in more)]
+        words = {choice["code"]: (choice["label"]["en"], choice["label"]["fr"]) for choice in spec["choices"]}
+    codes = {reason["code"] for reason in spec["reasons"] if not reason["columns"]}
+    more = [code for code in words if code not in codes and ANY not in codes]
+    return [*spec["reasons"], *(reason(code, f"{en}: {words[code][0]}", f"{fr} : {words[code][1]}") for code in more)]
 
 
-def shown(said: Any) -> str:
+def shown(value: Any) -> str:
     """A value in a message, cut where it is long."""
-    text = repr(said) if not isinstance(said, list) or len(said) < 5 else f"{len(said)} values"
+    text = repr(value) if not isinstance(value, list) or len(value) < 5 else f"{len(value)} values"
     return text if len(text) <= 60 else text[:59] + "…"

@@ -1,4 +1,4 @@
-"""What a lender knew of past loans, as tables that a release carries.
+"""What a lender knew about past loans, as tables that a release carries.
 
 Every table is as of the end of the month before the application: it uses approvals and recorded charge-offs of
 earlier months only. A charge-off index compares a group with all loans of the same age: observed charge-offs over
@@ -37,7 +37,7 @@ class Events:
     traits: Mapping[str, Floats]
 
     def sums(self, month: Ints, group: Ints, groups: int, weights: Floats | None = None) -> Floats:
-        """(months, groups): the weights of loans by month and group; -1 in either leaves a loan out."""
+        """(months, groups): the weights of loans by month and group; a loan with -1 in either is left out."""
         within = (month >= 0) & (month < self.months) & (group >= 0)
         flat = np.bincount(
             month[within] * groups + group[within],
@@ -60,14 +60,14 @@ class Events:
 
 @dataclass(slots=True)
 class Level:
-    """One way to group loans: monthly sums a group, cumulated so that a window is one subtraction."""
+    """One way to group loans: monthly sums per group, cumulated so that a window is one subtraction."""
 
     name: str
     parent: "Level | None"
     parent_of: Ints  # (groups,) index of each group's parent among the parent's groups
     cumulated: dict[str, Floats]  # (months + 1, groups): sums over the months before
     traits: Sequence[str]
-    known: dict[int, dict[str, Floats]] = field(default_factory=dict)  # by month; each is asked for once or twice
+    known: dict[int, dict[str, Floats]] = field(default_factory=dict)  # by month; each month is used once or twice
 
     @classmethod
     def of(
@@ -94,8 +94,8 @@ class Level:
     def window(self, key: str, month: int, length: int | None) -> Floats:
         """(groups,): a sum over the `length` months before `month`, or over all of them."""
         sums = self.cumulated[key]
-        before: Floats = sums[0 if length is None else max(month - length, 0)]
-        since: Floats = sums[month] - before
+        earlier: Floats = sums[0 if length is None else max(month - length, 0)]
+        since: Floats = sums[month] - earlier
         return since
 
     def features(self, month: int) -> dict[str, Floats]:
@@ -110,7 +110,7 @@ class Level:
         def prior(name: str, otherwise: Floats | float) -> Floats | float:
             return above[name][self.parent_of] if above else otherwise
 
-        found: dict[str, Floats] = {}
+        features: dict[str, Floats] = {}
         for label, name, length in (
             ("", "index12", 12),
             ("", "index24", 24),
@@ -120,18 +120,18 @@ class Level:
         ):
             observed = self.window(f"observed{label}", month, length)
             expected = self.window(f"expected{label}", month, length)
-            found[name] = (observed + PRIOR_CHARGE_OFFS * prior(name, 1.0)) / (expected + PRIOR_CHARGE_OFFS)
+            features[name] = (observed + PRIOR_CHARGE_OFFS * prior(name, 1.0)) / (expected + PRIOR_CHARGE_OFFS)
         for trait in self.traits:
             for length in (12, 36):
                 name = f"{trait}{length}"
                 total = self.window(f"{trait}:sum", month, length)
                 loans = self.window(f"{trait}:loans", month, length)
                 overall = np.divide(total, loans, out=np.zeros_like(total), where=loans > 0)
-                found[name] = (total + PRIOR_LOANS * prior(name, overall)) / (loans + PRIOR_LOANS)
+                features[name] = (total + PRIOR_LOANS * prior(name, overall)) / (loans + PRIOR_LOANS)
         recent, year = self.window("loans", month, 12), self.window("loans", month, 24)
         overall = (recent + PRIOR_LOANS) / (year - recent + PRIOR_LOANS)
-        found["growth"] = (recent + PRIOR_LOANS * prior("growth", overall)) / (year - recent + PRIOR_LOANS)
-        return found
+        features["growth"] = (recent + PRIOR_LOANS * prior("growth", overall)) / (year - recent + PRIOR_LOANS)
+        return features
 
 
 def table(keys: Sequence[str], parts: Sequence[tuple[Level, Ints, Sequence[str]]], month: int) -> Table:

@@ -1,4 +1,4 @@
-"""From a lender's file to loans as the form gives them; what it could not have given is left out and counted."""
+"""From a lender's file to loans as the form gives them; loans that the form could not give are left out and counted."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,19 +18,19 @@ from models.recipe_file import CLIP, LEAVE_OUT, Column, RecipeFile
 from models.toml_file import BadFile, Key, Problem, TomlFile
 
 Mask = npt.NDArray[np.bool_]
-MOST_LEFT_OUT = 0.02  # of the loans with a known outcome, before somebody is asked
-ALL_NUMBERS = 0.99  # of a column that is not asked: from so many numbers on it is one of numbers
-MOST_TEXTS = 200  # of such a column; the rest are one
-FEW = 60  # distinct answers of a column, to be looked at for what they show
+MOST_LEFT_OUT = 0.02  # share of the loans with a known outcome that may be left out without asking
+ALL_NUMBERS = 0.99  # share of numbers above which a column that is not asked counts as numbers
+MOST_TEXTS = 200  # different texts of such a column; all others count as one
+FEW = 60  # distinct answers up to which a column is checked for prohibited attributes
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """The loans of a file, and what was not taken."""
+class LoadedLoans:
+    """The loans of a file, and what was left out."""
 
     loans: Loans
     lines: int  # loans in the file
-    uneven: int  # lines that are no loans: another number of cells
+    uneven: int  # lines with another number of cells than the header
     undecided: Mapping[str, int]  # outcome that is neither good nor bad -> loans
     left_out: Mapping[str, int]  # why -> loans with a known outcome that the form could not have given
     digest: str  # sha256 of the file
@@ -42,37 +42,37 @@ class Taken:
         return out / max(1, out + len(self.loans))
 
 
-def take(recipe: RecipeFile) -> Taken:
-    """The recipe's loans. Raises `BadFile` with all that does not fit: digest, columns, outcomes, too many left out."""
+def load_loans(recipe: RecipeFile) -> LoadedLoans:
+    """The recipe's loans. Raises `BadFile` with every problem: digest, columns, outcomes, too many left out."""
     toml = TomlFile.read(recipe.file)
     source = recipe.loans
     frame, reading, digest = opened(toml, recipe)
     roles = [source.target, source.date, source.default_date, source.group, source.weight]
-    asked = [one.name for one in recipe.columns.values()]
-    listed = [*filter(None, roles), *asked, *source.leave_out, *source.not_asked, *source.look_at]
+    field_columns = [column.name for column in recipe.columns.values()]
+    listed = [*filter(None, roles), *field_columns, *source.leave_out, *source.not_asked, *source.look_at]
     missing(toml, recipe, frame)
     if unlisted := [name for name in frame.columns if name not in listed]:
         lines = "\n".join(f'  {{ column = "{name}", why = "ASK" }},' for name in unlisted)
         toml.wrong(
             ("loans",),
-            f"nothing is dropped in silence: ask for these columns, or say why not in not_asked or leave_out\n{lines}",
+            f"no column is dropped silently: ask for these columns, or say why not in not_asked or leave_out\n{lines}",
         )
     toml.done()
     for name in source.not_asked:
         distinct = frame[name].dropna().unique()
-        if len(distinct) <= FEW and name not in source.not_prohibited and (found := answered(distinct)):
+        if len(distinct) <= FEW and name not in source.not_prohibited and (attributes := answered(distinct)):
             toml.wrong(
                 ("loans", "not_asked"),
-                f"{name}: its answers show an attribute that credit must not be decided on ({', '.join(found)})",
+                f"{name}: its answers show an attribute that credit must not be decided on ({', '.join(attributes)})",
             )
     outcome = outcomes(toml, recipe, frame[source.target])
     toml.done()
-    known = ~np.isnan(outcome)
-    undecided = Counter(frame[source.target][~known].fillna("(empty)").tolist())
-    out = LeftOut(len(frame), known)
+    has_outcome = ~np.isnan(outcome)
+    undecided = Counter(frame[source.target][~has_outcome].fillna("(empty)").tolist())
+    out = LeftOut(len(frame), has_outcome)
     answers = {name: asked_of(recipe, name, frame, reading, out) for name in recipe.columns}
     dated = months_of(source.date, frame, reading, out) if source.date else np.zeros(len(frame), np.int32)
-    gone = (
+    defaulted = (
         months_of(source.default_date, frame, reading, None) if source.default_date else np.zeros(len(frame), np.int32)
     )
     weights = weights_of(source.weight, frame, reading, out) if source.weight else None
@@ -80,23 +80,23 @@ def take(recipe: RecipeFile) -> Taken:
         answers,
         np.nan_to_num(outcome).astype(np.int8),
         dated,
-        np.where(outcome == 1, gone, 0).astype(np.int32),
+        np.where(outcome == 1, defaulted, 0).astype(np.int32),
         people_of(frame[source.group]) if source.group else None,
         weights,
         not_asked(source.not_asked, frame, reading),
         frame[list(source.look_at)],
     )
-    taken = Taken(
-        every.where(known & ~out.mask), len(frame), int(frame.attrs.get(UNEVEN, 0)),
+    loaded = LoadedLoans(
+        every.where(has_outcome & ~out.mask), len(frame), int(frame.attrs.get(UNEVEN, 0)),
         dict(undecided.most_common()), out.counts, digest,
     )  # fmt: skip
-    judged(toml, recipe, taken)
+    judged(toml, recipe, loaded)
     toml.done()
-    return taken
+    return loaded
 
 
 def opened(toml: TomlFile, recipe: RecipeFile) -> tuple[pd.DataFrame, Reading, str]:
-    """The file's cells. Another file than the one that was drafted from is refused before it is read."""
+    """The file's cells. A file that differs from the one drafted from is refused before it is read."""
     source = recipe.loans
     try:
         reading = reading_from(source.read)
@@ -116,7 +116,7 @@ def opened(toml: TomlFile, recipe: RecipeFile) -> tuple[pd.DataFrame, Reading, s
 
 
 def missing(toml: TomlFile, recipe: RecipeFile, frame: pd.DataFrame) -> None:
-    """Note what the recipe names and the file does not have."""
+    """Note columns that the recipe names and the file does not have."""
     source = recipe.loans
     named: list[tuple[Key, str]] = [
         (("fields", field, "column"), about.name) for field, about in recipe.columns.items()
@@ -125,7 +125,7 @@ def missing(toml: TomlFile, recipe: RecipeFile, frame: pd.DataFrame) -> None:
         (("loans", role), getattr(source, role)) for role in ("target", "date", "default_date", "group", "weight")
     ]
     for role in ("leave_out", "not_asked", "look_at"):
-        named += [(("loans", role, at), name) for at, name in enumerate(getattr(source, role))]
+        named += [(("loans", role, index), name) for index, name in enumerate(getattr(source, role))]
     for key, name in named:
         if name not in frame.columns and (name or key[1] in ("leave_out", "not_asked", "look_at")):
             toml.wrong(key, f"{source.file.name} has no column {name!r}; it has {', '.join(frame.columns[:40])}")
@@ -134,15 +134,15 @@ def missing(toml: TomlFile, recipe: RecipeFile, frame: pd.DataFrame) -> None:
 def outcomes(toml: TomlFile, recipe: RecipeFile, column: pd.Series) -> npt.NDArray[np.float64]:
     """(m,): 1 bad, 0 good, NaN neither."""
     source = recipe.loans
-    found = np.full(len(column), np.nan)
-    for one, values in ((1.0, source.bad), (0.0, source.good)):
+    outcome = np.full(len(column), np.nan)
+    for label, values in ((1.0, source.bad), (0.0, source.good)):
         wanted = {*values, *(plain for value in values if (plain := simplest(value)) is not None)}
-        found[column.map(simplest).isin(wanted).to_numpy() | column.isin(values).to_numpy()] = one
-    for name, one in (("bad", 1.0), ("good", 0.0)):
-        if not (found == one).any():
-            there = ", ".join(repr(value) for value in column.value_counts().index[:10])
-            toml.wrong(("loans", name), f"no loan has such an outcome; {source.target} holds {there}")
-    return found
+        outcome[column.map(simplest).isin(wanted).to_numpy() | column.isin(values).to_numpy()] = label
+    for name, label in (("bad", 1.0), ("good", 0.0)):
+        if not (outcome == label).any():
+            examples = ", ".join(repr(value) for value in column.value_counts().index[:10])
+            toml.wrong(("loans", name), f"no loan has this outcome; {source.target} holds {examples}")
+    return outcome
 
 
 def simplest(value: Any) -> str | None:
@@ -156,9 +156,9 @@ def simplest(value: Any) -> str | None:
 class LeftOut:
     """Loans left out so far, each counted once, by the first reason."""
 
-    def __init__(self, loans: int, known: Mask) -> None:
+    def __init__(self, loans: int, has_outcome: Mask) -> None:
         self.mask = np.zeros(loans, bool)
-        self.known = known  # those with an outcome; others are counted elsewhere
+        self.known = has_outcome  # loans with an outcome; others are counted elsewhere
         self.counts: dict[str, int] = {}
 
     def add(self, why: str, which: Mask) -> None:
@@ -170,40 +170,40 @@ class LeftOut:
 
 
 def asked_of(recipe: RecipeFile, name: str, frame: pd.DataFrame, reading: Reading, out: LeftOut) -> list[object]:
-    """A column as the form's answers, one a loan; what of it the form could not have given is left out."""
-    spec = next(one for one in recipe.fields if one["name"] == name)
+    """A column as the form's answers, one per loan; loans with an answer that the form cannot give are left out."""
+    spec = next(spec for spec in recipe.fields if spec["name"] == name)
     about = recipe.columns[name]
     if spec["kind"] == "choice":
         return choices(spec, about, frame[about.name], out)
-    found, unread = numbers(frame[about.name], reading.decimal)
-    found = np.where(np.isin(found, list(about.not_stated)), np.nan, found)
-    beyond = (found < spec["minimum"]) | (found > spec["maximum"])
+    numbers_found, unread = numbers(frame[about.name], reading.decimal)
+    numbers_found = np.where(np.isin(numbers_found, list(about.not_stated)), np.nan, numbers_found)
+    beyond = (numbers_found < spec["minimum"]) | (numbers_found > spec["maximum"])
     if about.outside == CLIP:
-        found = np.clip(found, spec["minimum"], spec["maximum"])
+        numbers_found = np.clip(numbers_found, spec["minimum"], spec["maximum"])
     elif about.outside == NOT_STATED:
-        found = np.where(beyond, np.nan, found)
+        numbers_found = np.where(beyond, np.nan, numbers_found)
     else:
         out.add(f"{name}: outside {spec['minimum']:,.10g} to {spec['maximum']:,.10g}", beyond)
     out.add(f"{name}: no number", unread)
     if spec["whole"]:
-        out.add(f"{name}: not whole", np.mod(found, 1) > 0)
+        out.add(f"{name}: not whole", np.mod(numbers_found, 1) > 0)
     if not spec["optional"]:
-        out.add(f"{name}: not stated", np.isnan(found) & ~unread)
-    return [None if np.isnan(one) else one for one in found.tolist()]
+        out.add(f"{name}: not stated", np.isnan(numbers_found) & ~unread)
+    return [None if np.isnan(number) else number for number in numbers_found.tolist()]
 
 
 def choices(spec: Mapping[str, Any], about: Column, column: pd.Series, out: LeftOut) -> list[object]:
     """A column of texts as codes."""
-    codes = {one["code"] for one in spec["choices"]}
+    codes = {choice["code"] for choice in spec["choices"]}
     listed = {**about.values, **{simple: code for value, code in about.values.items() if (simple := simplest(value))}}
     coded = column.map(lambda value: listed.get(value) or listed.get(simplest(value) or "") if value == value else None)
     coded = coded.astype(object).where(coded.notna(), None)
-    gone = column.isna().to_numpy() | column.isin(about.not_stated).to_numpy()
-    strange = coded.isna().to_numpy() & ~gone
+    not_stated = column.isna().to_numpy() | column.isin(about.not_stated).to_numpy()
+    strange = coded.isna().to_numpy() & ~not_stated
     if NOT_STATED in codes:
-        coded = coded.where(~gone, NOT_STATED)
+        coded = coded.where(~not_stated, NOT_STATED)
     else:
-        out.add(f"{spec['name']}: not stated", gone)
+        out.add(f"{spec['name']}: not stated", not_stated)
     if about.outside != LEAVE_OUT:
         coded = coded.where(~strange, about.outside)
     else:
@@ -213,22 +213,22 @@ def choices(spec: Mapping[str, Any], about: Column, column: pd.Series, out: Left
 
 def months_of(name: str, frame: pd.DataFrame, reading: Reading, out: LeftOut | None) -> npt.NDArray[np.int32]:
     """A column of dates as months since year 0; where `out` is given, loans without one are left out."""
-    found = months(dates(frame[name], reading.dates))
+    month = months(dates(frame[name], reading.dates))
     if out is not None:
-        out.add(f"{name}: no date", found == 0)
-    return found
+        out.add(f"{name}: no date", month == 0)
+    return month
 
 
 def weights_of(name: str, frame: pd.DataFrame, reading: Reading, out: LeftOut) -> npt.NDArray[np.float64]:
     """Weights above 0, with a mean of about 1."""
-    found = numbers(frame[name], reading.decimal).values
-    out.add(f"{name}: no weight above 0", ~(found > 0))
-    usable = found[found > 0]
-    return np.where(found > 0, found, 0.0) / (usable.mean() if len(usable) else 1.0)
+    weights = numbers(frame[name], reading.decimal).values
+    out.add(f"{name}: no weight above 0", ~(weights > 0))
+    usable = weights[weights > 0]
+    return np.where(weights > 0, weights, 0.0) / (usable.mean() if len(usable) else 1.0)
 
 
 def people_of(column: pd.Series) -> npt.NDArray[np.int64]:
-    """A number a customer; a loan without one is of a customer of its own."""
+    """A number per customer; a loan without a customer gets a number of its own."""
     codes, _ = pd.factorize(column)
     return np.where(codes < 0, len(codes) + np.arange(len(codes)), codes).astype(np.int64)
 
@@ -243,62 +243,65 @@ def as_numbers(column: pd.Series, reading: Reading) -> npt.NDArray[np.float64]:
     """(m,): numbers where nearly all of it is, months where it is dates; else each text is a number, the most
     frequent one first: trees can split it."""
     stated = column.notna().to_numpy()
-    found, unread = numbers(column, reading.decimal)
+    values, unread = numbers(column, reading.decimal)
     if unread.sum() <= (1 - ALL_NUMBERS) * stated.sum():
-        return found
+        return values
     if reading.dates:
         day = months(dates(column, reading.dates))
         if (day > 0).sum() >= ALL_NUMBERS * stated.sum():
             return np.where(day > 0, day, np.nan).astype(np.float64)
-    order = {value: float(at) for at, value in enumerate(column.value_counts().index[:MOST_TEXTS])}
+    order = {value: float(rank) for rank, value in enumerate(column.value_counts().index[:MOST_TEXTS])}
     return np.array(
-        [order.get(value, float(MOST_TEXTS)) if there else np.nan for value, there in zip(column, stated, strict=True)]
+        [
+            order.get(value, float(MOST_TEXTS)) if is_stated else np.nan
+            for value, is_stated in zip(column, stated, strict=True)
+        ]
     )
 
 
-def judged(toml: TomlFile, recipe: RecipeFile, taken: Taken) -> None:
-    """Note where too many loans are left out to go on without a word."""
-    if taken.share_left_out > MOST_LEFT_OUT and not recipe.loans.accept_left_out:
+def judged(toml: TomlFile, recipe: RecipeFile, loaded: LoadedLoans) -> None:
+    """Note a problem if too many loans are left out without a reason in the recipe."""
+    if loaded.share_left_out > MOST_LEFT_OUT and not recipe.loans.accept_left_out:
         toml.wrong(
             ("loans",),
-            f"{taken.share_left_out:.1%} of the loans cannot be given by the form and would be left out: "
-            f'{told(taken.left_out)}. Widen the fields, or say accept_left_out = "why"',
+            f"{loaded.share_left_out:.1%} of the loans have answers that the form cannot give and would be left out: "
+            f'{by_reason(loaded.left_out)}. Widen the fields, or say accept_left_out = "why"',
         )
 
 
-def told(counts: Mapping[str, int], most: int = 12) -> str:
-    """Reasons with how many loans, the most frequent first."""
-    ordered: Sequence[tuple[str, int]] = sorted(counts.items(), key=lambda one: -one[1])
+def by_reason(counts: Mapping[str, int], most: int = 12) -> str:
+    """Reasons with their numbers of loans, the most frequent first."""
+    ordered: Sequence[tuple[str, int]] = sorted(counts.items(), key=lambda item: -item[1])
     more = f"; {len(ordered) - most} more reasons" if len(ordered) > most else ""
     return "; ".join(f"{why} ({count:,})" for why, count in ordered[:most]) + more
 
 
-def embedded(said: RecipeFile, load: Callable[[], Loans] | None = None, **more: Any) -> Recipe:
-    """A recipe that comes with the code, to demonstrate: its loans are read when they are asked for.
+def embedded(recipe: RecipeFile, load: Callable[[], Loans] | None = None, **more: Any) -> Recipe:
+    """A demonstration recipe that comes with the code: its loans are read when needed.
 
-    `load` and `more` are what a small Python source says instead of the file.
+    `load` and `more` come from a small Python source instead of the file.
     """
-    policy = {name: value for name, value in said.policy.items() if name != "rare_below"}
-    found: dict[str, Any] = {
-        "name": said.name,
-        "title": said.title,
-        "notice": said.notice,
-        "data_card": said.data_card,
-        "limits": said.limits,
-        "date": said.date,
-        "groups": said.groups,
-        "fields": said.fields,
-        "features": said.features,
-        "monotone": said.monotone,
-        "parameters": said.parameters,
-        "half_life": said.half_life,
-        "blur": said.blur,
+    policy = {name: value for name, value in recipe.policy.items() if name != "rare_below"}
+    embedded_files: dict[str, Any] = {
+        "name": recipe.name,
+        "title": recipe.title,
+        "notice": recipe.notice,
+        "data_card": recipe.data_card,
+        "limits": recipe.limits,
+        "date": recipe.date,
+        "groups": recipe.groups,
+        "fields": recipe.fields,
+        "features": recipe.features,
+        "monotone": recipe.monotone,
+        "parameters": recipe.parameters,
+        "half_life": recipe.half_life,
+        "blur": recipe.blur,
         "policy": policy,
-        "points": said.points,
-        "load": load or (lambda: take(said).loans),
-        "why_age": said.why_age,
-        "rare_below": said.policy["rare_below"],
-        "folds": said.folds,
-        "repeats": said.repeats,
+        "points": recipe.points,
+        "load": load or (lambda: load_loans(recipe).loans),
+        "why_age": recipe.why_age,
+        "rare_below": recipe.policy["rare_below"],
+        "folds": recipe.folds,
+        "repeats": recipe.repeats,
     }
-    return Recipe(**{**found, **more})
+    return Recipe(**{**embedded_files, **more})

@@ -1,6 +1,6 @@
-"""What a cell of a loan file means as a number or a date. Each text has one meaning under a given decimal sign.
+"""What a cell of a loan file means as a number or a date. Each text has one meaning for a given decimal sign.
 
-Read are `1.234,56 €`, `83.70%`, `(1,200)`, `1200-` (as SAP ends a negative), `36 months`, `10+ years`, `5 et plus`.
+Accepted: `1.234,56 €`, `83.70%`, `(1,200)`, `1200-` (as SAP ends a negative), `36 months`, `10+ years`, `5 et plus`.
 `10+` is 10, and `< 1 year` is 0: of "fewer than n", with n whole, n - 1.
 """
 
@@ -29,21 +29,21 @@ AND_MORE = (
 
 
 class Numbers(NamedTuple):
-    """A column as numbers. A cell that is missing is NaN and not `unread`."""
+    """A column as numbers. A missing cell is NaN and does not count as `unread`."""
 
     values: npt.NDArray[np.float64]  # (n,), NaN without one
-    unread: npt.NDArray[np.bool_]  # (n,), there is a text, and it is no number
+    unread: npt.NDArray[np.bool_]  # (n,), whether there is a text that is not a number
 
 
 @cache
 def number_pattern(decimal: str) -> re.Pattern[str]:
-    """What is read as a number where `decimal` is the decimal sign."""
+    """The pattern of a number whose decimal sign is `decimal`."""
     point, mark = re.escape(decimal), re.escape(GROUPS[decimal])
-    whole = rf"[1-9]\d{{0,2}}(?:(?P<mark>[{mark}'’{SPACES}])\d{{3}})(?:(?P=mark)\d{{3}})*|\d+"
+    integer = rf"[1-9]\d{{0,2}}(?:(?P<mark>[{mark}'’{SPACES}])\d{{3}})(?:(?P=mark)\d{{3}})*|\d+"
     times = "|".join(rf"(?P<{unit}>{words})" for unit, words in TIME.items())
     return re.compile(
         rf"(?P<fewer>{FEWER})?(?:{MORE})?[{SPACES}]*(?P<minus>[-−–(])?\+?(?:{CURRENCY})?[{SPACES}]*(?P<minus_2>[-−–])?"
-        rf"(?P<whole>{whole})?(?:{point}(?P<part>\d*))?(?P<power>e[-+]?\d{{1,3}})?"
+        rf"(?P<whole>{integer})?(?:{point}(?P<part>\d*))?(?P<power>e[-+]?\d{{1,3}})?"
         rf"[{SPACES}]*(?P<minus_3>-|\))?(?:{AND_MORE})?[{SPACES}]*(?:(?P<percent>%)|{CURRENCY}|{times})?\.?"
         rf"(?:[{SPACES}]*(?:{AND_MORE}))?",
         re.IGNORECASE,
@@ -51,38 +51,38 @@ def number_pattern(decimal: str) -> re.Pattern[str]:
 
 
 def number(text: str, decimal: str) -> float:
-    """The number that a text writes, NaN for none."""
-    found = number_pattern(decimal).fullmatch(text.strip())
-    if not found or not (found["whole"] or found["part"]):
+    """The number that a text holds; NaN if it is not a number."""
+    match = number_pattern(decimal).fullmatch(text.strip())
+    if not match or not (match["whole"] or match["part"]):
         return np.nan
-    whole = re.sub(r"\D", "", found["whole"] or "0")
-    value = float(f"{whole}.{found['part'] or 0}{found['power'] or ''}")
-    if found["fewer"] and value.is_integer():
+    digits = re.sub(r"\D", "", match["whole"] or "0")
+    value = float(f"{digits}.{match['part'] or 0}{match['power'] or ''}")
+    if match["fewer"] and value.is_integer():
         value = max(0.0, value - 1)
-    negative = found["minus"] or found["minus_2"] or found["minus_3"]
-    if (found["minus"] == "(") != (found["minus_3"] == ")"):
+    negative = match["minus"] or match["minus_2"] or match["minus_3"]
+    if (match["minus"] == "(") != (match["minus_3"] == ")"):
         return np.nan
     return -value if negative else value
 
 
 def unit(text: str, decimal: str) -> str:
     """The unit that a text names beside its number: years, months, weeks, days, %, or none."""
-    found = number_pattern(decimal).fullmatch(text.strip())
-    if not found:
+    match = number_pattern(decimal).fullmatch(text.strip())
+    if not match:
         return ""
-    return next((name for name in TIME if found[name]), "%" if found["percent"] else "")
+    return next((name for name in TIME if match[name]), "%" if match["percent"] else "")
 
 
 def numbers(texts: pd.Series, decimal: str) -> Numbers:
     """A column of texts, NaN where missing, as numbers."""
     codes, distinct = pd.factorize(texts)
-    meant = np.full(len(distinct) + 1, np.nan)  # the last one is for the code -1, missing
-    if decimal == ".":  # what needs no rule of ours, at once
-        meant[:-1] = pd.to_numeric(pd.Series(distinct, dtype=object), errors="coerce").to_numpy(np.float64)
-        meant[np.isinf(meant)] = np.nan
-    for at in np.flatnonzero(np.isnan(meant[:-1])):
-        meant[at] = number(str(distinct[at]), decimal)
-    return Numbers(meant[codes], (codes >= 0) & np.isnan(meant[codes]))
+    parsed = np.full(len(distinct) + 1, np.nan)  # the last one is for the code -1, missing
+    if decimal == ".":  # plain numbers at once, without our own rules
+        parsed[:-1] = pd.to_numeric(pd.Series(distinct, dtype=object), errors="coerce").to_numpy(np.float64)
+        parsed[np.isinf(parsed)] = np.nan
+    for index in np.flatnonzero(np.isnan(parsed[:-1])):
+        parsed[index] = number(str(distinct[index]), decimal)
+    return Numbers(parsed[codes], (codes >= 0) & np.isnan(parsed[codes]))
 
 
 def dates(texts: pd.Series, form: str) -> pd.Series:

@@ -1,4 +1,4 @@
-"""Reads a file of past loans (CSV, Excel, Parquet) as its `Reading` says: nothing is guessed here.
+"""Read a file of past loans (CSV, Excel, Parquet) as its `Reading` says, without guessing.
 
 `models.draft.detect` finds the reading of a file, a draft writes it into the recipe, and training reads by it.
 """
@@ -26,12 +26,12 @@ UNEVEN = "uneven_lines"  # attrs of the frame: lines left out because they have 
 
 
 class BadLoansFile(TenfoldError):
-    """A file of loans that cannot be read; the message names the place, and no cell of it."""
+    """A file of loans that cannot be read; the message names the place and quotes no cell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """How one file is read. The key `read` of a recipe: each attribute is a key, what is left out has its default."""
+    """How one file is read. The key `read` of a recipe: each attribute is a key; those left out have their defaults."""
 
     format: str = CSV  # csv, excel or parquet
     encoding: str = "utf-8"  # csv: Python's name of it
@@ -44,43 +44,43 @@ class Reading:
     skip_end: int = 0  # lines at the end, such as totals; blank ones are not counted
     header: bool = True  # without one, columns are called column_1, column_2, …
     unnamed: str = ""  # "first" or "last": that column has no cell in the header, as R writes row names
-    quoted_lines: bool = False  # csv: some lines stand in quotes as a whole
+    quoted_lines: bool = False  # csv: some lines are quoted as a whole
 
     def __post_init__(self) -> None:
         if problems := self.problems():
             raise BadLoansFile("read: " + "; ".join(problems))
 
     def problems(self) -> list[str]:
-        """What is wrong with it, all at once."""
-        found = []
-        for one in fields(self):
-            value, kind = getattr(self, one.name), type(one.default)
+        """All problems with it."""
+        problems = []
+        for setting in fields(self):
+            value, kind = getattr(self, setting.name), type(setting.default)
             if type(value) is not kind:
-                found.append(f"{one.name}: {WORDS[kind]} is needed, got {value!r}")
-        if found:
-            return found
+                problems.append(f"{setting.name}: {WORDS[kind]} is needed, got {value!r}")
+        if problems:
+            return problems
         if not all(isinstance(text, str) for text in self.missing):
-            found.append("missing: texts are needed")
+            problems.append("missing: texts are needed")
         if self.format not in (CSV, EXCEL, PARQUET):
-            found.append(f"format: {CSV}, {EXCEL} or {PARQUET} is needed, got {self.format!r}")
+            problems.append(f"format: {CSV}, {EXCEL} or {PARQUET} is needed, got {self.format!r}")
         if self.decimal not in (".", ","):
-            found.append(f'decimal: "." or "," is needed, got {self.decimal!r}')
+            problems.append(f'decimal: "." or "," is needed, got {self.decimal!r}')
         if len(self.separator) != 1 or (self.format == CSV and self.separator == self.decimal == "."):
-            found.append(f"separator: one character is needed, got {self.separator!r}")
+            problems.append(f"separator: one character is needed, got {self.separator!r}")
         if self.unnamed not in ("", "first", "last"):
-            found.append(f'unnamed: "first" or "last" is needed, got {self.unnamed!r}')
+            problems.append(f'unnamed: "first" or "last" is needed, got {self.unnamed!r}')
         if min(self.skip, self.skip_end) < 0:
-            found.append("skip and skip_end: 0 or more is needed")
+            problems.append("skip and skip_end: 0 or more is needed")
         try:
             "".encode(self.encoding)
         except LookupError:
-            found.append(f"encoding: {self.encoding!r} is unknown")
-        return found
+            problems.append(f"encoding: {self.encoding!r} is unknown")
+        return problems
 
     def table(self) -> dict[str, Any]:
-        """The keys that a recipe needs: what differs from its default."""
-        said = {one.name: getattr(self, one.name) for one in fields(self)}
-        differs = {key: value for key, value in said.items() if value != defaults()[key]}
+        """The keys that a recipe needs: those that differ from their defaults."""
+        settings = {setting.name: getattr(self, setting.name) for setting in fields(self)}
+        differs = {key: value for key, value in settings.items() if value != defaults()[key]}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in differs.items()}
 
 
@@ -88,14 +88,14 @@ WORDS = {str: "a text", int: "a whole number", bool: "true or false", tuple: "a 
 
 
 def defaults() -> dict[str, Any]:
-    return {one.name: one.default for one in fields(Reading) if one.default is not MISSING}
+    return {setting.name: setting.default for setting in fields(Reading) if setting.default is not MISSING}
 
 
-def reading_from(said: Mapping[str, Any]) -> Reading:
-    """The reading of a recipe's key `read`. Raises `BadLoansFile` with all that is wrong."""
-    if unknown := sorted(said.keys() - defaults().keys()):
+def reading_from(table: Mapping[str, Any]) -> Reading:
+    """The reading of a recipe's key `read`. Raises `BadLoansFile` with all problems."""
+    if unknown := sorted(table.keys() - defaults().keys()):
         raise BadLoansFile(f"read: {', '.join(unknown)} means nothing here; known: {', '.join(defaults())}")
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     return Reading(**values)
 
 
@@ -112,7 +112,7 @@ def read_loans(file: Path, reading: Reading) -> pd.DataFrame:
     """All columns as texts without blanks around them, NaN where a cell is missing; `numbers` and `dates` of
     `models.loans_cells` say what they mean.
 
-    A name that comes again becomes `name (2)`. Lines with another number of cells than the header are left out, and
+    A repeated name becomes `name (2)`. Lines with another number of cells than the header are left out, and
     `frame.attrs["uneven_lines"]` counts them.
     """
     try:
@@ -154,7 +154,7 @@ def csv_text(file: Path, reading: Reading) -> str:
 
 
 def without_quotes(line: str, separator: str) -> str:
-    """A line that stands in quotes as a whole, without them."""
+    """A line that is quoted as a whole, without the quotes."""
     if line.startswith('"') and line.endswith('"') and separator in line:
         cells = next(csv.reader([line], delimiter=separator))
         if len(cells) == 1:
@@ -196,14 +196,14 @@ def header_of(text: str, reading: Reading) -> tuple[list[str], int]:
 def column_names(first: Sequence[str], reading: Reading) -> list[str]:
     """The columns' names, each once, from the first record."""
     if not reading.header:
-        return [f"column_{at}" for at in range(1, len(first) + 1)]
+        return [f"column_{number}" for number in range(1, len(first) + 1)]
     names = [name.strip() for name in first]
     if reading.unnamed:
         names.insert(0 if reading.unnamed == "first" else len(names), "")
     unique: list[str] = []
-    for at, name in enumerate(names):
+    for index, name in enumerate(names):
         tried, times = name, 1
-        while tried in unique or (times > 1 and tried in names[at:]):
+        while tried in unique or (times > 1 and tried in names[index:]):
             times += 1
             tried = f"{name} ({times})".strip()
         unique.append(tried)
@@ -260,8 +260,8 @@ def parquet_texts(column: pa.Array) -> pa.Array:
         return column.cast(pa.date32(), safe=False).cast(pa.string())
     if pa.types.is_floating(kind):
         stated = pc.if_else(pc.is_finite(column), column, pa.scalar(None, kind))
-        whole = pc.all(pc.and_(pc.equal(stated, pc.trunc(stated)), pc.less(pc.abs(stated), 2.0**53))).as_py()
-        return (stated.cast(pa.int64()) if whole else stated).cast(pa.string())
+        is_whole = pc.all(pc.and_(pc.equal(stated, pc.trunc(stated)), pc.less(pc.abs(stated), 2.0**53))).as_py()
+        return (stated.cast(pa.int64()) if is_whole else stated).cast(pa.string())
     if pa.types.is_nested(kind) or pa.types.is_binary(kind):
-        return pa.array([None if one is None else str(one) for one in column.to_pylist()], pa.string())
+        return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
     return column.cast(pa.string())

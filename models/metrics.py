@@ -45,34 +45,37 @@ def measures(bad: Labels, pd: Floats) -> dict[str, float]:
 def intervals(bad: Labels, pds: list[Floats], resamples: int = 500, seed: int = 0) -> dict[str, list[float]]:
     """Percentile bootstrap intervals (95 %) over loans, each measure averaged over the repeats in `pds`.
 
-    A resample is a weight a loan; loans are sorted once, so that a resample costs a few passes and no sort.
+    A resample is one weight per loan; loans are sorted once, so that a resample needs a few passes and no sort.
     """
     generator = np.random.default_rng(seed)
     ranked = [np.unique(pd, return_inverse=True)[1] for pd in pds]
     losses = [np.where(bad, -np.log(np.maximum(pd, 1e-9)), -np.log(np.maximum(1 - pd, 1e-9))) for pd in pds]
-    drawn: dict[str, list[float]] = {name: [] for name in MEASURES}
+    samples: dict[str, list[float]] = {name: [] for name in MEASURES}
     for _ in range(resamples):
         weight = np.bincount(generator.integers(0, len(bad), len(bad)), minlength=len(bad)).astype(np.float64)
-        found = dict.fromkeys(MEASURES, 0.0)
+        observed = dict.fromkeys(MEASURES, 0.0)
         for pd, rank, loss in zip(pds, ranked, losses, strict=True):
             bads = np.bincount(rank, weights=weight * bad)  # by distinct PD, rising
             goods = np.bincount(rank, weights=weight * (1 - bad))
             below = np.cumsum(goods) - goods
-            found["auc"] += float((bads * (below + goods / 2)).sum() / (bads.sum() * goods.sum()))
+            observed["auc"] += float((bads * (below + goods / 2)).sum() / (bads.sum() * goods.sum()))
             gap = np.cumsum(goods) / goods.sum() - np.cumsum(bads) / bads.sum()
-            found["ks"] += float(np.abs(gap).max())
-            found["brier"] += float(weight @ (pd - bad) ** 2 / len(bad))
-            found["log_loss"] += float(weight @ loss / len(bad))
-            found["mean_pd"] += float(weight @ pd / len(bad))
-            found["bad_rate"] += float(weight @ bad / len(bad))
-        for name, total in found.items():
-            drawn[name].append(total / len(pds))
-    return {name: [float(q) for q in np.quantile(values, [0.025, 0.975])] for name, values in drawn.items()}
+            observed["ks"] += float(np.abs(gap).max())
+            observed["brier"] += float(weight @ (pd - bad) ** 2 / len(bad))
+            observed["log_loss"] += float(weight @ loss / len(bad))
+            observed["mean_pd"] += float(weight @ pd / len(bad))
+            observed["bad_rate"] += float(weight @ bad / len(bad))
+        for name, total in observed.items():
+            samples[name].append(total / len(pds))
+    return {name: [float(q) for q in np.quantile(values, [0.025, 0.975])] for name, values in samples.items()}
 
 
 def deciles(bad: Labels, pd: Floats, n: int = 10) -> list[Decile]:
     """Loans cut into `n` groups of equal size by PD, with predicted and observed rates."""
     groups = np.array_split(np.argsort(pd, kind="stable"), n)
     return [
-        Decile(float(pd[at[0]]), float(pd[at[-1]]), len(at), int(bad[at].sum()), float(pd[at].mean())) for at in groups
+        Decile(
+            float(pd[places[0]]), float(pd[places[-1]]), len(places), int(bad[places].sum()), float(pd[places].mean())
+        )
+        for places in groups
     ]

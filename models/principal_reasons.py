@@ -1,4 +1,4 @@
-"""How often each reason is a principal one, among the loans of a release that its policy declines."""
+"""How often each reason is a principal reason among the loans that a release's policy declines."""
 
 from collections import Counter
 from typing import NamedTuple
@@ -36,10 +36,10 @@ def count(release: Release, values: Floats) -> Counts:
         application = Application(tuple(answers))
         if declines == EXPLAINED or release.policy.decide(pd, application).suggestion != DECLINE:
             continue
-        found = reasons.principal(reasons.explain(application), application)
+        principal = reasons.principal(reasons.explain(application), application)
         declines += 1
-        without += not found
-        counts.update(found)
+        without += not principal
+        counts.update(principal)
     rows = [(key, text_of(release, key), n) for key, n in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
     return Counts(f"{len(order):,} training loans", declines, without, rows)
 

@@ -1,8 +1,8 @@
-"""Attributes that credit must not be decided on: known by their names in six languages, and by their answers.
+"""Attributes that credit must not be decided on, recognised by their names in six languages and by their answers.
 
-Names are looked at word by word, also where words are joined (CustomerGender, isfemale), and a word of the list that
-is only a part of another does not count: usage is no age, Essex no sex. What shows neither in a name nor in answers
-cannot be found here; the recipe's author must look, too.
+Names are checked word by word, also if words are joined (CustomerGender, isfemale). A listed word that is only part
+of another word does not count: usage is not an age, Essex is not a sex. An attribute that shows neither in a name nor
+in answers cannot be found here; the recipe's author must check, too.
 """
 
 import re
@@ -90,39 +90,39 @@ def words(text: str) -> list[str]:
 
 
 def parted(word: str) -> list[str]:
-    """A word, or where a helper and a listed word are joined in it (isfemale), both of them."""
+    """A word, or both words if a helper and a listed word are joined in it (isfemale)."""
     listed = PROHIBITED | AGE
     if word in listed:
         return [word]
-    for at in range(2, len(word) - 1):
-        first, second = word[:at], word[at:]
+    for end in range(2, len(word) - 1):
+        first, second = word[:end], word[end:]
         if (first in BEFORE and second in listed) or (first in listed and second in AFTER and len(first) > 2):
             return [first, second]
     return [word]
 
 
 def named(*texts: str) -> list[str]:
-    """The prohibited attributes that names or labels show, age not among them."""
-    found: list[str] = []
+    """The prohibited attributes that names or labels show, except age."""
+    matches: list[str] = []
     for text in texts:
-        there = words(text)
-        found += [word for word in there if word in PROHIBITED]
-        pairs = {frozenset(pair) for pair in pairwise(there)}
-        pairs |= {frozenset(pair) for pair in zip(there, there[2:], strict=False)}  # pays de naissance
-        found += [" ".join(sorted(pair)) for pair in PAIRS if pair in pairs]
-    return sorted(set(found))
+        found_words = words(text)
+        matches += [word for word in found_words if word in PROHIBITED]
+        pairs = {frozenset(pair) for pair in pairwise(found_words)}
+        pairs |= {frozenset(pair) for pair in zip(found_words, found_words[2:], strict=False)}  # pays de naissance
+        matches += [" ".join(sorted(pair)) for pair in PAIRS if pair in pairs]
+    return sorted(set(matches))
 
 
 def answered(answers: Iterable[str]) -> list[str]:
     """The answers among those of one column that show such an attribute."""
-    plain = {" ".join(words(one)) for one in answers} - {""}
-    found = sorted(plain & PROHIBITED_ANSWERS)
+    plain = {" ".join(words(answer)) for answer in answers} - {""}
+    matches = sorted(plain & PROHIBITED_ANSWERS)
     # Home Credit and the German files write whole phrases: "Single / not married", "male : single".
-    phrases = {one: set(one.split()) for one in plain if " " in one}
-    found += sorted(one for one, said in phrases.items() if said & FAMILY and said <= FAMILY | BESIDE)
-    if not found and len(plain) > 1 and any(plain <= one for one in PROHIBITED_SETS):
-        found = sorted(plain)
-    return found
+    phrases = {answer: set(answer.split()) for answer in plain if " " in answer}
+    matches += sorted(answer for answer, phrase in phrases.items() if phrase & FAMILY and phrase <= FAMILY | BESIDE)
+    if not matches and len(plain) > 1 and any(plain <= answers for answers in PROHIBITED_SETS):
+        matches = sorted(plain)
+    return matches
 
 
 FAMILY = {"married", "divorced", "widowed", "widow", "male", "female", "verheiratet", "geschieden", "verwitwet",
@@ -140,14 +140,14 @@ THINGS = set("car vehicle auto fahrzeug vehicule vehiculo veiculo veicolo house 
 
 def aged(*texts: str) -> bool:
     """Whether names or labels show an age of a person."""
-    return any(AGE & set(there) and not THINGS & set(there) for there in map(words, texts))
+    return any(AGE & set(found_words) and not THINGS & set(found_words) for found_words in map(words, texts))
 
 
 def refuse_prohibited(owner: str, spec: Mapping[str, Any], why_age: str, *columns: str) -> None:
-    """Raise `Prohibited` where a field, or a column of a foreign model that it sets, names such an attribute."""
+    """Raise `Prohibited` if a field, or a column of a foreign model that it sets, names such an attribute."""
     texts = [spec["name"], *spec["label"].values(), *columns]
-    answers = [text for one in spec.get("choices", []) for text in (one["code"], *one["label"].values())]
-    if found := [*named(*texts), *answered(answers)]:
-        raise Prohibited(f"{owner}: field {spec['name']} names {', '.join(found)}")
+    answers = [text for choice in spec.get("choices", []) for text in (choice["code"], *choice["label"].values())]
+    if matches := [*named(*texts), *answered(answers)]:
+        raise Prohibited(f"{owner}: field {spec['name']} names {', '.join(matches)}")
     if aged(*texts) and not why_age:
         raise Prohibited(f"{owner}: field {spec['name']} is an age; say why in why_age or drop it")

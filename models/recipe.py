@@ -1,4 +1,4 @@
-"""What a recipe says: how one source of loans becomes a release."""
+"""A recipe: how one source of loans becomes a release."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,20 +15,22 @@ from models.prohibited import refuse_prohibited
 
 @dataclass(frozen=True, slots=True)
 class Loans:
-    """Loans with their outcome: a column of raw form answers a field, and for each loan bad (1) or good (0).
+    """Loans with their outcome: a column of raw form answers per field, and for each loan bad (1) or good (0).
 
-    `months` counts months since year 0 (12 · year + month - 1); all 0 where the source has no dates. All arrays have
-    one entry a loan.
+    `months` counts months since year 0 (12 · year + month - 1); all 0 if the source has no dates. All arrays have
+    one entry per loan.
     """
 
     answers: Mapping[str, Sequence[object]]
     bad: npt.NDArray[np.int8]
     months: npt.NDArray[np.int32]
     bad_months: npt.NDArray[np.int32]  # when a bad one was recorded as such; 0 where not known or not bad
-    people: npt.NDArray[np.int64] | None = None  # whose it is: loans of one customer are never on both sides of a split
+    people: npt.NDArray[np.int64] | None = (
+        None  # the customer: loans of one customer are never on both sides of a split
+    )
     weights: npt.NDArray[np.float64] | None = None  # how much it counts in training
     others: npt.NDArray[np.float64] | None = None  # (m, n) columns that the form does not ask, as numbers
-    looked_at: pd.DataFrame | None = None  # prohibited columns, which no model may see: to measure by
+    looked_at: pd.DataFrame | None = None  # prohibited columns, which no model may see; only for measuring
 
     def __len__(self) -> int:
         return len(self.bad)
@@ -37,12 +39,12 @@ class Loans:
         """The loans chosen by a mask."""
         answers = {name: list(compress(column, chosen)) for name, column in self.answers.items()}
 
-        def kept(column: Any) -> Any:
+        def masked(column: Any) -> Any:
             return None if column is None else column[chosen]
 
         return Loans(
-            answers, self.bad[chosen], self.months[chosen], self.bad_months[chosen], kept(self.people),
-            kept(self.weights), kept(self.others), kept(self.looked_at),
+            answers, self.bad[chosen], self.months[chosen], self.bad_months[chosen], masked(self.people),
+            masked(self.weights), masked(self.others), masked(self.looked_at),
         )  # fmt: skip
 
 
@@ -52,7 +54,7 @@ def raw_answers(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, list[obj
 
 
 def number_field(name: str, group: str, en: str, fr: str, unit: Mapping[str, str], **rest: Any) -> dict[str, Any]:
-    """The description of a number field; what most fields share can be left out."""
+    """The description of a number field; defaults that most fields share can be left out."""
     described = {"kind": "number", "name": name, "group": group, "label": {"en": en, "fr": fr}, "unit": unit}
     return described | {"whole": False, "optional": False, "actionable": None} | rest
 
@@ -79,7 +81,7 @@ def reason(code: str, en: str, fr: str, *columns: str, when: str = "") -> dict[s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lender:
-    """Where a lender's own release comes from and who answers for it: for its card, its manifest and its notice."""
+    """Where a lender's own release comes from and who is responsible for it, for card, manifest and notice."""
 
     file: str  # the name of the file of loans
     sha256: str
@@ -103,7 +105,7 @@ class Lender:
 
 
 class HistoryTables(Protocol):
-    """Knows the past: tables as they stood at the end of the month before `month`."""
+    """Tables of past loans as they stood at the end of the month before `month`."""
 
     def tables(self, month: int) -> dict[str, Table]:
         """The tables that an application of that month is scored with."""
@@ -111,7 +113,7 @@ class HistoryTables(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """One source of loans, and the choices that make a release of it.
+    """One source of loans, and the choices that turn it into a release.
 
     `fields` are the manifest's field descriptions without what training counts (usual and typical ranges,
     how many gave a choice, the reference). `monotone` maps a column, or a pattern ending in "*", to +1 (never
@@ -156,10 +158,10 @@ class Recipe:
         for spec in self.fields:
             if spec["name"] not in self.not_prohibited:
                 refuse_prohibited(f"recipe {self.name}", spec, self.why_age)
-            for one in spec.get("reasons", ()):  # said now, and not when training has ended
-                if astray := sorted(set(one["columns"]) - derived):
+            for reason in spec.get("reasons", ()):  # checked now, and not after training
+                if astray := sorted(set(reason["columns"]) - derived):
                     raise ValueError(
-                        f"recipe {self.name}: field {spec['name']}, reason {one['code']}: the features have no "
+                        f"recipe {self.name}: field {spec['name']}, reason {reason['code']}: the features have no "
                         f"arithmetic that makes {', '.join(astray)}"
                     )
         if self.blur and not self.window:

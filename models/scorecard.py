@@ -21,7 +21,7 @@ from inference.fields import ChoiceField, NumberField
 from inference.rows import RowBuilder
 from models.metrics import Floats, Labels
 
-BINS = 20  # at most, before those that tell nothing apart are joined
+BINS = 20  # at most, before similar ones are joined
 SMALLEST, FEWEST = 0.01, 100  # a first bin holds at least this share of the loans, and so many
 DIGITS = 4  # of a digit code: industries, not sectors
 
@@ -35,7 +35,7 @@ class Scorecard:
         features: Sequence[Feature] = (),
         special: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
-        """The fields of `form`, and what the arithmetic among `features` makes of number fields alone.
+        """The fields of `form`, and what the arithmetic among `features` computes from number fields alone.
 
         `special` names the values of number fields that are codes and no quantities, such as 98 for "refused".
         """
@@ -51,7 +51,7 @@ class Scorecard:
         """Bin and weigh on `values` (m, n_fields) and `bad` (m,)."""
         from optbinning import BinningProcess  # takes seconds to import, and only training has it
 
-        choices = [one.name for one in self._form.fields if isinstance(one, ChoiceField)]
+        choices = [field.name for field in self._form.fields if isinstance(field, ChoiceField)]
         answers = self._frame(values)
         how: dict[str, dict[str, Any]] = {
             name: {"monotonic_trend": "auto_asc_desc"} for name in answers if name not in choices
@@ -78,32 +78,36 @@ class Scorecard:
 
     def _evidence(self, answers: pd.DataFrame) -> Floats:
         """Weights of evidence (m, n); those of special codes and "not stated" as found, where the default is 0."""
-        found = self._binning.transform(answers, metric="woe", metric_special="empirical", metric_missing="empirical")
-        return np.asarray(found, np.float64)
+        evidence = self._binning.transform(
+            answers, metric="woe", metric_special="empirical", metric_missing="empirical"
+        )
+        return np.asarray(evidence, np.float64)
 
     def _frame(self, values: Floats) -> pd.DataFrame:
         """The answers and their ratios by name: numbers with NaN for "not stated", choices as texts."""
-        found: dict[str, npt.NDArray[Any]] = {}
-        for at, field in enumerate(self._form.fields):
-            found[field.name] = values[:, at]
+        columns: dict[str, npt.NDArray[Any]] = {}
+        for index, field in enumerate(self._form.fields):
+            columns[field.name] = values[:, index]
             if isinstance(field, ChoiceField):
                 codes = np.array([choice.code[:DIGITS] if field.digits else choice.code for choice in field.choices])
-                found[field.name] = codes.astype(object)[values[:, at].astype(np.intp)]
+                columns[field.name] = codes.astype(object)[values[:, index].astype(np.intp)]
         rows = self._builder.build(values).astype(np.float64)
-        for at, (name, (_, fields)) in enumerate(self._ratios.items()):
-            stated = ~np.isnan(values[:, [self._form.names.index(one) for one in fields]]).any(axis=1)
-            found[name] = np.where(stated, rows[:, at], np.nan)
-        return pd.DataFrame(found)
+        for index, (name, (_, fields)) in enumerate(self._ratios.items()):
+            stated = ~np.isnan(values[:, [self._form.names.index(field) for field in fields]]).any(axis=1)
+            columns[name] = np.where(stated, rows[:, index], np.nan)
+        return pd.DataFrame(columns)
 
 
 def ratios(form: Form, features: Sequence[Feature]) -> dict[str, tuple[Step, tuple[str, ...]]]:
     """Name -> (the arithmetic step, the number fields that it comes from); steps that need history are left out."""
-    sources: dict[str, tuple[str, ...]] = {one.name: (one.name,) for one in form.fields if isinstance(one, NumberField)}
-    found: dict[str, tuple[Step, tuple[str, ...]]] = {}
+    sources: dict[str, tuple[str, ...]] = {
+        field.name: (field.name,) for field in form.fields if isinstance(field, NumberField)
+    }
+    by_name: dict[str, tuple[Step, tuple[str, ...]]] = {}
     for spec in features:
         for step in spec.columns if isinstance(spec, ArithmeticSpec) else ():
             name, left, _, right = step
             if left in sources and right in sources:
                 sources[name] = tuple(dict.fromkeys(sources[left] + sources[right]))
-                found[name] = step, sources[name]
-    return found
+                by_name[name] = step, sources[name]
+    return by_name

@@ -2,8 +2,8 @@
 
 `search` varies the parameters, `choose` leaves groups of columns out. Each candidate is judged as a release
 serves: by later loans of the window, with tables frozen at their beginning, that its model had not seen; or by
-folds where the loans have no dates. No later vintage is looked at; `choose --later` looks at nothing else, to report
-what a choice costs there and not to choose by it.
+folds if the loans have no dates. Later vintages are not used; `choose --later` uses nothing else, to report what a
+choice costs there and not to choose by it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ class Judge:
 
     @classmethod
     def of(cls, recipe: Recipe, later: bool = False) -> "Judge":
-        """Of a dated recipe two stretches: that of its calibration, and as many months before it.
+        """For a dated recipe two stretches: that of its calibration, and as many months before it.
 
         With `later` only its later vintages instead, judged by a model of the whole window.
         """
@@ -72,27 +72,30 @@ class Judge:
             vintages = [
                 every.where((every.months >= start) & (every.months < until)) for start, until in recipe.later.values()
             ]
-            judged = [Judged(build(form.encode(one.answers)), one.bad) for one in vintages]
+            judged = [Judged(build(form.encode(vintage.answers)), vintage.bad) for vintage in vintages]
             return cls(columns, sample, [(np.ones(len(sample.bad), bool), judged)])
         stretches = []
         for begin in (2 * split - end, split):
-            at = (sample.months >= begin) & (sample.months < begin + end - split)
-            one = Judged(frozen(begin).build(sample.values[at]), sample.bad[at])
-            stretches.append((sample.months < begin, [one]))
+            in_vintage = (sample.months >= begin) & (sample.months < begin + end - split)
+            vintage_loans = Judged(frozen(begin).build(sample.values[in_vintage]), sample.bad[in_vintage])
+            stretches.append((sample.months < begin, [vintage_loans]))
         return cls(columns, sample, stretches)
 
     def aucs(self, recipe: Recipe, keep: Mask | None = None) -> list[float]:
-        """The recipe's AUCs, from the columns kept; one a stretch, or one a repeat of the folds."""
-        kept = np.ones(len(self.columns), bool) if keep is None else keep
-        columns = [column for column, is_kept in zip(self.columns, kept, strict=True) if is_kept]
-        sample = replace(self.sample, rows=self.sample.rows[:, kept])
+        """The recipe's AUCs with the columns kept: one per stretch, or one per repeat of the folds."""
+        columns_kept = np.ones(len(self.columns), bool) if keep is None else keep
+        columns = [column for column, is_kept in zip(self.columns, columns_kept, strict=True) if is_kept]
+        sample = replace(self.sample, rows=self.sample.rows[:, columns_kept])
         if not self.stretches:
-            return [roc_auc_score(sample.bad[at], p) for at, p in cross_validate(recipe, columns, sample)]
-        found = []
-        for before, judged in self.stretches:
-            model = fit(recipe, columns, sample.rows[before], sample.bad[before], sample.months[before])
-            found += [roc_auc_score(one.bad, model.predict_proba(one.rows[:, kept])[:, 1]) for one in judged]
-        return found
+            return [roc_auc_score(sample.bad[places], p) for places, p in cross_validate(recipe, columns, sample)]
+        aucs = []
+        for earlier, judged in self.stretches:
+            model = fit(recipe, columns, sample.rows[earlier], sample.bad[earlier], sample.months[earlier])
+            aucs += [
+                roc_auc_score(vintage.bad, model.predict_proba(vintage.rows[:, columns_kept])[:, 1])
+                for vintage in judged
+            ]
+        return aucs
 
 
 def search(recipe: Recipe, candidates: int, seed: int = 0) -> str:
@@ -100,14 +103,16 @@ def search(recipe: Recipe, candidates: int, seed: int = 0) -> str:
     generator = np.random.default_rng(seed)
     trials = [recipe]
     for _ in range(candidates):
-        drawn = {name: values[int(generator.integers(len(values)))] for name, values in SPACE.items()}
+        parameters = {name: values[int(generator.integers(len(values)))] for name, values in SPACE.items()}
         half_life = HALF_LIVES[int(generator.integers(len(HALF_LIVES)))] if recipe.window else None
-        trials.append(replace(recipe, parameters={**recipe.parameters, **drawn}, half_life=half_life))
+        trials.append(replace(recipe, parameters={**recipe.parameters, **parameters}, half_life=half_life))
     judge = Judge.of(recipe)
-    found = [(judge.aucs(trial), trial) for trial in tqdm(trials, desc=f"{recipe.name}: candidates", disable=None)]
+    trials_judged = [
+        (judge.aucs(trial), trial) for trial in tqdm(trials, desc=f"{recipe.name}: candidates", disable=None)
+    ]
     names = list(SPACE)
     lines = [f"| AUC | each | {' | '.join(names)} | half-life | |", "| ---: | --- |" + " ---: |" * 8 + " --- |"]
-    for aucs, trial in sorted(found, key=lambda pair: -float(np.mean(pair[0]))):
+    for aucs, trial in sorted(trials_judged, key=lambda pair: -float(np.mean(pair[0]))):
         cells = " | ".join(str(trial.parameters.get(name, "default")) for name in names)
         note = "as it stands" if trial is recipe else ""
         lines.append(f"| {figures(aucs)} | {cells} | {trial.half_life} | {note} |")
@@ -137,12 +142,12 @@ def choose(
         trials[f"without the answers {group}"] = recipe, ~set_by(recipe, judge.columns, group)
     if not without_fields:
         trials["without monotone constraints"] = replace(recipe, monotone={}), everything
-    found = []
+    rows = []
     for name, (trial, keep) in tqdm(trials.items(), desc=f"{recipe.name}: columns", disable=None):
         aucs = [auc for seed in range(seeds) for auc in judge.aucs(seeded(trial, seed), keep)]
-        found.append((aucs, int(keep.sum()), name))
+        rows.append((aucs, int(keep.sum()), name))
     lines = ["| AUC | each, seed by seed | columns | |", "| ---: | --- | ---: | --- |"]
-    for aucs, count, name in sorted(found, key=lambda one: -float(np.mean(one[0]))):
+    for aucs, count, name in sorted(rows, key=lambda trial: -float(np.mean(trial[0]))):
         lines.append(f"| {figures(aucs)} | {count} | {name} |")
     return "\n".join(lines)
 
@@ -153,17 +158,17 @@ def seeded(recipe: Recipe, seed: int) -> Recipe:
 
 
 def levels(columns: Sequence[str]) -> list[str]:
-    """A group a level of the history: "state|naics2.*" holds "state|naics2.index12"."""
+    """One group per level of the history: "state|naics2.*" holds "state|naics2.index12"."""
     return list(dict.fromkeys(f"{column.partition('.')[0]}.*" for column in columns if "." in column))
 
 
 def members(columns: Sequence[str], group: str) -> Mask:
     """The columns of a group."""
     patterns = group.split(",")
-    found = np.array([any(fnmatchcase(column, pattern) for pattern in patterns) for column in columns])
-    if not found.any():
+    matches = np.array([any(fnmatchcase(column, pattern) for pattern in patterns) for column in columns])
+    if not matches.any():
         raise SystemExit(f"no column is named by {group!r}; there are {', '.join(columns)}")
-    return found
+    return matches
 
 
 def set_by(recipe: Recipe, columns: Sequence[str], group: str) -> Mask:
@@ -174,18 +179,18 @@ def set_by(recipe: Recipe, columns: Sequence[str], group: str) -> Mask:
     names = group.split(",")
     if unknown := [name for name in names if name not in {spec["name"] for spec in recipe.fields}]:
         raise SystemExit(f"recipe {recipe.name} has no field {', '.join(unknown)}")
-    found = set(names)
+    columns_set = set(names)
     for spec in recipe.features:
         if isinstance(spec, HistorySpec) and any(part.of in names for part in spec.key):
-            found.update(spec.columns)
+            columns_set.update(spec.columns)
         if isinstance(spec, ArithmeticSpec):
             for column, left, _, right in spec.columns:
-                if {left, right} & found:
-                    found.add(column)
+                if {left, right} & columns_set:
+                    columns_set.add(column)
     flags = tuple(f"{name}{mark}" for name in names for mark in "=[")  # one_hot and not_stated, with and without prefix
-    return np.array([column in found or column.startswith(flags) for column in columns])
+    return np.array([column in columns_set or column.startswith(flags) for column in columns])
 
 
 def figures(aucs: Sequence[float]) -> str:
-    """Their mean, and each."""
+    """The mean of the AUCs, and each of them."""
     return f"{np.mean(aucs):.4f} | {', '.join(f'{auc:.4f}' for auc in aucs)}"

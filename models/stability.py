@@ -1,7 +1,7 @@
 """How often a suggested decision changes with a small change of one answer: `python -m models stability [release …]`.
 
 One answer changes, all others stay: a whole number by 1, a share in per cent by a point, any other number by 1 %. The
-decision may change as the PD moves, or as the new answer is unusual, which refers whatever the PD: both count.
+decision may change because the PD moves, or because the new answer is unusual and is referred: both count.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ class Step:
 
     field: str
     step: str  # "+1", "-1 %", …, or "±1": whether either of the two changes the decision
-    loans: int  # that state the field, and whose changed answer the form accepts
+    loans: int  # loans that state the field and whose changed answer the form accepts
     changed: float  # share of these whose suggested decision changes
     unusual: float  # share of these whose decision changes only where the answer leaves the usual range
     largest: float  # change of a PD, 0..1
@@ -53,32 +53,34 @@ def stability(form: Form, policy: Policy, pds: Callable[[Floats], Floats], value
 
     `pds` gives the PDs (m,) of encoded applications.
     """
-    own = Tried(values, *judged(policy, pds, values))
+    asked_pds = Tried(values, *judged(policy, pds, values))
     steps = []
-    for at, field in enumerate(form.fields):
+    for index, field in enumerate(form.fields):
         if isinstance(field, NumberField):
-            steps += of_field(policy, pds, own, at, field)
+            steps += of_field(policy, pds, asked_pds, index, field)
     return steps
 
 
-def of_field(policy: Policy, pds: Callable[[Floats], Floats], own: Tried, at: int, field: NumberField) -> list[Step]:
+def of_field(
+    policy: Policy, pds: Callable[[Floats], Floats], original: Tried, index: int, field: NumberField
+) -> list[Step]:
     """The rows of one number field: up, down and either. None where no loan states it."""
     size = step_of(field)
-    either = np.zeros((3, len(own.values)), bool)  # tried, changed, changed with the answer still usual
+    either = np.zeros((3, len(original.values)), bool)  # tried, changed, changed with the answer still usual
     steps = []
     for sign, mark in ((+1, "+"), (-1, "-")):
-        values = own.values.copy()
-        values[:, at] = moved(field, values[:, at], sign)
+        values = original.values.copy()
+        values[:, index] = moved(field, values[:, index], sign)
         # False for NaN too: what is not stated has no neighbour.
-        here = (values[:, at] >= field.minimum) & (values[:, at] <= field.maximum)
-        if not here.any():
+        in_range = (values[:, index] >= field.minimum) & (values[:, index] <= field.maximum)
+        if not in_range.any():
             continue
-        after, decisions = judged(policy, pds, values[here])
-        changed = decisions != own.decisions[here]
-        unusual = changed & usual(field, own.values[here, at]) & ~usual(field, values[here, at])
-        largest = float(np.abs(after - own.pds[here]).max())
+        after, decisions = judged(policy, pds, values[in_range])
+        changed = decisions != original.decisions[in_range]
+        unusual = changed & usual(field, original.values[in_range, index]) & ~usual(field, values[in_range, index])
+        largest = float(np.abs(after - original.pds[in_range]).max())
         steps.append(Step(field.name, mark + size, len(changed), float(changed.mean()), float(unusual.mean()), largest))
-        either[:, here] |= np.stack([np.ones_like(changed), changed, changed & ~unusual])
+        either[:, in_range] |= np.stack([np.ones_like(changed), changed, changed & ~unusual])
     if steps:
         tried, changed, still_usual = either
         largest = max(step.largest for step in steps)
@@ -108,10 +110,10 @@ def usual(field: NumberField, answers: Floats) -> npt.NDArray[np.bool_]:
 
 def judged(policy: Policy, pds: Callable[[Floats], Floats], values: Floats) -> tuple[Floats, npt.NDArray[np.str_]]:
     """PDs and suggested decisions of encoded applications, (m,) each."""
-    found = pds(values)
+    risk = pds(values)
     answers = map(Application, map(tuple, values.tolist()))
-    suggestions = [policy.decide(pd, one).suggestion for pd, one in zip(found.tolist(), answers, strict=True)]
-    return found, np.array(suggestions)
+    suggestions = [policy.decide(pd, answer).suggestion for pd, answer in zip(risk.tolist(), answers, strict=True)]
+    return risk, np.array(suggestions)
 
 
 def sample(recipe: Recipe, form: Form, loans: int = LOANS, seed: int = 0) -> tuple[str, Floats]:
@@ -121,25 +123,25 @@ def sample(recipe: Recipe, form: Form, loans: int = LOANS, seed: int = 0) -> tup
     """
     every = recipe.load()
     candidates = np.ones(len(every), bool)
-    of = "loans that it was trained on (the source has no later ones)"
+    sample_name = "loans that it was trained on (the source has no later ones)"
     if recipe.later:
         candidates = np.zeros(len(every), bool)
         for start, until in recipe.later.values():
             candidates |= (every.months >= start) & (every.months < until)
-        of = f"loans of {' and '.join(recipe.later)}, none of which it was trained on"
+        sample_name = f"loans of {' and '.join(recipe.later)}, none of which it was trained on"
     chosen = np.zeros(len(every), bool)
     chosen[np.random.default_rng(seed).permutation(np.flatnonzero(candidates))[:loans]] = True
-    return f"{int(chosen.sum()):,} {of}", form.encode(every.where(chosen).answers)
+    return f"{int(chosen.sum()):,} {sample_name}", form.encode(every.where(chosen).answers)
 
 
 def measured(recipe: Recipe, form: Form, policy: Policy, pds: Callable[[Floats], Floats]) -> dict[str, Any]:
-    """For the manifest: which loans were tried, and what each step did to them."""
-    of, values = sample(recipe, form)
-    return {"of": of, "steps": [asdict(step) for step in stability(form, policy, pds, values)]}
+    """For the manifest: which loans were tried, and the effect of each step."""
+    sample_name, values = sample(recipe, form)
+    return {"of": sample_name, "steps": [asdict(step) for step in stability(form, policy, pds, values)]}
 
 
 def of_trained(trained: Trained) -> dict[str, Any]:
-    """The same of a recipe just trained."""
+    """The same for a recipe that was just trained."""
 
     def pds(values: Floats) -> Floats:
         rows = trained.builder.build(values)
@@ -151,12 +153,12 @@ def of_trained(trained: Trained) -> dict[str, Any]:
 
 
 def of_release(recipe: Recipe, release: Release) -> dict[str, Any]:
-    """The same of a release, by its own engine."""
+    """The same for a release, by its own engine."""
     return measured(recipe, release.form, release.policy, Scorer(release, XGBoostEngine(release)).pds)
 
 
 def compare(recipes: Mapping[str, Recipe], folders: Sequence[Path]) -> str:
-    """Markdown: a table a recipe, its releases side by side in the order given."""
+    """Markdown: one table per recipe, its releases side by side in the given order."""
     by_recipe: dict[str, list[Release]] = {}
     for folder in folders:
         release = open_release(folder)
@@ -165,8 +167,8 @@ def compare(recipes: Mapping[str, Recipe], folders: Sequence[Path]) -> str:
         raise SystemExit(f"no recipe has the loans of {', '.join(unknown)}; there are {', '.join(recipes)}")
     parts = []
     for name, releases in by_recipe.items():
-        found = [of_release(recipes[name], release) for release in releases]
-        parts.append(f"{name}: {found[0]['of']}\n\n{table(found, [release.name for release in releases])}")
+        results = [of_release(recipes[name], release) for release in releases]
+        parts.append(f"{name}: {results[0]['of']}\n\n{table(results, [release.name for release in releases])}")
     return "\n\n".join(parts)
 
 
@@ -175,32 +177,32 @@ def embedded() -> list[Path]:
     return sorted(file.parent for file in RELEASES.glob("[!.]*/manifest.json"))
 
 
-def section(found: Mapping[str, Any]) -> str:
-    """What the model card says of it, from what `measured` found."""
+def section(result: Mapping[str, Any]) -> str:
+    """The section of the model card, from what `measured` found."""
     return (
-        f"How often the suggestion changes when one answer moves a little, all else as it is, on {found['of']}. Whole "
+        f"How often the suggestion changes when one answer moves a little, all else as it is, on {result['of']}. Whole "
         "numbers move by one, shares by a point, other numbers by 1 %. An application with an answer outside the usual "
         "range is referred whatever its PD: “with the answer still usual” leaves out the suggestions that changed as "
         "the answer left that range.\n\n"
-        f"{table([found], [''])}"
+        f"{table([result], [''])}"
     )
 
 
-def table(found: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
+def table(results: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
     """A Markdown table: what `measured` found of one release, or of several of one recipe side by side."""
     head = ["field", "step", "loans"]
     for name in names:
         prefix = f"{name}: " if len(names) > 1 else ""
         head += [f"{prefix}suggestions that change", "with the answer still usual", "largest change of the PD"]
     lines = [f"| {' | '.join(head)} |", f"| --- | --- | {' | '.join(['---:'] * (len(head) - 2))} |"]
-    for steps in zip(*[one["steps"] for one in found], strict=True):
+    for steps in zip(*[result["steps"] for result in results], strict=True):
         first = steps[0]
         cells = [f"`{first['field']}`", first["step"].replace("-", "−"), f"{first['loans']:,}"]
-        for one in steps:
+        for step in steps:
             cells += [
-                f"{one['changed']:.1%}",
-                f"{one['changed'] - one['unusual']:.1%}",
-                f"{100 * one['largest']:.1f} points",
+                f"{step['changed']:.1%}",
+                f"{step['changed'] - step['unusual']:.1%}",
+                f"{100 * step['largest']:.1f} points",
             ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -1,6 +1,6 @@
-"""A TOML file with the line of each key, so that all that is wrong with it can be said at once, each at its place.
+"""A TOML file with the line of each key, so that all its problems can be reported at once, each with its line.
 
-`tomllib` reads the values; of a text that it has read, the lines are found here by walking over it once more.
+`tomllib` reads the values; this module walks over the same text again to find the lines.
 """
 
 import re
@@ -28,12 +28,12 @@ PLAIN = re.compile(r"[^,\]}#\r\n]+")  # a number, a date, true or false
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that must be mended, or answered, before the file can be used."""
+    """Something to fix or to answer before the file can be used."""
 
     key: str  # as a person would look for it: fields.income.range
-    line: int  # from 1; 0 where no line is to blame
+    line: int  # from 1; 0 if it concerns no line
     text: str
-    asked: bool = False  # an open question, and no mistake
+    is_question: bool = False  # an open question and not a mistake
 
     def __str__(self) -> str:
         place = ": ".join(part for part in (f"line {self.line}" if self.line else "", self.key) if part)
@@ -41,11 +41,11 @@ class Problem:
 
 
 class BadFile(TenfoldError):
-    """A file that cannot be used, with every problem of it."""
+    """A file that cannot be used, with all its problems."""
 
     def __init__(self, file: Path | str, problems: Sequence[Problem]) -> None:
-        self.file, self.problems = file, tuple(sorted(problems, key=lambda one: one.line))
-        super().__init__("\n".join(f"{file}: {one}" for one in self.problems))
+        self.file, self.problems = file, tuple(sorted(problems, key=lambda problem: problem.line))
+        super().__init__("\n".join(f"{file}: {problem}" for problem in self.problems))
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class TomlFile:
 
     @classmethod
     def read(cls, file: Path) -> "TomlFile":
-        """Raises `BadFile` where the file cannot be read or is no TOML."""
+        """Read a file. Raises `BadFile` if it cannot be read or is not TOML."""
         try:
             text = file.read_text("utf-8")
         except OSError as error:
@@ -71,17 +71,17 @@ class TomlFile:
 
     @classmethod
     def parse(cls, text: str, file: Path | str) -> "TomlFile":
-        """The same of a text."""
+        """Parse a text. Raises `BadFile` if it is not TOML."""
         try:
-            said = tomllib.loads(text)
-            return cls(file, said, dict(places(text)), text)
+            content = tomllib.loads(text)
+            return cls(file, content, dict(places(text)), text)
         except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise BadFile(file, [Problem("", 0, f"is no TOML: {error}")]) from None
 
     def line(self, key: Key) -> int:
         """The line of a key, or of the first thing in it, or of the nearest thing around it."""
         while key and key not in self.lines:
-            if within := [line for one, line in self.lines.items() if one[: len(key)] == key]:
+            if within := [line for place, line in self.lines.items() if place[: len(key)] == key]:
                 return min(within)
             key = key[:-1]
         return self.lines.get(key, 0)
@@ -97,20 +97,20 @@ class TomlFile:
 
     def questions(self) -> list[Problem]:
         """What is still marked ASK: a value, the comment behind a value, or a line of comment with `# ASK` in it."""
-        found = {}
+        questions = {}
         values = dict(leaves(self.said))
         for key, line in self.lines.items():
             value = values.get(key)
             if isinstance(value, str) and value.strip().startswith(ASK):
                 about = value.strip().removeprefix(ASK).strip(" :")
-                found[line] = Problem(named(key), line, about or "answer this", asked=True)
+                questions[line] = Problem(named(key), line, about or "answer this", is_question=True)
         keys = {line: key for key, line in reversed(list(self.lines.items()))}
         for line, comment, alone in comments(self.text):
             asks = re.search(rf"#\s*{ASK}\b", comment) if alone else ASKED.search(comment)
-            if asks and line not in found:
+            if asks and line not in questions:
                 key = keys.get(line, ())
-                found[line] = Problem(named(key), line, comment.strip("# \t"), asked=True)
-        return [found[line] for line in sorted(found)]
+                questions[line] = Problem(named(key), line, comment.strip("# \t"), is_question=True)
+        return [questions[line] for line in sorted(questions)]
 
 
 def named(key: Key) -> str:
@@ -124,100 +124,102 @@ def named(key: Key) -> str:
     return text
 
 
-def leaves(said: Any, key: Key = ()) -> Iterator[tuple[Key, Any]]:
-    """Every value that is no table and no list, with its key."""
-    if isinstance(said, Mapping):
-        for name, value in said.items():
+def leaves(content: Any, key: Key = ()) -> Iterator[tuple[Key, Any]]:
+    """Every value that is neither a table nor a list, with its key."""
+    if isinstance(content, Mapping):
+        for name, value in content.items():
             yield from leaves(value, (*key, name))
-    elif isinstance(said, list):
-        for at, value in enumerate(said):
-            yield from leaves(value, (*key, at))
+    elif isinstance(content, list):
+        for index, value in enumerate(content):
+            yield from leaves(value, (*key, index))
     else:
-        yield key, said
+        yield key, content
 
 
 def places(text: str) -> Iterator[tuple[Key, int]]:
     """Every key of a valid TOML text with its line. Tables come before what is in them."""
     table: Key = ()
     counts: dict[Key, int] = {}
-    at = skipped(text, 0)
-    while at < len(text):
-        line = text.count("\n", 0, at) + 1
-        if text.startswith("[[", at):
-            key, at = read_key(text, at + 2)
+    position = skipped(text, 0)
+    while position < len(text):
+        line = text.count("\n", 0, position) + 1
+        if text.startswith("[[", position):
+            key, position = read_key(text, position + 2)
             table = (*key, counts.get(key, 0))
             counts[key] = counts.get(key, 0) + 1
             yield table, line
-            at += 2
-        elif text[at] == "[":
-            key, at = read_key(text, at + 1)
+            position += 2
+        elif text[position] == "[":
+            key, position = read_key(text, position + 1)
             # [fields.x.choices] below [[fields]] means the last of them
             table = next(((*k, n - 1, *key[len(k) :]) for k, n in counts.items() if key[: len(k)] == k), key)
             yield table, line
-            at += 1
+            position += 1
         else:
-            key, at = read_key(text, at)
+            key, position = read_key(text, position)
             yield (*table, *key), line
-            at = yield from read_value(text, at + 1, (*table, *key))
-        at = skipped(text, at)
+            position = yield from read_value(text, position + 1, (*table, *key))
+        position = skipped(text, position)
 
 
-def skipped(text: str, at: int) -> int:
+def skipped(text: str, position: int) -> int:
     """Behind white space and comments."""
-    found = SPACE.match(text, at)
-    return found.end() if found else at
+    match = SPACE.match(text, position)
+    return match.end() if match else position
 
 
-def read_key(text: str, at: int) -> tuple[Key, int]:
-    """A key with its dots, from `at`; ends at what follows it (`=` or `]`)."""
+def read_key(text: str, position: int) -> tuple[Key, int]:
+    """A dotted key that starts at `position`, and the position of what follows it (`=` or `]`)."""
     parts: list[str] = []
     while True:
-        at = skipped(text, at)
+        position = skipped(text, position)
         for pattern in (WORD, *TEXTS):
-            if found := pattern.match(text, at):
+            if match := pattern.match(text, position):
                 break
-        else:  # what tomllib has read has a key here
-            raise ValueError(f"no key at {at}")
-        word = found[0]
+        else:  # tomllib has accepted the text, so there is a key here
+            raise ValueError(f"no key at {position}")
+        word = match[0]
         parts.append(word if pattern is WORD else str(tomllib.loads(f"k = {word}")["k"]))
-        at = skipped(text, found.end())
-        if text[at] != ".":
-            return tuple(parts), at
-        at += 1
+        position = skipped(text, match.end())
+        if text[position] != ".":
+            return tuple(parts), position
+        position += 1
 
 
-def read_value(text: str, at: int, key: Key) -> Any:
-    """Yields the places of what is inside of a value; returns where it ends."""
-    at = skipped(text, at)
-    if text[at] == "[":
-        at, item = skipped(text, at + 1), 0
-        while text[at] != "]":
-            yield (*key, item), text.count("\n", 0, at) + 1
-            at = yield from read_value(text, at, (*key, item))
-            at = skipped(text, at)
-            at, item = (skipped(text, at + 1) if text[at] == "," else at), item + 1
-        return at + 1
-    if text[at] == "{":
-        at = skipped(text, at + 1)
-        while text[at] != "}":
-            line = text.count("\n", 0, at) + 1
-            inner, at = read_key(text, at)
+def read_value(text: str, position: int, key: Key) -> Any:
+    """Yield the places of the keys inside a value; return where it ends."""
+    position = skipped(text, position)
+    if text[position] == "[":
+        position, item = skipped(text, position + 1), 0
+        while text[position] != "]":
+            yield (*key, item), text.count("\n", 0, position) + 1
+            position = yield from read_value(text, position, (*key, item))
+            position = skipped(text, position)
+            position, item = (skipped(text, position + 1) if text[position] == "," else position), item + 1
+        return position + 1
+    if text[position] == "{":
+        position = skipped(text, position + 1)
+        while text[position] != "}":
+            line = text.count("\n", 0, position) + 1
+            inner, position = read_key(text, position)
             yield (*key, *inner), line
-            at = yield from read_value(text, at + 1, (*key, *inner))
-            at = skipped(text, at)
-            at = skipped(text, at + 1) if text[at] == "," else at
-        return at + 1
+            position = yield from read_value(text, position + 1, (*key, *inner))
+            position = skipped(text, position)
+            position = skipped(text, position + 1) if text[position] == "," else position
+        return position + 1
     for pattern in (*TEXTS, PLAIN):
-        if found := pattern.match(text, at):
-            return found.end()
-    raise ValueError(f"no value at {at}")
+        if match := pattern.match(text, position):
+            return match.end()
+    raise ValueError(f"no value at {position}")
 
 
 def comments(text: str) -> Iterator[tuple[int, str, bool]]:
-    """Each comment: its line, its text, and whether nothing else stands on the line."""
-    pattern = re.compile("|".join([*(f"(?:{one.pattern})" for one in TEXTS), r"(?P<comment>#[^\n]*)"]), re.DOTALL)
-    for found in pattern.finditer(text):
-        if found["comment"] is not None:
-            start = text.rfind("\n", 0, found.start()) + 1
-            alone = not text[start : found.start()].strip()
-            yield text.count("\n", 0, found.start()) + 1, found["comment"], alone
+    """Each comment: its line, its text, and whether it has the line to itself."""
+    pattern = re.compile(
+        "|".join([*(f"(?:{pattern.pattern})" for pattern in TEXTS), r"(?P<comment>#[^\n]*)"]), re.DOTALL
+    )
+    for match in pattern.finditer(text):
+        if match["comment"] is not None:
+            start = text.rfind("\n", 0, match.start()) + 1
+            alone = not text[start : match.start()].strip()
+            yield text.count("\n", 0, match.start()) + 1, match["comment"], alone

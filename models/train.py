@@ -23,7 +23,7 @@ from models.recipe import HistoryTables, Loans, Recipe
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
-FEWEST = 25  # of each outcome: fewer loans calibrate nothing
+FEWEST = 25  # loans of each outcome needed for a calibration
 INNER = 3  # folds in which a teacher predicts loans that it has not seen
 
 
@@ -35,28 +35,28 @@ class Sample:
     rows: Matrix  # (m, n_features); of training loans, with the recipe's blur
     bad: npt.NDArray[np.int8]
     months: npt.NDArray[np.int32]
-    people: npt.NDArray[np.int64] | None = None  # whose a loan is, where that is known
-    weights: Floats | None = None  # how much it counts in training, where that differs
+    people: npt.NDArray[np.int64] | None = None  # the customer of each loan, if known
+    weights: Floats | None = None  # weights in training, if they differ
     every: Matrix | None = None  # (m, n): the answers and all columns that are not asked, for the yardstick
 
     def __len__(self) -> int:
         return len(self.bad)
 
-    def at(self, places: Places) -> "Sample":
+    def subset(self, places: Places) -> "Sample":
         """The loans at these places."""
 
-        def taken(array: npt.NDArray[Any] | None) -> Any:
+        def selected(array: npt.NDArray[Any] | None) -> Any:
             return None if array is None else array[places]
 
         return Sample(
-            self.values[places], self.rows[places], self.bad[places], self.months[places], taken(self.people),
-            taken(self.weights), taken(self.every),
+            self.values[places], self.rows[places], self.bad[places], self.months[places], selected(self.people),
+            selected(self.weights), selected(self.every),
         )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What training a recipe gave, ready to be exported and evaluated."""
+    """The result of training a recipe, ready to be exported and evaluated."""
 
     recipe: Recipe
     fields: list[dict[str, Any]]  # the manifest's field descriptions, with counts
@@ -85,7 +85,7 @@ def train(recipe: Recipe, loans: Loans | None = None) -> Trained:
     else:
         unseen = [predict_later(recipe, form, history, sample, split)]
     calibration = calibrate(
-        np.concatenate([p for _, p in unseen]), np.concatenate([sample.bad[at] for at, _ in unseen])
+        np.concatenate([p for _, p in unseen]), np.concatenate([sample.bad[places] for places, _ in unseen])
     )
     model = fitted(recipe, builder.columns, sample)
     return Trained(recipe, fields, form, builder, tables, history, sample, model, calibration, unseen, loans, folded)
@@ -94,7 +94,7 @@ def train(recipe: Recipe, loans: Loans | None = None) -> Trained:
 def prepared(
     recipe: Recipe, loans: Loans | None = None
 ) -> tuple[list[dict[str, Any]], Form, HistoryTables | None, Sample]:
-    """What every training begins with: fields counted on the window's loans, the form, the history, the sample."""
+    """The first step of every training: fields counted on the window's loans, the form, the history, the sample."""
     loans = loans or recipe.load()
     start, _, end = recipe.window or (0, 0, 1)
     if recipe.window:
@@ -106,9 +106,9 @@ def prepared(
 
 
 def prepare(recipe: Recipe, form: Form, history: HistoryTables | None, loans: Loans, training: bool = False) -> Sample:
-    """Encode and build; where there is history, each month's rows with that month's tables.
+    """Encode and build; with history, each month's rows use that month's tables.
 
-    Loans to train on (`training`) are blurred as the recipe says; loans to judge by never are.
+    Loans to train on (`training`) are blurred as the recipe says; loans that judge never are.
     """
     values = form.encode(loans.answers)
     built = blurred(recipe, form, values) if training else values
@@ -120,9 +120,9 @@ def prepare(recipe: Recipe, form: Form, history: HistoryTables | None, loans: Lo
         builder = RowBuilder(form, recipe.features, history.tables(month))
         rows.append(builder.build(built[inverse == number]))
     order = np.argsort(inverse, kind="stable")  # where the rows of each month belong
-    together = np.empty((len(values), rows[0].shape[1]), np.float32)
-    together[order] = np.concatenate(rows)
-    return sample_of(values, together, loans)
+    ordered = np.empty((len(values), rows[0].shape[1]), np.float32)
+    ordered[order] = np.concatenate(rows)
+    return sample_of(values, ordered, loans)
 
 
 def sample_of(values: Floats, rows: Matrix, loans: Loans) -> Sample:
@@ -134,17 +134,17 @@ def blurred(recipe: Recipe, form: Form, values: Floats) -> Floats:
     """Encoded answers (m, n_fields) with the recipe's number fields moved at random, evenly up and down; seeded.
 
     Loans crowd at round sums and at the shares that programmes guarantee, and trees put their thresholds right beside
-    such a crowd: a loan of 1 % less then counts among the next crowd. Noise in the training answers smooths that away
+    such a crowd: a loan 1 % smaller then falls into the next one. Noise in the training answers smooths that away
     (Bishop 1995, "Training with noise is equivalent to Tikhonov regularization"). An answer at most halves, 0 stays 0
-    (it often is a kind of its own), and what is not stated stays so.
+    (it is often a kind of its own), and "not stated" stays not stated.
     """
     random = np.random.default_rng(0)
-    found = values.copy()
+    noisy = values.copy()
     for name, (share, least) in recipe.blur.items():
-        own = values[:, form.names.index(name)]
-        by = random.uniform(-1, 1, len(own)) * np.maximum(share * own, least)
-        found[:, form.names.index(name)] = np.where(own == 0, 0.0, np.maximum(own + by, own / 2))
-    return found
+        answers = values[:, form.names.index(name)]
+        noise = random.uniform(-1, 1, len(answers)) * np.maximum(share * answers, least)
+        noisy[:, form.names.index(name)] = np.where(answers == 0, 0.0, np.maximum(answers + noise, answers / 2))
+    return noisy
 
 
 def fit(
@@ -158,7 +158,7 @@ def fit(
 ) -> XGBClassifier:
     """The recipe's model on these rows. A fixed number of threads: sums of floats depend on it.
 
-    `bad` (m,) may hold probabilities: a loan then counts as bad to that part, and as good to the rest.
+    `bad` (m,) may hold probabilities: a loan then counts as bad in that proportion and as good for the rest.
     """
     if recipe.half_life is not None:
         newer = 0.5 ** ((months.max() - months) / recipe.half_life)
@@ -167,8 +167,8 @@ def fit(
     if recipe.kind == "scorecard":
         return scorecard(rows, bad, signs, weights)
     if bad.dtype.kind == "f":
-        ones = np.ones(len(bad)) if weights is None else weights
-        weights = np.concatenate([ones * bad, ones * (1 - bad)])
+        unweighted = np.ones(len(bad)) if weights is None else weights
+        weights = np.concatenate([unweighted * bad, unweighted * (1 - bad)])
         rows, bad = np.concatenate([rows, rows]), np.repeat(np.array([1, 0], np.int8), len(bad))
     model = XGBClassifier(
         objective="binary:logistic",
@@ -187,11 +187,11 @@ def fitted(recipe: Recipe, columns: Sequence[str], sample: Sample, threads: int 
 
 
 def taught(recipe: Recipe, sample: Sample, threads: int) -> Floats:
-    """What a model of all columns says of each loan (m,), calibrated, each by one that had not seen the loan."""
+    """Calibrated PDs (m,) of a model of all columns, each by a model that had not seen the loan."""
     p = np.empty(len(sample))
     for seen, unseen in folds(sample, 0, INNER):
-        model = full_model(recipe, sample.at(seen), threads)
-        p[unseen] = model.predict_proba(sample.at(unseen).every)[:, 1]
+        model = full_model(recipe, sample.subset(seen), threads)
+        p[unseen] = model.predict_proba(sample.subset(unseen).every)[:, 1]
     return calibrate(p, sample.bad).pds(p)
 
 
@@ -200,7 +200,7 @@ def full_model(recipe: Recipe, sample: Sample, threads: int) -> XGBClassifier:
     if sample.every is None:
         raise ValueError(f"recipe {recipe.name}: its loans have no columns that are not asked")
     free = replace(recipe, monotone={}, kind="trees")
-    names = [str(at) for at in range(sample.every.shape[1])]
+    names = [str(column) for column in range(sample.every.shape[1])]
     return fit(free, names, sample.every, sample.bad, sample.months, threads, sample.weights)
 
 
@@ -213,24 +213,26 @@ def cross_validate(
     """
     repeats, k = recipe.repeats if repeated is None else repeated, recipe.folds
 
-    def one(seen: Places, unseen: Places) -> Floats:
-        before, after = sample.at(seen), sample.at(unseen)
+    def one_fold(seen: Places, unseen: Places) -> Floats:
+        before, after = sample.subset(seen), sample.subset(unseen)
         if full:
             return np.asarray(full_model(recipe, before, 1).predict_proba(after.every)[:, 1], np.float64)
         return np.asarray(fitted(recipe, columns, before, 1).predict_proba(after.rows)[:, 1], np.float64)
 
     splits = [list(folds(sample, repeat, k)) for repeat in range(repeats)]
     jobs = [pair for repeat in splits for pair in repeat]
-    what = "all columns" if full else "folds"
-    found = Parallel(n_jobs=2)(delayed(one)(*job) for job in tqdm(jobs, desc=f"{recipe.name}: {what}", disable=None))
+    models = "all columns" if full else "folds"
+    predictions = Parallel(n_jobs=2)(
+        delayed(one_fold)(*job) for job in tqdm(jobs, desc=f"{recipe.name}: {models}", disable=None)
+    )
     everyone = np.arange(len(sample))
-    together = []
+    by_repeat = []
     for repeat in range(repeats):
         p = np.empty(len(sample))
-        for (_, unseen), predicted in zip(splits[repeat], found[repeat * k : (repeat + 1) * k], strict=True):
+        for (_, unseen), predicted in zip(splits[repeat], predictions[repeat * k : (repeat + 1) * k], strict=True):
             p[unseen] = predicted
-        together.append((everyone, p))
-    return together
+        by_repeat.append((everyone, p))
+    return by_repeat
 
 
 def folds(sample: Sample, repeat: int, k: int = 5) -> Iterator[tuple[Places, Places]]:
@@ -238,14 +240,14 @@ def folds(sample: Sample, repeat: int, k: int = 5) -> Iterator[tuple[Places, Pla
     if sample.people is None:
         yield from StratifiedKFold(k, shuffle=True, random_state=repeat).split(sample.rows, sample.bad)
     else:
-        by = StratifiedGroupKFold(k, shuffle=True, random_state=repeat)
-        yield from by.split(sample.rows, sample.bad, sample.people)
+        splitter = StratifiedGroupKFold(k, shuffle=True, random_state=repeat)
+        yield from splitter.split(sample.rows, sample.bad, sample.people)
 
 
 def predict_later(
     recipe: Recipe, form: Form, history: HistoryTables | None, sample: Sample, split: int
 ) -> tuple[Places, Floats]:
-    """Train before the month `split`, predict what came after with tables as of then: as a release serves.
+    """Train on loans before the month `split` and predict later ones with tables as of then, as a release serves.
 
     A later loan of a customer that is trained on is left out.
     """
@@ -254,7 +256,7 @@ def predict_later(
     if sample.people is not None:
         later = later[~np.isin(sample.people[later], sample.people[before])]
     frozen = RowBuilder(form, recipe.features, history.tables(split) if history else {})
-    model = fitted(recipe, frozen.columns, sample.at(before))
+    model = fitted(recipe, frozen.columns, sample.subset(before))
     return later, model.predict_proba(frozen.build(sample.values[later]))[:, 1].astype(np.float64)
 
 
@@ -265,7 +267,7 @@ def calibrate(p: Floats, bad: npt.NDArray[np.int8]) -> Calibration:
 
 
 def counted(recipe: Recipe, loans: Loans) -> list[dict[str, Any]]:
-    """The recipe's fields with what the training loans say: ranges, counts of choices, the reference."""
+    """The recipe's fields with ranges, counts of choices and the reference from the training loans."""
     return [_counted(spec, loans.answers[spec["name"]]) for spec in recipe.fields]
 
 
@@ -273,8 +275,8 @@ def _counted(spec: Mapping[str, Any], answers: Sequence[object]) -> dict[str, An
     if spec["kind"] == "number":
         numbers = np.array([value for value in answers if value is not None], np.float64)
         # An observed value, never one between two: bounds that a reader can check in the data.
-        at = [0.005, 0.05, 0.5, 0.95, 0.995]
-        low, p5, median, p95, high = (float(q) for q in np.quantile(numbers, at, method="inverted_cdf"))
+        shares = [0.005, 0.05, 0.5, 0.95, 0.995]
+        low, p5, median, p95, high = (float(q) for q in np.quantile(numbers, shares, method="inverted_cdf"))
         return {**spec, "usual": [low, high], "typical": [p5, p95], "reference": median}
     counts: dict[object, int] = {}
     for answer in answers:

@@ -1,4 +1,4 @@
-"""`python -m profiling COMMAND`: what profiles and logs say."""
+"""`python -m profiling COMMAND`: commands for profiles and performance logs."""
 
 import argparse
 import sys
@@ -18,21 +18,21 @@ COMMANDS = {  # name -> module of profiling/study, help
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command's exit status; 1 where a package is missing, with how to install it, 2 for what cannot be done."""
+    """The command's exit status; 1 if a package is missing (the message says how to install it), 2 for other errors."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="python -m profiling", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    for name, (where, what) in COMMANDS.items():
-        command = commands.add_parser(name, help=what)
-        # Only what is asked for is imported: `profile` needs a second and 150 MB for XGBoost, `report` does not.
+    for name, (module_name, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary)
+        # Only the command that is run is imported: `profile` needs a second and 150 MB for XGBoost, `report` does not.
         if name in arguments[:1]:
-            module = import_module(f"profiling.study.{where}")
+            module = import_module(f"profiling.study.{module_name}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
         with patient():
-            return int(given.run(given))
+            return int(options.run(options))
     except MissingExtra as error:
         print(error, file=sys.stderr)
         return 1

@@ -19,5 +19,5 @@ def embedded() -> list[Path]:
 def applications(release: Release, count: int) -> list[dict[str, object]]:
     """Raw answers of `count` real loans of the release's source, drawn with SEED; some twice where there are fewer."""
     loans = RECIPES[release.manifest.name].load()
-    drawn = np.random.default_rng(SEED).choice(len(loans), count, replace=count > len(loans)).tolist()
-    return [{name: column[at] for name, column in loans.answers.items()} for at in drawn]
+    chosen = np.random.default_rng(SEED).choice(len(loans), count, replace=count > len(loans)).tolist()
+    return [{name: column[loan] for name, column in loans.answers.items()} for loan in chosen]

@@ -34,7 +34,7 @@ from models.draft.progress import Silent
 from models.draft.recipe_writer import write_recipe
 from models.draft.report import write_report
 from models.draft.selection import sample, select, steps
-from models.lender_loans import take
+from models.lender_loans import load_loans
 from models.loans_file import BadLoansFile
 from models.recipe_file import read_recipe
 
@@ -258,6 +258,7 @@ def test_a_sample_keeps_the_bad_loans() -> None:
     assert len(sample(bad[:50], 8000)) == 50
 
 
+@pytest.mark.slow
 def test_the_choice_is_judged_by_loans_it_has_not_seen() -> None:
     """Of noise, the best columns look good where they were chosen and tell nothing on other loans."""
     rng = np.random.default_rng(1)
@@ -319,9 +320,9 @@ def test_a_draft_is_a_recipe(german_draft: tuple[Draft, Path]) -> None:
     recipe.write_text(re.sub(r"# ASK", "# answered:", recipe.read_text("utf-8")), "utf-8")
     answered = read_recipe(recipe)
     assert answered.open == ()
-    taken = take(answered)
-    assert len(taken.loans) == 1500
-    assert taken.left_out == {}
+    loaded = load_loans(answered)
+    assert len(loaded.loans) == 1500
+    assert loaded.left_out == {}
 
 
 @pytest.mark.slow
@@ -464,7 +465,7 @@ def test_what_moved() -> None:
         "fields": {"a": {"column": "A", "range": [0, 90]}, "b": {"column": "B", "values": {"y": ["y"]}}},
     }
     assert moved(old, now) == [
-        "nested AUC 0.800 → 0.700 (0.680–0.720): what it was lies outside of the new interval",
+        "nested AUC 0.800 → 0.700 (0.680–0.720): the old value is outside the new interval",
         "id: no longer in the file",
         "A: range [0, 9] → [0, 90]",
         "A: direction up → none",

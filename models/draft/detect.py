@@ -1,6 +1,6 @@
-"""How a file of past loans is written: encoding, separator, header, titles, totals, decimal sign, what means "missing".
+"""How a file of past loans is written: encoding, separator, header, totals, decimal sign, what means "missing".
 
-`detect(file)` gives the reading that a recipe keeps, what was noticed, and what the file does not decide.
+`detect(file)` returns the reading that a recipe keeps, what was noticed, and what the file leaves open.
 """
 
 import csv
@@ -34,14 +34,14 @@ from models.loans_file import (
 # In the order in which they are tried: a comma or a blank is often part of a cell, a tab hardly ever.
 SEPARATORS = ("\t", ";", "|", "\x1f", "~", "^", ",", " ")
 SAMPLE = 1_000  # lines that decide on separator and header
-STEADY = 0.9  # of the lines have the same number of cells, where the separator is the right one
-# Texts that mean "missing" wherever they stand …
+STEADY = 0.9  # share of the lines with the same number of cells if the separator is the right one
+# Texts that mean "missing" in any column …
 MISSING = {
     "", "na", "n/a", "#n/a", "n.a.", "n. a.", "nan", "null", "<na>", "nat", "-", "--", "–", "—", ".", "..", "?", "n/c",
     "k.a.", "k. a.", "k/a", "n.d.", "n/d", "s/o", "s/d", "#null!", "#div/0!", "#ref!", "#value!", "#wert!",
     "#valeur!", "#nv", "#bezug!", "(null)", "\\n",
 }  # fmt: skip
-# … and those that can be an answer too: only among numbers.
+# … and texts that can also be an answer: they mean "missing" only among numbers.
 MISSING_AMONG_NUMBERS = {
     "nc", "nd", "sd", "none", "missing", "unknown", "not available", "not stated", "not known", "keine angabe",
     "ohne angabe", "unbekannt",
@@ -62,11 +62,11 @@ AROUND = re.compile(rf"^[{SPACES}$€£]+|[{SPACES}$€£%]+$")
 
 
 class Detection(NamedTuple):
-    """How a file is written, as far as it says."""
+    """How a file is written, as far as its content shows."""
 
     reading: Reading
     notes: tuple[str, ...]  # what was noticed, for the analyst
-    decimal_evidence: str  # why the decimal sign is in doubt; "" where it is not
+    decimal_evidence: str  # why the decimal sign is in doubt; "" if it is not
     frame: pd.DataFrame  # the loans by this reading
 
 
@@ -83,19 +83,19 @@ def detect(file: Path) -> Detection:
         reading, notes = text_file(file)
     raw = read_loans(file, reading)
     if raw.empty or raw.shape[1] < 2:
-        raise BadLoansFile(f"{file}: a table with several columns and a loan a line is needed")
+        raise BadLoansFile(f"{file}: expected a table with several columns and one loan per line")
     decimal, evidence = decimal_sign(raw, reading)
     reading = replace(reading, decimal=decimal)
     missing = missing_texts(raw, decimal)
     reading = replace(reading, missing=("", *missing))
-    # A workbook's numbers are written with the decimal sign, so it is read once more; else missing cells are blanked.
+    # A workbook's numbers are written with the decimal sign, so it is read again; otherwise missing cells are blanked.
     frame = read_loans(file, reading) if reading.format == EXCEL else raw.mask(raw.isin(list(missing)))
     notes.append(f"decimal sign {decimal!r}" + (" (in doubt)" if evidence else ""))
     if missing:
         notes.append("taken as not stated: " + ", ".join(repr(text) for text in missing))
     if uneven := raw.attrs[UNEVEN]:
         notes.append(f"{uneven:,} lines have another number of cells than the header: left out")
-    notes += [f"column {name[: name.rindex(' (')]!r} comes again: called {name!r}" for name in doubled(frame.columns)]
+    notes += [f"column {name[: name.rindex(' (')]!r} is repeated: renamed {name!r}" for name in doubled(frame.columns)]
     return Detection(reading, tuple(notes), evidence, frame)
 
 
@@ -108,9 +108,9 @@ def beginning(file: Path) -> bytes:
 
 
 def doubled(names: Sequence[str]) -> list[str]:
-    """Names that `column_names` made of a name that comes again."""
-    found = [(name, re.fullmatch(r"(.*) \((\d+)\)", name)) for name in names]
-    return [name for name, again in found if again and again[1] in names]
+    """Names that `column_names` made for repeated names."""
+    matches = [(name, re.fullmatch(r"(.*) \((\d+)\)", name)) for name in names]
+    return [name for name, again in matches if again and again[1] in names]
 
 
 # --- workbooks
@@ -126,7 +126,7 @@ def is_workbook(file: Path, start: bytes) -> bool:
 
 
 def workbook(file: Path) -> tuple[Reading, list[str]]:
-    """The sheet with most cells, and where in it the header stands."""
+    """The sheet with most cells, and the position of its header."""
     try:
         with python_calamine.CalamineWorkbook.from_path(file) as book:
             sheets = {name: excel_rows(book, name) for name in book.sheet_names}
@@ -154,7 +154,7 @@ def text_file(file: Path) -> tuple[Reading, list[str]]:
     quoted = sum(without_quotes(line, separator) != line for line in lines)
     notes = [f"encoding {encoding}", f"separator {separator!r}"]
     if quoted:
-        notes.append(f"{quoted:,} lines stand in quotes as a whole: read without them")
+        notes.append(f"{quoted:,} lines are quoted as a whole: read without the quotes")
     reading = Reading(format=CSV, encoding=encoding, separator=separator, quoted_lines=quoted > 0)
     rows = cells_of([without_quotes(line, separator) for line in lines[:SAMPLE]], separator)
     end = cells_of([line for line in lines[-20:] if line.strip()][-5:], separator)
@@ -162,7 +162,7 @@ def text_file(file: Path) -> tuple[Reading, list[str]]:
 
 
 def encoding_of(raw: bytes) -> str:
-    """By its mark, by the zeros of UTF-16, as strict UTF-8, else as Western European Windows."""
+    """By its byte order mark, by the zeros of UTF-16, as strict UTF-8, else as Windows-1252."""
     for mark, name in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if raw.startswith(mark):
             return name
@@ -193,7 +193,7 @@ def separator_of(lines: Sequence[str]) -> str:
     for separator in SEPARATORS:
         rows = [row for row in cells_of([without_quotes(line, separator) for line in lines], separator) if row]
         widths = Counter(map(len, rows))
-        width, times = max(widths.items(), key=lambda one: (one[1] * (one[0] > 1), one[0]))
+        width, times = max(widths.items(), key=lambda item: (item[1] * (item[0] > 1), item[0]))
         if width < 2:
             continue
         steady = times / len(rows)
@@ -218,20 +218,22 @@ def placed(
 ) -> tuple[Reading, list[str]]:
     """The reading with its header, titles and totals found in the first rows and the last ones."""
     widths = Counter(len(row) for row in rows if row)
-    width = max(widths, key=lambda one: (widths[one], one))
-    start = next(at for at, row in enumerate(rows) if is_head(row, width))
+    width = max(widths, key=lambda separator: (widths[separator], separator))
+    start = next(index for index, row in enumerate(rows) if is_head(row, width))
     body = [row for row in rows[start + 1 :] if len(row) == width]
-    numeric = [at for at in range(width) if mostly_numbers([row[at] for row in body[1:] or body])]
+    numeric = [column for column in range(width) if mostly_numbers([row[column] for row in body[1:] or body])]
     unnamed = ""
     if len(rows[start]) == width - 1:
         first, last = [row[0] for row in body], [row[-1] for row in body]
         keys = len(set(first)) == len(first) > 1 and any(last)
         unnamed = "first" if keys else "last"
     shift = 1 if unnamed == "first" else 0
-    header = has_names(rows[start], body, [at - shift for at in numeric if 0 <= at - shift < len(rows[start])])
-    following = next((at for at in range(start + 1, len(rows)) if rows[at]), start)
+    header = has_names(
+        rows[start], body, [column - shift for column in numeric if 0 <= column - shift < len(rows[start])]
+    )
+    following = next((row for row in range(start + 1, len(rows)) if rows[row]), start)
     if header and len(numeric) >= 2 and names_again(rows[following], numeric, width):
-        notes.append("two lines of names: the second one is taken")
+        notes.append("two lines of names: the second is used")
         start = following
     if start:
         notes.append(f"{start} lines above the header skipped")
@@ -250,7 +252,7 @@ def placed(
 
 def names_again(row: Sequence[str], numeric: Sequence[int], width: int) -> bool:
     """Whether a row below the header names the columns too: all cells filled, and no number over numbers."""
-    return filled(row) > 0.7 * width and not any(is_number(row[at]) for at in numeric if at < len(row))
+    return filled(row) > 0.7 * width and not any(is_number(row[column]) for column in numeric if column < len(row))
 
 
 def filled(row: Sequence[str]) -> int:
@@ -258,7 +260,7 @@ def filled(row: Sequence[str]) -> int:
 
 
 def is_head(row: Sequence[str], width: int) -> bool:
-    """Whether a row can be the first of the table: as wide, and no title in a corner."""
+    """Whether a row can be the first of the table: as wide as it, and not a title in a corner."""
     return width - 1 <= len(row) <= width and filled(row) >= max(1, 0.7 * (width - 1))
 
 
@@ -268,10 +270,12 @@ def mostly_numbers(cells: Sequence[str]) -> bool:
 
 
 def has_names(first: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequence[int]) -> bool:
-    """Whether the first row names the columns: over numbers stand no numbers, else no answers that come below."""
+    """Whether the first row names the columns: no numbers above numbers, no answers that also appear below."""
     if numeric:
-        return sum(is_number(first[at]) for at in numeric) < 0.5 * len(numeric)
-    below = [any(row[at] == cell for row in body) for at, cell in enumerate(first) if body and at < len(body[0])]
+        return sum(is_number(first[column]) for column in numeric) < 0.5 * len(numeric)
+    below = [
+        any(row[column] == cell for row in body) for column, cell in enumerate(first) if body and column < len(body[0])
+    ]
     return sum(below) < 0.5 * max(1, len(below))
 
 
@@ -279,7 +283,7 @@ def has_names(first: Sequence[str], body: Sequence[Sequence[str]], numeric: Sequ
 
 
 def decimal_sign(frame: pd.DataFrame, reading: Reading) -> tuple[str, str]:
-    """The decimal sign of all columns together, told by numbers that allow only one; and why it is in doubt, or ""."""
+    """The decimal sign of all columns together, from numbers that allow only one; and why it is in doubt, or ""."""
     counts, either = Counter[str](), Counter[str]()
     for name in frame:
         distinct = frame[name].dropna().unique()[:500]
@@ -289,32 +293,33 @@ def decimal_sign(frame: pd.DataFrame, reading: Reading) -> tuple[str, str]:
             either[sign] += sum(bool(EITHER[sign].fullmatch(cell)) for cell in cells)
     comma, point = counts[","], counts["."]
     if comma or point:
-        sign, other = (",", ".") if comma > point else (".", ",")
-        if counts[other] > 0.02 * counts[sign] and reading.format == CSV:
+        sign, grouping = (",", ".") if comma > point else (".", ",")
+        if counts[grouping] > 0.02 * counts[sign] and reading.format == CSV:
             return (
                 sign,
-                f"{counts[sign]:,} numbers can only be read with {sign!r}, but {counts[other]:,} only with {other!r}",
+                f"{counts[sign]:,} numbers can only be read with {sign!r}, but {counts[grouping]:,} only with "
+                f"{grouping!r}",
             )
         return sign, ""
     if either[","] or either["."]:
         # Only numbers such as 1,234: groups of thousands are likelier, since a share of just three places is rare.
         mark = max(either, key=lambda sign: either[sign])
         sign = "." if mark == "," else ","
-        return sign, f"every {mark!r} stands before three digits: it may group thousands, or be the decimal sign"
+        return sign, f"every {mark!r} comes before three digits: it may group thousands or be the decimal sign"
     return ("," if reading.separator == ";" and reading.format == CSV else "."), ""
 
 
 def missing_texts(frame: pd.DataFrame, decimal: str) -> list[str]:
     """The cells that mean "missing", as they are written."""
-    found: dict[str, None] = {}
+    missing: dict[str, None] = {}
     for name in frame:
         counts = frame[name].value_counts()
         texts = counts.index.tolist()
-        found |= dict.fromkeys(text for text in texts if text.lower() in MISSING)
+        missing |= dict.fromkeys(text for text in texts if text.lower() in MISSING)
         soft = [text for text in texts if text.lower() in MISSING_AMONG_NUMBERS]
         if soft and numbers(pd.Series(texts), decimal).unread.mean() < 1:
-            rest = counts[[text for text in texts if text not in soft and text.lower() not in MISSING]]
-            read = ~numbers(pd.Series(rest.index), decimal).unread
-            if rest.to_numpy()[read].sum() > 0.9 * rest.sum():
-                found |= dict.fromkeys(soft)
-    return list(found)
+            others = counts[[text for text in texts if text not in soft and text.lower() not in MISSING]]
+            is_number = ~numbers(pd.Series(others.index), decimal).unread
+            if others.to_numpy()[is_number].sum() > 0.9 * others.sum():
+                missing |= dict.fromkeys(soft)
+    return list(missing)

@@ -1,4 +1,4 @@
-"""The form that a draft proposes: for each column a field with its bounds or choices, as a recipe writes them."""
+"""The form that a draft proposes: a field for each column, with bounds or choices as a recipe writes them."""
 
 import math
 import re
@@ -12,8 +12,8 @@ import numpy as np
 from models.draft.columns import CHOICE, NUMBER, YES, Column, Floats, yes_no
 from models.draft.directions import UP
 
-FEWEST_LOANS = 30  # that an answer must have to be one of its own
-FAR = 20  # times the point that 99.5 % of the loans stay below: what lies beyond is no bound but an outlier
+FEWEST_LOANS = 30  # loans that an answer needs to become a choice
+FAR = 20  # times the 99.5 % quantile: what lies beyond is an outlier and not a bound
 UNITS = {
     "years": ("years", "ans"),
     "months": ("months", "mois"),
@@ -41,7 +41,7 @@ class Field:
     direction: int = 0
     choices: Mapping[str, tuple[str, str]] = None  # type: ignore[assignment]  # code -> English, French; of a choice
     values: Mapping[str, tuple[str, ...]] = None  # type: ignore[assignment]  # code -> texts in the column
-    outside: int = 0  # loans beyond the range, or with an answer that is no choice of its own
+    outside: int = 0  # loans beyond the range, or with an answer too rare to be a choice
     furthest: float = 0.0  # the value that lies furthest outside
     digits: bool = False
 
@@ -69,9 +69,9 @@ def number_field(column: Column, name: str, label: str, direction: int) -> Field
 
 
 def bounds(stated: Floats) -> tuple[float, float]:
-    """Round bounds around all values, but for outliers: they are cut at ten times where nearly all others end."""
+    """Round bounds around all values except outliers, which are cut at ten times the 99.5 % quantile."""
     low, high = float(stated.min()), float(stated.max())
-    first, last = (float(one) for one in np.quantile(stated, [0.005, 0.995]))
+    first, last = (float(bound) for bound in np.quantile(stated, [0.005, 0.995]))
     top = rounded(high if high <= FAR * max(last, 1e-9) else 10 * last, up=True)
     bottom = 0.0 if low >= 0 else rounded(low if low >= FAR * min(first, -1e-9) else 10 * first, up=False)
     return bottom, max(top, bottom + (1 if top <= bottom else 0))
@@ -89,21 +89,21 @@ def rounded(value: float, *, up: bool) -> float:
 
 
 def choice_field(column: Column, name: str, label: str) -> Field:
-    """Answers that enough loans gave are choices; the others are one, called other."""
+    """Answers that enough loans gave are choices; all others become the choice "other"."""
     stated = column.values[np.isfinite(column.values)].astype(np.intp)
     loans = np.bincount(stated, minlength=len(column.answers))
-    own = [at for at, _ in enumerate(column.answers) if loans[at] >= FEWEST_LOANS] or [int(np.argmax(loans))]
-    rare = int(loans.sum() - sum(loans[at] for at in own))
+    own = [index for index, _ in enumerate(column.answers) if loans[index] >= FEWEST_LOANS] or [int(np.argmax(loans))]
+    rare = int(loans.sum() - sum(loans[index] for index in own))
     choices: dict[str, tuple[str, str]] = {}
     values: dict[str, tuple[str, ...]] = {}
     if yes_no(column.answers) and len(own) == 2:
-        for at in own:
-            yes = column.answers[at].lower() in YES
+        for index in own:
+            yes = column.answers[index].lower() in YES
             choices["yes" if yes else "no"] = ("Yes", "Oui") if yes else ("No", "Non")
-            values["yes" if yes else "no"] = (column.answers[at],)
+            values["yes" if yes else "no"] = (column.answers[index],)
     else:
-        for at in sorted(own, key=lambda one: column.answers[one]) if column.digits else own:
-            text = column.answers[at]
+        for index in sorted(own, key=lambda index: column.answers[index]) if column.digits else own:
+            text = column.answers[index]
             code = field_name(text, {*choices, OTHER, NOT_STATED}, before="v")
             choices[code] = (text, text)
             values[code] = (text,)
@@ -119,7 +119,7 @@ def choice_field(column: Column, name: str, label: str) -> Field:
 
 
 def field_name(text: str, taken: Collection[str], before: str = "field") -> str:
-    """A name of small letters, digits and _ that is not taken yet."""
+    """A unique name of lower-case letters, digits and _."""
     plain = unicodedata.normalize("NFKD", parted(text)).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
     if not name or not name[0].isalpha() or iskeyword(name):
@@ -133,10 +133,10 @@ def field_name(text: str, taken: Collection[str], before: str = "field") -> str:
 
 def label_of(column: str) -> str:
     """A column's name as words."""
-    said = " ".join(parted(column).replace("_", " ").split())
-    if said.isupper() or not re.search(r"\s", said):
-        said = said.capitalize() if not said.isupper() or len(said) > 4 else said
-    return (said[:1].upper() + said[1:]) or "Column without a name"
+    label = " ".join(parted(column).replace("_", " ").split())
+    if label.isupper() or not re.search(r"\s", label):
+        label = label.capitalize() if not label.isupper() or len(label) > 4 else label
+    return (label[:1].upper() + label[1:]) or "Column without a name"
 
 
 def parted(text: str) -> str:
@@ -145,10 +145,10 @@ def parted(text: str) -> str:
 
 def fields(columns: Sequence[Column], directions: Mapping[str, int]) -> list[Field]:
     """The form's fields, in the columns' order."""
-    made: list[Field] = []
+    found: list[Field] = []
     for column in columns:
-        made.append(field(column, directions.get(column.name, 0), [one.name for one in made]))
-    return made
+        found.append(field(column, directions.get(column.name, 0), [field.name for field in found]))
+    return found
 
 
 def direction_word(direction: int) -> str:

@@ -38,46 +38,46 @@ def auc_with_interval(bad: Labels, risk: Floats) -> Auc:
     """DeLong, DeLong and Clarke-Pearson 1988, by ranks (Sun and Xu 2014)."""
     ones, zeros = risk[bad == 1], risk[bad == 0]
     n1, n0 = len(ones), len(zeros)
-    together = rankdata(np.concatenate([ones, zeros]))
-    above = (together[:n1] - rankdata(ones)) / n0
-    below = 1 - (together[n1:] - rankdata(zeros)) / n1
+    ranks = rankdata(np.concatenate([ones, zeros]))
+    above = (ranks[:n1] - rankdata(ones)) / n0
+    below = 1 - (ranks[n1:] - rankdata(zeros)) / n1
     value = float(above.mean())
     half = 1.96 * float(np.sqrt(above.var(ddof=1) / n1 + below.var(ddof=1) / n0))
     return Auc(value, max(0.0, value - half), min(1.0, value + half))
 
 
 def binned(values: Floats, codes: Sequence[float], bins: int) -> tuple[npt.NDArray[np.intp], Floats]:
-    """A bin for each value, by quantiles; each code and missing have bins of their own, above. And the inner edges."""
+    """The bin of each value, by quantiles, and the inner edges. Codes and missing get bins of their own, above."""
     plain = values[np.isfinite(values) & ~np.isin(values, codes)]
     distinct = np.unique(plain)
     if len(distinct) <= bins:
         edges = (distinct[1:] + distinct[:-1]) / 2
     else:
         edges = np.unique(np.quantile(plain, np.linspace(0, 1, bins + 1)[1:-1], method="higher"))
-    at = np.searchsorted(edges, values, side="right")
+    binned_values = np.searchsorted(edges, values, side="right")
     for number, code in enumerate(codes, 1):
-        at[values == code] = len(edges) + number
-    at[~np.isfinite(values)] = len(edges) + len(codes) + 1
-    return at, edges
+        binned_values[values == code] = len(edges) + number
+    binned_values[~np.isfinite(values)] = len(edges) + len(codes) + 1
+    return binned_values, edges
 
 
 def auc_alone(column: Column, bad: Labels) -> float:
-    """How well one column alone tells: bad rates by bin of two thirds of the loans, judged on the rest, in turn."""
+    """How well one column alone tells: bad rates by bin from two thirds of the loans, judged on the rest, in turn."""
     if column.kind in (NUMBER, "date"):
-        at, _ = binned(column.values, column.codes, MOST_BINS)
+        bins, _ = binned(column.values, column.codes, MOST_BINS)
     else:
-        at = np.where(np.isfinite(column.values), column.values, -1).astype(np.intp) + 1
-    return auc_of_bins(at, bad)
+        bins = np.where(np.isfinite(column.values), column.values, -1).astype(np.intp) + 1
+    return auc_of_bins(bins, bad)
 
 
-def auc_of_bins(at: npt.NDArray[np.intp], bad: Labels) -> float:
-    rate, fold, size = bad.mean(), np.arange(len(bad)) % 3, int(at.max()) + 1
+def auc_of_bins(bins: npt.NDArray[np.intp], bad: Labels) -> float:
+    rate, fold, size = bad.mean(), np.arange(len(bad)) % 3, int(bins.max()) + 1
     risk = np.empty(len(bad))
     for test in range(3):
         seen = fold != test
-        loans = np.bincount(at[seen], minlength=size)
-        went_bad = np.bincount(at[seen], weights=bad[seen], minlength=size)
-        risk[~seen] = ((went_bad + 20 * rate) / (loans + 20))[at[~seen]]
+        loans = np.bincount(bins[seen], minlength=size)
+        went_bad = np.bincount(bins[seen], weights=bad[seen], minlength=size)
+        risk[~seen] = ((went_bad + 20 * rate) / (loans + 20))[bins[~seen]]
     return auc(bad, risk)
 
 
@@ -91,10 +91,15 @@ class Table:
     bad: Labels  # (n,)
 
     def of(self, names: Sequence[str], loans: npt.NDArray[np.intp] | None = None) -> "Table":
-        """Some columns, and some loans."""
-        at = [self.names.index(name) for name in names]
+        """The table of some columns and some loans."""
+        positions = [self.names.index(name) for name in names]
         values, bad = (self.values, self.bad) if loans is None else (self.values[loans], self.bad[loans])
-        return Table(tuple(names), np.ascontiguousarray(values[:, at]), tuple(self.kinds[one] for one in at), bad)
+        return Table(
+            tuple(names),
+            np.ascontiguousarray(values[:, positions]),
+            tuple(self.kinds[column] for column in positions),
+            bad,
+        )
 
 
 def table(columns: Sequence[Column], bad: Labels) -> Table:
@@ -115,7 +120,7 @@ def parameters(table: Table, seed: int, threads: int) -> dict[str, object]:
 def fit(
     table: Table, rounds: int, *, seed: int = 0, directions: Sequence[int] = (), threads: int = 1
 ) -> xgboost.Booster:
-    """A model of these loans; `directions` are +1, -1 or 0 a column."""
+    """A model of these loans; `directions` holds +1, -1 or 0 per column."""
     settings = parameters(table, seed, threads)
     if any(directions):
         settings["monotone_constraints"] = "(" + ",".join(map(str, directions)) + ")"
@@ -155,7 +160,7 @@ def unseen(
 
 
 def drops(table: Table, *, number: int, rounds: int, seed: int = 0, threads: int = 1) -> dict[str, float]:
-    """By how much the AUC on unseen loans falls where a column's values are shuffled (Breiman 2001)."""
+    """How much the AUC on unseen loans falls when a column's values are shuffled (Breiman 2001)."""
     rng = np.random.default_rng(seed)
     base = np.empty(len(table.bad))
     shuffled = np.empty((len(table.names), len(table.bad)))
@@ -163,10 +168,10 @@ def drops(table: Table, *, number: int, rounds: int, seed: int = 0, threads: int
         model = fit(table.of(table.names, learn), rounds, seed=seed, threads=threads)
         part = table.of(table.names, judge)
         base[judge] = predict(model, part)
-        for at in range(len(table.names)):
-            kept = part.values[:, at].copy()
-            part.values[:, at] = rng.permutation(kept)
-            shuffled[at, judge] = predict(model, part)
-            part.values[:, at] = kept
+        for column in range(len(table.names)):
+            original = part.values[:, column].copy()
+            part.values[:, column] = rng.permutation(original)
+            shuffled[column, judge] = predict(model, part)
+            part.values[:, column] = original
     top = auc(table.bad, base)
-    return {name: top - auc(table.bad, shuffled[at]) for at, name in enumerate(table.names)}
+    return {name: top - auc(table.bad, shuffled[column]) for column, name in enumerate(table.names)}

@@ -1,4 +1,4 @@
-"""Which loans went bad: by the words of the outcome or by its name; where neither says so, it is asked."""
+"""Which loans went bad, by the values of the outcome column or by its name; failing both, the analyst is asked."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ NAMES_GOOD = set("good goodloan repaid paid performing gut zurueckgezahlt bonus_
 DECISION = re.compile(
     r"approv|grant|accept|decision|eligib|reject|bewillig|genehmig|accord|aprob|approvat", re.IGNORECASE
 )
-FEW = 0.001  # share of loans whose outcome nobody knows that is left out without a question
+FEW = 0.001  # share of loans with unknown outcome that is left out without a question
 
 
 class NoOutcome(TenfoldError):
@@ -58,9 +58,9 @@ class Outcome:
     bad: tuple[str, ...]  # values, as they stand in the file
     good: tuple[str, ...]
     undecided: Mapping[str, int]  # values that are neither -> loans, "" for missing ones
-    said_by: str  # what says which one is bad; "" where nothing does
-    doubt: str  # why it must be asked; "" where it need not
-    warning: str  # "" or why it may be no outcome at all
+    said_by: str  # what says which value is bad; "" if nothing does
+    doubt: str  # why it must be asked; "" if it need not be
+    warning: str  # "" or why it may not be an outcome at all
     values: npt.NDArray[np.float64]  # (n,): 1 bad, 0 good, NaN undecided
 
     @property
@@ -77,15 +77,15 @@ class Outcome:
         return float(np.nanmean(self.values))
 
 
-def find_outcome(target: str, texts: pd.Series, told: Sequence[str] = ()) -> Outcome:
-    """The outcome in a column of texts; `told` are values that the analyst says are bad."""
+def find_outcome(target: str, texts: pd.Series, given_bad: Sequence[str] = ()) -> Outcome:
+    """The outcome in a column of texts; `given_bad` are the values that the analyst says are bad."""
     counts = {str(value): int(loans) for value, loans in texts.value_counts().items()}
     values = {value: value.lower() for value in counts if loans_enough(counts, value)}
     rare = [value for value in counts if value not in values]
-    if told:
-        if unknown := [value for value in told if value not in counts]:
+    if given_bad:
+        if unknown := [value for value in given_bad if value not in counts]:
             raise NoOutcome(f"--bad: {target} has no {', '.join(unknown)}; it has {listed(counts)}")
-        bad = list(told)
+        bad = list(given_bad)
         good = [value for value, text in values.items() if value not in bad and not OPEN.search(text)]
         return outcome(target, texts, counts, bad, good, "the command line", "")
     if len(values) > 20:
@@ -93,13 +93,13 @@ def find_outcome(target: str, texts: pd.Series, told: Sequence[str] = ()) -> Out
             f"{target} has {len(values):,} different values, such as {listed(values)}: name the bad ones with --bad"
         )
     if len(values) < 2:
-        raise NoOutcome(f"{target} has one value only, {listed(values)}: nothing can be learnt from it")
+        raise NoOutcome(f"{target} has only one value, {listed(values)}: nothing can be learnt from it")
     bad = [value for value, text in values.items() if text in BAD or ENDED_BADLY.search(text)]
     good = [value for value, text in values.items() if text in GOOD or ENDED_WELL.search(text)]
     both = set(bad) & set(good)
     if bad and good and not both:
-        left = [value for value, text in values.items() if value not in {*bad, *good} and not OPEN.search(text)]
-        doubt = f"{listed(left)} is neither good nor bad as far as its words say" if left else ""
+        unclear = [value for value, text in values.items() if value not in {*bad, *good} and not OPEN.search(text)]
+        doubt = f"{listed(unclear)} is neither good nor bad as far as its words say" if unclear else ""
         return outcome(target, texts, counts, bad, good, "its words", doubt)
     if len(values) > 2:
         raise NoOutcome(
@@ -109,22 +109,22 @@ def find_outcome(target: str, texts: pd.Series, told: Sequence[str] = ()) -> Out
 
 
 def by_name(target: str, texts: pd.Series, counts: Mapping[str, int], two: list[str], rare: list[str]) -> Outcome:
-    """Two values without words: the target's name says what the larger one is, or it is asked."""
+    """Two values without words: the target's name says what the larger one means, or the analyst is asked."""
     low, high = two
-    said = {*words(target), *re.findall(r"[a-z]+", target.lower())}
+    named = {*words(target), *re.findall(r"[a-z]+", target.lower())}
     joined = re.sub(r"[^a-z]", "", target.lower())
-    names_bad = bool(said & NAMES_BAD or re.search(r"bad|default|dlq|delinq|impay|ausfall", joined))
-    names_good = bool(said & NAMES_GOOD or re.search(r"good|repaid|nondefault|notdefault", joined))
+    names_bad = bool(named & NAMES_BAD or re.search(r"bad|default|dlq|delinq|impay|ausfall", joined))
+    names_good = bool(named & NAMES_GOOD or re.search(r"good|repaid|nondefault|notdefault", joined))
     if names_bad != names_good and numeric(high) != np.inf:
         bad, good = (high, low) if names_bad else (low, high)
         share = counts[bad] / (counts[low] + counts[high])
         doubt = f"the name says that {bad} is bad, but then {share:.0%} went bad" if share > 0.5 else ""
         return outcome(target, texts, counts, [bad], [good], f"the name {target}", doubt)
     rarer = min(two, key=lambda value: counts[value])
-    other = high if rarer == low else low
+    commoner = high if rarer == low else low
     share = counts[rarer] / (counts[low] + counts[high])
     doubt = f"neither {low} and {high} nor the name {target} say which is bad; {rarer} is the rarer ({share:.1%})"
-    return outcome(target, texts, counts, [rarer], [other], "", doubt)
+    return outcome(target, texts, counts, [rarer], [commoner], "", doubt)
 
 
 def outcome(
@@ -138,8 +138,8 @@ def outcome(
 ) -> Outcome:
     values = np.select([texts.isin(bad), texts.isin(good)], [1.0, 0.0], np.nan)
     undecided = {value: loans for value, loans in counts.items() if value not in {*bad, *good}}
-    if gone := int(texts.isna().sum()):
-        undecided[""] = gone
+    if empty := int(texts.isna().sum()):
+        undecided[""] = empty
     warning = ""
     if DECISION.search(target) and not said_by.startswith("the command"):
         warning = "its name sounds like a decision: a model of decisions repeats them, and knows nothing of repayment"
@@ -152,7 +152,7 @@ def outcome(
 
 
 def loans_enough(counts: Mapping[str, int], value: str) -> bool:
-    """Whether a value is one of the outcome's, and no stray cell, such as the sum in a line of totals."""
+    """Whether a value is a real outcome and not a stray cell, such as the sum in a line of totals."""
     return counts[value] > FEW * sum(counts.values()) or len(counts) <= 2
 
 

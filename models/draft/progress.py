@@ -1,4 +1,4 @@
-"""How far a draft is: one bar a stage, with the time left, on a terminal; elsewhere a line a stage."""
+"""Progress of a draft: one bar per stage, with the time left, on a terminal; one line per stage elsewhere."""
 
 import sys
 import threading
@@ -39,7 +39,9 @@ class Bars:
     def __enter__(self) -> "Bars":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.end()
 
 

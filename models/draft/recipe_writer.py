@@ -1,4 +1,4 @@
-"""Writes a draft as a recipe (TOML): what must be answered is marked ASK and holds the default."""
+"""Write a draft as a recipe (TOML): what must be answered is marked ASK and holds the default."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,21 +8,21 @@ from models.draft.draft import LEFT_OUT, LOOKED_AT, NOT_ASKED, Draft, more_loans
 from models.draft.form import OTHER, Field, direction_word
 from models.prohibited import aged
 
-# The questions that stand above the fields, since each may concern several of them.
+# The questions above the fields, since each may concern several of them.
 OF_FIELDS = ("fields", "fields.….not_stated", "fields.….range", "fields.….choices", "fields.….label")
 
 
 def write_recipe(draft: Draft, name: str, today: date, command: str) -> str:
-    """The recipe's text. Every column of the file has its place in it."""
+    """The recipe's text. It mentions every column of the file."""
     look = draft.look
-    sections = [top(draft, name, today, command), loans(draft), found(draft)]
+    sections = [top(draft, name, today, command), loans(draft), draft_table(draft)]
     if not look.request.date:
         sections.append(["[split]", "folds = 5", "repeats = 5"])
     sections += [
-        [*asked(draft, "policy"), "[policy]", "margin = 0.10", "lgd = 0.60", "refer_band = 0.25",
+        [*question_comments(draft, "policy"), "[policy]", "margin = 0.10", "lgd = 0.60", "refer_band = 0.25",
          '# amount = "…"  # the field with what is lent'],
         model(draft),
-        [line for key in OF_FIELDS for line in asked(draft, key)],
+        [line for key in OF_FIELDS for line in question_comments(draft, key)],
         *([*field_lines(field, draft)] for field in draft.fields),
     ]  # fmt: skip
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
@@ -46,41 +46,41 @@ def top(draft: Draft, name: str, today: date, command: str) -> list[str]:
 
 
 def limits(draft: Draft) -> list[str]:
-    """What the draft can prove that a score cannot tell."""
-    said = ["Approved loans only: nothing is known of applicants who were declined."]
+    """Limits of a score that the draft can prove."""
+    sentences = ["Approved loans only: nothing is known of applicants who were declined."]
     if not draft.look.request.date:
-        said.append("Undated: nothing shows how the model ages.")
+        sentences.append("Undated: nothing shows how the model ages.")
     if more := more_loans_needed(draft.look):
-        said.append(more)
-    return said
+        sentences.append(more)
+    return sentences
 
 
 def loans(draft: Draft) -> list[str]:
     look, outcome = draft.look, draft.look.outcome
     undecided = sum(outcome.undecided.values())
-    left = f"  # {undecided:,} loans are neither and left out" if undecided else ""
+    comment = f"  # {undecided:,} loans are neither and left out" if undecided else ""
     lines = [
         "[loans]",
         f"file = {text(look.request.file.name)}",
         f"sha256 = {text(look.digest)}  # another file is refused, or drafted again",
-        *asked(draft, "loans.read"),
+        *question_comments(draft, "loans.read"),
         f"read = {table(look.reading.table())}  # nothing is guessed at training",
-        *asked(draft, "loans.target"),
+        *question_comments(draft, "loans.target"),
         f"target = {text(outcome.target)}",
-        *asked(draft, "loans.bad"),
+        *question_comments(draft, "loans.bad"),
         f"bad = {texts(outcome.bad)}",
-        f"good = {texts(outcome.good)}{left}",
-        *asked(draft, "loans.horizon"),
+        f"good = {texts(outcome.good)}{comment}",
+        *question_comments(draft, "loans.horizon"),
         'horizon = "not known"',
-        *asked(draft, "loans.declined"),
+        *question_comments(draft, "loans.declined"),
         "declined = false",
-        *asked(draft, "loans.date"),
+        *question_comments(draft, "loans.date"),
     ]
     if look.request.date:
         lines.append(f"date = {text(look.request.date)}  # month of application: later loans judge")
     if draft.customers:
-        lines += [*asked(draft, "loans.group"), f"group = {text(draft.customers)}"]
-    lines += asked(draft, "loans.leave_out")
+        lines += [*question_comments(draft, "loans.group"), f"group = {text(draft.customers)}"]
+    lines += question_comments(draft, "loans.leave_out")
     for key, role in (("leave_out", LEFT_OUT), ("not_asked", NOT_ASKED)):
         rows = [
             (column, why)
@@ -95,8 +95,8 @@ def loans(draft: Draft) -> list[str]:
     return lines
 
 
-def found(draft: Draft) -> list[str]:
-    """The nested figure, which the model card leads with."""
+def draft_table(draft: Draft) -> list[str]:
+    """The table [draft], with the nested AUC that the model card leads with."""
     chosen = draft.selection
     return [
         "[draft]  # what the draft found; the model card leads with the nested figure, since a choice flatters itself",
@@ -113,13 +113,17 @@ def model(draft: Draft) -> list[str]:
     if draft.look.few:
         return ["[model]", 'kind = "scorecard"  # few loans went bad: trees would learn chance']
     many = len(draft.look.bad) >= 3000
-    doubt = [f"accept_auc = {text('ASK: ' + one.text)}" for one in draft.questions if one.key == "model.accept_auc"]
+    doubt = [
+        f"accept_auc = {text('ASK: ' + question.text)}"
+        for question in draft.questions
+        if question.key == "model.accept_auc"
+    ]
     lines = ["[model]", f"trees = {300 if many else 250}", f"depth = {4 if many else 3}", 'calibration = "platt"']
     return lines + doubt
 
 
 def field_lines(field: Field, draft: Draft) -> list[str]:
-    """One field, with what the loans say of it as comments."""
+    """One field, with what the loans say about it as comments."""
     alone = draft.look.alone[field.column]
     lines = [
         f"[fields.{field.name}]  # AUC alone {alone:.3f}; {draft.verdicts[field.column][1]}",
@@ -158,7 +162,7 @@ def number_lines(field: Field, draft: Draft) -> list[str]:
     return lines
 
 
-def asked(draft: Draft, key: str) -> list[str]:
+def question_comments(draft: Draft, key: str) -> list[str]:
     """The questions of a key as comments above it."""
     return [
         f"# ASK {one_line(question.text)} Default: {one_line(question.default)}."
@@ -168,18 +172,18 @@ def asked(draft: Draft, key: str) -> list[str]:
     ]
 
 
-def one_line(said: str) -> str:
+def one_line(text: str) -> str:
     """A text that stays within a comment: no line end, no control character (TOML allows none there)."""
-    return "".join(one if one.isprintable() else " " for one in said)
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
-def text(said: str) -> str:
-    """A TOML string: JSON's escapes are TOML's, but for DEL."""
-    return json.dumps(said, ensure_ascii=False).replace("\x7f", "\\u007f")
+def text(content: str) -> str:
+    """A TOML string: JSON's escapes are valid in TOML, except that DEL must be escaped too."""
+    return json.dumps(content, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def texts(said: Iterable[str]) -> str:
-    return "[" + ", ".join(map(text, said)) + "]"
+def texts(items: Iterable[str]) -> str:
+    return "[" + ", ".join(map(text, items)) + "]"
 
 
 def label(both: tuple[str, str]) -> str:
@@ -191,18 +195,18 @@ def key(name: str) -> str:
 
 
 def number(value: float) -> str:
-    """A number as people write it in TOML: whole ones without a point, groups of thousands marked."""
+    """A number in TOML: whole numbers without a point and with grouped thousands."""
     if value.is_integer() and abs(value) < 1e15:
         return f"{int(value):_}"
     return repr(float(f"{value:.10g}"))
 
 
-def table(said: Mapping[str, object]) -> str:
-    def value(one: object) -> str:
-        if isinstance(one, bool):
-            return str(one).lower()
-        if isinstance(one, list):
-            return texts(one)
-        return text(one) if isinstance(one, str) else str(one)
+def table(items: Mapping[str, object]) -> str:
+    def value(content: object) -> str:
+        if isinstance(content, bool):
+            return str(content).lower()
+        if isinstance(content, list):
+            return texts(content)
+        return text(content) if isinstance(content, str) else str(content)
 
-    return "{ " + ", ".join(f"{name} = {value(one)}" for name, one in said.items()) + " }" if said else "{}"
+    return "{ " + ", ".join(f"{name} = {value(item)}" for name, item in items.items()) + " }" if items else "{}"

@@ -1,6 +1,6 @@
 """The report of a draft: one HTML file that loads nothing, drawn by Jinja2 from views. Readable on a phone.
 
-It holds no line of the file: answers of choices, and counts and bad rates by bin.
+It holds no line of the file, only answers of choices, and counts and bad rates by bin.
 """
 
 from collections.abc import Sequence
@@ -105,12 +105,12 @@ class Report:
 
 
 def environment() -> Environment:
-    made = Environment(
+    jinja = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"percent": percent, "count": "{:,}".format, "places": "{:.3f}".format, "short": "{:g}".format}
-    return made
+    jinja.filters |= {"percent": percent, "count": "{:,}".format, "places": "{:.3f}".format, "short": "{:g}".format}
+    return jinja
 
 
 def percent(share: float) -> str:
@@ -130,10 +130,10 @@ def view(draft: Draft, name: str) -> Report:
         nested=str(chosen.nested), all_columns=draft.all_columns, few=more_loans_needed(look), sampled=sampled(draft),
         questions=draft.questions, notes=look.notes, left=left_out(draft), points=points, ticks=ticks,
         certain=chosen.certain, folds=chosen.folds,
-        interchangeable=[(one, chosen.chosen.get(one, 0)) for one in chosen.interchangeable],
+        interchangeable=[(name, chosen.chosen.get(name, 0)) for name in chosen.interchangeable],
         fields=draft.fields, leaks=draft.leaks, suspicion=suspicion(draft), directions=directions(draft),
         directions_together=draft.directions.together, groups=draft.groups,
-        columns=[column_view(one, draft, bad) for one in look.columns.values()],
+        columns=[column_view(column, draft, bad) for column in look.columns.values()],
     )  # fmt: skip
 
 
@@ -151,20 +151,20 @@ def sampled(draft: Draft) -> str:
 def left_out(draft: Draft) -> list[str]:
     """Loans that the recipe would leave out, and why."""
     undecided = draft.look.outcome.undecided
-    said = [
+    lines = [
         f"{loans:,} loans: {draft.look.outcome.target} is {value!r}" if value else f"{loans:,} loans without an outcome"
         for value, loans in list(undecided.items())[:12]
     ]
-    said += [
-        f"{one.outside:,} loans: {one.label} lies outside of {one.range[0]:g} to {one.range[1]:g}"
-        for one in draft.fields
-        if one.kind == "number" and one.outside
+    lines += [
+        f"{field.outside:,} loans: {field.label} lies outside of {field.range[0]:g} to {field.range[1]:g}"
+        for field in draft.fields
+        if field.kind == "number" and field.outside
     ]
-    return said
+    return lines
 
 
 def suspicion(draft: Draft) -> str:
-    """What the AUC of all that is left says."""
+    """What the AUC of all remaining columns says."""
     if draft.all_columns <= TOGETHER:
         return ""
     return (
@@ -175,28 +175,28 @@ def suspicion(draft: Draft) -> str:
 
 
 def directions(draft: Draft) -> list[DirectionView]:
-    found = []
+    views = []
     for field in draft.fields:
         if field.kind != NUMBER:
             continue
         proposed = draft.directions.proposed.get(field.column, 0)
         cost = draft.directions.cost.get(field.column, 0.0)
         if field.direction:
-            found.append(DirectionView(field.column, "up" if field.direction > 0 else "down", cost, "kept"))
+            views.append(DirectionView(field.column, "up" if field.direction > 0 else "down", cost, "kept"))
         elif proposed:
-            found.append(
+            views.append(
                 DirectionView(field.column, "free", cost, f"points {'up' if proposed > 0 else 'down'}: too dear")
             )
         else:
-            found.append(DirectionView(field.column, "free", 0.0, "bad rates rise and fall, or do neither"))
-    return found
+            views.append(DirectionView(field.column, "free", 0.0, "bad rates rise and fall, or do neither"))
+    return views
 
 
 def curve(draft: Draft) -> tuple[list[Point], list[tuple[float, str]]]:
     """The nested AUC over the number of fields, and the marks of its axis, in the picture's units."""
     nested, number = draft.selection.curve, len(draft.selection.fields)
-    low = np.floor(20 * min(one.low for one in nested.values())) / 20
-    high = np.ceil(20 * max(one.high for one in nested.values())) / 20
+    low = np.floor(20 * min(auc.low for auc in nested.values())) / 20
+    high = np.ceil(20 * max(auc.high for auc in nested.values())) / 20
     most = max(nested)
 
     def height(value: float) -> float:
@@ -206,8 +206,8 @@ def curve(draft: Draft) -> tuple[list[Point], list[tuple[float, str]]]:
         return round(LEFT + 16 + (size - 1) / max(1, most - 1) * (WIDTH - LEFT - 32), 1)
 
     points = [
-        Point(size, across(size), height(one.value), height(one.low), height(one.high), str(one), size == number)
-        for size, one in nested.items()
+        Point(size, across(size), height(auc.value), height(auc.low), height(auc.high), str(auc), size == number)
+        for size, auc in nested.items()
     ]
     marks = np.linspace(low, high, round((high - low) / 0.05) + 1)
     return points, [(height(float(mark)), f"{mark:.2f}") for mark in marks]
@@ -220,25 +220,25 @@ def column_view(column: Column, draft: Draft, bad: Labels) -> ColumnView:
     alone = draft.look.alone.get(column.name)
     return ColumnView(
         column.name or "(without a name)", kind, column.missing, column.distinct, alone, becomes, why,
-         ", ".join(f"{code:g}" for code in column.codes), bins, max([one.high for one in bins], default=1.0),
+         ", ".join(f"{code:g}" for code in column.codes), bins, max([part.high for part in bins], default=1.0),
     )  # fmt: skip
 
 
 def bins_of(column: Column, bad: Labels) -> list[Bin]:
-    """Bad rates by bin: a number's tenths, codes and missing ones apart; the commonest answers of a choice."""
+    """Bad rates by bin: tenths of a number, with codes and missing values apart; the commonest answers of a choice."""
     if column.kind in (NUMBER, DAY):
-        at, edges = binned(column.values, column.codes, BINS)
-        labels = number_labels(column, at, len(edges) + 1)
+        bins, edges = binned(column.values, column.codes, BINS)
+        labels = number_labels(column, bins, len(edges) + 1)
         labels += [f"code {code:g}" for code in column.codes] + ["missing"]
     elif column.kind == CHOICE:
         shown = min(len(column.answers), MOST_ANSWERS)
-        at = np.where(np.isfinite(column.values), np.minimum(np.nan_to_num(column.values), shown), shown + 1).astype(
+        bins = np.where(np.isfinite(column.values), np.minimum(np.nan_to_num(column.values), shown), shown + 1).astype(
             np.intp
         )
         labels = [*column.answers[:shown], "other answers", "missing"]
     else:
         return []
-    loans, went_bad = np.bincount(at, minlength=len(labels)), np.bincount(at, weights=bad, minlength=len(labels))
+    loans, went_bad = np.bincount(bins, minlength=len(labels)), np.bincount(bins, weights=bad, minlength=len(labels))
     return [
         Bin(label, int(n), float(n / len(bad)), float(b / n), *wilson(float(b), float(n)))
         for label, n, b in zip(labels, loans, went_bad, strict=True)
@@ -246,11 +246,11 @@ def bins_of(column: Column, bad: Labels) -> list[Bin]:
     ]
 
 
-def number_labels(column: Column, at: np.ndarray, bins: int) -> list[str]:
+def number_labels(column: Column, members: np.ndarray, bins: int) -> list[str]:
     """The smallest and the largest value in each bin."""
     labels = []
     for number in range(bins):
-        inside = column.values[at == number]
+        inside = column.values[members == number]
         if not len(inside):
             labels.append("")
             continue

@@ -1,6 +1,6 @@
 """Which columns the form asks: backward elimination, judged on loans that the choice has not seen.
 
-What is chosen on all loans and judged on the same flatters itself. So the choice is made anew inside each of five
+A choice that is judged on the loans it was made on looks too good. So the choice is repeated inside each of five
 folds and judged on the loans left out (nested cross-validation, Varma and Simon 2006); how often a column is chosen
 says how certain it is.
 """
@@ -17,8 +17,8 @@ from models.draft.threads import threads
 
 MOST_FIELDS = 15  # of the curve
 FOLDS = 5
-MOST_LOANS = 24_000  # that a choice is made on, and that a point of the curve is learnt from
-MOST_JUDGED = 10_000  # a fold, for the curve; the proposal is judged by all loans
+MOST_LOANS = 24_000  # loans for a choice, and for a point of the curve
+MOST_JUDGED = 10_000  # loans per fold, for the curve; the proposal is judged on all loans
 
 Loans = npt.NDArray[np.intp]
 BySize = dict[int, tuple[str, ...]]  # number of fields -> which
@@ -26,7 +26,7 @@ BySize = dict[int, tuple[str, ...]]  # number of fields -> which
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The fields proposed, and what is known of other numbers of them."""
+    """The proposed fields, and results for other numbers of fields."""
 
     fields: tuple[str, ...]  # the most valuable first
     path: Mapping[int, tuple[str, ...]]  # chosen on all loans, by number of fields
@@ -39,24 +39,24 @@ class Selection:
 
     @property
     def certain(self) -> tuple[str, ...]:
-        """Chosen whichever loans were left out."""
+        """Chosen in every fold."""
         return tuple(name for name in self.fields if self.chosen.get(name, 0) == self.folds)
 
     @property
     def interchangeable(self) -> tuple[str, ...]:
-        """Chosen with some loans and not with others: one of them may stand for another."""
+        """Chosen in some folds and not in others: one may replace another."""
         others = sorted((name for name in self.chosen if name not in self.fields), key=lambda name: -self.chosen[name])
         return tuple(name for name in (*self.fields, *others) if self.chosen.get(name, 0) < self.folds)
 
 
 def sample(bad: Labels, most: int, seed: int = 0) -> Loans:
-    """Positions of at most so many loans: bad ones first, up to half. AUCs do not depend on the share of bad loans."""
+    """Positions of at most `most` loans: bad ones first, up to half. AUCs do not depend on the share of bad loans."""
     if len(bad) <= most:
         return np.arange(len(bad))
     rng = np.random.default_rng(seed)
     ones, zeros = rng.permutation(np.flatnonzero(bad == 1)), rng.permutation(np.flatnonzero(bad == 0))
-    kept = max(min(len(ones), most // 2), most - len(zeros))
-    return np.sort(np.concatenate([ones[:kept], zeros[: most - kept]]))
+    count = max(min(len(ones), most // 2), most - len(zeros))
+    return np.sort(np.concatenate([ones[:count], zeros[: most - count]]))
 
 
 def elimination(table: Table, tick: Callable[[], None]) -> BySize:
@@ -98,17 +98,17 @@ def select(table: Table, number: int, workers: int, tick: Callable[[], None]) ->
         return elimination(table.of(table.names, sample(table.bad, MOST_LOANS)), tick)
 
     with threads(workers, tick) as (pool, tick):
-        whole = pool.submit(on_all)
+        on_all_loans = pool.submit(on_all)
         each = list(pool.map(one_fold, parts))
-        path = whole.result()
+        path = on_all_loans.result()
     number = min(number, max(path))
     risk = np.empty(len(table.bad))
     for (_, judge), (_, _, predicted) in zip(parts, each, strict=True):
         risk[judge] = predicted
-    curve = {size: pooled(table.bad, [found[size] for _, found, _ in each]) for size in sorted(path)}
+    curve = {size: pooled(table.bad, [judged[size] for _, judged, _ in each]) for size in sorted(path)}
     chosen: dict[str, int] = {}
-    for found, _, _ in each:
-        for name in found[number]:
+    for fold_path, _, _ in each:
+        for name in fold_path[number]:
             chosen[name] = chosen.get(name, 0) + 1
     return Selection(
         fields=path[number], path=path, curve=curve, nested=auc_with_interval(table.bad, risk), unseen_risk=risk,
@@ -116,10 +116,10 @@ def select(table: Table, number: int, workers: int, tick: Callable[[], None]) ->
     )  # fmt: skip
 
 
-def pooled(bad: Labels, found: Sequence[tuple[Loans, Floats]]) -> Auc:
+def pooled(bad: Labels, by_fold: Sequence[tuple[Loans, Floats]]) -> Auc:
     """The AUC over the loans of all folds."""
-    loans = np.concatenate([judged for judged, _ in found])
-    return auc_with_interval(bad[loans], np.concatenate([risk for _, risk in found]))
+    loans = np.concatenate([judged for judged, _ in by_fold])
+    return auc_with_interval(bad[loans], np.concatenate([risk for _, risk in by_fold]))
 
 
 def steps(table: Table) -> int:

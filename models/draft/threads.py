@@ -1,4 +1,4 @@
-"""Models fitted side by side, and stopped soon where the user stops: XGBoost gives up the interpreter's lock."""
+"""Fit models in parallel threads (XGBoost releases the GIL) that end soon after the user interrupts."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +7,7 @@ from threading import Event
 
 
 class Stopped(Exception):
-    """Raised in a thread whose result nobody waits for."""
+    """Raised in a thread whose result is no longer needed."""
 
 
 @contextmanager

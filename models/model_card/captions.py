@@ -1,4 +1,4 @@
-"""One plain reading of each of the model card's plots, from the same figures that are drawn."""
+"""A plain sentence for each of the model card's plots, from the same figures that are drawn."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -24,8 +24,8 @@ def rate(group: Group) -> str:
 
 def roc(headline: Sequence[Result], simpler: Sequence[Result]) -> str:
     """What the AUC means, for each sample and beside the scorecard."""
-    pairs = [f"{percent(one.measures['auc'])} ({one.sample})" for one in headline]
-    grey = [f"{percent(one.measures['auc'])} ({one.sample})" for one in simpler]
+    pairs = [f"{percent(result.measures['auc'])} ({result.sample})" for result in headline]
+    grey = [f"{percent(result.measures['auc'])} ({result.sample})" for result in simpler]
     beside = f"; with the scorecard, in grey: {', '.join(grey)}" if grey else ""
     return (
         f"Of one bad and one good loan drawn at random, the bad one has the higher PD in {', '.join(pairs)} of "
@@ -34,29 +34,31 @@ def roc(headline: Sequence[Result], simpler: Sequence[Result]) -> str:
 
 
 def calibration(headline: Sequence[Result]) -> str:
-    """The largest gap of each sample, and how many deciles hold."""
-    told = []
-    for one in headline:
-        gaps = [group.rate - decile.mean_pd for group, decile in zip(by_decile(one), one.deciles, strict=True)]
-        at = int(np.argmax(np.abs(gaps)))
+    """The largest gap of each sample, and in how many deciles the PD lies within the interval."""
+    sentences = []
+    for result in headline:
+        gaps = [group.rate - decile.mean_pd for group, decile in zip(by_decile(result), result.deciles, strict=True)]
+        worst = int(np.argmax(np.abs(gaps)))
         inside = sum(
             group.interval[0] <= decile.mean_pd <= group.interval[1]
-            for group, decile in zip(by_decile(one), one.deciles, strict=True)
+            for group, decile in zip(by_decile(result), result.deciles, strict=True)
         )
-        way = "more" if gaps[at] > 0 else "fewer"
-        told.append(
-            f"{one.sample}: the largest gap is in decile {at + 1}, {abs(gaps[at]) * 100:.1f} percentage points {way} "
-            f"bad loans than predicted; in {inside} of 10 deciles the PD lies within the interval"
+        way = "more" if gaps[worst] > 0 else "fewer"
+        sentences.append(
+            f"{result.sample}: the largest gap is in decile {worst + 1}, {abs(gaps[worst]) * 100:.1f} percentage "
+            f"points {way} bad loans than predicted; in {inside} of 10 deciles the PD lies within the interval"
         )
-    return "Above the line more loans went bad than predicted, below it fewer. " + ". ".join(told) + "."
+    return "Above the line more loans went bad than predicted, below it fewer. " + ". ".join(sentences) + "."
 
 
 def vintages(books: Sequence[Book]) -> str:
     """Mean PD against bad rate in each later vintage."""
-    later = [one for one in books if not one.in_training]
-    told = "; ".join(f"{one.label}: mean PD {percent(one.mean_pd)}, bad {percent(one.all.rate)}" for one in later)
+    later = [book for book in books if not book.in_training]
+    sentence = "; ".join(
+        f"{book.label}: mean PD {percent(book.mean_pd)}, bad {percent(book.all.rate)}" for book in later
+    )
     return (
-        f"How far the level drifts after training: {told}. Vintages marked “in training” are "
+        f"How far the level drifts after training: {sentence}. Vintages marked “in training” are "
         "loans that the model had seen; the calibration leans on the last of them."
     )
 
@@ -64,7 +66,7 @@ def vintages(books: Sequence[Book]) -> str:
 def score_bands(bands: Sequence[tuple[str, Sequence[Group]]], samples: Sequence[str]) -> str:
     """From the lowest band to the highest, and every step that goes the wrong way."""
     low, high = bands[0], bands[-1]
-    told = [
+    sentences = [
         f"from {percent(low[1][n].rate)} to {percent(high[1][n].rate)} ({sample})" for n, sample in enumerate(samples)
     ]
     rises = [
@@ -75,8 +77,8 @@ def score_bands(bands: Sequence[tuple[str, Sequence[Group]]], samples: Sequence[
     ]
     steps = f"except {', '.join(rises)}" if rises else "without exception"
     return (
-        f"From the lowest band of points to the highest, the bad rate goes {', '.join(told)}. It falls from band to "
-        f"band, {steps}. Under each band: the share of loans in it."
+        f"From the lowest band of points to the highest, the bad rate goes {', '.join(sentences)}. It falls from band "
+        f"to band, {steps}. Under each band: the share of loans in it."
     )
 
 
@@ -92,10 +94,10 @@ def importance(gains: Sequence[tuple[str, float]], most: int) -> str:
 
 
 def decisions(book: Book) -> str:
-    """Share and bad rate of each suggestion, for the book that says most about what is to come."""
-    told = [
+    """Share and bad rate of each suggestion, for the book that says most about the future."""
+    sentences = [
         f"{percent(book.share(name))} {word} ({percent(group.rate) if group.loans else 'none'} bad)"
         for name, word in zip(SUGGESTIONS, ("approved", "referred", "declined"), strict=True)
         for group in [book.groups[name]]
     ]
-    return f"{book.label[:1].upper()}{book.label[1:]}: {', '.join(told)}."
+    return f"{book.label[:1].upper()}{book.label[1:]}: {', '.join(sentences)}."

@@ -1,4 +1,4 @@
-"""Writes MODEL_CARD.md and its plots into a release's folder, beside the digest, not under it.
+"""Write MODEL_CARD.md and its plots into a release's folder; the digest does not cover them.
 
 The headings follow Mitchell et al. 2019, "Model cards for model reporting" (doi 10.1145/3287560.3287596).
 Every figure comes from the training run that made the release; words about the loans come from the recipe.
@@ -45,7 +45,7 @@ FOLDED = (
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the card shows: computed once, drawn and told from the same figures."""
+    """What the card shows, computed once for plots and text."""
 
     release: Release
     trained: Trained
@@ -59,43 +59,43 @@ class Findings:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What the manifest says of the training, as models.export wrote it."""
+        """What the manifest says about the training, as models.export wrote it."""
         return self.release.manifest.training
 
 
 def write_card(release: Release, trained: Trained, report: Report) -> None:
     """Write the model card and its plots (SVG) beside the release's files."""
-    found = find(release, trained, report)
-    samples = [one.sample for one in found.headline]
+    findings = find(release, trained, report)
+    samples = [result.sample for result in findings.headline]
     pictures = {
-        "roc": plots.roc(found.headline, found.simpler),
-        "calibration": plots.calibration(found.headline),
-        "score_bands": plots.score_bands(found.bands, samples),
-        "importance": plots.importance(found.gains[:MOST_COLUMNS]),
-        "decisions": plots.decisions(found.books),
+        "roc": plots.roc(findings.headline, findings.simpler),
+        "calibration": plots.calibration(findings.headline),
+        "score_bands": plots.score_bands(findings.bands, samples),
+        "importance": plots.importance(findings.gains[:MOST_COLUMNS]),
+        "decisions": plots.decisions(findings.books),
     }
     if trained.recipe.later:
-        pictures["vintages"] = plots.vintages(found.books)
+        pictures["vintages"] = plots.vintages(findings.books)
     for name, picture in pictures.items():
         put_file(release.folder / f"{name}.svg", picture.encode())
-    put_file(release.folder / CARD, card(found).encode())
+    put_file(release.folder / CARD, card(findings).encode())
 
 
 def find(release: Release, trained: Trained, report: Report) -> Findings:
     """The figures behind the card."""
-    headline = [one for one in report.results if one.headline]
-    fewest = max(trained.recipe.rare_below, min(len(one.bad) for one in headline) // 100)
+    headline = [result for result in report.results if result.headline]
+    fewest = max(trained.recipe.rare_below, min(len(result.bad) for result in headline) // 100)
     score = trained.model.get_booster().get_score(importance_type="total_gain")
     gain = {name: float(value) for name, value in score.items() if isinstance(value, float)}  # trees have no lists
     total = sum(gain.values())
     # The booster was trained on an array: it names column 7 "f7".
-    gains = [(column, gain.get(f"f{at}", 0.0) / total) for at, column in enumerate(trained.builder.columns)]
+    gains = [(column, gain.get(f"f{index}", 0.0) / total) for index, column in enumerate(trained.builder.columns)]
     return Findings(
         release=release,
         trained=trained,
         report=report,
         headline=headline,
-        simpler=[one for one in report.results if one.model == SCORECARD],
+        simpler=[result for result in report.results if result.model == SCORECARD],
         bands=by_band(release.points, headline, fewest),
         gains=sorted((pair for pair in gains if pair[1] > 0), key=lambda pair: -pair[1]),
         books=books(release, trained, report),
@@ -103,37 +103,37 @@ def find(release: Release, trained: Trained, report: Report) -> Findings:
     )
 
 
-def card(found: Findings) -> str:
+def card(findings: Findings) -> str:
     """The whole card as Markdown."""
-    recipe, about = found.trained.recipe, found.about
+    recipe, about = findings.trained.recipe, findings.about
     by = "`make train` (`python -m models train {}`)" if recipe.lender is None else "`tenfold train {}.toml`"
     sections = [
         f"# Model card: {recipe.title['en']}\n\n> {recipe.notice['en']}\n\n"
         f"Written by {by.format(recipe.name)} with the release beside it; "
         "every figure below comes from that run. Do not edit.",
-        *([] if recipe.lender is None else [lender_parts.lead(recipe.lender, found.report.rows)]),
-        f"## Model details\n\n{details(found)}",
-        f"## Intended use\n\n{intended_use(found)}",
-        f"## Data\n\n{data(found)}",
-        f"## Fields\n\n{fields(found)}",
-        f"## Features\n\n{features(found)}",
-        f"## Training and calibration\n\n{training(found)}",
-        f"## Policy{'' if recipe.lender else ': assumptions that a lender must set'}\n\n{policy(found)}",
-        f"## Results\n\n{results(found)}",
-        f"## Suggested decisions\n\n{decisions(found)}",
-        f"## Principal reasons\n\n{principal_reasons(found)}",
-        *lenders_own(found),
+        *([] if recipe.lender is None else [lender_parts.lead(recipe.lender, findings.report.rows)]),
+        f"## Model details\n\n{details(findings)}",
+        f"## Intended use\n\n{intended_use(findings)}",
+        f"## Data\n\n{data(findings)}",
+        f"## Fields\n\n{fields(findings)}",
+        f"## Features\n\n{features(findings)}",
+        f"## Training and calibration\n\n{training(findings)}",
+        f"## Policy{'' if recipe.lender else ': assumptions that a lender must set'}\n\n{policy(findings)}",
+        f"## Results\n\n{results(findings)}",
+        f"## Suggested decisions\n\n{decisions(findings)}",
+        f"## Principal reasons\n\n{principal_reasons(findings)}",
+        *lenders_own(findings),
         f"## Small changes of one answer\n\n{stability.section(about['metrics']['stability'])}",
         "## Limits and ethical considerations\n\n" + "\n".join(f"- {limit}" for limit in recipe.limits),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def lenders_own(found: Findings) -> list[str]:
-    """Sections on what is measured of a lender's own release."""
-    if found.trained.recipe.lender is None:
+def lenders_own(findings: Findings) -> list[str]:
+    """Sections on measurements of a lender's own release."""
+    if findings.trained.recipe.lender is None:
         return []
-    metrics = found.about["metrics"]
+    metrics = findings.about["metrics"]
     return [
         f"## Directions\n\n{lender_parts.directions(metrics['directions'])}",
         f"## Groups\n\n{lender_parts.groups(metrics['groups'])}",
@@ -145,10 +145,10 @@ def names(columns: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in columns) or "–"
 
 
-def details(found: Findings) -> str:
-    manifest, release = found.release.manifest, found.release
+def details(findings: Findings) -> str:
+    manifest, release = findings.release.manifest, findings.release
     points = release.points
-    recipe = found.trained.recipe
+    recipe = findings.trained.recipe
     model = "Gradient-boosted trees (XGBoost, `binary:logistic`)"
     if recipe.kind == "scorecard":
         model = "**Logistic scorecard from few bad loans**, written as trees (bins of each column, weights of evidence)"
@@ -166,9 +166,9 @@ def details(found: Findings) -> str:
     return text if recipe.lender is None else f"{text}\n{lender_parts.responsible(recipe.lender)}"
 
 
-def intended_use(found: Findings) -> str:
-    if found.trained.recipe.lender is not None:
-        return lender_parts.intended_use(found.trained.recipe.lender)
+def intended_use(findings: Findings) -> str:
+    if findings.trained.recipe.lender is not None:
+        return lender_parts.intended_use(findings.trained.recipe.lender)
     return (
         "**For** showing, testing and teaching how a credit decision is scored, explained and recorded, on real "
         "loans; and as a pattern for a lender that trains a release on its own. A person decides each "
@@ -179,39 +179,39 @@ def intended_use(found: Findings) -> str:
     )
 
 
-def data(found: Findings) -> str:
-    recipe, sample = found.trained.recipe, found.trained.sample
+def data(findings: Findings) -> str:
+    recipe, sample = findings.trained.recipe, findings.trained.sample
     source = (
         f"Source, licence, cleaning and counts: [data card](../../data/{recipe.data_card}). The model was trained on "
         f"{len(sample.bad):,} loans, {int(sample.bad.sum()):,} of them bad ({percent(float(sample.bad.mean()))})."
     )
-    own = recipe.lender
-    text = source if own is None else lender_parts.data(own, len(sample.bad), int(sample.bad.sum()))
+    lender = recipe.lender
+    text = source if lender is None else lender_parts.data(lender, len(sample.bad), int(sample.bad.sum()))
     rows = []
-    for at, field in enumerate(found.trained.form.fields):
-        missing = np.isnan(sample.values[:, at])
+    for index, field in enumerate(findings.trained.form.fields):
+        missing = np.isnan(sample.values[:, index])
         if isinstance(field, NumberField) and field.optional:
             groups = [Group(int(chosen.sum()), int(sample.bad[chosen].sum())) for chosen in (missing, ~missing)]
-            rows.append([f"`{field.name}`", *[cell for one in groups for cell in (f"{one.loans:,}", rate(one))]])
+            rows.append([f"`{field.name}`", *[cell for group in groups for cell in (f"{group.loans:,}", rate(group))]])
     if not rows:
         return text
     head = ["field", "not stated", "bad rate (95 % interval)", "stated", "bad rate (95 % interval)"]
     return f"{text}\n\n{table(head, rows, numbers=True)}"
 
 
-def fields(found: Findings) -> str:
-    below = found.release.manifest.policy.rare_below
+def fields(findings: Findings) -> str:
+    below = findings.release.manifest.policy.rare_below
     head = ["field", "label", "unit", "allowed", "usual in training", "applicant can move it"]
     rows = [
         [
-            f"`{one.name}`",
-            one.label["en"],
-            one.unit["en"] or "–",
-            allowed(one),
-            usual(one, below),
-            one.actionable or "no",
+            f"`{field.name}`",
+            field.label["en"],
+            field.unit["en"] or "–",
+            allowed(field),
+            usual(field, below),
+            field.actionable or "no",
         ]
-        for one in found.release.form.fields
+        for field in findings.release.form.fields
     ]
     return (
         f"{table(head, rows)}\n\nUsual: between the 0.5 % and the 99.5 % quantile of the training loans; for a list, "
@@ -239,24 +239,24 @@ def usual(field: Field, below: int) -> str:
 
 
 def said_of(block: Block) -> str:
-    """What a kind of block is, by its own docstring: nothing here to forget when one is added."""
+    """What a kind of block is, from its own docstring, so that a new kind needs no text here."""
     return (type(block).__doc__ or "").partition("\n")[0].partition(":")[0].removesuffix(".")
 
 
-def features(found: Findings) -> str:
-    trained = found.trained
+def features(findings: Findings) -> str:
+    trained = findings.trained
     plan = Plan(trained.form, trained.tables)
     kinds: Counter[tuple[str, str]] = Counter()  # the kind, and what it is by its own docstring
     for spec in trained.recipe.features:
         block = block_of(spec, plan)
         kinds[str(spec.__struct_config__.tag), said_of(block)] += len(block.columns)
     columns = trained.builder.columns
-    rows = [[kind, said, str(count)] for (kind, said), count in kinds.items()]
-    signs = {sign: [one for one in columns if trained.recipe.constraint(one) == sign] for sign in (1, -1)}
+    rows = [[kind, explanation, str(count)] for (kind, explanation), count in kinds.items()]
+    signs = {sign: [column for column in columns if trained.recipe.constraint(column) == sign] for sign in (1, -1)}
     history = ""
     if trained.tables:
-        as_of = found.about["tables_as_of"]
-        keys = sum(len(one.keys) for one in trained.tables.values())
+        as_of = findings.about["tables_as_of"]
+        keys = sum(len(table.keys) for table in trained.tables.values())
         history = (
             f" The {len(trained.tables)} history tables ({keys:,} keys) stand as of the end of {as_of}; training "
             "built each month’s rows with that month’s tables."
@@ -271,21 +271,23 @@ def features(found: Findings) -> str:
 
 
 def families(monotone: Mapping[str, int], columns: Sequence[str]) -> str:
-    """Constrained columns, those of one pattern together with their number."""
-    patterns = [one for one in monotone if one.endswith("*")]
+    """Constrained columns; those of one pattern are grouped, with their number."""
+    patterns = [column for column in monotone if column.endswith("*")]
     counts: Counter[str] = Counter()
     for column in columns:
-        pattern = next((one for one in patterns if column not in monotone and column.startswith(one[:-1])), column)
+        pattern = next(
+            (pattern for pattern in patterns if column not in monotone and column.startswith(pattern[:-1])), column
+        )
         counts[pattern] += 1
     return ", ".join(f"`{name}`" + (f" ({n})" if name.endswith("*") else "") for name, n in counts.items()) or "–"
 
 
-def training(found: Findings) -> str:
-    trained, about = found.trained, found.about
+def training(findings: Findings) -> str:
+    trained, about = findings.trained, findings.about
     window = f"loans of {about['from']} to {about['to']}" if about["from"] else "all loans (the source has no dates)"
     parameters = ", ".join(f"{name} {value}" for name, value in about["parameters"].items())
     libraries = ", ".join(f"{name} {number}" for name, number in about["libraries"].items())
-    a, b = found.release.calibration.intercept, found.release.calibration.slope
+    a, b = findings.release.calibration.intercept, findings.release.calibration.slope
     unseen = (
         "the last part of the training window, by a model trained on the part before"
         if not trained.folded
@@ -305,7 +307,7 @@ def training(found: Findings) -> str:
 
 
 def blur(widths: Mapping[str, tuple[float, float]]) -> list[str]:
-    """A line on how far training moved the answers at random; none where it did not."""
+    """A line on how far training moved the answers at random; empty if it did not."""
     if not widths:
         return []
     parts = [
@@ -320,7 +322,7 @@ def blur(widths: Mapping[str, tuple[float, float]]) -> list[str]:
 
 
 def teacher(has_one: bool) -> list[str]:
-    """A line on what the trees were fitted to, where that is not the outcome."""
+    """A line on what the trees were fitted to, if that is not the outcome."""
     text = (
         "- Teacher: the trees are fitted to what a model of all columns says of loans that it had not seen; every "
         "figure here is measured on the outcome"
@@ -328,8 +330,8 @@ def teacher(has_one: bool) -> list[str]:
     return [text] if has_one else []
 
 
-def policy(found: Findings) -> str:
-    about = found.release.manifest.policy
+def policy(findings: Findings) -> str:
+    about = findings.release.manifest.policy
     margin, lgd, band = about.margin, about.lgd, about.refer_band
     even = "PD* = margin / (margin + loss)"
     if about.guarantee:
@@ -341,7 +343,7 @@ def policy(found: Findings) -> str:
     else:
         loss = f"the loss given default; PD* is {margin / (margin + lgd):.3f} for every application"
     whose = "**Both figures are the recipe's.** They "
-    if found.trained.recipe.lender is None:
+    if findings.trained.recipe.lender is None:
         whose = "**Both figures are assumptions, not findings: a lender must put its own in their place.** They "
     return (
         f"A good loan is taken to earn {margin:g} of its amount (margin), a bad one to lose {lgd:g} of it (loss given "
@@ -353,44 +355,44 @@ def policy(found: Findings) -> str:
     )
 
 
-def results(found: Findings) -> str:
-    recipe = found.trained.recipe
+def results(findings: Findings) -> str:
+    recipe = findings.trained.recipe
     how = LATER if recipe.later else FOLDED
     if recipe.lender is not None and recipe.later:
         how = LATER_OWN
     parts = [
         f"{how} In brackets: 95 % bootstrap intervals (chance in drawing these loans, nothing else). AUC and KS: "
         "higher is better; Brier and log loss: lower is better.",
-        rivals(found),
-        found.report.table(),
-        figure("roc", "ROC curves", readings.roc(found.headline, found.simpler)),
+        rivals(findings),
+        findings.report.table(),
+        figure("roc", "ROC curves", readings.roc(findings.headline, findings.simpler)),
         "Mean PD and bad rate by decile of PD, lowest to highest:",
-        found.report.calibration(),
-        figure("calibration", "Calibration by decile", readings.calibration(found.headline)),
+        findings.report.calibration(),
+        figure("calibration", "Calibration by decile", readings.calibration(findings.headline)),
         "The lowest and the highest tenth of PDs, where approvals and declines are, of the release and of its rivals:",
-        found.report.tenths(),
+        findings.report.tenths(),
     ]
-    if found.trained.recipe.later:
-        parts.append(figure("vintages", "Mean PD and bad rate by vintage", readings.vintages(found.books)))
-    samples = [one.sample for one in found.headline]
+    if findings.trained.recipe.later:
+        parts.append(figure("vintages", "Mean PD and bad rate by vintage", readings.vintages(findings.books)))
+    samples = [result.sample for result in findings.headline]
     parts += [
-        figure("score_bands", "Bad rate by score band", readings.score_bands(found.bands, samples)),
-        figure("importance", "Feature importance", readings.importance(found.gains, MOST_COLUMNS)),
+        figure("score_bands", "Bad rate by score band", readings.score_bands(findings.bands, samples)),
+        figure("importance", "Feature importance", readings.importance(findings.gains, MOST_COLUMNS)),
     ]
     return "\n\n".join(parts)
 
 
-def rivals(found: Findings) -> str:
-    """Who the release is compared with, and what was done for them."""
-    there = {one.model for one in found.report.results}
+def rivals(findings: Findings) -> str:
+    """The rivals that the release is compared with, and how they were trained."""
+    present = {result.model for result in findings.report.results}
     parts = []
-    if ALL_COLUMNS in there:
+    if ALL_COLUMNS in present:
         parts.append(
             f"“{ALL_COLUMNS}” is what the same trees give with every usable column, also those that the form does not "
             "ask: what asking less costs."
         )
-    if SCORECARD in there:
-        real_time = any(one.startswith(REAL_TIME.partition(",")[0]) for one in there)
+    if SCORECARD in present:
+        real_time = any(model.startswith(REAL_TIME.partition(",")[0]) for model in present)
         exception = "; the “real time” rows alone are not calibrated" if real_time else ""
         parts.append(
             f"Rivals see the same loans and are calibrated in the same way{exception}. “{FREE}” shows what the "
@@ -402,12 +404,12 @@ def rivals(found: Findings) -> str:
 
 
 def figure(name: str, title: str, reading: str) -> str:
-    """A picture with its plain reading."""
+    """A picture with its caption."""
     return f"![{title}]({name}.svg)\n\n{reading}"
 
 
-def principal_reasons(found: Findings) -> str:
-    counted = found.reasons
+def principal_reasons(findings: Findings) -> str:
+    counted = findings.reasons
     if not counted.declines:
         return f"Of {counted.of}, the policy above declines none."
     rows = [[f"`{key}`", text, percent(n / counted.declines)] for key, text, n in counted.rows]
@@ -421,25 +423,27 @@ def principal_reasons(found: Findings) -> str:
     )
 
 
-def decisions(found: Findings) -> str:
+def decisions(findings: Findings) -> str:
     head = ["loans", "n"]
     head += [text for name in SUGGESTIONS for text in (name, "bad rate (95 % interval)")]
     head += ["unusual, so referred", "all: bad rate"]
     rows = []
-    for book in found.books:
+    for book in findings.books:
         cells = [cell for name in SUGGESTIONS for cell in (percent(book.share(name)), rate(book.groups[name]))]
         label = f"{book.label} (in training)" if book.in_training else book.label
         unusual = percent(book.unusual / book.all.loans)
         rows.append([label, f"{book.all.loans:,.0f}", *cells, unusual, percent(book.all.rate)])
     marked = (
         " Rows marked “in training” are loans that the model had seen: they show the mix, not how good it is."
-        if any(one.in_training for one in found.books)
+        if any(book.in_training for book in findings.books)
         else ""
     )
     return (
         "What the policy above, with its assumed margin and LGD, would have suggested for loans that were in fact "
         f"granted.{marked}\n\n{table(head, rows, numbers=True)}\n\n"
         + figure(
-            "decisions", "Shares of suggested decisions and the bad rate in each", readings.decisions(found.books[-1])
+            "decisions",
+            "Shares of suggested decisions and the bad rate in each",
+            readings.decisions(findings.books[-1]),
         )
     )

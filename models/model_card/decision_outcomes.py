@@ -1,4 +1,4 @@
-"""What became of loans: by the decision that a release's policy would have suggested, and by score band."""
+"""Outcomes of loans, by the decision that a release's policy would have suggested and by score band."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Book:
     """Loans with known outcome, as the policy would have decided them."""
 
     label: str
-    in_training: bool  # the model has seen these loans: its PDs flatter it
+    in_training: bool  # the model has seen these loans: its PDs look too good
     mean_pd: float
     groups: Mapping[str, Group]  # suggestion -> loans
     unusual: float  # loans referred because an answer is unusual, whatever their PD
@@ -52,7 +52,9 @@ class Book:
     @property
     def all(self) -> Group:
         """All loans together."""
-        return Group(sum(one.loans for one in self.groups.values()), sum(one.bad for one in self.groups.values()))
+        return Group(
+            sum(group.loans for group in self.groups.values()), sum(group.bad for group in self.groups.values())
+        )
 
     def share(self, suggestion: str) -> float:
         """The share of loans that get this suggestion."""
@@ -65,22 +67,24 @@ def books(release: Release, trained: Trained, report: Report) -> list[Book]:
     Undated loans are one book, with PDs by models that had not seen them.
     """
     recipe, sample = trained.recipe, trained.sample
-    headline = [one for one in report.results if one.headline]
+    headline = [result for result in report.results if result.headline]
     if not recipe.later or recipe.window is None:
         values = sample.values[trained.unseen[0][0]]
-        return [decide(release, f"not seen, {one.sample}", values, one.bad, one.pds) for one in headline]
-    found = []
+        return [decide(release, f"not seen, {result.sample}", values, result.bad, result.pds) for result in headline]
+    books_found = []
     years = np.unique(sample.months // 12)[-TRAINING_YEARS:]
     for year in years.tolist():
-        at = sample.months // 12 == year
-        p = trained.model.predict_proba(sample.rows[at])[:, 1].astype(np.float64)
+        in_year = sample.months // 12 == year
+        p = trained.model.predict_proba(sample.rows[in_year])[:, 1].astype(np.float64)
         pds = [trained.calibration.pds(p)]
-        found.append(decide(release, f"{year}", sample.values[at], sample.bad[at], pds, in_training=True))
+        books_found.append(
+            decide(release, f"{year}", sample.values[in_year], sample.bad[in_year], pds, in_training=True)
+        )
     every = trained.loans
-    for (name, (start, until)), one in zip(recipe.later.items(), headline, strict=True):
+    for (name, (start, until)), result in zip(recipe.later.items(), headline, strict=True):
         values = trained.form.encode(vintage(every, start, until).answers)
-        found.append(decide(release, name, values, one.bad, one.pds))
-    return found
+        books_found.append(decide(release, name, values, result.bad, result.pds))
+    return books_found
 
 
 def vintage(loans: Loans, start: int, until: int) -> Loans:
@@ -114,7 +118,7 @@ def decide(
 
 def by_decile(result: Result) -> list[Group]:
     """Ten groups of equal size by PD, each loan counted once."""
-    return [Group(one.loans / len(result.pds), one.bad / len(result.pds)) for one in result.deciles]
+    return [Group(decile.loans / len(result.pds), decile.bad / len(result.pds)) for decile in result.deciles]
 
 
 def by_band(points: Points, results: Sequence[Result], fewest: int) -> list[tuple[str, list[Group]]]:
@@ -123,23 +127,23 @@ def by_band(points: Points, results: Sequence[Result], fewest: int) -> list[tupl
     A band is as wide as the points that double the odds, or half of it where that gives few bands; bands at both
     ends are joined to the next until each result has at least `fewest` loans in them.
     """
-    scores = [np.array([[points.of(pd) for pd in repeat.tolist()] for repeat in one.pds]) for one in results]
-    together = np.concatenate([one.ravel() for one in scores])
-    first, last = np.quantile(together, [0.01, 0.99])
+    scores = [np.array([[points.of(pd) for pd in repeat.tolist()] for repeat in result.pds]) for result in results]
+    all_scores = np.concatenate([score.ravel() for score in scores])
+    first, last = np.quantile(all_scores, [0.01, 0.99])
     width = points.double if last - first >= FEW_BANDS * points.double else points.double / 2
-    low, high = floor((together.min() - points.anchor) / width), floor((together.max() - points.anchor) / width) + 1
+    low, high = floor((all_scores.min() - points.anchor) / width), floor((all_scores.max() - points.anchor) / width) + 1
     edges = [points.anchor + width * step for step in range(low, high + 1)]
 
     def groups(start: float, end: float) -> list[Group]:
-        found = []
-        for one, score in zip(results, scores, strict=True):
+        groups_found = []
+        for result, score in zip(results, scores, strict=True):
             within = (score >= start) & (score < end)
-            found.append(Group(within.sum() / len(score), (within & (one.bad == 1)).sum() / len(score)))
-        return found
+            groups_found.append(Group(within.sum() / len(score), (within & (result.bad == 1)).sum() / len(score)))
+        return groups_found
 
-    while len(edges) > 2 and min(one.loans for one in groups(edges[0], edges[1])) < fewest:
+    while len(edges) > 2 and min(group.loans for group in groups(edges[0], edges[1])) < fewest:
         del edges[1]
-    while len(edges) > 2 and min(one.loans for one in groups(edges[-2], edges[-1])) < fewest:
+    while len(edges) > 2 and min(group.loans for group in groups(edges[-2], edges[-1])) < fewest:
         del edges[-2]
     bands = []
     for start, end in pairwise(edges):

@@ -1,4 +1,4 @@
-"""What the card of a lender's own release says: whose it is, where its loans come from, what was measured."""
+"""The card of a lender's own release: who owns it, where its loans come from, what was measured."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from models.model_card.captions import percent
 from models.recipe import Lender
 
 NOT_SAID = "not said in the recipe"
-KEPT = 1e-9  # a PD that moves by less does not move
+KEPT = 1e-9  # a smaller move of a PD counts as none
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool = False) -> str:
@@ -19,41 +19,44 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool = Fa
 
 def lead(lender: Lender, rows: Sequence[Mapping[str, Any]]) -> str:
     """The figure to expect, before all others."""
-    found = lender.draft
-    own = next(row for row in rows if "intervals" in row)
-    nested = found.get("nested_auc")
+    draft = lender.draft
+    headline = next(row for row in rows if "intervals" in row)
+    nested = draft.get("nested_auc")
     if nested is None:
         first = (
-            f"AUC {own['auc']:.3f} on loans that the model had not seen. The fields were not chosen within the folds "
-            "(the recipe has no nested figure): where they were chosen on these same loans, that flatters"
+            f"AUC {headline['auc']:.3f} on loans that the model had not seen. The fields were not chosen within the "
+            "folds (the recipe has no nested figure): where they were chosen on these same loans, that flatters"
         )
     else:
-        low, high = found.get("interval", (None, None))
+        low, high = draft.get("interval", (None, None))
         within = "" if low is None else f" (95 % interval {low:.3f}–{high:.3f})"
-        flatters = "; that flatters, since the fields were chosen on these same loans" if own["auc"] > nested else ""
+        flatters = (
+            "; that flatters, since the fields were chosen on these same loans" if headline["auc"] > nested else ""
+        )
         first = (
             f"**AUC to expect: {nested:.3f}**{within}, with the fields chosen anew inside each fold. With the fields "
-            f"as they are it is {own['auc']:.3f} on unseen loans{flatters}"
+            f"as they are it is {headline['auc']:.3f} on unseen loans{flatters}"
         )
     every = next(
-        (row for row in rows if row["model"] == ALL_COLUMNS and row["sample"] == own["sample"].partition(",")[0]), None
+        (row for row in rows if row["model"] == ALL_COLUMNS and row["sample"] == headline["sample"].partition(",")[0]),
+        None,
     )
     beside = (
         f". All usable columns, asked or not: {every['auc']:.3f}" if every else ". There is no column that is not asked"
     )
     lines = [f"{first}{beside}."]
     for key, text in (("certain", "Chosen every time"), ("interchangeable", "Interchangeable with others")):
-        if found.get(key):
-            lines.append(f"{text}: {', '.join(f'`{name}`' for name in found[key])}.")
+        if draft.get(key):
+            lines.append(f"{text}: {', '.join(f'`{name}`' for name in draft[key])}.")
     if not lender.declined:
         lines.append("All figures hold for loans that were approved.")
     return " ".join(lines)
 
 
 def responsible(lender: Lender) -> str:
-    """Who answers for it."""
-    said = (("Owner", lender.owner), ("Approved by", lender.approver), ("Validated", lender.validated))
-    lines = [f"- {what}: {who or NOT_SAID}" for what, who in (*said, ("Next review", lender.next_review))]
+    """Who is responsible for it."""
+    roles = (("Owner", lender.owner), ("Approved by", lender.approver), ("Validated", lender.validated))
+    lines = [f"- {role}: {person or NOT_SAID}" for role, person in (*roles, ("Next review", lender.next_review))]
     return "\n".join(lines)
 
 
@@ -83,7 +86,7 @@ def data(lender: Lender, loans: int, bad: int) -> str:
         parts[0] += f"\n- `{what}` is no prohibited attribute, since: {why}"
     if lender.left_out:
         total = sum(lender.left_out.values())
-        rows = [[why, f"{count:,}"] for why, count in sorted(lender.left_out.items(), key=lambda one: -one[1])]
+        rows = [[why, f"{count:,}"] for why, count in sorted(lender.left_out.items(), key=lambda item: -item[1])]
         parts.append(
             f"Loans that the form could not have given, left out ({total:,}):\n\n{table(['why', 'loans'], rows, True)}"
         )
@@ -95,35 +98,35 @@ def data(lender: Lender, loans: int, bad: int) -> str:
     return "\n\n".join(parts)
 
 
-def directions(found: Mapping[str, Any]) -> str:
+def directions(directions: Mapping[str, Any]) -> str:
     """What the directions cost, and whether they hold."""
     parts = []
-    if found["without"] is not None:
-        rows = [["none", f"{found['without']:.4f}"]]
+    if directions["without"] is not None:
+        rows = [["none", f"{directions['without']:.4f}"]]
         rows += [
-            [f"`{one['column']}` {'up' if one['sign'] > 0 else 'down'} alone", f"{one['auc']:.4f}"]
-            for one in found["columns"]
-            if one["auc"] is not None
+            [f"`{column['column']}` {'up' if column['sign'] > 0 else 'down'} alone", f"{column['auc']:.4f}"]
+            for column in directions["columns"]
+            if column["auc"] is not None
         ]
-        rows.append(["all together", f"{found['together']:.4f}"])
+        rows.append(["all together", f"{directions['together']:.4f}"])
         parts.append(f"AUC in one repeat of folds:\n\n{table(['directions', 'AUC'], rows, True)}")
-    broken = [one for one in found["answers"] if one["worst"] > KEPT]
-    if found["answers"]:
+    broken = [answer for answer in directions["answers"] if answer["worst"] > KEPT]
+    if directions["answers"]:
         text = (
-            f"Through the range of each of the {len(found['answers'])} fields with a direction, all other answers as "
-            "they are, no PD moved the wrong way."
+            f"Through the range of each of the {len(directions['answers'])} fields with a direction, all other answers "
+            "as they are, no PD moved the wrong way."
             if not broken
             else "All other answers as they are, a PD moved the wrong way by up to "
-            + ", ".join(f"{100 * one['worst']:.2f} points (`{one['field']}`)" for one in broken)
+            + ", ".join(f"{100 * answer['worst']:.2f} points (`{answer['field']}`)" for answer in broken)
             + ": features made of the field have no direction of their own (`model.directions`)."
         )
         parts.append(text)
     return "\n\n".join(parts) or "No field has one."
 
 
-def groups(found: Sequence[Mapping[str, Any]]) -> str:
-    """How the model treats groups that it does not know."""
-    if not found:
+def groups(attributes: Sequence[Mapping[str, Any]]) -> str:
+    """How the model treats groups that it cannot see."""
+    if not attributes:
         return (
             "Not measured: no column was given to look at. That says nothing in either direction. No column whose name "
             "or answers show a prohibited attribute is a field; more than that is not known."
@@ -131,9 +134,9 @@ def groups(found: Sequence[Mapping[str, Any]]) -> str:
     parts = [
         "Columns that the model does not know, on loans that it had not seen. Approved: a PD below the refer band."
     ]
-    for one in found:
+    for attribute in attributes:
         head = [
-            one["column"],
+            attribute["column"],
             "loans",
             "bad rate (95 % interval)",
             "mean PD",
@@ -148,11 +151,11 @@ def groups(found: Sequence[Mapping[str, Any]]) -> str:
                 percent(row["mean_pd"]), "–" if row["auc"] is None else f"{row['auc']:.3f}", percent(row["approved"]),
                 "–" if row["ratio"] is None else f"{row['ratio']:.3f}",
             ]
-            for row in one["groups"]
+            for row in attribute["groups"]
         ]  # fmt: skip
         if rows:
             parts.append(table(head, rows, True))
-        if one["few"] or not rows:
-            few = ", ".join(one["few"]) or "all"
-            parts.append(f"{one['column']}: not measured, since there are too few loans: {few}.")
+        if attribute["few"] or not rows:
+            few = ", ".join(attribute["few"]) or "all"
+            parts.append(f"{attribute['column']}: not measured, since there are too few loans: {few}.")
     return "\n\n".join(parts)

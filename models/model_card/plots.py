@@ -68,9 +68,9 @@ def svg(figure: Figure, title: str) -> str:
     return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
 
 
-def shade(number: int, of: int) -> str:
+def shade(number: int, count: int) -> str:
     """The colour of one vintage of several."""
-    return ACCENT if number == of - 1 else PALER[number % 2]
+    return ACCENT if number == count - 1 else PALER[number % 2]
 
 
 def percent(axis: Any) -> None:
@@ -78,10 +78,10 @@ def percent(axis: Any) -> None:
     axis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
 
 
-def intervals(axes: Axes, at: Sequence[float], groups: Sequence[Group], colour: str = GREY) -> None:
+def intervals(axes: Axes, positions: Sequence[float], groups: Sequence[Group], colour: str = GREY) -> None:
     """Thin vertical lines: 95 % intervals of bad rates."""
-    for x, one in zip(at, groups, strict=True):
-        axes.plot([x, x], one.interval, color=colour, linewidth=1.0, zorder=2)
+    for x, group in zip(positions, groups, strict=True):
+        axes.plot([x, x], group.interval, color=colour, linewidth=1.0, zorder=2)
 
 
 def roc(headline: Sequence[Result], simpler: Sequence[Result]) -> str:
@@ -90,12 +90,12 @@ def roc(headline: Sequence[Result], simpler: Sequence[Result]) -> str:
         figure, axes = canvas(5.6, 5.2)
         grid = np.linspace(0, 1, 201)
         axes.plot([0, 1], [0, 1], color=LIGHT, linewidth=1.2)
-        drawn = [(one, "-", shade(n, len(headline)), 2.0) for n, one in enumerate(headline)]
-        drawn += [(one, "--" if n == 0 else ":", GREY, 1.2) for n, one in enumerate(simpler)]
-        for one, line, colour, width in drawn:
-            curves = [roc_curve(one.bad, pd) for pd in one.pds]
+        lines_drawn = [(result, "-", shade(n, len(headline)), 2.0) for n, result in enumerate(headline)]
+        lines_drawn += [(result, "--" if n == 0 else ":", GREY, 1.2) for n, result in enumerate(simpler)]
+        for result, line, colour, width in lines_drawn:
+            curves = [roc_curve(result.bad, pd) for pd in result.pds]
             mean = np.mean([np.interp(grid, false, true) for false, true, _ in curves], axis=0)
-            label = f"{one.model}, {one.sample}: AUC {one.measures['auc']:.3f}"
+            label = f"{result.model}, {result.sample}: AUC {result.measures['auc']:.3f}"
             axes.plot([0, *grid], [0, *mean], line, color=colour, linewidth=width, label=label)
         axes.set(xlim=(0, 1), ylim=(0, 1.005), aspect="equal", title="ROC on loans not seen")
         axes.set(xlabel="good loans above the cut-off (false alarms)", ylabel="bad loans above the cut-off (caught)")
@@ -110,13 +110,13 @@ def calibration(headline: Sequence[Result]) -> str:
     with mpl.rc_context(STYLE):
         figure, axes = canvas(5.6, 5.2)
         top = 0.0
-        for number, one in enumerate(headline):
-            groups, predicted = by_decile(one), [decile.mean_pd for decile in one.deciles]
+        for number, result in enumerate(headline):
+            groups, predicted = by_decile(result), [decile.mean_pd for decile in result.deciles]
             top = max([top, *predicted, *(group.interval[1] for group in groups)])
             colour = shade(number, len(headline))
             intervals(axes, predicted, groups, colour)
             rates = [group.rate for group in groups]
-            axes.plot(predicted, rates, "o", color=colour, markersize=6, label=one.sample, zorder=3)
+            axes.plot(predicted, rates, "o", color=colour, markersize=6, label=result.sample, zorder=3)
         top = min(1.0, top * 1.04)
         axes.plot([0, top], [0, top], color=GREY, linewidth=1.0, zorder=1)
         axes.annotate("as predicted", (top * 0.54, top * 0.54), (8, -10), textcoords="offset points", color=GREY)
@@ -133,19 +133,19 @@ def vintages(books: Sequence[Book]) -> str:
     """Mean PD and observed bad rate by vintage."""
     with mpl.rc_context(STYLE):
         figure, axes = canvas(6.8, 3.6)
-        at = list(range(len(books)))
+        positions = list(range(len(books)))
         every = [book.all for book in books]
-        intervals(axes, at, every, COLOURS[DECLINE])
-        observed, predicted = [one.rate for one in every], [book.mean_pd for book in books]
-        axes.plot(at, observed, "o-", color=COLOURS[DECLINE], linewidth=1.2, markersize=6)
-        axes.plot(at, predicted, "o-", color=ACCENT, linewidth=1.6, markersize=6)
+        intervals(axes, positions, every, COLOURS[DECLINE])
+        observed, predicted = [group.rate for group in every], [book.mean_pd for book in books]
+        axes.plot(positions, observed, "o-", color=COLOURS[DECLINE], linewidth=1.2, markersize=6)
+        axes.plot(positions, predicted, "o-", color=ACCENT, linewidth=1.6, markersize=6)
         ends = sorted([(observed[-1], "observed", COLOURS[DECLINE]), (predicted[-1], "mean PD", ACCENT)])
         apart = [(0, -4), (0, 4)] if ends[1][0] - ends[0][0] < 0.03 else [(0, 0), (0, 0)]
         for (y, text, colour), (_, shift) in zip(ends, apart, strict=True):
-            where = (10, shift)
-            axes.annotate(text, (at[-1], y), where, textcoords="offset points", color=colour, va="center")
+            offset = (10, shift)
+            axes.annotate(text, (positions[-1], y), offset, textcoords="offset points", color=colour, va="center")
         axes.set(xlim=(-0.4, len(books) - 0.25), ylim=(0, None), title="Mean PD and bad rate by vintage")
-        axes.set_xticks(at, [named(book) for book in books])
+        axes.set_xticks(positions, [named(book) for book in books])
         axes.grid(axis="y")
         percent(axes.yaxis)
         return svg(figure, "Mean PD and bad rate by vintage")
@@ -163,13 +163,15 @@ def score_bands(bands: Sequence[tuple[str, Sequence[Group]]], samples: Sequence[
         totals = [sum(groups[n].loans for _, groups in bands) for n in range(len(samples))]
         width = 0.72 / len(samples)
         for n, sample in enumerate(samples):
-            at = [x + (n - (len(samples) - 1) / 2) * width for x in range(len(bands))]
+            positions = [x + (n - (len(samples) - 1) / 2) * width for x in range(len(bands))]
             groups = [every[n] for _, every in bands]
-            axes.bar(at, [one.rate for one in groups], width * 0.94, color=shade(n, len(samples)), label=sample)
-            intervals(axes, at, groups, INK)
+            axes.bar(
+                positions, [group.rate for group in groups], width * 0.94, color=shade(n, len(samples)), label=sample
+            )
+            intervals(axes, positions, groups, INK)
         ticks = []
         for label, every in bands:
-            shares = " | ".join(f"{one.loans / n * 100:.0f} %" for one, n in zip(every, totals, strict=True))
+            shares = " | ".join(f"{group.loans / n * 100:.0f} %" for group, n in zip(every, totals, strict=True))
             ticks.append(f"{label}\n{shares}".replace(" and more", "+").replace("below ", "< "))
         axes.set_xticks(range(len(bands)), ticks, fontsize=7.5)
         axes.set(xlabel="points, and the share of loans in the band", ylabel="bad rate (95 % interval)")

@@ -16,7 +16,7 @@ from models.recipe_file import read_recipe
 from models.recipes.sba_history import INDEX, TABLES, SbaHistory, industries, key, month
 
 SAID = read_recipe(Path(__file__).with_suffix(".toml"), python_source=True)
-STATES = [one["code"] for spec in SAID.fields if spec["name"] == "state" for one in spec["choices"]]
+STATES = [choice["code"] for spec in SAID.fields if spec["name"] == "state" for choice in spec["choices"]]
 INDUSTRIES = choice_field("naics", "", "", "", industries())["choices"]  # the list is too long for a file to read
 FIELDS = [{**spec, "choices": INDUSTRIES} if spec["name"] == "naics" else spec for spec in SAID.fields]
 

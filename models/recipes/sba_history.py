@@ -101,15 +101,17 @@ class SbaHistory:
 
     def tables(self, month: int) -> dict[str, Table]:
         """The tables that an application of that month is scored with."""
-        found = {}
+        tables = {}
         for name, parts in self._tables.items():
             keys = self._codes if name == "industry" else self._groups(name)[0]
-            found[name] = table(keys, [self._part(level, keys, names) for level, names in parts.items()], month - FIRST)
-        return found
+            tables[name] = table(
+                keys, [self._part(level, keys, names) for level, names in parts.items()], month - FIRST
+            )
+        return tables
 
     def _part(self, name: str, keys: Sequence[str], names: Sequence[str]) -> tuple[Level, Ints, Sequence[str]]:
-        at = {group: i for i, group in enumerate(self._groups(name)[0])}
-        return self._level(name), np.array([at[key[: DIGITS.get(name)]] for key in keys], np.int64), names
+        index = {group: i for i, group in enumerate(self._groups(name)[0])}
+        return self._level(name), np.array([index[key[: DIGITS.get(name)]] for key in keys], np.int64), names
 
     def _level(self, name: str) -> Level:
         if name not in self._levels:
@@ -118,9 +120,9 @@ class SbaHistory:
             parent = ABOVE.get(name, second)
             if parent:
                 above = self._groups(parent)[0]
-                at = {group: i for i, group in enumerate(above)}
+                index = {group: i for i, group in enumerate(above)}
                 parent_of = [i % len(above) for i in range(len(keys))] if second else [
-                    at[key[: DIGITS[parent]]] for key in keys
+                    index[key[: DIGITS[parent]]] for key in keys
                 ]  # fmt: skip
             else:
                 parent_of = [0] * len(keys)
@@ -157,9 +159,9 @@ class SbaHistory:
             keys = list(dict.fromkeys(code[: DIGITS[name]] for code in self._codes))
         else:
             keys = list(self._states)
-        at = {key: i for i, key in enumerate(keys)}
+        index = {key: i for i, key in enumerate(keys)}
         number, codes = pd.factorize(self._frame["naics" if name in DIGITS else name], use_na_sentinel=True)
-        of_code = np.array([*(at.get(code[: DIGITS.get(name)], -1) for code in codes), -1], np.int64)
+        of_code = np.array([*(index.get(code[: DIGITS.get(name)], -1) for code in codes), -1], np.int64)
         return keys, of_code[number]
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The Chromium that tests and benchmarks drive, and how it is started: quietly, and calling nobody."""
+"""The Chromium that tests and benchmarks drive, started without messages and without background network traffic."""
 
 import shutil
 

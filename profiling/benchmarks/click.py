@@ -1,7 +1,7 @@
 """From click to changed result, in headless Chromium: `python -m profiling.benchmarks.click`.
 
 The real app stands beside bare Gradio pages (ten numbers, one HTML output, a function that adds them up) in the
-same browser and the same run, click about click. Quote the ratio: absolute times drift with the machine.
+same browser and the same run, clicked in turn. Quote the ratio: absolute times drift with the machine.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def serve_bare(port: int) -> None:
     app = FastAPI()
     for path, function, queue in (("/plain", add, False), ("/queued", add, True), ("/", add_async, False)):
         with gr.Blocks() as page:
-            numbers = [gr.Number(at) for at in range(10)]
+            numbers = [gr.Number(number) for number in range(10)]
             button = gr.Button(elem_id="score")
             result = gr.HTML("<p>none</p>", elem_id="result")
             button.click(function, numbers, result, queue=queue)
@@ -73,43 +73,43 @@ def serve_bare(port: int) -> None:
 def measure(pages: dict[str, Page], clicks: int) -> dict[str, list[float]]:
     """Milliseconds of every click, the pages in turn; the first ones of each only warm up."""
     times: dict[str, list[float]] = {name: [] for name in pages}
-    for at in range(-10, clicks):
+    for click in range(-10, clicks):
         for name, page in pages.items():
             took = page.evaluate(CLICK)
-            if at >= 0:
+            if click >= 0:
                 times[name].append(took)
     return times
 
 
 def main() -> int:
-    """Print a row a page."""
+    """Print a row per page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clicks", type=int, default=50)
     parser.add_argument(
-        "--all", action="store_true", help="beside other ways of bare Gradio too: pages cost each other"
+        "--all", action="store_true", help="also measure other kinds of bare Gradio pages (open pages slow each other)"
     )
     parser.add_argument("--serve-bare", type=int, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve_bare:
-        serve_bare(given.serve_bare)
+    options = parser.parse_args()
+    if options.serve_bare:
+        serve_bare(options.serve_bare)
         return 0
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        written = {"TENFOLD_LOG": str(folder / "predictions.jsonl"), "TENFOLD_LEDGER": str(folder / "ledger.sqlite3")}
+        files = {"TENFOLD_LOG": str(folder / "predictions.jsonl"), "TENFOLD_LEDGER": str(folder / "ledger.sqlite3")}
         bare = stack.enter_context(
             served([sys.executable, "-m", "profiling.benchmarks.click", "--serve-bare", "PORT"], "/queued/", {})
         )
-        desk = stack.enter_context(served([sys.executable, "app.py"], "/readyz", written))
+        desk = stack.enter_context(served([sys.executable, "app.py"], "/readyz", files))
         playwright = stack.enter_context(sync_playwright())
         browser = launch(playwright)
-        pages, bare_pages = {}, PAGES | (OTHERS if given.all else {})
+        pages, bare_pages = {}, PAGES | (OTHERS if options.all else {})
         for name, url in {DESK: desk + "/", **{name: bare + path for name, path in bare_pages.items()}}.items():
             pages[name] = page = browser.new_page()
             page.goto(url)
             page.wait_for_selector("#score")
             page.wait_for_selector("#result p, #result .card")
         pages[DESK].wait_for_selector("html[data-desk=ready]")
-        times = measure(pages, given.clicks)
+        times = measure(pages, options.clicks)
         browser.close()
     figures = {
         name: {"p50_ms": float(np.percentile(took, 50)), "p95_ms": float(np.percentile(took, 95))}
@@ -119,8 +119,8 @@ def main() -> int:
     for name, row in figures.items():
         print(f"| {name} | {row['p50_ms']:.1f} | {row['p95_ms']:.1f} |")
     ratio = figures[DESK]["p50_ms"] / figures[BARE]["p50_ms"]
-    print(f"\nThe desk takes {ratio:.2f} times as long as the quickest bare page, p50 of {given.clicks} clicks.")
-    results.merge("click", {"clicks": given.clicks, **figures}, {"click_over_bare_gradio": ratio})
+    print(f"\nThe desk takes {ratio:.2f} times as long as the quickest bare page, p50 of {options.clicks} clicks.")
+    results.merge("click", {"clicks": options.clicks, **figures}, {"click_over_bare_gradio": ratio})
     return 0
 
 

@@ -1,7 +1,7 @@
 """The engines side by side, from one row to 48,744: `python -m profiling.benchmarks.engines`.
 
 One process; real applications; equal probabilities checked first. Each engine takes every batch in turn, so that a
-busy machine slows all alike. Opening an engine and its first call (cold) are apart from what it does later (warm):
+busy machine slows all alike. Opening an engine and its first call (cold) are reported apart from later calls (warm):
 the study that this project grew out of measured the two together. Also: XGBoost as a joblib .pkl loads it, treelite's
 GTIL on the same trees, and what building the rows costs.
 """
@@ -39,7 +39,7 @@ Predict = Callable[[Matrix], npt.NDArray[np.float32]]
 
 
 def from_pickle(release: Release, threads: int) -> Predict:
-    """The model as joblib.dump and joblib.load leave it: our own bytes, so the pickle is one that may be loaded."""
+    """The model as joblib.dump and joblib.load leave it: the bytes are our own, so this pickle is safe to load."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "best_model.pkl"
         joblib.dump(XGBoostEngine(release, threads).classifier, file)
@@ -57,7 +57,7 @@ def by_gtil(release: Release, threads: int) -> Predict:
 
 
 def opened(name: str, release: Release, threads: int) -> Predict:
-    """An engine of ours, or one of the two that are only compared with."""
+    """One of our engines, or one of the two that are only compared with."""
     if name in ENGINES:
         return open_engine(name, release, threads).predict_proba
     return {PKL: from_pickle, GTIL: by_gtil}[name](release, threads)
@@ -70,7 +70,7 @@ def bench(release: Release, values: npt.NDArray[np.float64], budget: float) -> d
     """Seconds by threads, engine and batch: medians of as many turns as `budget` seconds a batch and engine allow."""
     rows = release.rows.build(values)
     building = median_of(lambda: release.rows.build(values), 5)
-    found: dict[str, Any] = {"build_s": building, "features": rows.shape[1], "threads": {}}
+    figures: dict[str, Any] = {"build_s": building, "features": rows.shape[1], "threads": {}}
     for threads in THREADS:
         predicts, cold = {}, {}
         for name in NAMES:  # oneDAL's number of threads is the whole process's, hence one number of threads at a time
@@ -83,15 +83,15 @@ def bench(release: Release, values: npt.NDArray[np.float64], budget: float) -> d
         warm = {
             name: {str(size): s for size, s in times.items()} for name, times in timed(predicts, rows, budget).items()
         }
-        found["threads"][str(threads)] = {"cold": cold, "warm_s": warm}
-    return found
+        figures["threads"][str(threads)] = {"cold": cold, "warm_s": warm}
+    return figures
 
 
 def check(release: Release, predicts: dict[str, Predict], rows: Matrix) -> None:
     """End with an error unless all agree, in a batch and one by one."""
     expected = predicts[REFERENCE](rows)
     for name, predict in predicts.items():
-        singles = np.concatenate([predict(rows[at : at + 1]) for at in range(200)])
+        singles = np.concatenate([predict(rows[index : index + 1]) for index in range(200)])
         off = max(np.abs(predict(rows) - expected).max(), np.abs(singles - expected[:200]).max())
         if not off <= TOLERANCE:
             raise SystemExit(f"{release.name}: {name} is off by {off:.2g}; nothing was timed")
@@ -99,7 +99,7 @@ def check(release: Release, predicts: dict[str, Predict], rows: Matrix) -> None:
 
 def timed(predicts: dict[str, Predict], rows: Matrix, budget: float) -> dict[str, dict[int, float]]:
     """Median seconds a call by engine and batch."""
-    found: dict[str, dict[int, float]] = {name: {} for name in predicts}
+    medians: dict[str, dict[int, float]] = {name: {} for name in predicts}
     for size in SIZES:
         batch = rows[:size]
         once = [median_of(partial(predict, batch), 1) for predict in predicts.values()]
@@ -109,9 +109,9 @@ def timed(predicts: dict[str, Predict], rows: Matrix, budget: float) -> dict[str
             for name, predict in predicts.items():
                 predict(batch)  # the one before has emptied the caches of this one's trees
                 times[name].append(seconds(partial(predict, batch)))
-        for name, taken in times.items():
-            found[name][size] = statistics.median(taken)
-    return found
+        for name, seconds_taken in times.items():
+            medians[name][size] = statistics.median(seconds_taken)
+    return medians
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -124,21 +124,21 @@ def median_of(call: Callable[[], object], turns: int) -> float:
     return statistics.median(seconds(call) for _ in range(turns))
 
 
-def crossovers(warm: dict[str, dict[str, float]], one: str, other: str) -> list[float]:
+def crossovers(warm: dict[str, dict[str, float]], first: str, second: str) -> list[float]:
     """Batch sizes at which the quicker of two engines changes, between two sizes measured (on logarithmic scales)."""
-    lead = [np.log(warm[one][str(size)] / warm[other][str(size)]) for size in SIZES]
-    found = []
-    for at in range(len(SIZES) - 1):
-        if lead[at] * lead[at + 1] < 0:
-            share = lead[at] / (lead[at] - lead[at + 1])
-            found.append(float(SIZES[at] * (SIZES[at + 1] / SIZES[at]) ** share))
-    return found
+    lead = [np.log(warm[first][str(size)] / warm[second][str(size)]) for size in SIZES]
+    sizes = []
+    for index in range(len(SIZES) - 1):
+        if lead[index] * lead[index + 1] < 0:
+            share = lead[index] / (lead[index] - lead[index + 1])
+            sizes.append(float(SIZES[index] * (SIZES[index + 1] / SIZES[index]) ** share))
+    return sizes
 
 
-def table(found: dict[str, Any]) -> str:
+def table(figures: dict[str, Any]) -> str:
     """Times by batch, and the ratio to XGBoost beside each."""
     lines = []
-    for threads, part in found["threads"].items():
+    for threads, part in figures["threads"].items():
         warm, cold = part["warm_s"], part["cold"]
         lines += [
             f"\n{threads} thread(s)\n",
@@ -148,12 +148,12 @@ def table(found: dict[str, Any]) -> str:
         for size in map(str, SIZES):
             cells = [f"{duration(warm[name][size])} ({warm[name][size] / warm[REFERENCE][size]:.2f})" for name in NAMES]
             lines.append(f"| {int(size):,} | " + " | ".join(cells) + " |")
-        for what, label in (("open_s", "opening"), ("first_call_s", "first call")):
-            lines.append(f"| {label} | " + " | ".join(duration(cold[name][what]) for name in NAMES) + " |")
+        for key, label in (("open_s", "opening"), ("first_call_s", "first call")):
+            lines.append(f"| {label} | " + " | ".join(duration(cold[name][key]) for name in NAMES) + " |")
         for name in (*ENGINES[1:], GTIL):
-            if at := crossovers(warm, name, REFERENCE):
+            if sizes := crossovers(warm, name, REFERENCE):
                 lines.append(
-                    f"{name} and {REFERENCE} change places at {', '.join(f'{size:,.0f}' for size in at)} rows."
+                    f"{name} and {REFERENCE} change places at {', '.join(f'{size:,.0f}' for size in sizes)} rows."
                 )
     return "\n".join(lines)
 
@@ -173,17 +173,20 @@ def main() -> int:
     for folder in embedded():
         release = open_release(folder)
         answers = applications(release, LARGEST)
-        values = release.form.encode({name: [one[name] for one in answers] for name in release.form.names})
-        figures[folder.name.rpartition("-")[0]] = found = bench(release, values, budget)
-        print(f"\n{release.name}: {found['features']} features; building {LARGEST:,} rows {duration(found['build_s'])}")
-        print(table(found))
-    headline = max(figures.values(), key=lambda found: found["features"])
-    one = headline["threads"]["1"]["warm_s"]
+        values = release.form.encode({name: [answer[name] for answer in answers] for name in release.form.names})
+        figures[folder.name.rpartition("-")[0]] = measured = bench(release, values, budget)
+        print(
+            f"\n{release.name}: {measured['features']} features; building {LARGEST:,} rows "
+            f"{duration(measured['build_s'])}"
+        )
+        print(table(measured))
+    headline = max(figures.values(), key=lambda release: release["features"])
+    warm = headline["threads"]["1"]["warm_s"]
     ratios = {
-        "batch_build_over_predict": headline["build_s"] / one[REFERENCE][str(LARGEST)],
-        "batch_48744_xgboost_over_onedal": one[REFERENCE][str(LARGEST)] / one["onedal"][str(LARGEST)],
-        "batch_48744_onnx_over_xgboost": one["onnx"][str(LARGEST)] / one[REFERENCE][str(LARGEST)],
-        "single_xgboost_over_onnx": one[REFERENCE]["1"] / one["onnx"]["1"],
+        "batch_build_over_predict": headline["build_s"] / warm[REFERENCE][str(LARGEST)],
+        "batch_48744_xgboost_over_onedal": warm[REFERENCE][str(LARGEST)] / warm["onedal"][str(LARGEST)],
+        "batch_48744_onnx_over_xgboost": warm["onnx"][str(LARGEST)] / warm[REFERENCE][str(LARGEST)],
+        "single_xgboost_over_onnx": warm[REFERENCE]["1"] / warm["onnx"]["1"],
     }
     print("\n" + ", ".join(f"{name} {value:.3g}" for name, value in ratios.items()))
     results.merge("engines", figures, ratios)

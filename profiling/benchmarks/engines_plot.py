@@ -11,12 +11,12 @@ from models.model_card.plots import ACCENT, GREY, INK, STYLE, canvas, svg
 COLOURS = (INK, ACCENT, "#b5651d", GREY, "#8a5a9c")
 
 
-def plot(found: dict[str, Any], names: Sequence[str], file: Path) -> None:
+def plot(figures: dict[str, Any], names: Sequence[str], file: Path) -> None:
     """µs a row over rows a call, both logarithmic, a line an engine, one thread; an SVG."""
     with mpl.rc_context(STYLE):
         figure, axes = canvas(7.2, 4.2)
         for name, colour in zip(names, COLOURS, strict=True):
-            times = {int(size): seconds for size, seconds in found["threads"]["1"]["warm_s"][name].items()}
+            times = {int(size): seconds for size, seconds in figures["threads"]["1"]["warm_s"][name].items()}
             axes.loglog(
                 list(times), [s / size * 1e6 for size, s in times.items()], color=colour, marker=".", label=name
             )

@@ -4,8 +4,8 @@ The last commit is cloned into a temporary folder and started with `make run` on
 environment, and package caches of its own, so every package is downloaded), then warm. A browser without a cache opens
 the page and clicks until a card shows a decision.
 
-The figures of the last run stand beside the new ones. Where one that does not depend on the machine's load is worse by
-more than 5 %, nothing is stored and the exit status is 1, unless `--reason` says why.
+The figures of the last run are printed beside the new ones. If a figure that does not depend on the machine's load is
+worse by more than 5 %, nothing is stored and the exit status is 1, unless `--reason` says why.
 """
 
 import argparse
@@ -58,20 +58,20 @@ FIGURES = (
 
 
 def main() -> int:
-    """Exit status 1 where a figure is worse and no reason is given."""
+    """Exit status 1 if a figure is worse and no reason is given."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reason", default="", help="why a figure may be worse than the stored one")
     parser.add_argument("--warm", type=int, default=3, help="warm starts, of which the median is taken")
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tenfold-first-") as folder:
-        measured = measure(Path(folder), given.warm)
+        measured = measure(Path(folder), options.warm)
     stored = results.read().get(SECTION, {})
     print(table(measured, stored))
     late = worse(measured, stored)
-    if late and not given.reason:
+    if late and not options.reason:
         print(f"\nWorse by more than 5 %: {', '.join(late)}. Nothing was stored: mend it, or give --reason.")
         return 1
-    reason = {"reason": f"{', '.join(late)}: {given.reason}"} if late else {}
+    reason = {"reason": f"{', '.join(late)}: {options.reason}"} if late else {}
     results.merge(SECTION, {**measured, **reason})
     return 0
 
@@ -80,26 +80,26 @@ def measure(folder: Path, warm: int) -> dict[str, float]:
     """Every figure, from a clone in this folder."""
     clone = folder / "tenfold"
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, clone], check=True)
-    own = {name: str(folder / name.lower()) for name in ("UV_CACHE_DIR", "PIP_CACHE_DIR")}
-    own |= {"HOST": "127.0.0.1", **dict.fromkeys(inherited(), "")}
-    found: dict[str, float] = {"cold_s": start(clone, own)}
-    found |= installed(clone / ".venv")
+    environment = {name: str(folder / name.lower()) for name in ("UV_CACHE_DIR", "PIP_CACHE_DIR")}
+    environment |= {"HOST": "127.0.0.1", **dict.fromkeys(inherited(), "")}
+    figures: dict[str, float] = {"cold_s": start(clone, environment)}
+    figures |= installed(clone / ".venv")
     for cache in ("UV_CACHE_DIR", "PIP_CACHE_DIR"):
-        shutil.rmtree(own[cache], ignore_errors=True)
-    found["warm_s"] = statistics.median(start(clone, own) for _ in range(warm))
-    with running(["make", "run"], "/readyz", own, clone) as (url, make), sync_playwright() as playwright:
+        shutil.rmtree(environment[cache], ignore_errors=True)
+    figures["warm_s"] = statistics.median(start(clone, environment) for _ in range(warm))
+    with running(["make", "run"], "/readyz", environment, clone) as (url, make), sync_playwright() as playwright:
         server = app(make)
-        found["ready_mb"] = server.memory_info().rss / 1e6
+        figures["ready_mb"] = server.memory_info().rss / 1e6
         browser = launch(playwright)
-        found |= first_page(browser, url)
-        found["clicks"] = clicks_to_a_decision(browser, url)
+        figures |= first_page(browser, url)
+        figures["clicks"] = clicks_to_a_decision(browser, url)
         browser.close()
-        found["used_mb"] = server.memory_info().rss / 1e6
-    return {figure.key: found[figure.key] for figure in FIGURES}
+        figures["used_mb"] = server.memory_info().rss / 1e6
+    return {figure.key: figures[figure.key] for figure in FIGURES}
 
 
 def inherited() -> list[str]:
-    """Settings of this machine, which a newcomer would not have; an empty one counts as not set."""
+    """Settings of this machine that a newcomer would not have; an empty one counts as not set."""
     return [name for name in os.environ if name.startswith(("TENFOLD_", "SPACE_", "RELEASE"))]
 
 
@@ -112,13 +112,13 @@ def start(clone: Path, environment: Mapping[str, str]) -> float:
 
 def app(make: psutil.Process) -> psutil.Process:
     """The server that `make run` started."""
-    return next(one for one in make.children(recursive=True) if "app.py" in one.cmdline())
+    return next(process for process in make.children(recursive=True) if "app.py" in process.cmdline())
 
 
 def installed(environment: Path) -> dict[str, float]:
     """Packages in an environment, and the bytes of its own files in MB."""
     files = [file.lstat() for file in environment.rglob("*") if file.is_file() and not file.is_symlink()]
-    size = sum({one.st_ino: one.st_size for one in files}.values())
+    size = sum({file.st_ino: file.st_size for file in files}.values())
     return {"packages": len(list(environment.rglob("*.dist-info"))), "installed_mb": size / 1e6}
 
 
@@ -146,7 +146,7 @@ def first_page(browser: Browser, url: str) -> dict[str, float]:
     return {
         "requests": len(received),
         "page_kb": sum(received.values()) / 1e3,
-        "html_kb": sum(received[one] for one in documents) / 1e3,
+        "html_kb": sum(received[document] for document in documents) / 1e3,
         "header_links": links,
     }
 

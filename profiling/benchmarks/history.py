@@ -2,7 +2,7 @@
 
 The real server over a ledger of real applications, two thirds of them decided. Every search that the history offers, by
 a manager, who sees all, and by an officer, who sees a third of it, timed from request to last byte, beside a page that
-reads no ledger; then many at once, with /livez and /readyz asked meanwhile; then the export. `--code FOLDER` serves
+reads no ledger; then many at once, with /livez and /readyz requested meanwhile; then the export. `--code FOLDER` serves
 another checkout, to compare with.
 """
 
@@ -68,8 +68,8 @@ def fill(file: Path, count: int) -> None:
     with closing(Ledger(file)) as ledger:
         waiting: list[Draft] = []
         written = 1
-        for at, draft in enumerate(drafts(count)):
-            reference = f"A-2026-{at:06d}"
+        for index, draft in enumerate(drafts(count)):
+            reference = f"A-2026-{index:06d}"
             waiting.append(draft._replace(personal={**(draft.personal or {}), "reference": reference}))
             if chance.random() < 2 / 3:
                 suggested = str(draft.fields["decision"])
@@ -87,10 +87,10 @@ def fill(file: Path, count: int) -> None:
 def account(environment: dict[str, str], *words: str, typed: str = "") -> str:
     """What `python -m web` prints."""
     command = [sys.executable, "-m", "web", *words]
-    done = subprocess.run(command, env={**os.environ, **environment}, input=typed, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return done.stdout.strip()
+    finished = subprocess.run(command, env={**os.environ, **environment}, input=typed, capture_output=True, text=True)
+    if finished.returncode:
+        raise SystemExit(finished.stderr)
+    return finished.stdout.strip()
 
 
 class Client:
@@ -115,40 +115,40 @@ class Client:
         return status, (time.perf_counter() - started) * 1e3
 
 
-def alone(url: str, asked: Mapping[str, Question], times: int) -> dict[str, list[float]]:
-    """ms of each search, when nobody else asks for anything."""
-    taken: dict[str, list[float]] = {name: [] for name in asked}
+def alone(url: str, questions: Mapping[str, Question], times: int) -> dict[str, list[float]]:
+    """ms of each search, when there are no other requests."""
+    waits: dict[str, list[float]] = {name: [] for name in questions}
     for _ in range(times):
-        for name, (token, method, path, form) in asked.items():
+        for name, (token, method, path, form) in questions.items():
             status, took = Client(url, token).ask(method, path, form)
             if status != 200:
                 raise SystemExit(f"{path}: {status}")
-            taken[name].append(took)
-    return taken
+            waits[name].append(took)
+    return waits
 
 
 def at_once(url: str, searches: Sequence[Question], rounds: int) -> dict[str, float]:
-    """Many searches that begin together, and what /livez and /readyz say meanwhile."""
+    """Many searches that begin together, and the responses of /livez and /readyz meanwhile."""
     token = searches[0][0]
-    over = threading.Event()
+    finished = threading.Event()
     probes: dict[str, list[tuple[int, float]]] = {"/livez": [], "/readyz": []}
 
     def probe(path: str) -> None:
         client = Client(url, token)
-        while not over.wait(PROBE):
+        while not finished.wait(PROBE):
             probes[path].append(client.ask("GET", path))
 
     probing = [threading.Thread(target=probe, args=(path,)) for path in probes]
-    for one in probing:
-        one.start()
+    for thread in probing:
+        thread.start()
     answers: list[tuple[int, float]] = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for at in range(rounds):
-            drawn = [searches[(at + number) % len(searches)] for number in range(AT_ONCE)]
-            answers += pool.map(lambda one: Client(url, one[0]).ask(*one[1:]), drawn)
-    over.set()
-    for one in probing:
-        one.join()
+        for round_number in range(rounds):
+            batch = [searches[(round_number + number) % len(searches)] for number in range(AT_ONCE)]
+            answers += pool.map(lambda search: Client(url, search[0]).ask(*search[1:]), batch)
+    finished.set()
+    for thread in probing:
+        thread.join()
     took = [ms for _, ms in answers]
     alive = [ms for _, ms in probes["/livez"]]
     return {
@@ -165,12 +165,12 @@ def at_once(url: str, searches: Sequence[Question], rounds: int) -> dict[str, fl
 
 def exported(file: Path, folder: Path, code: Path) -> dict[str, dict[str, float]]:
     """Seconds and largest resident MB of the real command, for each kind of file."""
-    found = {}
+    figures = {}
     for end in ("csv", "parquet"):
         command = [sys.executable, "-m", "ledger", "--ledger", str(file), "export", str(folder / f"out.{end}")]
         _, seconds, memory = run(command, code)
-        found[end] = {"seconds": seconds, "rss_mb": memory}
-    return found
+        figures[end] = {"seconds": seconds, "rss_mb": memory}
+    return figures
 
 
 def main() -> int:
@@ -182,21 +182,21 @@ def main() -> int:
     parser.add_argument("--ledger", type=Path, help="a ledger to use, made where it is missing (else a temporary one)")
     parser.add_argument("--code", type=Path, help="another checkout, to compare with; its figures are not kept")
     parser.add_argument("--searches-only", action="store_true", help="leave out the export, which takes minutes")
-    given = parser.parse_args()
-    code = given.code or ROOT
+    options = parser.parse_args()
+    code = options.code or ROOT
     with tempfile.TemporaryDirectory() as folder:
-        file = given.ledger or Path(folder) / "ledger.sqlite3"
+        file = options.ledger or Path(folder) / "ledger.sqlite3"
         if not file.exists():
-            fill(file, given.records)
-        own = {"TENFOLD_LEDGER": str(file), "TENFOLD_LOG": "off", "TENFOLD_USERS": f"{folder}/users.sqlite3"}
-        own["TENFOLD_RATE"] = "0"
-        account(own, "users", "add", "meg", "--role", "manager", typed=secrets.token_urlsafe(16))
-        manager = account(own, "tokens", "add", "manager", "--role", "manager")
-        officer = account(own, "tokens", "add", "ann", "--role", "officer")
-        with served([sys.executable, "app.py"], "/readyz", own, code) as url:
+            fill(file, options.records)
+        environment = {"TENFOLD_LEDGER": str(file), "TENFOLD_LOG": "off", "TENFOLD_USERS": f"{folder}/users.sqlite3"}
+        environment["TENFOLD_RATE"] = "0"
+        account(environment, "users", "add", "meg", "--role", "manager", typed=secrets.token_urlsafe(16))
+        manager = account(environment, "tokens", "add", "manager", "--role", "manager")
+        officer = account(environment, "tokens", "add", "ann", "--role", "officer")
+        with served([sys.executable, "app.py"], "/readyz", environment, code) as url:
             searches = {name: (manager, "POST", "/history", form) for name, form in SEARCHES.items()}
             searches |= {f"officer: {name}": (officer, "POST", "/history", SEARCHES[name]) for name in BY_AN_OFFICER}
-            asked: dict[str, Question] = {
+            questions: dict[str, Question] = {
                 "no ledger read": (manager, "GET", "/livez", {}),
                 "overrides by month": (manager, "GET", MONTHS, {}),
                 **{
@@ -205,41 +205,43 @@ def main() -> int:
                 },
                 **searches,
             }
-            taken = alone(url, asked, given.times)
+            waits = alone(url, questions, options.times)
             many = {
-                "all searches": at_once(url, list(searches.values()), given.rounds),
-                "rare references": at_once(url, [searches["a reference"], searches["no such reference"]], given.rounds),
+                "all searches": at_once(url, list(searches.values()), options.rounds),
+                "rare references": at_once(
+                    url, [searches["a reference"], searches["no such reference"]], options.rounds
+                ),
             }
         searches_of = {
-            name: {"p50_ms": float(np.percentile(took, 50)), "max_ms": float(max(took))} for name, took in taken.items()
+            name: {"p50_ms": float(np.percentile(took, 50)), "max_ms": float(max(took))} for name, took in waits.items()
         }
-        found: dict[str, Any] = {"records": given.records, "searches": searches_of, "at_once": many}
-        print(report(found), flush=True)
-        if not given.searches_only:
-            found["export"] = exported(file, Path(folder), code)
-            print(f"\n{copies(found)}")
-    if given.code is None:
-        results.merge("history", found)
+        figures: dict[str, Any] = {"records": options.records, "searches": searches_of, "at_once": many}
+        print(report(figures), flush=True)
+        if not options.searches_only:
+            figures["export"] = exported(file, Path(folder), code)
+            print(f"\n{copies(figures)}")
+    if options.code is None:
+        results.merge("history", figures)
     return 0
 
 
-def report(found: Mapping[str, Any]) -> str:
+def report(figures: Mapping[str, Any]) -> str:
     """The figures as the README shows them."""
-    lines = [f"| search among {found['records']:,} records | p50 ms | slowest ms |", "| --- | ---: | ---: |"]
-    lines += [f"| {name} | {row['p50_ms']:.1f} | {row['max_ms']:.1f} |" for name, row in found["searches"].items()]
+    lines = [f"| search among {figures['records']:,} records | p50 ms | slowest ms |", "| --- | ---: | ---: |"]
+    lines += [f"| {name} | {row['p50_ms']:.1f} | {row['max_ms']:.1f} |" for name, row in figures["searches"].items()]
     lines += ["", f"| {AT_ONCE} at once | p50 ms | p99 ms | refused | /livez p99 ms | /readyz red |"]
     lines += ["| --- | ---: | ---: | ---: | ---: | ---: |"]
     lines += [
         f"| {name} | {row['p50_ms']:,.0f} | {row['p99_ms']:,.0f} | {row['refused']:g} of {row['searches']:g} "
         f"| {row['livez_p99_ms']:,.1f} | {row['readyz_red']:g} of {row['readyz_asked']:g} |"
-        for name, row in found["at_once"].items()
+        for name, row in figures["at_once"].items()
     ]
-    return "\n".join([*lines, "", copies(found)] if "export" in found else lines)
+    return "\n".join([*lines, "", copies(figures)] if "export" in figures else lines)
 
 
-def copies(found: Mapping[str, Any]) -> str:
+def copies(figures: Mapping[str, Any]) -> str:
     """What the export took."""
-    took = [f"{end} {row['seconds']:.0f} s and {row['rss_mb']:.0f} MB" for end, row in found["export"].items()]
+    took = [f"{end} {row['seconds']:.0f} s and {row['rss_mb']:.0f} MB" for end, row in figures["export"].items()]
     return f"`python -m ledger export`: {', '.join(took)}."
 
 

@@ -4,7 +4,7 @@ One run, one machine, all servers up, taken in turn and several times over: bare
 with the ledger off and on, Gradio's API without and with its queue, and the same release by the same engine behind
 BentoML, MLServer and LitServe, each in a virtual environment of its own under build/peers. All do the same work: ten
 fields in, validated, a PD out; ours also writes its performance log. wrk makes the load where it is installed, else
-a client in Python, which is slower than the servers: the table says which.
+a client in Python, which is slower than the servers; the table names the client.
 """
 
 import argparse
@@ -53,7 +53,7 @@ class Load(NamedTuple):
 
 
 class Target(NamedTuple):
-    """A server and how it is asked."""
+    """A server and how requests are sent to it."""
 
     name: str
     command: list[str]
@@ -75,25 +75,25 @@ def ours(name: str, engine: str, release: Release, folder: Path, ledger: bool, p
 
 
 def targets(release: Release, folder: Path) -> tuple[list[Target], dict[str, str]]:
-    """All that can be compared here, and why the others cannot."""
+    """The targets that can be compared here, and why others cannot."""
     answers = release.form.example
     body = json.dumps({"answers": answers})
     listed = json.dumps({"data": list(answers.values())})
     peer = {"PEER_RELEASE": str(release.folder), "PEER_ENGINE": PEER_ENGINE, "PYTHONPATH": str(ROOT)}
     python = [sys.executable, "-m"]
-    found = [
+    targets_found = [
         Target(name, [*python, f"{PEER_MODULES}.echo"], {}, "/livez", path, body, loaded)
         for name, path in ((ECHO, "/echo"), (BYTES, "/bytes"))
     ]
     for engine in ENGINES:
         for ledger in (False, True):
             name = f"API, {engine}{', ledger' if ledger else ''}"
-            found.append(ours(name, engine, release, folder, ledger, "/api/v1/score", body))
+            targets_found.append(ours(name, engine, release, folder, ledger, "/api/v1/score", body))
     path = "/gradio_api/run/predict_credit_score"
-    found.append(ours(UNQUEUED, PEER_ENGINE, release, folder, False, path, listed))
+    targets_found.append(ours(UNQUEUED, PEER_ENGINE, release, folder, False, path, listed))
     for name, load in ((QUEUED, queued), (CLIENT, by_client)):
         command = [*python, f"{PEER_MODULES}.gradio_queued"]
-        found.append(Target(name, command, peer, "/config", "", json.dumps(answers), load))
+        targets_found.append(Target(name, command, peer, "/config", "", json.dumps(answers), load))
     tensors = {"inputs": [{"name": "answers", "shape": [1], "datatype": "BYTES", "data": [json.dumps(answers)]}]}
     (folder / "mlserver").mkdir()
     model = {"name": "credit", "implementation": f"{PEER_MODULES}.mlserver_app.Credit"}
@@ -101,47 +101,47 @@ def targets(release: Release, folder: Path) -> tuple[list[Target], dict[str, str
     missing = {}
     for name in PEERS:
         try:
-            where = peers_installed.environment(name)
+            interpreter = peers_installed.environment(name)
         except subprocess.CalledProcessError as error:
             missing[name] = f"cannot be installed: {(error.stderr or b'').decode()[-200:].strip()}"
             continue
         if name == "bentoml":
             command = [
-                str(where / "bentoml"),
+                str(interpreter / "bentoml"),
                 "serve",
                 f"{PEER_MODULES}.bentoml_app:Credit",
                 "--host",
                 "127.0.0.1",
             ]
-            found.append(Target(name, [*command, "--port", "PORT"], peer, "/livez", "/score", body, loaded))
+            targets_found.append(Target(name, [*command, "--port", "PORT"], peer, "/livez", "/score", body, loaded))
         elif name == "litserve":
-            command = [str(where / "python"), "-m", f"{PEER_MODULES}.litserve_app"]
-            found.append(Target(name, command, peer, "/health", "/predict", body, loaded))
+            command = [str(interpreter / "python"), "-m", f"{PEER_MODULES}.litserve_app"]
+            targets_found.append(Target(name, command, peer, "/health", "/predict", body, loaded))
         else:
             settings = {"MLSERVER_HOST": "127.0.0.1", "MLSERVER_HTTP_PORT": "PORT", "MLSERVER_PARALLEL_WORKERS": "0"}
             free = {f"MLSERVER_{kind}_PORT": str(free_port()) for kind in ("GRPC", "METRICS")}
-            command = [str(where / "mlserver"), "start", str(folder / "mlserver")]
+            command = [str(interpreter / "mlserver"), "start", str(folder / "mlserver")]
             path = "/v2/models/credit/infer"
-            found.append(
+            targets_found.append(
                 Target(
                     name, command, {**peer, **settings, **free}, "/v2/health/ready", path, json.dumps(tensors), loaded
                 )
             )
-    return found, missing
+    return targets_found, missing
 
 
 def check(target: Target, url: str, pd: float) -> None:
-    """End with an error unless the server gives the PD that it should; the echo gives back what it got."""
+    """End with an error unless the server returns the expected PD; an echo must return what it was sent."""
     if target.load is loaded:
         head = {"Content-Type": "application/json"}
         request = urllib.request.Request(url + target.path, target.body.encode(), head)  # noqa: S310
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            said = answer.read().decode()
+            reply = answer.read().decode()
     else:
-        said = asyncio.run(asked_queued(url, target))
-    found = re.search(r'pd\\*": ?([0-9.e-]+)', said)
-    if target.name not in (ECHO, BYTES) and (not found or abs(float(found[1]) - pd) > 1e-6):
-        raise SystemExit(f"{target.name}: a PD of {pd} was expected: {said[:300]}")
+        reply = asyncio.run(asked_queued(url, target))
+    match = re.search(r'pd\\*": ?([0-9.e-]+)', reply)
+    if target.name not in (ECHO, BYTES) and (not match or abs(float(match[1]) - pd) > 1e-6):
+        raise SystemExit(f"{target.name}: a PD of {pd} was expected: {reply[:300]}")
 
 
 def loaded(url: str, target: Target, connections: int, seconds: float) -> Load:
@@ -166,14 +166,14 @@ def by_wrk(url: str, target: Target, connections: int, seconds: float) -> Load:
             "-s",
             script.name,
         ]
-        said = subprocess.run([*command, url + target.path], capture_output=True, text=True, check=True).stdout
+        printed = subprocess.run([*command, url + target.path], capture_output=True, text=True, check=True).stdout
     units = {"us": 1e-3, "ms": 1.0, "s": 1e3}
     quantile = {
-        name: float(value) * units[unit] for name, value, unit in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s)", said)
+        name: float(value) * units[unit] for name, value, unit in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s)", printed)
     }
-    rate = float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0])
-    errors = sum(map(int, re.findall(r"Non-2xx or 3xx responses: (\d+)", said)))
-    errors += sum(map(int, re.findall(r"(?:connect|read|write|timeout) (\d+)", said)))
+    rate = float(re.findall(r"Requests/sec:\s+([\d.]+)", printed)[0])
+    errors = sum(map(int, re.findall(r"Non-2xx or 3xx responses: (\d+)", printed)))
+    errors += sum(map(int, re.findall(r"(?:connect|read|write|timeout) (\d+)", printed)))
     return Load(quantile["50"], quantile["99"], rate, errors)
 
 
@@ -258,7 +258,7 @@ def by_client(url: str, target: Target, connections: int, seconds: float) -> Loa
 
 def memory(process: psutil.Process) -> float:
     """MB of a process and all its children."""
-    return float(sum(one.memory_info().rss for one in (process, *process.children(recursive=True)))) / 2**20
+    return float(sum(child.memory_info().rss for child in (process, *process.children(recursive=True)))) / 2**20
 
 
 def measure(all_targets: list[Target], pd: float, rounds: int, seconds: float) -> dict[str, Any]:
@@ -266,33 +266,37 @@ def measure(all_targets: list[Target], pd: float, rounds: int, seconds: float) -
     loads: dict[tuple[str, int], list[Load]] = {}
     with ExitStack() as stack:
         servers = {
-            one.name: stack.enter_context(running(one.command, one.ready, one.environment)) for one in all_targets
+            target.name: stack.enter_context(running(target.command, target.ready, target.environment))
+            for target in all_targets
         }
         for target in all_targets:
             check(target, servers[target.name][0], pd)
             target.load(servers[target.name][0], target, 8, 1.0)  # warms up
-        for at in range(rounds):
+        for round_number in range(rounds):
             for connections in CONNECTIONS:
                 for target in all_targets:
-                    found = target.load(servers[target.name][0], target, connections, seconds)
-                    loads.setdefault((target.name, connections), []).append(found)
-                    print(f"round {at + 1}, {connections} connections, {target.name}: {found.rate:,.0f}/s", flush=True)
+                    load = target.load(servers[target.name][0], target, connections, seconds)
+                    loads.setdefault((target.name, connections), []).append(load)
+                    print(
+                        f"round {round_number + 1}, {connections} connections, {target.name}: {load.rate:,.0f}/s",
+                        flush=True,
+                    )
         rss = {name: memory(process) for name, (_, process) in servers.items()}
     figures: dict[str, Any] = {}
     for target in all_targets:
-        of = {str(one): middle(loads[target.name, one])._asdict() for one in CONNECTIONS}
-        figures[target.name] = {"connections": of, "rss_mb": rss[target.name]}
+        by_connections = {str(count): middle(loads[target.name, count])._asdict() for count in CONNECTIONS}
+        figures[target.name] = {"connections": by_connections, "rss_mb": rss[target.name]}
     return figures
 
 
-def middle(found: list[Load]) -> Load:
+def middle(loads: list[Load]) -> Load:
     """The median round by its rate, with the errors of all."""
-    chosen = sorted(found, key=lambda one: one.rate)[len(found) // 2]
-    return chosen._replace(errors=sum(one.errors for one in found))
+    chosen = sorted(loads, key=lambda load: load.rate)[len(loads) // 2]
+    return chosen._replace(errors=sum(load.errors for load in loads))
 
 
 def ratios(figures: Mapping[str, Any]) -> dict[str, float]:
-    """What the issue asks for; rates at 8 connections."""
+    """Ratios of rates at 8 connections."""
 
     def rate(name: str) -> float:
         return float(figures[name]["connections"]["8"]["rate"])
@@ -318,33 +322,33 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
-    given = parser.parse_args()
-    release = max((open_release(folder) for folder in embedded()), key=lambda one: len(one.rows.columns))
+    options = parser.parse_args()
+    release = max((open_release(folder) for folder in embedded()), key=lambda release: len(release.rows.columns))
     with tempfile.TemporaryDirectory() as folder:
-        found, missing = targets(release, Path(folder))
-        pd = next(one.pd for one in release.manifest.golden if one.answers == release.form.example)
-        figures = measure(found, pd, given.rounds, given.seconds)
-    said = ratios(figures)
-    kept = {"client": "wrk" if shutil.which("wrk") else "Python", "missing": missing, "targets": figures}
-    results.merge("http", kept, said)
-    print(table(kept))
-    print(", ".join(f"{name} {value:.3g}" for name, value in said.items()))
+        all_targets, missing = targets(release, Path(folder))
+        pd = next(row.pd for row in release.manifest.golden if row.answers == release.form.example)
+        figures = measure(all_targets, pd, options.rounds, options.seconds)
+    compared = ratios(figures)
+    section = {"client": "wrk" if shutil.which("wrk") else "Python", "missing": missing, "targets": figures}
+    results.merge("http", section, compared)
+    print(table(section))
+    print(", ".join(f"{name} {value:.3g}" for name, value in compared.items()))
     return 0
 
 
-def table(kept: Mapping[str, Any]) -> str:
-    """A row a target."""
-    heads = ["| | " + " | ".join(f"{one} conn.: /s | p50 | p99" for one in CONNECTIONS) + " | errors | memory |"]
+def table(section: Mapping[str, Any]) -> str:
+    """A row per target."""
+    heads = ["| | " + " | ".join(f"{count} conn.: /s | p50 | p99" for count in CONNECTIONS) + " | errors | memory |"]
     heads.append("| --- |" + " ---: |" * (3 * len(CONNECTIONS) + 2))
     rows = []
-    for name, row in kept["targets"].items():
-        loads = [row["connections"][str(one)] for one in CONNECTIONS]
+    for name, row in section["targets"].items():
+        loads = [row["connections"][str(count)] for count in CONNECTIONS]
         cells = [
             cell for load in loads for cell in (f"{load['rate']:,.0f}", f"{load['p50']:.2f}", f"{load['p99']:.2f}")
         ]
         errors = sum(load["errors"] for load in loads)
         rows.append(f"| {name} | " + " | ".join(cells) + f" | {errors} | {row['rss_mb']:.0f} MB |")
-    rows += [f"| {name} | {why} |" for name, why in kept["missing"].items()]
+    rows += [f"| {name} | {why} |" for name, why in section["missing"].items()]
     return "\n".join([*heads, *rows])
 
 

@@ -34,12 +34,12 @@ def drafts(count: int) -> Iterator[Draft]:
     """Records of real applications, each with an id of its own."""
     release = open_release(embedded()[0])
     scorer = Scorer(release, open_engine("xgboost", release))
-    made = [
+    prepared = [
         scored(scorer.score(answers), release, answers, by="bench", channel="api", reference="A-2026-0001")
         for answers in applications(release, 500)
     ]
-    for at in range(count):
-        yield made[at % len(made)]._replace(id=f"bench-{at}")
+    for index in range(count):
+        yield prepared[index % len(prepared)]._replace(id=f"bench-{index}")
 
 
 def fill(file: Path, count: int) -> None:
@@ -55,12 +55,12 @@ def fill(file: Path, count: int) -> None:
 
 def commit(ledger: Ledger, waiting: list[Draft]) -> None:
     with ledger.store.writing() as connection:
-        at, before = queries.head(connection) or (0, bytes(32))
+        number, previous = queries.head(connection) or (0, bytes(32))
         records = []
         for draft in waiting:
-            at += 1
-            records.append(seal(draft, at, before, time.time()))
-            before = records[-1].hash
+            number += 1
+            records.append(seal(draft, number, previous, time.time()))
+            previous = records[-1].hash
         if records:
             store.insert(connection, records, [])
     waiting.clear()
@@ -68,7 +68,7 @@ def commit(ledger: Ledger, waiting: list[Draft]) -> None:
 
 def alone(folder: Path, count: int) -> tuple[float, float]:
     """ms a record waits when nobody else writes, and ms of an append with fdatasync of as many bytes: medians."""
-    one, other = [], []
+    ours, bare = [], []
     descriptor = os.open(folder / "plain", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with closing(Ledger(folder / "alone.sqlite3")) as ledger:
         for draft in drafts(count):
@@ -77,18 +77,18 @@ def alone(folder: Path, count: int) -> tuple[float, float]:
             between = time.perf_counter()
             os.write(descriptor, record.body.encode() + str(record.personal).encode())
             os.fdatasync(descriptor)
-            one.append((between - started) * 1e3)
-            other.append((time.perf_counter() - between) * 1e3)
+            ours.append((between - started) * 1e3)
+            bare.append((time.perf_counter() - between) * 1e3)
     os.close(descriptor)
-    return statistics.median(one), statistics.median(other)
+    return statistics.median(ours), statistics.median(bare)
 
 
-def together(folder: Path, count: int, writers: int) -> float:
+def by_writers(folder: Path, count: int, writers: int) -> float:
     """Records a second of many threads that each wait for their own."""
     with closing(Ledger(folder / f"together-{writers}.sqlite3")) as ledger, ThreadPoolExecutor(writers) as pool:
-        made = list(drafts(count))
+        prepared = list(drafts(count))
         started = time.perf_counter()
-        list(pool.map(ledger.append, made))
+        list(pool.map(ledger.append, prepared))
         return count / (time.perf_counter() - started)
 
 
@@ -99,15 +99,15 @@ def main() -> int:
     parser.add_argument(
         "--folder", type=Path, help="where to write: the disk that is measured (else the temporary one)"
     )
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=given.folder) as name:
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         wait, plain = alone(folder, 500)
-        rates = {writers: together(folder, 4000, writers) for writers in (1, 8, 64)}
+        rates = {writers: by_writers(folder, 4000, writers) for writers in (1, 8, 64)}
         file = folder / "million.sqlite3"
-        fill(file, given.records)
+        fill(file, options.records)
         text, seconds, rss = run([sys.executable, "-m", "ledger", "--ledger", str(file), "verify"])
-        if f"{given.records:,} records are whole" not in text:
+        if f"{options.records:,} records are whole" not in text:
             print(text)
             return 1
         size = file.stat().st_size
@@ -116,17 +116,18 @@ def main() -> int:
             page = queries.newest(connection, 50, None)
             first_page = (time.perf_counter() - started) * 1e3
             started = time.perf_counter()
-            queries.newest(connection, 50, page[-1].seq - given.records // 2)
+            queries.newest(connection, 50, page[-1].seq - options.records // 2)
             far_page = (time.perf_counter() - started) * 1e3
     print(
         f"a record alone {wait:.2f} ms; append and fdatasync of the same bytes {plain:.2f} ms: ratio {wait / plain:.2f}"
     )
     print("records a second: " + ", ".join(f"{writers} writers {rate:,.0f}" for writers, rate in rates.items()))
-    print(f"verify: {given.records:,} records ({size / 1e6:.0f} MB) in {seconds:.1f} s, {rss:.0f} MB RSS")
+    print(f"verify: {options.records:,} records ({size / 1e6:.0f} MB) in {seconds:.1f} s, {rss:.0f} MB RSS")
     print(f"a page of 50: the newest {first_page:.1f} ms, in the middle {far_page:.1f} ms")
     figures = {
         "alone_ms": wait, "append_fdatasync_ms": plain, "rates": {str(k): v for k, v in rates.items()},
-        "records": given.records, "bytes": size, "verify_s": seconds, "verify_rss_mb": rss, "first_page_ms": first_page,
+        "records": options.records, "bytes": size, "verify_s": seconds, "verify_rss_mb": rss,
+        "first_page_ms": first_page,
     }  # fmt: skip
     results.merge("ledger", figures, {"ledger_over_append_fdatasync": wait / plain})
     return 0

@@ -1,8 +1,8 @@
 """How long `python -m profiling log` takes over a million lines, and how much memory.
 
 `python -m profiling.benchmarks.log`. The lines are what this machine's scorer writes for real applications, repeated
-with new times over thirty days. Beside it, in the same run, the least that any reader in Python can do: every line
-through the JSON parser, and nothing kept.
+with new times over thirty days. Measured in the same run is the least that any reader in Python does: parse every line
+as JSON and keep nothing.
 """
 
 import argparse
@@ -39,26 +39,28 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "million.jsonl"
-        write(file, given.lines, Path(folder) / "template.jsonl")
+        write(file, options.lines, Path(folder) / "template.jsonl")
         command = [sys.executable, "-m", "profiling", "log", str(file)]
-        found, least = [], []
-        for _ in range(given.rounds):
+        runs, parses = [], []
+        for _ in range(options.rounds):
             text, *figures = run(command)
-            if f"{given.lines:,} scores." not in text:
+            if f"{options.lines:,} scores." not in text:
                 print(text)
                 return 1
-            found.append(figures)
-            least.append(run([sys.executable, "-c", PARSE, str(file)])[1:])
-        seconds, rss = min(one[0] for one in found), max(one[1] for one in found)
+            runs.append(figures)
+            parses.append(run([sys.executable, "-c", PARSE, str(file)])[1:])
+        seconds, rss = min(run[0] for run in runs), max(run[1] for run in runs)
         size = file.stat().st_size
-    parse = min(one[0] for one in least)
-    print(f"{given.lines:,} lines ({size / 1e6:.0f} MB): {seconds:.1f} s, at most {rss:.0f} MB RSS")
-    print(f"only parsed, nothing kept: {parse:.1f} s; ratio {seconds / parse:.2f} (the least of {given.rounds} rounds)")
-    kept = {"lines": given.lines, "bytes": size, "seconds": seconds, "rss_mb": rss, "parse_only_seconds": parse}
-    results.merge("log", kept, {"log_over_parse_only": seconds / parse})
+    parse = min(run[0] for run in parses)
+    print(f"{options.lines:,} lines ({size / 1e6:.0f} MB): {seconds:.1f} s, at most {rss:.0f} MB RSS")
+    print(
+        f"only parsed, nothing kept: {parse:.1f} s; ratio {seconds / parse:.2f} (the least of {options.rounds} rounds)"
+    )
+    section = {"lines": options.lines, "bytes": size, "seconds": seconds, "rss_mb": rss, "parse_only_seconds": parse}
+    results.merge("log", section, {"log_over_parse_only": seconds / parse})
     return 0
 
 
@@ -73,16 +75,16 @@ def write(file: Path, lines: int, template: Path) -> None:
     entries = [orjson.loads(line) for line in template.resolve().read_bytes().split()]
     step = timedelta(days=DAYS) / lines
     with file.open("wb") as stream:
-        for at in range(lines):
-            when = FIRST + at * step
-            entry = {**entries[at % len(entries)], "time": f"{when:%Y-%m-%dT%H:%M:%S.%f}Z"}
+        for index in range(lines):
+            when = FIRST + index * step
+            entry = {**entries[index % len(entries)], "time": f"{when:%Y-%m-%dT%H:%M:%S.%f}Z"}
             stream.write(b"\n" + orjson.dumps(entry))
 
 
 def run(command: list[str], folder: Path | None = None) -> tuple[str, float, float]:
     """A command's output, seconds and largest resident memory in MB, as the kernel counted it.
 
-    A small process starts it: of a program the kernel counts what the process that became it held as well.
+    A small process starts it, since the kernel also counts the memory of the process that was replaced by the program.
     """
     started = time.perf_counter()
     with tempfile.TemporaryFile("w+") as output, tempfile.NamedTemporaryFile("r") as memory:

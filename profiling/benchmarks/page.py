@@ -2,7 +2,7 @@
 
 The real app over a log that already holds all the scores that the page shows. One client scores without a pause; in
 stretches of a few seconds, in turn, nobody looks at the page, one person does (it asks anew every five seconds), and
-ten do. The score's own time is what the app writes into its log; beside it what the client waits. Quote the ratios.
+ten do. The score's own time is what the app writes into its log; the client's wait is measured too. Quote the ratios.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=10.0)
-    given = parser.parse_args()
+    options = parser.parse_args()
     answers = list(open_release(default_release()).form.example.values())
     waited: dict[str, list[float]] = {name: [] for name in LOOKING}
     scored: dict[str, list[float]] = {name: [] for name in LOOKING}
@@ -43,13 +43,13 @@ def main() -> int:
         write(Path(folder) / "predictions-2026-01-01.jsonl", LINES, Path(folder) / "template.jsonl")
         with served([sys.executable, "app.py"], "/readyz", {"TENFOLD_LOG": str(log), "TENFOLD_LOG_DAYS": "0"}) as url:
             stretch(url, answers, 2.0, 1)
-            seen = len(totals(log))
-            for _ in range(given.rounds):
+            lines_seen = len(totals(log))
+            for _ in range(options.rounds):
                 for name, people in LOOKING.items():
-                    waited[name] += stretch(url, answers, given.seconds, people)
+                    waited[name] += stretch(url, answers, options.seconds, people)
                     now = totals(log)
-                    scored[name] += now[seen:]
-                    seen = len(now)
+                    scored[name] += now[lines_seen:]
+                    lines_seen = len(now)
     if any(len(scored[name]) != len(waited[name]) for name in LOOKING):
         raise SystemExit("the log does not hold every score")
     figures: dict[str, object] = {}
@@ -70,7 +70,9 @@ def main() -> int:
 def stretch(url: str, answers: list[object], seconds: float, people: int) -> list[float]:
     """The client's waits in ms over some seconds with so many people looking, spread over the page's interval."""
     ended = threading.Event()
-    looking = [threading.Thread(target=look, args=(f"{url}/performance", ended, at / people)) for at in range(people)]
+    looking = [
+        threading.Thread(target=look, args=(f"{url}/performance", ended, number / people)) for number in range(people)
+    ]
     for thread in looking:
         thread.start()
     client = http.client.HTTPConnection(url.removeprefix("http://"))
@@ -106,7 +108,7 @@ def totals(log: Path) -> list[float]:
     reader = LogReader()
     with log.open("rb") as lines:
         reader.read(lines)
-    return [float(one) for one in reader.records.column("total")]
+    return [float(total) for total in reader.records.column("total")]
 
 
 if __name__ == "__main__":

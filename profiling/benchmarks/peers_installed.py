@@ -1,4 +1,4 @@
-"""Packages that benchmarks compare with, installed apart from ours: each in a folder of its own under build/peers."""
+"""Packages that benchmarks compare with, each installed in its own folder under build/peers."""
 
 import re
 import shutil
@@ -30,13 +30,15 @@ def environment(name: str) -> Path:
     if is_to_install(name):
         subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True)
         locked = (ROOT / "requirements-dev.lock").read_text()
-        versions = [match[0] for one in SHARED if (match := re.search(rf"^{one}==[^ \\]+", locked, re.MULTILINE))]
+        versions = [
+            match[0] for package in SHARED if (match := re.search(rf"^{package}==[^ \\]+", locked, re.MULTILINE))
+        ]
         install(name, folder / "bin" / "python", *versions)
     return folder / "bin"
 
 
 def library(name: str) -> Path:
-    """A library without what it needs, which is there already: the folder to import it from, in the same process.
+    """Install a library without its dependencies, which we have already, and return the folder to import it from.
 
     Raises `subprocess.CalledProcessError` where it cannot be installed.
     """
@@ -46,9 +48,9 @@ def library(name: str) -> Path:
 
 
 def is_to_install(name: str) -> bool:
-    """Whether it is not there in the pinned version; then the way is cleared and it is said."""
-    done = HOME / name / "installed"
-    if done.exists() and done.read_text() == PINS[name]:
+    """Whether the pinned version is missing; then the old folder is removed and a message printed."""
+    marker = HOME / name / "installed"
+    if marker.exists() and marker.read_text() == PINS[name]:
         return False
     print(f"Installing {PINS[name]} into build/peers/{name} …", flush=True)
     shutil.rmtree(HOME / name, ignore_errors=True)
@@ -56,6 +58,6 @@ def is_to_install(name: str) -> bool:
 
 
 def install(name: str, python: Path, *more: str) -> None:
-    """By pip; noted once it has succeeded."""
+    """Install by pip; write a marker once that has succeeded."""
     subprocess.run([str(python), *PIP, PINS[name], *more], check=True, capture_output=True)
     (HOME / name / "installed").write_text(PINS[name])

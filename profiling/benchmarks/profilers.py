@@ -42,8 +42,8 @@ class Profiler(NamedTuple):
     """How a profiler is run on a program, and how its report is opened."""
 
     record: Callable[[Path, Path], list[str]]  # program, file → command
-    file: str  # what it leaves
-    report: str  # what a person opens
+    file: str  # the file it writes
+    report: str  # the file a person opens
     make: Callable[[Path, Path], list[str]] | None  # file, report → command
     drawn: str  # a selector of its picture
 
@@ -55,20 +55,20 @@ def main() -> int:
     parser.add_argument("--functions", type=int, default=FUNCTIONS)
     parser.add_argument("--lines", type=int, default=LOG_LINES)
     parser.add_argument("--dry", action="store_true", help="keep nothing")
-    given = parser.parse_args()
+    options = parser.parse_args()
     python = os.pathsep.join(str(library(name)) for name in ("pyinstrument", "py-spy"))
     environment = {**os.environ, "PYTHONPATH": python}
-    figures: dict[str, Any] = {"rounds": given.rounds, "programs": {}}
+    figures: dict[str, Any] = {"rounds": options.rounds, "programs": {}}
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = launch(playwright)
         for name in NAMES:
-            figures["programs"][name] = compared(name, Path(folder), given.rounds, environment, browser)
+            figures["programs"][name] = compared(name, Path(folder), options.rounds, environment, browser)
             print(as_lines(name, figures["programs"][name]), flush=True)
-        figures["large"] = large(Path(folder), given.functions, given.lines, browser)
+        figures["large"] = large(Path(folder), options.functions, options.lines, browser)
         browser.close()
-    for what, one in figures["large"].items():
-        print(f"{what}: " + ", ".join(f"{key} {value:,.1f}" for key, value in one.items()))
-    if not given.dry:
+    for what, row in figures["large"].items():
+        print(f"{what}: " + ", ".join(f"{key} {value:,.1f}" for key, value in row.items()))
+    if not options.dry:
         results.merge("profilers", figures)
     return 0
 
@@ -100,43 +100,43 @@ def profilers() -> dict[str, Profiler]:
 def compared(
     name: str, folder: Path, rounds: int, environment: dict[str, str], browser: Browser
 ) -> dict[str, dict[str, Any]]:
-    """Every profiler on one program, by turns with the program alone; the least of the rounds."""
+    """Every profiler on one program, in turn with the program alone; the minimum of the rounds."""
     program = PROGRAMS / f"{name}.py"
     every = profilers()
     plain: list[float] = []
-    took: dict[str, list[float]] = {one: [] for one in every}
+    took: dict[str, list[float]] = {group: [] for group in every}
     failed: dict[str, str] = {}
     for _ in range(rounds):
         plain.append(seconds([sys.executable, str(program)], environment))
-        for one, profiler in every.items():
-            if one in failed:
+        for kind, profiler in every.items():
+            if kind in failed:
                 continue
             file = folder / f"{name}-{profiler.file}"
             try:
-                took[one].append(seconds(profiler.record(program, file), environment))
+                took[kind].append(seconds(profiler.record(program, file), environment))
             except subprocess.CalledProcessError as error:
-                failed[one] = (error.stderr or error.stdout or "").strip().splitlines()[-1:][0]
-    found: dict[str, dict[str, Any]] = {"alone": {"seconds": min(plain)}}
+                failed[kind] = (error.stderr or error.stdout or "").strip().splitlines()[-1:][0]
+    figures: dict[str, dict[str, Any]] = {"alone": {"seconds": min(plain)}}
     wanted = functions_of(program)
-    for one, profiler in every.items():
-        if one in failed:
-            found[one] = {"failed": failed[one]}
+    for kind, profiler in every.items():
+        if kind in failed:
+            figures[kind] = {"failed": failed[kind]}
             continue
         file, report = folder / f"{name}-{profiler.file}", folder / f"{name}-{profiler.report}"
         started = time.perf_counter()
         if profiler.make:
             subprocess.run(profiler.make(file, report), check=True, cwd=ROOT, capture_output=True)
-        with shown(one, report) as url:
+        with shown(kind, report) as url:
             shown_functions = opened(browser, url, profiler.drawn, report, wanted)
             opening = time.perf_counter() - started
-        found[one] = {
-            "added": min(took[one]) / min(plain) - 1,
+        figures[kind] = {
+            "added": min(took[kind]) / min(plain) - 1,
             "functions": len(shown_functions),
             "of": len(wanted),
             "bytes": report.stat().st_size,
             "opening_s": opening,
         }
-    return found
+    return figures
 
 
 def seconds(command: list[str], environment: dict[str, str]) -> float:
@@ -186,14 +186,14 @@ def shown(profiler: str, report: Path) -> Iterator[str]:
             server.terminate()
 
 
-def opened(browser: Browser, url: str, drawn: str, report: Path, wanted: set[str]) -> set[str]:
+def opened(browser: Browser, url: str, selector: str, report: Path, wanted: set[str]) -> set[str]:
     """Open a report until its picture is there; those of the functions that it shows or holds."""
     page = browser.new_page()
     page.goto(url, timeout=PATIENCE)
-    page.locator(drawn).first.wait_for(state="attached", timeout=PATIENCE)
+    page.locator(selector).first.wait_for(state="attached", timeout=PATIENCE)
     text = page.content() + report.read_text("utf-8", "replace")
     page.close()
-    return {one for one in wanted if re.search(rf"\b{one}\b", text)}
+    return {name for name in wanted if re.search(rf"\b{name}\b", text)}
 
 
 def large(folder: Path, functions: int, lines: int, browser: Browser) -> dict[str, dict[str, float]]:
@@ -225,26 +225,30 @@ def large(folder: Path, functions: int, lines: int, browser: Browser) -> dict[st
 def many(functions: int) -> dict[Any, Any]:
     """A profile: a tree of calls, each function with ten below it and a second caller."""
     entries: dict[Any, Any] = {}
-    cumulative = [1.0 + 10 / (1 + at) for at in range(functions)]
+    cumulative = [1.0 + 10 / (1 + function) for function in range(functions)]
 
-    def key(at: int) -> tuple[str, int, str]:
-        return (f"/srv/app/part_{at % 997}/module_{at % 4999}.py", at, f"function_{at}")
+    def key(number: int) -> tuple[str, int, str]:
+        return (f"/srv/app/part_{number % 997}/module_{number % 4999}.py", number, f"function_{number}")
 
-    for at in range(functions):
-        callers = {key(one): (1, 1, 1e-5, cumulative[at] * 1e-5) for one in {(at - 1) // 10, at // 3} if 0 <= one < at}
-        entries[key(at)] = (2, 2, 2e-5, cumulative[at] * 2e-5, callers)
+    for function in range(functions):
+        callers = {
+            key(caller): (1, 1, 1e-5, cumulative[function] * 1e-5)
+            for caller in {(function - 1) // 10, function // 3}
+            if 0 <= caller < function
+        }
+        entries[key(function)] = (2, 2, 2e-5, cumulative[function] * 2e-5, callers)
     return entries
 
 
-def as_lines(name: str, found: dict[str, dict[str, Any]]) -> str:
+def as_lines(name: str, by_profiler: dict[str, dict[str, Any]]) -> str:
     """A program's figures for a terminal."""
-    lines = [f"{name}: {found['alone']['seconds']:.2f} s alone"]
-    for one, figures in found.items():
+    lines = [f"{name}: {by_profiler['alone']['seconds']:.2f} s alone"]
+    for name, figures in by_profiler.items():
         if "failed" in figures:
-            lines.append(f"  {one:13} failed: {figures['failed']}")
+            lines.append(f"  {name:13} failed: {figures['failed']}")
         elif "added" in figures:
             lines.append(
-                f"  {one:13} +{figures['added']:7.0%}  functions {figures['functions']}/{figures['of']}  "
+                f"  {name:13} +{figures['added']:7.0%}  functions {figures['functions']}/{figures['of']}  "
                 f"{figures['bytes'] / 1e3:9,.0f} KB  opens in {figures['opening_s']:.2f} s"
             )
     return "\n".join(lines)

@@ -1,8 +1,8 @@
-"""What reasons that are exact for the model cost beside XGBoost's own pred_contribs, in turn on the same real loans.
+"""The cost of exact reasons compared with XGBoost's pred_contribs, in turn on the same real loans.
 
 `python -m profiling.benchmarks.reasons`. Ours are of the ten fields and exact; pred_contribs are of every column, by
-way of the trees' own paths. Both are checked to add up to the same score first. Beside them what bounds ours: the rows
-of all coalitions built and nothing predicted, and a single row predicted by the same engine.
+way of the trees' own paths. Both are checked to add up to the same score first. Two bounds are measured:
+building the rows of all coalitions without predicting, and predicting a single row by the same engine.
 """
 
 import argparse
@@ -25,30 +25,32 @@ BUILT, SINGLE = "rows alone", "one row predicted"
 
 def bench(release: Release, loans: int) -> dict[str, Any]:
     """Medians in µs over real loans, and how many fields differ from the reference applicant."""
-    parsed = [release.form.parse(one) for one in applications(release, loans)]
+    parsed = [release.form.parse(answers) for answers in applications(release, loans)]
     booster = XGBoostEngine(release).classifier.get_booster()
     booster.feature_names = None
     ways = {name: Reasons(release, open_engine(name, release)) for name in ENGINES}
-    rows = [xgboost.DMatrix(release.rows.fill(one).copy()) for one in parsed]
-    for one, row in zip(parsed[:20], rows, strict=False):
+    rows = [xgboost.DMatrix(release.rows.fill(application).copy()) for application in parsed]
+    for application, row in zip(parsed[:20], rows, strict=False):
         margin = booster.predict(row, pred_contribs=True).sum()
         expected = release.calibration.pd(1 / (1 + np.exp(-margin)))
         for name, reasons in ways.items():
-            if abs(reasons.explain(one).pd - expected) > 1e-5:
+            if abs(reasons.explain(application).pd - expected) > 1e-5:
                 raise SystemExit(f"{release.name}: reasons by {name} explain another score; nothing was timed")
     times: dict[str, list[float]] = {name: [] for name in (*ways, "pred_contribs", BUILT, SINGLE)}
     engine, fields = open_engine("xgboost", release), []
     reference = np.array(release.form.reference.values)
-    for one, row in zip(parsed, rows, strict=True):
-        values = np.array(one.values)
+    for application, row in zip(parsed, rows, strict=True):
+        values = np.array(application.values)
         moved = int((~((values == reference) | (np.isnan(values) & np.isnan(reference)))).sum())
         fields.append(moved)
         batch = np.tile(values, (2**moved, 1))
-        single = release.rows.fill(one).copy()
+        single = release.rows.fill(application).copy()
         times[BUILT].append(microseconds(lambda batch=batch: release.rows.build(batch)))  # type: ignore[misc]
         times[SINGLE].append(microseconds(lambda single=single: engine.predict_proba(single)))  # type: ignore[misc]
         for name, reasons in ways.items():
-            times[name].append(microseconds(lambda reasons=reasons, one=one: reasons.explain(one)))  # type: ignore[misc]
+            times[name].append(
+                microseconds(lambda reasons=reasons, application=application: reasons.explain(application))  # type: ignore[misc]
+            )
         times["pred_contribs"].append(
             microseconds(lambda row=row: booster.predict(row, pred_contribs=True))  # type: ignore[misc]
         )
@@ -65,10 +67,10 @@ def main() -> int:
     for folder in embedded():
         release = open_release(folder)
         name = release.manifest.name
-        figures[name] = found = bench(release, loans)
-        ratios[f"reasons_over_pred_contribs_{name}"] = found["xgboost"] / found["pred_contribs"]
-        moved = found["fields_moved"]
-        timed = ", ".join(f"{way} {µs / 1e3:.2f} ms" for way, µs in found.items() if way != "fields_moved")
+        figures[name] = measured = bench(release, loans)
+        ratios[f"reasons_over_pred_contribs_{name}"] = measured["xgboost"] / measured["pred_contribs"]
+        moved = measured["fields_moved"]
+        timed = ", ".join(f"{way} {µs / 1e3:.2f} ms" for way, µs in measured.items() if way != "fields_moved")
         print(f"{name}: {timed}; {moved:g} fields differ from the reference, {2**moved:,.0f} rows (medians)")
     print(", ".join(f"{name} {value:.3f}" for name, value in ratios.items()))
     results.merge("reasons", {"loans": loans, **figures}, ratios)

@@ -1,4 +1,4 @@
-"""What predict_credit_score costs, with each engine, over a bare predict_proba, and under the old path.
+"""The cost of predict_credit_score with each engine, compared with a bare predict_proba and with the old path.
 
 `python -m profiling.benchmarks.score`. All in one process, on the same real applications, with the performance log
 written; equal probabilities are checked first. Each engine takes BLOCK applications in turn, so that it finds the
@@ -40,14 +40,14 @@ def bench(folder: Path, rounds: int) -> dict[str, Any]:
     release = open_release(folder)
     answers = applications(release, 500)
     legacy = Legacy(release)
-    features = [legacy.features(one) for one in answers]
+    features = [legacy.features(answer) for answer in answers]
     with tempfile.TemporaryDirectory() as logs:
         scorers = {
             name: Scorer(release, open_engine(name, release), PerformanceLog(Path(logs) / f"{name}.jsonl", 1))
             for name in ENGINES
         }
-        check(release, scorers, answers, [legacy.predict(one) for one in features])
-        rows = [release.rows.fill(release.form.parse(one)).copy() for one in answers]
+        check(release, scorers, answers, [legacy.predict(feature) for feature in features])
+        rows = [release.rows.fill(release.form.parse(answer)).copy() for answer in answers]
         times: Times = {name: [] for name in (BARE, BEFORE, *ENGINES)}
         stages: dict[str, Times] = {name: {stage: [] for stage in STAGES} for name in ENGINES}
         turns = cycle(range(len(answers)))
@@ -57,32 +57,32 @@ def bench(folder: Path, rounds: int) -> dict[str, Any]:
                 times = {name: [] for name in times}
                 stages = {name: {stage: [] for stage in STAGES} for name in ENGINES}
             for name, scorer in scorers.items():
-                for at in islice(turns, BLOCK):
+                for index in islice(turns, BLOCK):
                     if name == "xgboost":
-                        times[BARE].append(microseconds(lambda at=at: bare(rows[at])))  # type: ignore[misc]
+                        times[BARE].append(microseconds(lambda index=index: bare(rows[index])))  # type: ignore[misc]
                     started = time.perf_counter_ns()
-                    score = scorer.score(answers[at])
+                    score = scorer.score(answers[index])
                     took = (time.perf_counter_ns() - started) / 1e3
                     times[name].append(took)
                     for stage, spent in spent_in(score, took).items():
                         stages[name][stage].append(spent)
             times[BEFORE] += [
-                microseconds(lambda at=at: legacy.predict(features[at]))  # type: ignore[misc]
-                for at in islice(turns, BLOCK // 5)
+                microseconds(lambda index=index: legacy.predict(features[index]))  # type: ignore[misc]
+                for index in islice(turns, BLOCK // 5)
             ]
-    found = {name: {"p50": statistics.median(t), "p99": float(np.percentile(t, 99))} for name, t in times.items()}
+    figures = {name: {"p50": statistics.median(t), "p99": float(np.percentile(t, 99))} for name, t in times.items()}
     for name in ENGINES:
-        found[name]["stages"] = {stage: statistics.median(t) for stage, t in stages[name].items()}  # type: ignore[assignment]
-    return {"features": len(release.rows.columns), **found, "alone": alone(release, answers)}
+        figures[name]["stages"] = {stage: statistics.median(t) for stage, t in stages[name].items()}  # type: ignore[assignment]
+    return {"features": len(release.rows.columns), **figures, "alone": alone(release, answers)}
 
 
 def check(
-    release: Release, scorers: dict[str, Scorer], answers: Sequence[dict[str, object]], before: Sequence[float]
+    release: Release, scorers: dict[str, Scorer], answers: Sequence[dict[str, object]], old_pds: Sequence[float]
 ) -> None:
     """End with an error unless every engine and the old path give the same PDs."""
-    expected = np.array([scorers["xgboost"].score(one).pd for one in answers])
-    others = {name: np.array([scorer.score(one).pd for one in answers]) for name, scorer in scorers.items()}
-    others[BEFORE] = release.calibration.pds(np.array(before))
+    expected = np.array([scorers["xgboost"].score(answer).pd for answer in answers])
+    others = {name: np.array([scorer.score(answer).pd for answer in answers]) for name, scorer in scorers.items()}
+    others[BEFORE] = release.calibration.pds(np.array(old_pds))
     for name, pds in others.items():
         if (off := float(np.abs(pds - expected).max())) > TOLERANCE:
             raise SystemExit(f"{release.name}: PDs by {name} are off by {off:.2g}; nothing was timed")
@@ -110,9 +110,9 @@ def alone(release: Release, answers: Sequence[dict[str, object]]) -> dict[str, f
             "log": lambda: log.write(entry),
             "psutil": lambda: (process.cpu_percent(None), process.memory_info()),
         }
-        found = {name: statistics.median(microseconds(call) for _ in range(2000)) for name, call in calls.items()}
+        medians = {name: statistics.median(microseconds(call) for _ in range(2000)) for name, call in calls.items()}
         log.close()
-    return found
+    return medians
 
 
 def main() -> int:
@@ -122,18 +122,18 @@ def main() -> int:
     rounds = parser.parse_args().rounds
     figures = {}
     for folder in embedded():
-        figures[folder.name.rpartition("-")[0]] = found = bench(folder, rounds)
-        bare = found[BARE]
-        print(f"\n{folder.name}: {found['features']} features\n")
+        figures[folder.name.rpartition("-")[0]] = measured = bench(folder, rounds)
+        bare = measured[BARE]
+        print(f"\n{folder.name}: {measured['features']} features\n")
         print("| | p50 µs | p99 µs | p50 over predict_proba | validate | row | predict | policy | log |")
         print("| --- |" + " ---: |" * 8)
         for name in (BARE, *ENGINES, BEFORE):
-            row = found[name]
+            row = measured[name]
             spent = " | ".join(f"{µs:.1f}" for µs in row["stages"].values()) if "stages" in row else " | " * 4
             ratio = row["p50"] / bare["p50"]
             print(f"| {label(name)} | {row['p50']:.0f} | {row['p99']:.0f} | {ratio:.3f} | {spent} |")
-        print("Repeated alone, µs: " + ", ".join(f"{name} {µs:.1f}" for name, µs in found["alone"].items()))
-    headline = max(figures.values(), key=lambda found: found["features"])  # the release with the longest row
+        print("Repeated alone, µs: " + ", ".join(f"{name} {µs:.1f}" for name, µs in measured["alone"].items()))
+    headline = max(figures.values(), key=lambda release: release["features"])  # the release with the longest row
     p50 = {name: headline[name]["p50"] for name in (BARE, BEFORE, *ENGINES)}
     ratios = {
         "score_overhead_xgboost": p50["xgboost"] / p50[BARE],

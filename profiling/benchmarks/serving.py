@@ -24,16 +24,16 @@ def running(
 ) -> Iterator[tuple[str, psutil.Process]]:
     """The address and the process of a server started in `folder`, from when `path` answers until no longer needed.
 
-    Its port stands in the environment, and wherever a word of the command or a value of `environment` says PORT. What
-    it says is shown if it does not come up.
+    Its port replaces PORT in words of the command and values of `environment`. The server's output is shown if it does
+    not come up.
     """
     port = str(free_port())
     url = f"http://127.0.0.1:{port}"
-    own = {name: value.replace("PORT", port) for name, value in environment.items()}
+    variables = {name: value.replace("PORT", port) for name, value in environment.items()}
     command = [part.replace("PORT", port) for part in command]
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, "PORT": port, **own}, stdout=output, stderr=output
+            command, cwd=folder, env={**os.environ, "PORT": port, **variables}, stdout=output, stderr=output
         )
         try:
             until = time.monotonic() + seconds
@@ -55,7 +55,7 @@ def served(command: list[str], path: str, environment: Mapping[str, str], folder
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
-    """End a server with its workers, in peace if it can."""
+    """Stop a server and its workers, gracefully if possible."""
     with suppress(psutil.NoSuchProcess):
         for child in psutil.Process(process.pid).children(recursive=True):
             child.terminate()
@@ -68,7 +68,7 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

@@ -25,13 +25,13 @@ def main() -> int:
     ready, imports = [], []
     with tempfile.TemporaryDirectory() as logs:
         environment = {"TENFOLD_LOG": str(Path(logs) / "predictions.jsonl")}
-        for at in range(-1, rounds):  # the first round fills the disk cache
+        for round_number in range(-1, rounds):  # the first round fills the disk cache
             started = time.perf_counter()
             subprocess.run([sys.executable, "-c", IMPORTS], check=True)
             imported = time.perf_counter()
             with served([sys.executable, "app.py"], "/readyz", environment):
                 took = time.perf_counter() - imported
-            if at >= 0:
+            if round_number >= 0:
                 imports.append(imported - started)
                 ready.append(took)
     figures = {"ready_s": statistics.median(ready), "imports_s": statistics.median(imports)}

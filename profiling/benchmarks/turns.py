@@ -1,6 +1,6 @@
 """A lone client of one server beside many of another on the same ledger: `python -m profiling.benchmarks.turns`.
 
-With turns between the processes (ledger/turns.py) and without: then SQLite's lock alone decides who writes next.
+Measured with turns between the processes (ledger/turns.py), and without, where SQLite's lock decides who writes next.
 """
 
 import argparse
@@ -36,7 +36,7 @@ COMMANDS = {"with turns": [sys.executable, "app.py"], "without": [sys.executable
 def lone(url: str, body: str, seconds: float) -> list[float]:
     """ms of each request of one client that asks again and again."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
-    taken = []
+    waits = []
     until = time.perf_counter() + seconds
     while (began := time.perf_counter()) < until:
         connection.request("POST", PATH, body, {"Content-Type": "application/json"})
@@ -44,23 +44,23 @@ def lone(url: str, body: str, seconds: float) -> list[float]:
         answer.read()
         if answer.status != 200:
             raise SystemExit(f"{PATH}: {answer.status}")
-        taken.append((time.perf_counter() - began) * 1e3)
-    return taken
+        waits.append((time.perf_counter() - began) * 1e3)
+    return waits
 
 
 def beside(command: list[str], seconds: float, folder: Path) -> tuple[list[float], Load]:
-    """What the lone client waited, and what the others got, with two servers on a new ledger."""
+    """The waits of the lone client and the load of the others, with two servers on a new ledger."""
     release = open_release(embedded()[0])
     body = json.dumps({"answers": release.form.example})
     target = ours("turns", ENGINE, release, folder, True, PATH, body)
-    own = {**target.environment, "TENFOLD_LOG": "off", "TENFOLD_RATE": "0"}
+    environment = {**target.environment, "TENFOLD_LOG": "off", "TENFOLD_RATE": "0"}
     with ExitStack() as stack:
-        busy, quiet = (stack.enter_context(served(command, "/readyz", own)) for _ in range(2))
+        busy, quiet = (stack.enter_context(served(command, "/readyz", environment)) for _ in range(2))
         with ThreadPoolExecutor(1) as pool:
             many = pool.submit(loaded, busy, target, MANY, seconds)
             time.sleep(0.2)  # until all of them ask
-            taken = lone(quiet, body, seconds - 0.4)
-            return taken, many.result()
+            waits = lone(quiet, body, seconds - 0.4)
+            return waits, many.result()
 
 
 def main() -> int:
@@ -68,23 +68,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
-    given = parser.parse_args()
+    options = parser.parse_args()
     waited: dict[str, list[float]] = {name: [] for name in COMMANDS}
     rates: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    for _ in range(given.rounds):
+    for _ in range(options.rounds):
         for name, command in COMMANDS.items():
             with tempfile.TemporaryDirectory() as folder:
-                taken, load = beside(command, given.seconds, Path(folder))
+                waits, load = beside(command, options.seconds, Path(folder))
             if load.errors:
                 raise SystemExit(f"{load.errors} requests failed")
-            waited[name] += taken
+            waited[name] += waits
             rates[name].append(load.rate)
     figures = {
         name: {
-            "lone_p50_ms": float(np.percentile(taken, 50)), "lone_p99_ms": float(np.percentile(taken, 99)),
-            "lone_max_ms": max(taken), "others_per_s": float(np.median(rates[name])),
+            "lone_p50_ms": float(np.percentile(waits, 50)), "lone_p99_ms": float(np.percentile(waits, 99)),
+            "lone_max_ms": max(waits), "others_per_s": float(np.median(rates[name])),
         }
-        for name, taken in waited.items()
+        for name, waits in waited.items()
     }  # fmt: skip
     print(f"| two servers on one ledger | a lone client: p50 ms | p99 ms | slowest | the other's {MANY}: a second |")
     print("| --- | ---: | ---: | ---: | ---: |")

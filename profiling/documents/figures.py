@@ -1,7 +1,7 @@
 """Write the figures of both READMEs from the releases and bench.json; --check compares.
 
-`python -m profiling.documents.figures`. A block stands between `<!-- figures:NAME -->` and `<!-- /figures -->`; nobody
-types what is between them.
+`python -m profiling.documents.figures`. A block is the text between `<!-- figures:NAME -->` and `<!-- /figures -->`,
+which is never edited by hand.
 """
 
 import json
@@ -65,19 +65,19 @@ def models() -> str:
 
 
 def tenths(row: dict[str, Any]) -> str:
-    """Four cells: PD and observed rate of the lowest and the highest tenth; dashes where training gave none yet."""
+    """Four cells: PD and observed rate of the lowest and the highest tenth; dashes if training gave none."""
     ends = [row["tenths"][name] for name in ("lowest", "highest")] if "tenths" in row else []
-    return " | ".join(tenth(one) for one in ends) or "– | – | – | –"
+    return " | ".join(tenth(decile) for decile in ends) or "– | – | – | –"
 
 
 def score() -> str:
     """What a score costs, with each engine, beside a bare predict_proba and the old path."""
-    found = results.read()["score"]
+    figures = results.read()["score"]
     lines = [
         "| release | way | p50 | p99 | p50 over predict_proba |",
         "| --- | --- | ---: | ---: | ---: |",
     ]
-    for release, rows in found.items():
+    for release, rows in figures.items():
         if isinstance(rows, dict):
             bare = rows[bench_score.BARE]["p50"]
             for name in (bench_score.BARE, *ENGINES, bench_score.BEFORE):
@@ -85,23 +85,23 @@ def score() -> str:
                 lines.append(
                     f"| {release} | {bench_score.label(name)} | {p50:.0f} µs | {p99:.0f} µs | {p50 / bare:.2f} |"
                 )
-    return "\n".join([*lines, "", f"Measured on {found['machine']}."])
+    return "\n".join([*lines, "", f"Measured on {figures['machine']}."])
 
 
 def click() -> str:
     """Click to changed result in a browser (python -m profiling.benchmarks.click)."""
-    found = results.read()["click"]
+    figures = results.read()["click"]
     lines = ["| page | p50 | p95 |", "| --- | ---: | ---: |"]
-    for name, row in found.items():
+    for name, row in figures.items():
         if isinstance(row, dict):
             lines.append(f"| {name} | {row['p50_ms']:.1f} ms | {row['p95_ms']:.1f} ms |")
-    return "\n".join([*lines, "", f"Measured on {found['machine']}."])
+    return "\n".join([*lines, "", f"Measured on {figures['machine']}."])
 
 
 def largest(section: str) -> dict[str, Any]:
     """A section's figures of the release with the longest row: the one that the study is about."""
-    found = results.read()[section]
-    return dict(found[max(features(), key=lambda name: features()[name])])
+    figures = results.read()[section]
+    return dict(figures[max(features(), key=lambda name: features()[name])])
 
 
 def features() -> dict[str, int]:
@@ -110,12 +110,12 @@ def features() -> dict[str, int]:
 
 
 def before_after() -> str:
-    """The two paths without a profiler, and what the profiler says of each (python -m profiling profile)."""
-    found = results.read()["profile"]
-    loans = found["loans"]
+    """The two paths without a profiler, and the profile of each (python -m profiling profile)."""
+    figures = results.read()["profile"]
+    loans = figures["loans"]
     lines = ["| release | features | before, p50 | after, p50 | ratio |", "| --- | ---: | ---: | ---: | ---: |"]
     for name, columns in features().items():
-        before, after = (found[name][path]["p50_us"] for path in ("before", "after"))
+        before, after = (figures[name][path]["p50_us"] for path in ("before", "after"))
         lines.append(f"| {name} | {columns} | {before / 1e3:.1f} ms | {after / 1e3:.2f} ms | {before / after:.1f} |")
     paths = [largest("profile")[path] for path in ("before", "after")]
     before, after = (path["groups_s"] for path in paths)
@@ -134,35 +134,37 @@ def before_after() -> str:
                 + " |"
             )
     calls = " | ".join(f"{path['calls'] / loans:,.0f} | " for path in paths)
-    return "\n".join([*lines, f"| calls a score | {calls}|", "", f"Measured on {found['machine']}."])
+    return "\n".join([*lines, f"| calls a score | {calls}|", "", f"Measured on {figures['machine']}."])
 
 
 def stages() -> str:
     """Where each microsecond of a score goes, of the release with the longest row (make bench)."""
-    found = largest("score")
+    figures = largest("score")
     names = bench_score.STAGES
     lines = ["| | whole | " + " | ".join(names) + " |", "| --- |" + " ---: |" * (len(names) + 1)]
     for engine in ENGINES:
-        row = found[engine]
+        row = figures[engine]
         cells = [row["p50"], *(row["stages"][name] for name in names)]
         lines.append(f"| {engine} | " + " | ".join(f"{cell:.0f} µs" for cell in cells) + " |")
-    alone = [found["alone"].get(name) for name in names]
+    alone = [figures["alone"].get(name) for name in names]
     lines.append("| repeated alone | | " + " | ".join("–" if µs is None else f"{µs:.1f} µs" for µs in alone) + " |")
-    return "\n".join([*lines, "", f"One sample by psutil takes {found['alone']['psutil']:.0f} µs."])
+    return "\n".join([*lines, "", f"One sample by psutil takes {figures['alone']['psutil']:.0f} µs."])
 
 
 def engines() -> str:
     """Warm and cold, one row to 48,744, of the release with the longest row (make bench)."""
-    found = largest("engines")
-    built = bench_engines.duration(found["build_s"])
-    return f"{bench_engines.table(found).strip()}\n\nBuilding {bench_engines.LARGEST:,} rows from ten columns: {built}."
+    figures = largest("engines")
+    built = bench_engines.duration(figures["build_s"])
+    return (
+        f"{bench_engines.table(figures).strip()}\n\nBuilding {bench_engines.LARGEST:,} rows from ten columns: {built}."
+    )
 
 
 def logs() -> str:
     """Reading a log, and the price of looking at it (make bench-log)."""
-    found = results.read()
-    log, page = found["log"], found["page"]
-    shown = {"closed": "nobody looks", "open": "one person looks", "ten_open": "ten people look"}
+    figures = results.read()
+    log, page = figures["log"], figures["page"]
+    viewers = {"closed": "nobody looks", "open": "one person looks", "ten_open": "ten people look"}
     lines = [
         f"{log['lines']:,} lines ({log['bytes'] / 1e6:.0f} MB): {log['seconds']:.1f} s and {log['rss_mb']:.0f} MB of "
         f"memory; parsing the JSON alone takes {log['parse_only_seconds']:.1f} s.",
@@ -170,7 +172,7 @@ def logs() -> str:
         "| Performance page | a score, p50 | p99 | client waits, p50 | p99 |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
-    for name, label in shown.items():
+    for name, label in viewers.items():
         row = [page[name][key] for key in ("score_p50_ms", "score_p99_ms", "wait_p50_ms", "wait_p99_ms")]
         lines.append(f"| {label} | " + " | ".join(f"{ms:.2f} ms" for ms in row) + " |")
     return "\n".join(lines)
@@ -178,27 +180,27 @@ def logs() -> str:
 
 def http() -> str:
     """The API, Gradio's and other serving systems over HTTP (make bench-http)."""
-    found = results.read()["http"]
-    return f"{bench_http.table(found)}\n\nTimes in ms; load by {found['client']}. Measured on {found['machine']}."
+    figures = results.read()["http"]
+    return f"{bench_http.table(figures)}\n\nTimes in ms; load by {figures['client']}. Measured on {figures['machine']}."
 
 
 def first() -> str:
     """The first experience in a fresh clone (make bench-first)."""
-    found = results.read()["first"]
+    figures = results.read()["first"]
     lines = ["| first experience | |", "| --- | ---: |"]
-    lines += [f"| {one.label} | {one.form.format(found[one.key])} |" for one in bench_first.FIGURES]
-    said = [f"Worse than before: {found['reason']}."] if "reason" in found else []
-    return "\n".join([*lines, "", *said, f"Measured on {found['machine']}."])
+    lines += [f"| {figure.label} | {figure.form.format(figures[figure.key])} |" for figure in bench_first.FIGURES]
+    sentences = [f"Worse than before: {figures['reason']}."] if "reason" in figures else []
+    return "\n".join([*lines, "", *sentences, f"Measured on {figures['machine']}."])
 
 
 def ledger() -> str:
     """What a record costs, and a verification (python -m profiling.benchmarks.ledger)."""
-    found = results.read()["ledger"]
-    rates = ", ".join(f"{rate:,.0f} with {writers}" for writers, rate in found["rates"].items())
+    figures = results.read()["ledger"]
+    rates = ", ".join(f"{rate:,.0f} with {writers}" for writers, rate in figures["rates"].items())
     return (
-        f"A record alone is on disk after {found['alone_ms']:.2f} ms (an append of the same bytes with fdatasync: "
-        f"{found['append_fdatasync_ms']:.2f} ms). Records a second by writers at once: {rates}. "
-        f"`verify` of {found['records']:,} records: {found['verify_s']:.1f} s, {found['verify_rss_mb']:.0f} MB."
+        f"A record alone is on disk after {figures['alone_ms']:.2f} ms (an append of the same bytes with fdatasync: "
+        f"{figures['append_fdatasync_ms']:.2f} ms). Records a second by writers at once: {rates}. "
+        f"`verify` of {figures['records']:,} records: {figures['verify_s']:.1f} s, {figures['verify_rss_mb']:.0f} MB."
     )
 
 
@@ -209,12 +211,12 @@ def history() -> str:
 
 def reasons() -> str:
     """Reasons that are exact for the model beside pred_contribs (python -m profiling.benchmarks.reasons)."""
-    found = results.read()["reasons"]
+    figures = results.read()["reasons"]
     names = ["xgboost", "onnx", "onedal", "pred_contribs", "rows alone", "one row predicted"]
-    lines = [f"| ms, median of {found['loans']} loans | " + " | ".join(names) + " | fields moved |"]
+    lines = [f"| ms, median of {figures['loans']} loans | " + " | ".join(names) + " | fields moved |"]
     lines.append("| --- |" + " ---: |" * (len(names) + 1))
-    for release in (name for name, row in found.items() if isinstance(row, dict)):
-        row = found[release]
+    for release in (name for name, row in figures.items() if isinstance(row, dict)):
+        row = figures[release]
         cells = [f"{row[name] / 1e3:.2f}" for name in names]
         lines.append(f"| {release} | " + " | ".join(cells) + f" | {row['fields_moved']:g} |")
     return "\n".join(lines)
@@ -294,21 +296,21 @@ def faults() -> str:
     lines = ["| fault | what was found |", "| --- | --- |"]
     results_now = results.read()
     for section, label in FAULTS.items():
-        found = results_now.get(f"faults_{section}")
-        if found is None:
+        figures = results_now.get(f"faults_{section}")
+        if figures is None:
             continue
-        names = [name for name in FIRST if name in found]
-        names += [name for name in found if name not in (*FIRST, "at", "machine")]
-        said = ", ".join(f"{name.replace('_', ' ')} {found[name]:,}" for name in names)
-        lines.append(f"| {label} | {said} |")
+        names = [name for name in FIRST if name in figures]
+        names += [name for name in figures if name not in (*FIRST, "at", "machine")]
+        counts = ", ".join(f"{name.replace('_', ' ')} {figures[name]:,}" for name in names)
+        lines.append(f"| {label} | {counts} |")
     return "\n".join(lines)
 
 
 def ratios() -> str:
     """All ratios, as every benchmark left them."""
-    found = results.read()["ratios"]
+    figures = results.read()["ratios"]
     return "\n".join(
-        ["| ratio | |", "| --- | ---: |", *(f"| `{name}` | {found[name]:.3g} |" for name in sorted(found))]
+        ["| ratio | |", "| --- | ---: |", *(f"| `{name}` | {figures[name]:.3g} |" for name in sorted(figures))]
     )
 
 
@@ -331,9 +333,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
 }
 
 
-def written(text: str) -> str:
+def with_figures(text: str) -> str:
     """A README with every block as its source says today."""
-    return BLOCK.sub(lambda found: f"{found[1]}{BLOCKS[found[2]]()}\n{found[3]}", text)
+    return BLOCK.sub(lambda match: f"{match[1]}{BLOCKS[match[2]]()}\n{match[3]}", text)
 
 
 def main() -> int:
@@ -341,7 +343,7 @@ def main() -> int:
     differ = False
     for file in (README, STUDY):
         before = file.read_text(encoding="utf-8")
-        after = written(before)
+        after = with_figures(before)
         differ |= before != after
         if "--check" not in sys.argv:
             file.write_text(after, encoding="utf-8")

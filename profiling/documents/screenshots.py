@@ -76,8 +76,8 @@ def notice(browser: Browser, url: str, answers: Mapping[str, object], number: in
     """The letter to somebody who is declined, in both languages, for all the reasons that the model gives."""
     page = browser.new_page(viewport=SHEET)
     page.set_default_timeout(PATIENCE)
-    asked = {"answers": answers, "reference": f"A-2026-{number:04d}"}
-    score = page.request.post(f"{url}/api/v1/score", data=asked).json()
+    request = {"answers": answers, "reference": f"A-2026-{number:04d}"}
+    score = page.request.post(f"{url}/api/v1/score", data=request).json()
     page.goto(f"{url}/record/{score['id']}")
     page.check("input[name=decision][value=decline]")
     for box in page.locator("input[name=principal]").all():

@@ -22,7 +22,7 @@ def arrows(folder: Path, package: str) -> dict[str, set[str]]:
         ".".join(file.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): file
         for file in (folder / package).rglob("*.py")
     }
-    found: dict[str, set[str]] = {}
+    imports: dict[str, set[str]] = {}
     for name, file in files.items():
         named = set()
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
@@ -30,8 +30,8 @@ def arrows(folder: Path, package: str) -> dict[str, set[str]]:
                 named |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
             elif isinstance(node, ast.Import):
                 named |= {alias.name for alias in node.names}
-        found[name] = {one for one in named & files.keys() if one != name and files[one].stat().st_size}
-    return found
+        imports[name] = {module for module in named & files.keys() if module != name and files[module].stat().st_size}
+    return imports
 
 
 def floors(imports: Mapping[str, set[str]]) -> int | None:
@@ -39,7 +39,7 @@ def floors(imports: Mapping[str, set[str]]) -> int | None:
     floor: dict[str, int] = {}
     try:
         for name in TopologicalSorter(imports).static_order():
-            floor[name] = 1 + max((floor[one] for one in imports[name]), default=0)
+            floor[name] = 1 + max((floor[module] for module in imports[name]), default=0)
     except CycleError:
         return None
     return max(floor.values())

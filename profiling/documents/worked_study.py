@@ -74,7 +74,7 @@ def score(values):
 
 '''
 ROWS = ",".join(FIELDS) + "\n" + "".join(
-    ",".join(str((row * 37 + 11 * at) % 900 + 1) for at in range(len(FIELDS))) + "\n" for row in range(40)
+    ",".join(str((row * 37 + 11 * field) % 900 + 1) for field in range(len(FIELDS))) + "\n" for row in range(40)
 )  # fmt: skip
 COMMANDS = (  # those of the page
     "run app_before:predict --rows rows.csv -o before.prof --html before.html",
@@ -90,24 +90,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pictures", action="store_true", help="take the pictures of docs/profiling.md anew")
-    given = parser.parse_args()
-    write_app(given.folder)
+    options = parser.parse_args()
+    write_app(options.folder)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for command in COMMANDS:
         print(f"\n$ tenfold profile {command}", flush=True)
-        done = subprocess.run([sys.executable, "-m", "profiling", *command.split()], cwd=given.folder, env=environment)
-        if done.returncode:
-            return done.returncode
-    if given.pictures:
+        finished = subprocess.run(
+            [sys.executable, "-m", "profiling", *command.split()], cwd=options.folder, env=environment
+        )
+        if finished.returncode:
+            return finished.returncode
+    if options.pictures:
         with sync_playwright() as playwright:
             browser = launch(playwright)
             for name in ("before", "after", "log"):
-                picture(browser, given.folder / f"{name}.html", DOCS / f"profile-app-{name}.png")
+                picture(browser, options.folder / f"{name}.html", DOCS / f"profile-app-{name}.png")
             for program in sorted(Path(next(iter(programs))).glob("[a-z]*.py")):
-                page = given.folder / f"{program.stem}.html"
+                page = options.folder / f"{program.stem}.html"
                 words = ["profiling", "run", "--html", str(page), str(program)]
                 subprocess.run(
-                    [sys.executable, "-m", *words], check=True, env=environment, cwd=given.folder, capture_output=True
+                    [sys.executable, "-m", *words], check=True, env=environment, cwd=options.folder, capture_output=True
                 )
                 picture(browser, page, DOCS / f"profile-{program.stem.replace('_', '-')}.png")
             browser.close()

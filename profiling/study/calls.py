@@ -1,4 +1,4 @@
-"""What is to be profiled: a function of a module or file, and what it is called with."""
+"""What to profile: a function of a module or file, and the arguments of its calls."""
 
 import argparse
 import asyncio
@@ -18,11 +18,11 @@ from inference.errors import TenfoldError
 
 
 class BadTarget(TenfoldError):
-    """A function that is not there, or arguments that cannot be read: which, and what is needed."""
+    """A missing function or unreadable arguments; the message says which and what is needed."""
 
 
 class Call(NamedTuple):
-    """What a function is called with."""
+    """The arguments of one call."""
 
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = {}
@@ -43,35 +43,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--args", type=Path, metavar="FILE.json", help="one call's arguments: an object (by name) or a list"
     )
-    parser.add_argument("--rows", type=Path, metavar="FILE", help="a call a row: .csv with a header, or .jsonl")
+    parser.add_argument("--rows", type=Path, metavar="FILE", help="one call per row: .csv with a header, or .jsonl")
     parser.add_argument("-n", type=int, metavar="CALLS", help="calls that are timed (200; a script runs once)")
 
 
 def target(text: str) -> Target:
     """The function named by `package.module:function` or `file.py:function`. Raises `BadTarget`.
 
-    The folder that one is in comes first on the path, as with `python -m`.
+    The current folder comes first on the path, as with `python -m`.
     """
-    where, _, name = text.rpartition(":")
-    if not where or not name:
+    module, _, name = text.rpartition(":")
+    if not module or not name:
         raise BadTarget(f"{text}: name a function (package.module:function or file.py:function) or a script (file.py)")
-    sys.path[:0] = [one for one in [str(Path.cwd())] if one not in sys.path]
-    found: Any = of_file(Path(where)) if where.endswith(".py") else of_module(where)
+    sys.path[:0] = [folder for folder in [str(Path.cwd())] if folder not in sys.path]
+    function: Any = of_file(Path(module)) if module.endswith(".py") else of_module(module)
     for part in name.split("."):
         try:
-            found = getattr(found, part)
+            function = getattr(function, part)
         except AttributeError:
-            names = sorted(one for one in dir(found) if not one.startswith("_") and callable(getattr(found, one)))
+            names = sorted(
+                name for name in dir(function) if not name.startswith("_") and callable(getattr(function, name))
+            )
             near = get_close_matches(part, names) or names[:8]
-            there = f"; there are {', '.join(near)}" if near else ""
-            raise BadTarget(f"{text}: nothing is called {part!r} in {where}{there}") from None
-    if not callable(found):
-        raise BadTarget(f"{text}: a {type(found).__name__}, which cannot be called")
-    return prepared(text, found)
+            alternatives = f"; there are {', '.join(near)}" if near else ""
+            raise BadTarget(f"{text}: nothing is called {part!r} in {module}{alternatives}") from None
+    if not callable(function):
+        raise BadTarget(f"{text}: a {type(function).__name__}, which cannot be called")
+    return prepared(text, function)
 
 
 def of_module(name: str) -> object:
-    """A module, imported. What goes wrong inside it is its own error."""
+    """Import a module. Errors inside it are passed on."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -84,7 +86,7 @@ def of_file(file: Path) -> object:
     """The module in a file, imported under its own name."""
     if not file.is_file():
         raise BadTarget(f"{file}: no such file")
-    sys.path[:0] = [one for one in [str(file.resolve().parent)] if one not in sys.path]
+    sys.path[:0] = [folder for folder in [str(file.resolve().parent)] if folder not in sys.path]
     spec = importlib.util.spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None:
         raise BadTarget(f"{file}: cannot be imported")
@@ -106,7 +108,7 @@ def prepared(name: str, function: Callable[..., Any]) -> Target:
         run_to_the_end = runner.get_loop().run_until_complete
 
         async def collected(call: Call) -> list[Any]:
-            return [one async for one in function(*call.args, **call.kwargs)]
+            return [item async for item in function(*call.args, **call.kwargs)]
 
         return Target(name, lambda call: run_to_the_end(collected(call)), function, runner.close)
     if inspect.isgeneratorfunction(inner):
@@ -114,23 +116,23 @@ def prepared(name: str, function: Callable[..., Any]) -> Target:
     return Target(name, lambda call: function(*call.args, **call.kwargs), function)
 
 
-def calls(given: argparse.Namespace, functions: Sequence[Callable[..., Any]]) -> list[Call]:
-    """The calls that the files say; one without arguments where there are none. Raises `BadTarget`."""
-    if given.args and given.rows:
+def calls(options: argparse.Namespace, functions: Sequence[Callable[..., Any]]) -> list[Call]:
+    """The calls listed in the files; without a file, one call without arguments. Raises `BadTarget`."""
+    if options.args and options.rows:
         raise BadTarget("give --args or --rows, not both")
-    if given.args:
-        found = [as_call(parsed(given.args, given.args.read_text, "one JSON value"), str(given.args))]
-    elif given.rows:
-        found = rows(given.rows)
+    if options.args:
+        listed = [as_call(parsed(options.args, options.args.read_text, "one JSON value"), str(options.args))]
+    elif options.rows:
+        listed = rows(options.rows)
     else:
-        found = [Call()]
+        listed = [Call()]
     for function in functions:
-        fit(function, found[0])
-    return found
+        fit(function, listed[0])
+    return listed
 
 
 def parsed(file: Path, read: Callable[[str], str], what: str) -> Any:
-    """JSON of a file."""
+    """Parse a file. Raises `BadTarget`."""
     try:
         return json.loads(read("utf-8-sig"))
     except OSError as error:
@@ -140,15 +142,17 @@ def parsed(file: Path, read: Callable[[str], str], what: str) -> Any:
 
 
 def rows(file: Path) -> list[Call]:
-    """A call a row: of CSV by the names of its columns, of JSON lines by name or in order."""
+    """One call per row: CSV by column names, JSON lines by name or in order."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             if file.suffix.lower() in (".jsonl", ".ndjson"):
-                found = [
-                    as_call(json.loads(line), f"{file}: line {at}") for at, line in enumerate(stream, 1) if line.strip()
+                listed = [
+                    as_call(json.loads(line), f"{file}: line {number}")
+                    for number, line in enumerate(stream, 1)
+                    if line.strip()
                 ]
             else:
-                found = [
+                listed = [
                     Call((), {name: value(text or "") for name, text in row.items() if name})
                     for row in csv.DictReader(stream)
                 ]
@@ -156,13 +160,13 @@ def rows(file: Path) -> list[Call]:
         raise BadTarget(f"{file}: {error.strerror or error}") from None
     except (ValueError, csv.Error) as error:
         raise BadTarget(f"{file}: cannot be read as rows: {error}") from None
-    if not found:
+    if not listed:
         raise BadTarget(f"{file}: no rows")
-    return found
+    return listed
 
 
 def value(text: str) -> Any:
-    """A cell: a number where it is written as one, else the text."""
+    """A cell as a number if it is written as one, else as text."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -171,21 +175,21 @@ def value(text: str) -> Any:
     return {"true": True, "false": False}.get(text.lower(), text)
 
 
-def as_call(found: Any, where: str) -> Call:
+def as_call(value: Any, place: str) -> Call:
     """Arguments by name or in order."""
-    if isinstance(found, dict):
-        return Call((), found)
-    if isinstance(found, list):
-        return Call(tuple(found))
-    raise BadTarget(f"{where}: an object (arguments by name) or a list (in order) is needed")
+    if isinstance(value, dict):
+        return Call((), value)
+    if isinstance(value, list):
+        return Call(tuple(value))
+    raise BadTarget(f"{place}: an object (arguments by name) or a list (in order) is needed")
 
 
 def fit(function: Callable[..., Any], call: Call) -> None:
-    """Raises `BadTarget` where the arguments do not fit the function's."""
+    """Raises `BadTarget` if the arguments do not fit the function."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        return  # of some functions in C nobody knows
+        return  # some functions in C have no signature
     try:
         signature.bind(*call.args, **call.kwargs)
     except TypeError as error:

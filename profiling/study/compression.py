@@ -16,12 +16,12 @@ MAGIC: tuple[tuple[bytes, Any], ...] = (
     (b"BZh", bz2.open),
     (b"\xfd7zXZ\x00", lzma.open),
 )
-DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)  # raised while reading what is cut short or changed
+DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)  # raised while reading a truncated or altered file
 
 
 @contextmanager
 def opened(file: Path) -> Iterator[IO[bytes]]:
-    """A file for reading, or what is piped in for `-`; decompressed where it begins as gzip, bzip2 or xz do.
+    """Open a file, or stdin for `-`; decompressed if it begins like gzip, bzip2 or xz.
 
     Raises OSError, and while it is read DAMAGED; bzip2 raises OSError there too.
     """
@@ -35,7 +35,7 @@ def opened(file: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def decompressed(raw: BufferedReader) -> Iterator[IO[bytes]]:
-    """The content of a stream, by how it begins."""
+    """The decompressed content of a stream, by its first bytes."""
     beginning = raw.peek(6)[:6]
     for magic, open_compressed in MAGIC:
         if beginning.startswith(magic):

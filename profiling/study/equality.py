@@ -8,38 +8,40 @@ from typing import Any
 TOLERANCE = 1e-6  # of numbers: absolute below 1, relative above
 
 
-def equal(one: Any, other: Any, tolerance: float = TOLERANCE) -> bool:
+def equal(first: Any, second: Any, tolerance: float = TOLERANCE) -> bool:
     """Whether results agree: the same types of things in the same order, floats within the tolerance, NaN with NaN.
 
-    Of objects that do not say when they are equal, what they hold is compared.
+    Objects without an equality of their own are compared by their attributes.
     """
-    if one is other:
+    if first is second:
         return True
-    if isinstance(one, bool) or isinstance(other, bool) or one is None or other is None:
-        return bool(one == other)
-    if is_array(one) or is_array(other):
-        return equal_arrays(one, other, tolerance)
-    if isinstance(one, int | float) and isinstance(other, int | float):
-        return close(one, other, tolerance)
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(equal(one[key], other[key], tolerance) for key in one)
-    if isinstance(one, str | bytes) or isinstance(other, str | bytes):
-        return bool(one == other)
-    if isinstance(one, Sequence) and isinstance(other, Sequence):
-        return len(one) == len(other) and all(equal(a, b, tolerance) for a, b in zip(one, other, strict=True))
-    if type(one) is not type(other):
-        return bool(one == other)
-    if is_dataclass(one):
-        names = [field.name for field in fields(one) if field.compare]
-        return all(equal(getattr(one, name), getattr(other, name), tolerance) for name in names)
-    if "__eq__" not in {name for kind in type(one).__mro__[:-1] for name in vars(kind)} and hasattr(one, "__dict__"):
-        return equal(vars(one), vars(other), tolerance)
-    return bool(one == other)
+    if isinstance(first, bool) or isinstance(second, bool) or first is None or second is None:
+        return bool(first == second)
+    if is_array(first) or is_array(second):
+        return equal_arrays(first, second, tolerance)
+    if isinstance(first, int | float) and isinstance(second, int | float):
+        return close(first, second, tolerance)
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        return first.keys() == second.keys() and all(equal(first[key], second[key], tolerance) for key in first)
+    if isinstance(first, str | bytes) or isinstance(second, str | bytes):
+        return bool(first == second)
+    if isinstance(first, Sequence) and isinstance(second, Sequence):
+        return len(first) == len(second) and all(equal(a, b, tolerance) for a, b in zip(first, second, strict=True))
+    if type(first) is not type(second):
+        return bool(first == second)
+    if is_dataclass(first):
+        names = [field.name for field in fields(first) if field.compare]
+        return all(equal(getattr(first, name), getattr(second, name), tolerance) for name in names)
+    if "__eq__" not in {name for kind in type(first).__mro__[:-1] for name in vars(kind)} and hasattr(
+        first, "__dict__"
+    ):
+        return equal(vars(first), vars(second), tolerance)
+    return bool(first == second)
 
 
-def close(one: float, other: float, tolerance: float) -> bool:
-    return one == other or (math.isnan(one) and math.isnan(other)) or (
-        abs(one - other) <= tolerance * max(1.0, abs(one), abs(other))
+def close(first: float, second: float, tolerance: float) -> bool:
+    return first == second or (math.isnan(first) and math.isnan(second)) or (
+        abs(first - second) <= tolerance * max(1.0, abs(first), abs(second))
     )  # fmt: skip
 
 
@@ -48,9 +50,9 @@ def is_array(value: Any) -> bool:
     return hasattr(value, "__array__") and hasattr(value, "shape")
 
 
-def equal_arrays(one: Any, other: Any, tolerance: float) -> bool:
-    """Element by element; what is no array counts as one without dimensions."""
-    first, second = (value.__array__().tolist() if is_array(value) else value for value in (one, other))
-    if getattr(one, "shape", ()) != getattr(other, "shape", ()):
+def equal_arrays(old: Any, new: Any, tolerance: float) -> bool:
+    """Element by element; a value that is not an array counts as one without dimensions."""
+    first, second = (value.__array__().tolist() if is_array(value) else value for value in (old, new))
+    if getattr(old, "shape", ()) != getattr(new, "shape", ()):
         return False
     return equal(first, second, tolerance)

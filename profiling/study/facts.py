@@ -1,6 +1,6 @@
 """What the report's script draws: functions, their figures and callers, and the boxes of the icicle, as plain JSON.
 
-One or two profiles; the functions of both stand in one list, a function of both once.
+One or two profiles share one list of functions; a function in both appears once.
 """
 
 from collections import Counter
@@ -9,108 +9,110 @@ from typing import Any
 
 from profiling.study.names import BUILTIN, Group, label, package, short_file, title
 from profiling.study.prof_reader import Cost, Function, Profile
-from profiling.study.tree import tree
+from profiling.study.tree import Tree, tree
 
-MOST = 4000  # functions with their figures; of the others only how many there are and what they hold
+MOST = 4000  # functions with their figures; for the others only their number and their time
 
 Facts = dict[str, Any]
 
 
 def facts(profiles: Sequence[Profile], group: Group = package) -> Facts:
-    """Of one or two profiles, the baseline first. Seconds throughout."""
+    """The facts of one or two profiles, the baseline first. Times in seconds."""
     trees = [tree(profile) for profile in profiles]
     numbers = matched(profiles)
-    drawn = [{box.function for box in one.boxes} for one in trees]
-    chosen = [most_of(profile, boxes) for profile, boxes in zip(profiles, drawn, strict=True)]
-    kept: dict[int, Function] = {}
+    drawn_functions = [{box.function for box in tree.boxes} for tree in trees]
+    chosen = [most_of(profile, boxes) for profile, boxes in zip(profiles, drawn_functions, strict=True)]
+    numbered: dict[int, Function] = {}
     for number_of, functions in zip(numbers, chosen, strict=True):
         for function in functions:
-            kept.setdefault(number_of[function], function)
-    place = {number: at for at, number in enumerate(sorted(kept))}
-    listed = [kept[number] for number in sorted(kept)]
+            numbered.setdefault(number_of[function], function)
+    place = {number: index for index, number in enumerate(sorted(numbered))}
+    listed = [numbered[number] for number in sorted(numbered)]
     return {
         "functions": {
-            "name": [label(one) for one in listed],
-            "place": [f"{short_file(one)}:{one.line}" if short_file(one) else "" for one in listed],
-            "file": [one.file if one.file != "~" else "" for one in listed],
-            "group": [group(one) or BUILTIN for one in listed],
+            "name": [label(function) for function in listed],
+            "place": [f"{short_file(function)}:{function.line}" if short_file(function) else "" for function in listed],
+            "file": [function.file if function.file != "~" else "" for function in listed],
+            "group": [group(function) or BUILTIN for function in listed],
         },
         "profiles": [
-            facts_of(profile, one, {function: place[at] for function, at in number_of.items() if at in place})
-            for profile, one, number_of in zip(profiles, trees, numbers, strict=True)
+            facts_of(profile, boxes, {function: place[n] for function, n in number_of.items() if n in place})
+            for profile, boxes, number_of in zip(profiles, trees, numbers, strict=True)
         ],
     }
 
 
-def facts_of(profile: Profile, drawn: Any, place: Mapping[Function, int]) -> Facts:
-    """Those of one profile; functions by their place in the list."""
-    shown = [(function, entry) for function, entry in profile.entries.items() if function in place]
-    held = sum(entry.cost.own for _, entry in shown)
-    whole = profile.seconds
+def facts_of(profile: Profile, drawing: Tree, place: Mapping[Function, int]) -> Facts:
+    """The facts of one profile; functions by their place in the list."""
+    entries = [(function, entry) for function, entry in profile.entries.items() if function in place]
+    accounted = sum(entry.cost.own for _, entry in entries)
+    total = profile.seconds
     return {
         "name": profile.name,
         "sampled": profile.sampled,
         "stacks": bool(profile.stacks),
-        "seconds": whole,
+        "seconds": total,
         "calls": profile.calls,
         "all": len(profile.entries),
-        "listed": len(shown),
-        "held": held / whole if whole else 1.0,
-        "covered": drawn.covered,
-        "figures": {place[function]: cost(entry.cost) for function, entry in shown},
+        "listed": len(entries),
+        "held": accounted / total if total else 1.0,
+        "covered": drawing.covered,
+        "figures": {place[function]: cost(entry.cost) for function, entry in entries},
         "callers": {
-            place[function]: found
-            for function, entry in shown
-            if (found := [(place[one], *cost(share)) for one, share in entry.callers.items() if one in place])
+            place[function]: callers
+            for function, entry in entries
+            if (
+                callers := [(place[caller], *cost(share)) for caller, share in entry.callers.items() if caller in place]
+            )
         },
         "boxes": {
-            "function": [place[box.function] for box in drawn.boxes],
-            "parent": [box.parent for box in drawn.boxes],
-            "seconds": [rounded(box.seconds) for box in drawn.boxes],
+            "function": [place[box.function] for box in drawing.boxes],
+            "parent": [box.parent for box in drawing.boxes],
+            "seconds": [rounded(box.seconds) for box in drawing.boxes],
         },
     }
 
 
-def cost(of: Cost) -> tuple[int, float, float]:
+def cost(cost: Cost) -> tuple[int, float, float]:
     """Calls, own and cumulative seconds."""
-    return of.calls, rounded(of.own), rounded(of.cumulative)
+    return cost.calls, rounded(cost.own), rounded(cost.cumulative)
 
 
 def rounded(seconds: float) -> float:
-    """To six figures: a report of many boxes is a third of the size."""
+    """Rounded to six figures: this cuts a report of many boxes to a third."""
     return float(f"{seconds:.6g}")
 
 
 def most_of(profile: Profile, drawn: set[Function]) -> list[Function]:
-    """Those in the picture, and of the others those with most time of their own or in all."""
+    """Functions in the picture, and of the others those with most own or cumulative time."""
     if len(profile.entries) <= MOST:
         return [*profile.entries, *(drawn - profile.entries.keys())]
-    by_own = sorted(profile.entries, key=lambda one: -profile.entries[one].cost.own)[: MOST // 2]
-    by_all = sorted(profile.entries, key=lambda one: -profile.entries[one].cost.cumulative)[: MOST // 2]
+    by_own = sorted(profile.entries, key=lambda function: -profile.entries[function].cost.own)[: MOST // 2]
+    by_all = sorted(profile.entries, key=lambda function: -profile.entries[function].cost.cumulative)[: MOST // 2]
     return list(dict.fromkeys([*sorted(drawn), *by_own, *by_all]))
 
 
 def matched(profiles: Sequence[Profile]) -> list[dict[Function, int]]:
     """A number for each function of each profile, the same for one function in both.
 
-    That is one with the same file, from its package on, and the same name; where a file has several of that name, in
-    order of their lines if both have as many, and else those on the same line.
+    The same function has the same file, from its package on, and the same name. Several of one name in a file match in
+    the order of their lines if both profiles have as many, and else by line.
     """
     by_title: list[dict[str, list[Function]]] = []
     for profile in profiles:
-        found: dict[str, list[Function]] = {}
-        for function in sorted({*profile.entries, *(one for e in profile.entries.values() for one in e.callers)}):
-            found.setdefault(title(function), []).append(function)
-        by_title.append(found)
-    counts = [Counter({name: len(ones) for name, ones in found.items()}) for found in by_title]
+        titles: dict[str, list[Function]] = {}
+        for function in sorted({*profile.entries, *(caller for e in profile.entries.values() for caller in e.callers)}):
+            titles.setdefault(title(function), []).append(function)
+        by_title.append(titles)
+    counts = [Counter({name: len(functions) for name, functions in named.items()}) for named in by_title]
     keys: dict[tuple[str, int, int], int] = {}
     numbers: list[dict[Function, int]] = []
-    for found in by_title:
+    for named in by_title:
         mine: dict[Function, int] = {}
-        for name, ones in found.items():
+        for name, functions in named.items():
             alike = len({count[name] for count in counts}) == 1
-            for at, function in enumerate(ones):
-                key = (name, at, 0) if alike else (name, function.line, 1)
+            for index, function in enumerate(functions):
+                key = (name, index, 0) if alike else (name, function.line, 1)
                 mine[function] = keys.setdefault(key, len(keys))
         numbers.append(mine)
     return numbers

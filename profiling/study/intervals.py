@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 DRAWS, SEED = 2000, 0  # of the bootstrap
-UNCHANGED = 1.05  # an interval of ratios within 1/1.05 to 1.05 is no change that anybody would notice
+UNCHANGED = 1.05  # an interval of ratios within 1/1.05 to 1.05 is too small a change to notice
 
 
 class Interval(NamedTuple):
@@ -17,17 +17,17 @@ class Interval(NamedTuple):
     high: float
 
     def inverse(self) -> "Interval":
-        """That of 1 / figure."""
-        return Interval(*(1 / one if one else math.inf for one in (self.value, self.high, self.low)))
+        """The interval of 1 / figure."""
+        return Interval(*(1 / value if value else math.inf for value in (self.value, self.high, self.low)))
 
 
 def quantile(ordered: Sequence[float], q: float) -> float:
-    """The q-quantile of sorted values, between the two nearest; NaN of none."""
+    """The q-quantile of sorted values, interpolated between the two nearest; NaN without values."""
     if not ordered:
         return math.nan
-    at = q * (len(ordered) - 1)
-    low, high = ordered[math.floor(at)], ordered[math.ceil(at)]
-    return low + (high - low) * (at - math.floor(at))
+    position = q * (len(ordered) - 1)
+    low, high = ordered[math.floor(position)], ordered[math.ceil(position)]
+    return low + (high - low) * (position - math.floor(position))
 
 
 def resampled(ordered: Sequence[float], q: float, draw: random.Random, draws: int = DRAWS) -> list[float]:
@@ -57,17 +57,17 @@ def quantile_interval(values: Sequence[float], q: float) -> Interval:
 
 def ratio(before: Sequence[float], after: Sequence[float], q: float = 0.5) -> Interval:
     """The quantile after over the quantile before: 2 is twice as slow. Two samples, drawn apart."""
-    one, other, draw = sorted(before), sorted(after), random.Random(SEED)  # noqa: S311 - statistics
+    old, new, draw = sorted(before), sorted(after), random.Random(SEED)  # noqa: S311 - statistics
     least = 1e-12  # a clock may see nothing
     draws = [
         max(b, least) / max(a, least)
-        for a, b in zip(resampled(one, q, draw), resampled(other, q, draw), strict=True)
+        for a, b in zip(resampled(old, q, draw), resampled(new, q, draw), strict=True)
     ]  # fmt: skip
-    return around(max(quantile(other, q), least) / max(quantile(one, q), least), draws)
+    return around(max(quantile(new, q), least) / max(quantile(old, q), least), draws)
 
 
 def verdict(change: Interval, more: str = "slower", less: str = "faster") -> str:
-    """A ratio, after over before, in words: faster by 3.1 to 3.4 times, unchanged, or not to be told."""
+    """A ratio, after over before, in words: faster by 3.1 to 3.4 times, unchanged, or cannot be told apart."""
     if change.low > 1 / UNCHANGED and change.high < UNCHANGED:
         return "unchanged"
     if change.high < 1:
@@ -78,7 +78,7 @@ def verdict(change: Interval, more: str = "slower", less: str = "faster") -> str
 
 
 def times(change: Interval) -> str:
-    """An interval of ratios, as precise as it is wide."""
+    """An interval of ratios, with digits to match its width."""
     digits = 2 if change.high < 1.995 else 1 if change.high < 99.95 else 0
-    low, high = (f"{one:,.{digits}f}" for one in (change.low, change.high))
+    low, high = (f"{end:,.{digits}f}" for end in (change.low, change.high))
     return f"{low} times" if low == high else f"{low} to {high} times"

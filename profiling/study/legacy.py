@@ -1,7 +1,7 @@
 """The old path, as the study that this project grew out of found it: a dict, a DataFrame, predict_proba.
 
-Its model knew its columns by name, for it was trained on a DataFrame; so this one's are named too. The applicant's
-feature values are computed before the clock starts: what differs from `predict_credit_score` is the row's form alone.
+Its model knew its columns by name, for it was trained on a DataFrame; so this one has column names too. The applicant's
+feature values are computed before the clock starts: only the form of the row differs from `predict_credit_score`.
 """
 
 from collections.abc import Mapping

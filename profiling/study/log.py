@@ -21,11 +21,11 @@ MOST_DRAWN = 100  # stretches of time
 
 
 class BadSplit(TenfoldError):
-    """Neither a date nor a release of the logs."""
+    """The argument of --split is neither a date nor a release of the logs."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Add the arguments of the command."""
     parser.add_argument(
         "files",
         nargs="+",
@@ -52,14 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(given: argparse.Namespace) -> int:
-    """Exit status 2 where a file cannot be opened; lines that are no measurement are counted and stop nothing."""
+def run(options: argparse.Namespace) -> int:
+    """Exit status 2 if a file cannot be opened; lines that are not measurements are counted and skipped."""
     try:
-        reader = LogReader(form(given.map) if given.map else None)
-        for file in files_of(given.files):
+        reader = LogReader(form(options.map) if options.map else None)
+        for file in files_of(options.files):
             reader.read(file)
         scores = reader.scores
-        changes, moment = split(scores, given.split) if given.split is not None else ([], None)
+        changes, moment = split(scores, options.split) if options.split is not None else ([], None)
     except OSError as error:
         print(f"{error.filename}: {error.strerror or error}", file=sys.stderr)
         return 2
@@ -70,23 +70,23 @@ def run(given: argparse.Namespace) -> int:
         table = days(scores)
         print(f"{table.title}\n{aligned(table.heads, table.rows)}")
     print(f"\n{footnotes(reader)}")
-    if len(scores) and (given.html or given.plot):
+    if len(scores) and (options.html or options.plot):
         _, parts = stretches(scores, MOST_DRAWN)
-        if given.html:
-            name = ", ".join(one.name or str(one) for one in given.files[:3])
+        if options.html:
+            name = ", ".join(file.name or str(file) for file in options.files[:3])
             page = log_report(name, scores, parts, table, changes, footnotes(reader).splitlines(), moment)
-            write_page(given.html, page)
-            print(f"{given.html}: the same with plots over time")
-        if given.plot:
-            write_text(given.plot, render(plot(scores, parts, moment)))
-            print(f"{given.plot}: drawn")
-    elif given.html or given.plot:
+            write_page(options.html, page)
+            print(f"{options.html}: the same with plots over time")
+        if options.plot:
+            write_text(options.plot, render(plot(scores, parts, moment)))
+            print(f"{options.plot}: drawn")
+    elif options.html or options.plot:
         print("nothing to draw", file=sys.stderr)
-    return concluded(given, changes, f"before and after {given.split}")
+    return concluded(options, changes, f"before and after {options.split}")
 
 
 def days(scores: Scores) -> Table:
-    """A line for each day, release and engine."""
+    """A row for each day, release and engine."""
     heads = ("day", "release", "engine", "scores", "p50", "p90", "p99", "max", *STAGES, "CPU %", "RSS MB")
     by_day: dict[tuple[int, int], list[int]] = {}
     for place, (when, group) in enumerate(zip(scores.times, scores.groups, strict=True)):
@@ -97,15 +97,15 @@ def days(scores: Scores) -> Table:
         middle = [quantile(scores.ordered(name, places), 0.5) for name in FIGURES]
         rows.append(
             (datetime.fromtimestamp(day * DAY, UTC).strftime("%Y-%m-%d"), *scores.names[group], f"{len(places):,}",
-             *(number(quantile(total, q), 3) for q in Q), *(number(one, 3) for one in middle[1 : 1 + len(STAGES)]),
+             *(number(quantile(total, q), 3) for q in Q), *(number(stage, 3) for stage in middle[1 : 1 + len(STAGES)]),
              number(middle[-2], 1), number(middle[-1], 1))
         )  # fmt: skip
-    empty = [at for at in range(len(heads)) if at > 7 and all(row[at] == "–" for row in rows)]
-    kept = [at for at in range(len(heads)) if at not in empty]
+    empty = [column for column in range(len(heads)) if column > 7 and all(row[column] == "–" for row in rows)]
+    columns = [column for column in range(len(heads)) if column not in empty]
     return Table(
         "Latency in ms (of the stages, CPU and memory the median)",
-        [heads[at] for at in kept],
-        [[row[at] for at in kept] for row in rows],
+        [heads[column] for column in columns],
+        [[row[column] for column in columns] for row in rows],
     )
 
 
@@ -113,25 +113,25 @@ def number(value: float, digits: int) -> str:
     return "–" if value != value else f"{value:,.{digits}f}"
 
 
-def split(scores: Scores, where: str) -> tuple[list[Change], float | None]:
+def split(scores: Scores, place: str) -> tuple[list[Change], float | None]:
     """How latency, CPU and memory changed, and when, in seconds since 1970, where a date was given.
 
-    Raises `BadSplit` where it is neither a date nor a release, or nothing is on one side.
+    Raises `BadSplit` if it is neither a date nor a release, or if one side is empty.
     """
     moment: float | None = None
     try:
-        found = datetime.fromisoformat(where)
-        moment = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        boundary = datetime.fromisoformat(place)
+        moment = (boundary if boundary.tzinfo else boundary.replace(tzinfo=UTC)).timestamp()
         later = [when >= moment for when in scores.times]
     except ValueError:
-        chosen = {group for group, (release, _) in enumerate(scores.names) if release.startswith(where)}
+        chosen = {group for group, (release, _) in enumerate(scores.names) if release.startswith(place)}
         if not chosen:
             releases = ", ".join(sorted({release for release, _ in scores.names})) or "none"
-            raise BadSplit(f"--split {where}: neither a date nor a release; releases are: {releases}") from None
+            raise BadSplit(f"--split {place}: neither a date nor a release; releases are: {releases}") from None
         later = [group in chosen for group in scores.groups]
-    sides = [[at for at, one in enumerate(later) if one is side] for side in (False, True)]
+    sides = [[index for index, is_later in enumerate(later) if is_later is side] for side in (False, True)]
     if not all(sides):
-        raise BadSplit(f"--split {where}: nothing to compare, all {len(scores):,} scores lie on one side")
+        raise BadSplit(f"--split {place}: nothing to compare, all {len(scores):,} scores lie on one side")
     basis = f"{len(sides[0]):,} and {len(sides[1]):,} lines, 95 % intervals that take lines as independent"
     changes = []
     for q in Q[:-1]:
@@ -148,12 +148,12 @@ def split(scores: Scores, where: str) -> tuple[list[Change], float | None]:
 
 
 def footnotes(reader: LogReader) -> str:
-    """What else was in the logs."""
+    """What else the logs contain, as text."""
     scores, files = reader.scores, reader.files
     lines = [f"{len(scores):,} scores." if files == 1 else f"{len(scores):,} scores, in {files:,} files."]
-    for one, count in reader.forms.most_common(3):
-        keys = ", ".join(f"{part} {key!r}" for part, key in zip(("time", "duration"), one[:2], strict=True))
-        unit = {1e3: "s", 1.0: "ms", 1e-3: "µs", 1e-6: "ns"}[one.unit]
+    for line_form, count in reader.forms.most_common(3):
+        keys = ", ".join(f"{part} {key!r}" for part, key in zip(("time", "duration"), line_form[:2], strict=True))
+        unit = {1e3: "s", 1.0: "ms", 1e-3: "µs", 1e-6: "ns"}[line_form.unit]
         lines.append(f"{count:,} of them by the keys {keys} in {unit}.")
     if reader.errors:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in reader.errors.most_common())
@@ -161,9 +161,9 @@ def footnotes(reader: LogReader) -> str:
     if reader.dropped:
         lines.append(f"{reader.dropped:,} lines that the log could not write, by its own count.")
     if reader.skipped:
-        lines.append(f"{sum(one.lines for one in reader.skipped.values()):,} lines that are no score:")
+        lines.append(f"{sum(skipped.lines for skipped in reader.skipped.values()):,} lines that are no score:")
         lines += [
-            f"  {one.lines:,}: {what} (first in {one.file}, line {one.line:,})"
-            for what, one in sorted(reader.skipped.items(), key=lambda item: -item[1].lines)
+            f"  {skipped.lines:,}: {what} (first in {skipped.file}, line {skipped.line:,})"
+            for what, skipped in sorted(reader.skipped.items(), key=lambda item: -item[1].lines)
         ]
     return "\n".join(lines)

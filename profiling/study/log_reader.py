@@ -1,7 +1,7 @@
-"""Reads JSON lines with a time and a duration: Tenfold's performance log, older ones, anybody's.
+"""Read JSON lines with a time and a duration: Tenfold's performance log, older ones, and logs of other programs.
 
-A form says under which keys a line has what; a line that fits none is counted by what is wrong with it, with the place
-where that was first seen, and without anything that is in it.
+A form says under which keys a line holds its values. A line that fits no form is counted by its problem, with the
+place where that was first seen and without any of its content.
 """
 
 import io
@@ -39,7 +39,7 @@ class BadMap(TenfoldError):
 
 
 class Form(NamedTuple):
-    """Under which keys lines have what; keys within objects are joined by dots. `unit`: of the duration, in ms."""
+    """Keys of a line's values; keys within objects are joined by dots. `unit` is that of the duration, in ms."""
 
     time: str
     duration: str
@@ -51,7 +51,7 @@ class Form(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """Lines that are no measurement: how many, and where the first was."""
+    """Lines that are not measurements: how many, and where the first was."""
 
     lines: int
     file: str
@@ -69,26 +69,26 @@ class Scores(NamedTuple):
     def __len__(self) -> int:
         return len(self.times)
 
-    def ordered(self, name: str, at: Iterable[int] | None = None) -> list[float]:
-        """A column's values that are known, sorted; of the chosen measurements, or all."""
+    def ordered(self, name: str, indices: Iterable[int] | None = None) -> list[float]:
+        """The known values of a column, sorted, of the chosen measurements or of all."""
         column = self.columns[name]
-        values = column if at is None else [column[one] for one in at]
-        return sorted(one for one in values if one == one)
+        values = column if indices is None else [column[index] for index in indices]
+        return sorted(value for value in values if value == value)
 
 
 class LogReader:
-    """Takes logs, any number of them."""
+    """Reads any number of logs."""
 
     def __init__(self, form: Form | None = None) -> None:
         with extra("profile"):
             import orjson
         self._loads: Callable[[bytes | str], Any] = orjson.loads
         self.form = form
-        self.errors: Counter[str] = Counter()  # refused scores of ours, by kind
-        self.dropped = 0  # lines that a log of ours says it could not write
-        self.skipped: dict[str, Skipped] = {}  # by what is wrong
+        self.errors: Counter[str] = Counter()  # refused scores in Tenfold's logs, by kind
+        self.dropped = 0  # lines that Tenfold's log says it could not write
+        self.skipped: dict[str, Skipped] = {}  # by problem
         self.files = 0
-        self.forms: Counter[Form] = Counter()  # found in lines that are not ours
+        self.forms: Counter[Form] = Counter()  # forms found in lines of other programs
         self._times = array("d")
         self._groups = array("l")
         self._columns = {name: array("d") for name in FIGURES}
@@ -101,7 +101,7 @@ class LogReader:
         return Scores(self._times, self._groups, self._columns, list(self._names))
 
     def read(self, file: Path) -> None:
-        """One log. Raises OSError where it cannot be opened; what is damaged is read up to there, and said."""
+        """Read one log. Raises OSError if it cannot be opened; a damaged file is read up to the damage."""
         self.files += 1
         number = 0
         with opened(file) as stream:
@@ -118,7 +118,7 @@ class LogReader:
                 )
 
     def take(self, line: bytes | str, file: str = "", number: int = 0) -> None:
-        """One line."""
+        """Read one line."""
         try:
             entry = self._loads(line)
         except ValueError:
@@ -136,13 +136,13 @@ class LogReader:
         if problem:
             self.skip(problem, file, number)
 
-    def skip(self, what: str, file: str, line: int) -> None:
+    def skip(self, reason: str, file: str, line: int) -> None:
         """Count a line that is no measurement."""
-        before = self.skipped.get(what)
-        self.skipped[what] = before._replace(lines=before.lines + 1) if before else Skipped(1, file, line)
+        known = self.skipped.get(reason)
+        self.skipped[reason] = known._replace(lines=known.lines + 1) if known else Skipped(1, file, line)
 
     def _ours(self, entry: dict[str, Any]) -> str | None:
-        """A line of Tenfold's; what is wrong with it, or None."""
+        """Read a line of Tenfold's log; returns its problem, or None."""
         when = seconds(entry["time"])
         if when is None:
             return "a time that cannot be read"
@@ -163,27 +163,27 @@ class LogReader:
         return None
 
     def _any(self, entry: dict[str, Any]) -> str | None:
-        """A line of anybody's; what is wrong with it, or None."""
+        """Read a line of another program's log; returns its problem, or None."""
         if "dropped" in entry and "duration" not in entry:
             self.dropped += int(figure(entry["dropped"]))
             return None
         form = self.form or self._form(entry)
         if form is None:
             return self._lacking(entry)
-        given = at(entry, form.time)
-        if given is None:
+        moment = value_at(entry, form.time)
+        if moment is None:
             return f"no time under {form.time!r}" if self.form else "no time"
-        when = seconds(given)
+        when = seconds(moment)
         if when is None:
             return "a time that cannot be read"
-        duration = figure(at(entry, form.duration)) * form.unit
+        duration = figure(value_at(entry, form.duration)) * form.unit
         if not math.isfinite(duration):
-            missing = at(entry, form.duration) is None
+            missing = value_at(entry, form.duration) is None
             return f"no duration under {form.duration!r}" if missing else "a duration that is no number"
         if duration < 0:
             return "a duration below zero"
         self.forms[form] += 1
-        cells = (at(entry, key) if key else None for key in (form.cpu, form.memory, form.release, form.engine))
+        cells = (value_at(entry, key) if key else None for key in (form.cpu, form.memory, form.release, form.engine))
         self._add(when, duration, *cells)
         return None
 
@@ -205,22 +205,24 @@ class LogReader:
         self._columns["rss_mb"][-1] = figure(memory)
 
     def _form(self, entry: dict[str, Any]) -> Form | None:
-        """The form of a line, by its keys; None where they are not recognised."""
+        """The form of a line, by its keys; None if they are not recognised."""
         keys = tuple(entry)
         if keys not in self._form_of:
-            found = [next((key for key in names if key in entry), "") for names in (TIMES, DURATIONS, CPUS, MEMORIES)]
-            when, duration, cpu, memory = found
+            key_names = [
+                next((key for key in names if key in entry), "") for names in (TIMES, DURATIONS, CPUS, MEMORIES)
+            ]
+            when, duration, cpu, memory = key_names
             release = next((key for key in ("release", "version", "model") if key in entry), "")
             engine = "engine" if "engine" in entry else ""
-            known = bool(when and duration)
+            complete = bool(when and duration)
             self._form_of[keys] = (
-                Form(when, duration, UNITS[unit_of(duration)], cpu, memory, release, engine) if known else None
+                Form(when, duration, UNITS[unit_of(duration)], cpu, memory, release, engine) if complete else None
             )
         return self._form_of[keys]
 
 
 def lines(stream: IO[bytes]) -> Iterator[bytes | str]:
-    """The lines of a log: of UTF-8, with a mark before it or not, or of UTF-16, which zeros give away."""
+    """The lines of a log in UTF-8, with or without a byte order mark, or in UTF-16, recognised by its zeros."""
     beginning = stream.peek(4)[:4] if hasattr(stream, "peek") else b""
     if beginning[:2] in (b"\xff\xfe", b"\xfe\xff"):
         yield from decoded(stream, "utf-16")
@@ -233,7 +235,7 @@ def lines(stream: IO[bytes]) -> Iterator[bytes | str]:
 
 
 def decoded(stream: IO[bytes], encoding: str) -> Iterator[str]:
-    """Its lines as text; it stays open."""
+    """The lines of a file as text; the file stays open."""
     wrapper = io.TextIOWrapper(stream, encoding)
     try:
         yield from wrapper
@@ -241,20 +243,20 @@ def decoded(stream: IO[bytes], encoding: str) -> Iterator[str]:
         wrapper.detach()
 
 
-def at(entry: dict[str, Any], key: str) -> Any:
-    """What stands under a key, or under keys within objects, joined by dots; None for nothing."""
+def value_at(entry: dict[str, Any], key: str) -> Any:
+    """The value of a key, or of keys within objects joined by dots; None if missing."""
     if key in entry:
         return entry[key]
-    found: Any = entry
+    value: Any = entry
     for part in key.split("."):
-        if type(found) is not dict:
+        if type(value) is not dict:
             return None
-        found = found.get(part)
-    return found
+        value = value.get(part)
+    return value
 
 
 def figure(value: Any) -> float:
-    """A number; NaN for what is none. Text that is a number counts."""
+    """Return a number, also from text that holds one; NaN for anything else."""
     kind = type(value)
     if kind is float or kind is int:
         return float(value) if abs(value) < 1e300 else NAN
@@ -267,7 +269,7 @@ def figure(value: Any) -> float:
 
 
 def seconds(value: Any) -> float | None:
-    """Seconds since 1970 of a time: ISO 8601 (without a zone UTC), or a number of s, ms, µs or ns; None for no time."""
+    """Seconds since 1970 of a time: ISO 8601 (UTC by default), or a number of s, ms, µs or ns; None if not a time."""
     if type(value) is str:
         try:
             moment = datetime.fromisoformat(value.replace(",", "."))
@@ -278,7 +280,7 @@ def seconds(value: Any) -> float | None:
 
 
 def number_of_seconds(value: float) -> float | None:
-    """By size: a time of our days is near 1.8e9 s."""
+    """Seconds from a number, by its size: a current time is near 1.8e9 s."""
     for unit in (1.0, 1e3, 1e6, 1e9):
         if 1e8 <= value / unit < 1e10:
             return value / unit
@@ -290,7 +292,7 @@ def text(value: Any) -> str:
 
 
 def unit_of(key: str) -> str:
-    """The unit of a duration, by how its key ends; seconds where that says nothing."""
+    """The unit of a duration, by the end of its key; seconds by default."""
     end = key.rpartition(".")[2]
     for unit in ("ms", "us", "µs", "ns"):
         if end == unit or end.endswith(f"_{unit}") or end.endswith(unit.capitalize()):
@@ -298,39 +300,39 @@ def unit_of(key: str) -> str:
     return "s" if not key.startswith("ms.") else "ms"
 
 
-def form(given: str) -> Form:
+def form(text: str) -> Form:
     """A map as people write it: `time=ts,duration=took:ms,cpu=…,memory=…,release=…`; raises `BadMap`."""
-    found: dict[str, str] = {}
+    keys: dict[str, str] = {}
     unit = ""
-    for part in given.split(","):
+    for part in text.split(","):
         name, _, key = part.strip().partition("=")
         if name not in PARTS or not key:
-            raise BadMap(f"--map {given}: write time=KEY,duration=KEY[:UNIT] and, if there are, {', '.join(PARTS[2:])}")
+            raise BadMap(f"--map {text}: write time=KEY,duration=KEY[:UNIT] and, if there are, {', '.join(PARTS[2:])}")
         if name == "duration" and ":" in key:
             key, _, unit = key.rpartition(":")
             if unit not in UNITS:
-                raise BadMap(f"--map {given}: the unit of a duration is one of {', '.join(UNITS)}, not {unit!r}")
-        found[name] = key
-    if not {"time", "duration"} <= found.keys():
-        raise BadMap(f"--map {given}: both time and duration are needed")
-    return Form(unit=UNITS[unit or unit_of(found["duration"])], **found)
+                raise BadMap(f"--map {text}: the unit of a duration is one of {', '.join(UNITS)}, not {unit!r}")
+        keys[name] = key
+    if not {"time", "duration"} <= keys.keys():
+        raise BadMap(f"--map {text}: both time and duration are needed")
+    return Form(unit=UNITS[unit or unit_of(keys["duration"])], **keys)
 
 
-def files_of(given: Sequence[Path]) -> list[Path]:
-    """The files to read: those given, and of folders those that look like logs; each once, links to one too."""
-    found: dict[object, Path] = {}
-    for one in given:
-        inside = [one]
-        if one.is_dir():
-            inside = [file for file in sorted(one.iterdir()) if file.is_file() and looks_like_a_log(file.name)]
+def files_of(paths: Sequence[Path]) -> list[Path]:
+    """The files to read: those given, and those in folders that look like logs; each once, also if linked."""
+    files: dict[object, Path] = {}
+    for path in paths:
+        inside = [path]
+        if path.is_dir():
+            inside = [file for file in sorted(path.iterdir()) if file.is_file() and looks_like_a_log(file.name)]
             if not inside:
                 raise FileNotFoundError(
-                    2, "a folder without a log (.jsonl, .ndjson, .json, .log, compressed too)", str(one)
+                    2, "a folder without a log (.jsonl, .ndjson, .json, .log, compressed too)", str(path)
                 )
         for file in inside:
             key: object = str(file) if str(file) == "-" else (file.stat().st_dev, file.stat().st_ino)
-            found.setdefault(key, file)
-    return list(found.values())
+            files.setdefault(key, file)
+    return list(files.values())
 
 
 def looks_like_a_log(name: str) -> bool:
@@ -339,14 +341,14 @@ def looks_like_a_log(name: str) -> bool:
 
 
 def stretches(scores: Scores, most: int) -> tuple[int, dict[int, list[int]]]:
-    """Measurements by stretches of time of one of LENGTHS, minutes: the shortest by which there are at most `most`.
+    """Measurements by stretches of time of one of LENGTHS, minutes: the shortest that gives at most `most` stretches.
 
-    The length, and for each stretch with measurements its first minute since 1970 and which they are, in order.
+    The length, and for each stretch with measurements its first minute since 1970 and their places, in order.
     """
-    minutes = [int(one // 60) for one in scores.times]
+    minutes = [int(time // 60) for time in scores.times]
     first, last = min(minutes), max(minutes)
-    length = next((one for one in LENGTHS if last // one - first // one < most), LENGTHS[-1])
-    found: dict[int, list[int]] = {}
+    length = next((length for length in LENGTHS if last // length - first // length < most), LENGTHS[-1])
+    by_start: dict[int, list[int]] = {}
     for place, minute in enumerate(minutes):
-        found.setdefault(minute - minute % length, []).append(place)
-    return length, dict(sorted(found.items()))
+        by_start.setdefault(minute - minute % length, []).append(place)
+    return length, dict(sorted(by_start.items()))

@@ -21,7 +21,7 @@ PANELS = (
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A stretch of time in a plot, and what it says when it is pointed at."""
+    """A stretch of time in a plot, and its tooltip."""
 
     x: float
     y: float
@@ -94,15 +94,15 @@ def log_report(
     notes: Sequence[str],
     moment: float | None,
 ) -> LogReport:
-    """The report on what was read; `parts` are stretches of time, by their first minute."""
+    """The report on the logs read; `parts` are stretches of time, by their first minute."""
     first, last = (
-        datetime.fromtimestamp(one, UTC).strftime("%Y-%m-%d %H:%M") for one in (min(scores.times), max(scores.times))
+        datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M") for time in (min(scores.times), max(scores.times))
     )
     return LogReport(
         name,
         plot(scores, parts, moment),
         [("from", f"{first} UTC"), ("to", f"{last} UTC"), ("scores", f"{len(scores):,}")],
-        [verdict_of(one) for one in changes],
+        [verdict_of(change) for change in changes],
         notes,
         [table],
     )
@@ -123,11 +123,11 @@ def plot(scores: Scores, parts: Mapping[int, Sequence[int]], moment: float | Non
             [(minute, quantile(scores.ordered(name, places), q)) for minute, places in parts.items()]
             for _, q in quantiles
         ]
-        known = [[(minute, one) for minute, one in line if not math.isnan(one)] for line in values]
-        if not any(known):
+        points = [[(minute, value) for minute, value in line if not math.isnan(value)] for line in values]
+        if not any(points):
             continue
         top = len(panels) * HEIGHT + TOP
-        ticks = round_ticks(max(one for line in known for _, one in line))
+        ticks = round_ticks(max(value for line in points for _, value in line))
         height = HEIGHT - TOP - BOTTOM
 
         def up(value: float, top: float = top, most: float = ticks[-1], height: float = height) -> float:
@@ -137,8 +137,8 @@ def plot(scores: Scores, parts: Mapping[int, Sequence[int]], moment: float | Non
             Panel(
                 title,
                 top,
-                [line_of(kind, line, across, up) for (kind, _), line in zip(quantiles, known, strict=True) if line],
-                [Tick(across(minute), said(minute, span)) for minute in times(minutes)],
+                [line_of(kind, line, across, up) for (kind, _), line in zip(quantiles, points, strict=True) if line],
+                [Tick(across(minute), moment_text(minute, span)) for minute in times(minutes)],
                 [Tick(up(value), f"{value:,g}") for value in ticks],
             )
         )
@@ -153,7 +153,9 @@ def line_of(kind: str, line: Sequence[tuple[int, float]], across: object, up: ob
     """A path through the points of a quantile."""
     assert callable(across)  # noqa: S101 - for the type checker
     assert callable(up)  # noqa: S101
-    points = [Point(across(minute), up(value), f"{said(minute, 0)} UTC: {kind} {value:,.3g}") for minute, value in line]
+    points = [
+        Point(across(minute), up(value), f"{moment_text(minute, 0)} UTC: {kind} {value:,.3g}") for minute, value in line
+    ]
     return Line(kind, "M" + " L".join(f"{point.x:.1f} {point.y:.1f}" for point in points), points)
 
 
@@ -162,18 +164,18 @@ def round_ticks(most: float) -> list[float]:
     if most <= 0:
         return [0.0, 1.0]
     step = 10 ** math.floor(math.log10(most))
-    step = next(one for one in (step / 5, step / 2, step, 2 * step, 5 * step) if most / one <= 4)
-    return [at * step for at in range(math.ceil(most / step - 1e-9) + 1)]
+    step = next(width for width in (step / 5, step / 2, step, 2 * step, 5 * step) if most / width <= 4)
+    return [number * step for number in range(math.ceil(most / step - 1e-9) + 1)]
 
 
 def times(minutes: Sequence[int], most: int = 7) -> list[int]:
-    """Stretches that the axis names."""
+    """The stretches that are labelled on the axis."""
     step = math.ceil(len(minutes) / most)
     return [*minutes[::step]]
 
 
-def said(minute: float, span: float) -> str:
-    """A moment: the day alone where the axis is long."""
+def moment_text(minute: float, span: float) -> str:
+    """A moment as text: only the day if the axis is long."""
     moment = datetime.fromtimestamp(minute * 60, UTC)
     return moment.strftime(
         "%Y-%m-%d" if span > 7 * 24 * 60 else "%m-%d %H:%M" if span > 24 * 60 else "%H:%M" if span else "%Y-%m-%d %H:%M"

@@ -1,4 +1,4 @@
-"""Calls measured: first without a profiler, then for memory, then under cProfile, on request with sampled stacks."""
+"""Measure calls: first without a profiler, then for memory, then under cProfile; sampled stacks on request."""
 
 import cProfile
 import platform
@@ -26,7 +26,7 @@ class NoSampler(TenfoldError):
 
 
 class Threads(NamedTuple):
-    """Calls that the profile has, about how many it has not, and the share of CPU of other threads."""
+    """The calls in the profile, about how many are missing, and the CPU share of other threads."""
 
     seen: int
     unseen: int
@@ -37,9 +37,9 @@ class Threads(NamedTuple):
 def timed(
     targets: Sequence[Target], calls: Sequence[Call], n: int, tolerance: float = TOLERANCE
 ) -> tuple[list[Timings], list[str]]:
-    """n calls of each target, in turn on the same rows; and which targets did not repeat themselves, in words.
+    """n calls of each target, in turn on the same rows; and a sentence for each target with unrepeatable results.
 
-    Some calls come before the clock counts: the first of each is kept apart, for it fills caches.
+    Some calls warm up before the clock counts; the first of each is reported apart, since it fills caches.
     """
     warm_up = max(1, min(20, round(WARM_UP * n)))
     firsts = []
@@ -47,16 +47,16 @@ def timed(
         started = time.perf_counter()
         target.call(calls[0])
         firsts.append(time.perf_counter() - started)
-    for at in range(1, warm_up):
+    for index in range(1, warm_up):
         for target in targets:
-            target.call(calls[at % len(calls)])
+            target.call(calls[index % len(calls)])
     clocks = cost_of_clocks()
     wall: list[list[float]] = [[] for _ in targets]
     cpu: list[list[float]] = [[] for _ in targets]
     results: dict[tuple[int, int], Any] = {}  # by row and target, the first
     unlike: dict[str, int] = {}
-    for at in range(n):
-        row = at % len(calls)
+    for index in range(n):
+        row = index % len(calls)
         for number, target in enumerate(targets):
             used, started = time.process_time_ns(), time.perf_counter_ns()
             result = target.call(calls[row])
@@ -65,17 +65,17 @@ def timed(
             cpu[number].append(max(0, used - clocks[1]) / 1e9)
             if not equal(results.setdefault((row, number), result), result, tolerance):
                 unlike.setdefault(target.name, row)
-    found = [
+    timings = [
         Timings(target.name, wall[number], cpu[number], firsts[number], warm_up, machine=machine())
         for number, target in enumerate(targets)
     ]
-    return found, [
+    return timings, [
         f"{name}: the same call gave another result, first on row {row + 1}" for name, row in unlike.items()
     ]  # fmt: skip
 
 
 def cost_of_clocks() -> tuple[int, int]:
-    """Wall and CPU ns that measuring adds to a call of nothing: the least of many."""
+    """Wall and CPU ns that measuring adds to an empty call: the minimum of many."""
     least = [1 << 60, 1 << 60]
     for _ in range(200):
         used, started = time.process_time_ns(), time.perf_counter_ns()
@@ -85,7 +85,7 @@ def cost_of_clocks() -> tuple[int, int]:
 
 
 def unlike(targets: Sequence[Target], calls: Sequence[Call], tolerance: float) -> str | None:
-    """Where two targets give different results, in words; each is called once a row."""
+    """A sentence on where two targets give different results; each is called once per row."""
     different = [
         row for row, call in enumerate(calls, 1) if not equal(targets[0].call(call), targets[1].call(call), tolerance)
     ]
@@ -96,7 +96,7 @@ def unlike(targets: Sequence[Target], calls: Sequence[Call], tolerance: float) -
 
 
 def machine() -> str:
-    """What calls are measured on."""
+    """A description of this machine."""
     import os
 
     return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
@@ -109,24 +109,24 @@ def memory(target: Target, calls: Sequence[Call], n: int) -> dict[str, float]:
     import psutil
 
     process = psutil.Process()
-    before = process.memory_info().rss / 2**20
+    at_start = process.memory_info().rss / 2**20
     count = max(2, min(TRACED, n))
     most = 0.0
     tracemalloc.start()
     try:
         target.call(calls[0])  # what is made once
         start = tracemalloc.get_traced_memory()[0]
-        for at in range(count):
-            held = tracemalloc.get_traced_memory()[0]
+        for index in range(count):
+            traced = tracemalloc.get_traced_memory()[0]
             tracemalloc.reset_peak()
-            target.call(calls[at % len(calls)])
-            most = max(most, tracemalloc.get_traced_memory()[1] - held)
+            target.call(calls[index % len(calls)])
+            most = max(most, tracemalloc.get_traced_memory()[1] - traced)
         growth = (tracemalloc.get_traced_memory()[0] - start) / count
     finally:
         tracemalloc.stop()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     return {
-        "rss_before_mb": before,
+        "rss_before_mb": at_start,
         "rss_after_mb": process.memory_info().rss / 2**20,
         "rss_peak_mb": peak,
         "kept_a_call_kb": growth / 1024,
@@ -141,8 +141,8 @@ def profiled(name: str, target: Target, calls: Sequence[Call], n: int) -> tuple[
 
     def count(frame: FrameType, event: str, _: object) -> None:
         if event in ("call", "c_call"):
-            one = threading.get_ident()
-            counts[one] = counts.get(one, 0) + 1
+            thread = threading.get_ident()
+            counts[thread] = counts.get(thread, 0) + 1
 
     threading.setprofile(count)  # of threads that are started from now on
     used, mine = time.process_time(), time.thread_time()
@@ -160,8 +160,8 @@ def profiled(name: str, target: Target, calls: Sequence[Call], n: int) -> tuple[
 
 def repeated(call: Callable[[Call], object], calls: Sequence[Call], n: int) -> None:
     """The loop under the profiler."""
-    for at in range(n):
-        call(calls[at % len(calls)])
+    for index in range(n):
+        call(calls[index % len(calls)])
 
 
 def sampled(name: str, target: Target, calls: Sequence[Call], n: int, interval: float = 0.001) -> Profile:
@@ -177,12 +177,12 @@ def sampled(name: str, target: Target, calls: Sequence[Call], n: int, interval: 
     finally:
         session = profiler.stop()
     stacks = stacks_of(session.to_json()["frame_records"])
-    kept: dict[Any, float] = {}
-    for stack, seconds in stacks.items():  # from the loop on: what is around it is this command
-        names = [one.name for one in stack]
+    samples: dict[Any, float] = {}
+    for stack, seconds in stacks.items():  # from the loop on: the frames around it are this command's
+        names = [frame.name for frame in stack]
         if repeated.__name__ in names:
             inner = stack[names.index(repeated.__name__) :]
-            kept[inner] = kept.get(inner, 0.0) + seconds
-    if not kept:
+            samples[inner] = samples.get(inner, 0.0) + seconds
+    if not samples:
         raise NoSampler(f"{target.name}: too quick to be sampled every {interval * 1e3:g} ms; take more calls (-n)")
-    return of_stacks(f"{name}, sampled", kept)
+    return of_stacks(f"{name}, sampled", samples)

@@ -1,4 +1,4 @@
-"""What functions are called and which group they belong to: by a file of patterns, else by their package."""
+"""Names and groups of functions: groups by a file of patterns, else by package."""
 
 import re
 import tomllib
@@ -19,18 +19,18 @@ TENFOLD = Path(__file__).with_name("groups") / "tenfold.toml"
 
 
 class BadGroups(TenfoldError):
-    """A file of groups that cannot be used: where, and what is wrong with it."""
+    """A file of groups that cannot be used; the message says where and why."""
 
 
 @cache
 def package(function: Function) -> str | None:
-    """The package of a function: of what is installed its name, of all else the folder of its file."""
+    """The package of a function: its name if installed, else the folder of its file."""
     if function.file in ("~", ""):
         # <method 'reduce' of 'numpy.ufunc' objects>, <built-in method numpy.array>
-        found = re.search(r"(?:of '|method )([a-z_]\w*)\.\w", function.name)
-        return found[1] if found and found[1] != "builtins" else None
-    if found := LIBRARY.search(function.file):
-        return found[1].removesuffix(".py")
+        match = re.search(r"(?:of '|method )([a-z_]\w*)\.\w", function.name)
+        return match[1] if match and match[1] != "builtins" else None
+    if match := LIBRARY.search(function.file):
+        return match[1].removesuffix(".py")
     if LOOP.search(function.file):
         return "this loop"
     if STANDARD.search(function.file):
@@ -41,18 +41,18 @@ def package(function: Function) -> str | None:
 def read_groups(file: Path | None) -> Group:
     """The groups of a TOML file: `[groups]`, under it names, each with one regular expression or a list of them.
 
-    The first that is found in the path of a function's file (folders joined by /), or of one in C in its name, says the
-    group. What none is found in goes by its package, and C that says no package to its callers. Without a file all goes
-    by package. Raises `BadGroups`.
+    The first pattern found in the path of a function's file (folders joined by /), or in the name of a function in C,
+    gives the group. Other functions are grouped by package; functions in C without a package are counted with their
+    callers. Without a file all are grouped by package. Raises `BadGroups`.
     """
     if file is None:
         return package
     try:
-        found = tomllib.loads(file.read_text("utf-8"))
+        content = tomllib.loads(file.read_text("utf-8"))
         patterns = [
             (re.compile(pattern), name)
-            for name, given in found["groups"].items()
-            for pattern in ([given] if isinstance(given, str) else given)
+            for name, listed in content["groups"].items()
+            for pattern in ([listed] if isinstance(listed, str) else listed)
         ]
     except OSError as error:
         raise BadGroups(f"{file}: {error.strerror or error}") from None
@@ -75,45 +75,45 @@ def read_groups(file: Path | None) -> Group:
 def groups(profile: Profile, group: Group = package) -> dict[str, float]:
     """Own seconds by group, the largest first.
 
-    What a function in C took, that says nothing of its package, is its callers': by their shares of its time.
+    The time of a function in C without a package is split among its callers by their shares.
     """
-    found: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     for function, entry in profile.entries.items():
         for name, part in shares(profile, function, group, frozenset()).items():
-            found[name] = found.get(name, 0.0) + part * entry.cost.own
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+            seconds[name] = seconds.get(name, 0.0) + part * entry.cost.own
+    return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
 
-def shares(profile: Profile, function: Function, group: Group, under: frozenset[Function]) -> dict[str, float]:
+def shares(profile: Profile, function: Function, group: Group, descendants: frozenset[Function]) -> dict[str, float]:
     """How a function's own time spreads over groups, summing to 1."""
     if (named := group(function)) is not None:
         return {named: 1.0}
     callers = profile.entries[function].callers if function in profile.entries else {}
-    weights = {caller: cost.own or 1e-9 * cost.calls for caller, cost in callers.items() if caller not in under}
+    weights = {caller: cost.own or 1e-9 * cost.calls for caller, cost in callers.items() if caller not in descendants}
     total = sum(weights.values())
-    if not total or len(under) > 4:
+    if not total or len(descendants) > 4:
         return {BUILTIN: 1.0}
-    found: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     for caller, weight in weights.items():
-        for name, part in shares(profile, caller, group, under | {function}).items():
-            found[name] = found.get(name, 0.0) + part * weight / total
-    return found
+        for name, part in shares(profile, caller, group, descendants | {function}).items():
+            seconds[name] = seconds.get(name, 0.0) + part * weight / total
+    return seconds
 
 
 @cache
 def title(function: Function) -> str:
-    """A function for people, the same from any machine and version: no folder of an installation, no line."""
+    """A readable name, the same on any machine and version: without installation folder and line."""
     place = short_file(function)
     return f"{place}: {label(function)}" if place else label(function)
 
 
 def label(function: Function) -> str:
-    """Its name alone."""
+    """The function's name alone."""
     return re.sub(r" at 0x[0-9a-fA-F]+", "", function.name)
 
 
 def short_file(function: Function) -> str:
-    """Its file from the package on, at most three parts of it; nothing for a function in C."""
+    """Its file from the package on, at most three parts; empty for a function in C."""
     if function.file in ("~", ""):
         return ""
     return "/".join(INSTALLED.sub("", function.file.replace("\\", "/")).split("/")[-3:])

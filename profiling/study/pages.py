@@ -1,7 +1,7 @@
 """HTML reports from Jinja2 templates: one file that loads nothing.
 
-A view is a frozen dataclass of finished texts and numbers; it names its template, which says where they go. Every text
-is escaped, and a name that a view lacks is an error.
+A view is a frozen dataclass of finished texts and numbers, and names its template. Every text is escaped, and a name
+that a view lacks is an error.
 """
 
 import json
@@ -37,7 +37,7 @@ def render(view: View) -> str:
 
 def environment() -> "Environment":
     """The templates. In them `for_script(facts)` is JSON for a script element that runs nothing: no text can end it."""
-    with extra("profile"):  # here, for terminals need none of it
+    with extra("profile"):  # imported here: output to a terminal does not need it
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
         from markupsafe import Markup
 
@@ -45,12 +45,12 @@ def environment() -> "Environment":
         text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         return Markup(text.replace("<", r"\u003c"))  # noqa: S704 - escaped
 
-    made = Environment(
+    jinja = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["for_script"] = for_script
-    return made
+    jinja.globals["for_script"] = for_script
+    return jinja

@@ -1,12 +1,12 @@
-"""Reads a .prof file safely, whichever Python wrote it.
+"""Read a .prof file safely, from any version of Python.
 
 cProfile writes one dict in Python's marshal format: (file, line, function) -> (primitive calls, calls, own seconds,
 cumulative seconds, callers), and callers in turn: caller -> the same four figures, or a number of calls where the
 older `profile` module wrote it, or a number of samples where Python 3.15's `profiling.sampling` did (which marks its
-file with the key `("__sampled__",)`). `marshal.loads` is made for files that one trusts: it builds code objects, and
-malformed bytes can crash the process. So this is a reader of its own, of the few types that such a dict is made of
-(those of format versions 0 to 5, Python 2.7 and later); all else is refused by name. Nothing of the file is ever run:
-of a code object, which `python -m profile` puts where the name of what it ran belongs, only the name is taken.
+file with the key `("__sampled__",)`). `marshal.loads` is meant for trusted files: it builds code objects, and malformed
+bytes can crash the process. This reader accepts only the few types that such a dict consists of (in format versions 0
+to 5, Python 2.7 and later) and refuses all others by name. Nothing in the file is ever run: where `python -m profile`
+wrote a code object in place of a name, only its name is read.
 
 The format: https://github.com/python/cpython/blob/3.11/Python/marshal.c
 """
@@ -27,7 +27,7 @@ CODE_AT = (2, 4)  # how deep a function's name stands: in a key, and in that of 
 # Of code objects: numbers, objects, objects after the first line's number; and which objects are file and name.
 CODE_LAYOUTS = ((5, 8, 2, 5, 6), (6, 8, 1, 6, 7), (5, 8, 1, 6, 7), (4, 8, 1, 6, 7))  # 3.11 on; 3.8; 3.0; 2
 SAMPLED = ("__sampled__",)
-OTHERS = (  # what is given for a profile: a part of its beginning, what it is, what to do
+OTHERS = (  # other files given as profiles: a part of the beginning, what the file is, what to do
     (b"memray", "a memory profile of memray", "It knows bytes, no time"),
     (b"line_profiler", "a profile of line_profiler", "It knows lines, no calls"),
     (b"viztracer", "a trace of viztracer", "Open it with vizviewer"),
@@ -57,7 +57,7 @@ REFUSED = {
 
 
 class BadProfile(TenfoldError):
-    """A file that is no profile; the message names the file, the place, what was found and what is needed."""
+    """A file that is not a profile; the message names the file, the place, what was found and what is needed."""
 
 
 class Function(NamedTuple):
@@ -93,7 +93,7 @@ class Profile(NamedTuple):
     name: str
     entries: Mapping[Function, Entry]
     sampled: bool = False
-    stacks: Mapping[tuple[Function, ...], float] = {}  # seconds by stack, the outermost function first; where known
+    stacks: Mapping[tuple[Function, ...], float] = {}  # seconds by stack, the outermost function first; if known
 
     @property
     def seconds(self) -> float:
@@ -107,20 +107,20 @@ class Profile(NamedTuple):
 
 
 def read_profile(file: Path) -> Profile:
-    """The profile in a file, compressed or not; `BadProfile` where it holds none."""
+    """The profile in a file, compressed or not. Raises `BadProfile`."""
     content = read(file)
-    if what := another_kind(content):
-        raise BadProfile(f"{file}: {what}")
+    if kind := another_kind(content):
+        raise BadProfile(f"{file}: {kind}")
     reader = MarshalReader(content)
     try:
-        entries, sampled = entries_from(reader.whole())
+        entries, sampled = entries_from(reader.only_value())
     except ValueError as error:
         raise BadProfile(f"{file}: byte {reader.at:,}: {error}. A file that cProfile wrote is needed") from None
     return Profile(file.name, entries, sampled)
 
 
 def read(file: Path) -> bytes:
-    """The bytes of a file, decompressed; `BadProfile` where they cannot be read or are too many."""
+    """The decompressed bytes of a file. Raises `BadProfile` if they cannot be read or are too many."""
     try:
         with opened(file) as stream:
             content = stream.read(LARGEST + 1)
@@ -134,7 +134,7 @@ def read(file: Path) -> bytes:
 
 
 def another_kind(content: bytes) -> str | None:
-    """What a file is, and what to do with it, where another program's output was given for a profile."""
+    """What a file is and what to do with it, if another program's output was given as a profile."""
     beginning = content[:BEGINNING].lower()
     if not content:
         return "empty. A file that cProfile wrote is needed"
@@ -142,21 +142,21 @@ def another_kind(content: bytes) -> str | None:
         return "printed text of pstats: give the .prof (python -m cProfile -o x.prof …)"
     if content[:1] in (b"{", b"\xfb") and content[1:2] in (b"(", b")", b"\xa8", b"\xa9"):
         return None  # marshal's dict, and a tuple for its first key
-    for part, what, hint in OTHERS:
+    for part, kind, hint in OTHERS:
         if part.lower() in beginning:
-            return f"{what}. {hint}"
+            return f"{kind}. {hint}"
     return None
 
 
-def entries_from(found: Any) -> tuple[dict[Function, Entry], bool]:
-    """What was read as a profile, and whether it was sampled; ValueError where it has another shape."""
-    if type(found) is not dict:
-        raise ValueError(f"found a {type(found).__name__} and no table of functions")
-    sampled = found.pop(SAMPLED, False) is True
-    if not found:
+def entries_from(content: Any) -> tuple[dict[Function, Entry], bool]:
+    """The content as a profile, and whether it was sampled. Raises ValueError if it has another shape."""
+    if type(content) is not dict:
+        raise ValueError(f"found a {type(content).__name__} and no table of functions")
+    sampled = content.pop(SAMPLED, False) is True
+    if not content:
         raise ValueError("found no function in it")
     entries: dict[Function, Entry] = {}
-    for key, value in found.items():
+    for key, value in content.items():
         if type(value) is not tuple or len(value) != 5 or type(value[4]) is not dict:
             raise ValueError("found a function without its five figures")
         cost = cost_of(value[:4])
@@ -166,69 +166,69 @@ def entries_from(found: Any) -> tuple[dict[Function, Entry], bool]:
 
 
 def by_function(entries: Mapping[Function, Entry]) -> dict[Function, Entry]:
-    """Lines made functions: a sampler notes each line of a function apart. The first line seen names the function."""
+    """Merge lines into functions: a sampler lists each line of a function. The first line names the function."""
     first: dict[tuple[str, str], Function] = {}
-    for one in sorted({*entries, *(caller for entry in entries.values() for caller in entry.callers)}):
-        first.setdefault((one.file, one.name), one)
-    found: dict[Function, Entry] = {}
+    for function in sorted({*entries, *(caller for entry in entries.values() for caller in entry.callers)}):
+        first.setdefault((function.file, function.name), function)
+    merged: dict[Function, Entry] = {}
     for line, entry in entries.items():
         function = first[line.file, line.name]
-        before = found.get(function, Entry(NOTHING, {}))
-        callers = dict(before.callers)
+        known = merged.get(function, Entry(NOTHING, {}))
+        callers = dict(known.callers)
         for caller, cost in entry.callers.items():
             key = first[caller.file, caller.name]
             callers[key] = added(callers.get(key, NOTHING), cost)
-        found[function] = Entry(added(before.cost, entry.cost), callers)
-    return found
+        merged[function] = Entry(added(known.cost, entry.cost), callers)
+    return merged
 
 
 def summed(profiles: Sequence[Profile]) -> Profile:
-    """One profile of several, as `pstats.Stats.add` sums them; of one, that one."""
+    """The sum of several profiles, as by `pstats.Stats.add`; a single one is returned unchanged."""
     if len(profiles) == 1:
         return profiles[0]
     entries: dict[Function, Entry] = {}
     stacks: dict[tuple[Function, ...], float] = {}
     for profile in profiles:
         for function, entry in profile.entries.items():
-            before = entries.get(function, Entry(NOTHING, {}))
-            callers = dict(before.callers)
+            known = entries.get(function, Entry(NOTHING, {}))
+            callers = dict(known.callers)
             for caller, cost in entry.callers.items():
                 callers[caller] = added(callers.get(caller, NOTHING), cost)
-            entries[function] = Entry(added(before.cost, entry.cost), callers)
+            entries[function] = Entry(added(known.cost, entry.cost), callers)
         for stack, seconds in profile.stacks.items():
             stacks[stack] = stacks.get(stack, 0.0) + seconds
     name = f"{profiles[0].name} and {len(profiles) - 1} more"
-    return Profile(name, entries, all(one.sampled for one in profiles), stacks)
+    return Profile(name, entries, all(profile.sampled for profile in profiles), stacks)
 
 
-def added(one: Cost, other: Cost) -> Cost:
+def added(first: Cost, second: Cost) -> Cost:
     return Cost(
-        one.primitive + other.primitive,
-        one.calls + other.calls,
-        one.own + other.own,
-        one.cumulative + other.cumulative,
+        first.primitive + second.primitive,
+        first.calls + second.calls,
+        first.own + second.own,
+        first.cumulative + second.cumulative,
     )
 
 
 def function_of(key: Any) -> Function:
-    if type(key) is not tuple or [type(one) for one in key] != [str, int, str]:
+    if type(key) is not tuple or [type(part) for part in key] != [str, int, str]:
         raise ValueError("found no file, line and name where a function is named")
     return Function(*key)
 
 
 def cost_of(figures: Any) -> Cost:
-    if type(figures) is not tuple or [type(one) for one in figures[:2]] != [int, int] or len(figures) != 4:
+    if type(figures) is not tuple or [type(figure) for figure in figures[:2]] != [int, int] or len(figures) != 4:
         raise ValueError("found no numbers of calls where they are needed")
-    if not all(type(one) in (int, float) and math.isfinite(one) for one in figures) or min(figures[:2]) < 0:
+    if not all(type(figure) in (int, float) and math.isfinite(figure) for figure in figures) or min(figures[:2]) < 0:
         raise ValueError("found no finite figures where they are needed")
     return Cost(figures[0], figures[1], max(0.0, figures[2]), max(0.0, figures[3]))  # clocks can step back a little
 
 
 def share_of(share: Any, whole: Cost) -> Cost:
-    """One caller's share of a function's cost; by calls alone where only these were written.
+    """One caller's share of a function's cost; by calls alone if nothing else was written.
 
-    Of a caller cProfile writes all calls first and then those not recursive, of a function the other way round; pstats
-    adds profiles up without looking.
+    For a caller cProfile writes all calls first and then the non-recursive ones, for a function the other way round;
+    pstats adds them up without regard to that.
     """
     if type(share) is not int:
         cost = cost_of(share)
@@ -238,21 +238,21 @@ def share_of(share: Any, whole: Cost) -> Cost:
 
 
 class MarshalReader:
-    """Reads one object of the marshal format. Raises ValueError where it cannot, and nothing else."""
+    """Reads one object of the marshal format. Raises ValueError, and no other error, if it cannot."""
 
     def __init__(self, content: bytes) -> None:
         self.content, self.at = content, 0
-        self.seen: list[Any] = []  # what may be referred to, by number
-        self.interned: list[str] = []  # the same of Python 2's texts
+        self.seen: list[Any] = []  # objects that may be referred to, by number
+        self.interned: list[str] = []  # the same for Python 2's texts
         self.depth = 0
         self.codes = 0  # code objects that are being read
 
-    def whole(self) -> Any:
+    def only_value(self) -> Any:
         """The one object that the file holds."""
-        found = self.one()
+        value = self.value()
         if self.at != len(self.content):
             raise ValueError(f"found {len(self.content) - self.at:,} bytes after the end")
-        return found
+        return value
 
     def take(self, count: int) -> bytes:
         """The next bytes."""
@@ -266,14 +266,14 @@ class MarshalReader:
         kind = NUMBERS[form]
         return kind.unpack(self.take(kind.size))[0]
 
-    def one(self) -> Any:
+    def value(self) -> Any:
         """The next object."""
         code = self.take(1)[0]
         kind = chr(code & ~FLAG_REF)
-        read = READERS.get(kind)
+        reader = READERS.get(kind)
         if self.codes or (kind == "c" and self.depth in CODE_AT):
-            read = read or CODE_READERS.get(kind)
-        if read is None:
+            reader = reader or CODE_READERS.get(kind)
+        if reader is None:
             raise ValueError(f"found {REFUSED.get(kind, f'type {kind!r}')}, which no profile holds")
         deepest = DEEPEST_CODE if self.codes else DEEPEST
         if self.depth >= deepest:
@@ -282,21 +282,21 @@ class MarshalReader:
         if code & FLAG_REF:
             self.seen.append(UNFINISHED)  # what is within comes later in the list
         self.depth += 1
-        found = read(self)
+        value = reader(self)
         self.depth -= 1
         if code & FLAG_REF:
-            self.seen[number] = found
-        return found
+            self.seen[number] = value
+        return value
 
-    def earlier(self, of: list[Any]) -> Any:
+    def earlier(self, values: list[Any]) -> Any:
         """An object that was read before."""
         number = self.number("i")
-        if not 0 <= number < len(of) or of[number] is UNFINISHED:
+        if not 0 <= number < len(values) or values[number] is UNFINISHED:
             raise ValueError(f"found a reference to object {number}, which is not there")
-        return of[number]
+        return values[number]
 
     def text(self, length: str) -> str:
-        """A text; of Python 2, bytes, in whatever encoding its file system had."""
+        """A text; from Python 2, bytes in the encoding of its file system."""
         return self.take(self.number(length)).decode("utf-8", "replace")
 
     def intern(self) -> str:
@@ -305,7 +305,7 @@ class MarshalReader:
         return self.interned[-1]
 
     def integer(self) -> int:
-        """A whole number of any size: digits of 15 bits, the lowest first; the sign is that of their count."""
+        """A whole number of any size: digits of 15 bits, the lowest first; their count has its sign."""
         count = self.number("i")
         if abs(count) > 16:
             raise ValueError(f"found a number of {abs(count):,} digits of 15 bits")
@@ -321,41 +321,41 @@ class MarshalReader:
         count = self.number(length)
         if not 0 <= count <= len(self.content) - self.at:
             raise ValueError(f"found a tuple of {count:,}, more than there are bytes")
-        return tuple([self.one() for _ in range(count)])
+        return tuple([self.value() for _ in range(count)])
 
     def code(self) -> str:
-        """What a code object is called; which Python wrote it, and so its layout, the file does not say."""
+        """The name of a code object. The file does not say which Python wrote it, so each layout is tried."""
         state = self.at, len(self.seen), len(self.interned), self.depth
         self.codes += 1
         try:
-            for numbers, before, after, file, name in CODE_LAYOUTS:
-                self.at, seen, interned, self.depth = state
-                del self.seen[seen:], self.interned[interned:]
+            for numbers, first_objects, last_objects, file, name in CODE_LAYOUTS:
+                self.at, references, interned, self.depth = state
+                del self.seen[references:], self.interned[interned:]
                 try:
                     self.take(4 * numbers)
-                    found = [self.one() for _ in range(before)]
+                    objects = [self.value() for _ in range(first_objects)]
                     self.take(4)
-                    for _ in range(after):
-                        self.one()
+                    for _ in range(last_objects):
+                        self.value()
                 except ValueError:
                     continue
-                if type(found[file]) is type(found[name]) is str and type(found[1]) is type(found[2]) is tuple:
-                    return f"<code object {found[name]}, file {found[file]}>"
+                if type(objects[file]) is type(objects[name]) is str and type(objects[1]) is type(objects[2]) is tuple:
+                    return f"<code object {objects[name]}, file {objects[file]}>"
         finally:
             self.codes -= 1
         raise ValueError("found a code object that cannot be read")
 
     def table(self) -> dict[Any, Any]:
         """A dict: keys and values in turn, until a null."""
-        found = {}
+        table = {}
         while self.content[self.at : self.at + 1] != b"0":
-            key = self.one()
+            key = self.value()
             try:
-                found[key] = self.one()
+                table[key] = self.value()
             except TypeError:
                 raise ValueError(f"found a {type(key).__name__} for a key") from None
         self.at += 1
-        return found
+        return table
 
 
 UNFINISHED = object()
@@ -381,9 +381,7 @@ READERS: dict[str, Callable[[MarshalReader], Any]] = {
     "{": MarshalReader.table,
     "r": lambda reader: reader.earlier(reader.seen),
 }
-CODE_READERS: dict[
-    str, Callable[[MarshalReader], Any]
-] = {  # what stands in code objects besides; nothing of it is made
+CODE_READERS: dict[str, Callable[[MarshalReader], Any]] = {  # other types inside code objects; none of them is built
     "c": MarshalReader.code,
     ".": lambda _: None,
     "S": lambda _: None,
@@ -392,5 +390,5 @@ CODE_READERS: dict[
     "[": lambda reader: reader.items("i"),
     "<": lambda reader: reader.items("i"),
     ">": lambda reader: reader.items("i"),
-    ":": lambda reader: (reader.one(), reader.one(), reader.one()),
+    ":": lambda reader: (reader.value(), reader.value(), reader.value()),
 }

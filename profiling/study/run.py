@@ -1,7 +1,7 @@
-"""`python -m profiling run package.module:function`: a function of yours, timed, followed in memory, and profiled.
+"""`python -m profiling run package.module:function`: time a function of yours, follow its memory, and profile it.
 
-First without a profiler: a warm-up told apart, n calls, their quantiles with intervals, CPU, memory, whether the same
-call gives the same result. Then under cProfile. A script (`run script.py …`) runs in processes of its own.
+First without a profiler: a separate warm-up, n calls, their quantiles with intervals, CPU, memory, and whether the
+same call gives the same result. Then under cProfile. A script (`run script.py …`) runs in processes of its own.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from profiling.study.intervals import quantile_interval
 from profiling.study.names import read_groups
 from profiling.study.pages import write_page
 from profiling.study.prof_reader import Profile
-from profiling.study.report import add_report_arguments, as_text, concluded, described, told_apart
+from profiling.study.report import add_report_arguments, as_text, concluded, described, distinguished
 from profiling.study.stacks import open_profile
 from profiling.study.timings import Timings, beside, load, save
 from profiling.study.verdicts import Change, ms
@@ -35,7 +35,7 @@ QUANTILES = (0.5, 0.9, 0.99)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes. After a script's name everything is the script's."""
+    """Add the arguments of the command. Everything after a script's name belongs to the script."""
     add_options(parser)
     parser.add_argument("target", metavar="TARGET", help="package.module:function, file.py:function, or script.py")
     parser.add_argument(
@@ -44,72 +44,72 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Those that may stand before the target or after a function's name."""
+    """Add the options that may come before the target or after a function's name."""
     calling.add_arguments(parser)
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE.prof", help="keep the profile; the timings beside it"
+        "-o", "--output", type=Path, metavar="FILE.prof", help="write the profile, with the timings beside it"
     )
-    parser.add_argument("--against", type=Path, metavar="OLD.prof", help="compare with a profile that was kept")
+    parser.add_argument("--against", type=Path, metavar="OLD.prof", help="compare with an earlier profile")
     parser.add_argument("--sample", action="store_true", help="sample true stacks too (pyinstrument must be installed)")
-    parser.add_argument("--top", type=int, default=12, metavar="N", help="functions a table (%(default)s)")
+    parser.add_argument("--top", type=int, default=12, metavar="N", help="functions per table (%(default)s)")
     parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="of numbers in results (%(default)s)")
     parser.add_argument("--noise", type=float, default=verdicts.NOISE, metavar="PART", help=argparse.SUPPRESS)
     add_report_arguments(parser)
 
 
-def run(given: argparse.Namespace) -> int:
-    """Exit status 2 where something cannot be read or found, 1 where it is too slow."""
+def run(options: argparse.Namespace) -> int:
+    """Exit status 2 if something cannot be read or found, 1 if it is too slow."""
     try:
-        if given.target.endswith(".py"):
-            return conclude(given, *run_script(given))
-        if given.arguments:
-            after = argparse.ArgumentParser(prog="python -m profiling run TARGET")
-            add_options(after)
-            after.parse_args(given.arguments, given)
-        return conclude(given, *run_function(given))
+        if options.target.endswith(".py"):
+            return conclude(options, *run_script(options))
+        if options.arguments:
+            remaining = argparse.ArgumentParser(prog="python -m profiling run TARGET")
+            add_options(remaining)
+            remaining.parse_args(options.arguments, options)
+        return conclude(options, *run_function(options))
     except TenfoldError as error:
         print(error, file=sys.stderr)
         return 2
 
 
-def run_function(given: argparse.Namespace) -> tuple[Timings, list[Profile]]:
-    """Its timings, its profile, and where asked for the sampled one."""
-    target = calling.target(given.target)
+def run_function(options: argparse.Namespace) -> tuple[Timings, list[Profile]]:
+    """Time and profile a function, and sample it if asked."""
+    target = calling.target(options.target)
     try:
-        return run_target(given, target)
+        return run_target(options, target)
     finally:
         target.close()
 
 
-def run_target(given: argparse.Namespace, target: calling.Target) -> tuple[Timings, list[Profile]]:
-    """The same, of a function that was found."""
-    calls = calling.calls(given, [target.function])
-    n = given.n or CALLS
+def run_target(options: argparse.Namespace, target: calling.Target) -> tuple[Timings, list[Profile]]:
+    """The same for a function that was found."""
+    calls = calling.calls(options, [target.function])
+    n = options.n or CALLS
     if n < 1:
         raise calling.BadTarget("-n: at least one call")
-    (timings,), unlike = measuring.timed([target], calls, n, given.tolerance)
-    held = measuring.memory(target, calls, n)
-    name = given.output.name if given.output else target.name
+    (timings,), unlike = measuring.timed([target], calls, n, options.tolerance)
+    memory = measuring.memory(target, calls, n)
+    name = options.output.name if options.output else target.name
     profiler, profile, threads = measuring.profiled(name, target, calls, n)
-    if given.output:
-        keep(profiler, given.output)
+    if options.output:
+        keep(profiler, options.output)
     notes = [*thread_notes(threads), *unlike]
     slower = profile.seconds / max(sum(timings.wall), 1e-9)
     if slower > 1.5:
         notes.append(
-            f"cProfile made it {slower:.1f} times as slow: what makes many calls looks dearer in it than it is."
+            f"cProfile made it {slower:.1f} times as slow: code with many calls looks slower in it than it is."
         )
     timings = Timings(
-        timings.target, timings.wall, timings.cpu, timings.first, timings.warm_up, held, timings.machine, notes
+        timings.target, timings.wall, timings.cpu, timings.first, timings.warm_up, memory, timings.machine, notes
     )
     profiles = [profile]
-    if given.sample:
+    if options.sample:
         profiles.append(measuring.sampled(name, target, calls, n))
     return timings, profiles
 
 
 def thread_notes(threads: measuring.Threads) -> list[str]:
-    """What the profiler could not see."""
+    """Notes on what the profiler could not see."""
     notes = []
     if threads.unseen:
         notes.append(
@@ -131,18 +131,18 @@ def keep(profiler: cProfile.Profile, file: Path) -> None:
         file.write_bytes(gzip.compress(file.read_bytes()))
 
 
-def run_script(given: argparse.Namespace) -> tuple[Timings, list[Profile]]:
+def run_script(options: argparse.Namespace) -> tuple[Timings, list[Profile]]:
     """A script, n times by itself and once under cProfile, each in a process of its own."""
-    script = Path(given.target)
+    script = Path(options.target)
     if not script.is_file():
         raise calling.BadTarget(f"{script}: no such file")
-    if given.args or given.rows:
+    if options.args or options.rows:
         raise calling.BadTarget("--args and --rows are for functions; a script's arguments follow its name")
-    own = [str(script), *given.arguments]
+    script_arguments = [str(script), *options.arguments]
     wall, cpu, notes = [], [], []
     peak = 0.0
-    for _ in range(max(1, given.n or 1)):
-        took, used, most, status = child([sys.executable, *own])
+    for _ in range(max(1, options.n or 1)):
+        took, used, most, status = child([sys.executable, *script_arguments])
         wall.append(took)
         cpu.append(used)
         peak = max(peak, most)
@@ -150,21 +150,21 @@ def run_script(given: argparse.Namespace) -> tuple[Timings, list[Profile]]:
             notes = [f"The script ended with status {status}."]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "script.prof"
-        child([sys.executable, "-m", "cProfile", "-o", str(file), *own])
+        child([sys.executable, "-m", "cProfile", "-o", str(file), *script_arguments])
         if not file.exists():
             raise calling.BadTarget(f"{script}: ended without leaving a profile (a kill, or os._exit)")
-        profile = open_profile(file)._replace(name=given.output.name if given.output else script.name)
-        if given.output:
+        profile = open_profile(file)._replace(name=options.output.name if options.output else script.name)
+        if options.output:
             content = file.read_bytes()
-            given.output.write_bytes(gzip.compress(content) if given.output.suffix == ".gz" else content)
-    if given.sample:
+            options.output.write_bytes(gzip.compress(content) if options.output.suffix == ".gz" else content)
+    if options.sample:
         notes.append("--sample is for functions: name one (script.py:function).")
     timings = Timings(str(script), wall, cpu, memory={"rss_peak_mb": peak}, machine=measuring.machine(), notes=notes)
     return timings, [profile]
 
 
 def child(command: Sequence[str]) -> tuple[float, float, float, int]:
-    """A process run to its end: seconds, CPU seconds, largest resident memory in MB, exit status."""
+    """Run a process to its end: seconds, CPU seconds, largest resident memory in MB, exit status."""
     sys.stdout.flush()
     started = time.perf_counter()
     process = subprocess.Popen(command)
@@ -175,65 +175,67 @@ def child(command: Sequence[str]) -> tuple[float, float, float, int]:
     return took, used.ru_utime + used.ru_stime, most, process.returncode
 
 
-def conclude(given: argparse.Namespace, timings: Timings, profiles: Sequence[Profile]) -> int:
+def conclude(options: argparse.Namespace, timings: Timings, profiles: Sequence[Profile]) -> int:
     """Print, write, compare."""
-    group = read_groups(given.groups)
+    group = read_groups(options.groups)
     profile = profiles[0]
-    if given.output:
-        save(beside(given.output), timings)
+    if options.output:
+        save(beside(options.output), timings)
     changes: list[Change] = []
-    shown = [profile]
-    if given.against:
-        old = open_profile(given.against)
-        shown = told_apart([old, profile], [given.against, given.output or Path(profile.name)])
-        kept = beside(given.against)
-        if kept.is_file() and given.function is None:
-            changes = verdicts.of_timings(load(kept), timings)
+    compared = [profile]
+    if options.against:
+        old = open_profile(options.against)
+        compared = distinguished([old, profile], [options.against, options.output or Path(profile.name)])
+        timing_file = beside(options.against)
+        if timing_file.is_file() and options.function is None:
+            changes = verdicts.of_timings(load(timing_file), timings)
         else:
-            changes = [verdicts.of_profiles([old], [profile], given.function, given.noise)]
+            changes = [verdicts.of_profiles([old], [profile], options.function, options.noise)]
     table = quantile_table(timings)
     print(f"{timings.target}, {timings.machine}\n\n{table.title}\n{plain(table)}")
     for line in lines(timings):
         print(line)
-    print(f"\n{as_text(shown, given.top, group)}")
-    notes = [*timings.notes, *waiting(shown)]
+    print(f"\n{as_text(compared, options.top, group)}")
+    notes = [*timings.notes, *waiting(compared)]
     for note in notes:
         print(f"\n{note}")
-    if given.html:
+    if options.html:
         about = [
             ("target", timings.target),
             ("machine", timings.machine),
-            *((one.name, described(one)) for one in shown),
+            *((result.name, described(result)) for result in compared),
         ]
         notes_shown = [*lines(timings), *timings.notes]
-        pictures = [*shown, *profiles[1:]] if len(shown) == 1 else shown
+        pictures = [*compared, *profiles[1:]] if len(compared) == 1 else compared
         page = profile_report(
             pictures, group, title=timings.target, changes=changes, notes=notes_shown, tables=[table], about=about
         )
-        write_page(given.html, page)
-        print(f"\n{given.html}: the same with pictures")
-        if len(profiles) > 1 and len(shown) > 1:
-            other = given.html.with_name(f"{given.html.stem}-sampled.html")
-            write_page(other, profile_report(profiles[1:], group, title=f"{timings.target}, sampled", about=about))
-            print(f"{other}: the sampled stacks")
-    if given.output:
-        print(f"\n{given.output} and {beside(given.output)}: kept, for --against")
-    return concluded(given, changes, timings.target)
+        write_page(options.html, page)
+        print(f"\n{options.html}: the same with pictures")
+        if len(profiles) > 1 and len(compared) > 1:
+            sampled_page = options.html.with_name(f"{options.html.stem}-sampled.html")
+            write_page(
+                sampled_page, profile_report(profiles[1:], group, title=f"{timings.target}, sampled", about=about)
+            )
+            print(f"{sampled_page}: the sampled stacks")
+    if options.output:
+        print(f"\n{options.output} and {beside(options.output)}: kept, for --against")
+    return concluded(options, changes, timings.target)
 
 
 def quantile_table(timings: Timings) -> Table:
-    """What a call took, with 95 % intervals."""
+    """The time of a call, with 95 % intervals."""
     few = len(timings.wall) < 5
     rows = []
     for name, values in (("wall", timings.wall), ("CPU", timings.cpu)):
         cells = []
         for q in QUANTILES:
-            found = quantile_interval(values, q)
-            cells.append(ms(found.value) + ("" if few else f" ({ms(found.low)} to {ms(found.high)})"))
+            interval = quantile_interval(values, q)
+            cells.append(ms(interval.value) + ("" if few else f" ({ms(interval.low)} to {ms(interval.high)})"))
         rows.append((name, *cells))
-    what = "run" if len(timings.wall) == 1 else "runs" if timings.warm_up == 0 else "calls"
-    says = f"{len(timings.wall):,} {what} without a profiler; in brackets 95 % intervals." if not few else (
-        f"{len(timings.wall):,} {what} without a profiler: too few for an interval."
+    unit = "run" if len(timings.wall) == 1 else "runs" if timings.warm_up == 0 else "calls"
+    says = f"{len(timings.wall):,} {unit} without a profiler; in brackets 95 % intervals." if not few else (
+        f"{len(timings.wall):,} {unit} without a profiler: too few for an interval."
     )  # fmt: skip
     return Table("Without a profiler", ("", *(f"p{q * 100:.0f}" for q in QUANTILES)), rows, says)
 
@@ -246,19 +248,19 @@ def plain(table: Table) -> str:
 
 
 def lines(timings: Timings) -> list[str]:
-    """What else was measured, a sentence each."""
-    found = []
+    """Other measurements, one sentence each."""
+    sentences = []
     if timings.warm_up:
-        found.append(
+        sentences.append(
             f"The first call took {ms(timings.first)}; it and {timings.warm_up - 1} more warmed up and are not counted."
         )
-    held = timings.memory
-    if "rss_before_mb" in held:
-        found.append(
-            f"Memory: {held['rss_before_mb']:,.1f} MB resident before, {held['rss_after_mb']:,.1f} after, "
-            f"{held['rss_peak_mb']:,.1f} at most; a call takes {held['most_in_a_call_kb']:,.1f} KB and leaves "
-            f"{held['kept_a_call_kb']:,.2f} KB (Python's own memory, by tracemalloc)."
+    memory = timings.memory
+    if "rss_before_mb" in memory:
+        sentences.append(
+            f"Memory: {memory['rss_before_mb']:,.1f} MB resident before, {memory['rss_after_mb']:,.1f} after, "
+            f"{memory['rss_peak_mb']:,.1f} at most; a call takes {memory['most_in_a_call_kb']:,.1f} KB and leaves "
+            f"{memory['kept_a_call_kb']:,.2f} KB (Python's own memory, by tracemalloc)."
         )
-    elif held:
-        found.append(f"Memory: {held['rss_peak_mb']:,.1f} MB resident at most.")
-    return found
+    elif memory:
+        sentences.append(f"Memory: {memory['rss_peak_mb']:,.1f} MB resident at most.")
+    return sentences

@@ -1,4 +1,4 @@
-"""Profiles of sampled stacks: the sessions that pyinstrument saves; and whichever kind of profile a file is."""
+"""Profiles of sampled stacks, as pyinstrument saves them; and opening a profile of either kind."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ def stacks_of(records: Iterable[tuple[Sequence[str], float]]) -> dict[tuple[Func
     """Seconds by stack, from pyinstrument's records: frames, the outermost first, and seconds."""
     stacks: dict[tuple[Function, ...], float] = {}
     for frames, seconds in records:
-        stack = tuple(function for one in frames if (function := of_frame(one)) is not None)
+        stack = tuple(function for frame in frames if (function := of_frame(frame)) is not None)
         stacks[stack] = stacks.get(stack, 0.0) + float(seconds)
     return stacks
 
@@ -49,7 +49,7 @@ def of_frame(frame: str) -> Function | None:
 def of_stacks(name: str, stacks: Mapping[tuple[Function, ...], float]) -> Profile:
     """The profile of stacks with their seconds: each function's own and cumulative time, and that by caller.
 
-    Samples stand where calls would: a sampler counts no calls.
+    Numbers of samples take the place of calls, which a sampler does not count.
     """
     own: dict[Function, float] = {}
     cumulative: dict[Function, float] = {}
@@ -63,9 +63,9 @@ def of_stacks(name: str, stacks: Mapping[tuple[Function, ...], float]) -> Profil
             own[stack[-1]] = own.get(stack[-1], 0.0) + seconds
         for caller, callee in pairs(stack):
             mine = seconds if callee == stack[-1] else 0.0
-            before = callers.setdefault(callee, {}).get(caller, NOTHING)
+            known = callers.setdefault(callee, {}).get(caller, NOTHING)
             callers[callee][caller] = Cost(
-                before.primitive + 1, before.calls + 1, before.own + mine, before.cumulative + seconds
+                known.primitive + 1, known.calls + 1, known.own + mine, known.cumulative + seconds
             )
     entries = {
         function: Entry(
@@ -77,5 +77,5 @@ def of_stacks(name: str, stacks: Mapping[tuple[Function, ...], float]) -> Profil
 
 
 def pairs(stack: tuple[Function, ...]) -> Iterable[tuple[Function, Function]]:
-    """Caller and called, each pair once a stack."""
+    """Caller and callee, each pair once per stack."""
     return dict.fromkeys(pairwise(stack))

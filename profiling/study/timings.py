@@ -1,4 +1,4 @@
-"""What calls took without a profiler, kept in a JSON file beside the profile."""
+"""Times of calls without a profiler, kept in a JSON file beside the profile."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ FORMAT = "tenfold timings 1"
 
 
 class BadTimings(TenfoldError):
-    """A file of timings that cannot be used."""
+    """A timings file that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +31,23 @@ class Timings:
 
 
 def beside(profile: Path) -> Path:
-    """Where the timings of a profile are: old.prof → old.timings.json."""
+    """The file with the timings of a profile: old.prof → old.timings.json."""
     return profile.with_name(profile.name.removesuffix(".gz").removesuffix(".prof") + ".timings.json")
 
 
 def save(file: Path, timings: Timings) -> None:
-    """Write them."""
+    """Write timings."""
     write_text(file, json.dumps({"format": FORMAT, **asdict(timings)}) + "\n")
 
 
 def load(file: Path) -> Timings:
-    """Read them; `BadTimings` where the file holds others."""
+    """Read timings. Raises `BadTimings` for any other content."""
     try:
         found: Any = json.loads(file.read_text("utf-8"))
         if found.pop("format") != FORMAT:
             raise ValueError
         timings = Timings(**found)
-        [float(one) for one in (*timings.wall, *timings.cpu)]
+        [float(seconds) for seconds in (*timings.wall, *timings.cpu)]
     except OSError as error:
         raise BadTimings(f"{file}: {error.strerror or error}") from None
     except (ValueError, TypeError, LookupError, AttributeError):

@@ -1,9 +1,8 @@
-"""Who called whom as nested boxes, the widest first: what an icicle draws.
+"""The calls of a profile as nested boxes, the widest first: what an icicle draws.
 
-A sampled profile has true stacks. cProfile has only callers: what a function spent under one caller is spread over that
-caller's own callers as all of its time is. Recursion is folded: within a box no box of the same function stands again,
-and what it took there is counted to the outer one. In the end each function's boxes share its own time, to the last
-nanosecond, whatever was spread or folded.
+A sampled profile has true stacks. cProfile has only callers: the time of a function under one caller is spread over
+that caller's own callers in proportion. Recursion is folded: a box contains no box of the same function, and the time
+of the inner call counts for the outer box. In the end the boxes of a function share exactly its own time.
 """
 
 import heapq
@@ -13,7 +12,7 @@ from typing import NamedTuple
 from profiling.study.prof_reader import Function, Profile
 
 MOST = 10_000  # boxes of a picture
-NARROWEST = 2e-6  # of the whole: narrower boxes are left out
+NARROWEST = 2e-6  # of the total: narrower boxes are left out
 
 
 class Box(NamedTuple):
@@ -30,37 +29,37 @@ class Tree(NamedTuple):
 
     boxes: list[Box]
     seconds: float  # of all outermost boxes
-    covered: float  # of the profile's own time, how much the boxes hold: 0 to 1
+    covered: float  # share of the profile's own time that the boxes hold: 0 to 1
 
 
 def tree(profile: Profile, most: int = MOST) -> Tree:
-    """The widest boxes of a profile, at most so many."""
+    """The widest boxes of a profile, at most `most`."""
     boxes = of_stacks(profile.stacks, most) if profile.stacks else settled(of_callers(profile, most), profile)
     drawn = {box.function for box in boxes}
-    own = sum(one.cost.own for function, one in profile.entries.items() if function in drawn)
+    own = sum(entry.cost.own for function, entry in profile.entries.items() if function in drawn)
     if profile.stacks:
         own = sum(box.own for box in boxes)
-    whole = profile.seconds
-    return Tree(boxes, sum(box.seconds for box in boxes if box.parent < 0), own / whole if whole else 1.0)
+    total = profile.seconds
+    return Tree(boxes, sum(box.seconds for box in boxes if box.parent < 0), own / total if total else 1.0)
 
 
 def settled(boxes: list[Box], profile: Profile) -> list[Box]:
     """The same boxes, with each function's own time shared out among its boxes, and seconds that add up."""
-    drawn: dict[Function, float] = {}
+    own_of: dict[Function, float] = {}
     for box in boxes:
-        drawn[box.function] = drawn.get(box.function, 0.0) + box.own
+        own_of[box.function] = own_of.get(box.function, 0.0) + box.own
     seconds = [0.0] * len(boxes)
-    found = list(boxes)
-    for at in range(len(boxes) - 1, -1, -1):
-        box = boxes[at]
+    shared = list(boxes)
+    for index in range(len(boxes) - 1, -1, -1):
+        box = boxes[index]
         known = profile.entries.get(box.function)
-        whole = drawn[box.function]
-        own = box.own / whole * known.cost.own if known and whole else 0.0
-        seconds[at] += own
+        total = own_of[box.function]
+        own = box.own / total * known.cost.own if known and total else 0.0
+        seconds[index] += own
         if box.parent >= 0:
-            seconds[box.parent] += seconds[at]
-        found[at] = box._replace(seconds=seconds[at], own=own)
-    return found
+            seconds[box.parent] += seconds[index]
+        shared[index] = box._replace(seconds=seconds[index], own=own)
+    return shared
 
 
 def of_stacks(stacks: Mapping[tuple[Function, ...], float], most: int) -> list[Box]:
@@ -69,11 +68,11 @@ def of_stacks(stacks: Mapping[tuple[Function, ...], float], most: int) -> list[B
     for stack, took in stacks.items():
         for depth in range(1, len(stack) + 1):
             seconds[stack[:depth]] = seconds.get(stack[:depth], 0.0) + took
-    at: dict[tuple[Function, ...], int] = {(): -1}
+    index_of: dict[tuple[Function, ...], int] = {(): -1}
     boxes: list[Box] = []
     for path, took in sorted(seconds.items(), key=lambda item: (-item[1], len(item[0])))[:most]:
-        at[path] = len(boxes)
-        boxes.append(Box(path[-1], at[path[:-1]], took, stacks.get(path, 0.0)))
+        index_of[path] = len(boxes)
+        boxes.append(Box(path[-1], index_of[path[:-1]], took, stacks.get(path, 0.0)))
     return boxes
 
 
@@ -88,7 +87,9 @@ def of_callers(profile: Profile, most: int) -> list[Box]:
     paths: list[frozenset[Function]] = []  # the functions of a box and of those around it
     outermost = list(roots(profile))
     number, least = len(outermost), NARROWEST * sum(seconds for _, seconds in outermost)
-    waiting = [(-seconds, at, function, -1) for at, (function, seconds) in enumerate(outermost) if seconds >= least]
+    waiting = [
+        (-seconds, index, function, -1) for index, (function, seconds) in enumerate(outermost) if seconds >= least
+    ]
     heapq.heapify(waiting)
     while waiting and len(boxes) < most:
         less, _, function, parent = heapq.heappop(waiting)
@@ -96,25 +97,25 @@ def of_callers(profile: Profile, most: int) -> list[Box]:
         above = paths[parent] if parent >= 0 else frozenset()
         known = profile.entries.get(function)
         own = known.cost.own if known else 0.0
-        inner = [(one, took) for one, took in called.get(function, ()) if one not in above]
-        whole = max(own + sum(took for _, took in inner), known.cost.cumulative if known and not inner else 0.0)
-        share = seconds / whole if whole else 0.0
+        inner = [(callee, took) for callee, took in called.get(function, ()) if callee not in above]
+        total = max(own + sum(took for _, took in inner), known.cost.cumulative if known and not inner else 0.0)
+        share = seconds / total if total else 0.0
         boxes.append(Box(function, parent, seconds, own * share if inner else seconds))
         paths.append(above | {function})
-        for one, took in inner:
+        for callee, took in inner:
             if took * share > least:
                 number += 1
-                heapq.heappush(waiting, (-took * share, number, one, len(boxes) - 1))
+                heapq.heappush(waiting, (-took * share, number, callee, len(boxes) - 1))
     return boxes
 
 
 def roots(profile: Profile) -> Iterator[tuple[Function, float]]:
     """The outermost functions and their seconds: those with calls that no recorded caller made.
 
-    `exec` is called by the import machinery that it runs, and so has a caller and is outermost all the same. Of what
-    cannot be reached from these (a circle that the profiler entered halfway) the function with most time comes in.
+    `exec` is called by the import machinery that it runs, so it has a caller and is outermost all the same. If some
+    functions cannot be reached from these (a cycle that the profiler entered midway), the one with most time is added.
     """
-    entries, together = profile.entries, circles(profile)
+    entries, circle = profile.entries, circles(profile)
     called: dict[Function, list[Function]] = {}
     below: dict[Function, float] = {}
     for function, entry in entries.items():
@@ -126,18 +127,18 @@ def roots(profile: Profile) -> Iterator[tuple[Function, float]]:
     def reach(function: Function) -> None:
         ahead = [function]
         while ahead:
-            one = ahead.pop()
-            if one not in reached:
-                reached.add(one)
-                ahead += called.get(one, [])
+            callee = ahead.pop()
+            if callee not in reached:
+                reached.add(callee)
+                ahead += called.get(callee, [])
 
     for function, entry in entries.items():
         known = {caller: cost for caller, cost in entry.callers.items() if caller in entries}
         if entry.cost.calls > sum(cost.calls for cost in known.values()) or not known:
-            outside = sum(cost.cumulative for one, cost in known.items() if together[one] != together[function])
-            # What had not returned when the profiler stopped has no time of its own, but what it called has.
-            whole = entry.cost.cumulative or below.get(function, 0.0)
-            yield function, max(whole - outside, 0.0)
+            outside = sum(cost.cumulative for caller, cost in known.items() if circle[caller] != circle[function])
+            # A function that had not returned when the profiler stopped has no time of its own, but its callees have.
+            total = entry.cost.cumulative or below.get(function, 0.0)
+            yield function, max(total - outside, 0.0)
             reach(function)
     for function, entry in sorted(entries.items(), key=lambda item: -item[1].cost.cumulative):
         if function not in reached:
@@ -146,36 +147,38 @@ def roots(profile: Profile) -> Iterator[tuple[Function, float]]:
 
 
 def circles(profile: Profile) -> dict[Function, int]:
-    """A number for each function; those that call each other in a circle have the same.
+    """A number for each function; functions that call each other in a cycle have the same number.
 
     Tarjan's strongly connected components (SIAM J. Comput. 1, 1972), without recursion.
     """
-    callers = {one: [c for c in entry.callers if c in profile.entries] for one, entry in profile.entries.items()}
-    found: dict[Function, int] = {}
+    callers = {
+        function: [c for c in entry.callers if c in profile.entries] for function, entry in profile.entries.items()
+    }
+    circle_of: dict[Function, int] = {}
     order: dict[Function, int] = {}
     low: dict[Function, int] = {}
-    open_ones: list[Function] = []
+    open_functions: list[Function] = []
     for start in callers:
         if start in order:
             continue
         order[start] = low[start] = len(order)
-        open_ones.append(start)
+        open_functions.append(start)
         work = [(start, iter(callers[start]))]
         while work:
             function, ahead = work[-1]
-            for one in ahead:
-                if one not in order:
-                    order[one] = low[one] = len(order)
-                    open_ones.append(one)
-                    work.append((one, iter(callers[one])))
+            for caller in ahead:
+                if caller not in order:
+                    order[caller] = low[caller] = len(order)
+                    open_functions.append(caller)
+                    work.append((caller, iter(callers[caller])))
                     break
-                if one not in found:
-                    low[function] = min(low[function], order[one])
+                if caller not in circle_of:
+                    low[function] = min(low[function], order[caller])
             else:
                 work.pop()
                 if work:
                     low[work[-1][0]] = min(low[work[-1][0]], low[function])
                 if low[function] == order[function]:
-                    while function not in found:
-                        found[open_ones.pop()] = order[function]
-    return found
+                    while function not in circle_of:
+                        circle_of[open_functions.pop()] = order[function]
+    return circle_of

@@ -1,4 +1,4 @@
-"""What changed between two profiles, or two sets of timings, with intervals; and whether it is too much."""
+"""What changed between two profiles, or two sets of timings, with intervals; and whether it is too slow."""
 
 import functools
 import json
@@ -33,8 +33,8 @@ class Change:
     unit: str = "s"
 
     @property
-    def said(self) -> str:
-        """In words."""
+    def verdict(self) -> str:
+        """The change in words."""
         return verdict(self.ratio, *(("more", "less") if self.what.startswith(("CPU", "memory")) else ()))
 
     @property
@@ -48,45 +48,48 @@ class Change:
 def of_timings(before: Timings, after: Timings, *, q: float = 0.5) -> list[Change]:
     """How a call's time and CPU changed, by bootstrap."""
     changes = []
-    for what, one, other in ((f"p{q * 100:.0f}", before.wall, after.wall), ("CPU", before.cpu, after.cpu)):
-        if one and other:
-            basis = f"{len(one):,} and {len(other):,} calls without a profiler, 95 % intervals"
-            middle = [sorted(values)[len(values) // 2] for values in (one, other)]
-            if min(len(one), len(other)) < 5:
-                changes.append(extremes(what, one, other, f"{len(one)} and {len(other)} runs, the extremes"))
+    for what, old, new in ((f"p{q * 100:.0f}", before.wall, after.wall), ("CPU", before.cpu, after.cpu)):
+        if old and new:
+            basis = f"{len(old):,} and {len(new):,} calls without a profiler, 95 % intervals"
+            middle = [sorted(values)[len(values) // 2] for values in (old, new)]
+            if min(len(old), len(new)) < 5:
+                changes.append(extremes(what, old, new, f"{len(old)} and {len(new)} runs, the extremes"))
             else:
-                changes.append(Change(what, middle[0], middle[1], ratio(one, other, q), basis))
+                changes.append(Change(what, middle[0], middle[1], ratio(old, new, q), basis))
     return changes
 
 
 def of_profiles(
     before: Sequence[Profile], after: Sequence[Profile], function: str | None = None, noise: float = NOISE
 ) -> Change:
-    """How the time of a function changed, or of all; per call where the numbers of calls differ.
+    """How the time of one function, or of all, changed; per call if the numbers of calls differ.
 
-    Several profiles of each side give an interval by their extremes; of one each, an assumed noise stands for it.
+    Several profiles of each side give an interval by their extremes; with one profile each, an assumed noise gives it.
     """
     costs = [[cost_of(profile, function) for profile in side] for side in (before, after)]
-    per_call = function is not None and len({one.calls for side in costs for one in side}) > 1
-    one, other = ([c.cumulative / (max(c.calls, 1) if per_call else 1) for c in side] for side in costs)
+    per_call = function is not None and len({cost.calls for side in costs for cost in side}) > 1
+    old, new = ([c.cumulative / (max(c.calls, 1) if per_call else 1) for c in side] for side in costs)
     what = f"{function or 'all'}{', a call' if per_call else ''}"
-    if len(one) > 1 or len(other) > 1:
-        basis = f"{len(one)} and {len(other)} profiles, the extremes"
-        return extremes(what, one, other, basis)
-    value = max(other[0], 1e-12) / max(one[0], 1e-12)
-    basis = f"one profile each, ± {noise:.0%} assumed for noise; several, or timings by profile run, tell more"
-    return Change(what, one[0], other[0], Interval(value, value / (1 + noise), value * (1 + noise)), basis)
+    if len(old) > 1 or len(new) > 1:
+        basis = f"{len(old)} and {len(new)} profiles, the extremes"
+        return extremes(what, old, new, basis)
+    value = max(new[0], 1e-12) / max(old[0], 1e-12)
+    basis = (
+        f"one profile each, ± {noise:.0%} assumed for noise; several profiles, or timings by profile run, "
+        "are more precise"
+    )
+    return Change(what, old[0], new[0], Interval(value, value / (1 + noise), value * (1 + noise)), basis)
 
 
 def extremes(what: str, before: Sequence[float], after: Sequence[float], basis: str) -> Change:
     """The ratio of the middles, between the ratios of the extremes."""
-    one, other = sorted(before), sorted(after)
-    middles = one[len(one) // 2], other[len(other) // 2]
+    old, new = sorted(before), sorted(after)
+    middles = old[len(old) // 2], new[len(new) // 2]
     least = 1e-12
     interval = Interval(
         max(middles[1], least) / max(middles[0], least),
-        max(other[0], least) / max(one[-1], least),
-        max(other[-1], least) / max(one[0], least),
+        max(new[0], least) / max(old[-1], least),
+        max(new[-1], least) / max(old[0], least),
     )
     return Change(what, *middles, interval, basis)
 
@@ -94,25 +97,26 @@ def extremes(what: str, before: Sequence[float], after: Sequence[float], basis: 
 def cost_of(profile: Profile, function: str | None) -> Cost:
     """The cost of a function by its name, or of its file and name as reports print them; of all for None.
 
-    Raises `NoSuchFunction`. Several of one name count together.
+    Raises `NoSuchFunction`. Functions with the same name are added up.
     """
     if function is None:
         return Cost(profile.calls, profile.calls, profile.seconds, profile.seconds)
-    found = [
+    costs = [
         entry.cost
-        for one, entry in profile.entries.items()
-        if function in (label(one), title(one), f"{one.file}:{one.line}") or title(one).endswith(f"/{function}")
+        for named, entry in profile.entries.items()
+        if function in (label(named), title(named), f"{named.file}:{named.line}")
+        or title(named).endswith(f"/{function}")
     ]
-    if not found:
-        near = [title(one) for one in profile.entries if function.lower() in title(one).lower()][:3]
+    if not costs:
+        near = [title(named) for named in profile.entries if function.lower() in title(named).lower()][:3]
         hint = f"; there are {', '.join(near)}" if near else ""
         raise NoSuchFunction(f"{profile.name}: no function {function!r}{hint}")
-    return functools.reduce(added, found)
+    return functools.reduce(added, costs)
 
 
 def too_slow(changes: Sequence[Change], limit: float) -> list[Change]:
-    """Those that are slower by more than the limit for certain: the whole interval lies above it."""
-    return [one for one in changes if one.ratio.low > limit]
+    """The changes that are certainly slower than the limit: the whole interval lies above it."""
+    return [change for change in changes if change.ratio.low > limit]
 
 
 def as_markdown(changes: Sequence[Change], title: str, limit: float | None) -> str:
@@ -125,13 +129,15 @@ def as_markdown(changes: Sequence[Change], title: str, limit: float | None) -> s
         "| | before | after | change | interval | |",
         "| --- | ---: | ---: | --- | --- | --- |",
     ]
-    for one in changes:
-        mark = "" if limit is None else "over the limit" if one.ratio.low > limit else "within the limit"
+    for change in changes:
+        mark = "" if limit is None else "over the limit" if change.ratio.low > limit else "within the limit"
         lines.append(
-            f"| {escaped(one.what)} | {one.figures[0]} | {one.figures[1]} | {one.said} | "
-            f"× {one.ratio.low:.2g} to {one.ratio.high:.2g} | {mark} |"
+            f"| {escaped(change.what)} | {change.figures[0]} | {change.figures[1]} | {change.verdict} | "
+            f"× {change.ratio.low:.2g} to {change.ratio.high:.2g} | {mark} |"
         )
-    return "\n".join([*lines, "", *dict.fromkeys(f"{one.basis[0].upper()}{one.basis[1:]}." for one in changes), ""])
+    return "\n".join(
+        [*lines, "", *dict.fromkeys(f"{change.basis[0].upper()}{change.basis[1:]}." for change in changes), ""]
+    )
 
 
 def escaped(text: str) -> str:
@@ -147,23 +153,23 @@ def as_json(changes: Sequence[Change], title: str, limit: float | None) -> dict[
         "failed": bool(limit is not None and too_slow(changes, limit)),
         "changes": [
             {
-                "what": one.what,
-                "before": one.before,
-                "after": one.after,
-                "unit": one.unit,
-                "ratio": one.ratio.value,
-                "low": one.ratio.low,
-                "high": one.ratio.high,
-                "said": one.said,
-                "basis": one.basis,
+                "what": change.what,
+                "before": change.before,
+                "after": change.after,
+                "unit": change.unit,
+                "ratio": change.ratio.value,
+                "low": change.ratio.low,
+                "high": change.ratio.high,
+                "said": change.verdict,
+                "basis": change.basis,
             }
-            for one in changes
+            for change in changes
         ],
     }
 
 
 def write(file: Path, changes: Sequence[Change], title: str, limit: float | None) -> None:
-    """As JSON, or as Markdown where the file's name ends so."""
+    """Write as Markdown if the file's name ends in .md, else as JSON."""
     if file.suffix == ".md":
         write_text(file, as_markdown(changes, title, limit))
     else:
@@ -172,17 +178,18 @@ def write(file: Path, changes: Sequence[Change], title: str, limit: float | None
 
 def summary(changes: Sequence[Change]) -> str:
     """The first change, and that of CPU: faster by 3.1 to 3.4 times; CPU unchanged."""
-    cpu = [f"CPU {one.said}" for one in changes[1:] if one.what.startswith("CPU")][:1]
-    return "; ".join([changes[0].said, *cpu])
+    cpu = [f"CPU {change.verdict}" for change in changes[1:] if change.what.startswith("CPU")][:1]
+    return "; ".join([changes[0].verdict, *cpu])
 
 
 def as_text(changes: Sequence[Change]) -> str:
     """The summary, and a line for each."""
     lines = [
-        f"{one.what}: {one.said} ({one.figures[0]} → {one.figures[1]}; × {one.ratio.low:.2g} to {one.ratio.high:.2g})"
-        for one in changes
+        f"{change.what}: {change.verdict} ({change.figures[0]} → {change.figures[1]}; "
+        f"× {change.ratio.low:.2g} to {change.ratio.high:.2g})"
+        for change in changes
     ]
-    bases = [f"({one})" for one in dict.fromkeys(one.basis for one in changes)]
+    bases = [f"({basis})" for basis in dict.fromkeys(change.basis for change in changes)]
     return "\n".join([*([f"In all {summary(changes)}."] if len(changes) > 1 else []), *lines, *bases])
 
 

@@ -1,4 +1,4 @@
-"""What a report shows: finished texts and numbers; templates/ says where they go."""
+"""The content of a report as finished texts and numbers for the templates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Verdict:
     """A sentence that the report begins with, and what it rests on."""
 
     what: str
-    said: str
+    verdict: str
     basis: str
     kind: Literal["better", "worse", "same"]
 
@@ -77,7 +77,7 @@ def profile_report(
     """The report on one or two profiles, the baseline first."""
     names = [profile.name for profile in profiles]
     return ProfileReport(
-        title or " and ".join(names), names, about, facts(profiles, group), [verdict_of(one) for one in changes],
+        title or " and ".join(names), names, about, facts(profiles, group), [verdict_of(change) for change in changes],
         [*notes, *waiting(profiles)], bars(profiles, group), tables,
     )  # fmt: skip
 
@@ -89,14 +89,14 @@ def verdict_of(change: Change) -> Verdict:
         kind = "better"
     elif change.ratio.low > 1 and change.ratio.high > UNCHANGED:
         kind = "worse"
-    return Verdict(f"{change.what}:", change.said, f"({change.basis})", kind)
+    return Verdict(f"{change.what}:", change.verdict, f"({change.basis})", kind)
 
 
 def bars(profiles: Sequence[Profile], group: Group = package, most: int = 12) -> list[Bar]:
     """Own time by group, the largest first, on one scale."""
     by_group = [groups(profile, group) for profile in profiles]
-    names = sorted({*(name for one in by_group for name in one)}, key=lambda name: -max(
-        one.get(name, 0.0) for one in by_group))  # fmt: skip
+    names = sorted({*(name for seconds in by_group for name in seconds)}, key=lambda name: -max(
+        seconds.get(name, 0.0) for seconds in by_group))  # fmt: skip
     longest = max((seconds for one in by_group for seconds in one.values()), default=0.0) or 1.0
     kinds: tuple[Literal["before", "after"], ...] = ("before", "after") if len(profiles) > 1 else ("after",)
     return [
@@ -108,8 +108,8 @@ def bars(profiles: Sequence[Profile], group: Group = package, most: int = 12) ->
                     70 * seconds / longest,
                     f"{seconds * 1e3:,.1f} ms, {seconds / whole:.1%}" if (whole := profile.seconds) else "0 ms",
                 )
-                for kind, profile, one in zip(kinds, profiles, by_group, strict=True)
-                for seconds in [one.get(name, 0.0)]
+                for kind, profile, own in zip(kinds, profiles, by_group, strict=True)
+                for seconds in [own.get(name, 0.0)]
             ],
         )
         for name in names[:most]
@@ -129,13 +129,13 @@ WAITS = (
 
 
 def waiting(profiles: Sequence[Profile]) -> list[str]:
-    """Where a profile mostly waits: what it waits for is not in it."""
+    """A note for each profile that mostly waits: what it waits for is not in it."""
     notes = []
     for profile in profiles:
         waits = sum(
             entry.cost.own
             for function, entry in profile.entries.items()
-            if function.file == "~" and any(one in function.name for one in WAITS)
+            if function.file == "~" and any(name in function.name for name in WAITS)
         )
         if waits > 0.2 * profile.seconds:
             notes.append(

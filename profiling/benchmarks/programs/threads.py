@@ -9,7 +9,7 @@ def encode_rows(rows: int) -> int:
 
 
 def sum_squares(to: int) -> int:
-    return sum(one * one for one in range(to))
+    return sum(number * number for number in range(to))
 
 
 def worker(_: int) -> int:
