@@ -8,7 +8,7 @@ from inference.errors import TenfoldError
 EXTRAS = {  # extra -> the modules that its packages give
     "train": ("pandas", "pyarrow", "matplotlib", "optbinning", "onnx", "onnxmltools", "tqdm"),
     "engines": ("onnxruntime", "daal4py", "numba", "llvmlite"),
-    "book": ("pyarrow",),
+    "book": ("pyarrow", "fsspec"),
     "profile": ("snakeviz", "matplotlib", "jinja2"),
 }
 

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import real_loans
-from parts import RealLoans, some
+from parts import RealLoans
 
 from inference.application import Application
 from inference.book.batches import ADDED, ARROW, PYTHON, BatchScorer, functions, same
@@ -56,16 +55,16 @@ def test_each_row_of_a_batch_has_the_score_that_it_has_alone(release: Release, s
     assert policy.watched
 
 
-@pytest.mark.parametrize("engine", ["onnx", "onedal", "bins"])
+@pytest.mark.parametrize("name", ["onnx", "onedal", "bins"])
 @pytest.mark.slow
-def test_other_engines_agree(release: Release, scorer: Scorer, real: RealLoans, engine: str) -> None:
+def test_other_engines_agree(release: Release, scorer: Scorer, real: RealLoans, name: str) -> None:
     """Within 1e-6 of XGBoost's PD, and each row names its engine."""
     values = jittered(release, real, 6000)
-    batch = BatchScorer(release, open_engine(engine, release)).batch(pa.record_batch({"id": np.arange(6000)}), values)
+    batch = BatchScorer(release, open_engine(name, release)).batch(pa.record_batch({"id": np.arange(6000)}), values)
     expected = BatchScorer(release, scorer.engine).score(values)
     off = np.abs(batch["pd"].to_numpy() - expected.pds)
-    assert off.max() <= (0 if engine == "bins" else 1e-6)
-    assert set(batch["engine"].to_pylist()) == {engine}
+    assert off.max() <= (0 if name == "bins" else 1e-6)
+    assert set(batch["engine"].to_pylist()) == {name}
 
 
 def test_arrows_logarithms_have_the_bits_of_pythons() -> None:

@@ -86,9 +86,7 @@ class BatchScorer:
         """Encoded answers (m, n_fields) float64."""
         policy, pds = self.release.policy, self.pds(self.probabilities(values))
         flags = policy.unusual_of_many(values)
-        return Scored(
-            pds, self.points(pds), policy.decide_many(pds, values, flags), named(flags, policy.watched)
-        )
+        return Scored(pds, self.points(pds), policy.decide_many(pds, values, flags), named(flags, policy.watched))
 
     def probabilities(self, values: Floats) -> npt.NDArray[np.float32]:
         """The model's, uncalibrated: (m,) float32."""
@@ -121,9 +119,7 @@ class BatchScorer:
             "release": constant(self.release.name, m),
             "engine": constant(self.engine.name, m),
         }
-        return pa.record_batch(
-            [*carried.columns, *columns.values()], names=[*carried.schema.names, *columns]
-        )
+        return pa.record_batch([*carried.columns, *columns.values()], names=[*carried.schema.names, *columns])
 
 
 ADDED = ("pd", "points", "decision", "unusual", "release", "engine")  # the columns of `BatchScorer.batch`

@@ -53,8 +53,7 @@ def check(batch: pa.RecordBatch, form: Form, language: str = "en") -> Checked:
     raw = [column.take(pa.array(doubtful)).to_pylist() for column in columns] if len(doubtful) else []
     for row, answers in zip(doubtful.tolist(), zip(*raw, strict=True), strict=True):
         named = {
-            field.name: raw_answer(field, answer, language)
-            for field, answer in zip(form.fields, answers, strict=True)
+            field.name: raw_answer(field, answer, language) for field, answer in zip(form.fields, answers, strict=True)
         }
         try:
             values[row] = form.parse(named).values
@@ -105,13 +104,10 @@ def written_numbers(field: NumberField, column: pa.Array, language: str) -> tupl
     """Of a column of texts: plain digits at once, each distinct text of another form through the grammar."""
     mark = DECIMAL[language]
     simple = pc.fill_null(pc.match_substring_regex(column, SIMPLE % mark), True)
-    if mark != ".":
-        column_in_points = pc.replace_substring(column, mark, ".")
-    else:
-        column_in_points = column
-    if pc.all(simple).as_py() in (True, None):
-        return in_bounds(field, column_in_points.cast(pa.float64()))
-    values, passed = in_bounds(field, pc.if_else(simple, column_in_points, None).cast(pa.float64()))
+    pointed = pc.replace_substring(column, mark, ".") if mark != "." else column
+    if pc.all(simple).as_py() is not False:
+        return in_bounds(field, pointed.cast(pa.float64()))
+    values, passed = in_bounds(field, pc.if_else(simple, pointed, None).cast(pa.float64()))
     others = np.flatnonzero(~simple.to_numpy(zero_copy_only=False))
     values, passed = values.copy(), passed.copy()
     values[others], passed[others] = distinct(
