@@ -161,7 +161,7 @@ class Policy:
     @property
     def watched(self) -> tuple[str, ...]:
         """The fields that can be unusual, in the order in which `unusual` names them."""
-        return tuple(name for _, name, *_ in (*self._ranges, *self._rare))
+        return (*(name for _, name, _, _ in self._ranges), *(name for _, name, _ in self._rare))
 
     def unusual_of_many(self, values: Floats) -> npt.NDArray[np.bool_]:
         """`unusual` of many: encoded answers (m, n_fields) -> (m, len(watched)) flags."""
@@ -180,7 +180,7 @@ class Policy:
 
     def approves(self, pds: Floats, values: Floats) -> npt.NDArray[np.bool_]:
         """Which of many it would approve: PDs (m,) and encoded answers (m, n_fields) -> (m,)."""
-        return self.decide_many(pds, values, self.unusual_of_many(values)) == 0
+        return np.equal(self.decide_many(pds, values, self.unusual_of_many(values)), 0)
 
 
 def place_of(form: Form, term: str, name: str) -> int:

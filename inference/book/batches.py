@@ -6,7 +6,7 @@ in this installation is tried once a process, and where they do not, `math` is c
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import NamedTuple
@@ -16,15 +16,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from inference.application import Application
 from inference.calibration import EDGE, HIGHEST, STEEPEST, Calibration
 from inference.engines import Engine
 from inference.extras import MissingExtra
-from inference.policy import DECISIONS, Points
+from inference.policy import APPROVE, DECISIONS, Points
+from inference.reasons import Reasons
 from inference.release import Release
 
 Floats = npt.NDArray[np.float64]
 Function = Callable[[Floats], Floats]
 ROWS_AT_ONCE = 4096
+NO_ROWS, NOT_APPROVED, ALL_ROWS = REASONS = ("none", "not-approved", "all")
 TRIED = 65_536  # values: NumPy's exp differs in 4.6 % of them, its log in 0.2 %
 
 
@@ -76,8 +79,10 @@ class Scored(NamedTuple):
 class BatchScorer:
     """A release with its engine, for many applications at once. Thread-safe."""
 
-    def __init__(self, release: Release, engine: Engine) -> None:
-        self.release, self.engine = release, engine
+    def __init__(self, release: Release, engine: Engine, reasons: str = NO_ROWS) -> None:
+        """`reasons`: for which rows the principal reasons stand beside the scores, one of REASONS."""
+        self.release, self.engine, self.reasons = release, engine, reasons
+        self._reasons = None if reasons == NO_ROWS else Reasons(release, engine)
         self._functions = functions()
         with suppress(MissingExtra):  # the same rows, only slower
             release.rows.compile_loop()
@@ -119,10 +124,28 @@ class BatchScorer:
             "release": constant(self.release.name, m),
             "engine": constant(self.engine.name, m),
         }
+        if self._reasons is not None:
+            columns["reasons"] = pa.array(list(self._explained(values, scored.decisions)), pa.string())
         return pa.record_batch([*carried.columns, *columns.values()], names=[*carried.schema.names, *columns])
 
+    def _explained(self, values: Floats, decisions: npt.NDArray[np.int8]) -> Iterator[str]:
+        """Of each row the principal reasons, `field/code` with a space between them; an empty text where not asked."""
+        assert self._reasons is not None  # noqa: S101 - the caller's check
+        for row, decision in zip(values.tolist(), decisions.tolist(), strict=True):
+            application = Application(tuple(row))
+            wanted = self.reasons == ALL_ROWS or DECISIONS[decision] != APPROVE
+            explained = self._reasons.explain(application) if wanted else None
+            yield "" if explained is None else " ".join(self._reasons.principal(explained, application))
 
-ADDED = ("pd", "points", "decision", "unusual", "release", "engine")  # the columns of `BatchScorer.batch`
+
+ADDED = (
+    "pd",
+    "points",
+    "decision",
+    "unusual",
+    "release",
+    "engine",
+)  # columns of `BatchScorer.batch`; `reasons` where asked for
 
 
 def constant(text: str, m: int) -> pa.Array:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from inference.application import Form
 from inference.errors import InvalidApplication, Problem
-from inference.fields import NOT_STATED, AnswerRefused, Field, NumberField
+from inference.fields import NOT_STATED, AnswerRefused, ChoiceField, Field, NumberField
 from inference.numbers import DECIMAL
 
 Floats = npt.NDArray[np.float64]
@@ -45,8 +45,11 @@ def check(batch: pa.RecordBatch, form: Form, language: str = "en") -> Checked:
     values = np.empty((batch.num_rows, len(columns)))
     good = np.ones(batch.num_rows, bool)
     for at, (field, column) in enumerate(zip(form.fields, columns, strict=True)):
-        encode = numbers if isinstance(field, NumberField) else choices
-        values[:, at], passed = encode(field, column, language)
+        match field:
+            case NumberField():
+                values[:, at], passed = numbers(field, column, language)
+            case ChoiceField():
+                values[:, at], passed = choices(field, column)
         good &= passed
     refused = []
     doubtful = np.flatnonzero(~good)
@@ -116,7 +119,7 @@ def written_numbers(field: NumberField, column: pa.Array, language: str) -> tupl
     return values, passed
 
 
-def choices(field: Field, column: pa.Array, language: str) -> tuple[Floats, Flags]:
+def choices(field: ChoiceField, column: pa.Array) -> tuple[Floats, Flags]:
     """Values (m,), and which of them are choices of the field."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     return distinct(field.parse, column) if is_text(kind) else nothing_passes(column)

@@ -9,17 +9,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from inference.book.batches import BatchScorer
+from inference.book.batches import REASONS, BatchScorer
 from inference.book.errors import BadBook
 from inference.book.parts import PartLog, RunFolder, Totals
 from inference.book.run import Book, score_book
-from inference.book.sources import SEPARATORS, Source, Told, open_source
+from inference.book.sources import ROWS_A_PART, SEPARATORS, Source, Told, open_source
 from inference.engines import open_engine
 from inference.errors import TenfoldError
 from inference.release import open_release
 from inference.settings import Settings
 
 STOPPED = 130  # as a shell has it after Ctrl-C
+NAMES = {"csv": "CSV", "parquet": "Parquet"}
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 
 
@@ -56,7 +57,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--format", choices=["parquet", "csv"], default="parquet", help="of the parts in a folder")
     made.add_argument("--resume", action="store_true", help="go on with what is whole in OUT")
     made.add_argument("--max-bad", type=int, metavar="N", help="stop, with status 1, when more rows than N are refused")
+    made.add_argument("--reasons", choices=REASONS, default=REASONS[0], help="for which rows (default: none)")
     made.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one a processor)")
+    made.add_argument(
+        "--rows-a-part", type=int, default=ROWS_A_PART, metavar="N", help=f"about how many (default: {ROWS_A_PART:,})"
+    )
     made.add_argument("--json", action="store_true", help="progress and counts as JSON lines")
     return made
 
@@ -67,11 +72,11 @@ def run(given: argparse.Namespace) -> int:
         settings = replace(settings, release=given.release, release_digest=None)
     release = open_release(settings.release, settings.release_digest)
     mapping = read_mapping(given.map, release.form.names)
-    told = Told(NAMED.get(given.separator, given.separator), given.encoding, given.decimal)
+    told = Told(NAMED.get(given.separator, given.separator), given.encoding, given.decimal, given.rows_a_part)
     if told.separator is not None and (len(told.separator) != 1 or not told.separator.isascii()):
         raise BadBook(f"--separator {told.separator}: one ASCII character is needed, or {', '.join(NAMED)}")
-    if given.workers < 1:
-        raise BadBook("--workers: one at least is needed")
+    if given.workers < 1 or given.rows_a_part < 1:
+        raise BadBook("--workers, --rows-a-part: one at least is needed")
     output = Path(given.output)
     ending = output.suffix.removeprefix(".") if output.suffix in (".parquet", ".csv") else None
     folder = RunFolder(output.with_name(output.name + ".parts") if ending else output, ending or given.format)
@@ -80,8 +85,11 @@ def run(given: argparse.Namespace) -> int:
     source = open_source(given.input, release.form, mapping, told)
     say = print_json if given.json else print_words
     say({"event": "reading", **source.reading()})
-    scorer = BatchScorer(release, open_engine(settings.engine, release))
+    scorer = BatchScorer(release, open_engine(settings.engine, release), given.reasons)
     book = Book(scorer, source, mapping, folder)
+    if given.reasons != REASONS[0]:
+        coalitions = 2 ** len(release.form.fields)
+        print(f"a row with reasons costs as much as up to {coalitions:,} rows without", file=sys.stderr)
     progress = Progress(source, as_json=given.json)
     totals = score_book(
         book,
@@ -134,7 +142,7 @@ def print_json(event: Mapping[str, object]) -> None:
 def print_words(event: Mapping[str, object]) -> None:
     if event["event"] == "reading":
         separator = str(event.get("separator", ""))
-        said = [f"read as {str(event['format']).upper()}"]
+        said = [f"read as {NAMES[str(event['format'])]}"]
         said += (
             [f"encoding {event['encoding']}", f"separator {SEPARATORS.get(separator, separator)}"] if separator else []
         )

@@ -20,7 +20,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import BinaryIO, Protocol, TextIO
 
 import msgspec
 import pyarrow as pa
@@ -92,7 +92,7 @@ class RunFolder:
         elif any((self.folder / "logs").iterdir()):
             raise OtherRun(f"{self.folder} has parts and no manifest.json. Name another folder")
         else:
-            write_text(file, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+            write_text(file, json.dumps(manifest, indent=1) + "\n")
         return self._whole()
 
     def close(self) -> None:
@@ -200,10 +200,10 @@ class RunFolder:
                     append(part, stream, skip=heading if at else 0)
 
 
-def append(file: Path, stream: object, skip: int) -> None:
+def append(file: Path, stream: BinaryIO, skip: int) -> None:
     with file.open("rb") as source:
         source.seek(skip)
-        shutil.copyfileobj(source, stream, 1 << 20)  # type: ignore[misc]  # a binary stream
+        shutil.copyfileobj(source, stream, 1 << 20)
 
 
 @contextmanager

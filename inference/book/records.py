@@ -77,7 +77,8 @@ def record_ends(content: bytes) -> npt.NDArray[np.int64]:
     if b'"' not in content:
         return newlines
     quotes = np.flatnonzero(array == QUOTE)
-    return newlines[np.searchsorted(quotes, newlines) % 2 == 0]
+    outside: npt.NDArray[np.int64] = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
+    return outside
 
 
 def check_bytes(content: bytes, ends: npt.NDArray[np.int64], separator: str, number: int, name: str) -> None:

@@ -4,6 +4,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from threading import Event
 
@@ -14,11 +15,11 @@ from inference.book.batches import ADDED, BatchScorer
 from inference.book.columns import check
 from inference.book.errors import BadBook, BookStopped, TooManyBad
 from inference.book.parts import PartLog, RunFolder, Totals, rejected_lines
-from inference.book.sources import ROWS_A_PART, Part, Source
+from inference.book.sources import Part, Source
 from inference.policy import DECISIONS
 
 FORMAT = 1
-VERSIONS = ("numpy", "pyarrow", "xgboost", "onnxruntime", "daal4py", "numba")  # of what makes the bits, where loaded
+VERSIONS = ("numpy", "pyarrow", "xgboost", "onnxruntime", "daal4py", "numba")  # what makes the bits, where loaded
 
 
 class Book:
@@ -31,7 +32,7 @@ class Book:
         self._fields = {name: mapping.get(name, name) for name in form.names}
         self.mapping = {name: column for name, column in self._fields.items() if name != column}
         self.carried = [name for name in source.schema.names if name not in self._fields.values()]
-        clash = [name for name in self.carried if name in ADDED]
+        clash = [name for name in self.carried if name in (*ADDED, "reasons")]
         if clash:
             raise BadBook(f"column {clash[0]!r} would be there twice, from the file and from the scores: rename it")
         nested = [name for name in self.carried if pa.types.is_nested(source.schema.field(name).type)]
@@ -48,7 +49,11 @@ class Book:
             "engine": self.scorer.engine.name,
             "mapping": self.mapping,
             "carried": self.carried,
-            "output": {"format": self.folder.form, "rows_a_part": ROWS_A_PART},
+            "output": {
+                "format": self.folder.form,
+                "rows_a_part": self.source.rows_a_part,
+                "reasons": self.scorer.reasons,
+            },
             "versions": {name: str(sys.modules[name].__version__) for name in VERSIONS if name in sys.modules},
         }
 
@@ -61,8 +66,7 @@ class Book:
         first = next(pieces)
         empty = self.scorer.batch(first.batch.slice(0, 0).select(self.carried), np.zeros((0, len(form.fields))))
         with self.folder.writer(part.number, empty.schema) as writer:
-            piece = first
-            while piece is not None:
+            for piece in chain([first], pieces):
                 answers = piece.batch.select(list(self._fields.values())).rename_columns(list(self._fields))
                 checked = check(answers, form, self.source.language)
                 carried, values = piece.batch.select(self.carried), checked.values
@@ -77,7 +81,6 @@ class Book:
                 counted = np.bincount(scored["decision"].indices.to_numpy(), minlength=len(DECISIONS))
                 decisions.update(dict(zip(DECISIONS, counted.tolist(), strict=True)))
                 rows += piece.batch.num_rows + len(piece.ragged)
-                piece = next(pieces, None)
         return self.folder.finish(part.number, rows, decisions, rejected)
 
 
@@ -96,11 +99,11 @@ def score_book(
 ) -> Totals:
     """Score all parts that are not whole yet, and end the run.
 
-    `progress` hears of all parts that are whole, after each. Raises `BookStopped` (what is whole stays), `TooManyBad`
+    `progress` hears of all parts that are whole, at the beginning and after each. Raises `BookStopped` (what is whole stays), `TooManyBad`
     among it, `OtherRun` where the folder holds another run, `BadBook` where the input cannot be read.
     """
     folder = book.folder
-    logs = folder.begin(book.manifest(), resume=resume)
+    logs: dict[int, PartLog] = {}
     stopped = Event()
 
     def finished(future: Future[PartLog]) -> None:
@@ -109,7 +112,8 @@ def score_book(
         progress(logs)
         bad = sum(one.rejected for one in logs.values())
         if max_bad is not None and bad > max_bad:
-            raise TooManyBad(f"{bad:,} rows are refused, more than --max-bad {max_bad:,}: see {folder.folder}/rejected")
+            allowed = f"more than --max-bad {max_bad:,}: see {folder.folder / \'rejected\'}"
+            raise TooManyBad(f"{bad:,} rows are refused, {allowed}")
 
     def score(part: Part) -> PartLog:
         if stopped.is_set():
@@ -117,6 +121,8 @@ def score_book(
         return book.score(part)
 
     try:
+        logs |= folder.begin(book.manifest(), resume=resume)
+        progress(logs)
         if not folder.success.exists():
             with ThreadPoolExecutor(workers) as pool:
                 try:

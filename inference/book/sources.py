@@ -68,6 +68,7 @@ class Source(Protocol):
     schema: pa.Schema
     language: str  # how texts for numbers are written
     rows: int | None  # where the file says it
+    rows_a_part: int
 
     def reading(self) -> dict[str, object]:
         """How it is read, for the manifest."""
@@ -86,6 +87,7 @@ class Told:
     separator: str | None = None
     encoding: str | None = None
     decimal: str | None = None
+    rows_a_part: int = ROWS_A_PART
 
 
 def open_source(path: str, form: Form, mapping: Mapping[str, str], told: Told) -> Source:
@@ -153,7 +155,7 @@ class ParquetSource:
     def __init__(self, path: str, form: Form, mapping: Mapping[str, str], told: Told) -> None:
         if told.separator or told.encoding:
             raise BadBook(f"{path}: Parquet has no separator and no encoding")
-        self.language = LANGUAGES[told.decimal or "."]
+        self.language, self.rows_a_part = LANGUAGES[told.decimal or "."], told.rows_a_part
         self._paths = [path]
         if Path(path).is_dir():
             self._paths = [str(one) for one in sorted(Path(path).glob("*.parquet")) if one.name[0] not in "._"]
@@ -173,7 +175,7 @@ class ParquetSource:
                 self.schema = schema
             self._check_schema(one, schema)
             self._groups.append((one, sizes))
-        self.rows = sum(sum(sizes) for _, sizes in self._groups)
+        self.rows: int | None = sum(sum(sizes) for _, sizes in self._groups)
 
     def _check_schema(self, path: str, schema: pa.Schema) -> None:
         first = Path(self._paths[0]).name
@@ -201,7 +203,7 @@ class ParquetSource:
     def parts(self, done: Collection[int]) -> Iterator[Part]:
         number = 0
         for path, sizes in self._groups:
-            for groups, skipped, rows, first in plan(sizes):
+            for groups, skipped, rows, first in plan(sizes, self.rows_a_part):
                 if number not in done:
                     yield Part(number, lambda a=path, b=groups, c=skipped, d=rows, e=first: self._read(a, b, c, d, e))  # type: ignore[misc]
                 number += 1
@@ -234,16 +236,16 @@ class ParquetSource:
         raise BadBook(f"{path}: it holds fewer rows than its metadata says")
 
 
-def plan(sizes: Sequence[int]) -> Iterator[tuple[list[int], int, int, int]]:
+def plan(sizes: Sequence[int], rows_a_part: int) -> Iterator[tuple[list[int], int, int, int]]:
     """Parts of a Parquet file with row groups of these sizes: row groups, rows to skip, rows to read, first row."""
     first, groups, rows = 1, list[int](), 0
     for at, size in enumerate(sizes):
-        if groups and (rows + size > ROWS_A_PART):
+        if groups and rows + size > rows_a_part:
             yield groups, 0, rows, first
             first, groups, rows = first + rows, [], 0
-        if size > LARGEST_GROUP:
-            for skipped in range(0, size, ROWS_A_PART):
-                yield [at], skipped, min(ROWS_A_PART, size - skipped), first + skipped
+        if size > max(LARGEST_GROUP, rows_a_part):
+            for skipped in range(0, size, rows_a_part):
+                yield [at], skipped, min(rows_a_part, size - skipped), first + skipped
             first += size
         elif size:
             groups, rows = [*groups, at], rows + size
@@ -254,10 +256,10 @@ def plan(sizes: Sequence[int]) -> Iterator[tuple[list[int], int, int, int]]:
 class CsvSource:
     """One CSV file, as it is or compressed."""
 
-    rows = None
+    rows: int | None = None
 
     def __init__(self, path: str, form: Form, mapping: Mapping[str, str], told: Told, block: int = BLOCK) -> None:
-        self._path, self._block = path, block
+        self._path, self._block, self.rows_a_part = path, block, told.rows_a_part
         self._name = path.rpartition("/")[2]
         with self._bytes() as stream:
             head = stream.read(1 << 20)
@@ -337,10 +339,10 @@ class CsvSource:
         for piece in self._pieces():
             start = 0
             while start < piece.batch.num_rows or (start == 0 and piece.ragged):
-                end = min(piece.batch.num_rows, start + ROWS_A_PART - filled)
+                end = min(piece.batch.num_rows, start + self.rows_a_part - filled)
                 pieces.append(sliced(piece, start, end))
                 filled, start = filled + end - start, end
-                if filled == ROWS_A_PART:
+                if filled == self.rows_a_part:
                     if number not in done:
                         yield Part(number, lambda read=pieces: iter(read))  # type: ignore[misc]
                     number, filled, pieces = number + 1, 0, []
