@@ -99,8 +99,9 @@ def score_book(
 ) -> Totals:
     """Score all parts that are not whole yet, and end the run.
 
-    `progress` hears of all parts that are whole, at the beginning and after each. Raises `BookStopped` (what is whole stays), `TooManyBad`
-    among it, `OtherRun` where the folder holds another run, `BadBook` where the input cannot be read.
+    `progress` hears of all parts that are whole, at the beginning and after each. Raises `BookStopped` (what is whole
+    stays), `TooManyBad` among it, `OtherRun` where the folder holds another run, `BadBook` where the input cannot be
+    read.
     """
     folder = book.folder
     logs: dict[int, PartLog] = {}
@@ -112,7 +113,8 @@ def score_book(
         progress(logs)
         bad = sum(one.rejected for one in logs.values())
         if max_bad is not None and bad > max_bad:
-            allowed = f"more than --max-bad {max_bad:,}: see {folder.folder / \'rejected\'}"
+            rejected = folder.folder / "rejected"
+            allowed = f"more than --max-bad {max_bad:,}: see {rejected}"
             raise TooManyBad(f"{bad:,} rows are refused, {allowed}")
 
     def score(part: Part) -> PartLog:
