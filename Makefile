@@ -10,7 +10,7 @@ export TENFOLD_RELEASE := $(firstword $(addprefix models/releases/,$(filter $(RE
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser typescript run quick coverage test test-core test-browser truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-first bench-ledger bench-history bench-http bench-click screenshots faults figures space lock clean
+.PHONY: help setup browser typescript run quick coverage test test-core test-browser accept truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-first bench-ledger bench-history bench-http bench-click bench-profile screenshots faults figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ test-core: setup  # what needs no browser; beside it, what does
 
 test-browser: setup browser
 	$(BIN)/python -m pytest tests/browser
+
+accept: setup  ## draft every file of a folder of loans: make accept LOANS=folder (what loans cannot know: accept.toml there)
+	$(BIN)/python -m models accept $(LOANS) $(if $(ANSWERS),--answers $(ANSWERS)) $(if $(ONLY),--only $(ONLY))
 
 truth: setup  ## every sentence of the card and the what-if panel by brute force, 2,000 loans a release (half an hour)
 	TRUTH=2000 $(BIN)/python -m pytest tests/test_truth.py -s
@@ -131,6 +134,9 @@ bench-http: setup  ## the API, Gradio's API and other serving systems over HTTP,
 
 bench-click: setup browser  ## from click to changed result, beside a bare Gradio page
 	$(BIN)/python -m profiling.benchmarks.click
+
+bench-profile: setup browser  ## profilers side by side on five programs; a log of 200 MB and a .prof of 100,000 functions
+	$(BIN)/python -m profiling.benchmarks.profilers
 
 screenshots: setup browser  ## the README's pictures of the desk, taken anew
 	$(BIN)/python -m profiling.documents.screenshots

@@ -26,9 +26,14 @@ FIRST = {
 }
 OTHERS = {
     "adopt": Command("models.__main__", ("adopt",), "make a release of an XGBoost model that was trained elsewhere"),
-    "check": Command("inference.__main__", ("check",), "open a release and score its golden applications"),
+    "check": Command(
+        "inference.__main__",
+        ("check",),
+        "open a release and score its golden applications; of a NAME.toml, say what is open in it",
+    ),
     "choose": Command("models.__main__", ("choose",), "see what groups of columns are worth"),
     "ledger": Command("ledger.__main__", (), "verify, replay, export, back up, purge the record of decisions"),
+    "new": Command("models.__main__", ("new",), "draft a recipe from a file of past loans"),
     "numbers": Command("inference.__main__", ("numbers",), "list the forms of numbers that are read"),
     "rows": Command("inference.__main__", ("rows",), "list the columns of a release's rows, and how they are written"),
     "search": Command("models.__main__", ("search",), "try random parameters of a recipe"),
@@ -45,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(usage())
         return 0 if words else 2
     command = {**FIRST, **OTHERS}.get(words[0])
+    if words[0] == "check" and any(word.endswith(".toml") for word in words[1:]):
+        command = Command("models.__main__", ("check",), "")
     if command is None:
         print(f"tenfold: there is no command {words[0]!r}\n\n{usage()}", file=sys.stderr)
         return 2

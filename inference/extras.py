@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from inference.errors import TenfoldError
 
 EXTRAS = {  # extra -> the modules that its packages give
-    "train": ("pandas", "pyarrow", "matplotlib", "optbinning", "onnx", "onnxmltools", "tqdm"),
-    "engines": ("onnxruntime", "daal4py", "numba", "llvmlite"),
+    "train": ("pandas", "pyarrow", "matplotlib", "optbinning", "onnx", "onnxmltools", "tqdm", "python_calamine"),
+    "engines": ("onnxruntime", "daal4py", "numba"),
     "book": ("pyarrow", "fsspec"),
-    "profile": ("snakeviz", "matplotlib", "jinja2"),
+    "profile": ("jinja2", "orjson", "psutil", "snakeviz"),
 }
 
 

@@ -7,7 +7,8 @@ Shapley 1953; as attributions of a model's output, Strumbelj & Kononenko 2014 an
 the fields of the form and not the model's columns: a field that is left out takes the reference applicant's answer, and
 all that derives from it (ratios, flags, history looked up) is built anew by the same row builder. With ten fields all
 1,024 coalitions fit into one batch, so nothing is sampled and nothing is assumed about the model. Fields that are as
-the reference's change nothing in any coalition: their value is 0, and they are left out of the batch.
+the reference's change nothing in any coalition: their value is 0, and they are left out of the batch. A form of more
+than 16 fields has its values from the trees where many differ (inference/tree_reasons.py); both ways give the same.
 """
 
 from functools import lru_cache
@@ -21,11 +22,13 @@ from inference.application import Application
 from inference.engines import Engine
 from inference.fields import ANY, Field
 from inference.release import Release
+from inference.tree_reasons import TreeReasons
 
 Row = npt.NDArray[np.float32]  # (n_features,)
 LEAST_PRINCIPAL = np.log(1.05)  # log-odds: what moved the odds by less than a twentieth is nobody's principal reason
 MOST_PRINCIPAL = 4  # reasons on a notice: what Regulation B's commentary calls enough
-MOST_FIELDS = 16  # 65,536 coalitions; a form with more would need another method
+MOST_FIELDS = 16  # 65,536 coalitions
+MOST_MOVED = 10  # of a form with more fields: where more differ from the reference, the trees are quicker
 
 
 class Explanation(NamedTuple):
@@ -45,17 +48,21 @@ class Reasons:
     """Explains scores of one release by one engine. Thread-safe as these are."""
 
     def __init__(self, release: Release, engine: Engine) -> None:
-        if len(release.form.fields) > MOST_FIELDS:
-            raise ValueError(f"{len(release.form.fields)} fields: exact effects are for at most {MOST_FIELDS}")
+        self._trees = TreeReasons(release) if len(release.form.fields) > MOST_FIELDS else None
         self._release, self._engine = release, engine
         self._reference = np.array(release.form.reference.values, np.float64)
         self._columns = {name: at for at, name in enumerate(release.rows.columns)}
 
     def explain(self, application: Application) -> Explanation:
-        """All coalitions of the fields that differ from the reference, in one batch."""
+        """All coalitions of the fields that differ from the reference, in one batch; or from the trees."""
         values = np.array(application.values, np.float64)
         # NaN, for not stated or unset, equals NaN here.
         moved = np.flatnonzero(~((values == self._reference) | (np.isnan(values) & np.isnan(self._reference))))
+        if self._trees is not None and len(moved) > MOST_MOVED:
+            both = np.stack([values, self._reference])
+            pd, reference_pd = self.pds(both).tolist()
+            found = self._trees.effects(*self._release.rows.build(both))
+            return Explanation(pd, reference_pd, tuple(found.tolist()))
         present = coalitions(len(moved))
         batch = np.tile(self._reference, (len(present), 1))
         batch[:, moved] = np.where(present, values[moved], self._reference[moved])

@@ -18,13 +18,24 @@ from inference.rows import RowBuilder
 from models.metrics import Decile, Floats, Labels, deciles, intervals, measures
 from models.recipe import Loans, Recipe
 from models.scorecard import Scorecard
-from models.train import FOLDS, Trained, calibrate, cross_validate, fit, folds, predict_later, prepare
+from models.train import (
+    FEWEST,
+    Trained,
+    calibrate,
+    cross_validate,
+    fit,
+    folds,
+    full_model,
+    predict_later,
+    prepare,
+)
 
 RELEASE = "this release"
 FREE = "XGBoost, same columns, no constraints"
 PLAIN = "XGBoost, ten fields"
 SCORECARD = "optbinning scorecard, ten fields and their ratios"
-REAL_TIME = "real time, 36-month label"
+REAL_TIME = "real time, {}-month label"
+ALL_COLUMNS = "XGBoost, all columns, asked or not"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +153,12 @@ def tenth(found: dict[str, Any]) -> str:
     return f"{found['mean_pd']:.3f} | {found['bad_rate']:.3f} ({low:.3f}–{high:.3f})"
 
 
-def report(trained: Trained) -> Report:
-    """Evaluate a trained recipe on loans it has not seen, and its rivals on the same loans."""
-    results = later_results(trained) if trained.recipe.later else fold_results(trained)
+def report(trained: Trained, rivals: bool = True) -> Report:
+    """Evaluate a trained recipe on loans it has not seen, and beside it what all columns give, and its rivals if asked.
+
+    Later loans judge where there are some; else folds, or the last part of the training window.
+    """
+    results = later_results(trained, rivals) if trained.recipe.later else unseen_results(trained, rivals)
     rows = []
     for one in tqdm(results, desc="measures", disable=None):
         row = {"model": one.model, "sample": one.sample, "loans": len(one.bad), **one.measures, "tenths": one.tenths}
@@ -152,18 +166,52 @@ def report(trained: Trained) -> Report:
     return Report(results, rows)
 
 
-def fold_results(trained: Trained) -> list[Result]:
-    """Undated loans: the release's repeated folds, and rivals on the same folds."""
-    bad = trained.sample.bad
-    sample = f"{len(trained.unseen)} × {FOLDS} folds"
-    unconstrained = replace(trained.recipe, monotone={})
-    free = cross_validate(unconstrained, trained.builder.columns, trained.sample, len(trained.unseen))
+def unseen_results(trained: Trained, rivals: bool) -> list[Result]:
+    """The release on the loans it was calibrated on, which its models had not seen; others on the same loans."""
+    recipe, sample = trained.recipe, trained.sample
+    places = trained.unseen[0][0]
+    bad = sample.bad[places]
+    name = f"{len(trained.unseen)} × {recipe.folds} folds" if trained.folded else "last part of the training window"
     pds = [trained.calibration.pds(p) for _, p in trained.unseen]
-    return [
-        Result(RELEASE, sample, bad, pds, headline=True),
-        Result(FREE, sample, bad, calibrated(bad, [p for _, p in free])),
-        Result(SCORECARD, sample, bad, calibrated(bad, scorecard_folds(trained))),
-    ]
+    found = [Result(RELEASE, name, bad, pds, headline=True)]
+    if sample.every is not None:
+        found.append(Result(ALL_COLUMNS, name, bad, calibrated(bad, full_unseen(trained))))
+    if rivals:
+        unconstrained = replace(recipe, monotone={}, kind="trees", teacher=False)
+        found.append(Result(FREE, name, bad, calibrated(bad, free_unseen(trained, unconstrained))))
+        found.append(Result(SCORECARD, name, bad, calibrated(bad, scorecard_unseen(trained))))
+    return found
+
+
+def full_unseen(trained: Trained) -> list[Floats]:
+    """Probabilities of the same loans by models of all columns that had not seen them, one array a repeat."""
+    if trained.folded:
+        repeats = len(trained.unseen)
+        return [p for _, p in cross_validate(trained.recipe, (), trained.sample, repeats, full=True)]
+    before, places = parts(trained)
+    return [probability(full_model(trained.recipe, trained.sample.at(before), 2), trained.sample.at(places).every)]
+
+
+def free_unseen(trained: Trained, free: Recipe) -> list[Floats]:
+    if trained.folded:
+        return [p for _, p in cross_validate(free, trained.builder.columns, trained.sample, len(trained.unseen))]
+    _, split, _ = trained.recipe.window or (0, 0, 1)
+    return [predict_later(free, trained.form, trained.history, trained.sample, split)[1]]
+
+
+def scorecard_unseen(trained: Trained) -> list[Floats]:
+    if trained.folded:
+        return scorecard_folds(trained)
+    before, places = parts(trained)
+    values, bad = trained.sample.values, trained.sample.bad
+    card = Scorecard(trained.form, trained.recipe.features).fit(values[before], bad[before])
+    return [card.pds(values[places])]
+
+
+def parts(trained: Trained) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Of a window that is split by time: the loans trained on before, and those that judged."""
+    _, split, _ = trained.recipe.window or (0, 0, 1)
+    return np.flatnonzero(trained.sample.months < split), trained.unseen[0][0]
 
 
 def calibrated(bad: Labels, repeats: list[Floats]) -> list[Floats]:
@@ -180,52 +228,48 @@ def scorecard_folds(trained: Trained) -> list[Floats]:
     def one(seen: npt.NDArray[np.intp], unseen: npt.NDArray[np.intp]) -> Floats:
         return Scorecard(form, features).fit(values[seen], bad[seen]).pds(values[unseen])
 
-    jobs = [pair for repeat in range(len(trained.unseen)) for pair in folds(trained.sample, repeat)]
+    k = trained.recipe.folds
+    jobs = [pair for repeat in range(len(trained.unseen)) for pair in folds(trained.sample, repeat, k)]
     found = Parallel(n_jobs=2)(delayed(one)(*job) for job in tqdm(jobs, desc="scorecards", disable=None))
     repeats = [np.empty(len(bad)) for _ in trained.unseen]
     for at, ((_, unseen), p) in enumerate(zip(jobs, found, strict=True)):
-        repeats[at // FOLDS][unseen] = p
+        repeats[at // k][unseen] = p
     return repeats
 
 
-def later_results(trained: Trained) -> list[Result]:
-    """Dated loans: later vintages with tables frozen at the release's date, and refreshed monthly."""
-    recipe, form, sample = trained.recipe, trained.form, trained.sample
-    every = recipe.load()
-    (unseen_at, unseen_p), *_ = trained.unseen
-    unseen = Result(
-        "this recipe, trained before",
-        "calibration window",
-        sample.bad[unseen_at],
-        [trained.calibration.pds(unseen_p)],
-    )
-    rivals = later_rivals(trained)
-    horizon = 36
-    real_time = fit_in_real_time(trained, every, horizon)
-    results = [unseen]
+def later_results(trained: Trained, with_rivals: bool) -> list[Result]:
+    """Dated loans: later vintages, with tables of history frozen at the release's date, and refreshed monthly."""
+    recipe, form, sample, every = trained.recipe, trained.form, trained.sample, trained.loans
+    (unseen_at, unseen_p), *others = trained.unseen
+    before = "calibration folds" if trained.folded else "calibration window"
+    pds = [trained.calibration.pds(p) for p in (unseen_p, *(p for _, p in others))]
+    results = [Result("this recipe, trained before", before, sample.bad[unseen_at], pds)]
+    rivals = later_rivals(trained) if with_rivals else {}
+    if sample.every is not None:
+        rivals[ALL_COLUMNS] = full_later(trained)
+    real_time = fit_in_real_time(trained, every) if recipe.real_time else None
+    tables = ", frozen tables" if trained.history else ""
     for name, (start, until) in recipe.later.items():
         loans = every.where((every.months >= start) & (every.months < until))
-        values = form.encode(loans.answers)
-        frozen = trained.builder.build(values)
-        refreshed = prepare(recipe, form, trained.history, loans).rows
+        judged = prepare(recipe, form, trained.history, loans)
+        frozen = trained.builder.build(judged.values)
 
         def pd(rows: Matrix) -> list[Floats]:
             return [trained.calibration.pds(probability(trained.model, rows))]
 
-        results += [
-            Result(RELEASE, f"{name}, frozen tables", loans.bad, pd(frozen), headline=True),
-            Result(RELEASE, f"{name}, refreshed tables", loans.bad, pd(refreshed)),
-            Result(FREE, f"{name}, frozen tables", loans.bad, [rivals[FREE](values, frozen)]),
-            Result(PLAIN, name, loans.bad, [rivals[PLAIN](values, frozen)]),
-            Result(SCORECARD, name, loans.bad, [rivals[SCORECARD](values, frozen)]),
-            Result(REAL_TIME, f"{name}, lifetime", loans.bad, [probability(real_time, frozen)]),
-            Result(
-                REAL_TIME,
-                f"{name}, 36 months",
-                within(loans.months, loans.bad_months, horizon),
-                [probability(real_time, frozen)],
-            ),
-        ]
+        results.append(Result(RELEASE, f"{name}{tables}", loans.bad, pd(frozen), headline=True))
+        if trained.history is not None:
+            results.append(Result(RELEASE, f"{name}, refreshed tables", loans.bad, pd(judged.rows)))
+        for model, predict in rivals.items():
+            rows = judged.every if model == ALL_COLUMNS and judged.every is not None else frozen
+            of = name if model in (PLAIN, SCORECARD, ALL_COLUMNS) else f"{name}{tables}"
+            results.append(Result(model, of, loans.bad, [predict(judged.values, rows)]))
+        if real_time is not None and recipe.real_time:
+            model, soon = REAL_TIME.format(recipe.real_time), within(loans.months, loans.bad_months, recipe.real_time)
+            p = probability(real_time, frozen)
+            results.append(Result(model, f"{name}, lifetime", loans.bad, [p]))
+            if len(np.unique(soon)) == 2:
+                results.append(Result(model, f"{name}, {recipe.real_time} months", soon, [p]))
     return results
 
 
@@ -236,35 +280,57 @@ def later_rivals(trained: Trained) -> dict[str, Model]:
     """Rivals trained on the release's own loans, calibrated on its last part by one trained before."""
     recipe, form, sample = trained.recipe, trained.form, trained.sample
     _, split, _ = recipe.window or (0, 0, 1)
-    free = replace(recipe, monotone={})
+    free = replace(recipe, monotone={}, kind="trees", teacher=False)
     unworded = [{**spec, "reasons": []} for spec in recipe.fields]  # no applicant is told of a yardstick
     bare = replace(free, features=plain_features(recipe), fields=unworded)
     plain = RowBuilder(form, bare.features)
     plain_sample = replace(sample, rows=plain.build(sample.values))
-    before = sample.months < split
-    after, free_p = predict_later(free, form, trained.history, sample, split)
-    _, plain_p = predict_later(bare, form, None, plain_sample, split)
-    early_card = Scorecard(form, recipe.features).fit(sample.values[before], sample.bad[before])
-    card_p = early_card.pds(sample.values[after])
-    in_free, in_plain, in_card = (calibrate(p, sample.bad[after]) for p in (free_p, plain_p, card_p))
+    bad = np.concatenate([sample.bad[at] for at, _ in trained.unseen])
+    if trained.folded:
+        free_p = np.concatenate(free_unseen(trained, free))
+        plain_p = np.concatenate([p for _, p in cross_validate(bare, plain.columns, plain_sample, len(trained.unseen))])
+    else:
+        _, free_p = predict_later(free, form, trained.history, sample, split)
+        _, plain_p = predict_later(bare, form, None, plain_sample, split)
+    card_p = np.concatenate(scorecard_unseen(trained))
+    in_free, in_plain, in_card = (calibrate(p, bad) for p in (free_p, plain_p, card_p))
     free_model = fit(free, trained.builder.columns, sample.rows, sample.bad, sample.months)
     plain_model = fit(bare, plain.columns, plain_sample.rows, sample.bad, sample.months)
     card = Scorecard(form, recipe.features).fit(sample.values, sample.bad)
-    return {
+    found: dict[str, Model] = {
         FREE: lambda _, rows: in_free.pds(probability(free_model, rows)),
         PLAIN: lambda values, _: in_plain.pds(probability(plain_model, plain.build(values))),
         SCORECARD: lambda values, _: in_card.pds(card.pds(values)),
     }
+    if list(bare.features) == list(recipe.features):  # the answers as they are is what the release has
+        del found[PLAIN]
+    return found
 
 
-def fit_in_real_time(trained: Trained, every: Loans, horizon: int) -> Any:
-    """What a bank could have fitted at the release's date: only outcomes known by then, within so many months."""
+def full_later(trained: Trained) -> Model:
+    """The model of all columns, trained and calibrated on the release's own loans."""
+    recipe, sample = trained.recipe, trained.sample
+    repeats = full_unseen(trained)
+    bad = np.concatenate([sample.bad[at] for at, _ in trained.unseen])
+    calibration = calibrate(np.concatenate(repeats), bad)
+    model = full_model(recipe, sample, 2)
+    return lambda _, rows: calibration.pds(probability(model, rows))
+
+
+def fit_in_real_time(trained: Trained, every: Loans) -> Any:
+    """What a bank could have fitted at the release's date: only outcomes known by then, within so many months.
+
+    None where no date of default is known, or too few such loans of either outcome are old enough.
+    """
     recipe = trained.recipe
     start, _, end = recipe.window or (0, 0, 1)
+    horizon = recipe.real_time or 0
     known = every.where((every.months >= start) & (every.months < end - horizon))
-    rows = prepare(recipe, trained.form, trained.history, known).rows
     soon = within(known.months, known.bad_months, horizon)
-    return fit(recipe, trained.builder.columns, rows, soon, known.months)
+    if min(soon.sum(), len(soon) - soon.sum()) < FEWEST:
+        return None
+    rows = prepare(recipe, trained.form, trained.history, known).rows
+    return fit(recipe, trained.builder.columns, rows, soon, known.months, weights=known.weights)
 
 
 def within(months: npt.NDArray[np.int32], bad_months: npt.NDArray[np.int32], horizon: int) -> Labels:
@@ -272,7 +338,7 @@ def within(months: npt.NDArray[np.int32], bad_months: npt.NDArray[np.int32], hor
     return ((bad_months > 0) & (bad_months - months < horizon)).astype(np.int8)
 
 
-def probability(model: Any, rows: Matrix) -> Floats:
+def probability(model: Any, rows: Matrix | None) -> Floats:
     """The second column of predict_proba as float64."""
     return np.asarray(model.predict_proba(rows)[:, 1], np.float64)
 

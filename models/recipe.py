@@ -1,6 +1,5 @@
 """What a recipe says: how one source of loans becomes a release."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
@@ -11,51 +10,25 @@ import numpy.typing as npt
 import pandas as pd
 
 from inference.blocks import ArithmeticSpec, Feature, Table
-
-# Regulation B (12 CFR 1002.6), EU Directive 2023/2225 art. 18 and the charter's article 21 name these.
-PROHIBITED = {
-    "sex", "gender", "race", "racial", "color", "colour", "ethnic", "ethnicity", "minority", "religion", "religious",
-    "faith", "belief", "beliefs", "church", "marital", "married", "marriage", "spouse", "civil", "divorced", "widowed",
-    "maiden", "national", "nationality", "citizenship", "immigration", "birthplace", "native", "disability", "disabled",
-    "pregnant", "pregnancy", "orientation", "genetic", "union", "political",
-}  # fmt: skip
-# A harmless name does not hide what is asked: these answers give it away. Whole answers only, since an industry may
-# well be that of religious organisations.
-PROHIBITED_ANSWERS = {"married", "unmarried", "divorced", "widowed", "male", "female"}
-# Allowed where a recipe says why: `why_age`.
-AGE = {"age", "aged", "birth", "birthday", "birthdate", "birthyear", "born", "dob", "elderly"}
-
-
-class Prohibited(ValueError):
-    """A recipe names an attribute that credit must not be decided on."""
-
-
-def refuse_prohibited(owner: str, spec: Mapping[str, Any], why_age: str, *columns: str) -> None:
-    """Raise `Prohibited` where a field, or a column of a foreign model that it sets, names such an attribute."""
-    named = words(" ".join([spec["name"], spec["label"]["en"], *columns]))
-    answers = {text.lower() for one in spec.get("choices", []) for text in (one["code"], one["label"]["en"])}
-    if found := (named & PROHIBITED) | (answers & PROHIBITED_ANSWERS):
-        raise Prohibited(f"{owner}: field {spec['name']} names {', '.join(sorted(found))}")
-    if named & AGE and not why_age:
-        raise Prohibited(f"{owner}: field {spec['name']} is an age; say why in why_age or drop it")
-
-
-def words(text: str) -> set[str]:
-    """The words of a name or a label, in small letters."""
-    return set(re.findall(r"[a-z]+", text.replace("_", " ").lower()))
+from models.prohibited import refuse_prohibited
 
 
 @dataclass(frozen=True, slots=True)
 class Loans:
     """Loans with their outcome: a column of raw form answers a field, and for each loan bad (1) or good (0).
 
-    `months` counts months since year 0 (12 · year + month - 1); all 0 where the source has no dates.
+    `months` counts months since year 0 (12 · year + month - 1); all 0 where the source has no dates. All arrays have
+    one entry a loan.
     """
 
     answers: Mapping[str, Sequence[object]]
     bad: npt.NDArray[np.int8]
     months: npt.NDArray[np.int32]
     bad_months: npt.NDArray[np.int32]  # when a bad one was recorded as such; 0 where not known or not bad
+    people: npt.NDArray[np.int64] | None = None  # whose it is: loans of one customer are never on both sides of a split
+    weights: npt.NDArray[np.float64] | None = None  # how much it counts in training
+    others: npt.NDArray[np.float64] | None = None  # (m, n) columns that the form does not ask, as numbers
+    looked_at: pd.DataFrame | None = None  # prohibited columns, which no model may see: to measure by
 
     def __len__(self) -> int:
         return len(self.bad)
@@ -63,7 +36,14 @@ class Loans:
     def where(self, chosen: npt.NDArray[np.bool_]) -> "Loans":
         """The loans chosen by a mask."""
         answers = {name: list(compress(column, chosen)) for name, column in self.answers.items()}
-        return Loans(answers, self.bad[chosen], self.months[chosen], self.bad_months[chosen])
+
+        def kept(column: Any) -> Any:
+            return None if column is None else column[chosen]
+
+        return Loans(
+            answers, self.bad[chosen], self.months[chosen], self.bad_months[chosen], kept(self.people),
+            kept(self.weights), kept(self.others), kept(self.looked_at),
+        )  # fmt: skip
 
 
 def raw_answers(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, list[object]]:
@@ -95,6 +75,31 @@ def choice_field(
 def reason(code: str, en: str, fr: str, *columns: str, when: str = "") -> dict[str, Any]:
     """What a notice says of an answer, written for the applicant: see `inference.fields.Reason`."""
     return {"code": code, "when": when or code, "columns": list(columns), "text": {"en": en, "fr": fr}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lender:
+    """Where a lender's own release comes from and who answers for it: for its card, its manifest and its notice."""
+
+    file: str  # the name of the file of loans
+    sha256: str
+    lines: int  # loans in the file
+    left_out: Mapping[str, int]  # why -> loans that the form could not have given
+    undecided: Mapping[str, int]  # outcome that is neither good nor bad -> loans
+    horizon: str
+    declined: bool  # whether declined applicants are in the file
+    never_used: Mapping[str, str]  # column -> why
+    not_asked: Mapping[str, str]  # column -> why the form does not ask it
+    look_at: Sequence[str]  # prohibited columns, to measure by
+    not_prohibited: Mapping[str, str]
+    draft: Mapping[str, Any]  # what the draft found: above all the nested figure
+    intended_use: str
+    owner: str
+    approver: str
+    validated: str
+    next_review: str
+    accepted: Mapping[str, str]  # what would have been refused -> why it was not
+    same_people: int = 0  # later loans of customers that are trained on: not judged by
 
 
 class HistoryTables(Protocol):
@@ -134,14 +139,23 @@ class Recipe:
     load: Callable[[], Loans]  # all loans, later ones included; training takes those of its window
     history: Callable[[], HistoryTables] | None = None
     later: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # later vintages: months from, until
-    window: tuple[int, int, int] | None = None  # months: train from, calibrate from, train until (excluded)
+    # Months: train from, calibrate from, train until (excluded). Where the last two are one, folds calibrate.
+    window: tuple[int, int, int] | None = None
     why_age: str = ""
     rare_below: int = field(default=30)  # fewer loans than that support no rate
+    folds: int = 5
+    repeats: int = 5
+    real_time: int | None = None  # months within which a loan went bad, for what a lender could have known at the time
+    kind: str = "trees"  # or "scorecard": few bad loans support no more
+    teacher: bool = False  # fitted to the unseen PDs of a model of all columns
+    not_prohibited: frozenset[str] = frozenset()  # fields that a person has looked at
+    lender: Lender | None = None  # None: embedded, to demonstrate
 
     def __post_init__(self) -> None:
         derived = {name for block in self.features if isinstance(block, ArithmeticSpec) for name, *_ in block.columns}
         for spec in self.fields:
-            refuse_prohibited(f"recipe {self.name}", spec, self.why_age)
+            if spec["name"] not in self.not_prohibited:
+                refuse_prohibited(f"recipe {self.name}", spec, self.why_age)
             for one in spec.get("reasons", ()):  # said now, and not when training has ended
                 if astray := sorted(set(one["columns"]) - derived):
                     raise ValueError(

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from tqdm import tqdm
 from xgboost import XGBClassifier
 
@@ -18,10 +18,13 @@ from inference.blocks import Matrix, Table
 from inference.calibration import Calibration, logit
 from inference.fields import field_from_json
 from inference.rows import RowBuilder
+from models.few_loans import scorecard
 from models.recipe import HistoryTables, Loans, Recipe
 
 Floats = npt.NDArray[np.float64]
-REPEATS, FOLDS = 5, 5
+Places = npt.NDArray[np.intp]
+FEWEST = 25  # of each outcome: fewer loans calibrate nothing
+INNER = 3  # folds in which a teacher predicts loans that it has not seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,23 @@ class Sample:
     rows: Matrix  # (m, n_features); of training loans, with the recipe's blur
     bad: npt.NDArray[np.int8]
     months: npt.NDArray[np.int32]
+    people: npt.NDArray[np.int64] | None = None  # whose a loan is, where that is known
+    weights: Floats | None = None  # how much it counts in training, where that differs
+    every: Matrix | None = None  # (m, n): the answers and all columns that are not asked, for the yardstick
+
+    def __len__(self) -> int:
+        return len(self.bad)
+
+    def at(self, places: Places) -> "Sample":
+        """The loans at these places."""
+
+        def taken(array: npt.NDArray[Any] | None) -> Any:
+            return None if array is None else array[places]
+
+        return Sample(
+            self.values[places], self.rows[places], self.bad[places], self.months[places], taken(self.people),
+            taken(self.weights), taken(self.every),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +67,28 @@ class Trained:
     sample: Sample  # the training loans
     model: XGBClassifier
     calibration: Calibration
-    unseen: list[tuple[npt.NDArray[np.intp], Floats]]  # (loans of the sample, raw p by models that had not seen them)
+    unseen: list[tuple[Places, Floats]]  # (loans of the sample, raw p by models that had not seen them)
+    loans: Loans  # all there are, later ones included
+    folded: bool  # whether `unseen` is every loan by folds; else the last part, by one model trained before it
 
 
 def train(recipe: Recipe, loans: Loans | None = None) -> Trained:
     """Train a recipe on its loans (or on those given). Deterministic on one machine."""
+    loans = loans or recipe.load()
     fields, form, history, sample = prepared(recipe, loans)
-    _, split, end = recipe.window or (0, 0, 1)
+    _, split, end = recipe.window or (0, 1, 1)
     tables = history.tables(end) if history else {}
     builder = RowBuilder(form, recipe.features, tables)
-    if recipe.window:
-        unseen = [predict_later(recipe, form, history, sample, split)]
+    folded = split == end
+    if folded:
+        unseen = cross_validate(recipe, builder.columns, sample, recipe.repeats)
     else:
-        unseen = cross_validate(recipe, builder.columns, sample)
+        unseen = [predict_later(recipe, form, history, sample, split)]
     calibration = calibrate(
         np.concatenate([p for _, p in unseen]), np.concatenate([sample.bad[at] for at, _ in unseen])
     )
-    model = fit(recipe, builder.columns, sample.rows, sample.bad, sample.months)
-    return Trained(recipe, fields, form, builder, tables, history, sample, model, calibration, unseen)
+    model = fitted(recipe, builder.columns, sample)
+    return Trained(recipe, fields, form, builder, tables, history, sample, model, calibration, unseen, loans, folded)
 
 
 def prepared(
@@ -73,7 +97,8 @@ def prepared(
     """What every training begins with: fields counted on the window's loans, the form, the history, the sample."""
     loans = loans or recipe.load()
     start, _, end = recipe.window or (0, 0, 1)
-    loans = loans.where((loans.months >= start) & (loans.months < end))
+    if recipe.window:
+        loans = loans.where((loans.months >= start) & (loans.months < end))
     fields = counted(recipe, loans)
     form = Form(tuple(field_from_json(spec) for spec in fields))
     history = recipe.history() if recipe.history else None
@@ -88,7 +113,7 @@ def prepare(recipe: Recipe, form: Form, history: HistoryTables | None, loans: Lo
     values = form.encode(loans.answers)
     built = blurred(recipe, form, values) if training else values
     if history is None:
-        return Sample(values, RowBuilder(form, recipe.features).build(built), loans.bad, loans.months)
+        return sample_of(values, RowBuilder(form, recipe.features).build(built), loans)
     months, inverse = np.unique(loans.months, return_inverse=True)
     rows: list[Matrix] = []
     for number, month in enumerate(tqdm(months.tolist(), desc=f"{recipe.name}: rows by month", disable=None)):
@@ -97,7 +122,12 @@ def prepare(recipe: Recipe, form: Form, history: HistoryTables | None, loans: Lo
     order = np.argsort(inverse, kind="stable")  # where the rows of each month belong
     together = np.empty((len(values), rows[0].shape[1]), np.float32)
     together[order] = np.concatenate(rows)
-    return Sample(values, together, loans.bad, loans.months)
+    return sample_of(values, together, loans)
+
+
+def sample_of(values: Floats, rows: Matrix, loans: Loans) -> Sample:
+    every = None if loans.others is None else np.column_stack([values, loans.others]).astype(np.float32)
+    return Sample(values, rows, loans.bad, loans.months, loans.people, loans.weights, every)
 
 
 def blurred(recipe: Recipe, form: Form, values: Floats) -> Floats:
@@ -121,57 +151,110 @@ def fit(
     recipe: Recipe,
     columns: Sequence[str],
     rows: Matrix,
-    bad: npt.NDArray[np.int8],
+    bad: npt.NDArray[Any],
     months: npt.NDArray[np.int32],
     threads: int = 2,
+    weights: Floats | None = None,
 ) -> XGBClassifier:
-    """The recipe's model on these rows. A fixed number of threads: sums of floats depend on it."""
-    weights = None if recipe.half_life is None else 0.5 ** ((months.max() - months) / recipe.half_life)
+    """The recipe's model on these rows. A fixed number of threads: sums of floats depend on it.
+
+    `bad` (m,) may hold probabilities: a loan then counts as bad to that part, and as good to the rest.
+    """
+    if recipe.half_life is not None:
+        newer = 0.5 ** ((months.max() - months) / recipe.half_life)
+        weights = newer if weights is None else weights * newer
+    signs = tuple(recipe.constraint(column) for column in columns)
+    if recipe.kind == "scorecard":
+        return scorecard(rows, bad, signs, weights)
+    if bad.dtype.kind == "f":
+        ones = np.ones(len(bad)) if weights is None else weights
+        weights = np.concatenate([ones * bad, ones * (1 - bad)])
+        rows, bad = np.concatenate([rows, rows]), np.repeat(np.array([1, 0], np.int8), len(bad))
     model = XGBClassifier(
         objective="binary:logistic",
         tree_method="hist",
         n_jobs=threads,
-        monotone_constraints=tuple(recipe.constraint(column) for column in columns),
+        monotone_constraints=signs,
         **{"random_state": 0, **recipe.parameters},
     )
     return model.fit(rows, bad, sample_weight=weights)
 
 
+def fitted(recipe: Recipe, columns: Sequence[str], sample: Sample, threads: int = 2) -> XGBClassifier:
+    """The recipe's model on the sample; with a teacher, on its PDs of loans that it had not seen."""
+    labels = taught(recipe, sample, threads) if recipe.teacher and sample.every is not None else sample.bad
+    return fit(recipe, columns, sample.rows, labels, sample.months, threads, sample.weights)
+
+
+def taught(recipe: Recipe, sample: Sample, threads: int) -> Floats:
+    """What a model of all columns says of each loan (m,), calibrated, each by one that had not seen the loan."""
+    p = np.empty(len(sample))
+    for seen, unseen in folds(sample, 0, INNER):
+        model = full_model(recipe, sample.at(seen), threads)
+        p[unseen] = model.predict_proba(sample.at(unseen).every)[:, 1]
+    return calibrate(p, sample.bad).pds(p)
+
+
+def full_model(recipe: Recipe, sample: Sample, threads: int) -> XGBClassifier:
+    """The yardstick: the same trees on the answers and on all columns that are not asked, without directions."""
+    if sample.every is None:
+        raise ValueError(f"recipe {recipe.name}: its loans have no columns that are not asked")
+    free = replace(recipe, monotone={}, kind="trees")
+    names = [str(at) for at in range(sample.every.shape[1])]
+    return fit(free, names, sample.every, sample.bad, sample.months, threads, sample.weights)
+
+
 def cross_validate(
-    recipe: Recipe, columns: Sequence[str], sample: Sample, repeated: int = REPEATS
-) -> list[tuple[npt.NDArray[np.intp], Floats]]:
-    """Repeated stratified folds: for each repeat, every loan's p from a model that had not seen it."""
+    recipe: Recipe, columns: Sequence[str], sample: Sample, repeated: int | None = None, *, full: bool = False
+) -> list[tuple[Places, Floats]]:
+    """Repeated stratified folds: for each repeat, every loan's p from a model that had not seen it.
 
-    def one(seen: npt.NDArray[np.intp], unseen: npt.NDArray[np.intp]) -> Floats:
-        model = fit(recipe, columns, sample.rows[seen], sample.bad[seen], sample.months[seen], threads=1)
-        return model.predict_proba(sample.rows[unseen])[:, 1].astype(np.float64)
+    With `full` the model is that of all columns.
+    """
+    repeats, k = recipe.repeats if repeated is None else repeated, recipe.folds
 
-    splits = [list(folds(sample, repeat)) for repeat in range(repeated)]
+    def one(seen: Places, unseen: Places) -> Floats:
+        before, after = sample.at(seen), sample.at(unseen)
+        if full:
+            return np.asarray(full_model(recipe, before, 1).predict_proba(after.every)[:, 1], np.float64)
+        return np.asarray(fitted(recipe, columns, before, 1).predict_proba(after.rows)[:, 1], np.float64)
+
+    splits = [list(folds(sample, repeat, k)) for repeat in range(repeats)]
     jobs = [pair for repeat in splits for pair in repeat]
-    found = Parallel(n_jobs=2)(delayed(one)(*job) for job in tqdm(jobs, desc=f"{recipe.name}: folds", disable=None))
-    everyone = np.arange(len(sample.bad))
-    repeats = []
-    for repeat in range(repeated):
-        p = np.empty(len(sample.bad))
-        for (_, unseen), predicted in zip(splits[repeat], found[repeat * FOLDS : (repeat + 1) * FOLDS], strict=True):
+    what = "all columns" if full else "folds"
+    found = Parallel(n_jobs=2)(delayed(one)(*job) for job in tqdm(jobs, desc=f"{recipe.name}: {what}", disable=None))
+    everyone = np.arange(len(sample))
+    together = []
+    for repeat in range(repeats):
+        p = np.empty(len(sample))
+        for (_, unseen), predicted in zip(splits[repeat], found[repeat * k : (repeat + 1) * k], strict=True):
             p[unseen] = predicted
-        repeats.append((everyone, p))
-    return repeats
+        together.append((everyone, p))
+    return together
 
 
-def folds(sample: Sample, repeat: int) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-    """The folds of one repeat: (seen, unseen) loans."""
-    yield from StratifiedKFold(FOLDS, shuffle=True, random_state=repeat).split(sample.rows, sample.bad)
+def folds(sample: Sample, repeat: int, k: int = 5) -> Iterator[tuple[Places, Places]]:
+    """The folds of one repeat: (seen, unseen) loans; all loans of one customer are in one fold."""
+    if sample.people is None:
+        yield from StratifiedKFold(k, shuffle=True, random_state=repeat).split(sample.rows, sample.bad)
+    else:
+        by = StratifiedGroupKFold(k, shuffle=True, random_state=repeat)
+        yield from by.split(sample.rows, sample.bad, sample.people)
 
 
 def predict_later(
     recipe: Recipe, form: Form, history: HistoryTables | None, sample: Sample, split: int
-) -> tuple[npt.NDArray[np.intp], Floats]:
-    """Train before the month `split`, predict what came after with tables as of then: as a release serves."""
-    before = sample.months < split
-    later = np.flatnonzero(~before)
+) -> tuple[Places, Floats]:
+    """Train before the month `split`, predict what came after with tables as of then: as a release serves.
+
+    A later loan of a customer that is trained on is left out.
+    """
+    before = np.flatnonzero(sample.months < split)
+    later = np.flatnonzero(sample.months >= split)
+    if sample.people is not None:
+        later = later[~np.isin(sample.people[later], sample.people[before])]
     frozen = RowBuilder(form, recipe.features, history.tables(split) if history else {})
-    model = fit(recipe, frozen.columns, sample.rows[before], sample.bad[before], sample.months[before])
+    model = fitted(recipe, frozen.columns, sample.at(before))
     return later, model.predict_proba(frozen.build(sample.values[later]))[:, 1].astype(np.float64)
 
 

@@ -4,17 +4,21 @@ import argparse
 import sys
 from importlib import import_module
 
+from inference.errors import TenfoldError
 from inference.extras import MissingExtra
+from profiling.output import patient
 
 COMMANDS = {  # name -> module of profiling/study, help
-    "profile": ("before_after", "profile the old path and the new one on real loans"),
-    "report": ("report", "compare two .prof files, from any program and Python"),
-    "log": ("log", "latency, CPU and memory in performance logs"),
+    "run": ("run", "time and profile a function or script of yours"),
+    "before-after": ("before_after", "two functions on the same rows, side by side"),
+    "report": ("report", "look into a .prof file, or compare two, from any program and Python"),
+    "log": ("log", "latency, CPU and memory in logs; before and after a date or release"),
+    "profile": ("tenfold_paths", "profile Tenfold's old path and its new one on real loans"),
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit status of the command; 1 where a package is missing, with how to install it."""
+    """The command's exit status; 1 where a package is missing, with how to install it, 2 for what cannot be done."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="python -m profiling", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -27,10 +31,14 @@ def main(arguments: list[str] | None = None) -> int:
             command.set_defaults(run=module.run)
     given = parser.parse_args(arguments)
     try:
-        return int(given.run(given))
+        with patient():
+            return int(given.run(given))
     except MissingExtra as error:
         print(error, file=sys.stderr)
         return 1
+    except TenfoldError as error:
+        print(error, file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def test_the_tree_is_read() -> None:
     assert {"inference.rows", "inference.scorer", "models.train", "models.recipes.consumer"} <= MODULES.keys()
     assert "inference.application" in IMPORTS["inference.rows"]
     assert "xgboost" in IMPORTS["inference.engines"]  # imported inside a function
-    assert "models.data.loans" in IMPORTS["models.recipes.consumer"]  # from models.data import loans
+    assert "models.data.loans" in IMPORTS["models.recipes.sba"]  # from models.data import loans
 
 
 @pytest.mark.parametrize("module", MODULES)

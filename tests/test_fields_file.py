@@ -85,40 +85,52 @@ def test_a_row_is_zeros_but_for_the_answers(parse: Any) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("name =", "nam =", "the file: nam means nothing here; known: name, title"),
-        ('name = "short"', "", "'name' is missing"),
-        ('"short"', '"Short Name"', "name: small letters"),
+        ("name =", "nam =", "line 1: nam: nam means nothing here; known: name, title"),
+        ('name = "short"', "", "name is missing"),
+        ('"short"', '"Short Name"', "line 1: name: small letters"),
         ("date = 2026-01-31", 'date = "2026-01-31"', "such as 2026-01-31 without quotes"),
         ("threshold = 0.2", "threshold = 20", "lie between 0 and 1"),
         ("threshold = 0.2", 'threshold = "x"', "could not convert"),
         ("threshold = 0.2", "threshold = 0.9", "which no applicant can have: set refer_band below 0.11"),
-        ("range = [0, 1000]", "", "field income: 'range' is missing"),
-        ("range = [0, 1000]", f"range = [0, {10**400}]", "field income: maximum: Expected `int` <="),
+        ("range = [0, 1000]", "", "line 5: fields.income: range is missing"),
+        ("range = [0, 1000]", f"range = [0, {10**400}]", "fields.income.range: the smallest answer and the largest"),
         ("range = [0, 1000]", f"range = {'[' * 3000}", "is no TOML"),
-        ("range = [0, 1000]", "range = [0]", "field income: not enough values"),
-        ("range = [0, 1000]", "range = [1000, 0]", "field income: range: the smallest answer and the largest"),
-        ("range", "rnge", "field income: rnge means nothing here"),
-        ("example = 100", "example = 5000", "income: too large"),
-        ("example = 100", 'example = 100\ndirection = "left"', "field income: direction: up or down"),
+        ("range = [0, 1000]", "range = [0]", "line 7: fields.income.range: the smallest answer and the largest"),
+        ("range = [0, 1000]", "range = [1000, 0]", "line 7: fields.income.range: the smallest answer and the largest"),
+        ("range", "rnge", "line 7: fields.income.rnge: rnge means nothing here"),
+        (
+            "example = 100",
+            "example = 5000",
+            "line 8: fields.income.example: an answer that the form takes is needed, from 0 to 1000",
+        ),
+        ("example = 100", 'example = 100\ndirection = "left"', "line 9: fields.income.direction: up or down"),
         ("example = 100", 'example = 100\nfeature = "incom"', "no feature incom (the nearest is income); name the"),
         ("example = 100", 'example = 100\nfeature = "job_no"', "set by two answers: job_no"),
-        ('label = "Job"', 'label = { en = "Job" }', "field job: a text, or"),
-        ('example = "no"', 'example = "none"', "field job: example 'none' is not one of its choices: no, yes"),
-        ('example = "no"', 'example = "no"\nfeatures = { nay = "job_no" }', "field job: features: nay means nothing"),
+        ('label = "Job"', 'label = { en = "Job" }', "line 11: fields.job.label: a text, or"),
+        (
+            'example = "no"',
+            'example = "none"',
+            "line 12: fields.job.example: 'none' is not one of its choices: no, yes",
+        ),
+        (
+            'example = "no"',
+            'example = "no"\nfeatures = { nay = "job_no" }',
+            "fields.job.features.nay: nay means nothing",
+        ),
         ('yes = "Yes"', 'yes = "Yes", other = "Other"', "no feature job_other (the nearest"),
         ('label = "Job"', 'label = "Marital status"', "field job names marital"),
-        ('yes = "Yes"', 'married = "Married"', "names married"),
+        ('yes = "Yes"', 'yes = "Yes", married = "Married"', "names married"),
         ('example = "no"', 'example = "no"\nfeatures = { yes = "gender" }', "field job names gender"),
         ('label = "Job"', 'label = "Age"', "is an age; say why in why_age"),
         ("[fields.job]", "[fields.job", "is no TOML"),
-        ("[fields.income]", "[fields.'']", "field '': as a name"),
-        ("[fields.income]", "[fields.class]", "field 'class': as a name"),
+        ("[fields.income]", "[fields.'']", 'line 5: fields."": as a name'),
+        ("[fields.income]", "[fields.class]", "line 5: fields.class: as a name"),
         (
             "range = [0, 1000]",
             "range = [0, 1000]\nusual = [-1, 10]",
-            "field income: usual: a part of the range 0 to 1000",
+            "line 8: fields.income.usual: a part of the range 0 to 1000",
         ),
-        ("range = [0, 1000]", "range = [0, 1000]\nusual = [100.2, 100.8]\nwhole = true", "field income: usual"),
+        ("range = [0, 1000]", "range = [0, 1000]\nusual = [100.2, 100.8]\nwhole = true", "fields.income.usual: a part"),
         ("threshold = 0.2", "threshold = 0.2\npoints = { anchr = 1 }", "Unexpected keyword argument 'anchr'"),
         ("threshold = 0.2", "threshold = 0.2\ncalibration = { slope = -1 }", "slope > 0"),
     ],
@@ -131,6 +143,19 @@ def test_a_mistake_is_named_at_its_place(parse: Any, old: str, new: str, told: s
         parse(SHORT.replace(old, new, 1), features)
     assert told in str(caught.value)
     assert "fields.toml" in str(caught.value)
+
+
+def test_all_mistakes_are_named_at_once(parse: Any) -> None:
+    """In the order of their lines, so that one reading of the file mends them."""
+    text = SHORT.replace('label = "Income"', "label = 1").replace('example = "no"', 'example = "none"')
+    with pytest.raises(BadFields) as caught:
+        parse(text.replace("range = [0, 1000]", "range = [7, 3]"))
+    lines = str(caught.value).split("\n")
+    assert [line.partition("fields.toml: ")[2].partition(":")[0] for line in lines[:3]] == [
+        "line 6",
+        "line 7",
+        "line 12",
+    ]
 
 
 def test_age_with_a_reason_is_taken(parse: Any) -> None:
@@ -210,10 +235,10 @@ def test_missing_texts_are_all_named_at_once(parse: Any) -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ('reasons.higher = "A text"', "field income: reasons: higher is no answer: high, low, not_stated"),
+        ('reasons.higher = "A text"', "fields.income.reasons.higher: higher is no answer: high, low, not_stated"),
         ('reasons.any = "A text"', "any is no answer"),
-        ('reasons.high = { en = "A text" }', "field income: a text, or"),
-        ('reasons.high = ""', "field income: reasons[0].text: a text is needed in en and fr"),
+        ('reasons.high = { en = "A text" }', "fields.income.reasons.high: a text, or"),
+        ('reasons.high = ""', "fields.income.reasons.high: texts are needed"),
     ],
 )
 def test_a_bad_text_is_named_at_its_place(parse: Any, line: str, says: str) -> None:

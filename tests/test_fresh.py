@@ -59,7 +59,6 @@ def test_serves_from_a_fresh_environment(tmp_path: Path, monkeypatch: pytest.Mon
         (["models", "train"], {}, "train"),
         (["inference", "check"], {"TENFOLD_ENGINE": "onnx"}, "engines"),
         (["ledger", "--ledger", ledger, "export", str(tmp_path / "records.parquet")], {}, "book"),
-        (["profiling", "log", str(log), "--plot", str(tmp_path / "log.svg")], {}, "profile"),
     ):
         done = subprocess.run(
             [python, "-m", *words], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True
@@ -67,3 +66,6 @@ def test_serves_from_a_fresh_environment(tmp_path: Path, monkeypatch: pytest.Mon
         assert done.returncode in (1, 2)
         assert f"is not installed: run pip install -e '.[{name}]'" in done.stderr
         assert "Traceback" not in done.stderr
+    plot = [python, "-m", "profiling", "log", str(log), "--plot", str(tmp_path / "log.svg")]
+    subprocess.run(plot, cwd=ROOT, check=True, capture_output=True)  # what serving needs is enough for this one
+    assert "<svg" in (tmp_path / "log.svg").read_text()

@@ -21,7 +21,8 @@ from inference.numbers import LONGEST, TROUBLES, UnreadNumber
 from inference.release import Release, open_release
 from inference.settings import ROOT
 from models.recipes import RECIPES
-from web.cards.score_card import explain, message
+from web.cards.problem_card import explain, message
+from web.pages.templates import render
 from web.pages.texts import LANGUAGES, texts_in
 
 WORDS = {
@@ -348,7 +349,7 @@ def test_a_message_names_the_trouble_and_shows_an_example_of_the_field(served: R
             assert problem.extra in said
             tried += 1
         if field.unit["en"] != "%":
-            html = message(refused(field, f"18{lone}000", language), field, texts)
+            html = render(message(refused(field, f"18{lone}000", language), field, texts), texts)
             assert re.findall(r'data-text="([^"]*)"', html) == [write_number(one, language) for one in (18, 18000)]
             assert html.count("<button") == 2
     assert tried >= 30

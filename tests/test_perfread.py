@@ -1,8 +1,6 @@
 """Performance logs read back: ours as the scorer writes it, the older kind, and whatever else stands in a file."""
 
 import math
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,8 +16,6 @@ from inference.measure import Clock
 from inference.perflog import PerformanceLog
 from inference.perflog_reader import FIGURES, LogReader, over_time, quantiles
 from inference.scorer import Scorer
-from profiling.__main__ import main
-from profiling.study.log import resampled, split
 from web.operations.log_tail import LogTail
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
@@ -150,56 +146,6 @@ def test_the_stretches_of_time_hold_all_scores() -> None:
     length, parts = over_time(records, 2)
     assert length == 24 * 60
     assert [len(part) for part in parts.values()] == [3]
-
-
-def test_the_bootstrap_is_that_of_drawing_with_replacement() -> None:
-    """Its median and spread agree with samples really drawn."""
-    values = np.sort(np.random.default_rng(3).lognormal(0, 1, 400).astype(np.float32))
-    random = np.random.default_rng(4)
-    drawn = np.sort(random.choice(values, (4000, len(values))), axis=1)[:, round(0.9 * len(values)) - 1]
-    found = resampled(values, 0.9, random)
-    assert np.quantile(found, [0.025, 0.5, 0.975]) == pytest.approx(np.quantile(drawn, [0.025, 0.5, 0.975]), rel=0.05)
-
-
-def test_before_and_after_a_date() -> None:
-    """The ratio of a log that became twice as quick is a half, and its interval says so."""
-    random = np.random.default_rng(5)
-    slow, quick = random.lognormal(0, 0.2, 500), random.lognormal(0, 0.2, 500) / 2
-    stages = {"validate": 0, "row": 0, "predict": 0, "policy": 0}
-    records = read(
-        *(line(ms={"total": float(ms), **stages}) for ms in slow),
-        *(line(time="2026-11-24T00:00:00.000000Z", ms={"total": float(ms), **stages}) for ms in quick),
-    ).records
-    median = split(records, int(datetime(2026, 11, 24, tzinfo=UTC).timestamp()) // 60)[0]
-    assert median.ratio == pytest.approx(0.5, rel=0.05)
-    assert median.low < 0.5 < median.high < 0.6
-    assert split(records, 0) == []
-
-
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Tables, the comparison, what was broken, and the plot."""
-    file, picture = tmp_path / "scores.jsonl", tmp_path / "plot.svg"
-    lines = [line(), line(time="2026-11-24T08:00:00.000000Z", engine="onnx"), line(error="InvalidApplication")]
-    file.write_bytes(b"".join([*lines, line(dropped=3), b"\nhalf of a li", b"\n", OLDER]))
-    assert main(["log", str(file), "--split", "2026-11-24", "--plot", str(picture)]) == 0
-    said = capsys.readouterr().out
-    rows = [" ".join(row.split()[:4]) for row in said.splitlines()]
-    assert {"2026-11-23 small-1 xgboost 1", "2026-11-24 small-1 onnx 1", "2024-05-01 (older log) (older"} <= set(rows)
-    assert "Before and from 2026-11-24 00:00 UTC on" in said
-    assert "3 scores.\n1 refused: InvalidApplication 1.\n3 lines that the log could not write" in said
-    assert f"{file}: line 6: no JSON" in said
-    assert "half of" not in said
-    assert "<svg" in picture.read_text()
-    assert main(["log", str(tmp_path / "missing.jsonl")]) == 2
-    assert "missing.jsonl: No such file" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_the_command_reads_a_pipe() -> None:
-    """As in `zcat old.gz | python -m profiling log -`."""
-    command = [sys.executable, "-m", "profiling", "log", "-"]
-    said = subprocess.run(command, input=line() * 5, capture_output=True, check=True).stdout.decode()
-    assert "5 scores." in said
 
 
 def test_the_tail_of_a_growing_log(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from parts import some
 
-from models.recipe import Loans, Prohibited, Recipe, choice_field, number_field, raw_answers
+from models.prohibited import Prohibited
+from models.recipe import Loans, Recipe, choice_field, number_field, raw_answers
 from models.recipes.consumer import RECIPE
 
 NAMES = [

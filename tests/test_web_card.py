@@ -22,11 +22,15 @@ from inference.release import Release
 from inference.scorer import Score, Scorer, open_scorer
 from inference.settings import Settings, default_release
 from web.cards.comparison import Rank, expected, nearest_band, observed
+from web.cards.notice_card import notice_card
+from web.cards.problem_card import problem_card
 from web.cards.reasons import SMALLEST
-from web.cards.scale import draw, scale_for, scale_of
-from web.cards.score_card import intro_card, notice_card, problem_card, score_card
+from web.cards.scale import scale_for, scale_of
+from web.cards.scale_picture import draw
+from web.cards.score_card import intro_card, score_card
 from web.lender import read_lender
 from web.pages.figures import Figures, figures_for, write_exact_percent, write_share
+from web.pages.templates import render
 from web.pages.texts import LANGUAGES, texts_in
 from web.recording import ScoredAnswer
 
@@ -231,7 +235,8 @@ def test_no_decline_where_a_guarantee_covers_nearly_all(scorer: Scorer) -> None:
     """A cut-off beyond certainty is not drawn, and the text says that no PD declines."""
     cuts = Cutoffs(0.9, 0.7, 1.1)
     figures = Figures("en", scorer.release.points)
-    svg = draw(scorer.release, scale_for(scorer.release, cuts, 0.8), cuts, texts_in("en"), figures, 0.8)
+    picture = draw(scorer.release, scale_for(scorer.release, cuts, 0.8), cuts, texts_in("en"), figures, 0.8)
+    svg = render(picture, texts_in("en"))
     parsed(svg)
     assert "no PD is high enough" in svg
     assert ">Decline<" not in svg

@@ -2,7 +2,6 @@
 
 import asyncio
 
-import gradio as gr
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
@@ -16,7 +15,8 @@ from web.cases.history import HistoryPages
 from web.cases.routes import CasePages
 from web.desk.blocks import build_desk
 from web.desk.gradio_api import Endpoint
-from web.desk.page_rewrite import PageDress, WithoutQuery
+from web.desk.gradio_hooks import NO_OTHER_ORIGIN, mount
+from web.desk.page_rewrite import PageDress
 from web.desk.routes import answering_routes
 from web.lender import Lender, check_reason_texts, read_lender
 from web.operations.health import health_routes
@@ -33,7 +33,6 @@ from web.security.limits import Limits
 from web.security.login import Login
 from web.security.security_log import SecurityLog
 
-LARGEST_UPLOAD = "1mb"  # of Gradio's, whose uploads the entrance does not let in anyway
 # FastAPI would tell whatever OpenTelemetry collector it finds of requests and errors; so would Gradio's, inside: see
 # web/security/entrance.py.
 SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -86,19 +85,7 @@ async def assemble(
     app.include_router(endpoint.routes())  # in front of Gradio's own
     for language in ("fr", "en"):  # the longer path first: "/" takes all that is left
         desk = build_desk(recorder, texts_in(language), endpoint if HOME[language] == "/" else None)
-        gr.mount_gradio_app(
-            app,
-            desk,
-            HOME[language].rstrip("/") or "/",
-            footer_links=[],
-            run_history=False,  # it would keep what was typed in the browser
-            show_error=False,
-            ssr_mode=False,
-            enable_monitoring=False,
-            max_file_size=LARGEST_UPLOAD,
-            theme=theme(),
-            app_kwargs={"middleware": [Middleware(WithoutQuery)]},
-        )
+        mount(app, desk, HOME[language].rstrip("/") or "/")
     return app
 
 
@@ -110,8 +97,6 @@ def middleware(
     cross_origin = [
         Middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["GET", "POST"], allow_headers=CORS)
     ]
-    # Without other origins it lets nobody in. It must be there: Gradio would add one of its own that lets anyone in.
-    same_origin = [Middleware(CORSMiddleware)]
     return [
         *(cross_origin if settings.origins else ()),
         # Who asks, by the head alone: no body is read of a visitor who may not enter.
@@ -120,16 +105,9 @@ def middleware(
         Middleware(Limits),
         # The API is answered before anything that only pages need.
         Middleware(ApiFirst, router=api_router(recorder)),
-        *(() if settings.origins else same_origin),
+        *(() if settings.origins else [NO_OTHER_ORIGIN]),
         # The language of a page, before the page is chosen.
         Middleware(LanguageChoice),
         # Innermost: it rewrites what Gradio answers.
         Middleware(PageDress, release=scorer.release),
     ]
-
-
-def theme() -> gr.themes.Base:
-    """System fonts and our one accent; web/pages/static/desk.css does the rest. A named font would be fetched."""
-    sans = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
-    mono = ["ui-monospace", "SF Mono", "Consolas", "monospace"]
-    return gr.themes.Base(font=sans, font_mono=mono)

@@ -9,6 +9,6 @@
 """
 
 from inference.bins.forest import Forest
-from inference.bins.trees import UnfitForest
+from inference.trees import UnfitForest
 
 __all__ = ["Forest", "UnfitForest"]

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from inference.bins.trees import LEAF, Booster, Tree, UnfitForest, read_trees
+from inference.trees import LEAF, Booster, Tree, UnfitForest, read_trees
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Integers: TypeAlias = npt.NDArray[np.int32]
@@ -76,7 +76,7 @@ def read_conditions(booster: Booster) -> Conditions:
 
 def condition(tree: Tree, node: int) -> Condition:
     """What a node asks; met, a row goes right."""
-    return tree.column[node], not tree.missing_left[node], float(tree.value[node])
+    return tree.column[node], not tree.missing_left[node], tree.value[node]
 
 
 def pad(tree: Tree, number: Mapping[Condition, int], asked: Integers, leaves: Floats) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.bins.conditions import Floats, read_conditions
-from inference.bins.trees import Booster
 from inference.extras import extra
+from inference.trees import Booster
 
 FEW = 12  # rows; so many are walked one by one, more go in blocks
 SMALL, LARGE = 2, 8  # words a block: 128 rows for the coalitions of seven fields, 512 for a batch
@@ -19,7 +19,9 @@ class Forest:
     def __init__(self, booster: Booster) -> None:
         """Read the trees. Raises `UnfitForest` where they lie outside the bounds, `MissingExtra` without Numba."""
         with extra("engines"):
-            from inference.bins import kernels  # Numba is not installed everywhere, and takes half a second
+            import numba  # noqa: F401 - not installed everywhere, and takes half a second
+
+            from inference.bins import kernels
         asked = read_conditions(booster)
         self.n_features, self._kernels, self._depth = asked.n_features, kernels, asked.depth
         self._conditions = len(asked.thresholds)

@@ -13,7 +13,7 @@ from inference.scorer import Scorer
 from models.adoption.fields_file import FieldsFile
 from models.adoption.pd_range import Search, all_levels, reach
 from models.adoption.trees import Forest
-from models.recipe import PROHIBITED, words
+from models.prohibited import named as prohibited_in
 
 PASSES, WARNS, FAILS = "passes", "warns", "fails"
 SAME = 1e-6  # probabilities this near are equal
@@ -226,7 +226,7 @@ def never_set(fields: FieldsFile, forest: Forest) -> Verdict:
 def prohibited(fields: FieldsFile, forest: Forest) -> Verdict:
     """Whether the model has columns named for what credit must not be decided on. A field of that name is refused."""
     splits = dict(zip(fields.builder.columns, (len(one) for one in forest.thresholds()), strict=True))
-    named = [name for name in splits if words(name) & PROHIBITED]
+    named = [name for name in splits if prohibited_in(name)]
     if not named:
         return Verdict("prohibited attributes", PASSES, "No feature is named for one.", {"features": []})
     used = [name for name in named if splits[name]]

@@ -2,13 +2,10 @@
 
 import json
 import math
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
-from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +13,12 @@ from inference.application import Form
 from inference.blocks import features_from_json
 from inference.calibration import Calibration
 from inference.errors import TenfoldError
-from inference.fields import ANY, HIGH, LOW, NOT_STATED, ChoiceField, field_from_json, untold
+from inference.fields import field_from_json, untold
 from inference.policy import Cutoffs, Points
 from inference.rows import RowBuilder
-from models.recipe import Prohibited, choice_field, number_field, refuse_prohibited
+from models.form_file import DIRECTIONS, field_spec, is_name, known, number_of, texts
+from models.prohibited import Prohibited, refuse_prohibited
+from models.toml_file import BadFile, Key, TomlFile
 
 REFER_BAND = 0.25
 ANCHOR, DOUBLE = 600.0, 20.0
@@ -32,11 +31,9 @@ TOP = (
     "name", "title", "date", "threshold", "refer_band", "points", "calibration", "notice", "why_age", "amount",
     "fields",
 )  # fmt: skip
-COMMON = ("label", "help", "example", "reference", "actionable", "reasons")
-NUMBER = (*COMMON, "unit", "unit_one", "range", "usual", "typical", "whole", "optional", "feature", "direction")
-CHOICE = (*COMMON, "choices", "features")
-DIRECTIONS = {"up": +1, "down": -1}
-ACTIONABLE = (None, "up", "down", "either")
+NEEDED = ("name", "title", "date", "threshold", "fields")
+NUMBER_KEYS = ("reference", "usual", "typical", "feature")
+CHOICE_KEYS = ("reference", "features")
 
 
 class BadFields(TenfoldError):
@@ -67,47 +64,52 @@ def read_features(file: Path) -> list[str]:
 def read_fields(file: Path, features: Sequence[str]) -> FieldsFile:
     """The file as its model's columns `features` can be filled by it.
 
-    Raises `BadFields` with the place and what is needed there, also for a field that names a prohibited attribute.
+    Raises `BadFields` with all that is wrong, each with its line and key; also for a field that names a prohibited
+    attribute.
     """
     try:
-        said = tomllib.loads(text_of(file))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadFields(f"{file} is no TOML: {error}") from None
-    try:
-        return fields_from(said, features)
+        return fields_from(TomlFile.read(file), features)
+    except BadFile as error:
+        raise BadFields(f"{error}\nmodels/adoption/ADOPT.md shows a whole file") from None
     except (BadFields, Prohibited) as error:
         raise BadFields(f"{file}: {error}") from None
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise BadFields(f"{file}: {what}. models/adoption/ADOPT.md shows a whole file") from None
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise BadFields(f"{file}: {error}. models/adoption/ADOPT.md shows a whole file") from None
 
 
-def fields_from(said: Mapping[str, Any], features: Sequence[str]) -> FieldsFile:
-    known(said, TOP, "the file")
+def fields_from(toml: TomlFile, features: Sequence[str]) -> FieldsFile:
+    said = toml.said
+    known(toml, (), said, TOP, NEEDED)
+    toml.done()
     if not is_name(said["name"]):
-        raise BadFields(f"name: small letters, digits and _ are needed, got {said['name']!r}")
-    if not isinstance(said["date"], date):
-        day = said["date"]
-        raise BadFields(f"date: the day of the model is needed, such as 2026-01-31 without quotes, got {day!r}")
+        toml.wrong(("name",), f"small letters, digits and _ are needed, got {said['name']!r}")
+    if type(said["date"]) is not date:
+        toml.wrong(("date",), f"a day is needed, such as 2026-01-31 without quotes, got {said['date']!r}")
+    title = texts(toml, ("title",), said["title"])
+    notice = texts(toml, ("notice",), said.get("notice", NOTICE))
     asked = said["fields"]
-    if not asked:
-        raise BadFields("fields: a form needs at least one")
-    specs = [field_spec(name, about) for name, about in asked.items()]
-    columns = {spec["name"]: columns_of(spec, asked[spec["name"]], features) for spec in specs}
+    if not isinstance(asked, Mapping) or not asked:
+        toml.wrong(("fields",), "a form needs at least one")
+    toml.done()
+    found = [adopted_spec(toml, name, about) for name, about in asked.items()]
+    toml.done()
+    specs = [spec for spec in found if spec is not None]
+    columns = {spec["name"]: columns_of(toml, spec, asked[spec["name"]], features) for spec in specs}
+    toml.done()
     for spec in specs:
         refuse_prohibited("an adopted model", spec, said.get("why_age", ""), *columns[spec["name"]].values())
     form = Form(tuple(field_from_json(spec) for spec in specs))
     check_reasons(form)
-    form.parse(form.example)
     lent = said.get("amount")
     if lent is not None and not any(spec["name"] == lent and spec["kind"] == "number" for spec in specs):
-        raise BadFields(f"amount: the number field with what is lent is needed, got {lent!r}")
+        toml.wrong(("amount",), f"the number field with what is lent is needed, got {lent!r}")
+    toml.done()
     block = placed(specs, columns, features)
     return FieldsFile(
         manifest={
             "name": said["name"],
-            "title": texts(said["title"]),
-            "notice": texts(said.get("notice", NOTICE)),
+            "title": title,
+            "notice": notice,
             "date": said["date"].isoformat(),
             "groups": [],
             "fields": specs,
@@ -125,9 +127,6 @@ def check_reasons(form: Form) -> None:
     """Whoever is declined is told why: a text for each answer that can raise the PD. Names all that are missing."""
     lines: list[str] = []
     for field in form.fields:
-        codes = (*field.index, ANY) if isinstance(field, ChoiceField) else (HIGH, LOW, NOT_STATED)
-        if unknown := [reason.code for reason in field.reasons if reason.code not in codes]:
-            raise BadFields(f"field {field.name}: reasons: {', '.join(unknown)} is no answer: {', '.join(codes[:20])}")
         if codes_left := untold(field):
             lines += ["", f"[fields.{field.name}.reasons]"]
             lines += [
@@ -176,89 +175,62 @@ def placed(
     }
 
 
-def field_spec(name: str, about: Mapping[str, Any]) -> dict[str, Any]:
-    """One field as a manifest describes it."""
-    if not is_name(name):
-        raise BadFields(f"field {name!r}: as a name small letters, digits and _ are needed")
-    is_choice = "choices" in about
-    known(about, CHOICE if is_choice else NUMBER, f"field {name}")
-    try:
-        label = texts(about["label"])
-        common: dict[str, Any] = {"help": texts(about.get("help", "")), "example": about["example"]}
-        common["reference"] = about.get("reference", about["example"])
-        common["actionable"] = about.get("actionable")
-        common["reasons"] = [{"code": code, "text": texts(text)} for code, text in about.get("reasons", {}).items()]
-        if common["actionable"] not in ACTIONABLE:
-            raise BadFields("actionable is up, down or either")
-        if is_choice:
-            titles = {code: texts(one) for code, one in about["choices"].items()}
-            for key in ("example", "reference"):
-                if common[key] not in titles:
-                    raise BadFields(f"{key} {common[key]!r} is not one of its choices: {', '.join(titles)}")
-            choices = {code: (title["en"], title["fr"]) for code, title in titles.items()}
-            spec = choice_field(name, GROUP, label["en"], label["fr"], choices, **common)
-            # No loans, no counts; the policy's rare_below of 0 finds no choice rare.
-            return {**spec, "choices": [{**one, "count": 0} for one in spec["choices"]]}
-        if about.get("direction", "up") not in DIRECTIONS:
-            raise BadFields(f"direction: up or down is needed, got {about['direction']!r}")
-        low, high = about["range"]
-        if not low <= high:
-            raise BadFields(f"range: the smallest answer and the largest are needed, got {about['range']}")
-        usual = about.get("usual", [low, high])
-        ends = [math.ceil(usual[0]), math.floor(usual[1])] if about.get("whole") else usual
-        if not low <= usual[0] <= usual[1] <= high or ends[0] > ends[1]:
-            raise BadFields(f"usual: a part of the range {low:g} to {high:g} is needed, got {usual}")
-        return number_field(
-            name, GROUP, label["en"], label["fr"], texts(about.get("unit", "")), minimum=low, maximum=high,
-            usual=usual, typical=about.get("typical", usual), whole=about.get("whole", False),
-            unit_one=texts(about.get("unit_one", about.get("unit", ""))),
-            optional=about.get("optional", False), **common,
-        )  # fmt: skip
-    except KeyError as error:
-        raise BadFields(f"field {name}: {error} is missing") from None
-    except (BadFields, TypeError, ValueError) as error:
-        raise BadFields(f"field {name}: {error}") from None
+def adopted_spec(toml: TomlFile, name: str, about: Any) -> dict[str, Any] | None:
+    """One field as a manifest describes it; what training would have counted the file says, or its bounds do."""
+    before, key = len(toml.problems), ("fields", name)
+    spec = field_spec(toml, name, about, GROUP, NUMBER_KEYS, CHOICE_KEYS)
+    if spec is None:
+        return None
+    spec["reference"] = about.get("reference", about["example"])
+    if spec["kind"] == "choice":
+        codes = [one["code"] for one in spec["choices"]]
+        if spec["reference"] not in codes:
+            toml.wrong((*key, "reference"), f"{spec['reference']!r} is not one of its choices: {', '.join(codes)}")
+        # No loans, no counts; the policy's rare_below of 0 finds no choice rare.
+        spec["choices"] = [{**one, "count": 0} for one in spec["choices"]]
+    else:
+        low, high = spec["minimum"], spec["maximum"]
+        for role, default in (("usual", [low, high]), ("typical", about.get("usual", [low, high]))):
+            spec[role] = part_of(toml, (*key, role), about.get(role, default), spec)
+        number_of(toml, (*key, "reference"), spec["reference"], low, high)
+        spec.setdefault("unit_one", spec["unit"])
+    return spec if len(toml.problems) == before else None
 
 
-def columns_of(spec: Mapping[str, Any], about: Mapping[str, Any], features: Sequence[str]) -> dict[str, str]:
+def part_of(toml: TomlFile, key: Key, said: Any, spec: Mapping[str, Any]) -> Any:
+    """A part of a field's range that holds an answer."""
+    low, high = spec["minimum"], spec["maximum"]
+    fits = isinstance(said, list) and len(said) == 2 and all(type(end) in (int, float) for end in said)
+    if fits and low <= said[0] <= said[1] <= high:
+        ends = [math.ceil(said[0]), math.floor(said[1])] if spec["whole"] else said
+        if ends[0] <= ends[1]:
+            return said
+    toml.wrong(key, f"a part of the range {low:g} to {high:g} is needed, got {said!r}")
+    return [low, high]
+
+
+def columns_of(
+    toml: TomlFile, spec: Mapping[str, Any], about: Mapping[str, Any], features: Sequence[str]
+) -> dict[str, str]:
     """The columns that a field sets: of a number {"": column}, of a choice code -> column, which gets 1.
 
     Where the file does not say: a number's own name, and `<field>_<code>` as pandas.get_dummies names columns.
     """
-    name = spec["name"]
+    name, key = spec["name"], ("fields", spec["name"])
     codes = [choice["code"] for choice in spec.get("choices", [])]
     if spec["kind"] == "number":
         columns = {"": about.get("feature", name)}
     else:
         columns = about.get("features") or {code: f"{name}_{code}" for code in codes}
-        known(columns, codes, f"field {name}: features")
-    for column in columns.values():
+        known(toml, (*key, "features"), columns, codes)
+    for code, column in columns.items():
         if column not in features:
             near = get_close_matches(str(column), features, 1)
             hint = f" (the nearest is {near[0]})" if near else ""
-            key = "`feature`" if spec["kind"] == "number" else "`features`, where a code that sets none is left out"
-            raise BadFields(f"field {name}: the model has no feature {column}{hint}; name the right one in {key}")
+            role = "`feature`" if spec["kind"] == "number" else "`features`, where a code that sets none is left out"
+            place = (*key, "features", code) if code else (*key, "feature")
+            toml.wrong(place, f"the model has no feature {column}{hint}; name the right one in {role}")
     return columns
-
-
-def texts(said: Any) -> dict[str, str]:
-    """One text for both languages, or a table of en and fr."""
-    found: dict[str, str] = {"en": said, "fr": said} if isinstance(said, str) else dict(said)
-    if found.keys() != {"en", "fr"} or not all(isinstance(one, str) for one in found.values()):
-        raise BadFields(f"a text, or {{ en = …, fr = … }}, is needed, got {said!r}")
-    return found
-
-
-def is_name(said: object) -> bool:
-    """Whether it can stand in a folder's name and as a parameter of the desk's API."""
-    return isinstance(said, str) and bool(re.fullmatch(r"[a-z][a-z0-9_]*", said)) and not iskeyword(said)
-
-
-def known(said: Mapping[str, Any], keys: Sequence[str], place: str) -> None:
-    """Refuse a key that means nothing: a misspelt one would be passed over."""
-    for key in said:
-        if key not in keys:
-            raise BadFields(f"{place}: {key} means nothing here; known: {', '.join(keys)}")
 
 
 def text_of(file: Path) -> str:

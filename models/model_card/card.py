@@ -16,12 +16,13 @@ from inference.fields import ChoiceField, Field, NumberField
 from inference.reasons import MOST_PRINCIPAL
 from inference.release import Release
 from models import stability
-from models.evaluation import FREE, REAL_TIME, SCORECARD, Report, Result
+from models.evaluation import ALL_COLUMNS, FREE, REAL_TIME, SCORECARD, Report, Result
 from models.export import put_file
 from models.model_card import captions as readings
-from models.model_card import plots
+from models.model_card import lender_parts, plots
 from models.model_card.captions import percent, rate
 from models.model_card.decision_outcomes import SUGGESTIONS, Book, Group, books, by_band
+from models.model_card.lender_parts import table
 from models.principal_reasons import SEED, Counts, count
 from models.train import Trained
 
@@ -30,6 +31,10 @@ MOST_COLUMNS = 20  # in the plot of feature importance
 LATER = (
     "On later vintages, none of which entered training or calibration. Their outcomes were known to the authors of the "
     "recipe, and only loans with a known outcome are there: a later vintage, not a forecast."
+)
+LATER_OWN = (
+    "On later loans, none of which entered training or calibration; only loans with a known outcome are there. Where "
+    "the fields were chosen on all loans, these among them, the choice has seen them."
 )
 FOLDED = (
     "By cross-validation: models of the same recipe, each trained on four fifths of the loans and tried on the last "
@@ -101,30 +106,38 @@ def find(release: Release, trained: Trained, report: Report) -> Findings:
 def card(found: Findings) -> str:
     """The whole card as Markdown."""
     recipe, about = found.trained.recipe, found.about
+    by = "`make train` (`python -m models train {}`)" if recipe.lender is None else "`tenfold train {}.toml`"
     sections = [
         f"# Model card: {recipe.title['en']}\n\n> {recipe.notice['en']}\n\n"
-        f"Written by `make train` (`python -m models train {recipe.name}`) with the release beside it; "
+        f"Written by {by.format(recipe.name)} with the release beside it; "
         "every figure below comes from that run. Do not edit.",
+        *([] if recipe.lender is None else [lender_parts.lead(recipe.lender, found.report.rows)]),
         f"## Model details\n\n{details(found)}",
-        f"## Intended use\n\n{intended_use()}",
+        f"## Intended use\n\n{intended_use(found)}",
         f"## Data\n\n{data(found)}",
         f"## Fields\n\n{fields(found)}",
         f"## Features\n\n{features(found)}",
         f"## Training and calibration\n\n{training(found)}",
-        f"## Policy: assumptions that a lender must set\n\n{policy(found)}",
+        f"## Policy{'' if recipe.lender else ': assumptions that a lender must set'}\n\n{policy(found)}",
         f"## Results\n\n{results(found)}",
         f"## Suggested decisions\n\n{decisions(found)}",
         f"## Principal reasons\n\n{principal_reasons(found)}",
+        *lenders_own(found),
         f"## Small changes of one answer\n\n{stability.section(about['metrics']['stability'])}",
         "## Limits and ethical considerations\n\n" + "\n".join(f"- {limit}" for limit in recipe.limits),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool = False) -> str:
-    """A Markdown table; with `numbers`, all columns but the first are right-aligned."""
-    rule = ["---", *["---:" if numbers else "---"] * (len(head) - 1)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, rule, *rows])
+def lenders_own(found: Findings) -> list[str]:
+    """Sections on what is measured of a lender's own release."""
+    if found.trained.recipe.lender is None:
+        return []
+    metrics = found.about["metrics"]
+    return [
+        f"## Directions\n\n{lender_parts.directions(metrics['directions'])}",
+        f"## Groups\n\n{lender_parts.groups(metrics['groups'])}",
+    ]
 
 
 def names(columns: Sequence[str]) -> str:
@@ -135,20 +148,27 @@ def names(columns: Sequence[str]) -> str:
 def details(found: Findings) -> str:
     manifest, release = found.release.manifest, found.release
     points = release.points
-    return "\n".join(
+    recipe = found.trained.recipe
+    model = "Gradient-boosted trees (XGBoost, `binary:logistic`)"
+    if recipe.kind == "scorecard":
+        model = "**Logistic scorecard from few bad loans**, written as trees (bins of each column, weights of evidence)"
+    text = "\n".join(
         [
             f"- Release `{release.name}`, format {manifest.format}, dated {manifest.date}",
             f"- Digest (sha256 of `manifest.json`): `{release.digest}`",
-            "- Gradient-boosted trees (XGBoost, `binary:logistic`), then two numbers of calibration",
+            f"- {model}, then two numbers of calibration",
             f"- In: {len(release.form.fields)} answers. Out: a PD between 0 and 1, points, a suggested decision "
             "and the reasons for it; the officer decides",
             f"- Points: {points.anchor:g} at good-to-bad odds of {points.odds:g} to 1; "
             f"{points.double:g} more double the odds",
         ]
     )
+    return text if recipe.lender is None else f"{text}\n{lender_parts.responsible(recipe.lender)}"
 
 
-def intended_use() -> str:
+def intended_use(found: Findings) -> str:
+    if found.trained.recipe.lender is not None:
+        return lender_parts.intended_use(found.trained.recipe.lender)
     return (
         "**For** showing, testing and teaching how a credit decision is scored, explained and recorded, on real "
         "loans; and as a pattern for a lender that trains a release on its own. A person decides each "
@@ -161,10 +181,12 @@ def intended_use() -> str:
 
 def data(found: Findings) -> str:
     recipe, sample = found.trained.recipe, found.trained.sample
-    text = (
+    source = (
         f"Source, licence, cleaning and counts: [data card](../../data/{recipe.data_card}). The model was trained on "
         f"{len(sample.bad):,} loans, {int(sample.bad.sum()):,} of them bad ({percent(float(sample.bad.mean()))})."
     )
+    own = recipe.lender
+    text = source if own is None else lender_parts.data(own, len(sample.bad), int(sample.bad.sum()))
     rows = []
     for at, field in enumerate(found.trained.form.fields):
         missing = np.isnan(sample.values[:, at])
@@ -266,7 +288,7 @@ def training(found: Findings) -> str:
     a, b = found.release.calibration.intercept, found.release.calibration.slope
     unseen = (
         "the last part of the training window, by a model trained on the part before"
-        if trained.recipe.window
+        if not trained.folded
         else f"{len(trained.unseen)} repeats of cross-validation"
     )
     return "\n".join(
@@ -274,6 +296,7 @@ def training(found: Findings) -> str:
             f"- Training: {window}, {about['loans']:,} loans",
             f"- Trees: {trained.model.get_booster().num_boosted_rounds():,}; parameters: {parameters}",
             *blur(trained.recipe.blur),
+            *teacher(trained.recipe.teacher),
             f"- Libraries: {libraries}",
             f"- Calibration: logit(PD) = {a:.4f} + {b:.4f} · logit(p), fitted on PDs of loans that the model had not "
             f"seen ({unseen}). 0 and 1 would mean that nothing had to be corrected",
@@ -296,6 +319,15 @@ def blur(widths: Mapping[str, tuple[float, float]]) -> list[str]:
     ]
 
 
+def teacher(has_one: bool) -> list[str]:
+    """A line on what the trees were fitted to, where that is not the outcome."""
+    text = (
+        "- Teacher: the trees are fitted to what a model of all columns says of loans that it had not seen; every "
+        "figure here is measured on the outcome"
+    )
+    return [text] if has_one else []
+
+
 def policy(found: Findings) -> str:
     about = found.release.manifest.policy
     margin, lgd, band = about.margin, about.lgd, about.refer_band
@@ -308,9 +340,12 @@ def policy(found: Findings) -> str:
         )
     else:
         loss = f"the loss given default; PD* is {margin / (margin + lgd):.3f} for every application"
+    whose = "**Both figures are the recipe's.** They "
+    if found.trained.recipe.lender is None:
+        whose = "**Both figures are assumptions, not findings: a lender must put its own in their place.** They "
     return (
         f"A good loan is taken to earn {margin:g} of its amount (margin), a bad one to lose {lgd:g} of it (loss given "
-        "default, LGD). **Both figures are assumptions, not findings: a lender must put its own in their place.** They "
+        f"default, LGD). {whose}"
         "decide how many are approved; the PD does not depend on them.\n\n"
         f"- Break-even: {even}; the loss is {loss}\n"
         f"- Below {1 - band:g} · PD*: approve. Above {1 + band:g} · PD*: decline. Between, or where an answer is "
@@ -319,7 +354,10 @@ def policy(found: Findings) -> str:
 
 
 def results(found: Findings) -> str:
-    how = LATER if found.trained.recipe.later else FOLDED
+    recipe = found.trained.recipe
+    how = LATER if recipe.later else FOLDED
+    if recipe.lender is not None and recipe.later:
+        how = LATER_OWN
     parts = [
         f"{how} In brackets: 95 % bootstrap intervals (chance in drawing these loans, nothing else). AUC and KS: "
         "higher is better; Brier and log loss: lower is better.",
@@ -344,14 +382,23 @@ def results(found: Findings) -> str:
 
 def rivals(found: Findings) -> str:
     """Who the release is compared with, and what was done for them."""
-    real_time = any(one.model == REAL_TIME for one in found.report.results)
-    exception = "; the “real time” rows alone are not calibrated" if real_time else ""
-    return (
-        f"Rivals see the same loans and are calibrated in the same way{exception}. “{FREE}” shows what the monotone "
-        f"constraints cost. “{SCORECARD}” is a scorecard as a careful lender builds one: monotone bins found by "
-        "optbinning, “not stated” in a bin of its own, weights of evidence, logistic regression. It is given the "
-        "ratios that the release computes from the answers."
-    )
+    there = {one.model for one in found.report.results}
+    parts = []
+    if ALL_COLUMNS in there:
+        parts.append(
+            f"“{ALL_COLUMNS}” is what the same trees give with every usable column, also those that the form does not "
+            "ask: what asking less costs."
+        )
+    if SCORECARD in there:
+        real_time = any(one.startswith(REAL_TIME.partition(",")[0]) for one in there)
+        exception = "; the “real time” rows alone are not calibrated" if real_time else ""
+        parts.append(
+            f"Rivals see the same loans and are calibrated in the same way{exception}. “{FREE}” shows what the "
+            f"monotone constraints cost. “{SCORECARD}” is a scorecard as a careful lender builds one: monotone bins "
+            "found by optbinning, “not stated” in a bin of its own, weights of evidence, logistic regression. It is "
+            "given the ratios that the release computes from the answers."
+        )
+    return " ".join(parts) or "No rivals were asked for (`--rivals`)."
 
 
 def figure(name: str, title: str, reading: str) -> str:

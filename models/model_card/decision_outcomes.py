@@ -67,7 +67,8 @@ def books(release: Release, trained: Trained, report: Report) -> list[Book]:
     recipe, sample = trained.recipe, trained.sample
     headline = [one for one in report.results if one.headline]
     if not recipe.later or recipe.window is None:
-        return [decide(release, f"not seen, {one.sample}", sample.values, one.bad, one.pds) for one in headline]
+        values = sample.values[trained.unseen[0][0]]
+        return [decide(release, f"not seen, {one.sample}", values, one.bad, one.pds) for one in headline]
     found = []
     years = np.unique(sample.months // 12)[-TRAINING_YEARS:]
     for year in years.tolist():
@@ -75,7 +76,7 @@ def books(release: Release, trained: Trained, report: Report) -> list[Book]:
         p = trained.model.predict_proba(sample.rows[at])[:, 1].astype(np.float64)
         pds = [trained.calibration.pds(p)]
         found.append(decide(release, f"{year}", sample.values[at], sample.bad[at], pds, in_training=True))
-    every = recipe.load()
+    every = trained.loans
     for (name, (start, until)), one in zip(recipe.later.items(), headline, strict=True):
         values = trained.form.encode(vintage(every, start, until).answers)
         found.append(decide(release, name, values, one.bad, one.pds))

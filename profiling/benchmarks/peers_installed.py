@@ -12,6 +12,8 @@ PINS = {
     "bentoml": "bentoml==1.4.39",
     "litserve": "litserve==0.2.19",
     "mlserver": "mlserver==1.7.1",
+    "py-spy": "py-spy==0.4.3",
+    "pyinstrument": "pyinstrument==5.1.3",
     "treelite": "treelite==4.8.1",
 }
 SHARED = ("numpy", "xgboost-cpu", "onnxruntime", "orjson", "psutil", "scikit-learn")  # as pinned here

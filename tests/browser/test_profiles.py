@@ -79,17 +79,132 @@ def wait_for(url: str) -> str:
 
 @pytest.mark.parametrize(("width", "colours"), [(1366, "light"), (390, "dark")])
 def test_the_report_stands_alone(folder: Path, page: Page, width: int, colours: str) -> None:
-    """Icicles drawn, nothing loaded, no sideways scrolling on a phone, no serious finding of axe."""
+    """Icicle and table drawn, nothing loaded, no sideways scrolling on a phone, no serious finding of axe."""
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=colours)  # type: ignore[arg-type]
     page.goto((folder / "report.html").as_uri())
-    assert page.locator("svg").count() == 2
-    assert page.locator("svg").first.locator("rect").count() > 20
-    assert page.locator("svg").first.locator("rect").first.bounding_box()["width"] > 300  # type: ignore[index]
+    assert page.locator("#icicle [role=treeitem]").count() > 20
+    assert page.locator("#icicle [role=treeitem]").first.bounding_box()["width"] > 300  # type: ignore[index]
+    assert page.locator("#functions tbody tr").count() == 50
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    page.locator("#search").fill("predict")
+    page.locator("#functions tbody button").first.click()
     serious = [one for one in Axe().run(page).response["violations"] if one["impact"] in ("serious", "critical")]
     assert not serious
     page.screenshot(path=SCREENSHOTS / f"profile-report-{colours}.png", full_page=True)
+
+
+SCRIPT = """
+import json
+def score(n): return sum(i * i for i in range(n))
+def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)
+def both():
+    fib(19)
+    return score(90000)
+for _ in range(8): both()
+"""
+
+
+@pytest.fixture
+def report(tmp_path: Path, page: Page) -> Page:
+    """The report on a script with an import, as `python -m cProfile` profiles it, open."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, "-m", "cProfile", "-o", "script.prof", "script.py"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert main(["report", str(tmp_path / "script.prof"), "--html", str(tmp_path / "a.html")]) == 0
+    page.goto((tmp_path / "a.html").as_uri())
+    return page
+
+
+def width(page: Page, name: str) -> float:
+    """How wide the first box of a function is, in pixels; 0 for none."""
+    box = page.locator("#icicle [role=treeitem]", has_text=name).first
+    return float(box.bounding_box()["width"]) if box.count() else 0.0  # type: ignore[index]
+
+
+def focused(page: Page) -> str:
+    return str(page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"))
+
+
+def test_boxes_are_as_wide_as_their_time(report: Page) -> None:
+    """A script with an import fills the picture, and the picture says what it covers."""
+    whole = width(report, "<built-in method builtins.exec>")
+    assert whole > 1000
+    assert width(report, "both") > 0.8 * whole
+    assert "The boxes hold 100.0 % of all own time" in report.locator("#covered").inner_text()
+    report.screenshot(path=SCREENSHOTS / "profile-icicle-script.png")
+
+
+def test_the_icicle_is_used_by_keyboard(report: Page) -> None:
+    """Down and up, beside, in and out; the focus is seen and said."""
+    report.locator("#icicle [tabindex='0']").focus()
+    assert focused(report).startswith("<built-in method builtins.exec>, ")
+    for name in ("<module>", "both", "score"):
+        report.keyboard.press("ArrowDown")
+        assert focused(report).startswith(f"{name}, ")
+    report.keyboard.press("ArrowRight")
+    assert focused(report).startswith("fib, ")
+    report.keyboard.press("Enter")
+    whole = float(report.locator("#icicle").bounding_box()["width"])  # type: ignore[index]
+    assert width(report, "fib") == pytest.approx(whole, abs=4)
+    assert focused(report).startswith("fib, ")
+    assert report.locator("#chosen-name").inner_text() == "fib"
+    report.keyboard.press("Backspace")
+    assert focused(report).startswith("both, ")
+    report.keyboard.press("Home")
+    assert 0 < width(report, "fib") < whole / 2
+    report.keyboard.press("/")
+    report.keyboard.type("genexpr")
+    report.keyboard.press("Enter")
+    assert focused(report).startswith("<genexpr>, ")
+
+
+def test_a_search_says_how_much_time_it_found(report: Page) -> None:
+    """A function under another match is not counted twice."""
+    report.locator("#search").fill("script.py")
+    text = report.locator("#matches").inner_text()
+    assert float(text.split(", ")[1].split(" %")[0]) > 80
+    report.locator("#search").fill("no such name")
+    assert report.locator("#matches").inner_text() == "No box matches"
+    assert report.locator("#next").is_disabled()
+
+
+def test_the_table_is_sorted_filtered_and_leads_to_callers(report: Page) -> None:
+    """By any column; a function shows who called it and whom it called."""
+    first = report.locator("#functions tbody tr").first
+    assert first.locator("td").first.inner_text().startswith(("<genexpr>", "<built-in method builtins.sum>"))
+    report.get_by_role("button", name="calls").click()
+    assert report.locator("th[aria-sort=descending]").inner_text().startswith("calls")
+    counts = [
+        int(text.replace(",", "")) for text in report.locator("#functions tbody td:nth-child(3)").all_inner_texts()
+    ]
+    assert len(counts) > 10
+    assert counts == sorted(counts, reverse=True)
+    report.get_by_role("button", name="calls").click()
+    assert report.locator("th[aria-sort=ascending]").count() == 1
+    report.locator("#filter").fill("both")
+    assert report.locator("#functions tbody tr").count() == 1
+    report.locator("#functions tbody button").click()
+    assert report.locator("#chosen-name").inner_text() == "both"
+    assert report.locator("#callers tbody tr").all_inner_texts()[0].startswith("<module>\t8\t")
+    called = report.locator("#callees tbody button").all_inner_texts()
+    assert set(called) == {"fib", "score"}
+    report.locator("#callees tbody button", has_text="fib").click()
+    assert report.locator("#chosen-name").inner_text() == "fib"
+    assert "cumulative" in report.locator("#chosen-figures").inner_text()
+
+
+def test_a_baseline_colours_the_boxes(folder: Path, page: Page) -> None:
+    """The newer of two profiles first, by difference; the older one without."""
+    page.goto((folder / "report.html").as_uri())
+    assert page.locator("#which option").all_inner_texts() == ["before", "after"]
+    assert page.locator("#colour").input_value() == "change"
+    assert "not in before" in page.locator("#legend").inner_text()
+    assert page.locator("#functions th").last.inner_text() == "against before"
+    page.locator("#which").select_option("0")
+    assert page.locator("#colour").input_value() == "group"
+    assert page.locator("#icicle [role=treeitem]", has_text="pandas_transform_data").count() > 0
+    assert page.locator("#functions th").last.inner_text() == "a call"

@@ -3,8 +3,8 @@
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from html import escape
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 from inference.fields import Field, NumberField
 from inference.intervals import wilson
@@ -12,10 +12,38 @@ from inference.manifest import Band
 from inference.number_format import write_number
 from inference.release import Release
 from inference.scorer import Score
-from web.cards.scale import Scale, area, loans, mark
+from web.cards.scale import Scale, area, loans
 from web.pages.answers import choice_text
 from web.pages.figures import Figures, write_exact_percent, write_share
 from web.pages.texts import Texts
+
+
+@dataclass(frozen=True)
+class Stake:
+    """The expected loss, and on demand how it is computed."""
+
+    template: ClassVar[str] = "cards/stake.html"
+    loss: str
+    computed: str
+
+
+@dataclass(frozen=True)
+class AnswerRank:
+    """One answer, and where the application stands among the loans that gave it too."""
+
+    label: str
+    answer: str
+    area: str  # how these loans spread, the d of a path in a box of 100 by 100
+    x: float  # where the application stands, per cent of the width
+    said: str
+
+
+@dataclass(frozen=True)
+class AmongTheSame:
+    """A line for each answer that enough past loans gave too."""
+
+    template: ClassVar[str] = "cards/among_the_same.html"
+    ranks: tuple[AnswerRank, ...]
 
 
 def in_words(score: Score, release: Release, texts: Texts, figures: Figures) -> list[str]:
@@ -31,19 +59,18 @@ def in_words(score: Score, release: Release, texts: Texts, figures: Figures) -> 
     return sentences
 
 
-def at_stake(score: Score, release: Release, texts: Texts) -> str:
-    """The expected loss, and on demand how it is computed; empty where no field is the amount."""
+def at_stake(score: Score, release: Release, texts: Texts) -> Stake | None:
+    """The expected loss; None where no field is the amount."""
     exposure = release.policy.exposure(score.application)
     if exposure is None or release.policy.amount_at is None:
-        return ""
+        return None
     field = release.form.fields[release.policy.amount_at]
     loss = texts(
         "stand.loss" if release.policy.guaranteed else "stand.loss_all",
         exposure=money(exposure, field, texts.language),
         loss=money(score.pd * release.policy.lgd * exposure, field, texts.language),
     )
-    how = texts("stand.computed", lgd=write_exact_percent(release.policy.lgd, texts.language))
-    return f'<details class="how"><summary>{escape(loss)}</summary><p class="quiet">{escape(how)}</p></details>'
+    return Stake(loss, texts("stand.computed", lgd=write_exact_percent(release.policy.lgd, texts.language)))
 
 
 def expected(pd: float, texts: Texts) -> str:
@@ -88,12 +115,12 @@ class Rank(NamedTuple):
         return cls("rank_riskier", below) if below >= above else cls("rank_safer", above)
 
 
-def among_the_same(score: Score, scale: Scale, release: Release, texts: Texts) -> str:
-    """A line for each answer that enough past loans gave too: the rank among them over how they spread."""
+def among_the_same(score: Score, scale: Scale, release: Release, texts: Texts) -> AmongTheSame | None:
+    """The rank among loans with the same answers, over how these spread; None where no answer has enough of them."""
     population = release.manifest.population
     by = population.by if population is not None else {}
-    pd, language = score.pd, texts.language
-    rows = []
+    language = texts.language
+    ranks = []
     for field, value in zip(release.form.fields, score.application.values, strict=True):
         if isinstance(field, NumberField) or math.isnan(value) or field.name not in by:
             continue
@@ -101,32 +128,17 @@ def among_the_same(score: Score, scale: Scale, release: Release, texts: Texts) -
         group = by[field.name].get(code)
         if group is None:
             continue
-        answer = choice_text(field.choices[field.index[code]], language)
-        rank = Rank.among(pd, group.pd_percentiles)
+        rank = Rank.among(score.pd, group.pd_percentiles)
         said = texts(
             f"stand.{rank.key}",
             count=rank.in_100,
             loans=write_number(group.loans, language),
             rate=write_share(group.bad / group.loans, language),
         )
-        drawn = (
-            '<svg class="spread" width="100%" height="28" aria-hidden="true">'
-            '<svg width="100%" height="28" viewBox="0 0 100 100" preserveAspectRatio="none">'
-            f'<path class="population" d="{area(group.pd_percentiles, scale.low, scale.high)}"/></svg>'
-            f"{mark(scale.x(pd), 28)}</svg>"
-        )
-        rows.append(
-            f'<tr><th scope="row">{escape(field.label[language])} <span>{escape(answer)}</span></th>'
-            f"<td>{drawn}</td><td>{escape(said)}</td></tr>"
-        )
-    if not rows:
-        return ""
-    heads = "".join(f'<th scope="col">{escape(texts(f"stand.{name}"))}</th>' for name in ("answer", "spread", "place"))
-    return (
-        f"<details><summary>{escape(texts('stand.title'))}</summary>"
-        f'<table class="effects standing"><thead class="visually-hidden"><tr>{heads}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></details>"
-    )
+        spread = area(group.pd_percentiles, scale.low, scale.high)
+        answer = choice_text(field.choices[field.index[code]], language)
+        ranks.append(AnswerRank(field.label[language], answer, spread, scale.x(score.pd), said))
+    return AmongTheSame(tuple(ranks)) if ranks else None
 
 
 def money(value: float, field: Field, language: str) -> str:

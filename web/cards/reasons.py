@@ -1,6 +1,8 @@
 """What moved the PD: a bar a field, in log-odds against the reference applicant, with its odds factor in words."""
 
-from html import escape
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from inference.application import Application
 from inference.fields import Field
@@ -12,28 +14,61 @@ from web.lender import Lender, reason_text
 from web.pages.texts import Texts
 
 SMALLEST = 0.005  # log-odds; below it a factor reads as 1.00
+NARROWEST = 0.6  # per cent of the width: a bar that can be seen
 
 
-def why(
+@dataclass(frozen=True)
+class Effect:
+    """One field: its answer, its bar to the left (lowers) or right (raises) of the middle, its factor."""
+
+    label: str
+    answer: str
+    kind: str  # raises or lowers
+    x: float  # where the bar begins, per cent of the width
+    width: float  # likewise
+    factor: str
+
+
+@dataclass(frozen=True)
+class Effects:
+    """The fields that moved the PD, the strongest first; then those that did not, in a sentence."""
+
+    template: ClassVar[str] = "cards/effects.html"
+    moving: tuple[Effect, ...]
+    still: str
+
+
+@dataclass(frozen=True)
+class WhatMoved:
+    """The section: where it starts, the bars, and where it is no approval the draft reasons."""
+
+    template: ClassVar[str] = "cards/what_moved.html"
+    lead: str
+    effects: Effects
+    drafts: tuple[str, ...] | None  # up to four principal reasons, which somebody must confirm
+
+
+def what_moved(
     explanation: Explanation,
-    principal: list[str],
+    principal: Sequence[str],
     decision: str,
     application: Application,
     release: Release,
     texts: Texts,
     lender: Lender,
-) -> str:
-    """The section: where it starts, the bars, what had no effect, and draft reasons where it is no approval."""
+) -> WhatMoved:
+    """The section; draft reasons are there where it is no approval."""
+    language = texts.language
     lead = texts(
         "why.lead",
-        pd=write_percent(explanation.pd, texts.language),
-        reference=write_percent(explanation.reference_pd, texts.language),
+        pd=write_percent(explanation.pd, language),
+        reference=write_percent(explanation.reference_pd, language),
     )
-    drafts = draft_reasons(principal, release, texts, lender) if decision != APPROVE else ""
-    return f"<p>{escape(lead)}</p>{bars(explanation, application, release, texts)}{drafts}"
+    drafts = tuple(reason_text(one, release, lender, language) for one in principal)
+    return WhatMoved(lead, effects(explanation, application, release, texts), None if decision == APPROVE else drafts)
 
 
-def bars(explanation: Explanation, application: Application, release: Release, texts: Texts) -> str:
+def effects(explanation: Explanation, application: Application, release: Release, texts: Texts) -> Effects:
     """A bar a field that moved the PD, the strongest first; then the fields that did not."""
     language = texts.language
     ranked = sorted(
@@ -43,40 +78,22 @@ def bars(explanation: Explanation, application: Application, release: Release, t
     moving = [one for one in ranked if abs(one[0]) >= SMALLEST]
     still = [field.label[language] for effect, _, field, _ in ranked if abs(effect) < SMALLEST]
     longest = max((abs(effect) for effect, *_ in moving), default=1.0)
-    rows = "".join(row(effect, factor, longest, field, value, texts) for effect, factor, field, value in moving)
-    rest = f'<p class="quiet">{escape(texts("why.still", fields=", ".join(still)))}</p>' if still else ""
-    table = (
-        f'<table class="effects"><caption class="visually-hidden">{escape(texts("why.title"))}</caption>'
-        f'<thead class="visually-hidden"><tr><th scope="col">{escape(texts("why.answer"))}</th><td></td>'
-        f'<th scope="col">{escape(texts("why.odds"))}</th></tr></thead><tbody>{rows}</tbody></table>'
-        if rows
-        else ""
+    return Effects(
+        tuple(bar(effect, factor, longest, field, value, texts) for effect, factor, field, value in moving),
+        texts("why.still", fields=", ".join(still)) if still else "",
     )
-    return table + rest
 
 
-def row(effect: float, factor: float, longest: float, field: Field, value: float, texts: Texts) -> str:
-    """One field: its answer, its bar to the left (lowers) or right (raises), its factor."""
+def bar(effect: float, factor: float, longest: float, field: Field, value: float, texts: Texts) -> Effect:
+    """One field's bar, as long as its effect beside the longest."""
     language = texts.language
     width = 50 * abs(effect) / longest
-    start = 50.0 if effect > 0 else 50.0 - width
     kind = "raises" if effect > 0 else "lowers"
-    times = localised(f"{factor:.2f}", language)
-    bar = (
-        '<svg class="effect" width="100%" height="16" aria-hidden="true"><line x1="50%" x2="50%" y1="0" y2="16"/>'
-        f'<rect class="{kind}" x="{start:.1f}%" width="{max(width, 0.6):.1f}%" y="3" height="10"/></svg>'
+    return Effect(
+        label=field.label[language],
+        answer=field.show(value, language),
+        kind=kind,
+        x=50.0 if effect > 0 else 50.0 - width,
+        width=max(width, NARROWEST),
+        factor=texts(f"why.{kind}", factor=localised(f"{factor:.2f}", language)),
     )
-    return (
-        f'<tr><th scope="row">{escape(field.label[language])} <span>{escape(field.show(value, language))}</span></th>'
-        f"<td>{bar}</td><td>{escape(texts(f'why.{kind}', factor=times))}</td></tr>"
-    )
-
-
-def draft_reasons(principal: list[str], release: Release, texts: Texts, lender: Lender) -> str:
-    """Up to four principal reasons, which somebody must confirm; or a sentence that no reason raised the PD."""
-    language = texts.language
-    title = f"<h4>{escape(texts('why.draft'))}</h4>"
-    if not principal:
-        return f"{title}<p>{escape(texts('why.no_reason'))}</p>"
-    items = [f"<li>{escape(reason_text(one, release, lender, language))}</li>" for one in principal]
-    return f'{title}<ol>{"".join(items)}</ol><p class="quiet">{escape(texts("why.confirm"))}</p>'

@@ -5,8 +5,7 @@ Nothing here knows a release or a field by name.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
-from typing import Any
+from typing import Any, ClassVar
 
 import gradio as gr
 
@@ -16,6 +15,7 @@ from inference.manifest import Group
 from inference.number_format import write_number
 from inference.numbers import LONGEST
 from web.pages.answers import LONGEST_REFERENCE, RADIO_UP_TO, kind_of, offered, row_id
+from web.pages.templates import as_html, render
 from web.pages.texts import Texts
 
 
@@ -87,6 +87,14 @@ def optional(form: Form) -> list[NumberField]:
 
 
 @dataclass(frozen=True)
+class GroupName:
+    """The name of a group of fields."""
+
+    template: ClassVar[str] = "desk/group_name.html"
+    name: str
+
+
+@dataclass(frozen=True)
 class Widgets:
     """The widgets of a form."""
 
@@ -110,7 +118,7 @@ def build_form(form: Form, groups: Sequence[Group], texts: Texts, *, with_refere
     for name in [*(name for name in named if name in used), *(name for name in used if name not in named)]:
         with gr.Column(elem_classes="group", min_width=0):
             if name in named:
-                gr.HTML(f"<h3>{escape(named[name])}</h3>", js_on_load=None, elem_classes="group-name")
+                gr.HTML(render(GroupName(named[name]), texts), js_on_load=None, elem_classes="group-name")
             for field in form.fields:
                 if field.group != name:
                     continue
@@ -154,7 +162,7 @@ def widget(field: Field, texts: Texts) -> gr.Textbox | gr.Radio | gr.Dropdown:
     language = texts.language
     common: dict[str, Any] = {
         "label": field.label[language],
-        "info": escape(help_text(field, texts)),
+        "info": as_html(help_text(field, texts)),
         "value": shown(field, field.example, language),
         "elem_classes": "answer",
         "interactive": not is_open(field),

@@ -5,21 +5,19 @@ own: those take bodies of any shape, and keep for every session that somebody in
 for as long as the server runs.
 """
 
-import inspect
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Literal
 from uuid import uuid4
 
-import gradio.events
 import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from inference.application import Form
 from inference.errors import InvalidApplication
 from inference.fields import ChoiceField, Field, NumberField
 from ledger.errors import LedgerUnavailable
+from web.desk.gradio_hooks import add_endpoint, closed_join, completed_call, completed_join
 from web.desk.waiting_answers import Full, UnreadAnswers
 from web.person import person_of
 from web.problems import Refusal, problem_json, read_json
@@ -59,13 +57,8 @@ class Endpoint:
         async def predict_credit_score(*answers: object) -> dict[str, Any]:
             return await self.answer(answers, NOBODY)
 
-        dress(predict_credit_score, self._form)
-        gradio.events.api(
-            predict_credit_score,
-            api_name=NAME,
-            api_description="Score one application. A number that may be left open takes null for not stated.",
-            queue=False,
-        )
+        said = "Score one application. A number that may be left open takes null for not stated."
+        add_endpoint(predict_credit_score, NAME, said, {field.name: type_of(field) for field in self._form.fields})
 
     def routes(self) -> APIRouter:
         """What gradio_client, Gradio's JavaScript client and a plain call need, and nothing else of Gradio's API."""
@@ -159,19 +152,12 @@ class Endpoint:
 
     async def _as_called(self, fetched: AsyncIterator[tuple[str, bytes]]) -> AsyncIterator[bytes]:
         async for _, answer in fetched:
-            yield b"event: complete\ndata: [" + answer + b"]\n\n"
+            yield completed_call(answer)
 
     async def _as_joined(self, fetched: AsyncIterator[tuple[str, bytes]]) -> AsyncIterator[bytes]:
-        """Messages of Gradio's protocol sse_v3 (gradio/server_messages.py)."""
         async for event, answer in fetched:
-            output = {"data": [orjson.Fragment(answer)], "is_generating": False}
-            yield message(msg="process_completed", event_id=event, output=output, success=True)
-        yield message(msg="close_stream", event_id=None)
-
-
-def message(**parts: object) -> bytes:
-    """One event of a stream."""
-    return b"data: " + orjson.dumps(parts) + b"\n\n"
+            yield completed_join(event, answer)
+        yield closed_join()
 
 
 def told(function: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -190,16 +176,6 @@ def caller(request: Request) -> str:
     """Who asks, as records say it."""
     person = person_of(request.scope)
     return person.name if person else NOBODY
-
-
-def dress(function: Any, form: Form) -> None:
-    """Give a function that takes any answers the form's own parameters, by name and type."""
-    kinds = {field.name: type_of(field) for field in form.fields}
-    function.__annotations__ = {**kinds, "return": dict}
-    function.__signature__ = inspect.Signature(
-        [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kinds[name]) for name in kinds],
-        return_annotation=dict,
-    )
 
 
 def type_of(field: Field) -> Any:

@@ -4,10 +4,7 @@ Gradio adds `head` and `css` with a script once it runs, which is too late for t
 own words by, and shows an unstyled page first.
 """
 
-import re
-from base64 import b64encode
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import ClassVar
 
 from markupsafe import Markup
@@ -17,22 +14,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference.fields import NumberField
 from inference.numbers import THOUSANDS
 from inference.release import Release
-from web.cards.score_card import shown_in_box
+from web.desk.gradio_hooks import policy, rewritten
+from web.desk.number_box import shown_in_box
 from web.pages.answers import kind_of, row_id
 from web.pages.frame import Banner, Visitor, banner, visitor
 from web.pages.languages import UP, page_language
 from web.pages.templates import for_script, render
 from web.pages.texts import texts_in
-
-# Gradio makes functions of texts ('unsafe-eval') and styles elements one by one; the rest of the web needs nothing from
-# this page, nor it from the web.
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-eval' {hashes}; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; "
-    "form-action 'self'; frame-ancestors 'self' https://huggingface.co https://*.hf.space"
-)
-SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script>", re.S)
-OPENING = '<html\n\tlang="en"'
 
 
 @dataclass(frozen=True)
@@ -85,7 +73,7 @@ class PageDress:
             headers = MutableHeaders(scope=start)
             content = bytes(body)
             if start["status"] == 200 and content and headers.get("content-type", "").startswith("text/html"):
-                page = self.rewrite(content.decode(), language, scope)
+                page = rewritten(content.decode(), language, self.head(language, scope))
                 content = page.encode()
                 headers["Content-Length"] = str(len(content))
                 headers["Content-Security-Policy"] = policy(page)
@@ -94,30 +82,11 @@ class PageDress:
 
         await self.app({**scope, "headers": plain}, receive, dress)
 
-    def rewrite(self, page: str, language: str, scope: Scope) -> str:
-        """The page with its language on the first line, our head at the end of its own, and who looks at it."""
-        page = page.replace(OPENING, f'<html\n\tlang="{language}"', 1)
+    def head(self, language: str, scope: Scope) -> str:
+        """What is added to the page's head: what it needs before Gradio starts, and who looks at it."""
         texts, up = texts_in(language), UP[language]
-        shown = render(OnTheDesk(visitor(scope, texts, up), banner(scope, texts)), texts)
-        return page.replace("</head>", self.heads[language] + shown + "</head>", 1)
-
-
-class WithoutQuery:
-    """Gradio's app, which is told nothing of what stands behind a question mark: it knows parameters that our pages do
-    not have, and one of them, `page`, raises."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app({**scope, "query_string": b""} if scope["type"] == "http" else scope, receive, send)
-
-
-def policy(page: str) -> str:
-    """The page's policy: of scripts those from here, and those that stand in the page as it is now, by their hash."""
-    inline = (content for attributes, content in SCRIPT.findall(page) if "src=" not in attributes)
-    hashes = " ".join(f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in inline)
-    return POLICY.format(hashes=hashes)
+        shown = OnTheDesk(visitor(scope, texts, up), banner(scope, texts))
+        return self.heads[language] + render(shown, texts)
 
 
 def head(release: Release, language: str) -> Markup:

@@ -1,8 +1,8 @@
 """What the desk's script asks for: the card that answers the form, what-ifs, an earlier case's answers. All private."""
 
 from contextlib import suppress
-from html import escape
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import orjson
 from fastapi import APIRouter, Request
@@ -17,14 +17,17 @@ from ledger import cases
 from ledger.cases import TO_DECIDE, Case
 from ledger.errors import UNREADABLE, LedgerUnavailable, cause
 from ledger.ledger import CaseMoved
-from web.cards.score_card import notice_card, problem_card, read_box, score_card
+from web.cards.notice_card import notice_card
+from web.cards.problem_card import problem_card
+from web.cards.score_card import score_card
 from web.cases.decision_form import CaseForms
 from web.cases.rules import as_shown, shown
 from web.desk.form import FormValues
+from web.desk.number_box import read_box
 from web.desk.whatif_panel import Panel
 from web.lender import Lender
 from web.pages.languages import HOME, UP
-from web.pages.templates import render
+from web.pages.templates import View, render
 from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import Person, person_of
 from web.recording import Recorder
@@ -32,6 +35,15 @@ from web.security.security_log import allowed, tell
 
 NOBODY = "desk"  # who asks, as long as nobody has to say so
 HEADERS = {"Cache-Control": "no-store"}
+
+
+@dataclass(frozen=True)
+class Correcting:
+    """That an earlier case's answers are being corrected, with the way out; or that they cannot be had."""
+
+    template: ClassVar[str] = "desk/correcting.html"
+    said: str
+    impossible: bool
 
 
 def answering_routes(recorder: Recorder, lender: Lender) -> APIRouter:
@@ -100,12 +112,12 @@ class DeskRoutes:
                 explain=True,
                 corrects=corrects,
             )
-            deciding = ""
+            deciding = None
             if told.record is not None:
                 # Not as the ledger may hold it by now: what is decided is what is shown here.
                 made = Case((*(corrects.events if corrects else ()), told.record.event))
                 told = told._replace(score=told.score._replace(request_id=told.record.header.id))  # sent twice
-                deciding = render(self._form(person).section(made, self._release, told.principal or []), texts)
+                deciding = self._form(person).section(made, self._release, told.principal or [])
         except CaseMoved:
             return self._moved(await self._find(asked["of"], scope), person)
         except InvalidApplication as error:
@@ -119,11 +131,11 @@ class DeskRoutes:
 
     def _moved(self, case: Case | None, person: Person | None) -> str:
         """Nothing was scored, for the case is no longer as the form showed it: how it stands, and the way to it."""
-        return notice_card("moved", self._texts, self._way(case, person) if case else "")
+        return notice_card("moved", self._texts, self._way(case, person) if case else None)
 
-    def _way(self, case: Case, person: Person | None) -> str:
+    def _way(self, case: Case, person: Person | None) -> View:
         """How a case stands, and where to see it."""
-        return render(self._form(person).elsewhere(case, {}, {}), self._texts)
+        return self._form(person).elsewhere(case, {}, {})
 
     async def try_out(self, asked: dict[str, Any], scope: Scope) -> str:
         """The what-if panel: what was scored (`base`) beside what the form holds now. Nothing is recorded or logged."""
@@ -169,11 +181,11 @@ class DeskRoutes:
             case = None
         score = case.score if case else None
         if case is None or score is None or score.answers is None or score.release != self._release.digest:
-            return {"values": None, "html": f'<p class="correcting">{escape(texts("correct.impossible"))}</p>'}
-        said, stop = texts("correct.lead", seq=case.first.seq), f'<a href="./">{escape(texts("correct.stop"))}</a>'
+            return {"values": None, "html": render(Correcting(texts("correct.impossible"), impossible=True), texts)}
+        said = Correcting(texts("correct.lead", seq=case.first.seq), impossible=False)
         return {
             "values": self._held.values(score.answers, score.reference or ""),
-            "html": f'<p class="correcting" role="status">{escape(said)} {stop}</p>',
+            "html": render(said, texts),
             "seen": shown(case),
         }
 

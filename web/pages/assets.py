@@ -13,7 +13,7 @@ FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 def asset_routes() -> APIRouter:
-    """`GET /desk/<digest>/<file>`, from memory."""
+    """`GET /desk/DIGEST/FILE`, from memory."""
     router = APIRouter()
 
     @router.get("/desk/{digest}/{name}")

@@ -76,7 +76,7 @@ class ProblemPage:
 def frame(
     release_title: str, texts: Texts, here: str, up: str | None = None, scope: Scope | None = None, ledger: bool = True
 ) -> Frame:
-    """What stands around a page. `here` is `desk`, or a page's path below its language's root, such as record/<id>;
+    """What stands around a page. `here` is `desk`, or a page's path below its language's root, such as record/ID;
     `up` leads to the app's root, where `here` does not say it."""
     up = root_from(here, texts) if up is None else up
     home = up + HOME[texts.language].lstrip("/")

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from inference.errors import TenfoldError
 
@@ -37,7 +36,7 @@ class Tree:
     left: Sequence[int]  # node numbers; LEAF at a leaf
     right: Sequence[int]
     column: Sequence[int]
-    value: npt.NDArray[np.float32]  # the threshold of a split, the margin of a leaf
+    value: Sequence[float]  # the threshold of a split, the margin of a leaf
     missing_left: Sequence[bool]  # where a row without the column's value goes
 
     def depth(self) -> int:
@@ -80,6 +79,6 @@ def tree_of(spec: Mapping[str, Sequence[float]]) -> Tree:
         left=[int(one) for one in spec["left_children"]],
         right=[int(one) for one in spec["right_children"]],
         column=[int(one) for one in spec["split_indices"]],
-        value=np.array(spec["split_conditions"], np.float32),
+        value=np.array(spec["split_conditions"], np.float32).tolist(),  # JSON has the shortest decimal of each float32
         missing_left=[bool(one) for one in spec["default_left"]],
     )

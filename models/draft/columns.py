@@ -1,0 +1,191 @@
+"""What each column of a loan file is: a number, a choice, a day, an identifier, a code, a text. By its cells alone.
+
+The name decides only where cells cannot: postcodes without a leading zero, and numbers that merely count lines.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.loans_cells import dates, numbers, unit
+from models.prohibited import words
+
+Floats = npt.NDArray[np.float64]
+NUMBER, CHOICE, DAY, IDENTIFIER, CODE, TEXT, LONG_LIST, CONSTANT = (
+    "number", "choice", "date", "identifier", "code", "text", "long list", "constant",
+)  # fmt: skip
+MOST_CHOICES = 60
+MOST_WORDS = 0.2  # of the rows may hold words in a column of numbers, and in no more than so many different ones:
+FEW_WORDS = 5
+DATE_FORMS = (
+    "%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d-%b-%Y", "%d-%b-%y", "%b-%Y",
+    "%b-%y", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%d/%m/%Y %H:%M", "%d.%m.%Y %H:%M", "%m/%d/%Y %H:%M", "%d.%m.%y",
+    "%d/%m/%y", "%m/%d/%y", "%Y-%m", "%m/%Y", "%m.%Y", "%Y%m%d",
+)  # fmt: skip
+SWAPPED = {one: one.translate(str.maketrans("dm", "md")) for one in DATE_FORMS if "%d" in one and "%m" in one}
+PLACES = set("zip zipcode postcode postal plz postleitzahl cap cep cp postale".split())
+PERSONAL = PLACES | set(
+    "name firstname lastname surname vorname nachname nom prenom nombre apellido cognome phone telephone telefon "
+    "email mail iban address adresse direccion indirizzo ssn passport".split()
+)
+IDENTIFIERS = set(
+    "id ids nr no num number numero key index row ref reference dossier antragsnr kundennr kontonr".split()
+)
+CUSTOMERS = set(
+    "customer cust client borrower member applicant kunde kunden kundennr kreditnehmer emprunteur cliente person "
+    "household".split()
+)
+YES_NO = (
+    {"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"}, {"ja", "nein"}, {"j", "n"}, {"oui", "non"}, {"o", "n"},
+    {"si", "no"}, {"sí", "no"}, {"s", "n"}, {"sim", "não"}, {"sim", "nao"}, {"sì", "no"}, {"1", "0"},
+)  # fmt: skip
+YES = {"yes", "y", "true", "t", "ja", "j", "oui", "o", "si", "sí", "s", "sim", "sì", "1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of the loans."""
+
+    name: str
+    kind: str
+    missing: float  # share of the loans
+    distinct: int
+    values: Floats  # (n,): the number, the position in `answers`, or the month; NaN where missing
+    answers: tuple[str, ...] = ()  # of a choice or a list, the commonest first; as they stand in the file
+    unit: str = ""
+    whole: bool = False
+    codes: tuple[float, ...] = ()  # numbers that mean something else than an amount
+    form: str = ""  # of dates
+    either_order: bool = False  # day and month could be the other way round
+    words: Mapping[str, int] = field(default_factory=dict)  # texts among numbers -> loans
+    digits: bool = False  # few whole numbers, which may name things instead of counting them
+
+    @property
+    def clean(self) -> Floats:
+        """The values with codes as missing."""
+        return np.where(np.isin(self.values, self.codes), np.nan, self.values) if self.codes else self.values
+
+    def where(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Floats:
+        """Clean values of some loans."""
+        return self.clean[chosen]
+
+
+def column(name: str, texts: pd.Series, decimal: str) -> Column:
+    """What a column is, from its cells; codes are found later."""
+    counts = texts.value_counts()
+    stated, distinct = int(counts.sum()), len(counts)
+    missing = 1 - stated / max(1, len(texts))
+    found = Column(name=name, kind=CONSTANT, missing=missing, distinct=distinct, values=np.full(len(texts), np.nan))
+    if distinct <= 1:
+        return found
+    shown = counts.index.to_series().astype(str).reset_index(drop=True)
+    if day := day_form(shown):
+        days = dates(texts, day[0])
+        month = (days.dt.year * 12 + days.dt.month - 1).to_numpy(np.float64, na_value=np.nan)
+        return replace(found, kind=DAY, values=month, form=day[0], either_order=day[1])
+    if is_code(name, shown, counts):
+        kind = IDENTIFIER if is_key(distinct, stated) and not set(words(name)) & PLACES else CODE
+        return replace(found, kind=kind, values=positions(texts, counts), answers=tuple(shown[:MOST_CHOICES]))
+    read = numbers(texts, decimal)
+    unread = texts[read.unread].value_counts()
+    if unread.sum() <= 0.01 * stated or (unread.sum() <= MOST_WORDS * stated and len(unread) <= FEW_WORDS):
+        words_in = {str(one): int(loans) for one, loans in unread.items()}
+        return number_column(replace(found, values=read.values, words=words_in), texts, counts, decimal)
+    if is_key(distinct, stated):
+        return replace(found, kind=IDENTIFIER)
+    kind = CHOICE if distinct <= MOST_CHOICES else TEXT if distinct > 0.5 * stated or distinct > 2000 else LONG_LIST
+    return replace(found, kind=kind, values=positions(texts, counts), answers=tuple(shown[:MOST_CHOICES]))
+
+
+def number_column(found: Column, texts: pd.Series, counts: pd.Series, decimal: str) -> Column:
+    """A column of numbers: yes and no in digits, identifiers in digits, and numbers proper."""
+    shown = [str(one) for one in counts.index[:200]]
+    units = {unit(text, decimal) for text in shown} - {""}
+    values = found.values[np.isfinite(found.values)]
+    whole, distinct = bool(np.all(values == np.floor(values))), len(np.unique(values))
+    found = replace(found, whole=whole, distinct=distinct)
+    if distinct <= 1:
+        return found
+    one_of_two = distinct == 2 and not found.words and set(shown) <= {"0", "1", "0.0", "1.0", "0,0", "1,0"}
+    if one_of_two or len(units) > 1:  # months and years in one column: the texts are the answers
+        kind = CHOICE if len(counts) <= MOST_CHOICES else LONG_LIST
+        found = replace(found, values=positions(texts, counts), distinct=len(counts), words={})
+        return replace(found, kind=kind, answers=tuple(shown[:MOST_CHOICES]))
+    if whole and distinct == len(values) > 50 and counts_lines(found.name, values):
+        return replace(found, kind=IDENTIFIER)
+    if may_be_list(values) and not units and not found.words:
+        positioned = positions(texts, counts)
+        return replace(found, kind=CHOICE, values=positioned, answers=tuple(shown), distinct=len(counts), digits=True)
+    return replace(found, kind=NUMBER, unit=next(iter(units), ""))
+
+
+def positions(texts: pd.Series, counts: pd.Series) -> Floats:
+    """Each cell's place among the answers, the commonest first; NaN where missing."""
+    at = counts.index.get_indexer(texts).astype(np.float64)
+    at[at < 0] = np.nan
+    return np.asarray(at, np.float64)
+
+
+def day_form(shown: pd.Series) -> tuple[str, bool] | None:
+    """The form of nearly all distinct cells, and whether day and month could be swapped; None for no dates."""
+    sample = shown if len(shown) <= 2000 else shown.sample(2000, random_state=0)
+    if not sample.str.contains(r"\d", regex=True).mean() > 0.95 or len(sample) < 2:
+        return None
+    if sample.str.fullmatch(r"-?\d{1,7}|-?\d{9,}|-?\d*[.,]\d{3,}").mean() > 0.5:  # plainly numbers
+        return None
+    for form in DATE_FORMS:
+        if fits(sample, form):
+            if form == "%Y%m%d" and not sample.str.fullmatch(r"(19|20)\d{6}").mean() > 0.95:
+                continue
+            if form in ("%m.%Y", "%Y-%m") and not sample.str.fullmatch(r"\d\d?\.(19|20)\d\d|\d{4}-\d\d").mean() > 0.95:
+                continue
+            return form, form in SWAPPED and fits(sample, SWAPPED[form])
+    return None
+
+
+def fits(sample: pd.Series, form: str) -> bool:
+    first = sample.head(20)
+    if pd.to_datetime(first, format=form, errors="coerce").notna().mean() < 0.5:
+        return False
+    return bool(pd.to_datetime(sample, format=form, errors="coerce").notna().mean() > 0.95)
+
+
+def is_code(name: str, shown: pd.Series, counts: pd.Series) -> bool:
+    """Digits that are no amount: some begin with 0, as postcodes do, or the name says that they are a place."""
+    if shown.head(2000).str.fullmatch(r"\d{3,}").mean() < 0.95:
+        return False
+    zeros = shown.str.fullmatch(r"0\d+")
+    one_length = shown.str.len().nunique() == 1
+    leading = counts.to_numpy()[zeros.to_numpy(bool)].sum() / counts.sum()
+    return leading > (0.01 if one_length else 0.05) or bool(set(words(name)) & PLACES)
+
+
+def is_key(distinct: int, stated: int) -> bool:
+    return stated > 50 and distinct > 0.98 * stated
+
+
+def counts_lines(name: str, values: Floats) -> bool:
+    """Whether distinct whole numbers are a key: in order, nearly gapless, or of a name that says so."""
+    gapless = np.ptp(values) < 1.5 * len(values)
+    return bool(gapless or np.all(np.diff(values) > 0) or set(words(name)) & IDENTIFIERS)
+
+
+def may_be_list(values: Floats) -> bool:
+    """Few small whole numbers, none of them a count of nothing: 1 to 4 may name four things."""
+    distinct, n = np.unique(values, return_counts=True)
+    if (
+        not 2 <= len(distinct) <= 12
+        or distinct.min() < 0
+        or distinct.max() > 20
+        or (distinct != np.floor(distinct)).any()
+    ):
+        return False
+    counting = distinct[0] == 0 and bool(np.all(np.diff(n[:4]) < 0))  # 0 is the commonest, then 1, 2, 3: a count
+    return not counting
+
+
+def yes_no(answers: Sequence[str]) -> bool:
+    return len(answers) == 2 and {answer.lower() for answer in answers} in YES_NO

@@ -1,0 +1,155 @@
+"""The form that a draft proposes: for each column a field with its bounds or choices, as a recipe writes them."""
+
+import math
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from keyword import iskeyword
+
+import numpy as np
+
+from models.draft.columns import CHOICE, NUMBER, YES, Column, Floats, yes_no
+from models.draft.directions import UP
+
+FEWEST_LOANS = 30  # that an answer must have to be one of its own
+FAR = 20  # times the point that 99.5 % of the loans stay below: what lies beyond is no bound but an outlier
+UNITS = {
+    "years": ("years", "ans"),
+    "months": ("months", "mois"),
+    "weeks": ("weeks", "semaines"),
+    "days": ("days", "jours"),
+}
+STEPS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
+OTHER, NOT_STATED = "other", "not_stated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of the form."""
+
+    name: str
+    column: str
+    label: str
+    kind: str  # number or choice
+    unit: tuple[str, str] = ("", "")  # English, French
+    range: tuple[float, float] = (0.0, 0.0)
+    whole: bool = False
+    optional: bool = False
+    codes: tuple[float, ...] = ()
+    example: float | str = ""
+    direction: int = 0
+    choices: Mapping[str, tuple[str, str]] = None  # type: ignore[assignment]  # code -> English, French; of a choice
+    values: Mapping[str, tuple[str, ...]] = None  # type: ignore[assignment]  # code -> texts in the column
+    outside: int = 0  # loans beyond the range, or with an answer that is no choice of its own
+    furthest: float = 0.0  # the value that lies furthest outside
+    digits: bool = False
+
+
+def field(column: Column, direction: int, taken: Collection[str]) -> Field:
+    """The field that asks for a column."""
+    name, label = field_name(column.name, taken), label_of(column.name)
+    if column.kind == NUMBER:
+        return number_field(column, name, label, direction)
+    return choice_field(column, name, label)
+
+
+def number_field(column: Column, name: str, label: str, direction: int) -> Field:
+    stated = column.clean[np.isfinite(column.clean)]
+    low, high = bounds(stated)
+    outside = stated[(stated < low) | (stated > high)]
+    middle = float(np.quantile(stated, 0.5, method="inverted_cdf"))
+    unit = UNITS.get(column.unit, (column.unit, column.unit))
+    return Field(
+        name=name, column=column.name, label=label, kind="number", unit=unit,
+        range=(low, high), whole=column.whole, optional=len(stated) < len(column.values), codes=column.codes,
+        example=min(max(middle, low), high), direction=direction, outside=len(outside),
+        furthest=float(outside[np.argmax(np.abs(outside))]) if len(outside) else 0.0,
+    )  # fmt: skip
+
+
+def bounds(stated: Floats) -> tuple[float, float]:
+    """Round bounds around all values, but for outliers: they are cut at ten times where nearly all others end."""
+    low, high = float(stated.min()), float(stated.max())
+    first, last = (float(one) for one in np.quantile(stated, [0.005, 0.995]))
+    top = rounded(high if high <= FAR * max(last, 1e-9) else 10 * last, up=True)
+    bottom = 0.0 if low >= 0 else rounded(low if low >= FAR * min(first, -1e-9) else 10 * first, up=False)
+    return bottom, max(top, bottom + (1 if top <= bottom else 0))
+
+
+def rounded(value: float, *, up: bool) -> float:
+    """A round number not below the value (`up`), or not above it."""
+    if value == 0:
+        return 0.0
+    power = 10.0 ** math.floor(math.log10(abs(value)))
+    size = abs(value) / power
+    away = up == (value > 0)
+    step = next(s for s in STEPS if s >= size - 1e-9) if away else max(s for s in STEPS if s <= size + 1e-9)
+    return math.copysign(float(f"{step * power:.12g}"), value)
+
+
+def choice_field(column: Column, name: str, label: str) -> Field:
+    """Answers that enough loans gave are choices; the others are one, called other."""
+    stated = column.values[np.isfinite(column.values)].astype(np.intp)
+    loans = np.bincount(stated, minlength=len(column.answers))
+    own = [at for at, _ in enumerate(column.answers) if loans[at] >= FEWEST_LOANS] or [int(np.argmax(loans))]
+    rare = int(loans.sum() - sum(loans[at] for at in own))
+    choices: dict[str, tuple[str, str]] = {}
+    values: dict[str, tuple[str, ...]] = {}
+    if yes_no(column.answers) and len(own) == 2:
+        for at in own:
+            yes = column.answers[at].lower() in YES
+            choices["yes" if yes else "no"] = ("Yes", "Oui") if yes else ("No", "Non")
+            values["yes" if yes else "no"] = (column.answers[at],)
+    else:
+        for at in sorted(own, key=lambda one: column.answers[one]) if column.digits else own:
+            text = column.answers[at]
+            code = field_name(text, {*choices, OTHER, NOT_STATED}, before="v")
+            choices[code] = (text, text)
+            values[code] = (text,)
+    if rare:
+        choices[OTHER] = ("Other", "Autre")
+    if len(stated) < len(column.values):
+        choices[NOT_STATED] = ("Not stated", "Non précisé")
+    example = next(iter(sorted(values, key=lambda code: -loans[column.answers.index(values[code][0])])))
+    return Field(
+        name=name, column=column.name, label=label, kind=CHOICE, choices=choices, values=values, example=example,
+        outside=rare, optional=NOT_STATED in choices, digits=column.digits,
+    )  # fmt: skip
+
+
+def field_name(text: str, taken: Collection[str], before: str = "field") -> str:
+    """A name of small letters, digits and _ that is not taken yet."""
+    plain = unicodedata.normalize("NFKD", parted(text)).encode("ascii", "ignore").decode().lower()
+    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
+    if not name or not name[0].isalpha() or iskeyword(name):
+        name = f"{before}_{name}".strip("_")
+    unique, times = name, 1
+    while unique in taken:
+        times += 1
+        unique = f"{name}_{times}"
+    return unique
+
+
+def label_of(column: str) -> str:
+    """A column's name as words."""
+    said = " ".join(parted(column).replace("_", " ").split())
+    if said.isupper() or not re.search(r"\s", said):
+        said = said.capitalize() if not said.isupper() or len(said) > 4 else said
+    return (said[:1].upper() + said[1:]) or "Column without a name"
+
+
+def parted(text: str) -> str:
+    return re.sub(r"([a-zà-ÿ])([A-ZÀ-Þ])", r"\1 \2", text)
+
+
+def fields(columns: Sequence[Column], directions: Mapping[str, int]) -> list[Field]:
+    """The form's fields, in the columns' order."""
+    made: list[Field] = []
+    for column in columns:
+        made.append(field(column, directions.get(column.name, 0), [one.name for one in made]))
+    return made
+
+
+def direction_word(direction: int) -> str:
+    return "up" if direction == UP else "down"

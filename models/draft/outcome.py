@@ -1,0 +1,168 @@
+"""Which loans went bad: by the words of the outcome or by its name; where neither says so, it is asked."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from inference.errors import TenfoldError
+from models.prohibited import words
+
+# Whole answers, in small letters.
+BAD = set(
+    "bad default defaulted delinquent late loss nok yes y true schlecht ausfall ausgefallen ja j oui si sí sim mauvais "
+    "défaut defaut impayé impaye impagado impago moroso inadimplente insolvente cattivo b".split()
+)
+GOOD = set(
+    "good paid repaid performing ok no n false gut nein non não nao bon payé paye remboursé pagado bueno bom pago "
+    "buono pagato g".split()
+)
+# Parts of answers that say how a loan ended …
+ENDED_BADLY = re.compile(
+    r"charge[ds]?.{0,2}off|chgoff|written?.?off|write.?off|default|foreclos|repossess|bankrupt|collection|uneinbringlich|"
+    r"ausfall|ausgefallen|gekündigt|abgeschrieben|passé en perte|contentieux|fallido|castigad|prejuízo|sofferenza"
+)
+ENDED_WELL = re.compile(
+    r"fully paid|paid (in full|off|up)|p ?i ?f|repaid|prepaid|settled in full|zurückgezahlt|getilgt|soldé|remboursé|"
+    r"liquidado|quitado|estinto"
+)
+# … and that it has not ended.
+OPEN = re.compile(
+    r"current|in grace|grace period|issued|open|active|ongoing|late \(|days late|in arrears|laufend|offen|en cours|"
+    r"vigente|em aberto|in corso|approved|pending|in progress|reperforming"
+)
+NAMES_BAD = set(
+    "bad default defaulted defaulter dflt dlq delinq delinquent delinquency dlqin loss chargeoff chgoff arrears late "
+    "serious npl nonperforming badflag badloan ausfall ausgefallen schlecht zahlungsausfall impaye defaut defaillance "
+    "impago mora moroso inadimplencia inadimplente insolvenza sofferenza".split()
+)
+NAMES_GOOD = set("good goodloan repaid paid performing gut zurueckgezahlt bonus_malus rembourse pagado pago".split())
+DECISION = re.compile(
+    r"approv|grant|accept|decision|eligib|reject|bewillig|genehmig|accord|aprob|approvat", re.IGNORECASE
+)
+FEW = 0.001  # share of loans whose outcome nobody knows that is left out without a question
+
+
+class NoOutcome(TenfoldError):
+    """The column named as the outcome is not there; the message says what is needed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The outcome of each loan, and how sure that is."""
+
+    target: str
+    bad: tuple[str, ...]  # values, as they stand in the file
+    good: tuple[str, ...]
+    undecided: Mapping[str, int]  # values that are neither -> loans, "" for missing ones
+    said_by: str  # what says which one is bad; "" where nothing does
+    doubt: str  # why it must be asked; "" where it need not
+    warning: str  # "" or why it may be no outcome at all
+    values: npt.NDArray[np.float64]  # (n,): 1 bad, 0 good, NaN undecided
+
+    @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        return np.isfinite(self.values)
+
+    @property
+    def labels(self) -> npt.NDArray[np.int8]:
+        """Bad (1) or good (0) of the loans with a known outcome."""
+        return self.values[self.known].astype(np.int8)
+
+    @property
+    def bad_rate(self) -> float:
+        return float(np.nanmean(self.values))
+
+
+def find_outcome(target: str, texts: pd.Series, told: Sequence[str] = ()) -> Outcome:
+    """The outcome in a column of texts; `told` are values that the analyst says are bad."""
+    counts = {str(value): int(loans) for value, loans in texts.value_counts().items()}
+    values = {value: value.lower() for value in counts if loans_enough(counts, value)}
+    rare = [value for value in counts if value not in values]
+    if told:
+        if unknown := [value for value in told if value not in counts]:
+            raise NoOutcome(f"--bad: {target} has no {', '.join(unknown)}; it has {listed(counts)}")
+        bad = list(told)
+        good = [value for value, text in values.items() if value not in bad and not OPEN.search(text)]
+        return outcome(target, texts, counts, bad, good, "the command line", "")
+    if len(values) > 20:
+        raise NoOutcome(
+            f"{target} has {len(values):,} different values, such as {listed(values)}: name the bad ones with --bad"
+        )
+    if len(values) < 2:
+        raise NoOutcome(f"{target} has one value only, {listed(values)}: nothing can be learnt from it")
+    bad = [value for value, text in values.items() if text in BAD or ENDED_BADLY.search(text)]
+    good = [value for value, text in values.items() if text in GOOD or ENDED_WELL.search(text)]
+    both = set(bad) & set(good)
+    if bad and good and not both:
+        left = [value for value, text in values.items() if value not in {*bad, *good} and not OPEN.search(text)]
+        doubt = f"{listed(left)} is neither good nor bad as far as its words say" if left else ""
+        return outcome(target, texts, counts, bad, good, "its words", doubt)
+    if len(values) > 2:
+        raise NoOutcome(
+            f"{target} has the values {listed(values)}, and no word says which are bad: name them with --bad"
+        )
+    return by_name(target, texts, counts, sorted(values, key=lambda value: (numeric(value), value)), rare)
+
+
+def by_name(target: str, texts: pd.Series, counts: Mapping[str, int], two: list[str], rare: list[str]) -> Outcome:
+    """Two values without words: the target's name says what the larger one is, or it is asked."""
+    low, high = two
+    said = {*words(target), *re.findall(r"[a-z]+", target.lower())}
+    joined = re.sub(r"[^a-z]", "", target.lower())
+    names_bad = bool(said & NAMES_BAD or re.search(r"bad|default|dlq|delinq|impay|ausfall", joined))
+    names_good = bool(said & NAMES_GOOD or re.search(r"good|repaid|nondefault|notdefault", joined))
+    if names_bad != names_good and numeric(high) != np.inf:
+        bad, good = (high, low) if names_bad else (low, high)
+        share = counts[bad] / (counts[low] + counts[high])
+        doubt = f"the name says that {bad} is bad, but then {share:.0%} went bad" if share > 0.5 else ""
+        return outcome(target, texts, counts, [bad], [good], f"the name {target}", doubt)
+    rarer = min(two, key=lambda value: counts[value])
+    other = high if rarer == low else low
+    share = counts[rarer] / (counts[low] + counts[high])
+    doubt = f"neither {low} and {high} nor the name {target} say which is bad; {rarer} is the rarer ({share:.1%})"
+    return outcome(target, texts, counts, [rarer], [other], "", doubt)
+
+
+def outcome(
+    target: str,
+    texts: pd.Series,
+    counts: Mapping[str, int],
+    bad: Sequence[str],
+    good: Sequence[str],
+    said_by: str,
+    doubt: str,
+) -> Outcome:
+    values = np.select([texts.isin(bad), texts.isin(good)], [1.0, 0.0], np.nan)
+    undecided = {value: loans for value, loans in counts.items() if value not in {*bad, *good}}
+    if gone := int(texts.isna().sum()):
+        undecided[""] = gone
+    warning = ""
+    if DECISION.search(target) and not said_by.startswith("the command"):
+        warning = "its name sounds like a decision: a model of decisions repeats them, and knows nothing of repayment"
+    if not np.any(values == 1) or not np.any(values == 0):
+        raise NoOutcome(f"{target}: loans that went bad and loans that did not are needed")
+    return Outcome(
+        target=target, bad=tuple(bad), good=tuple(good), undecided=undecided, said_by=said_by, doubt=doubt,
+        warning=warning, values=values,
+    )  # fmt: skip
+
+
+def loans_enough(counts: Mapping[str, int], value: str) -> bool:
+    """Whether a value is one of the outcome's, and no stray cell, such as the sum in a line of totals."""
+    return counts[value] > FEW * sum(counts.values()) or len(counts) <= 2
+
+
+def numeric(value: str) -> float:
+    try:
+        return float(value.replace(",", "."))
+    except ValueError:
+        return np.inf
+
+
+def listed(values: Sequence[str] | Mapping[str, object]) -> str:
+    names = [repr(value) for value in list(values)[:6]]
+    return ", ".join(names) + (", …" if len(values) > 6 else "")

@@ -1,0 +1,189 @@
+"""The form in TOML: fields, texts, bounds. One dialect for recipes and for the fields files of adopted models."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from keyword import iskeyword
+from types import MappingProxyType
+from typing import Any
+
+from inference.fields import ANY, HIGH, LOW, NOT_STATED
+from models.recipe import choice_field, number_field, reason
+from models.toml_file import Key, TomlFile
+
+COMMON = ("label", "help", "example", "actionable", "reasons", "group")
+NUMBER = (*COMMON, "unit", "unit_one", "range", "whole", "optional", "direction")
+CHOICE = (*COMMON, "choices", "digits")
+DIRECTIONS = {"up": +1, "down": -1}
+ACTIONABLE = (None, "up", "down", "either")
+
+
+def is_name(said: object) -> bool:
+    """Whether it can stand in a folder's name and as a parameter of the desk's API."""
+    return isinstance(said, str) and bool(re.fullmatch(r"[a-z][a-z0-9_]*", said)) and not iskeyword(said)
+
+
+def known(
+    file: TomlFile,
+    key: Key,
+    said: Any,
+    keys: Sequence[str],
+    needed: Sequence[str] = (),
+    hints: Mapping[str, str] = MappingProxyType({}),
+) -> bool:
+    """Whether it is a table that has what is needed; keys that mean nothing are noted: a misspelt one would be lost."""
+    if not isinstance(said, Mapping):
+        file.wrong(key, f"a table is needed, got {said!r}")
+        return False
+    for name in said:
+        if name not in keys:
+            file.wrong((*key, name), f"{name} means nothing here; known: {', '.join(keys)}")
+    missing = [name for name in needed if name not in said]
+    for name in missing:
+        file.wrong(key, f"{name} is missing{hints.get(name, '')}")
+    return not missing
+
+
+def texts(file: TomlFile, key: Key, said: Any, *, empty: bool = True, more: Sequence[str] = ()) -> dict[str, str]:
+    """One text for both languages, or a table of en and fr (and of the keys `more`)."""
+    if isinstance(said, str):
+        found = {"en": said, "fr": said}
+    else:
+        found = {name: text for name, text in said.items() if name not in more} if isinstance(said, Mapping) else {}
+    if found.keys() != {"en", "fr"} or not all(isinstance(one, str) for one in found.values()):
+        file.wrong(key, f"a text, or {{ en = …, fr = … }}, is needed, got {said!r}")
+        return {"en": "?", "fr": "?"}
+    if not empty and not all(one.strip() for one in found.values()):
+        file.wrong(key, "texts are needed, got empty ones")
+    return found
+
+
+def number_of(file: TomlFile, key: Key, said: Any, low: float, high: float, *, whole: bool = False) -> float:
+    """A number between two bounds; the lower bound where it is not one."""
+    if type(said) in (int, float) and low <= said <= high and (not whole or said == int(said)):
+        return float(said) if isinstance(said, float) else int(said)
+    file.wrong(key, f"a {'whole ' * whole}number from {low:g} to {high:g} is needed, got {said!r}")
+    return low
+
+
+def text_of(file: TomlFile, key: Key, said: Any) -> str:
+    """A text with something in it."""
+    if not isinstance(said, str) or not said.strip():
+        file.wrong(key, f"a text is needed, got {said!r}")
+        return "?"
+    return said
+
+
+def field_spec(
+    file: TomlFile, name: str, about: Any, group: str, number: Sequence[str], choice: Sequence[str]
+) -> dict[str, Any] | None:
+    """One field as a manifest describes it, without what loans say; None where problems with it were noted.
+
+    `number` and `choice` are the keys that the caller reads beside those of the form itself.
+    """
+    before, key = len(file.problems), ("fields", name)
+    if not is_name(name):
+        file.wrong(key, "as a name small letters, digits and _ are needed")
+    is_choice = isinstance(about, Mapping) and "choices" in about
+    keys = (*CHOICE, *choice) if is_choice else (*NUMBER, *number)
+    if not known(file, key, about, keys, ("label", "example", "choices" if is_choice else "range")):
+        return None
+    label = texts(file, (*key, "label"), about["label"], empty=False)
+    common: dict[str, Any] = {"help": texts(file, (*key, "help"), about.get("help", "")), "example": about["example"]}
+    common["actionable"] = about.get("actionable")
+    if common["actionable"] not in ACTIONABLE:
+        file.wrong((*key, "actionable"), f"up, down or either is needed, got {common['actionable']!r}")
+    if is_choice:
+        spec = choice_spec(file, key, name, about, group, label, common)
+    else:
+        spec = number_spec(file, key, name, about, group, label, common)
+    if spec is not None:
+        spec["reasons"] = reasons(file, key, about.get("reasons", {}), spec)
+    if len(file.problems) > before:
+        return None
+    return spec
+
+
+def number_spec(
+    file: TomlFile, key: Key, name: str, about: Any, group: str, label: Mapping[str, str], common: dict[str, Any]
+) -> dict[str, Any] | None:
+    """A number field; its example must be an answer that the form takes."""
+    pair = about["range"]
+    numbers = isinstance(pair, list) and len(pair) == 2 and all(type(end) in (int, float) for end in pair)
+    if not numbers or not pair[0] <= pair[1] or any(abs(end) > 1e15 or not math.isfinite(end) for end in pair):
+        file.wrong((*key, "range"), f"the smallest answer and the largest are needed, got {shown(pair)}")
+        return None
+    for flag in ("whole", "optional"):
+        if not isinstance(about.get(flag, False), bool):
+            file.wrong((*key, flag), f"true or false is needed, got {about[flag]!r}")
+    if about.get("direction", "up") not in DIRECTIONS:
+        file.wrong((*key, "direction"), f"up or down is needed, got {about['direction']!r}")
+    more = {"unit_one": texts(file, (*key, "unit_one"), about["unit_one"])} if "unit_one" in about else {}
+    spec = number_field(
+        name, group, label["en"], label["fr"], texts(file, (*key, "unit"), about.get("unit", "")),
+        minimum=pair[0], maximum=pair[1], whole=about.get("whole", False), optional=about.get("optional", False),
+        **common, **more,
+    )  # fmt: skip
+    example = about["example"]
+    fits = type(example) in (int, float) and pair[0] <= example <= pair[1]
+    if not (fits and (not spec["whole"] or example == int(example))):
+        file.wrong((*key, "example"), f"an answer that the form takes is needed, from {pair[0]:g} to {pair[1]:g}"
+                   f"{' and whole' if spec['whole'] else ''}, got {example!r}")  # fmt: skip
+    return spec
+
+
+def choice_spec(
+    file: TomlFile, key: Key, name: str, about: Any, group: str, label: Mapping[str, str], common: dict[str, Any]
+) -> dict[str, Any] | None:
+    """A choice field: `choices` maps code -> text, or texts in both languages."""
+    said = about["choices"]
+    by_code = "digits" in about  # a list so long that code beside the recipe has it: the embedded recipes' only
+    if not isinstance(said, Mapping) or not (said or by_code):
+        file.wrong((*key, "choices"), "a table is needed, code = text")
+        return None
+    titles = {code: texts(file, (*key, "choices", code), one, empty=False) for code, one in said.items()}
+    if common["example"] not in titles and not by_code:
+        file.wrong((*key, "example"), f"{common['example']!r} is not one of its choices: {', '.join(titles)}")
+    choices = {code: (title["en"], title["fr"]) for code, title in titles.items()}
+    return choice_field(
+        name, group, label["en"], label["fr"], choices, **common, digits=about.get("digits")
+    )  # fmt: skip
+
+
+def reasons(file: TomlFile, key: Key, said: Any, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What applicants are told: code -> text; with `columns` (and `when`) for what the answer makes of other ones."""
+    key = (*key, "reasons")
+    if not known(file, key, said, list(said) if isinstance(said, Mapping) else []):
+        return []
+    answers = [*(one["code"] for one in spec.get("choices", ())), ANY] if "choices" in spec else [HIGH, LOW, NOT_STATED]
+    found = []
+    for code, about in said.items():
+        others = isinstance(about, Mapping) and "columns" in about
+        when, columns = (about.get("when", code), list(about["columns"])) if others else (code, [])
+        if when not in answers and not spec.get("digits"):
+            file.wrong((*key, code), f"{when} is no answer: {', '.join(answers[:20])}")
+        text = texts(file, (*key, code), about, empty=False, more=("when", "columns") if others else ())
+        found.append(reason(code, text["en"], text["fr"], *columns, when=when))
+    return found
+
+
+def standard_reasons(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The field's reasons, and for answers without one plain words made of the label.
+
+    They are what a notice says until the lender writes its own: true of the answer, and no more.
+    """
+    en, fr = spec["label"]["en"], spec["label"]["fr"]
+    if spec["kind"] == "number":
+        words = {HIGH: ("high", "valeur élevée"), LOW: ("low", "valeur faible")}
+        words |= {NOT_STATED: ("not stated", "non précisé")} if spec["optional"] else {}
+    else:
+        words = {one["code"]: (one["label"]["en"], one["label"]["fr"]) for one in spec["choices"]}
+    told = {one["code"] for one in spec["reasons"] if not one["columns"]}
+    more = [code for code in words if code not in told and ANY not in told]
+    return [*spec["reasons"], *(reason(one, f"{en}: {words[one][0]}", f"{fr} : {words[one][1]}") for one in more)]
+
+
+def shown(said: Any) -> str:
+    """A value in a message, cut where it is long."""
+    text = repr(said) if not isinstance(said, list) or len(said) < 5 else f"{len(said)} values"
+    return text if len(text) <= 60 else text[:59] + "…"

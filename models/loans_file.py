@@ -1,0 +1,267 @@
+"""Reads a file of past loans (CSV, Excel, Parquet) as its `Reading` says: nothing is guessed here.
+
+`models.draft.detect` finds the reading of a file, a draft writes it into the recipe, and training reads by it.
+"""
+
+import csv
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+import python_calamine
+
+from inference.errors import TenfoldError
+
+CSV, EXCEL, PARQUET = "csv", "excel", "parquet"
+UNEVEN = "uneven_lines"  # attrs of the frame: lines left out because they have another number of cells
+
+
+class BadLoansFile(TenfoldError):
+    """A file of loans that cannot be read; the message names the place, and no cell of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How one file is read. The key `read` of a recipe: each attribute is a key, what is left out has its default."""
+
+    format: str = CSV  # csv, excel or parquet
+    encoding: str = "utf-8"  # csv: Python's name of it
+    separator: str = ","  # csv: one character; a space stands for one or more
+    decimal: str = "."  # "." or ","; the other one may group thousands
+    missing: tuple[str, ...] = ("",)  # cells that mean "not stated", blanks around them removed
+    dates: str = ""  # how dates are written, as strptime has it; "" without any
+    sheet: str = ""  # excel
+    skip: int = 0  # lines above the header
+    skip_end: int = 0  # lines at the end, such as totals; blank ones are not counted
+    header: bool = True  # without one, columns are called column_1, column_2, …
+    unnamed: str = ""  # "first" or "last": that column has no cell in the header, as R writes row names
+    quoted_lines: bool = False  # csv: some lines stand in quotes as a whole
+
+    def __post_init__(self) -> None:
+        if problems := self.problems():
+            raise BadLoansFile("read: " + "; ".join(problems))
+
+    def problems(self) -> list[str]:
+        """What is wrong with it, all at once."""
+        found = []
+        for one in fields(self):
+            value, kind = getattr(self, one.name), type(one.default)
+            if type(value) is not kind:
+                found.append(f"{one.name}: {WORDS[kind]} is needed, got {value!r}")
+        if found:
+            return found
+        if not all(isinstance(text, str) for text in self.missing):
+            found.append("missing: texts are needed")
+        if self.format not in (CSV, EXCEL, PARQUET):
+            found.append(f"format: {CSV}, {EXCEL} or {PARQUET} is needed, got {self.format!r}")
+        if self.decimal not in (".", ","):
+            found.append(f'decimal: "." or "," is needed, got {self.decimal!r}')
+        if len(self.separator) != 1 or (self.format == CSV and self.separator == self.decimal == "."):
+            found.append(f"separator: one character is needed, got {self.separator!r}")
+        if self.unnamed not in ("", "first", "last"):
+            found.append(f'unnamed: "first" or "last" is needed, got {self.unnamed!r}')
+        if min(self.skip, self.skip_end) < 0:
+            found.append("skip and skip_end: 0 or more is needed")
+        try:
+            "".encode(self.encoding)
+        except LookupError:
+            found.append(f"encoding: {self.encoding!r} is unknown")
+        return found
+
+    def table(self) -> dict[str, Any]:
+        """The keys that a recipe needs: what differs from its default."""
+        said = {one.name: getattr(self, one.name) for one in fields(self)}
+        differs = {key: value for key, value in said.items() if value != defaults()[key]}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in differs.items()}
+
+
+WORDS = {str: "a text", int: "a whole number", bool: "true or false", tuple: "a list of texts"}
+
+
+def defaults() -> dict[str, Any]:
+    return {one.name: one.default for one in fields(Reading) if one.default is not MISSING}
+
+
+def reading_from(said: Mapping[str, Any]) -> Reading:
+    """The reading of a recipe's key `read`. Raises `BadLoansFile` with all that is wrong."""
+    if unknown := sorted(said.keys() - defaults().keys()):
+        raise BadLoansFile(f"read: {', '.join(unknown)} means nothing here; known: {', '.join(defaults())}")
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
+    return Reading(**values)
+
+
+def sha256(file: Path) -> str:
+    """The file's digest, in hex digits."""
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise BadLoansFile(f"{file}: {error.strerror}") from None
+
+
+def read_loans(file: Path, reading: Reading) -> pd.DataFrame:
+    """All columns as texts without blanks around them, NaN where a cell is missing; `numbers` and `dates` of
+    `models.loans_cells` say what they mean.
+
+    A name that comes again becomes `name (2)`. Lines with another number of cells than the header are left out, and
+    `frame.attrs["uneven_lines"]` counts them.
+    """
+    try:
+        if reading.format == PARQUET:
+            table, uneven = parquet_table(file), 0
+        elif reading.format == EXCEL:
+            table, uneven = excel_table(file, reading), 0
+        else:
+            table, uneven = csv_table(file, reading)
+    except OSError as error:
+        raise BadLoansFile(f"{file}: {error.strerror or 'cannot be read'}") from None
+    except (UnicodeError, csv.Error) as error:
+        raise BadLoansFile(f"{file} cannot be read with encoding {reading.encoding}: {type(error).__name__}") from None
+    except (pa.ArrowInvalid, python_calamine.CalamineError):
+        raise BadLoansFile(f"{file} cannot be read as {reading.format}") from None
+    missing = pa.array(reading.missing, pa.string())
+    columns = [pc.utf8_trim_whitespace(column) for column in table.columns]
+    stated = [pc.if_else(pc.is_in(column, missing), pa.scalar(None, pa.string()), column) for column in columns]
+    frame: pd.DataFrame = pa.table(stated, names=list(table.column_names)).to_pandas()
+    frame.attrs[UNEVEN] = uneven
+    return frame
+
+
+# --- CSV
+
+
+def csv_text(file: Path, reading: Reading) -> str:
+    """The text of a CSV with the oddities of its lines removed, from the header on."""
+    text = file.read_bytes().decode(reading.encoding).replace("\r\n", "\n").replace("\r", "\n")
+    if not (reading.skip or reading.skip_end or reading.quoted_lines or reading.separator == " "):
+        return text
+    lines = text.rstrip().split("\n")[reading.skip :]
+    lines = lines[: len(lines) - reading.skip_end]
+    if reading.quoted_lines:
+        lines = [without_quotes(line, reading.separator) for line in lines]
+    if reading.separator == " ":
+        lines = [" ".join(line.split()) for line in lines]
+    return "\n".join(lines) + "\n"
+
+
+def without_quotes(line: str, separator: str) -> str:
+    """A line that stands in quotes as a whole, without them."""
+    if line.startswith('"') and line.endswith('"') and separator in line:
+        cells = next(csv.reader([line], delimiter=separator))
+        if len(cells) == 1:
+            return cells[0]
+    return line
+
+
+def csv_table(file: Path, reading: Reading) -> tuple[pa.Table, int]:
+    """The cells as texts, and how many lines have another number of them than the header."""
+    text = csv_text(file, reading)
+    names, start = header_of(text, reading)
+    uneven = 0
+
+    def left_out(_: object) -> str:
+        nonlocal uneven
+        uneven += 1
+        return "skip"
+
+    table = pyarrow.csv.read_csv(
+        io.BytesIO(text[start:].encode("utf-8", "surrogatepass")),
+        pyarrow.csv.ReadOptions(column_names=names, block_size=1 << 24, use_threads=False),
+        pyarrow.csv.ParseOptions(
+            delimiter=reading.separator, newlines_in_values='"' in text, invalid_row_handler=left_out
+        ),
+        pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+    )
+    return table, uneven
+
+
+def header_of(text: str, reading: Reading) -> tuple[list[str], int]:
+    """The names of the columns, and where in the text the loans begin."""
+    stream = io.StringIO(text)
+    first = next(csv.reader(stream, delimiter=reading.separator), None)
+    if first is None:
+        raise BadLoansFile("the file is empty")
+    return column_names(first, reading), stream.tell() if reading.header else 0
+
+
+def column_names(first: Sequence[str], reading: Reading) -> list[str]:
+    """The columns' names, each once, from the first record."""
+    if not reading.header:
+        return [f"column_{at}" for at in range(1, len(first) + 1)]
+    names = [name.strip() for name in first]
+    if reading.unnamed:
+        names.insert(0 if reading.unnamed == "first" else len(names), "")
+    unique: list[str] = []
+    for at, name in enumerate(names):
+        tried, times = name, 1
+        while tried in unique or (times > 1 and tried in names[at:]):
+            times += 1
+            tried = f"{name} ({times})".strip()
+        unique.append(tried)
+    return unique
+
+
+# --- Excel and Parquet
+
+
+def excel_table(file: Path, reading: Reading) -> pa.Table:
+    """A sheet's cells as texts, numbers with the reading's decimal sign."""
+    with python_calamine.CalamineWorkbook.from_path(file) as book:
+        if reading.sheet not in book.sheet_names:
+            raise BadLoansFile(f"{file}: no sheet {reading.sheet!r}; there are {', '.join(book.sheet_names)}")
+        rows = [row for row in excel_rows(book, reading.sheet)[reading.skip :] if any(cell != "" for cell in row)]
+    rows = rows[: len(rows) - reading.skip_end]
+    if not rows:
+        raise BadLoansFile(f"{file}: sheet {reading.sheet!r} is empty")
+    names = column_names([excel_text(cell, ".") for cell in rows[0]], reading)
+    body = rows[1:] if reading.header else rows
+    columns = zip(*body, strict=True) if body else [()] * len(names)
+    texts = [pa.array([excel_text(cell, reading.decimal) for cell in column], pa.string()) for column in columns]
+    return pa.table(texts, names=names)
+
+
+def excel_rows(book: python_calamine.CalamineWorkbook, sheet: str) -> list[list[Any]]:
+    """The rows of a sheet from its first used cell on, all of one length."""
+    return book.get_sheet_by_name(sheet).to_python()
+
+
+def excel_text(cell: object, decimal: str) -> str:
+    """A typed cell as the text that a CSV would have."""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < 2**53 else repr(cell).replace(".", decimal)
+    if isinstance(cell, datetime):
+        cell = cell.date()
+    return cell.isoformat() if isinstance(cell, date) else str(cell)
+
+
+def parquet_table(file: Path) -> pa.Table:
+    """All columns as texts; whole numbers without a point, days as 2026-01-31."""
+    table = pyarrow.parquet.read_table(file)
+    texts = [parquet_texts(column.combine_chunks()) for column in table.columns]
+    return pa.table(texts, names=column_names(table.column_names, Reading()))
+
+
+def parquet_texts(column: pa.Array) -> pa.Array:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return parquet_texts(column.dictionary_decode())
+    if pa.types.is_timestamp(kind):
+        return column.cast(pa.date32(), safe=False).cast(pa.string())
+    if pa.types.is_floating(kind):
+        stated = pc.if_else(pc.is_finite(column), column, pa.scalar(None, kind))
+        whole = pc.all(pc.and_(pc.equal(stated, pc.trunc(stated)), pc.less(pc.abs(stated), 2.0**53))).as_py()
+        return (stated.cast(pa.int64()) if whole else stated).cast(pa.string())
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind):
+        return pa.array([None if one is None else str(one) for one in column.to_pylist()], pa.string())
+    return column.cast(pa.string())

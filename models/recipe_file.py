@@ -1,0 +1,585 @@
+"""Reads a recipe (TOML): everything that makes a release out of a file of past loans. See docs/models.md.
+
+Nothing is guessed: what the file does not say has a fixed default or is a question, and an open question (`ASK`) stops
+training. All that is wrong is said at once, each with its line and key.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from inference.application import Form
+from inference.blocks import Feature, HistorySpec, features_from_json
+from inference.fields import NOT_STATED, field_from_json
+from inference.policy import Points
+from inference.reasons import MOST_FIELDS as MOST_COALITIONS
+from inference.rows import RowBuilder
+from inference.tree_reasons import ONE_ANSWER
+from models.form_file import (
+    DIRECTIONS,
+    field_spec,
+    is_name,
+    known,
+    number_of,
+    shown,
+    text_of,
+    texts,
+)
+from models.prohibited import aged, answered, named
+from models.toml_file import ASK, Key, Problem, TomlFile
+
+FORMAT = 1
+LEAST_FIELDS, MOST_FIELDS = 2, 40
+TOP = (
+    "format", "name", "title", "date", "notice", "limits", "data_card", "card", "loans", "draft", "split", "policy",
+    "points", "model", "groups", "fields", "features",
+)  # fmt: skip
+CARD = ("intended_use", "owner", "approver", "validated", "next_review")
+LOANS = (
+    "file", "sha256", "read", "target", "bad", "good", "horizon", "declined", "date", "default_date", "group", "weight",
+    "leave_out", "not_asked", "look_at", "not_prohibited", "accept_left_out",
+)  # fmt: skip
+HINTS = {
+    "declined": ": are applicants who were declined in this file? true or false",
+    "horizon": ': over which time "bad" was seen, such as "24 months"',
+}
+SPLIT = ("folds", "repeats", "test_from")
+POLICY = ("margin", "lgd", "refer_band", "amount", "guarantee", "rare_below")
+DRAFT = ("nested_auc", "interval", "all_columns_auc", "certain", "interchangeable", "tried", "note")
+MODEL = (
+    "kind", "trees", "depth", "learning_rate", "min_child_weight", "subsample", "colsample_bytree", "reg_lambda",
+    "max_bin", "calibration", "teacher", "half_life", "blur", "directions", "accept_auc",
+)  # fmt: skip
+# XGBoost's names, with the bounds that make sense and what stands where the file is silent.
+PARAMETERS: Mapping[str, tuple[str, float, float, float | None]] = {
+    "trees": ("n_estimators", 1, 5000, 300),
+    "depth": ("max_depth", 1, 12, 4),
+    "learning_rate": ("learning_rate", 0.001, 1, 0.05),
+    "min_child_weight": ("min_child_weight", 0, 1e6, 10),
+    "subsample": ("subsample", 0.1, 1, 0.8),
+    "colsample_bytree": ("colsample_bytree", 0.05, 1, 0.5),
+    "reg_lambda": ("reg_lambda", 0, 1e6, 5.0),
+    "max_bin": ("max_bin", 2, 4096, None),
+}
+WHOLE = {"trees", "depth", "max_bin"}
+NUMBER_KEYS = ("column", "not_stated", "outside", "why_age", "on_notice")
+CHOICE_KEYS = (*NUMBER_KEYS, "values")
+LEAVE_OUT, CLIP = "leave_out", "clip"
+TREES, SCORECARD = "trees", "scorecard"
+TEACHERS = ("none", "all columns")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """How a field's answers are read from a column of the loans."""
+
+    name: str  # of the column
+    not_stated: frozenset[float | str]  # values that are codes for "not stated"
+    outside: str  # what a value beyond the range, or in no list, becomes: leave_out, not_stated, clip, or a choice
+    values: Mapping[str, str]  # of a choice field: value in the column -> code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The file of loans, and what each column is besides a field."""
+
+    file: Path
+    sha256: str
+    read: Mapping[str, Any]
+    target: str
+    bad: frozenset[str]
+    good: frozenset[str]
+    horizon: str
+    declined: bool  # whether declined applicants are in the file
+    date: str
+    default_date: str
+    group: str
+    weight: str
+    leave_out: Mapping[str, str]  # column -> why it is never used
+    not_asked: Mapping[str, str]  # column -> why the form does not ask it; all-columns models see it
+    look_at: tuple[str, ...]  # prohibited columns, kept only to measure the model by them
+    not_prohibited: Mapping[str, str]
+    accept_left_out: str
+
+    @property
+    def horizon_months(self) -> int | None:
+        """The horizon as months where it says so many months or years."""
+        found = re.search(r"(\d+)\s*(month|mois|monat|year|an\b|ans\b|jahr)", self.horizon, re.IGNORECASE)
+        if not found:
+            return None
+        return int(found[1]) * (1 if found[2].lower().startswith("mo") else 12)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Governance:
+    """Who answers for the release, for its card. All of a lender's own words."""
+
+    intended_use: str
+    owner: str
+    approver: str
+    validated: str
+    next_review: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeFile:
+    """What a recipe says, checked as far as it can be without its loans. Descriptions are in the manifest's words."""
+
+    file: Path
+    name: str
+    title: Mapping[str, str]
+    date: str
+    notice: Mapping[str, str]
+    limits: tuple[str, ...]
+    data_card: str
+    card: Governance | None
+    loans: Source
+    draft: Mapping[str, Any]
+    folds: int
+    repeats: int
+    test_from: int | None  # a month since year 0
+    policy: Mapping[str, Any]
+    points: Mapping[str, float]
+    kind: str
+    parameters: Mapping[str, Any]
+    teacher: str
+    half_life: float | None
+    blur: Mapping[str, tuple[float, float]]
+    accept_auc: str
+    groups: tuple[Mapping[str, Any], ...]
+    fields: tuple[Mapping[str, Any], ...]
+    columns: Mapping[str, Column]  # field -> where its answers are
+    features: tuple[Feature, ...]
+    monotone: Mapping[str, int]
+    why_age: str
+    open: tuple[Problem, ...]  # questions that nobody has answered
+
+
+def read_recipe(file: Path, *, python_source: bool = False) -> RecipeFile:
+    """The recipe; its open questions are in `open`. With `python_source` the loans come from code beside the file.
+
+    Raises `BadFile` with every problem, questions among them where there are problems, too.
+    """
+    toml = TomlFile.read(file)
+    found = parsed(toml, python_source)
+    if toml.problems:
+        asked = toml.questions()
+        lines = {one.line for one in asked}
+        # An ASK that is also a bad value is one thing to do, not two.
+        toml.problems = [*(one for one in toml.problems if one.line not in lines), *asked]
+        toml.done()
+    if found is None:
+        raise AssertionError("a recipe without problems was not read")
+    return found
+
+
+def parsed(toml: TomlFile, python_source: bool) -> RecipeFile | None:
+    said = toml.said
+    needed = ("format", "name", "title", "date", "notice", "loans", "policy", "fields")
+    if not known(toml, (), said, TOP, needed):
+        return None
+    if said["format"] != FORMAT:
+        toml.wrong(("format",), f"{FORMAT} is the only one there is, got {said['format']!r}")
+    if not is_name(said["name"]):
+        toml.wrong(("name",), f"small letters, digits and _ are needed, got {said['name']!r}")
+    day = day_of(toml, ("date",), said["date"])
+    title = texts(toml, ("title",), said["title"], empty=False)
+    notice = texts(toml, ("notice",), said["notice"], empty=False)
+    limits = tuple(list_of_texts(toml, ("limits",), said.get("limits", [])))
+    groups = groups_of(toml, said.get("groups", {}))
+    loans = source(toml, said["loans"], python_source)
+    fields = fields_of(toml, said["fields"], [one["name"] for one in groups])
+    policy, points = policy_of(toml, said["policy"], said.get("points", {}), fields)
+    model = model_of(toml, said.get("model", {}))
+    split = said.get("split", {})
+    known(toml, ("split",), split, SPLIT)
+    folds = int(number_of(toml, ("split", "folds"), split.get("folds", 5), 2, 20, whole=True))
+    repeats = int(number_of(toml, ("split", "repeats"), split.get("repeats", 5), 1, 20, whole=True))
+    test_from = month_of(toml, ("split", "test_from"), split["test_from"]) if "test_from" in split else None
+    if test_from is not None and loans is not None and not loans.date:
+        toml.wrong(("split", "test_from"), "without loans.date no loan is later than another")
+    draft = said.get("draft", {})
+    known(toml, ("draft",), draft, DRAFT)
+    card = governance(toml, said["card"]) if "card" in said else None
+    if loans is None or fields is None:
+        return None
+    columns = {spec["name"]: column(toml, spec, said["fields"][spec["name"]], loans) for spec in fields}
+    used(toml, loans, columns)
+    features = features_of(toml, said.get("features", []), fields)
+    monotone = monotone_of(toml, said, fields)
+    if not python_source:  # that makes features of its own
+        check_features(toml, fields, features, monotone)
+    whys = [str(one["why_age"]) for one in said["fields"].values() if "why_age" in one]
+    return RecipeFile(
+        file=Path(toml.file), name=said["name"], title=title, date=day, notice=notice, limits=limits,
+        data_card=said.get("data_card", ""), card=card, loans=loans, draft=draft, folds=folds, repeats=repeats,
+        test_from=test_from, policy=policy, points=points, groups=tuple(groups), fields=tuple(fields),
+        columns=columns, features=features, monotone=monotone, why_age="; ".join(whys),
+        open=tuple(toml.questions()), **model,
+    )  # fmt: skip
+
+
+def day_of(toml: TomlFile, key: Key, said: Any) -> str:
+    if type(said) is not date:
+        toml.wrong(key, f"a day is needed, such as 2026-01-31 without quotes, got {said!r}")
+        return ""
+    return said.isoformat()
+
+
+def month_of(toml: TomlFile, key: Key, said: Any) -> int | None:
+    """A month as "2021-07", or a day of it, since year 0."""
+    found = re.fullmatch(r"(\d{4})-(\d\d)(-\d\d)?", str(said))
+    if not found or not 1 <= int(found[2]) <= 12:
+        toml.wrong(key, f'a month is needed, such as "2021-07", got {said!r}')
+        return None
+    return 12 * int(found[1]) + int(found[2]) - 1
+
+
+def list_of_texts(toml: TomlFile, key: Key, said: Any) -> list[str]:
+    """Texts; numbers are taken as they are written, since columns of digits are read as texts."""
+    if not isinstance(said, list) or not all(type(one) in (str, int, float, bool) for one in said):
+        toml.wrong(key, f"a list of texts is needed, got {shown(said)}")
+        return []
+    return [one if isinstance(one, str) else f"{one:.15g}" if type(one) is float else str(one) for one in said]
+
+
+def groups_of(toml: TomlFile, said: Any) -> list[dict[str, Any]]:
+    if not isinstance(said, Mapping):
+        toml.wrong(("groups",), "a table is needed, name = text")
+        return []
+    for name in said:
+        if not is_name(name):
+            toml.wrong(("groups", name), "as a name small letters, digits and _ are needed")
+    return [{"name": name, "label": texts(toml, ("groups", name), one, empty=False)} for name, one in said.items()]
+
+
+def fields_of(toml: TomlFile, said: Any, groups: Sequence[str]) -> list[dict[str, Any]] | None:
+    if not isinstance(said, Mapping) or not LEAST_FIELDS <= len(said) <= MOST_FIELDS:
+        found = len(said) if isinstance(said, Mapping) else 0
+        toml.wrong(("fields",), f"a form has {LEAST_FIELDS} to {MOST_FIELDS} fields, got {found}")
+        return None
+    specs = []
+    for name, about in said.items():
+        group = about.get("group", "") if isinstance(about, Mapping) else ""
+        if groups and group not in groups:
+            toml.wrong(("fields", name, "group"), f"one of [groups] is needed: {', '.join(groups)}; got {group!r}")
+        if isinstance(about, Mapping) and "on_notice" in about and about["on_notice"] is not True:
+            toml.wrong(
+                ("fields", name, "on_notice"),
+                "a notice names whatever raised the risk most. Do not ask what it must not name; drop this line",
+            )
+        spec = field_spec(toml, name, about, group or "application", NUMBER_KEYS, CHOICE_KEYS)
+        specs.append(spec)
+    return None if None in specs else [spec for spec in specs if spec is not None]
+
+
+def column(toml: TomlFile, spec: Mapping[str, Any], about: Mapping[str, Any], loans: Source) -> Column:
+    """Where a field's answers are, with what is prohibited noted."""
+    key = ("fields", spec["name"])
+    name = text_of(toml, (*key, "column"), about.get("column", spec["name"]))
+    is_choice = spec["kind"] == "choice"
+    codes = [one["code"] for one in spec.get("choices", ())]
+    outside = about.get("outside", LEAVE_OUT)
+    can = [LEAVE_OUT, *codes] if is_choice else [LEAVE_OUT, CLIP, *([NOT_STATED] if spec["optional"] else [])]
+    if outside not in can:
+        toml.wrong((*key, "outside"), f"{', '.join(can)} is needed, got {outside!r}")
+    said = about.get("not_stated", [])
+    if said and NOT_STATED not in codes and not spec.get("optional", False):
+        toml.wrong((*key, "not_stated"), "the field must be optional (or have a choice not_stated) for that")
+    coded: frozenset[float | str] = frozenset(list_of_texts(toml, (*key, "not_stated"), said))
+    if not is_choice:
+        if not isinstance(said, list) or not all(type(one) in (int, float) for one in said):
+            toml.wrong((*key, "not_stated"), f"a list of numbers is needed, got {shown(said)}")
+        else:
+            coded = frozenset(float(one) for one in said)
+    values: dict[str, str] = {}
+    if is_choice:
+        listed = about.get("values", {})
+        known(toml, (*key, "values"), listed, codes)
+        for code in codes:
+            own = list_of_texts(toml, (*key, "values", code), listed[code]) if code in listed else [code]
+            for value in own:
+                if value in values:
+                    toml.wrong((*key, "values", code), f"{value!r} stands for {values[value]} already")
+                values[value] = code
+    prohibited(toml, spec, about, name, values, loans)
+    return Column(name=name, not_stated=coded, outside=outside, values=values)
+
+
+def prohibited(
+    toml: TomlFile,
+    spec: Mapping[str, Any],
+    about: Mapping[str, Any],
+    name: str,
+    values: Mapping[str, str],
+    loans: Source,
+) -> None:
+    """Note a field whose name, label, column or answers show a prohibited attribute, or an age without a reason."""
+    key = ("fields", spec["name"])
+    names = [spec["name"], *spec["label"].values(), name]
+    answers = [text for one in spec.get("choices", ()) for text in (one["code"], *one["label"].values())]
+    # Codes that stand for one sex each must not pass since the labels are other words: look at each set by itself.
+    sets = [answers, list(values), [one["code"] for one in spec.get("choices", ())]]
+    sets += [[one["label"][language] for one in spec.get("choices", ())] for language in ("en", "fr")]
+    found = sorted({*named(*names), *(one for some in sets for one in answered(some))})
+    if found and not {spec["name"], name} & loans.not_prohibited.keys():
+        toml.wrong(
+            key,
+            f"shows an attribute that credit must not be decided on ({', '.join(found)}). Leave it out, or put the "
+            f'column into loans.look_at; where this is a mistake: not_prohibited = {{ "{name}" = "why" }} in [loans]',
+        )
+    why = about.get("why_age", "")
+    if aged(*names) and not (isinstance(why, str) and why.strip()):
+        toml.wrong(key, "is an age: say in why_age why the law lets you ask it, or drop it")
+
+
+def source(toml: TomlFile, said: Any, python_source: bool) -> Source | None:
+    """The table [loans]."""
+    key = ("loans",)
+    needed = ("horizon", "declined") if python_source else ("file", "target", "bad", "good", "horizon", "declined")
+    if not known(toml, key, said, LOANS, needed, HINTS):
+        return None
+    before = len(toml.problems)
+    bad = list_of_texts(toml, (*key, "bad"), said.get("bad", []))
+    good = list_of_texts(toml, (*key, "good"), said.get("good", []))
+    if not python_source:
+        for name, some in (("bad", bad), ("good", good)):
+            if not some:
+                toml.wrong((*key, name), "at least one value is needed")
+        if both := sorted(set(bad) & set(good)):
+            toml.wrong((*key, "good"), f"bad as well: {', '.join(both)}")
+    if said["declined"] not in (True, False):
+        toml.wrong(
+            (*key, "declined"), f"true where declined applicants are in the file, else false; got {said['declined']!r}"
+        )
+    names = {
+        one: text_of(toml, (*key, one), said[one]) for one in ("date", "default_date", "group", "weight") if one in said
+    }
+    if not python_source:
+        names["target"] = text_of(toml, (*key, "target"), said["target"])
+        names["file"] = text_of(toml, (*key, "file"), said["file"])
+    if "default_date" in names and "date" not in names:
+        toml.wrong((*key, "default_date"), "needs loans.date beside it")
+    reading = said.get("read", {})
+    if not isinstance(reading, Mapping):
+        toml.wrong((*key, "read"), f"a table is needed, got {reading!r}")
+    horizon = text_of(toml, (*key, "horizon"), said["horizon"])
+    why = said.get("not_prohibited", {})
+    if not isinstance(why, Mapping) or not all(isinstance(one, str) and one.strip() for one in why.values()):
+        toml.wrong((*key, "not_prohibited"), 'a table is needed, column = "why"')
+        why = {}
+    found = Source(
+        file=Path(toml.file).parent / names.get("file", ""), sha256=str(said.get("sha256", "")), read=dict(reading),
+        target=names.get("target", ""), bad=frozenset(bad), good=frozenset(good), horizon=horizon,
+        declined=said["declined"] is True, date=names.get("date", ""), default_date=names.get("default_date", ""),
+        group=names.get("group", ""), weight=names.get("weight", ""),
+        leave_out=whys(toml, (*key, "leave_out"), said.get("leave_out", [])),
+        not_asked=whys(toml, (*key, "not_asked"), said.get("not_asked", [])),
+        look_at=tuple(list_of_texts(toml, (*key, "look_at"), said.get("look_at", []))), not_prohibited=why,
+        accept_left_out=str(said.get("accept_left_out", "")),
+    )  # fmt: skip
+    for at, one in enumerate(found.not_asked):
+        if (shown_by := named(one)) and one not in found.not_prohibited:
+            toml.wrong(
+                (*key, "not_asked", at),
+                f"{one} shows an attribute that credit must not be decided on ({', '.join(shown_by)}): a model of all "
+                "columns would learn it. Put it into look_at or leave_out",
+            )
+    return found if len(toml.problems) == before else None
+
+
+def whys(toml: TomlFile, key: Key, said: Any) -> dict[str, str]:
+    """A list of { column, why }."""
+    if not isinstance(said, list):
+        toml.wrong(key, 'a list is needed, of { column = "…", why = "…" }')
+        return {}
+    found: dict[str, str] = {}
+    for at, one in enumerate(said):
+        if known(toml, (*key, at), one, ("column", "why"), ("column", "why")):
+            name = str(one["column"])
+            if name in found:
+                toml.wrong((*key, at), f"{name} is listed twice")
+            found[name] = text_of(toml, (*key, at, "why"), one["why"])
+    return found
+
+
+def used(toml: TomlFile, loans: Source, columns: Mapping[str, Column]) -> None:
+    """Note a column that has two roles: what judges must not be what is judged."""
+    roles: dict[str, str] = {}
+    listed = [
+        (one, f"loans.{role}")
+        for role in ("target", "date", "default_date", "group", "weight")
+        if (one := getattr(loans, role))
+    ]
+    listed += [(one, f"fields.{name}") for name, about in columns.items() for one in [about.name]]
+    listed += [(one, f"loans.{role}") for role in ("leave_out", "not_asked", "look_at") for one in getattr(loans, role)]
+    for name, role in listed:
+        if name in roles and not (role.startswith("fields.") and roles[name].startswith("fields.")):
+            toml.wrong(tuple(role.split(".")), f"column {name} is {roles[name]} already")
+        roles[name] = role
+
+
+def policy_of(
+    toml: TomlFile, said: Any, points: Any, fields: Sequence[Mapping[str, Any]] | None
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Policy and points; break-even is 600 points where the file says nothing else."""
+    key = ("policy",)
+    scale = {"anchor": 600.0, "odds": 1.0, "double": 20.0}
+    if not known(toml, key, said, POLICY, ("margin", "lgd", "refer_band")):
+        return {}, scale
+    margin = number_of(toml, (*key, "margin"), said["margin"], 1e-6, 10)
+    lgd = number_of(toml, (*key, "lgd"), said["lgd"], 1e-6, 1)
+    band = number_of(toml, (*key, "refer_band"), said["refer_band"], 0, 0.999)
+    if margin / (margin + lgd) * (1 + band) >= 1:
+        toml.wrong((*key, "refer_band"), "with this margin and lgd nothing could be declined; make it smaller")
+    rare = int(number_of(toml, (*key, "rare_below"), said.get("rare_below", 30), 0, 1e6, whole=True))
+    policy = {"margin": margin, "lgd": lgd, "amount": None, "guarantee": None, "refer_band": band, "rare_below": rare}
+    numbers = {one["name"]: one for one in fields or () if one["kind"] == "number" and not one["optional"]}
+    for role in ("amount", "guarantee"):
+        if role in said:
+            if fields is not None and said[role] not in numbers:
+                toml.wrong((*key, role), f"a number field that is always stated is needed, got {said[role]!r}")
+            policy[role] = said[role]
+    scale["odds"] = lgd / margin
+    if known(toml, ("points",), points, list(scale)):
+        scale |= {name: number_of(toml, ("points", name), value, -1e6, 1e6) for name, value in points.items()}
+    try:
+        Points(**scale)
+    except ValueError as error:
+        toml.wrong(("points",), str(error))
+    return policy, scale
+
+
+def model_of(toml: TomlFile, said: Any) -> dict[str, Any]:
+    """The table [model] as attributes of `RecipeFile`."""
+    key = ("model",)
+    if not known(toml, key, said, MODEL):
+        said = {}
+    parameters: dict[str, Any] = {}
+    for name, (theirs, low, high, default) in PARAMETERS.items():
+        value = said.get(name, default)
+        if value is not None:
+            parameters[theirs] = number_of(toml, (*key, name), value, low, high, whole=name in WHOLE)
+    if said.get("calibration", "platt") != "platt":
+        toml.wrong((*key, "calibration"), "platt is the one there is: two numbers, linear in log-odds")
+    for name, can in (("kind", (TREES, SCORECARD)), ("teacher", TEACHERS)):
+        if said.get(name, can[0]) not in can:
+            toml.wrong((*key, name), f"{' or '.join(can)} is needed, got {said[name]!r}")
+    blur: dict[str, tuple[float, float]] = {}
+    for name, pair in said.get("blur", {}).items():
+        if not isinstance(pair, list) or len(pair) != 2:
+            toml.wrong((*key, "blur", name), "two numbers are needed: a share of the answer, and at least so much")
+            continue
+        blur[name] = (number_of(toml, (*key, "blur", name), pair[0], 0, 1), float(pair[1]))
+    half_life = said.get("half_life")
+    if half_life is not None:
+        half_life = number_of(toml, (*key, "half_life"), half_life, 0.1, 1200)
+    accept = said.get("accept_auc", "")
+    if not isinstance(accept, str) or ("accept_auc" in said and not accept.strip()):
+        toml.wrong((*key, "accept_auc"), "say why, in words")
+    return {
+        "kind": said.get("kind", TREES), "parameters": parameters, "teacher": said.get("teacher", TEACHERS[0]),
+        "half_life": half_life, "blur": blur, "accept_auc": accept,
+    }  # fmt: skip
+
+
+def governance(toml: TomlFile, said: Any) -> Governance | None:
+    """The table [card]."""
+    if not known(toml, ("card",), said, CARD, CARD):
+        return None
+    words = {name: text_of(toml, ("card", name), said[name]) for name in CARD[:3]}
+    days = {
+        name: said[name] if said[name] in ("", ASK) else day_of(toml, ("card", name), said[name]) for name in CARD[3:]
+    }
+    return Governance(**words, **days)
+
+
+def features_of(toml: TomlFile, said: Any, fields: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
+    """The blocks of features. Arithmetic alone is added to the answers as they are; another kind is the whole list."""
+    if not isinstance(said, list) or not all(isinstance(one, Mapping) and "kind" in one for one in said):
+        toml.wrong(("features",), 'tables are needed: [[features]] with kind = "arithmetic" and columns')
+        return ()
+    blocks = [dict(one) for one in said]
+    if any(one["kind"] != "arithmetic" for one in blocks):
+        return typed(toml, blocks)
+    numbers = [one["name"] for one in fields if one["kind"] == "number"]
+    optional = [one["name"] for one in fields if one["kind"] == "number" and one["optional"]]
+    first: list[dict[str, Any]] = [{"kind": "numbers", "of": numbers}] if numbers else []
+    first += [{"kind": "not_stated", "of": optional}] if optional else []
+    hot = [{"kind": "one_hot", "of": one["name"]} for one in fields if one["kind"] == "choice"]
+    return typed(toml, [*first, *blocks, *hot])
+
+
+def typed(toml: TomlFile, blocks: Sequence[Mapping[str, object]]) -> tuple[Feature, ...]:
+    try:
+        return features_from_json(blocks)
+    except ValueError as error:
+        toml.wrong(("features",), str(error))
+        return ()
+
+
+def monotone_of(toml: TomlFile, said: Mapping[str, Any], fields: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Column -> +1 or -1: of number fields their `direction`, of others `model.directions`."""
+    found = {
+        one["name"]: DIRECTIONS[said["fields"][one["name"]]["direction"]]
+        for one in fields
+        if "direction" in said["fields"][one["name"]]
+    }
+    directions = said.get("model", {}).get("directions", {})
+    if not isinstance(directions, Mapping):
+        toml.wrong(("model", "directions"), 'a table is needed, column = "up" or "down"')
+        return found
+    for name, one in directions.items():
+        if one not in DIRECTIONS:
+            toml.wrong(("model", "directions", name), f"up or down is needed, got {one!r}")
+        elif name in found:
+            toml.wrong(("model", "directions", name), "the field has a direction already")
+        else:
+            found[name] = DIRECTIONS[one]
+    return found
+
+
+def check_features(
+    toml: TomlFile,
+    fields: Sequence[Mapping[str, Any]],
+    features: Sequence[Feature],
+    monotone: Mapping[str, int],
+) -> None:
+    """Build the rows' plan once, so that a wrong name is said now; not where tables of history are needed."""
+    if any(isinstance(one, HistorySpec) for one in features):
+        return
+    several = [one for one in features if not isinstance(one, ONE_ANSWER)]
+    if len(fields) > MOST_COALITIONS and several:
+        toml.wrong(
+            ("features",),
+            f"with more than {MOST_COALITIONS} fields every feature must come from one answer, so that a notice can "
+            "say exactly what each did",
+        )
+    try:
+        form = Form(tuple(field_from_json(plain(spec)) for spec in fields))
+        columns = RowBuilder(form, features).columns
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        toml.wrong(("features",), str(error))
+        return
+    for name in monotone:
+        stem = name.removesuffix("*")
+        if not any(one.startswith(stem) if name.endswith("*") else one == name for one in columns):
+            toml.wrong(("model", "directions", name), f"there is no such column; there are {', '.join(columns)}")
+    for spec in fields:
+        for one in spec["reasons"]:
+            if astray := [name for name in one["columns"] if name not in columns]:
+                toml.wrong(
+                    ("fields", spec["name"], "reasons", one["code"]),
+                    f"the features have no column {', '.join(astray)}; there are {', '.join(columns)}",
+                )
+
+
+def plain(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A field's description with stand-ins for what training counts."""
+    if spec["kind"] == "number":
+        ends = [spec["minimum"], spec["maximum"]]
+        return {**spec, "usual": ends, "typical": ends, "reference": spec["minimum"]}
+    return {**spec, "choices": [{**one, "count": 0} for one in spec["choices"]], "reference": spec["example"]}

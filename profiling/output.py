@@ -1,0 +1,65 @@
+"""What commands print and write. `… | head` ends no command before its files are written."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TextIO
+
+from inference.errors import TenfoldError
+
+
+class CannotWrite(TenfoldError):
+    """A file that cannot be written: which, and why."""
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a file whole. Raises `CannotWrite`."""
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CannotWrite(f"{file}: cannot be written: {error.strerror or error}") from None
+
+
+class Patient:
+    """A stream that loses what is written once its reader has gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream, self.gone = stream, False
+
+    def write(self, text: str) -> int:
+        """Write, or lose."""
+        if not self.gone:
+            try:
+                self.stream.write(text)
+            except BrokenPipeError:
+                self.lose()
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or lose."""
+        if not self.gone:
+            try:
+                self.stream.flush()
+            except BrokenPipeError:
+                self.lose()
+
+    def lose(self) -> None:
+        """From now on everything goes nowhere; what is still held back too, when Python ends."""
+        self.gone = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.stream, name)
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """Around a command."""
+    stream = Patient(sys.stdout)
+    with redirect_stdout(stream):
+        try:
+            yield
+        finally:
+            stream.flush()

@@ -1,0 +1,188 @@
+"""Calls measured: first without a profiler, then for memory, then under cProfile, on request with sampled stacks."""
+
+import cProfile
+import platform
+import sys
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any, NamedTuple
+
+from inference.errors import TenfoldError
+from profiling.study.calls import Call, Target
+from profiling.study.equality import TOLERANCE, equal
+from profiling.study.prof_reader import Profile, entries_from
+from profiling.study.stacks import of_stacks, stacks_of
+from profiling.study.timings import Timings
+
+WARM_UP = 0.1  # of the calls, at most 20, at least one
+TRACED = 50  # calls whose memory is followed: tracemalloc makes them several times slower
+
+
+class NoSampler(TenfoldError):
+    """pyinstrument is not installed."""
+
+
+class Threads(NamedTuple):
+    """Calls that the profile has, about how many it has not, and the share of CPU of other threads."""
+
+    seen: int
+    unseen: int
+    others: int  # threads
+    cpu: float  # of all CPU time, how much was other threads'; 0 to 1
+
+
+def timed(
+    targets: Sequence[Target], calls: Sequence[Call], n: int, tolerance: float = TOLERANCE
+) -> tuple[list[Timings], list[str]]:
+    """n calls of each target, in turn on the same rows; and which targets did not repeat themselves, in words.
+
+    Some calls come before the clock counts: the first of each is kept apart, for it fills caches.
+    """
+    warm_up = max(1, min(20, round(WARM_UP * n)))
+    firsts = []
+    for target in targets:
+        started = time.perf_counter()
+        target.call(calls[0])
+        firsts.append(time.perf_counter() - started)
+    for at in range(1, warm_up):
+        for target in targets:
+            target.call(calls[at % len(calls)])
+    clocks = cost_of_clocks()
+    wall: list[list[float]] = [[] for _ in targets]
+    cpu: list[list[float]] = [[] for _ in targets]
+    results: dict[tuple[int, int], Any] = {}  # by row and target, the first
+    unlike: dict[str, int] = {}
+    for at in range(n):
+        row = at % len(calls)
+        for number, target in enumerate(targets):
+            used, started = time.process_time_ns(), time.perf_counter_ns()
+            result = target.call(calls[row])
+            stopped, used = time.perf_counter_ns(), time.process_time_ns() - used
+            wall[number].append(max(0, stopped - started - clocks[0]) / 1e9)
+            cpu[number].append(max(0, used - clocks[1]) / 1e9)
+            if not equal(results.setdefault((row, number), result), result, tolerance):
+                unlike.setdefault(target.name, row)
+    found = [
+        Timings(target.name, wall[number], cpu[number], firsts[number], warm_up, machine=machine())
+        for number, target in enumerate(targets)
+    ]
+    return found, [
+        f"{name}: the same call gave another result, first on row {row + 1}" for name, row in unlike.items()
+    ]  # fmt: skip
+
+
+def cost_of_clocks() -> tuple[int, int]:
+    """Wall and CPU ns that measuring adds to a call of nothing: the least of many."""
+    least = [1 << 60, 1 << 60]
+    for _ in range(200):
+        used, started = time.process_time_ns(), time.perf_counter_ns()
+        stopped, used = time.perf_counter_ns(), time.process_time_ns() - used
+        least = [min(least[0], stopped - started), min(least[1], used)]
+    return least[0], least[1]
+
+
+def unlike(targets: Sequence[Target], calls: Sequence[Call], tolerance: float) -> str | None:
+    """Where two targets give different results, in words; each is called once a row."""
+    different = [
+        row for row, call in enumerate(calls, 1) if not equal(targets[0].call(call), targets[1].call(call), tolerance)
+    ]
+    if not different:
+        return None
+    names = f"{targets[0].name} and {targets[1].name}"
+    return f"{names} differ on {len(different):,} of {len(calls):,} rows, first on row {different[0]}"
+
+
+def machine() -> str:
+    """What calls are measured on."""
+    import os
+
+    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+
+
+def memory(target: Target, calls: Sequence[Call], n: int) -> dict[str, float]:
+    """MB: resident before and after, the most so far; KB a call: kept after it, and the most in one."""
+    import resource
+
+    import psutil
+
+    process = psutil.Process()
+    before = process.memory_info().rss / 2**20
+    count = max(2, min(TRACED, n))
+    most = 0.0
+    tracemalloc.start()
+    try:
+        target.call(calls[0])  # what is made once
+        start = tracemalloc.get_traced_memory()[0]
+        for at in range(count):
+            held = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            target.call(calls[at % len(calls)])
+            most = max(most, tracemalloc.get_traced_memory()[1] - held)
+        growth = (tracemalloc.get_traced_memory()[0] - start) / count
+    finally:
+        tracemalloc.stop()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return {
+        "rss_before_mb": before,
+        "rss_after_mb": process.memory_info().rss / 2**20,
+        "rss_peak_mb": peak,
+        "kept_a_call_kb": growth / 1024,
+        "most_in_a_call_kb": most / 1024,
+    }
+
+
+def profiled(name: str, target: Target, calls: Sequence[Call], n: int) -> tuple[cProfile.Profile, Profile, Threads]:
+    """n calls under cProfile, in a loop of its own; and what other threads did meanwhile."""
+    profiler = cProfile.Profile()
+    counts: dict[int, int] = {}
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        if event in ("call", "c_call"):
+            one = threading.get_ident()
+            counts[one] = counts.get(one, 0) + 1
+
+    threading.setprofile(count)  # of threads that are started from now on
+    used, mine = time.process_time(), time.thread_time()
+    try:
+        profiler.runcall(repeated, target.call, calls, n)
+    finally:
+        threading.setprofile(None)
+    used, mine = time.process_time() - used, time.thread_time() - mine
+    profiler.create_stats()
+    profile = Profile(name, entries_from(dict(profiler.stats))[0])
+    return profiler, profile, Threads(
+        profile.calls, sum(counts.values()), len(counts), max(0.0, 1 - mine / used) if used > 0.01 else 0.0
+    )  # fmt: skip
+
+
+def repeated(call: Callable[[Call], object], calls: Sequence[Call], n: int) -> None:
+    """The loop under the profiler."""
+    for at in range(n):
+        call(calls[at % len(calls)])
+
+
+def sampled(name: str, target: Target, calls: Sequence[Call], n: int, interval: float = 0.001) -> Profile:
+    """n calls sampled by pyinstrument: true stacks. Raises `NoSampler`."""
+    try:
+        from pyinstrument import Profiler  # type: ignore[import-not-found]
+    except ModuleNotFoundError:
+        raise NoSampler("--sample takes its stacks from pyinstrument: run pip install pyinstrument") from None
+    profiler = Profiler(interval=interval)
+    profiler.start()
+    try:
+        repeated(target.call, calls, n)
+    finally:
+        session = profiler.stop()
+    stacks = stacks_of(session.to_json()["frame_records"])
+    kept: dict[Any, float] = {}
+    for stack, seconds in stacks.items():  # from the loop on: what is around it is this command
+        names = [one.name for one in stack]
+        if repeated.__name__ in names:
+            inner = stack[names.index(repeated.__name__) :]
+            kept[inner] = kept.get(inner, 0.0) + seconds
+    if not kept:
+        raise NoSampler(f"{target.name}: too quick to be sampled every {interval * 1e3:g} ms; take more calls (-n)")
+    return of_stacks(f"{name}, sampled", kept)

@@ -1,0 +1,498 @@
+"""A draft from a lender's file: how it is read, what its columns are, what leaks, what is asked, what is written."""
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import messy_loans
+import numpy as np
+import pandas as pd
+import pytest
+
+from inference.settings import ROOT
+from models.draft.again import moved
+from models.draft.codes import find_codes
+from models.draft.columns import CHOICE, CODE, DAY, IDENTIFIER, LONG_LIST, NUMBER, column
+from models.draft.command import add_command
+from models.draft.detect import detect
+from models.draft.draft import Draft, Request, TooFewBad, draft, look
+from models.draft.form import bounds, field_name, label_of
+from models.draft.judging import auc, auc_alone, auc_with_interval, table
+from models.draft.leaks import sums
+from models.draft.outcome import NoOutcome, find_outcome
+from models.draft.progress import Silent
+from models.draft.recipe_writer import write_recipe
+from models.draft.report import write_report
+from models.draft.selection import sample, select, steps
+from models.lender_loans import take
+from models.loans_file import BadLoansFile
+from models.recipe_file import read_recipe
+
+DAY_OF_TEST = date(2026, 11, 25)
+
+
+def drafted(file: Path, target: str, **more: Any) -> Draft:
+    return draft(look(Request(file=file, target=target, **more), Silent()), Silent())
+
+
+def written(made: Draft, folder: Path) -> Path:
+    """The recipe beside its file."""
+    recipe = folder / "mine.toml"
+    recipe.write_text(write_recipe(made, "mine", DAY_OF_TEST, "tenfold new"), "utf-8")
+    return recipe
+
+
+# --- reading
+
+
+@pytest.mark.parametrize(
+    ("make", "suffix", "reading"),
+    [
+        (messy_loans.german, ".csv", {"encoding": "cp1252", "separator": ";", "decimal": ",", "skip": 2, "skip_end": 1,
+                                      "missing": ["", "k.A."]}),
+        (messy_loans.french, ".csv", {"encoding": "utf-8-sig", "separator": ";", "decimal": ",",
+                                      "missing": ["", "N/C"]}),
+        (messy_loans.utf16, ".txt", {"encoding": "utf-16", "separator": "\t"}),
+        (messy_loans.workbook, ".xlsx", {"format": "excel", "sheet": "Loans", "skip": 1}),
+        (messy_loans.parquet, ".parquet", {"format": "parquet"}),
+    ],
+)  # fmt: skip
+def test_a_file_says_how_it_is_read(
+    tmp_path: Path, make: Callable[[Path], None], suffix: str, reading: dict[str, object]
+) -> None:
+    """Encoding, separator, decimal sign, titles, totals, sheet and missing cells are found, and all loans are read."""
+    make(tmp_path / f"loans{suffix}")
+    found = detect(tmp_path / f"loans{suffix}")
+    assert found.reading.table() == reading
+    assert len(found.frame) == 1500
+    assert found.decimal_evidence == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "loans"),
+    [
+        ("1 55 a\n0 61 b\n1 30 a\n", ["column_1", "column_2", "column_3"], 3),  # no header
+        ("x1,x2,x3\nage,rate,bad\n45,0.5,1\n30,0.25,0\n", ["age", "rate", "bad"], 2),  # two lines of names
+        ('"age" "bad"\n"1" 45 0\n"2" 50 1\n"3" 51 0\n', ["", "age", "bad"], 3),  # row names, as R writes them
+        ("age,bad\n45,0,\n50,1,\n", ["age", "bad", ""], 2),  # a separator at the end of each line
+        ("Title\nage|job|bad\n45|cook, chief|1\n30|none|0\n", ["age", "job", "bad"], 2),
+        ('id,job,bad\n1,cook,0\n"2,""chef, second"",1"\n3,cook,0\n', ["id", "job", "bad"], 3),  # quoted as a whole
+    ],
+)
+def test_headers(tmp_path: Path, text: str, names: list[str], loans: int) -> None:
+    """Columns are named whatever stands above the loans."""
+    (tmp_path / "loans.csv").write_text(text)
+    frame = detect(tmp_path / "loans.csv").frame
+    assert list(frame.columns) == names
+    assert len(frame) == loans
+
+
+@pytest.mark.parametrize(
+    ("cells", "sign", "doubtful"),
+    [
+        (["1.234", "12.500", "900"], ",", True),  # thousands, or three places
+        (["1,234", "900", "2,500"], ".", True),
+        (["0,384", "1,250", "0,999"], ",", False),  # no thousands begin with 0
+        (["1.234,5", "900", "1,25"], ",", False),
+        (["1,234,567", "900,100"], ".", False),
+    ],
+)
+def test_the_decimal_sign_is_the_files(tmp_path: Path, cells: list[str], sign: str, doubtful: bool) -> None:
+    """It is decided for the whole file by numbers that allow only one, and asked where no number tells."""
+    lines = ["x;n", *(f"{cell};{at}" for at, cell in enumerate(cells))]
+    (tmp_path / "loans.csv").write_text("\n".join(lines))
+    found = detect(tmp_path / "loans.csv")
+    assert (found.reading.decimal, bool(found.decimal_evidence)) == (sign, doubtful)
+
+
+def test_a_state_is_no_missing_cell(tmp_path: Path) -> None:
+    """NC among states is North Carolina; among numbers it means that nothing is known."""
+    (tmp_path / "loans.csv").write_text("state,income\nNC,1\nND,2\nCA,3\n" + "CA,5\n" * 30)
+    assert detect(tmp_path / "loans.csv").reading.missing == ("",)
+    (tmp_path / "loans.csv").write_text("state,income\nCA,NC\nCA,2\nCA,3\n" + "CA,5\n" * 30)
+    assert detect(tmp_path / "loans.csv").reading.missing == ("", "NC")
+
+
+def test_what_is_no_table(tmp_path: Path) -> None:
+    """An empty file, a compressed one and one of one column are refused with what is needed."""
+    for content, needed in ((b"", "is empty"), (b"\x1f\x8b..", "unpack it"), (b"a\n1\n2\n", "several columns")):
+        (tmp_path / "loans.csv").write_bytes(content)
+        with pytest.raises(BadLoansFile, match=needed):
+            detect(tmp_path / "loans.csv")
+
+
+# --- columns, codes, outcome
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "kind"),
+    [
+        ("x", ["36 months", "60 months"], NUMBER), ("x", ["12 months", "3 years"], CHOICE),
+        ("x", ["0", "1"], CHOICE),
+        ("x", ["19182", "09251", "75001"], CODE), ("zip", ["19182", "29251"], CODE),
+        ("x", ["1.5", "2", "oops"], CHOICE),
+        ("x", ["05.04.2022", "30.06.2021"], DAY), ("x", ["Dec-11", "Jan-12"], DAY),
+        ("x", ["20210331", "20211130"], DAY),
+        ("x", ["83.7%", "2.1%"], NUMBER), ("x", [f"t{at}" for at in range(61)], LONG_LIST),
+        ("x", [f"A-{at}" for at in range(100)], IDENTIFIER), ("x", [str(at) for at in range(100)], IDENTIFIER),
+        ("x", ["1", "2", "3", "4"], CHOICE), ("x", ["0", "0", "0", "1", "1", "2"], NUMBER),
+    ],
+)  # fmt: skip
+def test_kinds(name: str, cells: list[str], kind: str) -> None:
+    """What a column is follows from its cells."""
+    times = 1 if len(cells) > 50 and kind == IDENTIFIER else 40
+    assert column(name, pd.Series(cells * times, dtype="str"), ".").kind == kind
+
+
+def test_words_among_numbers_are_counted_by_rows() -> None:
+    """591 cells of one word are words in a column of numbers, and not one odd value among a thousand."""
+    found = column("income", pd.Series([str(7 * (at % 900)) for at in range(2409)] + ["secret"] * 591), ".")
+    assert (found.kind, dict(found.words)) == (NUMBER, {"secret": 591})
+    mostly = column("income", pd.Series(["1", "2"] * 100 + ["secret"] * 591), ".")
+    assert mostly.kind == CHOICE
+
+
+@pytest.mark.parametrize(
+    ("values", "codes"),
+    [
+        ([*range(18)] * 50 + [96] * 5 + [98] * 200, (96.0, 98.0)),
+        ([*range(100, 900)] * 2 + [-9] * 30 + [-8] * 40, (-9.0, -8.0)),
+        ([*range(-15000, 0, 7)] + [365243] * 500, (365243.0,)),
+        ([-2, -1, 0, 1, 2, 3, 4] * 50, ()),  # states, not codes
+        ([*range(60)] * 20 + [99] * 3, ()),  # an answer like the others
+        ([*np.exp(np.random.default_rng(0).normal(8, 1, 3000))], ()),  # a long tail
+    ],
+)
+def test_codes(values: list[float], codes: tuple[float, ...]) -> None:
+    """Numbers that stand apart at an end are codes; those that go on with the scale are not."""
+    assert find_codes(np.array(values, float)) == codes
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "bad", "asked"),
+    [
+        ("SeriousDlqin2yrs", {"0": 900, "1": 100}, ("1",), False),
+        ("loan_status", {"Fully Paid": 9, "Charged Off": 2}, ("Charged Off",), False),
+        ("Ausfall", {"Ja": 1, "Nein": 9}, ("Ja",), False), ("kredit", {"1": 700, "0": 300}, ("0",), True),
+        ("target", {"0": 70, "1": 30}, ("1",), True), ("good", {"0": 30, "1": 70}, ("0",), False),
+        ("class", {"1": 700, "2": 300}, ("2",), True), ("bad", {"0": 30, "1": 70}, ("1",), True),
+        ("MIS_Status", {"P I F": 8, "CHGOFF": 2}, ("CHGOFF",), False),
+    ],
+)  # fmt: skip
+def test_polarity(name: str, values: dict[str, int], bad: tuple[str, ...], asked: bool) -> None:
+    """Which value is bad is asked unless a word or the name says it; the default is the rarer one."""
+    found = find_outcome(name, pd.Series([value for value, loans in values.items() for _ in range(loans)]))
+    assert (found.bad, bool(found.doubt)) == (bad, asked)
+
+
+def test_outcomes_that_are_not_known_yet() -> None:
+    """Loans that have not ended, empty cells and a stray total are neither good nor bad, and counted."""
+    texts = pd.Series(["Fully Paid"] * 1500 + ["Charged Off"] * 400 + ["Current"] * 99 + [None, "1999"])
+    found = find_outcome("loan_status", texts)
+    assert (found.bad, found.good, found.doubt) == (("Charged Off",), ("Fully Paid",), "")
+    assert found.undecided == {"Current": 99, "1999": 1, "": 1}
+    assert len(found.labels) == 1900
+
+
+def test_outcomes_that_are_none() -> None:
+    """A column of amounts, one of many unknown words and one value are refused; a decision is warned of."""
+    for values, needed in (
+        (range(100), "--bad"),
+        (["a", "b", "c"] * 9, "name them with --bad"),
+        (["1"] * 9, "one value"),
+    ):
+        with pytest.raises(NoOutcome, match=needed):
+            find_outcome("x", pd.Series(values, dtype="str"))
+    assert "decision" in find_outcome("approved", pd.Series(["yes", "no"] * 9)).warning
+
+
+# --- leaks, choice, form
+
+
+def test_auc_with_its_interval() -> None:
+    """DeLong's interval is that of the bootstrap, and the value scikit-learn's."""
+    rng = np.random.default_rng(0)
+    bad = (rng.random(800) < 0.3).astype(np.int8)
+    risk = rng.normal(bad.astype(float), 1)
+    found = auc_with_interval(bad, risk)
+    drawn = [auc(bad[at], risk[at]) for at in (rng.integers(0, 800, 800) for _ in range(400))]
+    assert found.value == pytest.approx(auc(bad, risk), abs=1e-12)
+    assert (found.low, found.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.006)
+
+
+def test_a_column_alone_is_judged_on_loans_it_has_not_seen() -> None:
+    """Noise tells nothing, however many values it has; a real column tells what it tells."""
+    rng = np.random.default_rng(0)
+    bad = (rng.random(4000) < 0.2).astype(np.int8)
+    noise = column("x", pd.Series(rng.random(4000).astype(str)), ".")
+    real = column("y", pd.Series(rng.normal(bad.astype(float), 1).astype(str)), ".")
+    assert auc_alone(noise, bad) == pytest.approx(0.5, abs=0.03)
+    assert auc_alone(real, bad) == pytest.approx(0.76, abs=0.03)
+
+
+def test_sums_give_a_leak_back() -> None:
+    """Amount - balance = repaid: where repaid leaks, so does the balance beside the amount."""
+    rng = np.random.default_rng(0)
+    amount, repaid = rng.integers(1000, 9000, 500), rng.integers(0, 900, 500)
+    made = {"amount": amount, "balance": amount - repaid, "repaid": repaid, "other": rng.integers(0, 99, 500)}
+    columns = [column(name, pd.Series(values).astype(str), ".") for name, values in made.items()]
+    assert {leak.name for leak in sums(columns, ["repaid"])} == {"amount", "balance"}
+    assert sums(columns, ["other"]) == []
+
+
+def test_a_sample_keeps_the_bad_loans() -> None:
+    """Of a large file, bad loans come first, up to half; of a small one, all."""
+    bad = (np.arange(100_000) % 20 == 0).astype(np.int8)
+    part = sample(bad, 8000)
+    assert (len(part), int(bad[part].sum())) == (8000, 4000)
+    assert len(sample(bad[:50], 8000)) == 50
+
+
+def test_the_choice_is_judged_by_loans_it_has_not_seen() -> None:
+    """Of noise, the best columns look good where they were chosen and tell nothing on other loans."""
+    rng = np.random.default_rng(1)
+    bad = (rng.random(600) < 0.3).astype(np.int8)
+    columns = [column(f"c{at}", pd.Series(rng.random(600).astype(str)), ".") for at in range(8)]
+    ticks = []
+    every = table(columns, bad)
+    found = select(every, 3, 2, lambda: ticks.append(1))
+    assert len(ticks) == steps(every)
+    assert len(found.fields) == 3
+    assert found.nested.low < 0.5
+    assert sorted(found.curve) == list(range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("values", "ends"),
+    [([*range(18, 96)], (0, 100)), ([*range(1000), 2_500_000], (0, 10_000)), ([-50, 0, 40], (-50, 40)),
+      ([0.1, 0.9], (0, 1))],
+)  # fmt: skip
+def test_bounds_are_round_and_leave_outliers_out(values: list[float], ends: tuple[float, float]) -> None:
+    """Bounds cover the loans; what lies twenty times beyond nearly all of them is an outlier."""
+    assert bounds(np.array(values, float)) == ends
+
+
+def test_names() -> None:
+    """A column's name becomes a name of the form, each once, and words."""
+    names: list[str] = []
+    for name in ("NumberOfDependents", "Rückstände 30 Tage", "class", "class", "30-59", ""):
+        names.append(field_name(name, names))
+    assert names == [
+        "number_of_dependents",
+        "ruckstande_30_tage",
+        "field_class",
+        "field_class_2",
+        "field_30_59",
+        "field",
+    ]
+    assert label_of("NumberOfDependents") == "Number Of Dependents"
+
+
+# --- a whole draft
+
+
+@pytest.fixture(scope="module")
+def german_draft(tmp_path_factory: pytest.TempPathFactory) -> tuple[Draft, Path]:
+    folder = tmp_path_factory.mktemp("german")
+    messy_loans.german(folder / "bestand.csv")
+    return drafted(folder / "bestand.csv", "Ausfall"), folder
+
+
+@pytest.mark.slow
+def test_a_draft_is_a_recipe(german_draft: tuple[Draft, Path]) -> None:
+    """What a draft writes is read as a recipe; its questions are the open ones; answered, all loans are there."""
+    made, folder = german_draft
+    recipe = written(made, folder)
+    opened = read_recipe(recipe).open
+    assert 3 <= len(opened) <= 8
+    assert len(opened) == len(made.questions)
+    recipe.write_text(re.sub(r"# ASK", "# answered:", recipe.read_text("utf-8")), "utf-8")
+    answered = read_recipe(recipe)
+    assert answered.open == ()
+    taken = take(answered)
+    assert len(taken.loans) == 1500
+    assert taken.left_out == {}
+
+
+@pytest.mark.slow
+def test_what_becomes_of_each_column(german_draft: tuple[Draft, Path]) -> None:
+    """Identifier, day, age and a column that comes twice are left out, family status is kept to look at."""
+    made, _ = german_draft
+    becomes = {name: verdict for name, (verdict, _) in made.verdicts.items()}
+    asked = {"Einkommen", "Quote", "Laufzeit", "Beschäftigt seit", "Rückstände", "Vorstrafe"}
+    assert {name for name, verdict in becomes.items() if verdict == "asked"} == asked
+    assert becomes["Familienstand"] == "kept to look at"
+    assert {name for name, verdict in becomes.items() if verdict == "left out"} == {
+        "Antragsnr.", "Antragsdatum", "Alter", "Alter (2)",
+    }  # fmt: skip
+    assert made.verdicts["Alter (2)"][1] == "the same as Alter"
+    assert made.look.columns["Rückstände"].codes == (98.0,)
+    assert {one.name: one.unit[0] for one in made.fields if any(one.unit)} == {
+        "laufzeit": "months", "beschaftigt_seit": "years",
+    }  # fmt: skip
+
+
+class Elements(HTMLParser):
+    """The elements and outward references of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.outward: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.outward += [value for name, value in attrs if name in ("src", "href", "action") and value]
+
+
+@pytest.mark.slow
+def test_the_report_stands_alone(german_draft: tuple[Draft, Path]) -> None:
+    """One file, questions first, with every column; nothing is loaded and nothing runs."""
+    made, _ = german_draft
+    html = write_report(made, "mine")
+    page = Elements()
+    page.feed(html)
+    assert page.outward == []
+    assert "script" not in page.names
+    assert page.names.count("svg") > 20
+    assert page.names.count("details") == len(made.look.columns)
+    assert html.index('id="questions"') < html.index('id="reading"') < html.index('id="columns"')
+    assert "A-10000" not in html  # no cell of an identifier
+
+
+@pytest.mark.slow
+def test_markup_in_a_file_stays_text(tmp_path: Path) -> None:
+    """Names and answers of a file are escaped in the report, and quoted in the recipe."""
+    frame = messy_loans.loans(600)
+    frame = frame[["income", "seniority", "prior_record", "bad"]].rename(columns={"seniority": '<b>"x"\n#ASK'})
+    frame["job"] = messy_loans.loans(600)["job"].replace("fixed", "<script>alert(1)</script>")
+    frame.to_csv(tmp_path / "loans.csv", index=False)
+    made = drafted(tmp_path / "loans.csv", "bad")
+    assert "<script>" not in write_report(made, "mine")
+    assert '<b>"x"' not in write_report(made, "mine")
+    assert "&lt;b&gt;" in write_report(made, "mine")
+    recipe = tomllib.loads(written(made, tmp_path).read_text("utf-8"))
+    assert {one["column"] for one in recipe["fields"].values()} >= {'<b>"x"\n#ASK'}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("alone", [True, False])
+def test_planted_leaks_are_left_out(tmp_path: Path, alone: bool) -> None:
+    """A column that knows the outcome is found alone, and where it only tells beside another; the honest ones stay."""
+    messy_loans.planted(tmp_path / "loans.csv", alone=alone)
+    made = drafted(tmp_path / "loans.csv", "bad")
+    assert [leak.name for leak in made.leaks] == ["collected"]
+    assert made.leaks[0].kind == ("alone" if alone else "together")
+    assert made.verdicts["collected"][0] == "left out"
+    assert len(made.fields) == 10
+    assert made.selection.nested.high < 0.9
+
+
+@pytest.mark.slow
+def test_few_bad_loans(tmp_path: Path) -> None:
+    """Below 100 bad loans a scorecard of at most five fields is drafted and says so; below 30 nothing is."""
+    frame = messy_loans.loans(4000)
+    some = pd.concat([frame[frame["bad"] == 0].head(600), frame[frame["bad"] == 1].head(60)])
+    some.to_csv(tmp_path / "loans.csv", index=False)
+    made = drafted(tmp_path / "loans.csv", "bad")
+    text = written(made, tmp_path).read_text("utf-8")
+    assert len(made.fields) == 5
+    assert 'kind = "scorecard"' in text
+    assert "60 loans went bad; 100 are needed for a model of trees: 440 more loans at this rate" in text
+    some.head(629).to_csv(tmp_path / "few.csv", index=False)
+    with pytest.raises(TooFewBad, match="29 loans went bad"):
+        look(Request(file=tmp_path / "few.csv", target="bad"), Silent())
+
+
+# --- the command
+
+
+def new(*arguments: str) -> int:
+    """`tenfold new …` in this process."""
+    parser = argparse.ArgumentParser()
+    add_command(parser.add_subparsers(dest="command"))
+    given = parser.parse_args(["new", *arguments])
+    return int(given.run(given))
+
+
+@pytest.mark.slow
+def test_new_and_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Questions are printed before anything is chosen; a newer file is compared with what was drafted, which stays."""
+    frame = messy_loans.loans(600)[["income", "seniority", "prior_record", "job", "bad"]]
+    frame.to_csv(tmp_path / "loans.csv", index=False)
+    arguments = (str(tmp_path / "loans.csv"), "--target", "bad", "--out", str(tmp_path))
+    assert new(*arguments) == 0
+    said = capsys.readouterr().out
+    assert said.index("First questions:") < said.index("AUC of the 4 fields proposed")
+    before = (tmp_path / "loans.toml").read_bytes()
+    assert new(*arguments) == 1
+    assert "--again" in capsys.readouterr().err
+    later = messy_loans.loans(1200)[["income", "seniority", "prior_record", "job", "home", "bad"]].tail(600)
+    later["seniority"] *= 3
+    later.to_csv(tmp_path / "loans.csv", index=False)
+    assert new(str(tmp_path / "loans.csv"), "--again", "--out", str(tmp_path)) == 0
+    said = capsys.readouterr().out
+    assert "home: new in the file" in said
+    assert "seniority: range" in said
+    assert (tmp_path / "loans.toml").read_bytes() == before
+    assert (tmp_path / "loans.again.toml").exists()
+
+
+def test_what_moved() -> None:
+    """Each difference of two recipes is a line."""
+    old = {
+        "draft": {"nested_auc": 0.8, "interval": [0.78, 0.82]},
+        "loans": {"bad": ["1"], "leave_out": [{"column": "id", "why": "x"}]},
+        "fields": {
+            "a": {"column": "A", "range": [0, 9], "direction": "up"},
+            "b": {"column": "B", "values": {"x": ["x"]}},
+        },
+    }
+    now = {
+        "draft": {"nested_auc": 0.7, "interval": [0.68, 0.72]},
+        "loans": {"bad": ["2"]},
+        "fields": {"a": {"column": "A", "range": [0, 90]}, "b": {"column": "B", "values": {"y": ["y"]}}},
+    }
+    assert moved(old, now) == [
+        "nested AUC 0.800 → 0.700 (0.680–0.720): what it was lies outside of the new interval",
+        "id: no longer in the file",
+        "A: range [0, 9] → [0, 90]",
+        "A: direction up → none",
+        "B: answers no longer seen often enough: x",
+        "B: new answers: y",
+        "loans.bad: ['1'] → ['2']",
+    ]
+    assert moved(old, old)[1:] == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_nothing_half(tmp_path: Path) -> None:
+    """Stopped while it chooses, the command says so, ends with 130, and has written nothing."""
+    messy_loans.loans(4000).to_csv(tmp_path / "loans.csv", index=False)
+    out = tmp_path / "out"
+    arguments = ["new", str(tmp_path / "loans.csv"), "--target", "bad", "--out", str(out)]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "models", *arguments],
+        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell may have it ignored
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("First questions"):
+                break
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "nothing was written" in errors
+    assert not out.exists()

@@ -1,0 +1,125 @@
+"""Reasons of forms with more than sixteen fields: from the trees, equal to all coalitions, and summing to the PD."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from lenders import MODEL, written
+from parts import sampler, some
+
+from inference.application import Application
+from inference.calibration import logit
+from inference.engines import XGBoostEngine
+from inference.reasons import MOST_FIELDS, MOST_MOVED, Reasons
+from inference.release import Release
+from inference.scorer import Scorer
+from inference.tree_reasons import TreeReasons, owners, shares
+from models.own_loans import train_file
+from models.recipe_file import read_recipe
+from models.toml_file import BadFile
+
+FIELDS = 20
+
+
+def loans(n: int = 2000) -> pd.DataFrame:
+    """Made loans with 18 numbers, one of them often not stated, and two lists."""
+    chance = np.random.default_rng(0)
+    data = pd.DataFrame({f"x{at}": np.round(chance.normal(50, 15, n).clip(0, 100), 1) for at in range(FIELDS - 2)})
+    margin = sum((data[f"x{at}"] - 50) / 40 for at in range(FIELDS - 2)) + (data["x0"] > 60) * (data["x1"] > 50)
+    data["home"], data["job"] = chance.choice(["own", "rent", "free"], n), chance.choice(["yes", "no"], n)
+    margin += (data["home"] == "rent") * 0.8 - 1.2
+    data["bad"] = (chance.random(n) < 1 / (1 + np.exp(-margin))).astype(int)
+    data.loc[chance.random(n) < 0.2, "x3"] = np.nan
+    return data
+
+
+def fields() -> list[str]:
+    found = []
+    for at in range(FIELDS - 2):
+        more = "optional = true\n" if at == 3 else ""
+        found.append(f'[fields.x{at}]\nlabel = "X {at}"\nrange = [0, 100]\nexample = 50\n{more}')
+    for name, codes in (("home", ("own", "rent", "free")), ("job", ("yes", "no"))):
+        listed = ", ".join(f'{code} = "{code}"' for code in codes)
+        found.append(f'[fields.{name}]\nlabel = "{name}"\nchoices = {{ {listed} }}\nexample = "{codes[0]}"\n')
+    return found
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> tuple[Release, Any]:
+    """A release with twenty fields, and the encoded answers of its loans."""
+    folder = tmp_path_factory.mktemp("wide")
+    made = train_file(written(folder, loans(), fields=fields(), model=MODEL), folder / "out")
+    return made.release, made.trained.sample.values
+
+
+def test_trees_and_coalitions_agree(wide: tuple[Release, Any]) -> None:
+    """For loans with up to ten answers that differ from the reference: both ways, to the rounding of float32."""
+    release, values = wide
+    engine = XGBoostEngine(release)
+    reasons, by_trees = Reasons(release, engine), TreeReasons(release)
+    reference = np.array(release.form.reference.values)
+    chance = np.random.default_rng(1)
+    worst, nonzero = 0.0, 0
+    for answers in some(values[:40]):
+        mixed = reference.copy()
+        at = chance.permutation(FIELDS)[:MOST_MOVED]
+        mixed[at] = answers[at]
+        expected = np.array(reasons.explain(Application(tuple(mixed.tolist()))).effects)
+        own, other = release.rows.build(np.stack([mixed, reference]))
+        worst = max(worst, float(np.abs(by_trees.effects(own, other) - expected).max()))
+        nonzero += int((np.abs(expected) > 0.01).sum())
+    assert worst < 1e-5
+    assert nonzero > 100
+
+
+def test_effects_sum_to_the_pd(wide: tuple[Release, Any]) -> None:
+    """Where all answers differ: the log-odds of the PD against those of the reference applicant."""
+    release, values = wide
+    reasons = Reasons(release, XGBoostEngine(release))
+    reference = np.array(release.form.reference.values)
+    tried = 0
+    for answers in some(values[:60]):
+        found = reasons.explain(Application(tuple(answers.tolist())))
+        moved = ~((answers == reference) | (np.isnan(answers) & np.isnan(reference)))
+        tried += moved.sum() > MOST_FIELDS
+        step = logit(np.array([found.pd, found.reference_pd]))
+        assert sum(found.effects) == pytest.approx(step[0] - step[1], abs=1e-5)
+        assert all(effect == 0 for effect, has in zip(found.effects, moved, strict=True) if not has)
+    assert tried > 30
+
+
+def test_it_is_served_with_principal_reasons(wide: tuple[Release, Any]) -> None:
+    """Scored like any other release; the principal reasons have texts."""
+    release, values = wide
+    scorer, reasons = (
+        Scorer(release, XGBoostEngine(release), process=sampler()),
+        Reasons(release, XGBoostEngine(release)),
+    )
+    named = 0
+    for answers in some(values[:20]):
+        application = Application(tuple(answers.tolist()))
+        score = scorer.score(release.form.answers(application))
+        explained = reasons.explain(application)
+        assert explained.pd == pytest.approx(score.pd, abs=1e-9)
+        named += len(reasons.principal(explained, application))
+    assert named > 20
+
+
+def test_a_leafs_shares_by_hand() -> None:
+    """Of two fields that must be in: half each. Of one in and one out: half, and minus half."""
+    assert shares(2, 0) == (0.5, 0.0)
+    assert shares(1, 1) == (0.5, 0.5)
+    assert shares(0, 2) == (0.0, 0.5)
+    assert shares(0, 0) == (0.0, 0.0)
+
+
+def test_features_of_several_answers_are_refused(tmp_path: Path, wide: tuple[Release, Any], release: Release) -> None:
+    """With more than sixteen fields by the recipe, at its line; and the trees of such a release by name."""
+    assert len(owners(wide[0])) == len(wide[0].rows.columns)
+    more = '\n[[features]]\nkind = "arithmetic"\ncolumns = [["r", "x0", "/", "x1"]]\n'
+    with pytest.raises(BadFile, match=r"line \d+: features: with more than 16 fields every feature must come from one"):
+        read_recipe(written(tmp_path, loans(10), fields=fields(), more=more))
+    with pytest.raises(ValueError, match="come from several answers"):
+        owners(release)

@@ -1,0 +1,148 @@
+"""What would make it an approval, in words: the nearest changes, each with a button that tries it, and the amounts."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import orjson
+
+from inference.application import Application
+from inference.fields import Field, NumberField
+from inference.policy import APPROVE
+from inference.release import Release
+from inference.scorer import Score
+from inference.whatif import NEAR, Amounts, Proposal
+from web.desk.form import FormValues
+from web.pages.figures import figures_for, write_exact_percent
+from web.pages.texts import Texts
+
+MOST_TOLD, LONGEST_TOLD = 5, 3  # intervals of the amount that are all told; of more, the longest
+
+
+@dataclass(frozen=True)
+class PutButton:
+    """A button by which the page's script fills the form; the reference stays as it is."""
+
+    template: ClassVar[str] = "desk/put_button.html"
+    values: str  # JSON
+    text: str
+
+
+@dataclass(frozen=True)
+class ProposedChange:
+    """A change in words, with a button that tries it."""
+
+    said: str
+    button: PutButton
+
+
+@dataclass(frozen=True)
+class Approvals:
+    """The nearest changes that would be approved, and the amounts that would."""
+
+    template: ClassVar[str] = "desk/approvals.html"
+    wanted: bool  # whether it is no approval as it is
+    changes: tuple[ProposedChange, ...]
+    nothing: str  # why no change is proposed
+    holds: str  # how far around them the changes hold
+    amounts: str
+
+
+def approvals(
+    scored: Score,
+    proposals: Sequence[Proposal],
+    amounts: Amounts | None,
+    release: Release,
+    texts: Texts,
+    held: FormValues,
+) -> Approvals:
+    """The nearest changes that would be approved, and the amounts that would."""
+    fields, wanted, at = release.form.fields, scored.decision != APPROVE, release.policy.amount_at
+    proposals = proposals if wanted else ()
+    moves_numbers = any(isinstance(fields[number], NumberField) for one in proposals for number in one.changes)
+    return Approvals(
+        wanted=wanted,
+        changes=tuple(change(scored.application, one, release, texts, held) for one in proposals),
+        nothing=nothing(scored.application, release, texts) if wanted and not proposals else "",
+        holds=texts("whatif.holds", near=write_exact_percent(NEAR, texts.language)) if moves_numbers else "",
+        amounts="" if amounts is None or at is None else amounts_in_words(amounts, fields[at], texts),
+    )
+
+
+def put_button(application: Application, text: str, release: Release, held: FormValues) -> PutButton:
+    """A button that fills the form with an application's answers."""
+    return PutButton(orjson.dumps(held.values(release.form.answers(application))).decode(), text)
+
+
+def nothing(application: Application, release: Release, texts: Texts) -> str:
+    """Why nothing is proposed: what was searched in vain, or that there was nothing to search."""
+    open_to_change = [
+        (way(field, texts), math.isnan(value))
+        for field, value in zip(release.form.fields, application.values, strict=True)
+        if field.actionable
+    ]
+    if not open_to_change:
+        return texts("whatif.no_actionable")
+    searched = [label for label, unknown in open_to_change if not unknown]
+    if not searched:
+        return texts("whatif.none_stated", fields=", ".join(label for label, _ in open_to_change))
+    near = write_exact_percent(NEAR, texts.language)
+    return texts("whatif.none" if len(searched) > 1 else "whatif.none_alone", fields=", ".join(searched), near=near)
+
+
+def way(field: Field, texts: Texts) -> str:
+    """A field by name, a number with the direction in which it can be moved; the other way may be approved."""
+    label = field.label[texts.language]
+    if not isinstance(field, NumberField) or field.actionable == "either":
+        return label
+    return texts(f"whatif.only_{field.actionable}", field=label)
+
+
+def change(
+    application: Application, found: Proposal, release: Release, texts: Texts, held: FormValues
+) -> ProposedChange:
+    """A change in words, with a button that tries it."""
+    language = texts.language
+    changed = list(application.values)
+    words = []
+    for at, value in found.changes.items():
+        field, was = release.form.fields[at], application.values[at]
+        changed[at] = value
+        words.append(
+            texts(
+                "whatif.change",
+                field=field.label[language],
+                to=field.show(value, language),
+                was=field.show(was, language),
+            )
+        )
+    then = Application(tuple(changed))
+    cuts = release.policy.cutoffs(then)
+    figures = figures_for(release, language, [found.pd, cuts.refer_from, cuts.decline_from])
+    said = texts("whatif.then", pd=figures.pd(found.pd), points=figures.points(found.pd))
+    return ProposedChange("; ".join(words) + said, put_button(then, texts("whatif.try"), release, held))
+
+
+def amounts_in_words(found: Amounts, field: Field, texts: Texts) -> str:
+    """Which amounts would be approved, in words: each interval, or where they are many the longest."""
+    language = texts.language
+    tried = {name: field.show(getattr(found, name), language) for name in ("low", "high", "step")}
+    if found.highest is None:
+        return texts("whatif.amounts_none", **tried)
+    if found.all:
+        return texts("whatif.amounts_all", **tried)
+    told = found.intervals
+    if len(told) > MOST_TOLD:
+        told = tuple(sorted(sorted(told, key=lambda ends: ends[0] - ends[1])[:LONGEST_TOLD]))
+    ranges = ", ".join(
+        texts("whatif.from", low=field.show(low, language), high=field.show(high, language))
+        if low < high
+        else texts("whatif.at", amount=field.show(low, language))
+        for low, high in told
+    )
+    values = {**tried, "ranges": ranges, "highest": field.show(found.highest, language)}
+    if len(found.intervals) > MOST_TOLD:
+        lowest = field.show(found.intervals[0][0], language)
+        return texts("whatif.amounts_many", count=len(found.intervals), lowest=lowest, **values)
+    return texts("whatif.amounts" if len(told) == 1 else "whatif.amounts_several", **values)
