@@ -1,4 +1,4 @@
-"""The command line: `python -m inference score`, `check`, `rows`, `numbers`."""
+"""The command line: `python -m inference score`, `book`, `check`, `rows`, `numbers`."""
 
 import argparse
 import json
@@ -11,6 +11,7 @@ import numpy as np
 from inference.application import Form
 from inference.engines import golden_differences, open_engine
 from inference.errors import InvalidApplication, TenfoldError
+from inference.extras import MissingExtra, extra
 from inference.fields import NOT_STATED, NumberField, shorten
 from inference.number_forms import table
 from inference.numbers import DECIMAL
@@ -22,6 +23,9 @@ from inference.settings import Settings
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 success, 2 an answer is refused, 1 any other error; the reason is printed."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["book"]:
+        return book(words[1:])
     parser = argparse.ArgumentParser(prog="python -m inference", description="Score credit applications.")
     commands = parser.add_subparsers(dest="command", required=True)
     score = commands.add_parser(
@@ -35,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--language", choices=sorted(DECIMAL), default="en", help="language of numbers given as text (default: en)"
     )
     score.add_argument("--json", action="store_true", help="print JSON on a terminal too")
+    commands.add_parser("book", help="score a file of applications", add_help=False)
     check = commands.add_parser("check", help="open a release with TENFOLD_ENGINE and score its golden applications")
     rows = commands.add_parser("rows", help="list the columns of a release's rows")
     rows.add_argument("--source", action="store_true", help="print the function that writes a row instead")
@@ -43,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument(
             "--release", type=Path, help="release folder (default: TENFOLD_RELEASE or the default release)"
         )
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(words)
     if options.command == "score" and options.example == bool(options.answers):
         score.error("give --example, or a JSON file, or name=value pairs")
     if options.command == "numbers":
@@ -72,6 +77,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     print(json.dumps(result.as_dict(), indent=2) if options.json or not sys.stdout.isatty() else card(scorer, result))
     return 0
+
+
+def book(words: list[str]) -> int:
+    """The command `book`, which needs the extra of that name."""
+    try:
+        with extra("book"):
+            from inference.book.command import main as run
+    except MissingExtra as error:
+        print(error, file=sys.stderr)
+        return 1
+    return run(words)
 
 
 def check_release(settings: Settings) -> str:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from inference.application import Application, Form
 from inference.fields import ChoiceField, Count, NumberField
 
-APPROVE, REFER, DECLINE = "approve", "refer", "decline"
+APPROVE, REFER, DECLINE = DECISIONS = "approve", "refer", "decline"
 Floats = npt.NDArray[np.float64]
 PDs = TypeVar("PDs", float, Floats)  # one PD, or many
 
@@ -108,6 +108,7 @@ class Policy:
                 raise ValueError(f"policy.guarantee: {guarantee} must be a number from 0 to 100 that is always stated")
         self._ranges: list[tuple[int, str, float, float]] = []
         self._rare: list[tuple[int, str, frozenset[float]]] = []
+        self._rare_many: list[npt.NDArray[np.bool_]] = []  # of those fields, by the choice; last: unset
         for position, field in enumerate(form.fields):
             match field:
                 case NumberField():
@@ -118,6 +119,7 @@ class Policy:
                     )
                     if rare:
                         self._rare.append((position, field.name, rare))
+                        self._rare_many.append(np.isin(np.arange(len(field.choices) + 1.0), list(rare)))
 
     @property
     def guaranteed(self) -> bool:
@@ -159,15 +161,29 @@ class Policy:
         cutoffs, unusual = self.cutoffs(application), self.unusual(application)
         return Decision(REFER if unusual else cutoffs.decision(pd), cutoffs, unusual)
 
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The fields that can be unusual, in the order in which `unusual` names them."""
+        return (*(name for _, name, _, _ in self._ranges), *(name for _, name, _ in self._rare))
+
+    def unusual_of_many(self, values: Floats) -> npt.NDArray[np.bool_]:
+        """`unusual` of many: encoded answers (m, n_fields) -> (m, len(watched)) flags."""
+        flags = [(values[:, at] < low) | (values[:, at] > high) for at, _, low, high in self._ranges]
+        for (at, *_), rare in zip(self._rare, self._rare_many, strict=True):
+            flags.append(rare[np.nan_to_num(values[:, at], nan=len(rare) - 1.0).astype(np.intp)])
+        return np.stack(flags, axis=1) if flags else np.zeros((len(values), 0), bool)
+
+    def decide_many(self, pds: Floats, values: Floats, unusual: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
+        """The suggestions of `decide` as places in DECISIONS: PDs (m,), encoded answers (m, n_fields) and their
+        `unusual_of_many` -> (m,)."""
+        refer_from, decline_from = self.cutoffs_of_many(values)
+        found = np.where(pds < refer_from, 0, np.where(pds > decline_from, 2, 1)).astype(np.int8)
+        found[unusual.any(axis=1)] = 1
+        return found
+
     def approves(self, pds: Floats, values: Floats) -> npt.NDArray[np.bool_]:
         """Which of many applications it approves: PDs (m,) and encoded answers (m, n_fields) -> (m,) bool."""
-        refer_from, _ = self.cutoffs_of_many(values)
-        approved = pds < refer_from
-        for position, _, low, high in self._ranges:
-            approved &= ~((values[:, position] < low) | (values[:, position] > high))
-        for position, _, rare in self._rare:
-            approved &= ~np.isin(values[:, position], list(rare))
-        return approved
+        return np.equal(self.decide_many(pds, values, self.unusual_of_many(values)), 0)
 
 
 def position_of(form: Form, term: str, name: str) -> int:

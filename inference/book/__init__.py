@@ -1,0 +1,1 @@
+"""Files of many applications: read, checked, scored and written part by part, with the scores of `Scorer.score`."""

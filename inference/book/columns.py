@@ -1,0 +1,152 @@
+"""The door for whole columns: Arrow columns in, encoded answers out, exactly as `Form.parse` would have them.
+
+The quick check may refuse too much and never accepts too much. A row that it does not pass goes to `Form.parse` as
+Python values, which accepts it or lists its problems: so both doors agree as long as the quick check is sound. A choice
+is parsed once a distinct text, and so is a number written in a way that the quick check does not know.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from inference.application import Form
+from inference.errors import InvalidApplication, Problem
+from inference.fields import NOT_STATED, AnswerRefused, ChoiceField, Field, NumberField
+from inference.numbers import DECIMAL
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+EXACT = 2.0**53  # every whole number up to here is a float64: beyond it, a bound and a number could be rounded together
+# Digits that every reader takes for the same number. Exactly three after the decimal mark are left to the grammar,
+# which may ask about them; so is all that leaves out a digit on either side of the mark.
+SIMPLE = r"^-?[0-9]{1,15}(\%s([0-9]{1,2}|[0-9]{4,17}))?$"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the door says of a batch of m rows."""
+
+    values: Floats  # (m, n_fields), encoded as inference/fields.py says; a refused row's are undefined
+    good: Flags  # (m,): which rows are applications
+    refused: tuple[tuple[int, tuple[Problem, ...]], ...]  # the other rows, each with every bad field
+
+
+def check(batch: pa.RecordBatch, form: Form, language: str = "en") -> Checked:
+    """Validate the columns of a batch that are named as the form's fields; others are not looked at.
+
+    Numbers that are texts are read by the page's grammar in `language`, null is not stated, NaN is not finite.
+    """
+    columns = [batch.column(name) for name in form.names]
+    values = np.empty((batch.num_rows, len(columns)))
+    good = np.ones(batch.num_rows, bool)
+    for at, (field, column) in enumerate(zip(form.fields, columns, strict=True)):
+        match field:
+            case NumberField():
+                values[:, at], passed = numbers(field, column, language)
+            case ChoiceField():
+                values[:, at], passed = choices(field, column)
+        good &= passed
+    refused = []
+    doubtful = np.flatnonzero(~good)
+    raw = [column.take(pa.array(doubtful)).to_pylist() for column in columns] if len(doubtful) else []
+    for row, answers in zip(doubtful.tolist(), zip(*raw, strict=True), strict=True):
+        named = {
+            field.name: raw_answer(field, answer, language) for field, answer in zip(form.fields, answers, strict=True)
+        }
+        try:
+            values[row] = form.parse(named).values
+            good[row] = True
+        except InvalidApplication as error:
+            refused.append((row, error.problems))
+    return Checked(values, good, tuple(refused))
+
+
+def raw_answer(field: Field, cell: object, language: str) -> object:
+    """A cell of a file as a raw answer for `field.parse`: a text for a number is read first, a decimal is a float."""
+    if isinstance(cell, Decimal) and isinstance(field, NumberField):
+        return float(cell)
+    if isinstance(field, NumberField) and isinstance(cell, str) and cell != NOT_STATED:
+        return field.read(cell, language, exponents=True)
+    return cell
+
+
+def numbers(field: NumberField, column: pa.Array, language: str) -> tuple[Floats, Flags]:
+    """Values (m,), and which of them the field is certain to accept as they are."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if is_text(column.type):
+        return written_numbers(field, column, language)
+    if pa.types.is_decimal(column.type):  # by way of texts: Arrow's own cast to a float is not rounded correctly
+        column = column.cast(pa.string()).cast(pa.float64())
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return nothing_passes(column)
+    return in_bounds(field, column)
+
+
+def in_bounds(field: NumberField, column: pa.Array) -> tuple[Floats, Flags]:
+    """Of a column of integers or floats."""
+    stated = column.cast(pa.float64(), safe=False)
+    # A null must not become the NaN that a file may hold itself: NaN is refused, null may be allowed.
+    missing = column.is_null().to_numpy(zero_copy_only=False) if column.null_count else None
+    found = (stated.fill_null(np.nan) if missing is not None else stated).to_numpy(zero_copy_only=False)
+    low, high = max(float(field.minimum), -EXACT), min(float(field.maximum), EXACT)
+    passed = (found >= low) & (found <= high)
+    if field.whole:
+        passed &= found == np.floor(found)
+    if missing is not None and field.optional:
+        passed |= missing
+    return found + 0.0, passed  # + 0.0 turns -0.0 into 0.0
+
+
+def written_numbers(field: NumberField, column: pa.Array, language: str) -> tuple[Floats, Flags]:
+    """Of a column of texts: plain digits at once, each distinct text of another form through the grammar."""
+    mark = DECIMAL[language]
+    simple = pc.fill_null(pc.match_substring_regex(column, SIMPLE % mark), True)
+    pointed = pc.replace_substring(column, mark, ".") if mark != "." else column
+    if pc.all(simple).as_py() is not False:
+        return in_bounds(field, pointed.cast(pa.float64()))
+    values, passed = in_bounds(field, pc.if_else(simple, pointed, None).cast(pa.float64()))
+    others = np.flatnonzero(~simple.to_numpy(zero_copy_only=False))
+    values, passed = values.copy(), passed.copy()
+    values[others], passed[others] = distinct(
+        lambda text: field.parse(raw_answer(field, text, language)), column.take(pa.array(others))
+    )
+    return values, passed
+
+
+def choices(field: ChoiceField, column: pa.Array) -> tuple[Floats, Flags]:
+    """Values (m,), and which of them are choices of the field."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    return distinct(field.parse, column) if is_text(kind) else nothing_passes(column)
+
+
+def distinct(parse: Callable[[object], float], column: pa.Array) -> tuple[Floats, Flags]:
+    """Each distinct text of a column parsed once."""
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    values, good = [], []
+    for text in (*encoded.dictionary.to_pylist(), None):
+        try:
+            values.append(parse(text))
+            good.append(True)
+        except AnswerRefused:
+            values.append(np.nan)
+            good.append(False)
+    at = encoded.indices.fill_null(len(values) - 1) if encoded.indices.null_count else encoded.indices
+    places = at.to_numpy(zero_copy_only=False)
+    return np.array(values, np.float64).take(places), np.array(good).take(places)
+
+
+def nothing_passes(column: pa.Array) -> tuple[Floats, Flags]:
+    """Of a type that the quick check does not know: every row goes to `Form.parse`."""
+    return np.full(len(column), np.nan), np.zeros(len(column), bool)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether Arrow holds texts in columns of this type."""
+    found: bool = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return found

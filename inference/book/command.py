@@ -1,0 +1,185 @@
+"""`tenfold book IN OUT`: a file of applications in, their scores out."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from inference.book.batches import REASONS, BatchScorer
+from inference.book.errors import BadBook
+from inference.book.parts import PartLog, RunFolder, Totals
+from inference.book.run import Book, score_book
+from inference.book.sources import ROWS_A_PART, SEPARATORS, Source, Told, open_source
+from inference.engines import open_engine
+from inference.errors import TenfoldError
+from inference.release import open_release
+from inference.settings import Settings
+
+STOPPED = 130  # as a shell has it after Ctrl-C
+NAMES = {"csv": "CSV", "parquet": "Parquet"}
+NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status: 0 scored, though rows may be refused; 1 it stopped, and why; 130 after Ctrl-C."""
+    given = parser().parse_args(arguments)
+    try:
+        return run(given)
+    except TenfoldError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. What is whole stays: the same command with --resume goes on.", file=sys.stderr)
+        return STOPPED
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="tenfold book",
+        description="Score a file of applications: one column a field, by name; all other columns are carried through.",
+        epilog="Texts for numbers are read as 'tenfold numbers' lists. Rows that are refused go to rejected.csv.",
+    )
+    made.add_argument(
+        "input", metavar="IN", help="a .parquet or .csv file (.csv.gz, .csv.zst), or a folder of .parquet"
+    )
+    made.add_argument("output", metavar="OUT", help="a folder of parts; or one file, where it ends in .parquet or .csv")
+    made.add_argument("--release", type=Path, help="a release folder (else TENFOLD_RELEASE, else the default)")
+    made.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="the column of a field")
+    made.add_argument(
+        "--separator", help=f"of a CSV file: a character, or {', '.join(NAMED)} (else found out, and said)"
+    )
+    made.add_argument("--encoding", help="of a CSV file (else UTF-8, or what a byte order mark says)")
+    made.add_argument("--decimal", choices=[".", ","], help="the decimal mark of texts (else found out, and said)")
+    made.add_argument("--format", choices=["parquet", "csv"], default="parquet", help="of the parts in a folder")
+    made.add_argument("--resume", action="store_true", help="go on with what is whole in OUT")
+    made.add_argument("--max-bad", type=int, metavar="N", help="stop, with status 1, when more rows than N are refused")
+    made.add_argument("--reasons", choices=REASONS, default=REASONS[0], help="for which rows (default: none)")
+    made.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one a processor)")
+    made.add_argument(
+        "--rows-a-part", type=int, default=ROWS_A_PART, metavar="N", help=f"about how many (default: {ROWS_A_PART:,})"
+    )
+    made.add_argument("--json", action="store_true", help="progress and counts as JSON lines")
+    return made
+
+
+def run(given: argparse.Namespace) -> int:
+    settings = Settings.from_environment()
+    if given.release:
+        settings = replace(settings, release=given.release, release_digest=None)
+    release = open_release(settings.release, settings.release_digest)
+    mapping = read_mapping(given.map, release.form.names)
+    told = Told(NAMED.get(given.separator, given.separator), given.encoding, given.decimal, given.rows_a_part)
+    if told.separator is not None and (len(told.separator) != 1 or not told.separator.isascii()):
+        raise BadBook(f"--separator {told.separator}: one ASCII character is needed, or {', '.join(NAMED)}")
+    if given.workers < 1 or given.rows_a_part < 1:
+        raise BadBook("--workers, --rows-a-part: one at least is needed")
+    output = Path(given.output)
+    ending = output.suffix.removeprefix(".") if output.suffix in (".parquet", ".csv") else None
+    folder = RunFolder(output.with_name(output.name + ".parts") if ending else output, ending or given.format)
+    if ending and output.exists() and not given.resume:
+        raise BadBook(f"{output} exists already")
+    source = open_source(given.input, release.form, mapping, told)
+    say = print_json if given.json else print_words
+    say({"event": "reading", **source.reading()})
+    scorer = BatchScorer(release, open_engine(settings.engine, release), given.reasons)
+    book = Book(scorer, source, mapping, folder)
+    if given.reasons != REASONS[0]:
+        coalitions = 2 ** len(release.form.fields)
+        print(f"a row with reasons costs as much as up to {coalitions:,} rows without", file=sys.stderr)
+    progress = Progress(source, as_json=given.json)
+    totals = score_book(
+        book,
+        resume=given.resume,
+        max_bad=given.max_bad,
+        workers=given.workers,
+        joined=output if ending else None,
+        progress=progress,
+    )
+    progress.end()
+    say(
+        {
+            "event": "done",
+            **summary(totals),
+            "output": str(output),
+            "rejected_file": str(folder.folder / "rejected.csv"),
+        }
+    )
+    return 0
+
+
+def summary(totals: Totals) -> dict[str, object]:
+    return {
+        "rows": totals.rows, "scored": totals.scored, "rejected": totals.rejected,
+        **totals.decisions, "parts": totals.parts,
+    }  # fmt: skip
+
+
+def read_mapping(words: list[str], names: tuple[str, ...]) -> dict[str, str]:
+    """field=column, each field and each column once."""
+    mapping: dict[str, str] = {}
+    for word in words:
+        field, sign, column = word.partition("=")
+        if not sign or field not in names:
+            raise BadBook(f"--map {word}: FIELD=COLUMN is needed, with one of {', '.join(names)}")
+        if field in mapping:
+            raise BadBook(f"--map {word}: {field} is mapped twice")
+        mapping[field] = column
+    columns = [mapping.get(name, name) for name in names]
+    twice = next((column for column in columns if columns.count(column) > 1), None)
+    if twice is not None:
+        raise BadBook(f"--map: column {twice!r} would be read for two fields")
+    return mapping
+
+
+def print_json(event: Mapping[str, object]) -> None:
+    print(json.dumps(event), flush=True)
+
+
+def print_words(event: Mapping[str, object]) -> None:
+    if event["event"] == "reading":
+        separator = str(event.get("separator", ""))
+        said = [f"read as {NAMES[str(event['format'])]}"]
+        said += (
+            [f"encoding {event['encoding']}", f"separator {SEPARATORS.get(separator, separator)}"] if separator else []
+        )
+        print(", ".join([*said, f"decimal mark {event['decimal']} in texts"]), file=sys.stderr)
+        return
+    counts = {name: value for name, value in event.items() if isinstance(value, int)}
+    print(", ".join(f"{count:,} {name}" for name, count in counts.items()))
+    print(event["output"])
+    if counts["rejected"]:
+        print(f"refused rows: {event['rejected_file']}")
+
+
+class Progress:
+    """Rows, rate and time left, on a terminal's last line or as JSON lines."""
+
+    def __init__(self, source: Source, *, as_json: bool) -> None:
+        self._total, self._json = source.rows, as_json
+        self._started: float | None = None
+        self._before = 0  # rows that were whole already
+        self._shown = not as_json and sys.stderr.isatty()
+
+    def __call__(self, logs: Mapping[int, PartLog]) -> None:
+        rows, now = sum(log.rows for log in logs.values()), time.monotonic()
+        rejected = sum(log.rejected for log in logs.values())
+        if self._started is None:
+            self._started, self._before = now, rows
+        rate = (rows - self._before) / (now - self._started) if now > self._started else None
+        left = (self._total - rows) / rate if rate and self._total is not None else None
+        if self._json:
+            event = {"event": "part", "parts": len(logs), "rows": rows, "rejected": rejected, "of": self._total}
+            print_json(event | {"rows_per_second": rate and round(rate), "seconds_left": left and round(left)})
+        elif self._shown:
+            of = f" of {self._total:,}" if self._total is not None else ""
+            speed = f", {rate:,.0f} rows/s" if rate else ""
+            remaining = f", {left:.0f} s left" if left is not None else ""
+            print(f"\r{rows:,}{of} rows, {rejected:,} refused{speed}{remaining}\x1b[K", end="", file=sys.stderr)
+
+    def end(self) -> None:
+        if self._shown:
+            print(file=sys.stderr)

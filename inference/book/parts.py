@@ -1,0 +1,297 @@
+"""The folder of a run: manifest first, then parts with a log each, `_SUCCESS` last. What is whole survives any kill.
+
+    manifest.json                the input's digest, release, engine, mapping and reading: a run resumes only its own
+    parts/part-000012.parquet    written under a hidden name, synced, renamed
+    rejected/part-000012.csv     the rows that were refused, with every bad field; not there where none was
+    logs/part-000012.json        counts and digests of both; written last, so that a part with a log is whole
+    rejected.csv                 all of rejected/
+    _SUCCESS                     the counts of all parts
+
+No file holds a time or anything else that differs between two runs: bytes are those of a run that nobody killed.
+"""
+
+import csv
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol, TextIO
+
+import msgspec
+import pyarrow as pa
+import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
+from msgspec import Struct
+
+from inference.book.errors import BookStopped, OtherRun
+from inference.errors import Problem
+
+REJECTED = ("file", "row", "field", "problem", "allowed", "got", "hint")
+
+
+class PartLog(Struct, frozen=True, kw_only=True):
+    """What a part's log says."""
+
+    part: int
+    rows: int
+    scored: int
+    rejected: int
+    decisions: dict[str, int]
+    sha256: str
+    rejected_sha256: str | None
+
+
+class Totals(Struct, frozen=True, kw_only=True):
+    """The sum of all parts."""
+
+    parts: int
+    rows: int
+    scored: int
+    rejected: int
+    decisions: dict[str, int]
+    sha256: str  # of all logs, one after another
+
+
+class Writer(Protocol):
+    def write(self, batch: pa.RecordBatch) -> None: ...
+
+
+class RunFolder:
+    """One run's folder, for one process at a time."""
+
+    def __init__(self, folder: Path, form: str) -> None:
+        """`form` of the parts: parquet or csv."""
+        self.folder, self.form = folder, form
+        self.success = folder / "_SUCCESS"
+        self._lock: TextIO | None = None
+
+    def begin(self, manifest: Mapping[str, object], *, resume: bool) -> dict[int, PartLog]:
+        """Write the manifest, or compare it with the one that is there; the logs of parts that are whole."""
+        file = self.folder / "manifest.json"
+        if self.folder.exists() and any(one.name != ".lock" for one in self.folder.iterdir()) and not resume:
+            raise OtherRun(f"{self.folder} is not empty: --resume goes on with what is whole, or name another")
+        for name in ("parts", "rejected", "logs"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        self._lock = (self.folder / ".lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OtherRun(f"{self.folder}: another process is writing to it") from None
+        for left in self.folder.rglob(".*.tmp"):
+            left.unlink()
+        if file.exists():
+            told = json.loads(file.read_bytes())
+            different = first_difference(told, json.loads(json.dumps(manifest)))
+            if different:
+                raise OtherRun(f"{self.folder} holds another run: {different}. Name another folder")
+        elif any((self.folder / "logs").iterdir()):
+            raise OtherRun(f"{self.folder} has parts and no manifest.json. Name another folder")
+        else:
+            write_text(file, json.dumps(manifest, indent=1) + "\n")
+        return self._whole()
+
+    def close(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+
+    def part(self, number: int) -> Path:
+        return self.folder / "parts" / f"part-{number:06}.{self.form}"
+
+    def rejected(self, number: int) -> Path:
+        return self.folder / "rejected" / f"part-{number:06}.csv"
+
+    def log(self, number: int) -> Path:
+        return self.folder / "logs" / f"part-{number:06}.json"
+
+    def _whole(self) -> dict[int, PartLog]:
+        """Of parts whose files are what their logs say, or are joined already."""
+        found = {}
+        for file in sorted((self.folder / "logs").glob("part-*.json")):
+            log = msgspec.json.decode(file.read_bytes(), type=PartLog)
+            files = {self.part(log.part): log.sha256, self.rejected(log.part): log.rejected_sha256}
+            if self.success.exists() or all(sha256(one) == digest for one, digest in files.items()):
+                found[log.part] = log
+            else:
+                file.unlink()
+        return found
+
+    @contextmanager
+    def writer(self, number: int, schema: pa.Schema) -> Iterator[Writer]:
+        """What takes the batches of a part; the part is there when the block ends, and not before."""
+        with hidden(self.part(number)) as file, batch_writer(file, schema, self.form) as writer:
+            yield writer
+
+    def finish(
+        self, number: int, rows: int, decisions: Mapping[str, int], problems: list[tuple[object, ...]]
+    ) -> PartLog:
+        """Write the rejected rows of a part, and its log."""
+        bad = len({row[:2] for row in problems})
+        file = self.rejected(number)
+        if problems:
+            with hidden(file) as made, made.open("w", encoding="utf-8", newline="") as stream:
+                lines = csv.writer(stream, lineterminator="\n")
+                lines.writerow(REJECTED)
+                lines.writerows(problems)
+        else:
+            file.unlink(missing_ok=True)
+        log = PartLog(
+            part=number,
+            rows=rows,
+            scored=rows - bad,
+            rejected=bad,
+            decisions=dict(decisions),
+            sha256=sha256(self.part(number)) or "",
+            rejected_sha256=sha256(file),
+        )
+        write_text(self.log(number), msgspec.json.encode(log).decode() + "\n")
+        return log
+
+    def end(self, logs: Mapping[int, PartLog], joined: Path | None) -> Totals:
+        """Join what is to be joined, and write `_SUCCESS`."""
+        digest = hashlib.sha256()
+        decisions: dict[str, int] = {}
+        for number in sorted(logs):
+            digest.update(self.log(number).read_bytes())
+            for decision, count in logs[number].decisions.items():
+                decisions[decision] = decisions.get(decision, 0) + count
+        totals = Totals(
+            parts=len(logs),
+            rows=sum(log.rows for log in logs.values()),
+            scored=sum(log.scored for log in logs.values()),
+            rejected=sum(log.rejected for log in logs.values()),
+            decisions=decisions,
+            sha256=digest.hexdigest(),
+        )
+        if not self.success.exists():
+            self._join_rejected(logs)
+            if joined is not None:
+                self._join_parts(logs, joined)
+            write_text(self.success, msgspec.json.encode(totals).decode() + "\n")
+        if joined is not None:
+            shutil.rmtree(self.folder / "parts", ignore_errors=True)
+            shutil.rmtree(self.folder / "rejected", ignore_errors=True)
+        return totals
+
+    def _join_rejected(self, logs: Mapping[int, PartLog]) -> None:
+        with hidden(self.folder / "rejected.csv") as made, made.open("wb") as stream:
+            stream.write((",".join(REJECTED) + "\n").encode())
+            for number in sorted(number for number, log in logs.items() if log.rejected_sha256):
+                append(self.rejected(number), stream, skip=len(",".join(REJECTED)) + 1)
+
+    def _join_parts(self, logs: Mapping[int, PartLog], joined: Path) -> None:
+        with hidden(joined) as made:
+            parts = [self.part(number) for number in sorted(logs)]
+            if self.form == "parquet":
+                with batch_writer(made, pq.read_schema(parts[0]), "parquet") as writer:
+                    for part in parts:
+                        with pq.ParquetFile(part, pre_buffer=False) as file:
+                            for batch in file.iter_batches(1 << 16, use_threads=False):
+                                writer.write(batch)
+                return
+            with made.open("wb") as stream:
+                for at, part in enumerate(parts):
+                    with part.open("rb") as one:
+                        heading = len(one.readline())
+                    append(part, stream, skip=heading if at else 0)
+
+
+def append(file: Path, stream: BinaryIO, skip: int) -> None:
+    with file.open("rb") as source:
+        source.seek(skip)
+        shutil.copyfileobj(source, stream, 1 << 20)
+
+
+@contextmanager
+def batch_writer(file: Path, schema: pa.Schema, form: str) -> Iterator[Writer]:
+    """Writes batches into a file: CSV for people and old programs, else Parquet."""
+    if form == "csv":
+        plain = pa.schema([(field.name, decoded(field.type)) for field in schema])
+        with pcsv.CSVWriter(str(file), plain, write_options=pcsv.WriteOptions(quoting_style="needed")) as lines:
+            yield CsvLines(lines, plain)
+        return
+    few = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+    with pq.ParquetWriter(
+        file, schema, compression="zstd", compression_level=1, use_dictionary=few or False, write_statistics=False
+    ) as batches:
+        yield ParquetBatches(batches)
+
+
+class ParquetBatches:
+    def __init__(self, batches: pq.ParquetWriter) -> None:
+        self._batches = batches
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        self._batches.write_batch(batch)
+
+
+class CsvLines:
+    """Arrow writes no dictionaries as CSV: their texts are written out."""
+
+    def __init__(self, lines: pcsv.CSVWriter, schema: pa.Schema) -> None:
+        self._lines, self._schema = lines, schema
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        self._lines.write_batch(batch.cast(self._schema))
+
+
+def decoded(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def rejected_lines(file: str, row: int, problems: Iterable[Problem]) -> list[tuple[object, ...]]:
+    """One line a bad field."""
+    return [(file, row, one.field, one.kind, one.allowed, one.got, one.hint) for one in problems]
+
+
+@contextmanager
+def hidden(file: Path) -> Iterator[Path]:
+    """A hidden file to write; it is synced and gets its name when the block ends without an error."""
+    made = file.with_name(f".{file.name}.tmp")
+    try:
+        yield made
+        with made.open("rb") as stream:
+            os.fsync(stream.fileno())
+        made.replace(file)
+        folder = os.open(file.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        made.unlink(missing_ok=True)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        why = "there is no room left: make room, then --resume goes on" if full else error.strerror or error
+        raise BookStopped(f"{file} cannot be written: {why}") from None
+
+
+def write_text(file: Path, text: str) -> None:
+    with hidden(file) as made:
+        made.write_text(text, encoding="utf-8")
+
+
+def sha256(file: Path) -> str | None:
+    """In hex; None where there is no such file."""
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None
+
+
+def first_difference(there: object, now: object, path: str = "") -> str:
+    """The first value that two manifests do not share, or an empty text."""
+    if isinstance(there, dict) and isinstance(now, dict):
+        for name in dict.fromkeys([*there, *now]):
+            found = first_difference(there.get(name), now.get(name), f"{path}.{name}".strip("."))
+            if found:
+                return found
+        return ""
+    if isinstance(there, list) and isinstance(now, list) and len(there) == len(now):
+        pairs = enumerate(zip(there, now, strict=True))
+        return next((found for at, (a, b) in pairs if (found := first_difference(a, b, f"{path}[{at}]"))), "")
+    return "" if there == now else f"{path} is {json.dumps(there)} there and {json.dumps(now)} now"

@@ -1,0 +1,126 @@
+"""Cuts the bytes of a CSV file into chunks of whole records, so that no record ever lies across two of Arrow's blocks.
+
+Arrow misreads quoted line ends at a block's edge without an error, skips blank lines without counting them, and takes a
+lone carriage return for a line end. Here each record has its number as a spreadsheet shows it (the header is 1, blank
+lines count), and what RFC 4180 leaves open is refused with that number: quote marks inside a value that is not quoted,
+lone carriage returns, a quoted value that does not end.
+"""
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.book.errors import BadBook
+
+BLOCK = 4 << 20  # bytes
+LONGEST = 64 << 20  # bytes of one record
+QUOTE, NEWLINE, RETURN = 34, 10, 13
+BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Whole records, without blank ones, in UTF-8 with a line end after each."""
+
+    content: bytes
+    numbers: npt.NDArray[np.int64]  # of each record
+
+
+def bom(head: bytes) -> tuple[str, int] | None:
+    """The encoding that the first bytes of a file say, and how many they are."""
+    return next(((encoding, len(mark)) for mark, encoding in BOMS.items() if head.startswith(mark)), None)
+
+
+def chunks(stream: BinaryIO, encoding: str, separator: str, name: str, block: int = BLOCK) -> Iterator[Chunk]:
+    """All records of a file. Raises `BadBook` with the number of the record that cannot be read safely."""
+    decoder = None if encoding == "utf-8" else codecs.getincrementaldecoder(encoding)()
+    rest, number, begun = b"", 1, False
+    while True:
+        read = stream.read(block)
+        text = read
+        if decoder is not None:
+            try:
+                text = decoder.decode(read, final=not read).encode()
+            except UnicodeDecodeError as error:
+                raise BadBook(f"{name}: from row {number:,} on it is not {encoding}: {error.reason}") from None
+        if not begun and text:
+            begun, text = True, text.removeprefix(codecs.BOM_UTF8)
+        content = rest + text
+        if not read and content and not content.endswith(b"\n"):
+            content += b"\n"
+        ends = record_ends(content)
+        cut = int(ends[-1]) + 1 if len(ends) else 0
+        rest = content[cut:]
+        if cut:
+            whole = content[:cut]
+            check_bytes(whole, ends, separator, number, name)
+            yield without_blanks(whole, ends, number)
+            number += len(ends)
+        if rest and (not read or len(rest) > LONGEST):
+            raise BadBook(
+                f"{name}: row {number:,} does not end: a quote mark that opens a value has no other one that closes it"
+                if b'"' in rest
+                else f"{name}: row {number:,} is longer than {LONGEST >> 20} MB: are its line ends carriage returns?"
+            )
+        if not read:
+            return
+
+
+def record_ends(content: bytes) -> npt.NDArray[np.int64]:
+    """Where the line ends are that end a record: those with an even number of quote marks before them."""
+    array = np.frombuffer(content, np.uint8)
+    newlines = np.flatnonzero(array == NEWLINE)
+    if b'"' not in content:
+        return newlines
+    quotes = np.flatnonzero(array == QUOTE)
+    outside: npt.NDArray[np.int64] = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
+    return outside
+
+
+def check_bytes(content: bytes, ends: npt.NDArray[np.int64], separator: str, number: int, name: str) -> None:
+    """Refuse what readers of CSV files do not agree on, in whole records of which the first has this number."""
+
+    def refuse(at: int, why: str) -> None:
+        raise BadBook(f"{name}: row {number + int(np.searchsorted(ends, at)):,}: {why}")
+
+    if not content.isascii():
+        try:
+            content.decode()
+        except UnicodeDecodeError as error:
+            refuse(error.start, "this is not UTF-8: say --encoding cp1252, latin-1 or what it is")
+    array = np.frombuffer(content, np.uint8)
+    quotes = np.flatnonzero(array == QUOTE) if b'"' in content else np.array([], np.int64)
+    if content.count(b"\r") != content.count(b"\r\n"):
+        returns = np.flatnonzero(array == RETURN)
+        lone = returns[array[returns + 1] != NEWLINE]
+        lone = lone[np.searchsorted(quotes, lone) % 2 == 0]
+        if len(lone):
+            refuse(lone[0], "a carriage return without a line feed: save the file with usual line ends")
+    if not len(quotes):
+        return
+    opening, closing = quotes[::2], quotes[1::2]
+    before, after = array[opening - 1], array[closing + 1]  # the last byte, a line end, is before the first one
+    beside = [QUOTE, NEWLINE, ord(separator)]
+    wrong = np.concatenate([opening[~np.isin(before, beside)], closing[~np.isin(after, [*beside, RETURN])]])
+    if len(wrong):
+        refuse(
+            wrong.min(),
+            "a quote mark inside a value: a value with quote marks needs them around it, and each one twice",
+        )
+
+
+def without_blanks(content: bytes, ends: npt.NDArray[np.int64], number: int) -> Chunk:
+    """The records that hold anything, with their numbers."""
+    array = np.frombuffer(content, np.uint8)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    length = ends - starts
+    blank = (length == 0) | ((length == 1) & (array[starts] == RETURN))
+    numbers = np.arange(number, number + len(ends), dtype=np.int64)
+    if not blank.any():
+        return Chunk(content, numbers)
+    keep = np.repeat(~blank, length + 1)
+    return Chunk(array[keep].tobytes(), numbers[~blank])

@@ -1,0 +1,144 @@
+"""Scores a book: parts read, checked, scored and written by a few threads, each part whole or not there."""
+
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pyarrow as pa
+
+from inference.book.batches import ADDED, BatchScorer
+from inference.book.columns import check
+from inference.book.errors import BadBook, BookStopped, TooManyBad
+from inference.book.parts import PartLog, RunFolder, Totals, rejected_lines
+from inference.book.sources import Part, Source
+from inference.policy import DECISIONS
+
+FORMAT = 1
+VERSIONS = ("numpy", "pyarrow", "xgboost", "onnxruntime", "daal4py", "numba")  # what makes the bits, where loaded
+
+
+class Book:
+    """What is to be done with each part."""
+
+    def __init__(self, scorer: BatchScorer, source: Source, mapping: Mapping[str, str], folder: RunFolder) -> None:
+        """`mapping`: field -> the column that holds it, where it has another name. Raises `BadBook`."""
+        self.scorer, self.source, self.folder = scorer, source, folder
+        form = scorer.release.form
+        self._fields = {name: mapping.get(name, name) for name in form.names}
+        self.mapping = {name: column for name, column in self._fields.items() if name != column}
+        self.carried = [name for name in source.schema.names if name not in self._fields.values()]
+        clash = [name for name in self.carried if name in (*ADDED, "reasons")]
+        if clash:
+            raise BadBook(f"column {clash[0]!r} would be there twice, from the file and from the scores: rename it")
+        nested = [name for name in self.carried if pa.types.is_nested(source.schema.field(name).type)]
+        if nested and folder.form == "csv":
+            raise BadBook(f"column {nested[0]!r} holds {source.schema.field(nested[0]).type}, which CSV cannot hold")
+
+    def manifest(self) -> dict[str, object]:
+        """All that decides what bytes come out."""
+        release = self.scorer.release
+        return {
+            "format": FORMAT,
+            "input": {"reading": self.source.reading(), "files": self.source.files()},
+            "release": {"name": release.name, "digest": release.digest},
+            "engine": self.scorer.engine.name,
+            "mapping": self.mapping,
+            "carried": self.carried,
+            "output": {
+                "format": self.folder.form,
+                "rows_a_part": self.source.rows_a_part,
+                "reasons": self.scorer.reasons,
+            },
+            "versions": {name: str(sys.modules[name].__version__) for name in VERSIONS if name in sys.modules},
+        }
+
+    def score(self, part: Part) -> PartLog:
+        """Read, check, score and write one part."""
+        form, rows = self.scorer.release.form, 0
+        decisions: Counter[str] = Counter(dict.fromkeys(DECISIONS, 0))
+        rejected: list[tuple[object, ...]] = []
+        pieces = part.read()
+        first = next(pieces)
+        empty = self.scorer.batch(first.batch.slice(0, 0).select(self.carried), np.zeros((0, len(form.fields))))
+        with self.folder.writer(part.number, empty.schema) as writer:
+            for piece in chain([first], pieces):
+                answers = piece.batch.select(list(self._fields.values())).rename_columns(list(self._fields))
+                checked = check(answers, form, self.source.language)
+                carried, values = piece.batch.select(self.carried), checked.values
+                if checked.refused:
+                    carried, values = carried.filter(pa.array(checked.good)), values[checked.good]
+                bad = [(int(piece.rows[at]), problems) for at, problems in checked.refused]
+                lines = [(row, rejected_lines(piece.file, row, problems)) for row, problems in bad]
+                lines += [(one.row, [ragged_line(piece.file, *one)]) for one in piece.ragged]
+                rejected += [line for _, several in sorted(lines, key=lambda row: row[0]) for line in several]
+                scored = self.scorer.batch(carried, values)
+                writer.write(scored)
+                counted = np.bincount(scored["decision"].indices.to_numpy(), minlength=len(DECISIONS))
+                decisions.update(dict(zip(DECISIONS, counted.tolist(), strict=True)))
+                rows += piece.batch.num_rows + len(piece.ragged)
+        return self.folder.finish(part.number, rows, decisions, rejected)
+
+
+def ragged_line(file: str, row: int, expected: int, found: int) -> tuple[object, ...]:
+    return (file, row, "", "columns", f"{expected} columns", f"{found} columns", "")
+
+
+def score_book(
+    book: Book,
+    *,
+    resume: bool = False,
+    max_bad: int | None = None,
+    workers: int = 1,
+    joined: Path | None = None,
+    progress: Callable[[Mapping[int, PartLog]], None] = lambda logs: None,
+) -> Totals:
+    """Score all parts that are not whole yet, and end the run.
+
+    `progress` hears of all parts that are whole, at the beginning and after each. Raises `BookStopped` (what is whole
+    stays), `TooManyBad` among it, `OtherRun` where the folder holds another run, `BadBook` where the input cannot be
+    read.
+    """
+    folder = book.folder
+    logs: dict[int, PartLog] = {}
+    stopped = Event()
+
+    def finished(future: Future[PartLog]) -> None:
+        log = future.result()
+        logs[log.part] = log
+        progress(logs)
+        bad = sum(one.rejected for one in logs.values())
+        if max_bad is not None and bad > max_bad:
+            rejected = folder.folder / "rejected"
+            allowed = f"more than --max-bad {max_bad:,}: see {rejected}"
+            raise TooManyBad(f"{bad:,} rows are refused, {allowed}")
+
+    def score(part: Part) -> PartLog:
+        if stopped.is_set():
+            raise BookStopped("stopped")
+        return book.score(part)
+
+    try:
+        logs |= folder.begin(book.manifest(), resume=resume)
+        progress(logs)
+        if not folder.success.exists():
+            with ThreadPoolExecutor(workers) as pool:
+                try:
+                    pending: deque[Future[PartLog]] = deque()
+                    for part in book.source.parts(logs.keys()):
+                        pending.append(pool.submit(score, part))
+                        while len(pending) > workers + 1:
+                            finished(pending.popleft())
+                    while pending:
+                        finished(pending.popleft())
+                except BaseException:
+                    stopped.set()
+                    pool.shutdown(wait=True, cancel_futures=True)
+                    raise
+        return folder.end(logs, joined)
+    finally:
+        folder.close()
