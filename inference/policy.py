@@ -168,18 +168,18 @@ class Policy:
 
     def unusual_of_many(self, values: Floats) -> npt.NDArray[np.bool_]:
         """`unusual` of many: encoded answers (m, n_fields) -> (m, len(watched)) flags."""
-        flags = [(values[:, at] < low) | (values[:, at] > high) for at, _, low, high in self._ranges]
-        for (at, *_), rare in zip(self._rare, self._rare_many, strict=True):
-            flags.append(rare[np.nan_to_num(values[:, at], nan=len(rare) - 1.0).astype(np.intp)])
+        flags = [(values[:, position] < low) | (values[:, position] > high) for position, _, low, high in self._ranges]
+        for (position, *_), rare in zip(self._rare, self._rare_many, strict=True):
+            flags.append(rare[np.nan_to_num(values[:, position], nan=len(rare) - 1.0).astype(np.intp)])
         return np.stack(flags, axis=1) if flags else np.zeros((len(values), 0), bool)
 
     def decide_many(self, pds: Floats, values: Floats, unusual: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
         """The suggestions of `decide` as places in DECISIONS: PDs (m,), encoded answers (m, n_fields) and their
         `unusual_of_many` -> (m,)."""
         refer_from, decline_from = self.cutoffs_of_many(values)
-        found = np.where(pds < refer_from, 0, np.where(pds > decline_from, 2, 1)).astype(np.int8)
-        found[unusual.any(axis=1)] = 1
-        return found
+        decisions = np.where(pds < refer_from, 0, np.where(pds > decline_from, 2, 1)).astype(np.int8)
+        decisions[unusual.any(axis=1)] = 1
+        return decisions
 
     def approves(self, pds: Floats, values: Floats) -> npt.NDArray[np.bool_]:
         """Which of many applications it approves: PDs (m,) and encoded answers (m, n_fields) -> (m,) bool."""

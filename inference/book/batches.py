@@ -62,8 +62,8 @@ def same(tried: Functions, n: int) -> bool:
     odds = np.exp(np.random.default_rng(0).uniform(-STEEPEST, STEEPEST, n))
     logs = np.log(odds)
     return all(
-        one(values).tobytes() == other(values).tobytes()
-        for one, other, values in zip(tried, PYTHON, (odds, logs, odds), strict=True)
+        arrow_values(values).tobytes() == python_values(values).tobytes()
+        for arrow_values, python_values, values in zip(tried, PYTHON, (odds, logs, odds), strict=True)
     )
 
 
@@ -95,11 +95,11 @@ class BatchScorer:
 
     def probabilities(self, values: Floats) -> npt.NDArray[np.float32]:
         """The model's, uncalibrated: (m,) float32."""
-        found = np.empty(len(values), np.float32)
+        probabilities = np.empty(len(values), np.float32)
         for start in range(0, len(values), ROWS_AT_ONCE):
             some = slice(start, start + ROWS_AT_ONCE)
-            found[some] = self.engine.predict_proba(self.release.rows.build(values[some]))
-        return found
+            probabilities[some] = self.engine.predict_proba(self.release.rows.build(values[some]))
+        return probabilities
 
     def pds(self, probabilities: npt.NDArray[np.float32]) -> Floats:
         """`Calibration.pd` of each, (m,) float32 -> (m,) float64."""

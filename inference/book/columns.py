@@ -44,12 +44,12 @@ def check(batch: pa.RecordBatch, form: Form, language: str = "en") -> Checked:
     columns = [batch.column(name) for name in form.names]
     values = np.empty((batch.num_rows, len(columns)))
     good = np.ones(batch.num_rows, bool)
-    for at, (field, column) in enumerate(zip(form.fields, columns, strict=True)):
+    for position, (field, column) in enumerate(zip(form.fields, columns, strict=True)):
         match field:
             case NumberField():
-                values[:, at], passed = numbers(field, column, language)
+                values[:, position], passed = numbers(field, column, language)
             case ChoiceField():
-                values[:, at], passed = choices(field, column)
+                values[:, position], passed = choices(field, column)
         good &= passed
     refused = []
     doubtful = np.flatnonzero(~good)
@@ -93,14 +93,14 @@ def in_bounds(field: NumberField, column: pa.Array) -> tuple[Floats, Flags]:
     stated = column.cast(pa.float64(), safe=False)
     # A null must not become the NaN that a file may hold itself: NaN is refused, null may be allowed.
     missing = column.is_null().to_numpy(zero_copy_only=False) if column.null_count else None
-    found = (stated.fill_null(np.nan) if missing is not None else stated).to_numpy(zero_copy_only=False)
+    numbers = (stated.fill_null(np.nan) if missing is not None else stated).to_numpy(zero_copy_only=False)
     low, high = max(float(field.minimum), -EXACT), min(float(field.maximum), EXACT)
-    passed = (found >= low) & (found <= high)
+    passed = (numbers >= low) & (numbers <= high)
     if field.whole:
-        passed &= found == np.floor(found)
+        passed &= numbers == np.floor(numbers)
     if missing is not None and field.optional:
         passed |= missing
-    return found + 0.0, passed  # + 0.0 turns -0.0 into 0.0
+    return numbers + 0.0, passed  # + 0.0 turns -0.0 into 0.0
 
 
 def written_numbers(field: NumberField, column: pa.Array, language: str) -> tuple[Floats, Flags]:
@@ -136,8 +136,8 @@ def distinct(parse: Callable[[object], float], column: pa.Array) -> tuple[Floats
         except AnswerRefused:
             values.append(np.nan)
             good.append(False)
-    at = encoded.indices.fill_null(len(values) - 1) if encoded.indices.null_count else encoded.indices
-    places = at.to_numpy(zero_copy_only=False)
+    indices = encoded.indices.fill_null(len(values) - 1) if encoded.indices.null_count else encoded.indices
+    places = indices.to_numpy(zero_copy_only=False)
     return np.array(values, np.float64).take(places), np.array(good).take(places)
 
 
@@ -148,5 +148,5 @@ def nothing_passes(column: pa.Array) -> tuple[Floats, Flags]:
 
 def is_text(kind: pa.DataType) -> bool:
     """Whether Arrow holds texts in columns of this type."""
-    found: bool = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    return found
+    is_text: bool = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return is_text

@@ -38,32 +38,36 @@ def main(arguments: list[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="tenfold book",
         description="Score a file of applications: one column a field, by name; all other columns are carried through.",
         epilog="Texts for numbers are read as 'tenfold numbers' lists. Rows that are refused go to rejected.csv.",
     )
-    made.add_argument(
+    parser.add_argument(
         "input", metavar="IN", help="a .parquet or .csv file (.csv.gz, .csv.zst), or a folder of .parquet"
     )
-    made.add_argument("output", metavar="OUT", help="a folder of parts; or one file, where it ends in .parquet or .csv")
-    made.add_argument("--release", type=Path, help="a release folder (else TENFOLD_RELEASE, else the default)")
-    made.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="the column of a field")
-    made.add_argument(
+    parser.add_argument(
+        "output", metavar="OUT", help="a folder of parts; or one file, where it ends in .parquet or .csv"
+    )
+    parser.add_argument("--release", type=Path, help="a release folder (else TENFOLD_RELEASE, else the default)")
+    parser.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="the column of a field")
+    parser.add_argument(
         "--separator", help=f"of a CSV file: a character, or {', '.join(NAMED)} (else found out, and said)"
     )
-    made.add_argument("--encoding", help="of a CSV file (else UTF-8, or what a byte order mark says)")
-    made.add_argument("--decimal", choices=[".", ","], help="the decimal mark of texts (else found out, and said)")
-    made.add_argument("--format", choices=["parquet", "csv"], default="parquet", help="of the parts in a folder")
-    made.add_argument("--resume", action="store_true", help="go on with what is whole in OUT")
-    made.add_argument("--max-bad", type=int, metavar="N", help="stop, with status 1, when more rows than N are refused")
-    made.add_argument("--reasons", choices=REASONS, default=REASONS[0], help="for which rows (default: none)")
-    made.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one a processor)")
-    made.add_argument(
+    parser.add_argument("--encoding", help="of a CSV file (else UTF-8, or what a byte order mark says)")
+    parser.add_argument("--decimal", choices=[".", ","], help="the decimal mark of texts (else found out, and said)")
+    parser.add_argument("--format", choices=["parquet", "csv"], default="parquet", help="of the parts in a folder")
+    parser.add_argument("--resume", action="store_true", help="go on with what is whole in OUT")
+    parser.add_argument(
+        "--max-bad", type=int, metavar="N", help="stop, with status 1, when more rows than N are refused"
+    )
+    parser.add_argument("--reasons", choices=REASONS, default=REASONS[0], help="for which rows (default: none)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one a processor)")
+    parser.add_argument(
         "--rows-a-part", type=int, default=ROWS_A_PART, metavar="N", help=f"about how many (default: {ROWS_A_PART:,})"
     )
-    made.add_argument("--json", action="store_true", help="progress and counts as JSON lines")
-    return made
+    parser.add_argument("--json", action="store_true", help="progress and counts as JSON lines")
+    return parser
 
 
 def run(given: argparse.Namespace) -> int:
@@ -72,9 +76,9 @@ def run(given: argparse.Namespace) -> int:
         settings = replace(settings, release=given.release, release_digest=None)
     release = open_release(settings.release, settings.release_digest)
     mapping = read_mapping(given.map, release.form.names)
-    told = Told(NAMED.get(given.separator, given.separator), given.encoding, given.decimal, given.rows_a_part)
-    if told.separator is not None and (len(told.separator) != 1 or not told.separator.isascii()):
-        raise BadBook(f"--separator {told.separator}: one ASCII character is needed, or {', '.join(NAMED)}")
+    options = Told(NAMED.get(given.separator, given.separator), given.encoding, given.decimal, given.rows_a_part)
+    if options.separator is not None and (len(options.separator) != 1 or not options.separator.isascii()):
+        raise BadBook(f"--separator {options.separator}: one ASCII character is needed, or {', '.join(NAMED)}")
     if given.workers < 1 or given.rows_a_part < 1:
         raise BadBook("--workers, --rows-a-part: one at least is needed")
     output = Path(given.output)
@@ -82,7 +86,7 @@ def run(given: argparse.Namespace) -> int:
     folder = RunFolder(output.with_name(output.name + ".parts") if ending else output, ending or given.format)
     if ending and output.exists() and not given.resume:
         raise BadBook(f"{output} exists already")
-    source = open_source(given.input, release.form, mapping, told)
+    source = open_source(given.input, release.form, mapping, options)
     say = print_json if given.json else print_words
     say({"event": "reading", **source.reading()})
     scorer = BatchScorer(release, open_engine(settings.engine, release), given.reasons)
@@ -142,11 +146,11 @@ def print_json(event: Mapping[str, object]) -> None:
 def print_words(event: Mapping[str, object]) -> None:
     if event["event"] == "reading":
         separator = str(event.get("separator", ""))
-        said = [f"read as {NAMES[str(event['format'])]}"]
-        said += (
+        sentences = [f"read as {NAMES[str(event['format'])]}"]
+        sentences += (
             [f"encoding {event['encoding']}", f"separator {SEPARATORS.get(separator, separator)}"] if separator else []
         )
-        print(", ".join([*said, f"decimal mark {event['decimal']} in texts"]), file=sys.stderr)
+        print(", ".join([*sentences, f"decimal mark {event['decimal']} in texts"]), file=sys.stderr)
         return
     counts = {name: value for name, value in event.items() if isinstance(value, int)}
     print(", ".join(f"{count:,} {name}" for name, count in counts.items()))

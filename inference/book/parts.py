@@ -73,7 +73,7 @@ class RunFolder:
     def begin(self, manifest: Mapping[str, object], *, resume: bool) -> dict[int, PartLog]:
         """Write the manifest, or compare it with the one that is there; the logs of parts that are whole."""
         file = self.folder / "manifest.json"
-        if self.folder.exists() and any(one.name != ".lock" for one in self.folder.iterdir()) and not resume:
+        if self.folder.exists() and any(entry.name != ".lock" for entry in self.folder.iterdir()) and not resume:
             raise OtherRun(f"{self.folder} is not empty: --resume goes on with what is whole, or name another")
         for name in ("parts", "rejected", "logs"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -85,15 +85,15 @@ class RunFolder:
         for left in self.folder.rglob(".*.tmp"):
             left.unlink()
         if file.exists():
-            told = json.loads(file.read_bytes())
-            different = first_difference(told, json.loads(json.dumps(manifest)))
+            log = json.loads(file.read_bytes())
+            different = first_difference(log, json.loads(json.dumps(manifest)))
             if different:
                 raise OtherRun(f"{self.folder} holds another run: {different}. Name another folder")
         elif any((self.folder / "logs").iterdir()):
             raise OtherRun(f"{self.folder} has parts and no manifest.json. Name another folder")
         else:
             write_text(file, json.dumps(manifest, indent=1) + "\n")
-        return self._whole()
+        return self._complete()
 
     def close(self) -> None:
         if self._lock is not None:
@@ -108,17 +108,17 @@ class RunFolder:
     def log(self, number: int) -> Path:
         return self.folder / "logs" / f"part-{number:06}.json"
 
-    def _whole(self) -> dict[int, PartLog]:
+    def _complete(self) -> dict[int, PartLog]:
         """Of parts whose files are what their logs say, or are joined already."""
-        found = {}
+        complete = {}
         for file in sorted((self.folder / "logs").glob("part-*.json")):
             log = msgspec.json.decode(file.read_bytes(), type=PartLog)
             files = {self.part(log.part): log.sha256, self.rejected(log.part): log.rejected_sha256}
-            if self.success.exists() or all(sha256(one) == digest for one, digest in files.items()):
-                found[log.part] = log
+            if self.success.exists() or all(sha256(path) == digest for path, digest in files.items()):
+                complete[log.part] = log
             else:
                 file.unlink()
-        return found
+        return complete
 
     @contextmanager
     def writer(self, number: int, schema: pa.Schema) -> Iterator[Writer]:
@@ -133,7 +133,7 @@ class RunFolder:
         bad = len({row[:2] for row in problems})
         file = self.rejected(number)
         if problems:
-            with hidden(file) as made, made.open("w", encoding="utf-8", newline="") as stream:
+            with hidden(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
                 lines = csv.writer(stream, lineterminator="\n")
                 lines.writerow(REJECTED)
                 lines.writerows(problems)
@@ -178,26 +178,26 @@ class RunFolder:
         return totals
 
     def _join_rejected(self, logs: Mapping[int, PartLog]) -> None:
-        with hidden(self.folder / "rejected.csv") as made, made.open("wb") as stream:
+        with hidden(self.folder / "rejected.csv") as temporary, temporary.open("wb") as stream:
             stream.write((",".join(REJECTED) + "\n").encode())
             for number in sorted(number for number, log in logs.items() if log.rejected_sha256):
                 append(self.rejected(number), stream, skip=len(",".join(REJECTED)) + 1)
 
     def _join_parts(self, logs: Mapping[int, PartLog], joined: Path) -> None:
-        with hidden(joined) as made:
+        with hidden(joined) as temporary:
             parts = [self.part(number) for number in sorted(logs)]
             if self.form == "parquet":
-                with batch_writer(made, pq.read_schema(parts[0]), "parquet") as writer:
+                with batch_writer(temporary, pq.read_schema(parts[0]), "parquet") as writer:
                     for part in parts:
                         with pq.ParquetFile(part, pre_buffer=False) as file:
                             for batch in file.iter_batches(1 << 16, use_threads=False):
                                 writer.write(batch)
                 return
-            with made.open("wb") as stream:
-                for at, part in enumerate(parts):
-                    with part.open("rb") as one:
-                        heading = len(one.readline())
-                    append(part, stream, skip=heading if at else 0)
+            with temporary.open("wb") as stream:
+                for number, part in enumerate(parts):
+                    with part.open("rb") as content:
+                        heading = len(content.readline())
+                    append(part, stream, skip=heading if number else 0)
 
 
 def append(file: Path, stream: BinaryIO, skip: int) -> None:
@@ -245,33 +245,35 @@ def decoded(kind: pa.DataType) -> pa.DataType:
 
 def rejected_lines(file: str, row: int, problems: Iterable[Problem]) -> list[tuple[object, ...]]:
     """One line a bad field."""
-    return [(file, row, one.field, one.kind, one.allowed, one.got, one.hint) for one in problems]
+    return [
+        (file, row, problem.field, problem.kind, problem.allowed, problem.got, problem.hint) for problem in problems
+    ]
 
 
 @contextmanager
 def hidden(file: Path) -> Iterator[Path]:
     """A hidden file to write; it is synced and gets its name when the block ends without an error."""
-    made = file.with_name(f".{file.name}.tmp")
+    temporary = file.with_name(f".{file.name}.tmp")
     try:
-        yield made
-        with made.open("rb") as stream:
+        yield temporary
+        with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
-        made.replace(file)
+        temporary.replace(file)
         folder = os.open(file.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
     except OSError as error:
-        made.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         why = "there is no room left: make room, then --resume goes on" if full else error.strerror or error
         raise BookStopped(f"{file} cannot be written: {why}") from None
 
 
 def write_text(file: Path, text: str) -> None:
-    with hidden(file) as made:
-        made.write_text(text, encoding="utf-8")
+    with hidden(file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def sha256(file: Path) -> str | None:
@@ -287,11 +289,13 @@ def first_difference(there: object, now: object, path: str = "") -> str:
     """The first value that two manifests do not share, or an empty text."""
     if isinstance(there, dict) and isinstance(now, dict):
         for name in dict.fromkeys([*there, *now]):
-            found = first_difference(there.get(name), now.get(name), f"{path}.{name}".strip("."))
-            if found:
-                return found
+            difference = first_difference(there.get(name), now.get(name), f"{path}.{name}".strip("."))
+            if difference:
+                return difference
         return ""
     if isinstance(there, list) and isinstance(now, list) and len(there) == len(now):
         pairs = enumerate(zip(there, now, strict=True))
-        return next((found for at, (a, b) in pairs if (found := first_difference(a, b, f"{path}[{at}]"))), "")
+        return next(
+            (difference for index, (a, b) in pairs if (difference := first_difference(a, b, f"{path}[{index}]"))), ""
+        )
     return "" if there == now else f"{path} is {json.dumps(there)} there and {json.dumps(now)} now"

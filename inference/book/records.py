@@ -56,9 +56,9 @@ def chunks(stream: BinaryIO, encoding: str, separator: str, name: str, block: in
         cut = int(ends[-1]) + 1 if len(ends) else 0
         rest = content[cut:]
         if cut:
-            whole = content[:cut]
-            check_bytes(whole, ends, separator, number, name)
-            yield without_blanks(whole, ends, number)
+            complete = content[:cut]
+            check_bytes(complete, ends, separator, number, name)
+            yield without_blanks(complete, ends, number)
             number += len(ends)
         if rest and (not read or len(rest) > LONGEST):
             raise BadBook(
@@ -84,8 +84,8 @@ def record_ends(content: bytes) -> npt.NDArray[np.int64]:
 def check_bytes(content: bytes, ends: npt.NDArray[np.int64], separator: str, number: int, name: str) -> None:
     """Refuse what readers of CSV files do not agree on, in whole records of which the first has this number."""
 
-    def refuse(at: int, why: str) -> None:
-        raise BadBook(f"{name}: row {number + int(np.searchsorted(ends, at)):,}: {why}")
+    def refuse(row: int, why: str) -> None:
+        raise BadBook(f"{name}: row {number + int(np.searchsorted(ends, row)):,}: {why}")
 
     if not content.isascii():
         try:

@@ -72,9 +72,9 @@ class Book:
                 carried, values = piece.batch.select(self.carried), checked.values
                 if checked.refused:
                     carried, values = carried.filter(pa.array(checked.good)), values[checked.good]
-                bad = [(int(piece.rows[at]), problems) for at, problems in checked.refused]
+                bad = [(int(piece.rows[index]), problems) for index, problems in checked.refused]
                 lines = [(row, rejected_lines(piece.file, row, problems)) for row, problems in bad]
-                lines += [(one.row, [ragged_line(piece.file, *one)]) for one in piece.ragged]
+                lines += [(ragged.row, [ragged_line(piece.file, *ragged)]) for ragged in piece.ragged]
                 rejected += [line for _, several in sorted(lines, key=lambda row: row[0]) for line in several]
                 scored = self.scorer.batch(carried, values)
                 writer.write(scored)
@@ -84,8 +84,8 @@ class Book:
         return self.folder.finish(part.number, rows, decisions, rejected)
 
 
-def ragged_line(file: str, row: int, expected: int, found: int) -> tuple[object, ...]:
-    return (file, row, "", "columns", f"{expected} columns", f"{found} columns", "")
+def ragged_line(file: str, row: int, expected: int, actual: int) -> tuple[object, ...]:
+    return (file, row, "", "columns", f"{expected} columns", f"{actual} columns", "")
 
 
 def score_book(
@@ -111,7 +111,7 @@ def score_book(
         log = future.result()
         logs[log.part] = log
         progress(logs)
-        bad = sum(one.rejected for one in logs.values())
+        bad = sum(log.rejected for log in logs.values())
         if max_bad is not None and bad > max_bad:
             rejected = folder.folder / "rejected"
             allowed = f"more than --max-bad {max_bad:,}: see {rejected}"

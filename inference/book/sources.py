@@ -43,7 +43,7 @@ class Ragged(NamedTuple):
 
     row: int
     expected: int
-    found: int
+    actual: int
 
 
 class Piece(NamedTuple):
@@ -90,14 +90,14 @@ class Told:
     rows_a_part: int = ROWS_A_PART
 
 
-def open_source(path: str, form: Form, mapping: Mapping[str, str], told: Told) -> Source:
+def open_source(path: str, form: Form, mapping: Mapping[str, str], options: Told) -> Source:
     """The file or folder, by its name's ending. Raises `BadBook`."""
     base = path.removesuffix(".gz").removesuffix(".zst").lower()
     try:
         if Path(path).is_dir() or base.endswith((".parquet", ".pq")):
-            return ParquetSource(path, form, mapping, told)
+            return ParquetSource(path, form, mapping, options)
         if base.endswith((".csv", ".tsv", ".txt")):
-            return CsvSource(path, form, mapping, told)
+            return CsvSource(path, form, mapping, options)
     except pa.ArrowInvalid as error:
         raise BadBook(f"{path}: {error}") from None
     except OSError as error:
@@ -114,8 +114,8 @@ def check_columns(file: str, schema: pa.Schema, form: Form, mapping: Mapping[str
     for field in form.fields:
         name = mapping.get(field.name, field.name)
         if name not in schema.names:
-            near = get_close_matches(name.lower(), {one.lower(): one for one in schema.names}, 3, 0.5)
-            near = [one for one in schema.names if one.lower() in near]
+            near = get_close_matches(name.lower(), {column.lower(): column for column in schema.names}, 3, 0.5)
+            near = [name for name in schema.names if name.lower() in near]
             lacking.append(f"{name!r}" + (f" (nearest: {', '.join(map(repr, near))})" if near else ""))
             continue
         kind = schema.field(name).type
@@ -131,8 +131,8 @@ def check_columns(file: str, schema: pa.Schema, form: Form, mapping: Mapping[str
 
 
 def is_number(kind: pa.DataType) -> bool:
-    found: bool = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    return found
+    is_number: bool = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return is_number
 
 
 def file_of(path: str, digest: "hashlib._Hash", size: int) -> dict[str, object]:
@@ -152,39 +152,41 @@ def digest_of(path: str) -> dict[str, object]:
 class ParquetSource:
     """One file, or all files of a folder whose names end in .parquet, by their names' order."""
 
-    def __init__(self, path: str, form: Form, mapping: Mapping[str, str], told: Told) -> None:
-        if told.separator or told.encoding:
+    def __init__(self, path: str, form: Form, mapping: Mapping[str, str], options: Told) -> None:
+        if options.separator or options.encoding:
             raise BadBook(f"{path}: Parquet has no separator and no encoding")
-        self.language, self.rows_a_part = LANGUAGES[told.decimal or "."], told.rows_a_part
+        self.language, self.rows_a_part = LANGUAGES[options.decimal or "."], options.rows_a_part
         self._paths = [path]
         if Path(path).is_dir():
-            self._paths = [str(one) for one in sorted(Path(path).glob("*.parquet")) if one.name[0] not in "._"]
+            self._paths = [str(file) for file in sorted(Path(path).glob("*.parquet")) if file.name[0] not in "._"]
             if not self._paths:
                 raise BadBook(f"{path}: no file in it ends in .parquet")
         self._choices = [
             mapping.get(field.name, field.name) for field in form.fields if not isinstance(field, NumberField)
         ]
         self._groups: list[tuple[str, list[int]]] = []  # of each file, how many rows each row group has
-        for one in self._paths:
-            with self._open(one) as file:
+        for part in self._paths:
+            with self._open(part) as file:
                 schema = file.schema_arrow.remove_metadata()
                 metadata = file.metadata
-                sizes = [metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)]
-            check_columns(one, schema, form, mapping)
-            if one == path or one == self._paths[0]:
+                sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+            check_columns(part, schema, form, mapping)
+            if part == path or part == self._paths[0]:
                 self.schema = schema
-            self._check_schema(one, schema)
-            self._groups.append((one, sizes))
+            self._check_schema(part, schema)
+            self._groups.append((part, sizes))
         self.rows: int | None = sum(sum(sizes) for _, sizes in self._groups)
 
     def _check_schema(self, path: str, schema: pa.Schema) -> None:
         first = Path(self._paths[0]).name
         for field in self.schema:
-            at = schema.get_field_index(field.name)
-            if at < 0:
+            column = schema.get_field_index(field.name)
+            if column < 0:
                 raise BadBook(f"{path}: column {field.name!r} is missing, which {first} has")
-            if schema.field(at).type != field.type:
-                raise BadBook(f"{path}: column {field.name!r} holds {schema.field(at).type}, in {first} {field.type}")
+            if schema.field(column).type != field.type:
+                raise BadBook(
+                    f"{path}: column {field.name!r} holds {schema.field(column).type}, in {first} {field.type}"
+                )
         more = [name for name in schema.names if name not in self.schema.names]
         if more:
             raise BadBook(f"{path}: column {more[0]!r} is not in {first}")
@@ -239,16 +241,16 @@ class ParquetSource:
 def plan(sizes: Sequence[int], rows_a_part: int) -> Iterator[tuple[list[int], int, int, int]]:
     """Parts of a Parquet file with row groups of these sizes: row groups, rows to skip, rows to read, first row."""
     first, groups, rows = 1, list[int](), 0
-    for at, size in enumerate(sizes):
+    for group, size in enumerate(sizes):
         if groups and rows + size > rows_a_part:
             yield groups, 0, rows, first
             first, groups, rows = first + rows, [], 0
         if size > max(LARGEST_GROUP, rows_a_part):
             for skipped in range(0, size, rows_a_part):
-                yield [at], skipped, min(rows_a_part, size - skipped), first + skipped
+                yield [group], skipped, min(rows_a_part, size - skipped), first + skipped
             first += size
         elif size:
-            groups, rows = [*groups, at], rows + size
+            groups, rows = [*groups, group], rows + size
     if groups:
         yield groups, 0, rows, first
 
@@ -258,21 +260,21 @@ class CsvSource:
 
     rows: int | None = None
 
-    def __init__(self, path: str, form: Form, mapping: Mapping[str, str], told: Told, block: int = BLOCK) -> None:
-        self._path, self._block, self.rows_a_part = path, block, told.rows_a_part
+    def __init__(self, path: str, form: Form, mapping: Mapping[str, str], options: Told, block: int = BLOCK) -> None:
+        self._path, self._block, self.rows_a_part = path, block, options.rows_a_part
         self._name = path.rpartition("/")[2]
         with self._bytes() as stream:
             head = stream.read(1 << 20)
         if not head:
             raise BadBook(f"{path}: the file is empty")
         marked = bom(head)
-        self.encoding = told.encoding or (marked[0] if marked else "utf-8")
+        self.encoding = options.encoding or (marked[0] if marked else "utf-8")
         try:
             text = head[marked[1] if marked else 0 :].decode(self.encoding, errors="ignore")
         except LookupError:
-            raise BadBook(f"--encoding {told.encoding}: no such encoding") from None
+            raise BadBook(f"--encoding {options.encoding}: no such encoding") from None
         needed = {mapping.get(name, name) for name in form.names}
-        self.separator = told.separator or self._separator(text, needed)
+        self.separator = options.separator or self._separator(text, needed)
         names = header(text, self.separator)
         self.schema = pa.schema([(name, pa.string()) for name in names])
         check_columns(path, self.schema, form, mapping)
@@ -283,7 +285,7 @@ class CsvSource:
             name: pa.dictionary(pa.int32(), pa.string()) if name in needed - numbers.keys() else pa.string()
             for name in names
         }
-        self.language = LANGUAGES[told.decimal] if told.decimal else self._language(numbers)
+        self.language = LANGUAGES[options.decimal] if options.decimal else self._language(numbers)
 
     def _separator(self, text: str, needed: Collection[str]) -> str:
         """The one under which the header has the columns that are needed."""
@@ -363,10 +365,10 @@ class CsvSource:
                 if not len(numbers):
                     continue
                 batch, ragged = self._parse(content, len(numbers))
-                kept = np.ones(len(numbers), bool)
-                kept[[one.row for one in ragged]] = False
-                at = tuple(one._replace(row=int(numbers[one.row])) for one in ragged)
-                yield Piece(self._name, batch, numbers[kept], at)
+                complete = np.ones(len(numbers), bool)
+                complete[[record.row for record in ragged]] = False
+                left_out = tuple(record._replace(row=int(numbers[record.row])) for record in ragged)
+                yield Piece(self._name, batch, numbers[complete], left_out)
 
     def _parse(self, content: bytes, n: int) -> tuple[pa.RecordBatch, list[Ragged]]:
         """n whole records -> the batch of those with the right number of columns, and the others by their places."""
@@ -409,10 +411,10 @@ class Unpacked:
 
     def read(self, size: int) -> bytes:
         try:
-            found: bytes = self._stream.read(size)
+            content: bytes = self._stream.read(size)
         except OSError as error:
             raise CutOff(str(error)) from None
-        return found
+        return content
 
 
 def header(text: str, separator: str) -> list[str]:
@@ -429,5 +431,5 @@ def sliced(piece: Piece, start: int, end: int) -> Piece:
     """Some rows of a piece, with the ragged ones between them."""
     low = -1 if start == 0 else int(piece.rows[start])
     high = int(piece.rows[end]) if end < len(piece.rows) else np.iinfo(np.int64).max
-    ragged = tuple(one for one in piece.ragged if low <= one.row < high)
+    ragged = tuple(record for record in piece.ragged if low <= record.row < high)
     return Piece(piece.file, piece.batch.slice(start, end - start), piece.rows[start:end], ragged)
