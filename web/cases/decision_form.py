@@ -11,7 +11,7 @@ from ledger.cases import IN_FORCE, OPEN, PENDING, REVIEW, WAITING, Case
 from ledger.decisions import DECISIONS, direction
 from web.cases.rules import SHORTEST_TEXT, shown
 from web.lender import DIRECTIONS, Lender, reason_text
-from web.pages.forms import LONGEST_NAME, LONGEST_TEXT, Form, one
+from web.pages.forms import LONGEST_NAME, LONGEST_TEXT, Form, form_value
 from web.pages.languages import HOME
 from web.pages.templates import View
 from web.pages.texts import Texts
@@ -222,7 +222,7 @@ class CaseForms:
         self, case: Case, release: Release | None, drafts: Sequence[str], problems: Problems, form: Form
     ) -> DecisionForm:
         """The form for a decision."""
-        texts, suggested, chosen = self._texts, case.score.decision, one(form, "decision")
+        texts, suggested, chosen = self._texts, case.score.decision, form_value(form, "decision")
         review = ""
         if case.contest is not None:
             review = texts("decide.review", by=case.contest.reviewer, deadline=texts.day(case.contest.deadline))
@@ -245,7 +245,7 @@ class CaseForms:
                 for name in (drafts if declines else ())
             ),
             principal_problem=self.problem("principal", problems),
-            codes=tuple(self.codes(went, one(form, f"reason_{went}")) for went in DIRECTIONS),
+            codes=tuple(self.codes(went, form_value(form, f"reason_{went}")) for went in DIRECTIONS),
             codes_problem=self.problem("reason", problems),
             justification=self.box("justification", form, problems),
             justification_kept=kept("justification", form),
@@ -260,7 +260,7 @@ class CaseForms:
 
     def agreeing(self, case: Case, problems: Problems, form: Form) -> AgreementForm:
         """The form for a second person."""
-        answer = one(form, "agrees")
+        answer = form_value(form, "agrees")
         return AgreementForm(
             sent=self.sent("agree", case, problems, form),
             choices=tuple(Choice(name, self._texts(f"agree.{name}"), name == answer) for name in ("yes", "no")),
@@ -287,7 +287,7 @@ class CaseForms:
     def box(self, name: str, form: Form, problems: Problems) -> TextBox:
         """A text of some lines."""
         label, problem = self._texts(f"decide.{name}"), self.problem(name, problems)
-        return TextBox(name, label, one(form, name), problem, LONGEST_TEXT, SHORTEST_TEXT)
+        return TextBox(name, label, form_value(form, name), problem, LONGEST_TEXT, SHORTEST_TEXT)
 
     def line(
         self, name: str, form: Form, problems: Problems, kind: str = "text", note: str = "",
@@ -295,7 +295,7 @@ class CaseForms:
     ) -> TextBox:  # fmt: skip
         """A text of one line."""
         return TextBox(
-            name, self._texts(f"decide.{name}"), one(form, name), self.problem(name, problems), LONGEST_NAME,
+            name, self._texts(f"decide.{name}"), form_value(form, name), self.problem(name, problems), LONGEST_NAME,
             kind=kind, note=self._texts(note) if note else "", offered=offered,
         )  # fmt: skip
 
@@ -306,7 +306,7 @@ class CaseForms:
 
 def written(form: Form, boxes: Sequence[str]) -> tuple[str, ...]:
     """What somebody wrote in a form that is not in these boxes."""
-    return tuple(one(form, name) for name in TEXTS if one(form, name) and name not in boxes)
+    return tuple(form_value(form, name) for name in TEXTS if form_value(form, name) and name not in boxes)
 
 
 def typed(form: Form) -> Form:
@@ -316,4 +316,4 @@ def typed(form: Form) -> Form:
 
 def kept(name: str, form: Form) -> bool:
     """Whether a text is shown although nothing is chosen that needs it."""
-    return bool(one(form, name) and not one(form, "decision"))
+    return bool(form_value(form, name) and not form_value(form, "decision"))

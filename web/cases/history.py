@@ -22,7 +22,7 @@ from web.cases.decision_form import Choice
 from web.cases.routes import readable
 from web.lender import Lender
 from web.pages.answers import LONGEST_REFERENCE, labelled
-from web.pages.forms import LONGEST_NAME, Form, day, one, read_form
+from web.pages.forms import LONGEST_NAME, Form, day, form_value, read_form
 from web.pages.frame import HEADERS, frame, page
 from web.pages.languages import HOME
 from web.pages.templates import View
@@ -110,7 +110,7 @@ class HistoryPages:
         if form is None:
             return HTMLResponse("", 413, HEADERS)
         asked, person = questions_from(form), person_of(request.scope)
-        before = one(form, "before")
+        before = form_value(form, "before")
         at = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
 
         def read(connection: sa.Connection) -> list[Case]:
@@ -165,13 +165,13 @@ def by_month(
 def questions_from(form: Form) -> dict[str, str]:
     """What is asked for; what means nothing is left out."""
     asked = {
-        "reference": " ".join(one(form, "reference", LONGEST_REFERENCE).split()),
-        "by": one(form, "by", LONGEST_NAME),
-        "decision": one(form, "decision"),
-        "overridden": one(form, "overridden"),
+        "reference": " ".join(form_value(form, "reference", LONGEST_REFERENCE).split()),
+        "by": form_value(form, "by", LONGEST_NAME),
+        "decision": form_value(form, "decision"),
+        "overridden": form_value(form, "overridden"),
     }
     for name in ("since", "until"):
-        found = day(one(form, name, 10))
+        found = day(form_value(form, name, 10))
         asked[name] = found.isoformat() if found else ""
     if asked["decision"] not in ("open", "waiting", *DECISIONS):
         asked["decision"] = ""
@@ -184,11 +184,11 @@ def questions(form: Form, texts: Texts) -> tuple[Question, ...]:
     """The search form, holding what was asked."""
 
     def box(name: str, kind: str = "search") -> Question:
-        return Question(name, texts(f"history.{name}"), kind, one(form, name, LONGEST_REFERENCE))
+        return Question(name, texts(f"history.{name}"), kind, form_value(form, name, LONGEST_REFERENCE))
 
     def choose(name: str, options: dict[str, str]) -> Question:
         listed = {"": texts("history.any"), **options}.items()
-        choices = tuple(Choice(value, text, value == one(form, name)) for value, text in listed)
+        choices = tuple(Choice(value, text, value == form_value(form, name)) for value, text in listed)
         return Question(name, texts(f"history.{name}"), "", "", choices)
 
     decisions = {name: texts(f"history.{key}") for name, key in UNDECIDED.items()} | {

@@ -13,7 +13,7 @@ from ledger.records import Draft
 from ledger.retention import on_hold
 from web.cases.notice import Notice
 from web.cases.rules import SHORTEST_TEXT, InvalidDecision, named
-from web.pages.forms import Form, day, one
+from web.pages.forms import Form, day, form_value
 from web.person import Person
 
 ACTIONS = ("notified", "hold", "release")
@@ -31,7 +31,7 @@ def draft(
     problems = named(person)
     if action == "notified":
         return handing_over(case, form, person, problems, notices, clock or Clock())
-    reason = one(form, "hold_reason")
+    reason = form_value(form, "hold_reason")
     if len(reason) < SHORTEST_TEXT:
         problems["hold_reason"] = "sentence"
     if problems:
@@ -46,10 +46,10 @@ def handing_over(
     """The notice of the last decision was handed over, on a day from the decision to today."""
     assert case.decision is not None  # noqa: S101 - `possible` has looked
     today = datetime.fromtimestamp(clock.utc(), UTC).date()
-    found = day(one(form, "day")) if one(form, "day") else today
+    found = day(form_value(form, "day")) if form_value(form, "day") else today
     if found is None or not case.decision.time[:10] <= found.isoformat() <= today.isoformat():
         problems["day"] = "handed_over"
-    language = one(form, "language")
+    language = form_value(form, "language")
     if language not in notices:
         problems["language"] = "choose"
     if problems or found is None:

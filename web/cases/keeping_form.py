@@ -7,7 +7,7 @@ from ledger.cases import Case
 from ledger.retention import handed_over, on_hold
 from web.cases.decision_form import CaseForms, Choice, Problems, Section, Sent, TextBox
 from web.cases.keeping import ACTIONS, possible
-from web.pages.forms import Form, one
+from web.pages.forms import Form, form_value
 from web.pages.texts import LANGUAGES, Texts
 from web.person import Person
 
@@ -69,7 +69,7 @@ def keeping_section(
     """One form, with what was typed and what is wrong with it."""
     problems, form = problems or {}, form or {}
     notified = action == "notified"
-    chosen = one(form, "language") or texts.language
+    chosen = form_value(form, "language") or texts.language
     made = KeepingForm(
         sent=forms.sent(action, case, problems, form),
         lead=texts(f"keeping.{action}_lead"),

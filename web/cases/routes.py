@@ -26,7 +26,7 @@ from web.cases.notice_pdf import notice_pdf
 from web.cases.opened import CaseReader, Opened
 from web.cases.rules import InvalidDecision, agree, as_shown, contest, decide
 from web.lender import Lender
-from web.pages.forms import LONGEST_NAME, Form, one, read_form
+from web.pages.forms import LONGEST_NAME, Form, form_value, read_form
 from web.pages.frame import HEADERS, frame, page, problem_page, root_from, visitor
 from web.pages.languages import HOME
 from web.pages.templates import View, render
@@ -116,7 +116,7 @@ class CasePages:
             if person is not None and person.machine:
                 tell(request.scope, "role_refused", route=action, why="people-decide")
                 return HTMLResponse("", 403, HEADERS)  # people decide
-            seen = as_shown(opened.case, one(form, "seen"))
+            seen = as_shown(opened.case, form_value(form, "seen"))
             try:
                 draft = await run_in_threadpool(self.draft, action, opened, seen, form, person)
                 await self._ledger.submit_in_loop(draft)
@@ -141,7 +141,7 @@ class CasePages:
                 return await shown(self.section, action, opened, texts, problems, held, person)
             if not moved_by_others(opened.case, seen, acting(form, person)):
                 problems = {"form": "outdated"}
-            if one(form, "up") == root_from("record/x", texts):
+            if form_value(form, "up") == root_from("record/x", texts):
                 return await shown(self.body, opened, texts, person, action, problems, typed(form), **WHOLE)
             return await shown(self.beside, opened, seen, texts, problems, typed(form), person)
 
@@ -172,7 +172,7 @@ class CasePages:
 
     def forms(self, texts: Texts, form: Form, person: Person | None) -> CaseForms:
         """What makes the forms of the page that sent one; it says itself how far it stands from the app's root."""
-        up = one(form, "up")
+        up = form_value(form, "up")
         return CaseForms(self._lender, texts, up if up in ("", "../", "../../") else "", person, self.reviewers())
 
     def notices(self, action: str, opened: Opened) -> Mapping[str, Notice]:
@@ -235,7 +235,7 @@ class CasePages:
 
 def acting(form: Form, person: Person | None) -> Person:
     """Who sends a form: where nobody has to log in, the name in it."""
-    return person or Person(one(form, "name", LONGEST_NAME), OFFICER)
+    return person or Person(form_value(form, "name", LONGEST_NAME), OFFICER)
 
 
 def moved_by_others(case: Case, seen: Case | None, person: Person) -> bool:

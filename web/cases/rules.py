@@ -13,7 +13,7 @@ from ledger.cases import IN_FORCE, TO_DECIDE, WAITING, Case
 from ledger.decisions import DECISIONS, agreed, contested, decided, direction
 from ledger.records import Draft
 from web.lender import Lender
-from web.pages.forms import LONGEST_NAME, Form, day, one
+from web.pages.forms import LONGEST_NAME, Form, day, form_value
 from web.person import Person
 
 SHORTEST_TEXT = 10  # of a justification: a sentence, not a letter
@@ -46,7 +46,7 @@ def decide(
     `drafts` are the principal reasons that can be confirmed.
     """
     score = case.score
-    choice, problems = one(form, "decision"), named(person)
+    choice, problems = form_value(form, "decision"), named(person)
     if case.state not in TO_DECIDE:
         raise InvalidDecision({"form": "not_now"})
     if person.name in case.barred:
@@ -54,10 +54,10 @@ def decide(
     if choice not in DECISIONS:
         raise InvalidDecision({**problems, "decision": "choose"})
     went = direction(choice, score.decision)
-    code = one(form, f"reason_{went}") if went != "as_suggested" else ""
+    code = form_value(form, f"reason_{went}") if went != "as_suggested" else ""
     if went != "as_suggested" and code not in lender.codes[went]:
         problems["reason"] = "choose"
-    justification, conditions = one(form, "justification"), one(form, "conditions")
+    justification, conditions = form_value(form, "justification"), form_value(form, "conditions")
     confirmed = [name for name in drafts if name in form.get("principal", [])]
     by_model = choice == "decline" and went == "as_suggested"
     if by_model and drafts and not confirmed and len(justification) < SHORTEST_TEXT:
@@ -87,7 +87,7 @@ def agree(case: Case, form: Form, person: Person) -> Draft:
         problems["name"] = "second_person"
     elif person.name in case.barred:  # decided before the objection that this decision answers
         problems["name"] = "another_person"
-    answer, note = one(form, "agrees"), one(form, "note")
+    answer, note = form_value(form, "agrees"), form_value(form, "note")
     if answer not in ("yes", "no"):
         problems["agrees"] = "choose"
     if answer == "no" and len(note) < SHORTEST_TEXT:
@@ -110,7 +110,7 @@ def contest(
     problems = named(person)
     if case.state not in IN_FORCE or case.decision is None:
         raise InvalidDecision({"form": "not_now"})
-    objection, reviewer = one(form, "objection"), one(form, "reviewer", LONGEST_NAME)
+    objection, reviewer = form_value(form, "objection"), form_value(form, "reviewer", LONGEST_NAME)
     if len(objection) < SHORTEST_TEXT:
         problems["objection"] = "sentence"
     if not reviewer:
@@ -120,7 +120,9 @@ def contest(
     elif reviewer in case.decided_by:
         problems["reviewer"] = "another_person"
     today = datetime.fromtimestamp((clock or Clock()).utc(), UTC).date()
-    deadline = day(one(form, "deadline")) if one(form, "deadline") else today + timedelta(lender.contest_days)
+    deadline = (
+        day(form_value(form, "deadline")) if form_value(form, "deadline") else today + timedelta(lender.contest_days)
+    )
     if deadline is None or not today <= deadline <= today + timedelta(3650):
         problems["deadline"] = "date"
     if problems or deadline is None:

@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.settings import Settings
-from web.pages.languages import HOME, kept, preferred
+from web.pages.languages import HOME, accepted_language, cookie_language
 from web.person import CLOSED, DEMO, METRICS, OPEN, Person
 from web.security.accounts import LOCAL, AccountError, Accounts, is_local, mode
 from web.security.limits import ALWAYS, Rate, RequestRefused, answer, body_size
@@ -147,7 +147,7 @@ class Entrance:
         elif refused is SIGNED_OUT and is_page(scope, headers):
             language = "fr" if path.startswith("/fr") else "en"
             if path == "/":
-                language = kept(Headers(scope=scope)) or preferred(Headers(scope=scope)) or language
+                language = cookie_language(Headers(scope=scope)) or accepted_language(Headers(scope=scope)) or language
             wanted = quote(path.removeprefix("/"), safe="/") if scope["method"] == "GET" else ""
             target = f"{root}{HOME[language]}login" + (f"?next={wanted}" if wanted not in ("", "fr", "fr/") else "")
             await RedirectResponse(target, 303, {"Cache-Control": "no-store"})(scope, receive, dressed)

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from inference.languages import Text
-from web.pages.forms import one, read_form
+from web.pages.forms import form_value, read_form
 from web.pages.frame import HEADERS, frame, page
 from web.pages.languages import HOME
 from web.pages.texts import LANGUAGES, Texts, texts_in
@@ -79,8 +79,8 @@ class Login:
         if form is None:
             return Response("", 413, HEADERS)
         # A password is taken as it was typed: spaces count.
-        name, password = one(form, "name", LONGEST_NAME).lower(), (form.get("password") or [""])[0]
-        wanted = one(form, "next")
+        name, password = form_value(form, "name", LONGEST_NAME).lower(), (form.get("password") or [""])[0]
+        wanted = form_value(form, "next")
         address = request.client.host if request.client else ""
         try:
             device = request.cookies.get(DEVICE_COOKIE, "")
