@@ -79,7 +79,7 @@ def change(accounts: Accounts, given: argparse.Namespace, log: SecurityLog) -> N
     if given.verb == "sessions":
         say(
             "\n".join(
-                f"{one.name:40} since {when(one.made)}  last used {when(one.used)}" for one in accounts.sessions()
+                f"{one.name:40} since {when(one.created)}  last used {when(one.used)}" for one in accounts.sessions()
             )
         )
         return
@@ -132,7 +132,7 @@ def table(accounts: Sequence[Account]) -> str:
     if not accounts:
         return "none"
     return "\n".join(
-        f"{one.name:40} {one.role:8} made {when(one.made)}  last used {when(one.used)}"
+        f"{one.name:40} {one.role:8} made {when(one.created)}  last used {when(one.used)}"
         + (f"  ends {when(one.expires)}" if one.expires is not None else "")
         for one in accounts
     )

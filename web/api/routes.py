@@ -30,7 +30,7 @@ from web.pages.answers import LONGEST_REFERENCE
 from web.person import CLOSED, mode_of, only_of, person_of
 from web.problems import JSON, PREFIX, Refusal, invalid, read_json
 from web.recording import Recorder
-from web.security.security_log import allowed, tell
+from web.security.security_log import allowed, log_event
 
 logger = logging.getLogger(__name__)
 OF_SCORE = ("decision", "pd", "points", "break_even", "refer_from", "decline_from", "unusual")
@@ -194,7 +194,7 @@ class Api:
             raise Refusal(422, "invalid-request", f"No such parameter: {', '.join(unknown)[:200]}")
         only = only_of(person_of(request.scope))
         if only is not None and asked.setdefault("by", only) != only:
-            tell(request.scope, "role_refused", route="decisions", why="own-records")
+            log_event(request.scope, "role_refused", route="decisions", why="own-records")
             raise Refusal(403, "refused", "Officers see their own records")
         found = await self._read(
             lambda connection: [(one.seq, listed(one)) for one in queries.newest(connection, limit, at, **asked)],

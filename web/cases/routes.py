@@ -34,7 +34,7 @@ from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import CLOSED, OFFICER, Person, mode_of, person_of
 from web.recording import Recorder
 from web.security.accounts import Accounts
-from web.security.security_log import tell
+from web.security.security_log import log_event
 
 logger = logging.getLogger(__name__)
 RECORDED = "X-Recorded"  # of an answer: whether the form was recorded; else it comes back with what is wrong
@@ -114,7 +114,7 @@ class CasePages:
             problems: Problems = {}
             person = person_of(request.scope)
             if person is not None and person.machine:
-                tell(request.scope, "role_refused", route=action, why="people-decide")
+                log_event(request.scope, "role_refused", route=action, why="people-decide")
                 return HTMLResponse("", 403, HEADERS)  # people decide
             seen = as_shown(opened.case, form_value(form, "seen"))
             try:

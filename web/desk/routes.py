@@ -31,7 +31,7 @@ from web.pages.templates import View, render
 from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import Person, person_of
 from web.recording import Recorder
-from web.security.security_log import allowed, tell
+from web.security.security_log import allowed, log_event
 
 NOBODY = "desk"  # who asks, as long as nobody has to say so
 HEADERS = {"Cache-Control": "no-store"}
@@ -76,7 +76,7 @@ def answered(function: Any) -> Any:
         if isinstance(found, str):
             return HTMLResponse(found, headers=HEADERS)
         if found.get("values") is not None:
-            tell(request.scope, "record_read", record=str(asked["of"]), what="answers")
+            log_event(request.scope, "record_read", record=str(asked["of"]), what="answers")
         return Response(orjson.dumps(found), 200, HEADERS, "application/json")
 
     return route

@@ -29,7 +29,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart. `top_label` is the value at the upper edge, `ends` are the labels below both ends, `says` describes it."""
+    """A chart. `top_label` is the value at the upper edge, `ends` the labels below both ends, `says` a description."""
 
     template: ClassVar[str] = "chart.html"
     name: str
