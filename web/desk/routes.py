@@ -21,7 +21,7 @@ from web.cards.notice_card import notice_card
 from web.cards.problem_card import problem_card
 from web.cards.score_card import score_card
 from web.cases.decision_form import CaseForms
-from web.cases.rules import as_shown, shown
+from web.cases.rules import case_at, version_of
 from web.desk.form import FormValues
 from web.desk.number_box import read_box
 from web.desk.whatif_panel import Panel
@@ -46,7 +46,7 @@ class Correcting:
     impossible: bool
 
 
-def answering_routes(recorder: Recorder, lender: Lender) -> APIRouter:
+def desk_routes(recorder: Recorder, lender: Lender) -> APIRouter:
     """`POST desk/score`, `desk/try` and `desk/take`, below each language's page."""
     router = APIRouter()
     for language in LANGUAGES:
@@ -99,7 +99,7 @@ class DeskRoutes:
         try:
             if ledger is not None and asked.get("of"):
                 case = await self._find(asked["of"], scope)
-                corrects = as_shown(case, asked.get("seen")) if case else None
+                corrects = case_at(case, asked.get("seen")) if case else None
                 if corrects is None:
                     return self._moved(case, person)
                 if corrects.state not in TO_DECIDE:
@@ -186,7 +186,7 @@ class DeskRoutes:
         return {
             "values": self._held.values(score.answers, score.reference or ""),
             "html": render(said, texts),
-            "seen": shown(case),
+            "seen": version_of(case),
         }
 
     async def _find(self, id: object, scope: Scope) -> Case | None:
