@@ -207,7 +207,7 @@ class CaseForms:
         return f"{self.home.removeprefix('./')}record/{quote(case.first.id)}"
 
     def outcome_text(self, case: Case) -> str:
-        """The last decision in words; an empty string if there is none."""
+        """The last decision in words; an empty string before the first."""
         decision = case.decision
         if decision is None:
             return ""
