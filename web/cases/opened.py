@@ -84,7 +84,7 @@ class CaseReader:
 
     def replayed(self, case: Case) -> Opened:
         """A case with its replayed score."""
-        return Opened(case, self._replayer.one(case.score), self.scorer(case.score))
+        return Opened(case, self._replayer.replay_one(case.score), self.scorer(case.score))
 
     def scorer(self, score: Scored) -> Scorer | None:
         """The scorer that a score was made with; None if its release is missing."""
