@@ -35,7 +35,7 @@ class AnswerRank:
     answer: str
     area: str  # how these loans spread, the d of a path in a box of 100 by 100
     x: float  # where the application stands, per cent of the width
-    said: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def among_the_same(score: Score, scale: Scale, release: Release, texts: Texts) -
         if group is None:
             continue
         rank = Rank.among(score.pd, group.pd_percentiles)
-        said = texts(
+        rank_text = texts(
             f"stand.{rank.key}",
             count=rank.in_100,
             loans=write_number(group.loans, language),
@@ -137,7 +137,7 @@ def among_the_same(score: Score, scale: Scale, release: Release, texts: Texts) -
         )
         spread = area(group.pd_percentiles, scale.low, scale.high)
         answer = choice_text(field.choices[field.index[code]], language)
-        ranks.append(AnswerRank(field.label[language], answer, spread, scale.x(score.pd), said))
+        ranks.append(AnswerRank(field.label[language], answer, spread, scale.x(score.pd), rank_text))
     return AmongTheSame(tuple(ranks)) if ranks else None
 
 

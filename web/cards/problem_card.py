@@ -21,7 +21,7 @@ class Message:
     into the box."""
 
     template: ClassVar[str] = "cards/message.html"
-    said: str
+    text: str
     row: str  # the id of the element around the field's widget; nothing for a field that the form does not have
     readings: tuple[str, ...]
 
@@ -60,7 +60,7 @@ def message(problem: Problem, field: Field | None, texts: Texts) -> Message:
     """What is wrong with an answer, with each number that a text could mean."""
     readings: tuple[str, ...] = ()
     if isinstance(field, NumberField):
-        readings = tuple(field.write(one, texts.language) for one in problem.readings)
+        readings = tuple(field.write(number, texts.language) for number in problem.readings)
     return Message(explain(problem, field, texts), row_id(field) if field else "", readings)
 
 
@@ -77,7 +77,7 @@ def explain(problem: Problem, field: Field | None, texts: Texts) -> str:
             "unit": unit,
             "counted": texts("problem.counted", unit=unit) if unit else "",
             "example": field.show(field.typical_answer, language),
-            "readings": texts("mark.or").join(field.write(one, language) for one in problem.readings),
+            "readings": texts("mark.or").join(field.write(number, language) for number in problem.readings),
         }
         if problem.kind != "too_small" and not field.beside(0, language)[0]:
             values["low"] = write_number(field.minimum, language)  # the unit stands behind the other end

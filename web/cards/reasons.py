@@ -64,7 +64,7 @@ def what_moved(
         pd=write_percent(explanation.pd, language),
         reference=write_percent(explanation.reference_pd, language),
     )
-    drafts = tuple(reason_text(one, release, lender, language) for one in principal)
+    drafts = tuple(reason_text(code, release, lender, language) for code in principal)
     return WhatMoved(lead, effects(explanation, application, release, texts), None if decision == APPROVE else drafts)
 
 
@@ -73,9 +73,9 @@ def effects(explanation: Explanation, application: Application, release: Release
     language = texts.language
     ranked = sorted(
         zip(explanation.effects, explanation.odds_factors, release.form.fields, application.values, strict=True),
-        key=lambda one: -abs(one[0]),
+        key=lambda row: -abs(row[0]),
     )
-    moving = [one for one in ranked if abs(one[0]) >= SMALLEST]
+    moving = [row for row in ranked if abs(row[0]) >= SMALLEST]
     still = [field.label[language] for effect, _, field, _ in ranked if abs(effect) < SMALLEST]
     longest = max((abs(effect) for effect, *_ in moving), default=1.0)
     return Effects(

@@ -44,7 +44,7 @@ class ScoreCard:
     moved: WhatMoved | None
     deciding: View | None
     policy: tuple[PolicyRow, ...]
-    made: str
+    source: str
 
 
 @dataclass(frozen=True)
@@ -55,27 +55,27 @@ class IntroCard:
     state: ClassVar[str] = "intro"
     parts: tuple[tuple[str, str], ...]  # name, what it says
     scale: ScalePicture
-    said: str  # the picture in sentences
+    description: str  # the picture in sentences
 
 
 def score_card(
-    told: ScoredAnswer, release: Release, texts: Texts, lender: Lender, deciding: View | None = None
+    answer: ScoredAnswer, release: Release, texts: Texts, lender: Lender, deciding: View | None = None
 ) -> Markup:
     """The card of a score; `deciding` is what can be decided, where it is recorded."""
-    score, seq, explanation, principal = told[:4]
+    score, seq, explanation, principal = answer[:4]
     cuts = score.cutoffs
     figures, scale = (
-        figures_for(release, texts.language, told_apart(score, release)),
+        figures_for(release, texts.language, pds_to_distinguish(score, release)),
         scale_for(release, cuts, score.pd),
     )
     suggestion, pd, points = texts(f"decision.{score.decision}"), figures.pd(score.pd), figures.points(score.pd)
-    made = texts("result.made", release=release.name, date=release.manifest.date, id=score.request_id)
+    source = texts("result.made", release=release.name, date=release.manifest.date, id=score.request_id)
     if seq is not None:
-        made += " " + texts("result.recorded", seq=write_number(seq, texts.language))
+        source += " " + texts("result.recorded", seq=write_number(seq, texts.language))
     moved = None
     if explanation is not None:
         moved = what_moved(explanation, principal or [], score.decision, score.application, release, texts, lender)
-    shown = ScoreCard(
+    view = ScoreCard(
         decision=score.decision,
         suggestion=suggestion,
         pd=pd,
@@ -90,9 +90,9 @@ def score_card(
         moved=moved,
         deciding=deciding,
         policy=policy_rows(cuts, texts, figures),
-        made=made,
+        source=source,
     )
-    return render(shown, texts)
+    return render(view, texts)
 
 
 def intro_card(release: Release, texts: Texts) -> Markup:
@@ -109,16 +109,16 @@ def intro(release: Release, texts: Texts) -> IntroCard:
     return IntroCard(
         parts=tuple((texts(f"intro.{name}"), texts(f"intro.{name}_text", loans=known)) for name in names),
         scale=draw(release, scale_for(release, cuts, None), cuts, texts, figures, None),
-        said=" ".join(describe(release, cuts, texts, figures, None)),
+        description=" ".join(describe(release, cuts, texts, figures, None)),
     )
 
 
-def told_apart(score: Score, release: Release) -> list[float]:
+def pds_to_distinguish(score: Score, release: Release) -> list[float]:
     """The PDs that must not look equal on a card unless they are: PD, cut-offs, and a band's ends that it misses."""
-    found = [score.pd, score.refer_from, score.decline_from]
+    pds = [score.pd, score.refer_from, score.decline_from]
     population = release.manifest.population
     if population is not None and population.bands:
         band = nearest_band(score.pd, population.bands)
         if not band.low <= score.pd <= band.high:
-            found.append(min(band.low, band.high, key=lambda end: abs(end - score.pd)))
-    return found
+            pds.append(min(band.low, band.high, key=lambda end: abs(end - score.pd)))
+    return pds

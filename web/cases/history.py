@@ -114,7 +114,9 @@ class HistoryPages:
         before_seq = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
 
         def read(connection: sa.Connection) -> list[Case]:
-            return cases.cases_from(connection, queries.cases(connection, PAGE + 1, before_seq, filters, only_of(person)))
+            return cases.cases_from(
+                connection, queries.cases(connection, PAGE + 1, before_seq, filters, only_of(person))
+            )
 
         found_cases = await self._ledger.search(read)
         view = HistoryPage(

@@ -71,9 +71,9 @@ def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = Non
             with gr.Column(elem_id="outcome", min_width=0):
                 static(render(Answers(intro(release, texts)), texts), "answers")
         static(render(footer(release, texts), texts), "footer")
-        held = FormValues(release.form, texts.language, recorded)
-        fill(example, widgets.all, json.dumps(held.example))
-        fill(reset, widgets.all, json.dumps(held.empty))
+        form_values = FormValues(release.form, texts.language, recorded)
+        fill(example, widgets.all, json.dumps(form_values.example))
+        fill(reset, widgets.all, json.dumps(form_values.empty))
         fill(put, widgets.all, "window.deskValues")
         for name, left_open in widgets.not_stated.items():
             left_open.change(None, left_open, widgets.boxes[name], js=SHUT_WHILE_TICKED)
@@ -90,8 +90,8 @@ def fill(button: gr.Button, outputs: Sequence[Any], values: str) -> None:
 def footer(release: Release, texts: Texts) -> Footer:
     """What stands below, for one release."""
     offline = tuple(notice(kind, texts) for kind in ("gone", "failed", "out"))
-    said = release.manifest.notice[texts.language]
-    return Footer(said, release.name, "model-card", offline)
+    notice_text = release.manifest.notice[texts.language]
+    return Footer(notice_text, release.name, "model-card", offline)
 
 
 def static(html: str, name: str) -> None:

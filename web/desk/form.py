@@ -35,12 +35,12 @@ class FormValues:
             if isinstance(field, ChoiceField) and kind_of(field) == "list"
         }
 
-    def answers(self, held: object) -> dict[str, object]:
+    def answers(self, contents: object) -> dict[str, object]:
         """Raw answers by field name; what was left open is not among them."""
-        given = held if isinstance(held, dict) else {}
+        values = contents if isinstance(contents, dict) else {}
         answers: dict[str, object] = {}
         for field in self.form.fields:
-            raw = given.get(field.name, "")
+            raw = values.get(field.name, "")
             if raw is None:
                 answers[field.name] = NOT_STATED
             elif isinstance(raw, str) and isinstance(field, NumberField):

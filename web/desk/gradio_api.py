@@ -57,8 +57,10 @@ class Endpoint:
         async def predict_credit_score(*answers: object) -> dict[str, Any]:
             return await self.answer(answers, NOBODY)
 
-        said = "Score one application. A number that may be left open takes null for not stated."
-        add_endpoint(predict_credit_score, NAME, said, {field.name: type_of(field) for field in self._form.fields})
+        description = "Score one application. A number that may be left open takes null for not stated."
+        add_endpoint(
+            predict_credit_score, NAME, description, {field.name: type_of(field) for field in self._form.fields}
+        )
 
     def routes(self) -> APIRouter:
         """What gradio_client, Gradio's JavaScript client and a plain call need, and nothing else of Gradio's API."""
@@ -70,7 +72,7 @@ class Endpoint:
             ("POST", "queue/join", self.join),
             ("GET", "queue/data", self.data),
         ):
-            router.add_route(GRADIO + path, told(function), methods=[method])
+            router.add_route(GRADIO + path, with_errors(function), methods=[method])
         return router
 
     async def answer(self, answers: Sequence[object], by: str) -> dict[str, Any]:
@@ -102,8 +104,8 @@ class Endpoint:
 
     async def join(self, request: Request) -> Response:
         """The id of the answer, which the stream of the client's session brings."""
-        answers, asked = await self._read(request)
-        session = asked.get("session_hash")
+        answers, body = await self._read(request)
+        session = body.get("session_hash")
         if not isinstance(session, str) or not SESSION.fullmatch(session):
             raise CallRefused(400, "session_hash: 1 to 64 letters, digits, - and _ are needed")
         return await self._keep(request, answers, session, uuid4().hex)
@@ -115,14 +117,14 @@ class Endpoint:
     async def _read(self, request: Request) -> tuple[list[object], dict[str, Any]]:
         """The answers, and all else that a client sends beside them."""
         try:
-            asked, _ = await read_json(request)
+            body, _ = await read_json(request)
         except Refusal as refusal:
             raise CallRefused(400, str(refusal)) from None
-        answers, needed = asked.get("data"), len(self._form.names)
+        answers, needed = body.get("data"), len(self._form.names)
         if not isinstance(answers, list) or len(answers) != needed:
             came = len(answers) if isinstance(answers, list) else "none"
             raise CallRefused(400, f"data: a list of {needed} answers is needed, {came} came")
-        return answers, asked
+        return answers, body
 
     async def _keep(self, request: Request, answers: list[object], session: str, event: str) -> Response:
         """Score, and keep the answer for its client. Where there is no room for it, nothing is scored or recorded."""
@@ -160,7 +162,7 @@ class Endpoint:
         yield closed_join()
 
 
-def told(function: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+def with_errors(function: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
     """A route that tells Gradio's clients why it refuses: they read `error`, or `detail`."""
 
     async def route(request: Request) -> Response:

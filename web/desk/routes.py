@@ -42,7 +42,7 @@ class Correcting:
     """That an earlier case's answers are being corrected, with the way out; or that they cannot be had."""
 
     template: ClassVar[str] = "desk/correcting.html"
-    said: str
+    message: str
     impossible: bool
 
 
@@ -50,12 +50,12 @@ def desk_routes(recorder: Recorder, lender: Lender) -> APIRouter:
     """`POST desk/score`, `desk/try` and `desk/take`, below each language's page."""
     router = APIRouter()
     for language in LANGUAGES:
-        answering = DeskRoutes(recorder, lender, texts_in(language))
+        desk = DeskRoutes(recorder, lender, texts_in(language))
         for name, function in (
-            ("score", answering.score),
-            ("try", answering.try_out),
-            ("take", answering.take),
-            ("read", answering.read),
+            ("score", desk.score),
+            ("try", desk.try_out),
+            ("take", desk.take),
+            ("read", desk.read),
         ):
             router.add_route(f"{HOME[language]}desk/{name}", answered(function), methods=["POST"])
     return router
@@ -69,15 +69,15 @@ def answered(function: Any) -> Any:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return Response("", 415, HEADERS)
         try:
-            asked = orjson.loads(await request.body())
+            body = orjson.loads(await request.body())
         except ValueError:
             return Response("", 400, HEADERS)
-        found = await function(asked if isinstance(asked, dict) else {}, request.scope)
-        if isinstance(found, str):
-            return HTMLResponse(found, headers=HEADERS)
-        if found.get("values") is not None:
-            log_event(request.scope, "record_read", record=str(asked["of"]), what="answers")
-        return Response(orjson.dumps(found), 200, HEADERS, "application/json")
+        result = await function(body if isinstance(body, dict) else {}, request.scope)
+        if isinstance(result, str):
+            return HTMLResponse(result, headers=HEADERS)
+        if result.get("values") is not None:
+            log_event(request.scope, "record_read", record=str(body["of"]), what="answers")
+        return Response(orjson.dumps(result), 200, HEADERS, "application/json")
 
     return route
 
@@ -87,44 +87,44 @@ class DeskRoutes:
 
     def __init__(self, recorder: Recorder, lender: Lender, texts: Texts) -> None:
         self._recorder, self._release, self._texts = recorder, recorder.scorer.release, texts
-        self._held = FormValues(self._release.form, texts.language, recorder.ledger is not None)
+        self._form_values = FormValues(self._release.form, texts.language, recorder.ledger is not None)
         self._lender = lender
-        self._panel = Panel(self._release, texts, self._held)
+        self._panel = Panel(self._release, texts, self._form_values)
 
-    async def score(self, asked: dict[str, Any], scope: Scope) -> str:
+    async def score(self, body: dict[str, Any], scope: Scope) -> str:
         """The card that answers the form; a corrected score where the form holds an earlier case's answers."""
-        texts, ledger, held = self._texts, self._recorder.ledger, self._held
+        texts, ledger, form_values = self._texts, self._recorder.ledger, self._form_values
         person = person_of(scope)
         corrects = None
         try:
-            if ledger is not None and asked.get("of"):
-                case = await self._find(asked["of"], scope)
-                corrects = case_at(case, asked.get("seen")) if case else None
+            if ledger is not None and body.get("of"):
+                case = await self._find(body["of"], scope)
+                corrects = case_at(case, body.get("seen")) if case else None
                 if corrects is None:
                     return self._moved(case, person)
                 if corrects.state not in TO_DECIDE:
                     return notice_card("settled", texts, self._way(corrects, person))
-            told = await self._recorder.score(
-                held.answers(asked.get("answers")),
+            answer = await self._recorder.score(
+                form_values.answers(body.get("answers")),
                 by=person.name if person else NOBODY,
                 channel="desk",
-                reference=held.reference(asked.get("reference")),
+                reference=form_values.reference(body.get("reference")),
                 explain=True,
                 corrects=corrects,
             )
             deciding = None
-            if told.record is not None:
+            if answer.record is not None:
                 # Not as the ledger may hold it by now: what is decided is what is shown here.
-                made = Case((*(corrects.events if corrects else ()), told.record.event))
-                told = told._replace(score=told.score._replace(request_id=told.record.header.id))  # sent twice
-                deciding = self._form(person).section(made, self._release, told.principal or [])
+                shown_case = Case((*(corrects.events if corrects else ()), answer.record.event))
+                answer = answer._replace(score=answer.score._replace(request_id=answer.record.header.id))  # sent twice
+                deciding = self._form(person).section(shown_case, self._release, answer.principal or [])
         except CaseMoved:
-            return self._moved(await self._find(asked["of"], scope), person)
+            return self._moved(await self._find(body["of"], scope), person)
         except InvalidApplication as error:
             return problem_card(error.problems, self._release, texts)
         except LedgerUnavailable:
             return notice_card("unrecorded", texts)
-        return score_card(told, self._release, texts, self._lender, deciding)
+        return score_card(answer, self._release, texts, self._lender, deciding)
 
     def _form(self, person: Person | None) -> CaseForms:
         return CaseForms(self._lender, self._texts, UP[self._texts.language], person)
@@ -137,55 +137,53 @@ class DeskRoutes:
         """How a case stands, and where to see it."""
         return self._form(person).elsewhere(case, {}, {})
 
-    async def try_out(self, asked: dict[str, Any], scope: Scope) -> str:
+    async def try_out(self, body: dict[str, Any], scope: Scope) -> str:
         """The what-if panel: what was scored (`base`) beside what the form holds now. Nothing is recorded or logged."""
-        return await run_in_threadpool(self._tried, asked)
+        return await run_in_threadpool(self._tried, body)
 
-    def _tried(self, asked: dict[str, Any]) -> str:
-        whatif, form, base = self._recorder.whatif, self._release.form, asked.get("base")
+    def _tried(self, body: dict[str, Any]) -> str:
+        whatif, form, base = self._recorder.whatif, self._release.form, body.get("base")
         try:
             scored = whatif.score(base if isinstance(base, dict) else {})
         except InvalidApplication:
             return ""
         now = explanation = None
         with suppress(InvalidApplication):
-            now = whatif.score(self._held.answers(asked.get("answers")))
+            now = whatif.score(self._form_values.answers(body.get("answers")))
         if now is not None and now.application != scored.application:
             explanation = self._recorder.reasons.explain(now.application)
-        at = (
-            form.names.index(asked["field"])
-            if asked.get("field") in form.names
-            else self._release.policy.amount_at or 0
+        index = (
+            form.names.index(body["field"]) if body.get("field") in form.names else self._release.policy.amount_at or 0
         )
         application = scored.application
         proposals = [] if scored.decision == APPROVE else whatif.approvals(application)
         return self._panel.write(
-            scored, now, explanation, proposals, whatif.amounts(application), at, whatif.curve(application, at)
+            scored, now, explanation, proposals, whatif.amounts(application), index, whatif.curve(application, index)
         )
 
-    async def read(self, asked: dict[str, Any], scope: Scope) -> dict[str, Any]:
+    async def read(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
         """How the texts of number boxes (`numbers`: field name -> text) are read, field by field: see `read_box`."""
-        given = asked.get("numbers")
+        numbers = body.get("numbers")
         return {
-            field.name: read_box(field, given[field.name], self._texts)
+            field.name: read_box(field, numbers[field.name], self._texts)
             for field in self._release.form.fields
-            if isinstance(field, NumberField) and isinstance(given, dict) and isinstance(given.get(field.name), str)
+            if isinstance(field, NumberField) and isinstance(numbers, dict) and isinstance(numbers.get(field.name), str)
         }
 
-    async def take(self, asked: dict[str, Any], scope: Scope) -> dict[str, Any]:
+    async def take(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
         """An earlier case's answers for the form, to be corrected (None where they cannot be had), and what says so."""
         texts = self._texts
         try:
-            case = await self._find(asked.get("of"), scope)
+            case = await self._find(body.get("of"), scope)
         except LedgerUnavailable:
             case = None
         score = case.score if case else None
         if case is None or score is None or score.answers is None or score.release != self._release.digest:
             return {"values": None, "html": render(Correcting(texts("correct.impossible"), impossible=True), texts)}
-        said = Correcting(texts("correct.lead", seq=case.first.seq), impossible=False)
+        correcting = Correcting(texts("correct.lead", seq=case.first.seq), impossible=False)
         return {
-            "values": self._held.values(score.answers, score.reference or ""),
-            "html": render(said, texts),
+            "values": self._form_values.values(score.answers, score.reference or ""),
+            "html": render(correcting, texts),
             "seen": version_of(case),
         }
 
@@ -197,8 +195,8 @@ class DeskRoutes:
 
         def read() -> Case | None:
             with ledger.store.reading() as connection:
-                found = cases.find(connection, id)
-            return found if found is not None and allowed(scope, found) else None
+                case = cases.find(connection, id)
+            return case if case is not None and allowed(scope, case) else None
 
         try:
             return await run_in_threadpool(read)

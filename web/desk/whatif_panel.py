@@ -13,7 +13,7 @@ from inference.scorer import Score
 from inference.whatif import Amounts, Curve, Proposal
 from web.cards.reasons import Effects, effects
 from web.desk.approvals import Approvals, PutButton, approvals, put_button
-from web.desk.curve_picture import ChoiceBars, CurveLine, apart, picture_of
+from web.desk.curve_picture import ChoiceBars, CurveLine, pd_and_cut_offs, picture_of
 from web.desk.form import FormValues
 from web.pages.figures import figures_for
 from web.pages.templates import render
@@ -64,8 +64,8 @@ class WhatIfPanel:
 class Panel:
     """Writes the panel for one release in one language."""
 
-    def __init__(self, release: Release, texts: Texts, held: FormValues) -> None:
-        self._release, self._texts, self._held = release, texts, held
+    def __init__(self, release: Release, texts: Texts, form_values: FormValues) -> None:
+        self._release, self._texts, self._form_values = release, texts, form_values
 
     def write(
         self,
@@ -74,7 +74,7 @@ class Panel:
         explanation: Explanation | None,
         proposals: Sequence[Proposal],
         amounts: Amounts | None,
-        at: int,
+        index: int,
         curve: Curve,
     ) -> Markup:
         """All of it. `now` is the form's application, None if it cannot be scored; `explanation` is of `now`."""
@@ -89,21 +89,21 @@ class Panel:
         panel = WhatIfPanel(
             beside,
             alone,
-            approvals(scored, proposals, amounts, release, texts, self._held),
+            approvals(scored, proposals, amounts, release, texts, self._form_values),
             tuple(
-                CurveOption(field.name, field.label[texts.language], number == at)
+                CurveOption(field.name, field.label[texts.language], number == index)
                 for number, field in enumerate(release.form.fields)
             ),
-            picture_of(scored, at, curve, release, texts),
+            picture_of(scored, index, curve, release, texts),
         )
         return render(panel, texts)
 
     def beside(self, scored: Score, now: Score, explanation: Explanation | None) -> Beside:
         """The scored answers and those now in the form, side by side."""
         release, texts, language = self._release, self._texts, self._texts.language
-        figures = figures_for(release, language, apart(scored), apart(now))
+        figures = figures_for(release, language, pd_and_cut_offs(scored), pd_and_cut_offs(now))
         was, is_now = scored.application, now.application
-        suggested = [texts(f"decision.{one.decision}") for one in (scored, now)]
+        suggested = [texts(f"decision.{score.decision}") for score in (scored, now)]
         rows = [
             ComparedRow(texts("whatif.suggestion"), *suggested),
             ComparedRow(texts("result.pd"), figures.pd(scored.pd), figures.pd(now.pd)),
@@ -118,5 +118,5 @@ class Panel:
             tuple(rows),
             None if explanation is None else effects(explanation, is_now, release, texts),
             texts("whatif.announce", decision=suggested[1], pd=figures.pd(now.pd)),
-            put_button(was, texts("whatif.back"), release, self._held),
+            put_button(was, texts("whatif.back"), release, self._form_values),
         )
