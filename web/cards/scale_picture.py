@@ -1,4 +1,4 @@
-"""The picture of a score: the PD between the cut-offs, over how past loans spread; and the same in sentences."""
+"""The picture of a score: the PD, the cut-offs and the distribution of past loans; and the same in sentences."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,12 +13,12 @@ from web.pages.texts import Texts
 
 @dataclass(frozen=True)
 class ScalePicture:
-    """The scale with its cut-offs, and with the mark of an application where there is one. All x in per cent."""
+    """The scale with its cut-offs, and with the mark of an application if there is one. All x in per cent."""
 
     template: ClassVar[str] = "cards/scale.html"
     title: str
     description: str  # the picture in sentences
-    area: str  # how past loans spread, the d of a path in a box of 100 by 100
+    area: str  # the distribution of past loans, as the d of a path in a box of 100 by 100
     refer: float  # where referral begins
     decline: float  # where it ends
     cuts: tuple[float, ...]  # where lines are drawn
@@ -30,7 +30,7 @@ class ScalePicture:
 def draw(
     release: Release, scale: Scale, cuts: Cutoffs, texts: Texts, figures: Figures, pd: float | None
 ) -> ScalePicture:
-    """The scale with both cut-offs, and with the mark of an application where there is one."""
+    """The scale with its cut-offs, and with the mark of an application if there is one."""
     refer, decline = scale.x(cuts.refer_from), scale.x(cuts.decline_from) if cuts.can_decline else 100.0
     return ScalePicture(
         title=texts("scale.title" if pd is not None else "scale.title_policy"),

@@ -1,4 +1,4 @@
-"""The card of a score, and of what will stand there before the first one. Pure functions.
+"""The card of a score, and the card shown before the first score. Pure functions.
 
 The other states are in problem_card.py and notice_card.py.
 """
@@ -26,7 +26,7 @@ from web.recording import ScoredAnswer
 
 @dataclass(frozen=True)
 class ScoreCard:
-    """The suggestion, its figures and its reason; what moved them; what can be decided; and where it is recorded."""
+    """The suggestion with its figures and reason, what moved the PD, the form for a decision, and the record."""
 
     template: ClassVar[str] = "cards/score.html"
     state: ClassVar[str] = "score"
@@ -34,7 +34,7 @@ class ScoreCard:
     suggestion: str  # in words
     pd: str
     points: str
-    announced: str  # to be read out
+    announced: str  # for screen readers
     answers: str  # JSON
     scale: ScalePicture
     sentences: tuple[str, ...]
@@ -49,7 +49,7 @@ class ScoreCard:
 
 @dataclass(frozen=True)
 class IntroCard:
-    """What will stand here, and the cut-offs that are known before any score."""
+    """What a card will show, and the cut-offs, which are known before any score."""
 
     template: ClassVar[str] = "cards/intro.html"
     state: ClassVar[str] = "intro"
@@ -61,7 +61,7 @@ class IntroCard:
 def score_card(
     answer: ScoredAnswer, release: Release, texts: Texts, lender: Lender, deciding: View | None = None
 ) -> Markup:
-    """The card of a score; `deciding` is what can be decided, where it is recorded."""
+    """The card of a score; `deciding` is the form for a decision, if the score is recorded."""
     score, seq, explanation, principal = answer[:4]
     cuts = score.cutoffs
     figures, scale = (
@@ -101,7 +101,7 @@ def intro_card(release: Release, texts: Texts) -> Markup:
 
 
 def intro(release: Release, texts: Texts) -> IntroCard:
-    """What will stand here, and the cut-offs that are known before any score."""
+    """What a card will show, and the cut-offs, which are known before any score."""
     cuts = release.policy.cutoffs(release.form.parse(release.form.example))
     figures = figures_for(release, texts.language, [cuts.refer_from, cuts.decline_from])
     names = ["decision", "pd"] if release.manifest.population is None else ["decision", "pd", "rank"]
@@ -114,7 +114,8 @@ def intro(release: Release, texts: Texts) -> IntroCard:
 
 
 def pds_to_distinguish(score: Score, release: Release) -> list[float]:
-    """The PDs that must not look equal on a card unless they are: PD, cut-offs, and a band's ends that it misses."""
+    """The PDs that must look different on a card unless they are equal: the PD, the cut-offs, and the nearest end of a
+    band that does not contain the PD."""
     pds = [score.pd, score.refer_from, score.decline_from]
     population = release.manifest.population
     if population is not None and population.bands:

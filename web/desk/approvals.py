@@ -1,4 +1,4 @@
-"""What would make it an approval, in words: the nearest changes, each with a button that tries it, and the amounts."""
+"""What would make it an approval: the nearest changes, each with a button to try it, and the amounts."""
 
 import math
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from web.desk.form import FormValues
 from web.pages.figures import figures_for, write_exact_percent
 from web.pages.texts import Texts
 
-MOST_TOLD, LONGEST_TOLD = 5, 3  # intervals of the amount that are all told; of more, the longest
+MOST_TOLD, LONGEST_TOLD = 5, 3  # up to 5 intervals of the amount are all listed; of more, only the 3 longest
 
 
 @dataclass(frozen=True)
 class PutButton:
-    """A button by which the page's script fills the form; the reference stays as it is."""
+    """A button with which the page's script fills the form; the reference is left unchanged."""
 
     template: ClassVar[str] = "desk/put_button.html"
     values: str  # JSON
@@ -42,10 +42,10 @@ class Approvals:
     """The nearest changes that would be approved, and the amounts that would."""
 
     template: ClassVar[str] = "desk/approvals.html"
-    wanted: bool  # whether it is no approval as it is
+    wanted: bool  # whether the suggestion is not an approval
     changes: tuple[ProposedChange, ...]
     nothing: str  # why no change is proposed
-    holds: str  # how far around them the changes hold
+    holds: str  # within which distance of a proposal the suggestion is still an approval
     amounts: str
 
 
@@ -78,7 +78,7 @@ def put_button(application: Application, text: str, release: Release, form_value
 
 
 def nothing(application: Application, release: Release, texts: Texts) -> str:
-    """Why nothing is proposed: what was searched in vain, or that there was nothing to search."""
+    """Why no change is proposed: which fields were searched without success, or that no field can be searched."""
     open_to_change = [
         (way(field, texts), math.isnan(value))
         for field, value in zip(release.form.fields, application.values, strict=True)
@@ -94,7 +94,7 @@ def nothing(application: Application, release: Release, texts: Texts) -> str:
 
 
 def way(field: Field, texts: Texts) -> str:
-    """A field by name, a number with the direction in which it can be moved; the other way may be approved."""
+    """A field's label; for a number with only one possible direction, also that direction."""
     label = field.label[texts.language]
     if not isinstance(field, NumberField) or field.actionable == "either":
         return label
@@ -129,7 +129,7 @@ def change(
 
 
 def amounts_in_words(amounts: Amounts, field: Field, texts: Texts) -> str:
-    """Which amounts would be approved, in words: each interval, or where they are many the longest."""
+    """Which amounts would be approved: all intervals, or if there are many, the longest."""
     language = texts.language
     searched = {name: field.show(getattr(amounts, name), language) for name in ("low", "high", "step")}
     if amounts.highest is None:

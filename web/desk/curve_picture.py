@@ -1,4 +1,4 @@
-"""One field's curve as a picture with its words: a line over a number's range, or a bar a choice."""
+"""The curve of a field as a picture with a description: a line over a number's range, or a bar for each choice."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from web.pages.answers import choice_text
 from web.pages.figures import figures_for, write_exact_percent, write_share
 from web.pages.texts import Texts
 
-# The PDs that a curve's sentence tells, by the way that the PD goes.
+# The PDs that a curve's description mentions, by the shape of the curve.
 NAMED = {"flat": ["first"], "rises": ["first", "last"], "falls": ["first", "last"],
          "turns": ["least", "most", "first", "last"]}  # fmt: skip
 
@@ -33,7 +33,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Legend:
-    """What a line is."""
+    """The name of a line."""
 
     kind: str
     text: str
@@ -41,7 +41,7 @@ class Legend:
 
 @dataclass(frozen=True)
 class Own:
-    """Where the application stands: x in per cent, y in px."""
+    """The application's point: x in per cent, y in px."""
 
     x: float
     y: float
@@ -49,8 +49,8 @@ class Own:
 
 @dataclass(frozen=True)
 class CurveLine:
-    """The PD over a number's range with the cut-offs. Names stand above, in a legend: in the picture there is no place
-    that no curve goes through."""
+    """The PD over a number's range, with the cut-offs. Names are in a legend above the picture, since a curve may pass
+    through any place in it."""
 
     template: ClassVar[str] = "desk/curve_line.html"
     title: str
@@ -82,7 +82,7 @@ class ChoiceBar:
     """A choice with its PD."""
 
     answer: str
-    own: bool  # whether the application gave it
+    own: bool  # whether it is the application's answer
     width: float  # per cent of the width
     ticks: tuple[Tick, ...]
     pd: str
@@ -124,7 +124,7 @@ def curve_line(scored: Score, field: Field, index: int, curve: Curve, release: R
 
 
 def legend(cuts: Mapping[str, Floats], known: Sequence[float], release: Release, texts: Texts) -> tuple[Legend, ...]:
-    """What the lines are: the PD, and the cut-offs that are drawn, with where they begin and end."""
+    """The names of the lines: the PD, and the visible cut-offs with their values at both ends."""
     items = [Legend("pd", texts("result.pd"))]
     for name, cut_offs in cuts.items():
         first, last = float(cut_offs[0]), float(cut_offs[-1])
@@ -139,7 +139,7 @@ def legend(cuts: Mapping[str, Floats], known: Sequence[float], release: Release,
 
 
 def course(field: Field, curve: Curve, release: Release, texts: Texts) -> str:
-    """Which way the PD goes over a number's range, from the values drawn."""
+    """How the PD changes over a number's range, from the drawn values."""
     language = texts.language
     moves = np.diff(curve.pds)
     if not moves.any():
@@ -159,7 +159,7 @@ def course(field: Field, curve: Curve, release: Release, texts: Texts) -> str:
 
 
 def approved(curve: Curve, texts: Texts) -> str:
-    """At how many of the values drawn it would be an approval."""
+    """For how many of the drawn values the suggestion would be an approval."""
     values = {name: write_number(int(count), texts.language) for name, count in
               (("approved", curve.approves.sum()), ("drawn", len(curve.approves)))}  # fmt: skip
     return texts("whatif.curve_approved", **values)
@@ -186,7 +186,7 @@ def choice_bars(scored: Score, field: ChoiceField, index: int, curve: Curve, tex
 
 
 def picture_of(scored: Score, index: int, curve: Curve, release: Release, texts: Texts) -> CurveLine | ChoiceBars:
-    """The curve of the field at a place of the form."""
+    """The picture of the curve of the field with this index in the form."""
     field = release.form.fields[index]
     if isinstance(field, NumberField):
         return curve_line(scored, field, index, curve, release, texts)
@@ -194,5 +194,5 @@ def picture_of(scored: Score, index: int, curve: Curve, release: Release, texts:
 
 
 def pd_and_cut_offs(score: Score) -> list[float]:
-    """What must not look equal unless it is: a PD and its cut-offs."""
+    """A PD and its cut-offs, which must look different unless they are equal."""
     return [score.pd, score.refer_from, score.decline_from]

@@ -1,4 +1,4 @@
-"""What the desk's script asks for: the card that answers the form, what-ifs, an earlier case's answers. All private."""
+"""The private routes of the desk's script: the card for a form, what-ifs, numbers, an earlier case's answers."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,13 +33,13 @@ from web.person import Person, person_of
 from web.recording import Recorder
 from web.security.security_log import allowed, log_event
 
-NOBODY = "desk"  # who asks, as long as nobody has to say so
+NOBODY = "desk"  # the name in records if no login is needed
 HEADERS = {"Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True)
 class Correcting:
-    """That an earlier case's answers are being corrected, with the way out; or that they cannot be had."""
+    """The message that an earlier case's answers are being corrected, with a link to stop; or that they cannot be."""
 
     template: ClassVar[str] = "desk/correcting.html"
     message: str
@@ -47,7 +47,7 @@ class Correcting:
 
 
 def desk_routes(recorder: Recorder, lender: Lender) -> APIRouter:
-    """`POST desk/score`, `desk/try` and `desk/take`, below each language's page."""
+    """`POST desk/score`, `desk/try`, `desk/take` and `desk/read`, below each language's desk."""
     router = APIRouter()
     for language in LANGUAGES:
         desk = DeskRoutes(recorder, lender, texts_in(language))
@@ -62,10 +62,10 @@ def desk_routes(recorder: Recorder, lender: Lender) -> APIRouter:
 
 
 def answered(function: Any) -> Any:
-    """A route around a function from a JSON object to HTML or to what JSON can hold."""
+    """A route for a function that takes a JSON object and returns HTML or JSON values."""
 
     async def route(request: Request) -> Response:
-        # No form of another site can send this type without asking first, and there is no answer to that.
+        # Another site cannot send this content type without a preflight request, which is not answered.
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return Response("", 415, HEADERS)
         try:
@@ -83,7 +83,7 @@ def answered(function: Any) -> Any:
 
 
 class DeskRoutes:
-    """The desk in one language: the form's values -> what is shown."""
+    """The functions of the desk's routes, in one language."""
 
     def __init__(self, recorder: Recorder, lender: Lender, texts: Texts) -> None:
         self._recorder, self._release, self._texts = recorder, recorder.scorer.release, texts
@@ -92,7 +92,7 @@ class DeskRoutes:
         self._panel = Panel(self._release, texts, self._form_values)
 
     async def score(self, body: dict[str, Any], scope: Scope) -> str:
-        """The card that answers the form; a corrected score where the form holds an earlier case's answers."""
+        """The card for the form's values; a corrected score if they are an earlier case's answers."""
         texts, ledger, form_values = self._texts, self._recorder.ledger, self._form_values
         person = person_of(scope)
         corrects = None
@@ -114,7 +114,7 @@ class DeskRoutes:
             )
             deciding = None
             if answer.record is not None:
-                # Not as the ledger may hold it by now: what is decided is what is shown here.
+                # The case as shown here, not as the ledger may have it by now: the decision is about what is shown.
                 shown_case = Case((*(corrects.events if corrects else ()), answer.record.event))
                 answer = answer._replace(score=answer.score._replace(request_id=answer.record.header.id))  # sent twice
                 deciding = self._form(person).section(shown_case, self._release, answer.principal or [])
@@ -130,15 +130,15 @@ class DeskRoutes:
         return CaseForms(self._lender, self._texts, UP[self._texts.language], person)
 
     def _moved(self, case: Case | None, person: Person | None) -> str:
-        """Nothing was scored, for the case is no longer as the form showed it: how it stands, and the way to it."""
+        """The card if nothing was scored because the case has changed: its state, with a link to it."""
         return notice_card("moved", self._texts, self._way(case, person) if case else None)
 
     def _way(self, case: Case, person: Person | None) -> View:
-        """How a case stands, and where to see it."""
+        """The state of a case, with a link to it."""
         return self._form(person).elsewhere(case, {}, {})
 
     async def try_out(self, body: dict[str, Any], scope: Scope) -> str:
-        """The what-if panel: what was scored (`base`) beside what the form holds now. Nothing is recorded or logged."""
+        """The what-if panel: the scored answers (`base`) beside the form's current ones. Nothing is recorded."""
         return await run_in_threadpool(self._tried, body)
 
     def _tried(self, body: dict[str, Any]) -> str:
@@ -162,7 +162,7 @@ class DeskRoutes:
         )
 
     async def read(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
-        """How the texts of number boxes (`numbers`: field name -> text) are read, field by field: see `read_box`."""
+        """How the texts of number boxes (`numbers`: field name -> text) are read: field name -> `read_box`."""
         numbers = body.get("numbers")
         return {
             field.name: read_box(field, numbers[field.name], self._texts)
@@ -171,7 +171,7 @@ class DeskRoutes:
         }
 
     async def take(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
-        """An earlier case's answers for the form, to be corrected (None where they cannot be had), and what says so."""
+        """The form's values for an earlier case's answers (None if they are not available), and a message."""
         texts = self._texts
         try:
             case = await self._find(body.get("of"), scope)

@@ -1,4 +1,4 @@
-"""What if: the form as it stands now beside what was scored, what would make it an approval, and one field's curve."""
+"""What if: the form's current answers beside the scored ones, what would make it an approval, and a field's curve."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from web.pages.texts import Texts
 
 @dataclass(frozen=True)
 class ComparedRow:
-    """One line of the comparison."""
+    """A row of the comparison."""
 
     name: str
     scored: str
@@ -31,12 +31,12 @@ class ComparedRow:
 
 @dataclass(frozen=True)
 class Beside:
-    """The scored answers and those now in the form, side by side; what was changed; what moves the PD now."""
+    """The scored answers and the form's current ones side by side, and what moves the PD now."""
 
     template: ClassVar[str] = "desk/beside.html"
     rows: tuple[ComparedRow, ...]
     effects: Effects | None
-    announced: str  # to be read out
+    announced: str  # for screen readers
     back: PutButton
 
 
@@ -51,18 +51,18 @@ class CurveOption:
 
 @dataclass(frozen=True)
 class WhatIfPanel:
-    """All of it."""
+    """The whole panel."""
 
     template: ClassVar[str] = "desk/whatif.html"
     beside: Beside | None
-    alone: str  # why nothing stands beside what was scored
+    alone: str  # why there is no comparison
     approvals: Approvals
     options: tuple[CurveOption, ...]
     curve: CurveLine | ChoiceBars
 
 
 class Panel:
-    """Writes the panel for one release in one language."""
+    """Renders the panel for a release in one language."""
 
     def __init__(self, release: Release, texts: Texts, form_values: FormValues) -> None:
         self._release, self._texts, self._form_values = release, texts, form_values
@@ -77,7 +77,8 @@ class Panel:
         index: int,
         curve: Curve,
     ) -> Markup:
-        """All of it. `now` is the form's application, None if it cannot be scored; `explanation` is of `now`."""
+        """The panel's HTML. `now` is the score of the form's current answers, None if they are invalid; `explanation`
+        is that of `now`."""
         release, texts = self._release, self._texts
         beside, alone = None, ""
         if now is None:
@@ -99,7 +100,7 @@ class Panel:
         return render(panel, texts)
 
     def beside(self, scored: Score, now: Score, explanation: Explanation | None) -> Beside:
-        """The scored answers and those now in the form, side by side."""
+        """The scored answers and the form's current ones side by side."""
         release, texts, language = self._release, self._texts, self._texts.language
         figures = figures_for(release, language, pd_and_cut_offs(scored), pd_and_cut_offs(now))
         was, is_now = scored.application, now.application
