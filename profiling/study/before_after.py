@@ -31,7 +31,7 @@ class UnlikeResults(TenfoldError):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two functions measured on the same calls, the one of before first."""
+    """Two functions measured on the same calls, the earlier one first."""
 
     timings: Sequence[Timings]
     profiles: Sequence[Profile]

@@ -115,7 +115,7 @@ def prepared(name: str, function: Callable[..., Any]) -> Target:
 
 
 def calls(given: argparse.Namespace, functions: Sequence[Callable[..., Any]]) -> list[Call]:
-    """The calls that the files say; one without arguments where there are none. Raises `BadTarget`."""
+    """The calls that the files say; one without arguments if there are no arguments. Raises `BadTarget`."""
     if given.args and given.rows:
         raise BadTarget("give --args or --rows, not both")
     if given.args:

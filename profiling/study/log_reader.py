@@ -254,7 +254,7 @@ def at(entry: dict[str, Any], key: str) -> Any:
 
 
 def figure(value: Any) -> float:
-    """A number; NaN for what is none. Text that is a number counts."""
+    """A number; NaN for any other value. Text that is a number counts."""
     kind = type(value)
     if kind is float or kind is int:
         return float(value) if abs(value) < 1e300 else NAN
