@@ -1,4 +1,4 @@
-"""python app.py: settings, release, scorer, ledger, desk, server. Composition only."""
+"""`python app.py`: puts settings, release, scorer, ledger, desk and server together, and serves."""
 
 import faulthandler
 import gc
@@ -17,26 +17,26 @@ from web.serve import check_address, serve
 
 
 def main() -> int:
-    """Serve until stopped. Exit status 1, with one message, where a setting or the release cannot be used."""
-    gc.disable()  # a quarter of the start was spent looking for garbage among what stays
-    faulthandler.enable()  # a release that XGBoost dies of is one without a word otherwise
+    """Serve until stopped. Exit status 1, with a message, if a setting or the release cannot be used."""
+    gc.disable()  # collecting garbage took a quarter of the start, and found none
+    faulthandler.enable()  # prints a stack trace if a release crashes XGBoost
     try:
         settings = Settings.from_environment()
         check_address(settings.host, settings.port)
-        if said := bound_connections():
-            print(f"Tenfold: {said}", file=sys.stderr)  # noqa: T201
+        if warning := bound_connections():
+            print(f"Tenfold: {warning}", file=sys.stderr)  # noqa: T201
         lender = read_lender(settings.lender)
         accounts = Accounts(settings.users)
-        opened = mode(settings, accounts)  # who may enter, or why nobody may
+        access = mode(settings, accounts)
         scorer = open_scorer(settings)
         check_reason_texts(lender, scorer.release)
         ledger = open_ledger(settings.ledger, print)
-        if opened == OPEN and ledger is not None:
+        if access == OPEN and ledger is not None:
             check_ledger_may_be_open(ledger, settings)
     except TenfoldError as error:
         print(f"Tenfold cannot start: {error}", file=sys.stderr)  # noqa: T201
         return 1
-    # Only now, since Gradio takes seconds to import: a wrong setting is said at once.
+    # Gradio takes seconds to import, so errors in the settings are reported first.
     from web.operations.health import log_problems
     from web.server import create_app
 
@@ -44,11 +44,11 @@ def main() -> int:
     app = create_app(scorer, settings, ledger, lender, accounts, security_log)
     for problem in log_problems(settings.log):
         print(f"Tenfold serves, but is not ready: {problem}", file=sys.stderr)  # noqa: T201
-    gc.freeze()  # what stays is not looked through again, 0.2 s at a time, while somebody waits for an answer
+    gc.freeze()  # later collections skip the permanent objects, which would take 0.2 s each time
     gc.enable()
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    print(f"Tenfold: {scorer.release.name} on http://{host}:{settings.port} ({MODES[opened]})", flush=True)  # noqa: T201
-    security_log.write("started", mode=opened, release=scorer.release.name, host=settings.host, port=settings.port)
+    print(f"Tenfold: {scorer.release.name} on http://{host}:{settings.port} ({MODES[access]})", flush=True)  # noqa: T201
+    security_log.write("started", mode=access, release=scorer.release.name, host=settings.host, port=settings.port)
     try:
         serve(app, settings)
     finally:
@@ -57,7 +57,7 @@ def main() -> int:
         if ledger:
             ledger.close()
         accounts.close()
-        gc.freeze()  # the interpreter's last look through all objects takes a second, and four on a busy machine
+        gc.freeze()  # skips the last collection, which takes a second, or four on a busy machine
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`tenfold COMMAND …`: every command in one place; each is the same as `python -m …`."""
+"""The command `tenfold COMMAND …`; each command is the same as one of `python -m …`."""
 
 import sys
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from inference.errors import TenfoldError
 
 
 class Command(NamedTuple):
-    """A command: the module whose `main` runs it, the words before the user's own, and a line of help."""
+    """A command: the module whose `main` runs it, the arguments before the user's own, and a line of help."""
 
     module: str
     words: tuple[str, ...]
@@ -29,22 +29,22 @@ OTHERS = {
     "check": Command(
         "inference.__main__",
         ("check",),
-        "open a release and score its golden applications; of a NAME.toml, say what is open in it",
+        "open a release and score its golden applications; for a NAME.toml, list its open questions",
     ),
-    "choose": Command("models.__main__", ("choose",), "see what groups of columns are worth"),
+    "choose": Command("models.__main__", ("choose",), "compare groups of columns by what they add"),
     "ledger": Command("ledger.__main__", (), "verify, replay, export, back up, purge the record of decisions"),
     "new": Command("models.__main__", ("new",), "draft a recipe from a file of past loans"),
-    "numbers": Command("inference.__main__", ("numbers",), "list the forms of numbers that are read"),
+    "numbers": Command("inference.__main__", ("numbers",), "list the number formats that are accepted"),
     "rows": Command("inference.__main__", ("rows",), "list the columns of a release's rows, and how they are written"),
     "search": Command("models.__main__", ("search",), "try random parameters of a recipe"),
-    "stability": Command("models.__main__", ("stability",), "see how often a small change turns a decision"),
-    "tokens": Command("web.__main__", ("tokens",), "which systems may call the API"),
-    "users": Command("web.__main__", ("users",), "who may log in"),
+    "stability": Command("models.__main__", ("stability",), "measure how often a small change turns the decision"),
+    "tokens": Command("web.__main__", ("tokens",), "manage the tokens of systems that call the API"),
+    "users": Command("web.__main__", ("users",), "manage the users who may log in"),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. Its exit status; 2 for a command that does not exist, 1 for what it cannot do."""
+    """Run a command. Returns its exit status; 2 if there is no such command, 1 if it failed."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
         print(usage())
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if command is None:
         print(f"tenfold: there is no command {words[0]!r}\n\n{usage()}", file=sys.stderr)
         return 2
-    # First, so that `profiling` is ours: Python 3.15 has a standard package of that name (profiling/__init__.py).
+    # Put our folder first, so that `profiling` is ours: Python 3.15 has a standard package of that name.
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     try:
         run = import_module(command.module).main
@@ -66,13 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def usage() -> str:
-    """The commands, those that most people need first."""
+    """The list of commands, with those that most people need first."""
     width = max(map(len, (*FIRST, *OTHERS))) + 2
 
     def listed(commands: dict[str, Command]) -> str:
         return "\n".join(f"  {name:{width}}{command.help}" for name, command in commands.items())
 
-    return f"usage: tenfold COMMAND …\n\n{listed(FIRST)}\n\n{listed(OTHERS)}\n\n'tenfold COMMAND --help' tells more."
+    return (
+        f"usage: tenfold COMMAND …\n\n{listed(FIRST)}\n\n{listed(OTHERS)}\n\nRun 'tenfold COMMAND --help' for details."
+    )
 
 
 if __name__ == "__main__":

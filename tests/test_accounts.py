@@ -178,7 +178,7 @@ def test_an_administrator_sees_and_ends_sessions(
         time.now += IDLE + 1
         ann, bob = accounts.log_in("ann", PASSWORD) or "", accounts.log_in("bob", PASSWORD) or ""
         assert old
-        assert [(one.name, one.made) for one in accounts.sessions()] == [("ann", time.now), ("bob", time.now)]
+        assert [(one.name, one.created) for one in accounts.sessions()] == [("ann", time.now), ("bob", time.now)]
         assert main(["users", "sessions"]) == 0
         assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["ann", "bob"]
         assert main(["users", "logout", "Ann"]) == 0

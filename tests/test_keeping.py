@@ -23,7 +23,7 @@ from ledger.ledger import Ledger
 from ledger.retention import handed_over, on_hold, purge
 from web.cases.keeping import digest
 from web.cases.notice import notice
-from web.cases.rules import shown
+from web.cases.rules import version_of
 from web.pages.texts import texts_in
 from web.security.accounts import Accounts
 from web.server import create_app
@@ -39,7 +39,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 
 def send(desk: Office, id: str, action: str, **form: Any) -> bool:
     """Whether a form is recorded that saw the case as it is now."""
-    seen = shown(desk.case(id))
+    seen = version_of(desk.case(id))
     answer = desk.send(id, action, **{"seen": seen, "language": "en", "hold_reason": SENTENCE, **form})
     assert answer.status_code == 200
     return bool(answer.headers["x-recorded"] == "yes")
@@ -85,7 +85,7 @@ def test_a_day_that_cannot_be(desk: Office, form: dict[str, str], says: str) -> 
     """Before the decision, after today, none at all; without a name or a language: nothing is recorded, and why."""
     id = settled(desk)
     count = len(desk.case(id).events)
-    seen = shown(desk.case(id))
+    seen = version_of(desk.case(id))
     answer = desk.send(id, "notified", **{"seen": seen, "language": "en", **form})
     assert answer.headers["x-recorded"] == "no"
     assert html.escape(TEXTS(says)) in answer.text

@@ -171,7 +171,7 @@ def test_strangers_have_a_share_each_and_leave_room_for_others(
     made._hold(-90_000, other)
     assert not made._too_much(90_000, third)
     assert made._shares == {}
-    assert (made._held, made._strangers) == (0, 0)
+    assert (made._bytes_held, made._bytes_of_strangers) == (0, 0)
 
 
 @pytest.mark.slow

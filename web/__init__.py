@@ -1,7 +1,7 @@
-"""The face of Tenfold: the desk that people use, and what stands beside it."""
+"""Tenfold's web application: the desk that people use, the API and the other pages."""
 
 import os
 
-# Gradio reads these while it is imported: no word of what happens here leaves, and little is kept of it.
+# Gradio reads these when it is imported: it sends no usage data, and keeps few of its own events.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "100"

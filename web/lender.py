@@ -1,4 +1,4 @@
-"""What a lender decides for itself: reason codes, limits, the words of notices. Read from a TOML file, once."""
+"""A lender's own settings: reason codes, limits, texts of notices. Read once, from a TOML file."""
 
 import tomllib
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from web.pages.texts import LANGUAGES
 EXAMPLE = Path(__file__).with_name("lender.toml")
 DIRECTIONS = ("more_lenient", "stricter", "incomplete")
 NOTICE = ("regulator", "retention", "contest")
-# Of the examples, what is no lender's: the mark of today, and the address as it was without one.
+# They mark texts of the example file; the second is the address in the example file of earlier versions.
 PLACEHOLDERS = ("TENFOLD_LENDER", "Address and telephone number of the creditor")
 MOST_DAYS = 3650
 
@@ -33,28 +33,32 @@ class Lender:
 
     @property
     def is_example(self) -> bool:
-        """Whether a placeholder stands in what a notice says of the lender."""
-        said = [self.name, self.address, *(text for one in self.notice.values() for text in one.values())]
-        return any(placeholder in text for text in said for placeholder in PLACEHOLDERS)
+        """Whether a text of notices still contains a placeholder."""
+        texts = [
+            self.name,
+            self.address,
+            *(text for translations in self.notice.values() for text in translations.values()),
+        ]
+        return any(placeholder in text for text in texts for placeholder in PLACEHOLDERS)
 
     def needs_second(self, role: str, amount: float | None) -> bool:
-        """Whether somebody of this role may not decide alone; where no field says the amount, a limit means always."""
+        """Whether a decision by this role needs a second person; if the amount is unknown, any limit applies."""
         limit = self.second_person_above.get(role)
         return limit is not None and (amount is None or amount > limit)
 
     def reason(self, direction: str, code: str, language: str) -> str:
-        """The words of a reason code; the code itself where the settings know it no longer."""
+        """The text of a reason code; the code itself if it is no longer in the settings."""
         return self.codes.get(direction, {}).get(code, {}).get(language, code)
 
 
 def read_lender(file: Path | None) -> Lender:
-    """The settings of a file, or the examples that come with the program. Raises `BadSetting`."""
+    """The settings in a file, or the examples that come with Tenfold. Raises `BadSetting`."""
     file = file or EXAMPLE
     try:
         return lender_from(tomllib.loads(file.read_text("utf-8")))
     except OSError as error:
         raise BadSetting(
-            f"TENFOLD_LENDER: {file}: {error.strerror}. Name a file there is, or leave it unset for the examples"
+            f"TENFOLD_LENDER: {file}: {error.strerror}. Name an existing file, or leave it unset for the examples"
         ) from None
     except KeyError as error:
         raise BadSetting(f"TENFOLD_LENDER: {file}: {error} is missing; web/lender.toml shows a whole file") from None
@@ -62,35 +66,35 @@ def read_lender(file: Path | None) -> Lender:
         raise BadSetting(f"TENFOLD_LENDER: {file}: {error}; web/lender.toml shows a whole file") from None
 
 
-def lender_from(said: Mapping[str, Any]) -> Lender:
-    """The settings, each checked."""
+def lender_from(settings: Mapping[str, Any]) -> Lender:
+    """The settings, checked."""
     known = {"contest_days", "creditor", "notice", "second_person_above", "reason_texts", *DIRECTIONS}
-    if unknown := sorted(said.keys() - known):
+    if unknown := sorted(settings.keys() - known):
         raise ValueError(f"{', '.join(unknown)}: no such setting")
-    days = said["contest_days"]
+    days = settings["contest_days"]
     if type(days) is not int or not 1 <= days <= MOST_DAYS:
         raise ValueError(f"contest_days: a whole number from 1 to {MOST_DAYS} is needed")
-    limits = said.get("second_person_above", {})
+    limits = settings.get("second_person_above", {})
     for role, limit in limits.items():
         if type(limit) not in (int, float) or not limit >= 0:
             raise ValueError(f"second_person_above: {role}: an amount from 0 up is needed")
     return Lender(
-        name=text(said["creditor"]["name"], "creditor.name"),
-        address=text(said["creditor"]["address"], "creditor.address"),
+        name=text(settings["creditor"]["name"], "creditor.name"),
+        address=text(settings["creditor"]["address"], "creditor.address"),
         contest_days=days,
-        notice={name: texts(said["notice"][name], f"notice.{name}") for name in NOTICE},
+        notice={name: texts(settings["notice"][name], f"notice.{name}") for name in NOTICE},
         second_person_above=limits,
-        codes={name: codes(said[name], name) for name in DIRECTIONS},
+        codes={name: codes(settings[name], name) for name in DIRECTIONS},
         reason_texts={
             field: {code: texts(text, f"reason_texts.{field}.{code}") for code, text in by_code.items()}
-            for field, by_code in said.get("reason_texts", {}).items()
+            for field, by_code in settings.get("reason_texts", {}).items()
         },
     )
 
 
 def check_reason_texts(lender: Lender, release: Release) -> None:
-    """Raises `BadSetting` where an applicant could not be told a principal reason, or where the lender has a text for a
-    reason that this release does not know: its name is misspelt, and another text would stand on notices."""
+    """Raises `BadSetting` if a principal reason has no text for applicants, or if the lender has a text for a reason
+    that the release does not have: its name is probably misspelt, and notices would use another text."""
     fields = {field.name: field for field in release.form.fields}
     unknown = [
         f"{name}.{code}"
@@ -104,16 +108,16 @@ def check_reason_texts(lender: Lender, release: Release) -> None:
             f"TENFOLD_LENDER: reason_texts: {release.name} has no reason {', '.join(unknown)}. It has "
             + ("; ".join(f"{name}: {', '.join(codes[:20])}" for name, codes in known.items()) or ", ".join(fields))
         )
-    lacking = [
+    missing = [
         f"[reason_texts.{field.name}.{code}]"
         for field in release.form.fields
-        for code in untold(field, lender.reason_texts.get(field.name, {}))
+        for code in reasons_without_text(field, lender.reason_texts.get(field.name, {}))
     ]
-    if lacking:
+    if missing:
         raise BadSetting(
             f"{release.name} is of a format without texts for applicants, and a notice must be able to give every "
             "principal reason. Train or adopt it again, or add en and fr to the file that TENFOLD_LENDER names, under "
-            + ", ".join(lacking)
+            + ", ".join(missing)
         )
 
 
@@ -124,44 +128,44 @@ def reason_codes(field: Field) -> tuple[str, ...]:
     return (*field.adverse_kinds, ANY) if isinstance(field, ChoiceField) else field.adverse_kinds
 
 
-def untold(field: Field, own: Mapping[str, object]) -> list[str]:
-    """What neither release nor lender has a text for; of a choice without any, one text for all of it."""
-    lacking = [] if ANY in own else [standing for standing in without_reason(field) if standing not in own]
-    return [ANY] if isinstance(field, ChoiceField) and lacking and not field.reasons and not own else lacking
+def reasons_without_text(field: Field, lender_texts: Mapping[str, object]) -> list[str]:
+    """The codes for which neither release nor lender has a text; ANY for a choice field without any texts."""
+    missing = [] if ANY in lender_texts else [code for code in without_reason(field) if code not in lender_texts]
+    return [ANY] if isinstance(field, ChoiceField) and missing and not field.reasons and not lender_texts else missing
 
 
 def reason_text(reason: str, release: Release | None, lender: Lender, language: str) -> str:
-    """A principal reason as an applicant reads it. `reason` is `field/code`, or the field alone in records of the first
-    format; where its release is gone, as it was recorded."""
+    """The text of a principal reason for applicants. `reason` is `field/code`, or only the field in records of format
+    1. If its release is missing, `reason` is returned unchanged."""
     name, _, code = reason.partition("/")
     fields = {field.name: field for field in release.form.fields} if release else {}
-    own = lender.reason_texts.get(name, {})
-    told = {one.code: one.text for one in fields[name].reasons} if name in fields else {}
-    for text in (own.get(code), told.get(code), own.get(ANY), told.get(ANY)):
+    lender_texts = lender.reason_texts.get(name, {})
+    release_texts = {known.code: known.text for known in fields[name].reasons} if name in fields else {}
+    for text in (lender_texts.get(code), release_texts.get(code), lender_texts.get(ANY), release_texts.get(ANY)):
         if text is not None:
             return text[language]
     return fields[name].label[language] if name in fields else reason
 
 
-def codes(listed: Any, name: str) -> dict[str, dict[str, str]]:
-    """Reason codes with their words."""
-    found: dict[str, dict[str, str]] = {}
-    for one in listed:
-        code = text(one["code"], f"{name}.code")
-        if code in found:
+def codes(entries: Any, name: str) -> dict[str, dict[str, str]]:
+    """Reason codes with their texts."""
+    words_by_code: dict[str, dict[str, str]] = {}
+    for entry in entries:
+        code = text(entry["code"], f"{name}.code")
+        if code in words_by_code:
             raise ValueError(f"{name}: the code {code} is there twice")
-        found[code] = texts(one, f"{name} {code}")
-    if not found:
+        words_by_code[code] = texts(entry, f"{name} {code}")
+    if not words_by_code:
         raise ValueError(f"{name}: at least one reason code is needed")
-    return found
+    return words_by_code
 
 
-def texts(said: Any, name: str) -> dict[str, str]:
+def texts(values: Any, name: str) -> dict[str, str]:
     """A text in every language."""
-    return {language: text(said[language], f"{name}.{language}") for language in LANGUAGES}
+    return {language: text(values[language], f"{name}.{language}") for language in LANGUAGES}
 
 
-def text(said: Any, name: str) -> str:
-    if not isinstance(said, str) or not said.strip():
+def text(value: Any, name: str) -> str:
+    if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{name}: a text is needed")
-    return said.strip()
+    return value.strip()

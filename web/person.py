@@ -1,4 +1,4 @@
-"""Who asks: an officer or a manager who logged in, or another system with a token."""
+"""Who sends a request: an officer or a manager who is logged in, or another system with a token."""
 
 from typing import NamedTuple
 
@@ -10,40 +10,40 @@ from ledger.events import Contested
 OPEN, DEMO, CLOSED = "open", "demo", "closed"  # how open the app is: see web/security/entrance.py
 OFFICER, MANAGER, METRICS = "officer", "manager", "metrics"
 ROLES = (OFFICER, MANAGER)
-TOKEN_ROLES = (METRICS, *ROLES)  # the least of them reads /metrics and nothing else
+TOKEN_ROLES = (METRICS, *ROLES)  # `metrics` reads /metrics and nothing else
 
 
 class Person(NamedTuple):
-    """Somebody who proved the name. Where nobody has to, there is no `Person`, and names are taken on trust."""
+    """An authenticated person or system. Without login there is no `Person`, and names are not checked."""
 
     name: str
     role: str
-    machine: bool = False  # a token's holder: it scores and reads, and decides nothing
+    machine: bool = False  # authenticated by a token: it may score and read, but not decide
 
     @property
     def sees_all(self) -> bool:
-        """Managers see everybody's records, officers their own."""
+        """Managers see all records, officers only their own."""
         return self.role == MANAGER
 
 
 def person_of(scope: Scope) -> Person | None:
-    """Who asks, as the entrance found out; None where nobody has to log in."""
-    found: Person | None = scope.get("person")
-    return found
+    """Who sends the request, as web/security/entrance.py determined; None if no login is needed."""
+    person: Person | None = scope.get("person")
+    return person
 
 
 def mode_of(scope: Scope) -> str:
-    """How open the app is, as the entrance found out."""
+    """How open the app is (OPEN, DEMO or CLOSED), as web/security/entrance.py determined."""
     return str(scope.get("mode", OPEN))
 
 
 def only_of(person: Person | None) -> str | None:
-    """The name whose records alone may be seen; None for all."""
+    """The name to which visible records are restricted; None if all may be seen."""
     return None if person is None or person.sees_all else person.name
 
 
 def may_see(person: Person | None, case: Case) -> bool:
-    """Whether a case is one's own: scored, decided, agreed to or contested by this person, or given to review."""
+    """Whether this person may see a case: they scored, decided, approved or contested it, or are its reviewer."""
     name = only_of(person)
     if name is None:
         return True

@@ -1,4 +1,4 @@
-"""Answers that say what is wrong, as RFC 9457 problems."""
+"""Error responses, as RFC 9457 problems."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from starlette.responses import Response
 
 from inference.errors import InvalidApplication, Problem, TenfoldError
 
-PREFIX = "/api/v1"  # of the API, whose errors are all problems
+PREFIX = "/api/v1"  # of the API; all its errors are problems
 HEADERS = {"Cache-Control": "no-store"}
 JSON = "application/json"
-PROBLEM = ("field", "kind", "allowed", "got", "unit", "hint")  # what is told of a bad field
+PROBLEM = ("field", "kind", "allowed", "got", "unit", "hint")  # what a response says about an invalid field
 
 
 class Refusal(TenfoldError):
-    """A request that cannot be answered: an RFC 9457 problem."""
+    """A request that is refused, with its RFC 9457 problem."""
 
     def __init__(self, status: int, kind: str, title: str, detail: str = "", **more: Any) -> None:
         super().__init__(title)
@@ -29,18 +29,18 @@ class Refusal(TenfoldError):
 
 
 def invalid(error: InvalidApplication) -> Refusal:
-    """Every bad field at once."""
+    """The refusal of an application, with every invalid field."""
     title = "The application cannot be scored"
-    return Refusal(422, "invalid-application", title, errors=[problem_json(one) for one in error.problems])
+    return Refusal(422, "invalid-application", title, errors=[problem_json(problem) for problem in error.problems])
 
 
 def problem_json(problem: Problem) -> dict[str, str]:
-    """One bad field."""
+    """One invalid field."""
     return {name: getattr(problem, name) for name in PROBLEM}
 
 
 async def read_json(request: Request) -> tuple[dict[str, Any], bytes]:
-    """The body as an object, and as it came: in one piece, bounded by web/security/limits.py."""
+    """The parsed body, and its raw bytes. web/security/limits.py has limited its size and read it in one piece."""
     kind = request.headers.get("content-type", "")
     if kind != JSON and kind.partition(";")[0].strip().lower() != JSON:
         raise Refusal(415, "no-json", "Content-Type: application/json is needed")

@@ -1,4 +1,4 @@
-"""A score that somebody sees: made, recorded where there is a ledger, and counted. The desk and the API come here."""
+"""Scores for the desk and the API: computed, recorded if there is a ledger, and counted."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -18,8 +18,8 @@ from web.operations.metrics import Metrics
 
 
 class ScoredAnswer(NamedTuple):
-    """What may be shown: a score, the number of its record, its explanation and principal reasons where they were asked
-    for; and the record, where it was written just now."""
+    """A score that may be shown, with the sequence number of its record, its explanation and principal reasons if they
+    were requested, and its record if there is a ledger."""
 
     score: Score
     seq: int | None
@@ -29,7 +29,7 @@ class ScoredAnswer(NamedTuple):
 
 
 class Recorder:
-    """A scorer with its ledger, or without one."""
+    """Scores and records; without a ledger it only scores."""
 
     def __init__(self, scorer: Scorer, ledger: Ledger | None = None) -> None:
         self.scorer, self.ledger = scorer, ledger
@@ -48,15 +48,15 @@ class Recorder:
         explain: bool = False,
         corrects: Case | None = None,
     ) -> ScoredAnswer:
-        """The score once its record is on disk, explained where that is asked for.
+        """The score, once its record is on disk; with an explanation if `explain`.
 
-        Raises `InvalidApplication`, or `LedgerUnavailable` where it cannot be recorded: then nobody may see it; or
-        `KeyReused`. Where `key` was used for the same request before, the record of then. `corrects` is the case whose
-        answers are corrected, as it was shown; `CaseMoved` where it is no longer like that.
+        If `key` was used for the same request before, the record is the earlier one. `corrects` is the case whose
+        answers are corrected, at the version that was shown. Raises `InvalidApplication`; `LedgerUnavailable` if the
+        score cannot be recorded, and then nobody may see it; `KeyReused`; `CaseMoved` if `corrects` has changed.
         """
         score = self.make(answers)
         explanation = principal = None
-        if explain:  # a thousand rows: not on the event loop's own thread
+        if explain:  # a thousand predictions, so not on the event loop's thread
             explanation = await run_in_threadpool(self.reasons.explain, score.application)
             principal = [] if score.decision == APPROVE else self.reasons.principal(explanation, score.application)
         if self.ledger is None:
@@ -78,7 +78,7 @@ class Recorder:
         return ScoredAnswer(score, record.seq, explanation, principal, record)
 
     def make(self, answers: Mapping[str, object]) -> Score:
-        """The score alone, counted."""
+        """The score, counted but not recorded."""
         try:
             score = self.scorer.score(answers)
         except InvalidApplication:

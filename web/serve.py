@@ -1,4 +1,4 @@
-"""Listens until it is told to stop; then answers what has come in, and ends with exit status 0."""
+"""Serves until it is stopped; then answers the requests that have arrived, and ends with exit status 0."""
 
 import asyncio
 import logging
@@ -19,20 +19,20 @@ from inference.settings import Settings
 from web.operations.server_log import print_lines
 from web.security.connections import Guarded
 
-ACCEPT = 0.05  # seconds for connections that the kernel has made already
-LINGER = 2.5  # seconds at most for requests that are on their way over connections that are open
-A_MINUTE = 10  # log lines of one text
-GRACE = 5  # seconds after that for answers that take long; most supervisors kill after ten
+ACCEPT = 0.05  # seconds for connections that the kernel has already accepted
+LINGER = 2.5  # seconds, at most, for requests that are on their way over open connections
+A_MINUTE = 10  # log lines with the same text
+GRACE = 5  # seconds after LINGER for slow responses; most supervisors kill a process after ten
 
 
 class Server(uvicorn.Server):
-    """Uvicorn with a stop at which nobody who has asked is left without an answer."""
+    """Uvicorn with a shutdown that answers every request that was sent."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no new connection, and answer on those there are, telling each client that its connection ends.
+        """Accept no new connections, answer requests on open ones, and tell each client that its connection closes.
 
-        Uvicorn by itself loses what the kernel has taken already: connections that were made and not yet seen here, and
-        requests over connections that are between two of them. It would also wait for clients with half a request sent.
+        Uvicorn would drop connections that the kernel has accepted but uvicorn has not, and requests that arrive on
+        idle connections. It would also wait for clients that have sent half a request.
         """
         await asyncio.sleep(ACCEPT)
         for listener in self.servers:
@@ -43,14 +43,14 @@ class Server(uvicorn.Server):
         while state.connections and time.monotonic() < until:
             await asyncio.sleep(0.02)
         for connection in list(state.connections):
-            cycle = getattr(connection, "cycle", None)  # a web socket has none
+            cycle = getattr(connection, "cycle", None)  # WebSocket connections have none
             if cycle is not None and cycle.more_body:
                 connection.transport.close()
         await super().shutdown(sockets)
 
 
 class Ending:
-    """An app around which two ends of a request are no faults of the program: no stack trace, no status 500."""
+    """ASGI middleware: does not treat clients that disconnect, and requests cancelled at shutdown, as errors."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -59,16 +59,16 @@ class Ending:
         try:
             await self._app(scope, receive, send)
         except ClientDisconnect:
-            pass  # the sender has gone
+            pass  # the client has closed the connection
         except asyncio.CancelledError:
             if scope["type"] != "http":
                 raise
-            with suppress(RuntimeError):  # GRACE is over; where an answer has begun, it ends here
+            with suppress(RuntimeError):  # GRACE is over; a response that has begun is cut off
                 await Response("The server is stopping", 503)(scope, receive, send)
 
 
 def serve(app: ASGIApp, settings: Settings) -> None:
-    """Returns after Ctrl-C; SIGTERM ends it by `SystemExit(0)`, so that callers can close what they opened."""
+    """Serve until stopped. Returns after Ctrl-C; SIGTERM raises `SystemExit(0)`, so that callers can clean up."""
     print_lines()
     logging.getLogger("uvicorn.error").addFilter(Sparing())
     config = uvicorn.Config(
@@ -77,18 +77,18 @@ def serve(app: ASGIApp, settings: Settings) -> None:
         port=settings.port,
         root_path=settings.root_path,
         http=Guarded,
-        log_config=None,  # web/operations/server_log.py has done it
+        log_config=None,  # configured by web/operations/server_log.py
         log_level="warning",
         timeout_graceful_shutdown=GRACE,
     )
-    # Uvicorn raises a signal again once it has stopped, and the default is death on the spot.
+    # Uvicorn raises the signal again after its shutdown, and the default handler would kill the process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with suppress(KeyboardInterrupt):
         Server(config).run()
 
 
 class Sparing(logging.Filter):
-    """Lets so many lines of one text through a minute: strangers can cause some, and must not fill the disk."""
+    """Passes at most A_MINUTE lines with the same text per minute, so that clients cannot fill the disk."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,12 +103,12 @@ class Sparing(logging.Filter):
 
 
 def check_address(host: str, port: int) -> None:
-    """`BadSetting` where nobody can listen there; seconds before the server would find out."""
+    """Raises `BadSetting` if the address cannot be used, seconds before the server would notice."""
     try:
         for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            with socket.socket(family, kind, protocol) as tried:
-                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                tried.bind(address)
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
     except OSError as error:
         raise BadSetting(
             f"{host}:{port}: {error.strerror}. PORT names another port, HOST another address of this machine"

@@ -1,4 +1,4 @@
-"""One FastAPI app: the API, health, metrics, model card, performance, the desk in English at / and in French at /fr."""
+"""The FastAPI app: API, health, metrics, model card, performance, cases, and the desk: English at /, French at /fr."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ from web.desk.blocks import build_desk
 from web.desk.gradio_api import Endpoint
 from web.desk.gradio_hooks import NO_OTHER_ORIGIN, mount
 from web.desk.page_rewrite import PageDress
-from web.desk.routes import answering_routes
+from web.desk.routes import desk_routes
 from web.lender import Lender, check_reason_texts, read_lender
 from web.operations.health import health_routes
 from web.operations.metrics import metrics_routes
@@ -33,7 +33,7 @@ from web.security.limits import Limits
 from web.security.login import Login
 from web.security.security_log import SecurityLog
 
-# FastAPI would tell whatever OpenTelemetry collector it finds of requests and errors; so would Gradio's, inside: see
+# Otherwise FastAPI would report requests and errors to any OpenTelemetry collector it finds. So would Gradio's app: see
 # web/security/entrance.py.
 SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 CORS = ["Authorization", "Content-Type", "Idempotency-Key"]
@@ -47,8 +47,8 @@ def create_app(
     accounts: Accounts | None = None,
     security_log: SecurityLog | None = None,
 ) -> FastAPI:
-    """The whole site around one scorer; `lender` and `accounts` as the settings say them, else as they are now; without
-    a security log none is written."""
+    """The app for a scorer. `lender` and `accounts` default to those that the settings name; without a security log
+    none is written."""
     return asyncio.run(assemble(scorer, settings, ledger, lender, accounts, security_log))
 
 
@@ -60,9 +60,9 @@ async def assemble(
     accounts: Accounts | None = None,
     security_log: SecurityLog | None = None,
 ) -> FastAPI:
-    """The same for a caller within an event loop.
+    """`create_app` for a caller within an event loop.
 
-    Outside one Gradio opens a loop for every page, lock and event that it makes, and closes none.
+    Outside an event loop Gradio creates one for every page, lock and event, and closes none of them.
     """
     recorder, lender = Recorder(scorer, ledger), lender or read_lender(settings.lender)
     check_reason_texts(lender, scorer.release)
@@ -77,13 +77,13 @@ async def assemble(
     app.include_router(model_card_routes(scorer.release, ledger is not None))
     app.include_router(performance_routes(scorer, settings, ledger is not None))
     app.include_router(asset_routes())
-    app.include_router(answering_routes(recorder, lender))
+    app.include_router(desk_routes(recorder, lender))
     if ledger is not None:
         app.include_router(CasePages(recorder, lender, accounts).routes())
         app.include_router(HistoryPages(scorer, ledger, lender).routes())
     endpoint = Endpoint(recorder)
     app.include_router(endpoint.routes())  # in front of Gradio's own
-    for language in ("fr", "en"):  # the longer path first: "/" takes all that is left
+    for language in ("fr", "en"):  # the longer path first, since "/" matches everything
         desk = build_desk(recorder, texts_in(language), endpoint if HOME[language] == "/" else None)
         mount(app, desk, HOME[language].rstrip("/") or "/")
     return app
@@ -92,22 +92,22 @@ async def assemble(
 def middleware(
     scorer: Scorer, settings: Settings, recorder: Recorder, accounts: Accounts, security_log: SecurityLog | None
 ) -> list[Middleware]:
-    """What every request passes, outermost first."""
+    """The middlewares that every request passes, outermost first."""
     # A browser's preflight request carries no token, so it must be answered before the entrance.
     cross_origin = [
         Middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["GET", "POST"], allow_headers=CORS)
     ]
     return [
         *(cross_origin if settings.origins else ()),
-        # Who asks, by the head alone: no body is read of a visitor who may not enter.
+        # Access control needs only the head: no body of a refused request is read.
         Middleware(Entrance, settings=settings, accounts=accounts, security_log=security_log),
-        # How much they may send. Here bodies are read, so that no route can forget a limit.
+        # Limits. Bodies are read here, so that no route can forget their limit.
         Middleware(Limits),
-        # The API is answered before anything that only pages need.
+        # The API, before everything that only pages need.
         Middleware(ApiFirst, router=api_router(recorder)),
         *(() if settings.origins else [NO_OTHER_ORIGIN]),
-        # The language of a page, before the page is chosen.
+        # The language, before a page is chosen.
         Middleware(LanguageChoice),
-        # Innermost: it rewrites what Gradio answers.
+        # Innermost: rewrites Gradio's responses.
         Middleware(PageDress, release=scorer.release),
     ]

@@ -369,7 +369,7 @@ def test_a_log_folder_that_cannot_be_made(tmp_path: Path) -> None:
     environment = {
         "PORT": str(port), "TENFOLD_LOG": str(tmp_path / "file" / "logs" / "p.jsonl"), "TENFOLD_LEDGER": "off",
     }  # fmt: skip
-    problem = f"log: {tmp_path / 'file'} is no folder; set TENFOLD_LOG to a file elsewhere, or to off"
+    problem = f"log: {tmp_path / 'file'} is not a folder; set TENFOLD_LOG to a file elsewhere, or to off"
     output = tmp_path / "output.txt"
     with started(environment, output, "/livez") as server:
         assert f"Tenfold serves, but is not ready: {problem}\n" in output.read_text()

@@ -1,4 +1,4 @@
-"""The API's OpenAPI description, drawn from the release: its fields, bounds, choices, and an example that works."""
+"""The API's OpenAPI description, made from the release: its fields, bounds and choices, and a valid example."""
 
 from typing import Any
 
@@ -16,9 +16,9 @@ REASONS: dict[str, Any] = {
     "of releases of format 1 hold fields without a code.",
 }
 MOST_ITEMS = 1000  # a batch
-MOST_LISTED, LISTED = 200, 50  # records a page
+MOST_LISTED, LISTED = 200, 50  # records per page: most, and by default
 LONGEST_KEY = 200  # characters
-LISTED_UP_TO = 60  # choices; longer lists are named in GET /release
+LISTED_UP_TO = 60  # choices; for longer lists see GET /release
 Schema = dict[str, Any]
 
 
@@ -69,13 +69,13 @@ def describe(release: Release, with_ledger: bool) -> Schema:
 
 
 def behind_login(described: Schema) -> Schema:
-    """The same document for a server where everybody brings a token or a session."""
-    said = {"application/problem+json": {"schema": ref("Problem")}}
-    refused = {str(status): {"description": "See the problem's title", "content": said} for status in (401, 403)}
+    """The same document for a server that requires a token or a session."""
+    content = {"application/problem+json": {"schema": ref("Problem")}}
+    refused = {str(status): {"description": "See the problem's title", "content": content} for status in (401, 403)}
     paths = {
         path: {
-            method: {**one, "responses": {**one["responses"], **refused}, "security": [{"token": []}]}
-            for method, one in methods.items()
+            method: {**spec, "responses": {**spec["responses"], **refused}, "security": [{"token": []}]}
+            for method, spec in methods.items()
         }
         for path, methods in described["paths"].items()
     }
@@ -90,16 +90,16 @@ def operation(
 ) -> Schema:  # fmt: skip
     """One method of one path."""
     responses: Schema = {"200": {"description": "Done", "content": {"application/json": {"schema": ref(answer)}}}}
-    for status in sorted({*errors, 429, 503}):  # what web/security/limits.py may say to any request
-        said = {"application/problem+json": {"schema": ref("Problem")}}
-        responses[str(status)] = {"description": "See the problem's title", "content": said}
-    found: Schema = {"operationId": name, "summary": summary, "responses": responses}
+    for status in sorted({*errors, 429, 503}):  # web/security/limits.py may answer any request with these
+        problem = {"application/problem+json": {"schema": ref("Problem")}}
+        responses[str(status)] = {"description": "See the problem's title", "content": problem}
+    spec: Schema = {"operationId": name, "summary": summary, "responses": responses}
     if parameters:
-        found["parameters"] = parameters
+        spec["parameters"] = parameters
     if request:
         content = {"application/json": {"schema": request, "example": example}}
-        found["requestBody"] = {"required": True, "content": content}
-    return found
+        spec["requestBody"] = {"required": True, "content": content}
+    return spec
 
 
 def list_parameters() -> list[Schema]:
@@ -178,7 +178,7 @@ def schemas(release: Release) -> Schema:
 
 
 def closed(properties: Schema) -> Schema:
-    """An object with all of these properties and no other."""
+    """An object with exactly these properties."""
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
@@ -187,7 +187,7 @@ def ref(name: str) -> Schema:
 
 
 def field_schema(field: Field) -> Schema:
-    """What one field accepts."""
+    """The schema of a field's answers."""
     about = {"title": field.label["en"], "description": described(field), "examples": [field.example]}
     if isinstance(field, NumberField):
         kind = {"type": "integer" if field.whole else "number", "minimum": field.minimum, "maximum": field.maximum}

@@ -1,7 +1,7 @@
-"""The API for other systems: score one application or many, look records up, know the release.
+"""The API for other systems: score one application or many, look up records, describe the release.
 
-Its routes are Starlette's own, without FastAPI's parsing: the release's form is the one parser of answers, here as
-everywhere, and the description in web/api/openapi.py is drawn from it.
+The routes use Starlette without FastAPI's parsing, since the release's form is the only parser of answers; the
+description in web/api/openapi.py is made from it.
 """
 
 import asyncio
@@ -30,12 +30,12 @@ from web.pages.answers import LONGEST_REFERENCE
 from web.person import CLOSED, mode_of, only_of, person_of
 from web.problems import JSON, PREFIX, Refusal, invalid, read_json
 from web.recording import Recorder
-from web.security.security_log import allowed, tell
+from web.security.security_log import allowed, log_event
 
 logger = logging.getLogger(__name__)
 OF_SCORE = ("decision", "pd", "points", "break_even", "refer_from", "decline_from", "unusual")
 PUBLIC = (*OF_SCORE, "reasons", "release_name", "release", "engine")
-NOBODY = "api"  # who asks, as long as nobody has to say so
+NOBODY = "api"  # the name in records if no login is needed
 
 
 class Item(NamedTuple):
@@ -52,7 +52,7 @@ def api_router(recorder: Recorder) -> Router:
     """All routes."""
     api = Api(recorder)
     routes = [
-        Route(PREFIX + path, Answering(function), methods=[method])
+        Route(PREFIX + path, ApiRoute(function), methods=[method])
         for method, path, function in (
             ("POST", "/score", api.score),
             ("POST", "/score:batch", api.score_batch),
@@ -67,15 +67,15 @@ def api_router(recorder: Recorder) -> Router:
 
 
 class ApiFirst:
-    """Sends all below PREFIX to the API, before anything that pages need.
+    """ASGI middleware: sends requests below PREFIX to the API, past everything that only pages need.
 
-    A path or a method that there is not is a problem too. A mount would not do: its pattern lets a path with a
-    newline through, to Gradio.
+    Unknown paths and methods are answered with problems too. A mount would not work: its pattern does not match a path
+    with a newline, which would reach Gradio.
     """
 
     def __init__(self, app: ASGIApp, router: Router) -> None:
         self._app, self._router = app, router
-        # Starlette tries one pattern after another; most requests name a route as it stands.
+        # Starlette tries one pattern after another; most requests can be looked up by their path.
         routes = [route for route in router.routes if isinstance(route, Route) and not route.param_convertors]
         self._by_name = {(method, route.path): route.app for route in routes for method in route.methods or ()}
 
@@ -92,10 +92,10 @@ class ApiFirst:
             await response(scope, receive, send)
 
 
-class Answering:
-    """A route around a function that returns what JSON can hold, or raises.
+class ApiRoute:
+    """A route for a function that returns JSON values, or raises.
 
-    An app of its own, which Starlette calls as it is; around a function it would put a good deal more than that.
+    It is an ASGI app, which Starlette calls directly; a function would be wrapped in several layers.
     """
 
     def __init__(self, function: Callable[[Request], Awaitable[Any]]) -> None:
@@ -111,9 +111,9 @@ class Answering:
         except KeyReused as error:
             response = Refusal(409, "idempotency-key-reused", str(error)).response()
         except LedgerUnavailable:
-            # What exactly happened stands in the server's log and in /readyz: paths are nobody's business here.
-            why = "The ledger cannot be read or written, so there is no answer"
-            response = Refusal(503, "not-recorded", why).response()
+            # The details are in the server's log and in /readyz: clients must not see paths.
+            title = "The ledger cannot be read or written, so there is no answer"
+            response = Refusal(503, "not-recorded", title).response()
         else:
             headers = [*AS_JSON, (b"content-length", str(len(answer)).encode())]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -123,7 +123,7 @@ class Answering:
 
 
 class Api:
-    """What the routes do."""
+    """The functions of the routes."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -140,8 +140,8 @@ class Api:
         item = as_item(body)
         key = idempotency_key(request, raw)
         by = client(request)
-        told = await self._recorder.score(item.answers, by=by, channel="api", reference=item.reference, key=key)
-        return self._answer(told.score, told.record)
+        answer = await self._recorder.score(item.answers, by=by, channel="api", reference=item.reference, key=key)
+        return self._answer(answer.score, answer.record)
 
     async def score_batch(self, request: Request) -> dict[str, Any]:
         """Score many; each succeeds or fails on its own."""
@@ -152,73 +152,76 @@ class Api:
             raise Refusal(422, "invalid-request", f"A batch has at most {MOST_ITEMS:,} items")
         key, by = idempotency_key(request, raw), client(request)
 
-        async def one(at: int, entry: object) -> dict[str, Any]:
+        async def score_entry(index: int, entry: object) -> dict[str, Any]:
             try:
                 item = as_item(entry)
-                its_key = key and Key(key.client, f"{key.key}/{at}", key.digest)
-                found = await self._recorder.score(
+                its_key = key and Key(key.client, f"{key.key}/{index}", key.digest)
+                answer = await self._recorder.score(
                     item.answers, by=by, channel="api", reference=item.reference, key=its_key
                 )
-                return {"status": 200, **self._answer(found.score, found.record)}
+                return {"status": 200, **self._answer(answer.score, answer.record)}
             except InvalidApplication as error:
                 return invalid(error).problem
             except Refusal as refusal:
                 return refusal.problem
 
-        # In pieces, so that others are served between them, and each piece shares its commits.
+        # In groups of 16, so that other requests are served in between, and each group shares its commits.
         answers: list[dict[str, Any]] = []
         entries = body["items"]
         for start in range(0, len(entries), 16):
             answers += await asyncio.gather(
-                *(one(at, entries[at]) for at in range(start, min(start + 16, len(entries))))
+                *(score_entry(index, entries[index]) for index in range(start, min(start + 16, len(entries))))
             )
             await asyncio.sleep(0)
         return {"items": answers}
 
     def _answer(self, score: Score, record: Record | None) -> dict[str, Any]:
-        """What is told of a score: where it is recorded, what the record says, which may be of an earlier request."""
+        """The response to a score: what its record says, which an earlier request may have made, and where it is."""
         if record is None:
-            said = {name: getattr(score, name) for name in OF_SCORE}
-            return {"id": score.request_id, **said, **self._unrecorded}
-        said = {"reasons": None, **(record.personal_json or {}), **record.exact_json}
-        recorded = {"seq": record.seq, "time": said["time"], "hash": record.hash.hex()}
-        return {"id": said["id"], **{name: said[name] for name in PUBLIC}, "recorded": recorded}
+            content = {name: getattr(score, name) for name in OF_SCORE}
+            return {"id": score.request_id, **content, **self._unrecorded}
+        content = {"reasons": None, **(record.personal_json or {}), **record.exact_json}
+        recorded = {"seq": record.seq, "time": content["time"], "hash": record.hash.hex()}
+        return {"id": content["id"], **{name: content[name] for name in PUBLIC}, "recorded": recorded}
 
     async def decisions(self, request: Request) -> dict[str, Any]:
         """Records, the newest first, a page at a time."""
-        asked = dict(request.query_params)
-        limit = whole(asked.pop("limit", str(LISTED)), "limit", 1, MOST_LISTED)
-        before = asked.pop("before", None)
-        at = None if before is None else whole(before, "before", 1, 2**53)
-        if unknown := sorted(asked.keys() - {"kind", "by", "decision", "reference"}):
+        parameters = dict(request.query_params)
+        limit = integer_parameter(parameters.pop("limit", str(LISTED)), "limit", 1, MOST_LISTED)
+        before = parameters.pop("before", None)
+        before_seq = None if before is None else integer_parameter(before, "before", 1, 2**53)
+        if unknown := sorted(parameters.keys() - {"kind", "by", "decision", "reference"}):
             raise Refusal(422, "invalid-request", f"No such parameter: {', '.join(unknown)[:200]}")
         only = only_of(person_of(request.scope))
-        if only is not None and asked.setdefault("by", only) != only:
-            tell(request.scope, "role_refused", route="decisions", why="own-records")
+        if only is not None and parameters.setdefault("by", only) != only:
+            log_event(request.scope, "role_refused", route="decisions", why="own-records")
             raise Refusal(403, "refused", "Officers see their own records")
-        found = await self._read(
-            lambda connection: [(one.seq, listed(one)) for one in queries.newest(connection, limit, at, **asked)],
+        rows = await self._read(
+            lambda connection: [
+                (record.seq, list_item(record))
+                for record in queries.newest(connection, limit, before_seq, **parameters)
+            ],
             searching=True,
         )
-        return {"items": [item for _, item in found], "next": found[-1][0] if len(found) == limit else None}
+        return {"items": [item for _, item in rows], "next": rows[-1][0] if len(rows) == limit else None}
 
     async def decision(self, request: Request) -> dict[str, Any]:
-        """One record, whole, with all that refers to it."""
-        name = request.path_params["id"]
-        found, after, case = await self._read(
+        """A complete record, with all records that refer to it."""
+        id = request.path_params["id"]
+        records, after, case = await self._read(
             lambda connection: (
-                [shown(one) for one in queries.by_id(connection, [name])],
-                [shown(one) for one in queries.following(connection, name)],
-                cases.find(connection, name),
+                [full_record(record) for record in queries.by_id(connection, [id])],
+                [full_record(record) for record in queries.following(connection, id)],
+                cases.find(connection, id),
             )
         )
-        # What belongs to no case, such as the ledger's beginning, is for those who see all.
-        if not found or not (allowed(request.scope, case) if case else only_of(person_of(request.scope)) is None):
+        # Records that belong to no case, such as the ledger's first, are only for people who see all.
+        if not records or not (allowed(request.scope, case) if case else only_of(person_of(request.scope)) is None):
             raise Refusal(404, "no-such-record", "No record has this id")
-        return {**found[0], "followed_by": after}
+        return {**records[0], "followed_by": after}
 
     async def release(self, request: Request) -> dict[str, Any]:
-        """The release: what it asks for, how good it is, where its card is."""
+        """The release: its fields, policy and metrics, and the path of its model card."""
         manifest = self._release.manifest
         return {
             "name": self._release.name,
@@ -234,7 +237,7 @@ class Api:
         }
 
     async def head(self, request: Request) -> dict[str, Any]:
-        """The last record's sequence and hash, for somebody else to keep."""
+        """The last record's sequence number and hash, to be kept elsewhere."""
 
         def last(connection: Any) -> dict[str, Any]:
             seq, digest = queries.last(connection) or (0, b"")
@@ -243,11 +246,11 @@ class Api:
         return await self._read(last)  # type: ignore[no-any-return]
 
     async def openapi(self, request: Request) -> dict[str, Any]:
-        """This API's own description."""
+        """The description of this API."""
         return behind_login(self._described) if mode_of(request.scope) == CLOSED else self._described
 
     async def _read(self, query: Any, searching: bool = False) -> Any:
-        """Ask the ledger in another thread, a search in its turn; 404 where nothing is found."""
+        """Query the ledger in another thread; searches run one at a time. 404 without a ledger."""
         ledger = self._recorder.ledger
         if ledger is None:
             raise Refusal(404, "no-ledger", "This server keeps no ledger")
@@ -264,7 +267,7 @@ class Api:
 
 
 def as_item(body: object) -> Item:
-    """One application of a request: `answers`, and a `reference` of the caller's own."""
+    """An application in a request: `answers`, and the client's own `reference`. Raises `Refusal`."""
     if not isinstance(body, dict) or not isinstance(body.get("answers"), dict):
         raise Refusal(422, "invalid-request", 'An application is {"answers": {…}}, with a "reference" if you like')
     if unknown := sorted(body.keys() - {"answers", "reference"}):
@@ -288,34 +291,34 @@ def idempotency_key(request: Request, raw: bytes) -> Key | None:
 
 
 def client(request: Request) -> str:
-    """Who asks, as records say it."""
+    """The name of the client, as in records."""
     person = person_of(request.scope)
     return person.name if person else NOBODY
 
 
-def whole(text: str, name: str, low: int, high: int) -> int:
-    """A whole number of the query."""
+def integer_parameter(text: str, name: str, low: int, high: int) -> int:
+    """An integer parameter of the query. Raises `Refusal`."""
     if not (text.isascii() and text.isdigit() and len(text) < 17 and low <= int(text) <= high):
         raise Refusal(422, "invalid-request", f"{name}: a whole number from {low} to {high} is needed")
     return int(text)
 
 
-def listed(record: Record) -> dict[str, Any]:
-    """A line of a list: no answers."""
-    said = record.exact_json
+def list_item(record: Record) -> dict[str, Any]:
+    """A record in a list, without answers."""
+    content = record.exact_json
     names = ("id", "time", "kind", "by", "decision", "of", "pd", "points", "release_name")
     return {
-        "seq": record.seq, "hash": record.hash.hex(), **{name: said.get(name) for name in names},
+        "seq": record.seq, "hash": record.hash.hex(), **{name: content.get(name) for name in names},
         "reference": record.reference,
     }  # fmt: skip
 
 
-def shown(record: Record) -> dict[str, Any]:
-    """All of a record. Where its personal part was erased, `personal` is null, `erased` true, and the PD rounded."""
-    said = record.exact_json
-    promised, personal = said.pop("personal"), record.personal_json
+def full_record(record: Record) -> dict[str, Any]:
+    """A complete record. If its personal part was erased, `personal` is null, `erased` true, and the PD is rounded."""
+    content = record.exact_json
+    commitment, personal = content.pop("personal"), record.personal_json
     return {
-        **said, "hash": record.hash.hex(), "commitment": promised, "personal": personal,
-        "erased": promised is not None and personal is None,
-        "can_replay": said["kind"] == SCORED and personal is not None,
+        **content, "hash": record.hash.hex(), "commitment": commitment, "personal": personal,
+        "erased": commitment is not None and personal is None,
+        "can_replay": content["kind"] == SCORED and personal is not None,
     }  # fmt: skip

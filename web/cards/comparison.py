@@ -1,4 +1,4 @@
-"""Where an application stands: among all past loans, among those with the same answers, and in money."""
+"""An application compared: with all past loans, with past loans that have the same answers, and in money."""
 
 import math
 from bisect import bisect_left, bisect_right
@@ -20,7 +20,7 @@ from web.pages.texts import Texts
 
 @dataclass(frozen=True)
 class Stake:
-    """The expected loss, and on demand how it is computed."""
+    """The expected loss, and how it is computed."""
 
     template: ClassVar[str] = "cards/stake.html"
     loss: str
@@ -29,26 +29,26 @@ class Stake:
 
 @dataclass(frozen=True)
 class AnswerRank:
-    """One answer, and where the application stands among the loans that gave it too."""
+    """An answer, and the application's rank among past loans with the same answer."""
 
     label: str
     answer: str
-    area: str  # how these loans spread, the d of a path in a box of 100 by 100
-    x: float  # where the application stands, per cent of the width
-    said: str
+    area: str  # the distribution of these loans, as the d of a path in a box of 100 by 100
+    x: float  # the application's place, in per cent of the width
+    text: str
 
 
 @dataclass(frozen=True)
 class AmongTheSame:
-    """A line for each answer that enough past loans gave too."""
+    """A line for each answer that enough past loans have."""
 
     template: ClassVar[str] = "cards/among_the_same.html"
     ranks: tuple[AnswerRank, ...]
 
 
 def in_words(score: Score, release: Release, texts: Texts, figures: Figures) -> list[str]:
-    """The PD as counts: what the model expects of 1,000, what happened to loans like it, the rank among all. Without a
-    population, only what the model says."""
+    """The PD as counts: the expected bad loans in 1,000, the outcome of similar loans, the rank among all past loans.
+    Without a population, only the first."""
     population = release.manifest.population
     sentences = [expected(score.pd, texts)]
     if population is not None and population.bands:
@@ -60,7 +60,7 @@ def in_words(score: Score, release: Release, texts: Texts, figures: Figures) -> 
 
 
 def at_stake(score: Score, release: Release, texts: Texts) -> Stake | None:
-    """The expected loss; None where no field is the amount."""
+    """The expected loss; None if no field is the amount."""
     exposure = release.policy.exposure(score.application)
     if exposure is None or release.policy.amount_at is None:
         return None
@@ -74,14 +74,14 @@ def at_stake(score: Score, release: Release, texts: Texts) -> Stake | None:
 
 
 def expected(pd: float, texts: Texts) -> str:
-    """How many of 1,000 loans with this PD the model expects to go bad: as the PD is shown, in tenths of a per cent."""
+    """How many of 1,000 loans with this PD are expected to go bad; rounded like the PD on the page, to 0.1 %."""
     people = round(10 * float(f"{100 * pd:.1f}"))
     special = {0: "result.expects_few", 1: "result.expects_one", 1000: "result.expects_most"}
     return texts(special.get(people, "result.expects"), people=people)
 
 
 def observed(pd: float, bands: Sequence[Band], texts: Texts, figures: Figures) -> str:
-    """What became of the past loans in the PD's band; where it lies in none, of those in the nearest, and says so."""
+    """The outcome of past loans in the PD's band, or if it is in none, in the nearest band, which the text mentions."""
     language, band = texts.language, nearest_band(pd, bands)
     low, high = wilson(band.bad, band.loans)
     return texts(
@@ -97,7 +97,7 @@ def observed(pd: float, bands: Sequence[Band], texts: Texts, figures: Figures) -
 
 
 class Rank(NamedTuple):
-    """Where a PD stands among past loans, on the side of the middle that it lies on."""
+    """The rank of a PD among past loans, counted from the nearer end."""
 
     key: str  # of the text: riskier or less risky than so many in 100, than all, or as risky as nearly all
     in_100: int
@@ -116,7 +116,7 @@ class Rank(NamedTuple):
 
 
 def among_the_same(score: Score, scale: Scale, release: Release, texts: Texts) -> AmongTheSame | None:
-    """The rank among loans with the same answers, over how these spread; None where no answer has enough of them."""
+    """The ranks among past loans with the same answers; None if no answer has enough of them."""
     population = release.manifest.population
     by = population.by if population is not None else {}
     language = texts.language
@@ -129,7 +129,7 @@ def among_the_same(score: Score, scale: Scale, release: Release, texts: Texts) -
         if group is None:
             continue
         rank = Rank.among(score.pd, group.pd_percentiles)
-        said = texts(
+        rank_text = texts(
             f"stand.{rank.key}",
             count=rank.in_100,
             loans=write_number(group.loans, language),
@@ -137,16 +137,16 @@ def among_the_same(score: Score, scale: Scale, release: Release, texts: Texts) -
         )
         spread = area(group.pd_percentiles, scale.low, scale.high)
         answer = choice_text(field.choices[field.index[code]], language)
-        ranks.append(AnswerRank(field.label[language], answer, spread, scale.x(score.pd), said))
+        ranks.append(AnswerRank(field.label[language], answer, spread, scale.x(score.pd), rank_text))
     return AmongTheSame(tuple(ranks)) if ranks else None
 
 
 def money(value: float, field: Field, language: str) -> str:
-    """An amount as its field writes it, whole; where it is small, to two figures."""
+    """An amount as its field writes it, rounded to an integer, or to two significant figures if it is below 10."""
     digits = 0 if abs(value) >= 10 or value == 0 else 1 - math.floor(math.log10(abs(value)))
     return field.show(round(value, digits), language)
 
 
 def nearest_band(pd: float, bands: Sequence[Band]) -> Band:
-    """The band that holds the PD, or the nearest one where it lies between or beyond them."""
+    """The band that contains the PD, or else the nearest one."""
     return min(bands, key=lambda band: max(band.low - pd, pd - band.high, 0.0))

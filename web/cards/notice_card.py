@@ -1,4 +1,4 @@
-"""The cards of what went wrong: no server, no ledger, no session, or a case that somebody changed meanwhile."""
+"""Cards for failures: no server, no ledger, no session, or a case that somebody else has changed."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,18 +19,19 @@ class NoticeCard:
     lead: str
     what: str
     bar: str
-    log_in: str  # the text of the way to the login, where that is what to do
-    ways: View | None  # to where a case stands
+    log_in: str  # the text of the link to the login page, if the session is over
+    ways: View | None  # the state of the case, with links
 
 
 def notice_card(kind: str, texts: Texts, ways: View | None = None) -> Markup:
-    """The card of one kind; `ways` lead to how a case stands."""
+    """The card of a kind; see `notice`."""
     return render(notice(kind, texts, ways), texts)
 
 
 def notice(kind: str, texts: Texts, ways: View | None = None) -> NoticeCard:
-    """`gone`: the server does not answer. `failed`: it says that it failed. `unrecorded`: its ledger failed. `out`: the
-    session is over. `settled`, `moved`: the answers of a case cannot be corrected from here; `ways` lead to it.
+    """The kinds are `gone`: the server does not respond. `failed`: it responds with an error. `unrecorded`: the ledger
+    failed. `out`: the session is over. `settled`, `moved`: the answers of a case cannot be corrected here; `ways`
+    shows its state with links to it.
     """
     return NoticeCard(
         state=kind,

@@ -1,4 +1,4 @@
-"""The card of answers that cannot be used: what is wrong with each, and what a text could mean."""
+"""The card for invalid answers: what is wrong with each, and which numbers an ambiguous text can mean."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,11 @@ from web.pages.texts import Texts
 
 @dataclass(frozen=True)
 class Message:
-    """What is wrong with an answer, and each number that its text could mean: the page's script puts a button for each
-    into the box."""
+    """What is wrong with an answer, and the numbers that its text can mean, each a button that fills the input."""
 
     template: ClassVar[str] = "cards/message.html"
-    said: str
-    row: str  # the id of the element around the field's widget; nothing for a field that the form does not have
+    text: str
+    row: str  # the id of the element around the field's widget; empty for an unknown field
     readings: tuple[str, ...]
 
 
@@ -36,7 +35,7 @@ class ProblemItem:
 
 @dataclass(frozen=True)
 class ProblemCard:
-    """Every answer that cannot be used."""
+    """All invalid answers."""
 
     template: ClassVar[str] = "cards/problems.html"
     state: ClassVar[str] = "problems"
@@ -45,7 +44,7 @@ class ProblemCard:
 
 
 def problem_card(problems: Sequence[Problem], release: Release, texts: Texts) -> Markup:
-    """Every answer that cannot be used; the page's script puts each message under its field as well."""
+    """The card of all invalid answers; the page's script also shows each message under its field."""
     fields = {field.name: field for field in release.form.fields}
     items = []
     for problem in problems:
@@ -57,15 +56,15 @@ def problem_card(problems: Sequence[Problem], release: Release, texts: Texts) ->
 
 
 def message(problem: Problem, field: Field | None, texts: Texts) -> Message:
-    """What is wrong with an answer, with each number that a text could mean."""
+    """What is wrong with an answer, with the numbers that its text can mean."""
     readings: tuple[str, ...] = ()
     if isinstance(field, NumberField):
-        readings = tuple(field.write(one, texts.language) for one in problem.readings)
+        readings = tuple(field.write(number, texts.language) for number in problem.readings)
     return Message(explain(problem, field, texts), row_id(field) if field else "", readings)
 
 
 def explain(problem: Problem, field: Field | None, texts: Texts) -> str:
-    """A problem in the page's language: what is wrong, what is allowed, and how this field is written."""
+    """A problem in the page's language: what is wrong, what is allowed, and an example."""
     language = texts.language
     if isinstance(field, NumberField):
         unit = field.unit[language]
@@ -77,10 +76,10 @@ def explain(problem: Problem, field: Field | None, texts: Texts) -> str:
             "unit": unit,
             "counted": texts("problem.counted", unit=unit) if unit else "",
             "example": field.show(field.typical_answer, language),
-            "readings": texts("mark.or").join(field.write(one, language) for one in problem.readings),
+            "readings": texts("mark.or").join(field.write(number, language) for number in problem.readings),
         }
         if problem.kind != "too_small" and not field.beside(0, language)[0]:
-            values["low"] = write_number(field.minimum, language)  # the unit stands behind the other end
+            values["low"] = write_number(field.minimum, language)  # the unit follows the other bound
         kind = "missing_optional" if problem.kind == "missing" and field.optional else problem.kind
         return texts(f"problem.{kind}", **values)
     if field is None:

@@ -1,4 +1,4 @@
-"""What moved the PD: a bar a field, in log-odds against the reference applicant, with its odds factor in words."""
+"""What moved the PD: a bar for each field, in log-odds compared with the reference applicant, with its odds factor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from inference.release import Release
 from web.lender import Lender, reason_text
 from web.pages.texts import Texts
 
-SMALLEST = 0.005  # log-odds; below it a factor reads as 1.00
-NARROWEST = 0.6  # per cent of the width: a bar that can be seen
+SMALLEST = 0.005  # log-odds; a smaller effect has a factor of 1.00
+NARROWEST = 0.6  # per cent of the width: the narrowest visible bar
 
 
 @dataclass(frozen=True)
 class Effect:
-    """One field: its answer, its bar to the left (lowers) or right (raises) of the middle, its factor."""
+    """A field's answer, its bar to the left (lowers) or right (raises) of the middle, and its odds factor."""
 
     label: str
     answer: str
@@ -31,7 +31,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Effects:
-    """The fields that moved the PD, the strongest first; then those that did not, in a sentence."""
+    """The fields that moved the PD, the strongest first, and a sentence with those that did not."""
 
     template: ClassVar[str] = "cards/effects.html"
     moving: tuple[Effect, ...]
@@ -40,7 +40,7 @@ class Effects:
 
 @dataclass(frozen=True)
 class WhatMoved:
-    """The section: where it starts, the bars, and where it is no approval the draft reasons."""
+    """The section: an introduction, the bars, and draft reasons unless the suggestion is an approval."""
 
     template: ClassVar[str] = "cards/what_moved.html"
     lead: str
@@ -57,25 +57,25 @@ def what_moved(
     texts: Texts,
     lender: Lender,
 ) -> WhatMoved:
-    """The section; draft reasons are there where it is no approval."""
+    """The section; it has draft reasons unless the suggestion is an approval."""
     language = texts.language
     lead = texts(
         "why.lead",
         pd=write_percent(explanation.pd, language),
         reference=write_percent(explanation.reference_pd, language),
     )
-    drafts = tuple(reason_text(one, release, lender, language) for one in principal)
+    drafts = tuple(reason_text(code, release, lender, language) for code in principal)
     return WhatMoved(lead, effects(explanation, application, release, texts), None if decision == APPROVE else drafts)
 
 
 def effects(explanation: Explanation, application: Application, release: Release, texts: Texts) -> Effects:
-    """A bar a field that moved the PD, the strongest first; then the fields that did not."""
+    """A bar for each field that moved the PD, the strongest first, and the fields that did not."""
     language = texts.language
     ranked = sorted(
         zip(explanation.effects, explanation.odds_factors, release.form.fields, application.values, strict=True),
-        key=lambda one: -abs(one[0]),
+        key=lambda row: -abs(row[0]),
     )
-    moving = [one for one in ranked if abs(one[0]) >= SMALLEST]
+    moving = [row for row in ranked if abs(row[0]) >= SMALLEST]
     still = [field.label[language] for effect, _, field, _ in ranked if abs(effect) < SMALLEST]
     longest = max((abs(effect) for effect, *_ in moving), default=1.0)
     return Effects(
@@ -85,7 +85,7 @@ def effects(explanation: Explanation, application: Application, release: Release
 
 
 def bar(effect: float, factor: float, longest: float, field: Field, value: float, texts: Texts) -> Effect:
-    """One field's bar, as long as its effect beside the longest."""
+    """A field's bar, in proportion to the longest one."""
     language = texts.language
     width = 50 * abs(effect) / longest
     kind = "raises" if effect > 0 else "lowers"

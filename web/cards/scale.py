@@ -1,6 +1,6 @@
-"""The axis that a score is shown on, and how past loans spread along it: geometry, no picture.
+"""The axis on which a score is shown, and the distribution of past loans along it: geometry only.
 
-It is linear in points, so in the log-odds of the PD: low risk left, high risk right. All x are per cent of the width.
+It is linear in points, and so in the log-odds of the PD, with low risk on the left. All x are per cent of the width.
 """
 
 import math
@@ -16,7 +16,7 @@ from inference.release import Release
 from web.pages.texts import Texts
 
 BINS = 48  # of the density
-HALF_WIDTH = math.log(32)  # of the axis around break-even where no population is known: odds 32 times up and down
+HALF_WIDTH = math.log(32)  # of the axis around break-even without a population: odds from 1/32 to 32 times
 EDGE = 0.03  # of the width, left free beyond the population and beyond an application's mark
 ROOM = 0.12  # of the width, at least, for approval and for decline
 
@@ -31,7 +31,7 @@ class Scale:
     loans: int
 
     def x(self, pd: float) -> float:
-        """Per cent of the width, kept on the scale."""
+        """A PD's place in per cent of the width, at least 0 and at most 100."""
         if pd >= 1.0:
             return 100.0
         return min(100.0, max(0.0, 100.0 * (log_odds(pd) - self.low) / (self.high - self.low)))
@@ -47,12 +47,12 @@ def scale_of(release: Release) -> Scale:
 
 
 def scale_for(release: Release, cuts: Cutoffs, pd: float | None) -> Scale:
-    """The release's axis, made longer where an application's PD or a cut-off would lie beyond it or at its end."""
+    """The release's axis, extended if an application's PD or a cut-off would lie beyond it or at its end."""
     scale = scale_of(release)
     low, high = scale.low, scale.high
     first, last = log_odds(cuts.refer_from), log_odds(cuts.decline_from if cuts.can_decline else cuts.refer_from)
     own = None if pd is None else log_odds(pd)
-    for _ in range(20):  # each end depends on the whole width; this comes to rest
+    for _ in range(20):  # each end depends on the whole width; this converges
         room, edge = ROOM * (high - low), EDGE * (high - low)
         low, high = min(low, first - room), max(high, last + room)
         if own is not None:
@@ -74,7 +74,8 @@ def scale_from(pds: tuple[float, ...], loans: int) -> Scale:
 
 @lru_cache(maxsize=512)
 def area(pds: tuple[float, ...], low: float, high: float) -> str:
-    """How evenly spaced percentiles of PDs spread between two log-odds, as a path in a box of 100 by 100."""
+    """The density of a population, from evenly spaced percentiles of its PDs, between two log-odds, as a path in a box
+    of 100 by 100."""
     percentiles = np.array([log_odds(pd) for pd in pds])
     grid = np.linspace(low, high, BINS + 1)
     share = np.interp(grid, percentiles, np.linspace(0, 1, len(percentiles)))
@@ -88,5 +89,5 @@ def area(pds: tuple[float, ...], low: float, high: float) -> str:
 
 
 def loans(release: Release, texts: Texts) -> str:
-    """How many loans the population holds, written out."""
+    """The number of loans in the population, formatted."""
     return write_number(scale_of(release).loans, texts.language)

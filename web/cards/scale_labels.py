@@ -1,4 +1,4 @@
-"""Where the words under a picture stand, so that none leaves it and none meets another: geometry, no picture."""
+"""The positions of labels under a picture, so that none leaves it and none overlaps another: geometry only."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from web.cards.scale import Scale
 from web.pages.figures import Figures
 from web.pages.texts import Texts
 
-NARROWEST = 280  # px: the column on a small phone. What fits into it fits into all, since words keep their size
+NARROWEST = 280  # px: the column on a small phone. Labels that fit into it always fit, since text keeps its size
 LETTER = 7.2  # px that a letter or digit of 12 px takes at most, on average over a label
 GAP = 100 * 8 / NARROWEST  # between two labels, per cent of the width
 
@@ -37,7 +37,7 @@ def width(*texts: str) -> float:
 
 
 def zone_names(refer: float, decline: float, cuts: Cutoffs, texts: Texts) -> tuple[ZoneName, ...]:
-    """The decisions' names below the axis: at both ends, and referral's as near to its zone as they leave room."""
+    """The decisions' names below the axis: at both ends, and that of referral as close to its zone as there is room."""
     names = {name: texts(f"decision.{name}") for name in (APPROVE, REFER, DECLINE)}
     half = width(names[REFER]) / 2
     right = 100.0 - (width(names[DECLINE]) + GAP if cuts.can_decline else 0.0)
@@ -49,8 +49,8 @@ def zone_names(refer: float, decline: float, cuts: Cutoffs, texts: Texts) -> tup
 def axis_labels(
     refer: float, decline: float, scale: Scale, cuts: Cutoffs, texts: Texts, figures: Figures
 ) -> tuple[AxisLabel, ...]:
-    """PD and points of the cut-offs, each beside its line and moved where it would leave the picture or meet the
-    other; and of both ends of the axis where there is room left."""
+    """PD and points of the cut-offs, each beside its line, but moved if it would leave the picture or overlap the
+    other; and of both ends of the axis if there is room."""
 
     def two(pd: float, named: bool = False) -> tuple[str, str]:
         if not named:

@@ -1,4 +1,4 @@
-"""The card of a score, and of what will stand there before the first one. Pure functions.
+"""The card of a score, and the card shown before the first score. Pure functions.
 
 The other states are in problem_card.py and notice_card.py.
 """
@@ -26,7 +26,7 @@ from web.recording import ScoredAnswer
 
 @dataclass(frozen=True)
 class ScoreCard:
-    """The suggestion, its figures and its reason; what moved them; what can be decided; and where it is recorded."""
+    """The suggestion with its figures and reason, what moved the PD, the form for a decision, and the record."""
 
     template: ClassVar[str] = "cards/score.html"
     state: ClassVar[str] = "score"
@@ -34,7 +34,7 @@ class ScoreCard:
     suggestion: str  # in words
     pd: str
     points: str
-    announced: str  # to be read out
+    announced: str  # for screen readers
     answers: str  # JSON
     scale: ScalePicture
     sentences: tuple[str, ...]
@@ -44,38 +44,38 @@ class ScoreCard:
     moved: WhatMoved | None
     deciding: View | None
     policy: tuple[PolicyRow, ...]
-    made: str
+    source: str
 
 
 @dataclass(frozen=True)
 class IntroCard:
-    """What will stand here, and the cut-offs that are known before any score."""
+    """What a card will show, and the cut-offs, which are known before any score."""
 
     template: ClassVar[str] = "cards/intro.html"
     state: ClassVar[str] = "intro"
     parts: tuple[tuple[str, str], ...]  # name, what it says
     scale: ScalePicture
-    said: str  # the picture in sentences
+    description: str  # the picture in sentences
 
 
 def score_card(
-    told: ScoredAnswer, release: Release, texts: Texts, lender: Lender, deciding: View | None = None
+    answer: ScoredAnswer, release: Release, texts: Texts, lender: Lender, deciding: View | None = None
 ) -> Markup:
-    """The card of a score; `deciding` is what can be decided, where it is recorded."""
-    score, seq, explanation, principal = told[:4]
+    """The card of a score; `deciding` is the form for a decision, if the score is recorded."""
+    score, seq, explanation, principal = answer[:4]
     cuts = score.cutoffs
     figures, scale = (
-        figures_for(release, texts.language, told_apart(score, release)),
+        figures_for(release, texts.language, pds_to_distinguish(score, release)),
         scale_for(release, cuts, score.pd),
     )
     suggestion, pd, points = texts(f"decision.{score.decision}"), figures.pd(score.pd), figures.points(score.pd)
-    made = texts("result.made", release=release.name, date=release.manifest.date, id=score.request_id)
+    source = texts("result.made", release=release.name, date=release.manifest.date, id=score.request_id)
     if seq is not None:
-        made += " " + texts("result.recorded", seq=write_number(seq, texts.language))
+        source += " " + texts("result.recorded", seq=write_number(seq, texts.language))
     moved = None
     if explanation is not None:
         moved = what_moved(explanation, principal or [], score.decision, score.application, release, texts, lender)
-    shown = ScoreCard(
+    view = ScoreCard(
         decision=score.decision,
         suggestion=suggestion,
         pd=pd,
@@ -90,9 +90,9 @@ def score_card(
         moved=moved,
         deciding=deciding,
         policy=policy_rows(cuts, texts, figures),
-        made=made,
+        source=source,
     )
-    return render(shown, texts)
+    return render(view, texts)
 
 
 def intro_card(release: Release, texts: Texts) -> Markup:
@@ -101,7 +101,7 @@ def intro_card(release: Release, texts: Texts) -> Markup:
 
 
 def intro(release: Release, texts: Texts) -> IntroCard:
-    """What will stand here, and the cut-offs that are known before any score."""
+    """What a card will show, and the cut-offs, which are known before any score."""
     cuts = release.policy.cutoffs(release.form.parse(release.form.example))
     figures = figures_for(release, texts.language, [cuts.refer_from, cuts.decline_from])
     names = ["decision", "pd"] if release.manifest.population is None else ["decision", "pd", "rank"]
@@ -109,16 +109,17 @@ def intro(release: Release, texts: Texts) -> IntroCard:
     return IntroCard(
         parts=tuple((texts(f"intro.{name}"), texts(f"intro.{name}_text", loans=known)) for name in names),
         scale=draw(release, scale_for(release, cuts, None), cuts, texts, figures, None),
-        said=" ".join(describe(release, cuts, texts, figures, None)),
+        description=" ".join(describe(release, cuts, texts, figures, None)),
     )
 
 
-def told_apart(score: Score, release: Release) -> list[float]:
-    """The PDs that must not look equal on a card unless they are: PD, cut-offs, and a band's ends that it misses."""
-    found = [score.pd, score.refer_from, score.decline_from]
+def pds_to_distinguish(score: Score, release: Release) -> list[float]:
+    """The PDs that must look different on a card unless they are equal: the PD, the cut-offs, and the nearest end of a
+    band that does not contain the PD."""
+    pds = [score.pd, score.refer_from, score.decline_from]
     population = release.manifest.population
     if population is not None and population.bands:
         band = nearest_band(score.pd, population.bands)
         if not band.low <= score.pd <= band.high:
-            found.append(min(band.low, band.high, key=lambda end: abs(end - score.pd)))
-    return found
+            pds.append(min(band.low, band.high, key=lambda end: abs(end - score.pd)))
+    return pds

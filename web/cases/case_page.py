@@ -1,4 +1,4 @@
-"""One case on a page: the score as it was, all that followed, and what can be done now. Views only."""
+"""The page of a case: the score as recorded, what happened since, and what can be done now. Views only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from web.recording import ScoredAnswer
 
 @dataclass(frozen=True)
 class Answer:
-    """A field's answer; where it was corrected, with the earlier one."""
+    """A field's answer, with the earlier one if it was corrected."""
 
     label: str
     answer: str
@@ -36,7 +36,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Entry:
-    """One record in words."""
+    """A record of the case in words."""
 
     head: str
     lines: tuple[str, ...]
@@ -44,7 +44,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Objection:
-    """Where an objection to a decision is written down."""
+    """The folded section with the form to record an objection to a decision."""
 
     section: Section
     open: bool
@@ -52,20 +52,20 @@ class Objection:
 
 @dataclass(frozen=True)
 class CaseBody:
-    """Score, answers, what happened, what can be done."""
+    """The content of the page: score, answers, history, forms."""
 
     template: ClassVar[str] = "cases/case.html"
     heading: str
-    decided: str  # the last decision in words, or nothing
-    card: Markup | None  # the score as it was
-    figures: str  # what was recorded of it, where it cannot be made again
-    replay: str  # whether it comes out the same today
+    decided: str  # the last decision in words, or an empty string
+    card: Markup | None  # the card of the recorded score
+    figures: str  # the recorded figures, if the score cannot be computed again
+    replay: str  # whether computing the score again gives the same result
     same: bool
     answers: tuple[Answer, ...] | None  # None: erased
     section: Section
     objection: Objection | None
     keeping: Keeping
-    correct: str  # the way to the desk with these answers, or nothing
+    correct: str  # the link to the desk with these answers, or an empty string
     timeline: tuple[Entry, ...]
 
 
@@ -80,21 +80,22 @@ class CasePage:
 
 def case_body(
     opened: Opened, reader: CaseReader, lender: Lender, texts: Texts, person: Person | None, reviewers: Sequence[str],
-    action: str = "", problems: Problems | None = None, held: Form | None = None,
+    action: str = "", problems: Problems | None = None, values: Form | None = None,
 ) -> CaseBody:  # fmt: skip
-    """`problems` are why the last form, for `action`, was not recorded, `held` is what it held."""
+    """The content of a case's page. `problems` are why the last form, for `action`, was not recorded; `values` are that
+    form's values."""
     case = opened.case
     forms = CaseForms(lender, texts, root_from("record/x", texts), person, reviewers)
-    objecting = action == "contest" and case.state in IN_FORCE  # that form was sent, and comes back
-    section = forms.section(case, opened.release, opened.drafts, *((None, None) if objecting else (problems, held)))
+    objecting = action == "contest" and case.state in IN_FORCE  # that form was sent, and is shown again
+    section = forms.section(case, opened.release, opened.drafts, *((None, None) if objecting else (problems, values)))
     objection = None
     if case.state in IN_FORCE:
-        objection = Objection(forms.contest(case, *((problems, held) if objecting else (None, None))), objecting)
+        objection = Objection(forms.contest(case, *((problems, values) if objecting else (None, None))), objecting)
     can_correct = case.state in TO_DECIDE and case.score.answers is not None
-    card = score_of(opened, texts, lender)
+    card = recorded_card(opened, texts, lender)
     return CaseBody(
         heading=heading(case, texts),
-        decided=forms.told(case),
+        decided=forms.outcome_text(case),
         card=card,
         figures="" if card is not None else figures(case.score, texts),
         replay=texts(f"replay.{opened.replayed.outcome}", why="; ".join(findings(opened.replayed, texts))),
@@ -109,14 +110,14 @@ def case_body(
 
 
 def heading(case: Case, texts: Texts) -> str:
-    """The reference, or the number of the record."""
+    """The title: the reference, or the number of the record."""
     if case.first.reference:
         return texts("record.title", reference=case.first.reference)
     return texts("record.title_number", seq=write_number(case.first.seq, texts.language))
 
 
-def score_of(opened: Opened, texts: Texts, lender: Lender) -> Markup | None:
-    """The card of the score as it was; None where it cannot be made again."""
+def recorded_card(opened: Opened, texts: Texts, lender: Lender) -> Markup | None:
+    """The card of the recorded score; None if the score cannot be computed again."""
     score, release, recorded = opened.score, opened.release, opened.case.score
     if score is None or release is None:
         return None
@@ -127,7 +128,7 @@ def score_of(opened: Opened, texts: Texts, lender: Lender) -> Markup | None:
 
 
 def figures(score: Scored, texts: Texts) -> str:
-    """What was recorded of a score."""
+    """The recorded figures of a score, in words."""
     return texts(
         "record.figures",
         decision=texts(f"decision.{score.decision}"),
@@ -138,46 +139,46 @@ def figures(score: Scored, texts: Texts) -> str:
 
 
 def findings(replayed: Replayed, texts: Texts) -> list[str]:
-    """What a replay found, in the page's language; what only an administrator can use stays out."""
-    found = []
+    """The differences that a replay found, in the page's language, without what only an administrator needs."""
+    sentences = []
     for finding in replayed.findings:
         values = dict(finding.values)
         if finding.kind == "decision":
             values = {name: texts(f"decision.{decision}") for name, decision in values.items()}
         elif finding.kind == "pd":
             values["off"] = localised(values["off"], texts.language)
-        found.append(texts(f"replayed.{finding.kind}", **values))
-    return found
+        sentences.append(texts(f"replayed.{finding.kind}", **values))
+    return sentences
 
 
 def answers(opened: Opened, texts: Texts) -> tuple[Answer, ...] | None:
-    """What was answered, in the form's order; None where it is erased."""
-    given, release = opened.case.score.answers, opened.release
-    if given is None:
+    """The answers, in the form's order; None if they were erased."""
+    recorded, release = opened.case.score.answers, opened.release
+    if recorded is None:
         return None
-    before: Object = opened.case.first.answers or given
-    order = [name for name in release.form.names if name in given] if release else []
+    before: Object = opened.case.first.answers or recorded
+    order = [name for name in release.form.names if name in recorded] if release else []
     rows = []
-    for name in [*order, *(name for name in given if name not in order)]:
+    for name in [*order, *(name for name in recorded if name not in order)]:
         field = release.form.fields[release.form.names.index(name)] if release and name in release.form.names else None
         label = field_label(name, field, texts.language)
-        answer, was = given[name], before.get(name)
+        answer, was = recorded[name], before.get(name)
         corrected = "" if was == answer else texts("record.was", answer=answer_text(was, field, texts.language))
         rows.append(Answer(label, answer_text(answer, field, texts.language), corrected))
     return tuple(rows)
 
 
 def entry(event: Event, release: Release | None, lender: Lender, texts: Texts) -> Entry:
-    """One record in words; `release` has those of a decision's reasons."""
+    """A record in words; `release` has the texts of a decision's reasons."""
     head = texts(
         "entry.head", seq=write_number(event.seq, texts.language), time=event.time[:16].replace("T", " "), by=event.by
     )
-    lines = [*said_of(event, release, lender, texts), *written(event)]
+    lines = [*event_sentences(event, release, lender, texts), *free_texts(event)]
     return Entry(head, tuple(line for line in lines if line))
 
 
-def said_of(event: Event, release: Release | None, lender: Lender, texts: Texts) -> list[str]:
-    """What a record of each kind says, in sentences of ours."""
+def event_sentences(event: Event, release: Release | None, lender: Lender, texts: Texts) -> list[str]:
+    """Sentences about a record, by its kind."""
     match event:
         case Scored():
             return [
@@ -205,12 +206,12 @@ def said_of(event: Event, release: Release | None, lender: Lender, texts: Texts)
             return [texts("entry.notified", day=texts.day(event.day))]
         case Held() | Released():
             return [texts(f"entry.{event.kind}")]
-        case _:  # of a later program
+        case _:  # a record of a later version of Tenfold
             return [texts("entry.other", kind=event.kind)]
 
 
-def written(event: Event) -> list[str | None]:
-    """What somebody wrote into a record."""
+def free_texts(event: Event) -> list[str | None]:
+    """The texts that somebody wrote into a record."""
     match event:
         case Decided():
             return [event.justification, event.conditions]

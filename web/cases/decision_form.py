@@ -1,4 +1,4 @@
-"""The part of a card or a case's page where somebody decides, agrees, or objects; and what was decided. Views only."""
+"""The section of a card or a case's page where somebody decides, approves or objects. Views only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from inference.policy import DECLINE
 from inference.release import Release
 from ledger.cases import IN_FORCE, OPEN, PENDING, REVIEW, WAITING, Case
 from ledger.decisions import DECISIONS, direction
-from web.cases.rules import SHORTEST_TEXT, shown
+from web.cases.rules import SHORTEST_TEXT, version_of
 from web.lender import DIRECTIONS, Lender, reason_text
-from web.pages.forms import LONGEST_NAME, LONGEST_TEXT, Form, one
+from web.pages.forms import LONGEST_NAME, LONGEST_TEXT, Form, form_value
 from web.pages.languages import HOME
 from web.pages.templates import View
 from web.pages.texts import Texts
 from web.person import Person
 
-TEXTS = ("justification", "conditions", "note", "objection")  # that somebody wrote, and should not write again
-CHOSEN = ("decision", "agrees", "principal", "reason_")  # of what was shown, and to be chosen anew once it has changed
-Problems = Mapping[str, str]  # part of a form -> what is wrong with it
+TEXTS = ("justification", "conditions", "note", "objection")  # written by hand: nobody should have to write them twice
+CHOSEN = ("decision", "agrees", "principal", "reason_")  # choices that are cleared when the case has changed
+Problems = Mapping[str, str]  # input of a form -> what is wrong with it
 
 
 @dataclass(frozen=True)
 class TextBox:
-    """A text of some lines, or of one; `shortest` and `longest` in characters."""
+    """An input for a text, of one line or several; `shortest` and `longest` in characters."""
 
     name: str
     label: str
@@ -34,12 +34,12 @@ class TextBox:
     shortest: int = 0
     kind: str = "text"
     note: str = ""
-    offered: tuple[str, ...] = ()  # what can be picked
+    offered: tuple[str, ...] = ()  # suggestions to choose from
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a list."""
+    """An option of a list or a group of buttons."""
 
     value: str
     text: str
@@ -59,31 +59,31 @@ class ReasonCodes:
 
 @dataclass(frozen=True)
 class Sent:
-    """What every form has: who sends it, from where, and the case as it shows it. A page's script sends it, and puts
-    the answer in its place."""
+    """What all forms have: who sends it, from which page, and the version of the case that it shows. The page's script
+    sends the form and replaces it with the response."""
 
     action: str
-    up: str  # the way to the app's root
-    seen: str
-    failed: bool  # some of its parts are wrong
-    signed_as: str  # who is logged in, in words; or nothing, and then the name is asked for
+    up: str  # the relative path to the app's root
+    seen: str  # `version_of` the case
+    failed: bool  # whether some inputs are wrong
+    signed_as: str  # who is logged in, in words; if empty, the form asks for the name
     name: TextBox
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecisionForm:
-    """Five decisions; what each needs shows once it is chosen, by the style alone."""
+    """The form for a decision; CSS shows the inputs that the chosen decision needs."""
 
     template: ClassVar[str] = "cases/decide.html"
     boxes: ClassVar[tuple[str, ...]] = ("conditions", "justification")  # of `TEXTS`, those that it holds
     sent: Sent
     title: str
-    review: str  # who looks at it again, and until when
+    review: str  # who reviews the decision, and by when
     choices: tuple[Choice, ...]
     choice_problem: str
     conditions: TextBox
-    conditions_kept: bool  # shown although nothing is chosen that needs it: what was written should not seem lost
-    declines: bool  # the model suggests a decline, so there are principal reasons to confirm
+    conditions_kept: bool  # shown although no chosen decision needs it, so that the text does not seem lost
+    declines: bool  # the model suggests a decline, so principal reasons must be confirmed
     principal: tuple[Choice, ...]
     principal_problem: str
     codes: tuple[ReasonCodes, ...]
@@ -94,7 +94,7 @@ class DecisionForm:
 
 @dataclass(frozen=True, kw_only=True)
 class AgreementForm:
-    """A second person agrees, or sends it back."""
+    """The form for a second person, who approves the decision or sends it back."""
 
     template: ClassVar[str] = "cases/agree.html"
     boxes: ClassVar[tuple[str, ...]] = ("note",)
@@ -106,7 +106,7 @@ class AgreementForm:
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectionForm:
-    """The applicant objects: what, who looks at it again, until when."""
+    """The form for the applicant's objection: its text, the reviewer, the deadline."""
 
     template: ClassVar[str] = "cases/contest.html"
     sent: Sent
@@ -118,7 +118,7 @@ class ObjectionForm:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The last decision, with its way to the record and the notice, and on to the next application."""
+    """The last decision, with links to the case and the notice, and to the next application."""
 
     decided: str
     has_notice: bool
@@ -126,24 +126,24 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Section:
-    """What can be done with a case now. The page's script finds it, and knows where to send its form."""
+    """What can be done with a case now. Its attributes tell the page's script where to send the form."""
 
     template: ClassVar[str] = "cases/section.html"
     path: str  # of the case's page
     home: str  # the desk
     seen: str
-    problem: str  # why nothing was recorded, where the case has changed
+    problem: str  # why nothing was recorded, if the case has changed
     outcome: Outcome | None
-    elsewhere: bool  # what can be done is on the case's page
-    waits: bool  # for somebody else
+    elsewhere: bool  # the form is on the case's page
+    waits: bool  # somebody else has to act
     form: View | None
     folded: bool
     open: bool
-    lost: tuple[str, ...]  # what somebody wrote in a form that is no longer on the page, to be copied
+    lost: tuple[str, ...]  # texts written in a form that is no longer on the page, shown so that they can be copied
 
 
 class CaseForms:
-    """Makes the section for one lender, in one language. `up` leads from the page it stands on to the app's root."""
+    """Builds sections for one lender, in one language. `up` is the relative path from the page to the app's root."""
 
     def __init__(
         self, lender: Lender, texts: Texts, up: str, person: Person | None = None, reviewers: Sequence[str] = ()
@@ -160,54 +160,54 @@ class CaseForms:
         form: Form | None = None,
     ) -> Section:
         """What can be done with a case now. `drafts` are the principal reasons to confirm, as `field/code`; `problems`
-        say why the last try was not recorded, `form` what it held."""
+        are why the last form was not recorded, `form` holds its values."""
         problems, form = problems or {}, form or {}
         decision, state = case.decision, case.state
-        own = decision is not None and self._person is not None and self._person.name == decision.by
-        made: DecisionForm | AgreementForm | None = None
+        is_own = decision is not None and self._person is not None and self._person.name == decision.by
+        view: DecisionForm | AgreementForm | None = None
         if state in (OPEN, REVIEW, PENDING):
-            made = self.deciding(case, release, drafts, problems, form)
-        elif state == WAITING and not own:
-            made = self.agreeing(case, problems, form)
-        boxes = made.boxes if made is not None else ()
-        return self.around(
-            case, made, problems, outcome=self.outcome(case), waits=state == WAITING and own, folded=state == PENDING,
-            lost=written(form, boxes),
+            view = self.deciding(case, release, drafts, problems, form)
+        elif state == WAITING and not is_own:
+            view = self.agreeing(case, problems, form)
+        boxes = view.boxes if view is not None else ()
+        return self.section_with(
+            case, view, problems, outcome=self.outcome(case), waits=state == WAITING and is_own,
+            folded=state == PENDING, lost=unplaced_texts(form, boxes),
         )  # fmt: skip
 
     def elsewhere(self, case: Case, problems: Problems, form: Form) -> Section:
-        """How a case stands whose present answers are not on this page: the way to them, and no form."""
+        """The section of a case whose current answers are not on this page: its state and a link to it, but no form."""
         outcome = self.outcome(case)
-        return self.around(
-            case, None, problems, outcome=outcome, elsewhere=outcome is None, lost=written(form, ())
+        return self.section_with(
+            case, None, problems, outcome=outcome, elsewhere=outcome is None, lost=unplaced_texts(form, ())
         )  # fmt: skip
 
     def contest(self, case: Case, problems: Problems | None = None, form: Form | None = None) -> Section:
-        """Where an objection is written down."""
-        return self.around(case, self.contesting(case, problems or {}, form or {}), problems or {})
+        """The section with the form for an objection."""
+        return self.section_with(case, self.contesting(case, problems or {}, form or {}), problems or {})
 
-    def around(
+    def section_with(
         self, case: Case, form: View | None, problems: Problems, *, outcome: Outcome | None = None,
         elsewhere: bool = False, waits: bool = False, folded: bool = False, lost: tuple[str, ...] = (),
     ) -> Section:  # fmt: skip
-        """A section around a form."""
+        """A section that contains this form."""
         problem = self._texts(f"decide.problem.{problems['form']}") if "form" in problems else ""
         return Section(
-            self.path(case), self.home, shown(case), problem, outcome, elsewhere, waits, form, folded,
+            self.path(case), self.home, version_of(case), problem, outcome, elsewhere, waits, form, folded,
             bool(problems), lost,
         )  # fmt: skip
 
     @property
     def home(self) -> str:
-        """The way to the desk in this language."""
+        """The relative path to the desk in this language."""
         return (self._up + HOME[self._texts.language].lstrip("/")) or "./"
 
     def path(self, case: Case) -> str:
-        """The way to a case's page."""
+        """The relative path to a case's page."""
         return f"{self.home.removeprefix('./')}record/{quote(case.first.id)}"
 
-    def told(self, case: Case) -> str:
-        """The last decision in words; nothing before there is one."""
+    def outcome_text(self, case: Case) -> str:
+        """The last decision in words; an empty string before the first."""
         decision = case.decision
         if decision is None:
             return ""
@@ -216,13 +216,13 @@ class CaseForms:
         return self._texts(keys.get(case.state, "decide.done"), decision=words, by=decision.by, seq=decision.seq)
 
     def outcome(self, case: Case) -> Outcome | None:
-        return None if case.decision is None else Outcome(self.told(case), case.state in IN_FORCE)
+        return None if case.decision is None else Outcome(self.outcome_text(case), case.state in IN_FORCE)
 
     def deciding(
         self, case: Case, release: Release | None, drafts: Sequence[str], problems: Problems, form: Form
     ) -> DecisionForm:
         """The form for a decision."""
-        texts, suggested, chosen = self._texts, case.score.decision, one(form, "decision")
+        texts, suggested, chosen = self._texts, case.score.decision, form_value(form, "decision")
         review = ""
         if case.contest is not None:
             review = texts("decide.review", by=case.contest.reviewer, deadline=texts.day(case.contest.deadline))
@@ -238,29 +238,29 @@ class CaseForms:
             ),
             choice_problem=self.problem("decision", problems),
             conditions=self.box("conditions", form, problems),
-            conditions_kept=kept("conditions", form),
+            conditions_kept=is_kept("conditions", form),
             declines=declines,
             principal=tuple(
                 Choice(name, reason_text(name, release, self._lender, texts.language), name in ticked)
                 for name in (drafts if declines else ())
             ),
             principal_problem=self.problem("principal", problems),
-            codes=tuple(self.codes(went, one(form, f"reason_{went}")) for went in DIRECTIONS),
+            codes=tuple(self.codes(way, form_value(form, f"reason_{way}")) for way in DIRECTIONS),
             codes_problem=self.problem("reason", problems),
             justification=self.box("justification", form, problems),
-            justification_kept=kept("justification", form),
+            justification_kept=is_kept("justification", form),
         )
 
-    def codes(self, went: str, chosen: str) -> ReasonCodes:
+    def codes(self, way: str, chosen: str) -> ReasonCodes:
         """The reason codes of one direction."""
         texts = self._texts
-        listed = self._lender.codes[went].items()
-        choices = tuple(Choice(code, words[texts.language], code == chosen) for code, words in listed)
-        return ReasonCodes(went, texts(f"decide.why_{went}"), choices)
+        codes = self._lender.codes[way].items()
+        choices = tuple(Choice(code, words[texts.language], code == chosen) for code, words in codes)
+        return ReasonCodes(way, texts(f"decide.why_{way}"), choices)
 
     def agreeing(self, case: Case, problems: Problems, form: Form) -> AgreementForm:
         """The form for a second person."""
-        answer = one(form, "agrees")
+        answer = form_value(form, "agrees")
         return AgreementForm(
             sent=self.sent("agree", case, problems, form),
             choices=tuple(Choice(name, self._texts(f"agree.{name}"), name == answer) for name in ("yes", "no")),
@@ -279,41 +279,41 @@ class CaseForms:
         )
 
     def sent(self, action: str, case: Case, problems: Problems, form: Form) -> Sent:
-        """What every form has."""
+        """What all forms have."""
         signed_as = "" if self._person is None else self._texts("decide.as", name=self._person.name)
         name = self.line("name", form, problems, note="decide.trust")
-        return Sent(action, self._up, shown(case), bool(problems) and "form" not in problems, signed_as, name)
+        return Sent(action, self._up, version_of(case), bool(problems) and "form" not in problems, signed_as, name)
 
     def box(self, name: str, form: Form, problems: Problems) -> TextBox:
-        """A text of some lines."""
+        """An input of several lines."""
         label, problem = self._texts(f"decide.{name}"), self.problem(name, problems)
-        return TextBox(name, label, one(form, name), problem, LONGEST_TEXT, SHORTEST_TEXT)
+        return TextBox(name, label, form_value(form, name), problem, LONGEST_TEXT, SHORTEST_TEXT)
 
     def line(
         self, name: str, form: Form, problems: Problems, kind: str = "text", note: str = "",
         offered: tuple[str, ...] = (),
     ) -> TextBox:  # fmt: skip
-        """A text of one line."""
+        """An input of one line."""
         return TextBox(
-            name, self._texts(f"decide.{name}"), one(form, name), self.problem(name, problems), LONGEST_NAME,
+            name, self._texts(f"decide.{name}"), form_value(form, name), self.problem(name, problems), LONGEST_NAME,
             kind=kind, note=self._texts(note) if note else "", offered=offered,
         )  # fmt: skip
 
     def problem(self, part: str, problems: Problems) -> str:
-        """What is wrong with a part of the form."""
+        """What is wrong with an input of the form, or an empty string."""
         return self._texts(f"decide.problem.{problems[part]}") if part in problems else ""
 
 
-def written(form: Form, boxes: Sequence[str]) -> tuple[str, ...]:
-    """What somebody wrote in a form that is not in these boxes."""
-    return tuple(one(form, name) for name in TEXTS if one(form, name) and name not in boxes)
+def unplaced_texts(form: Form, boxes: Sequence[str]) -> tuple[str, ...]:
+    """Texts written in a form that are not in these boxes."""
+    return tuple(form_value(form, name) for name in TEXTS if form_value(form, name) and name not in boxes)
 
 
 def typed(form: Form) -> Form:
-    """What was typed into a form, without what was chosen: that is chosen anew, of the case as it is now."""
+    """A form's values without its choices, which must be made again for the changed case."""
     return {name: values for name, values in form.items() if not name.startswith(CHOSEN)}
 
 
-def kept(name: str, form: Form) -> bool:
-    """Whether a text is shown although nothing is chosen that needs it."""
-    return bool(one(form, name) and not one(form, "decision"))
+def is_kept(name: str, form: Form) -> bool:
+    """Whether a text is shown although no chosen decision needs it."""
+    return bool(form_value(form, name) and not form_value(form, "decision"))

@@ -1,6 +1,6 @@
-"""The history of cases: searched, filtered, a page at a time, and how often officers overrode the suggestion.
+"""The history of cases, with search, filters and paging; and how often officers overrode the suggestion.
 
-What is searched for travels in the body of a POST: a reference is somebody's, and addresses end up in logs.
+Searches are sent as POST, since a reference identifies an applicant and URLs end up in logs.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from web.cases.decision_form import Choice
 from web.cases.routes import readable
 from web.lender import Lender
 from web.pages.answers import LONGEST_REFERENCE, labelled
-from web.pages.forms import LONGEST_NAME, Form, day, one, read_form
+from web.pages.forms import LONGEST_NAME, Form, day, form_value, read_form
 from web.pages.frame import HEADERS, frame, page
 from web.pages.languages import HOME
 from web.pages.templates import View
@@ -31,13 +31,13 @@ from web.person import only_of, person_of
 
 UNDECIDED = {"open": "open", "waiting": "waiting_all"}
 PAGE = 50  # cases
-ASKED = ("reference", "since", "until", "by", "decision", "overridden")
+FILTERS = ("reference", "since", "until", "by", "decision", "overridden")
 COLUMNS = ("seq", "time", "reference", "pd", "suggested", "decision", "by")
 
 
 @dataclass(frozen=True)
 class Question:
-    """A box of the search form, or a list to choose from."""
+    """An input of the search form, or a list to choose from."""
 
     name: str
     label: str
@@ -48,7 +48,7 @@ class Question:
 
 @dataclass(frozen=True)
 class CaseRow:
-    """One case, with the score that was decided on: its number leads to its page."""
+    """A case with the score that was decided on; `path` leads to its page."""
 
     path: str
     seq: str
@@ -63,15 +63,15 @@ class HistoryPage:
     questions: tuple[Question, ...]
     columns: tuple[str, ...]
     rows: tuple[CaseRow, ...]
-    asked: tuple[tuple[str, str], ...]  # goes along to the next page
+    filters: tuple[tuple[str, str], ...]  # sent again for the next page
     has_newer: bool
-    older: int | None  # the sequence that the next page is before
+    older: int | None  # the next page has the records before this sequence number
     sees_all: bool
 
 
 @dataclass(frozen=True)
 class OverrideRow:
-    """A month's decisions, or those of one reason in it."""
+    """The decisions of a month, or those with one reason in it."""
 
     total: bool
     month: str
@@ -82,7 +82,7 @@ class OverrideRow:
 
 @dataclass(frozen=True)
 class OverridesPage:
-    """How often, by month and reason, a decision departed from the suggestion."""
+    """How often decisions departed from the suggestion, by month and reason."""
 
     template: ClassVar[str] = "cases/overrides.html"
     columns: tuple[str, ...]
@@ -90,7 +90,7 @@ class OverridesPage:
 
 
 class HistoryPages:
-    """The pages."""
+    """The routes of the history and of the overrides."""
 
     def __init__(self, scorer: Scorer, ledger: Ledger, lender: Lender) -> None:
         self._ledger, self._lender, self._title = ledger, lender, scorer.release.manifest.title
@@ -100,95 +100,99 @@ class HistoryPages:
         for language in LANGUAGES:
             texts = texts_in(language)
             path = f"{HOME[language]}history"
-            router.add_route(path, readable(self.listed, texts, self._title), methods=["GET", "POST"])
+            router.add_route(path, readable(self.cases_page, texts, self._title), methods=["GET", "POST"])
             router.add_route(f"{path}/overrides", readable(self.overrides, texts, self._title), methods=["GET"])
         return router
 
-    async def listed(self, request: Request, texts: Texts) -> Response:
+    async def cases_page(self, request: Request, texts: Texts) -> Response:
         """A page of cases, the newest first."""
         form = await read_form(request) if request.method == "POST" else {}
         if form is None:
             return HTMLResponse("", 413, HEADERS)
-        asked, person = questions_from(form), person_of(request.scope)
-        before = one(form, "before")
-        at = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
+        filters, person = filters_from(form), person_of(request.scope)
+        before = form_value(form, "before")
+        before_seq = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
 
         def read(connection: sa.Connection) -> list[Case]:
-            return cases.cases_from(connection, queries.cases(connection, PAGE + 1, at, asked, only_of(person)))
+            return cases.cases_from(
+                connection, queries.cases(connection, PAGE + 1, before_seq, filters, only_of(person))
+            )
 
-        found = await self._ledger.search(read)
-        shown = HistoryPage(
+        found_cases = await self._ledger.search(read)
+        view = HistoryPage(
             questions=questions(form, texts),
             columns=tuple(texts(f"history.{name}") for name in COLUMNS),
-            rows=tuple(row(case, texts) for case in found[:PAGE]),
-            asked=tuple(asked.items()),
-            has_newer=at is not None,
-            older=found[PAGE - 1].first.seq if len(found) > PAGE else None,
+            rows=tuple(row(case, texts) for case in found_cases[:PAGE]),
+            filters=tuple(filters.items()),
+            has_newer=before_seq is not None,
+            older=found_cases[PAGE - 1].first.seq if len(found_cases) > PAGE else None,
             sees_all=person is None or person.sees_all,
         )
-        return self._page(request, shown, texts, "history")
+        return self._page(request, view, texts, "history")
 
     async def overrides(self, request: Request, texts: Texts) -> Response:
-        """How often, by month and reason, a decision departed from the suggestion."""
-        found = await self._ledger.search(queries.directions)
+        """How often decisions departed from the suggestion, by month and reason."""
+        counts = await self._ledger.search(queries.directions)
         columns = tuple(texts(f"overrides.{name}") for name in ("month", "reason", "count", "share"))
-        shown = OverridesPage(columns, by_month(found, self._lender, texts))
-        return self._page(request, shown, texts, "history/overrides")
+        view = OverridesPage(columns, by_month(counts, self._lender, texts))
+        return self._page(request, view, texts, "history/overrides")
 
-    def _page(self, request: Request, shown: View, texts: Texts, here: str) -> Response:
-        around = frame(self._title[texts.language], texts, here, scope=request.scope)
-        return HTMLResponse(page(shown, texts, around), headers=HEADERS)
+    def _page(self, request: Request, view: View, texts: Texts, path: str) -> Response:
+        page_frame = frame(self._title[texts.language], texts, path, scope=request.scope)
+        return HTMLResponse(page(view, texts, page_frame), headers=HEADERS)
 
 
 def by_month(
-    found: Sequence[tuple[str, str, str | None, int]], lender: Lender, texts: Texts
+    counts: Sequence[tuple[str, str, str | None, int]], lender: Lender, texts: Texts
 ) -> tuple[OverrideRow, ...]:
-    """A month, then its reasons, the most frequent first."""
+    """For each month a total, then its reasons, the most frequent first."""
     rows = []
-    for month in dict.fromkeys(row[0] for row in found):
-        here = [row[1:] for row in found if row[0] == month]
-        total = sum(count for *_, count in here)
-        other = sum(count for went, _, count in here if went in ("more_lenient", "stricter"))
-        counts = f"{write_number(other, texts.language)} / {write_number(total, texts.language)}"
+    for month in dict.fromkeys(row[0] for row in counts):
+        in_month = [row[1:] for row in counts if row[0] == month]
+        total = sum(count for *_, count in in_month)
+        overridden = sum(count for way, _, count in in_month if way in ("more_lenient", "stricter"))
+        figures = f"{write_number(overridden, texts.language)} / {write_number(total, texts.language)}"
         rows.append(
-            OverrideRow(True, month, texts("overrides.rate"), counts, write_percent(other / total, texts.language))
+            OverrideRow(
+                True, month, texts("overrides.rate"), figures, write_percent(overridden / total, texts.language)
+            )
         )
-        for went, code, count in sorted(here, key=lambda row: -row[2]):
-            if went == "as_suggested":
+        for way, code, count in sorted(in_month, key=lambda row: -row[2]):
+            if way == "as_suggested":
                 continue
-            words = labelled(texts(f"direction.{went}"), lender.reason(went, code or "", texts.language), texts)
+            words = labelled(texts(f"direction.{way}"), lender.reason(way, code or "", texts.language), texts)
             share = write_percent(count / total, texts.language)
             rows.append(OverrideRow(False, "", words, write_number(count, texts.language), share))
     return tuple(rows)
 
 
-def questions_from(form: Form) -> dict[str, str]:
-    """What is asked for; what means nothing is left out."""
-    asked = {
-        "reference": " ".join(one(form, "reference", LONGEST_REFERENCE).split()),
-        "by": one(form, "by", LONGEST_NAME),
-        "decision": one(form, "decision"),
-        "overridden": one(form, "overridden"),
+def filters_from(form: Form) -> dict[str, str]:
+    """The filters of a search; invalid values are ignored."""
+    filters = {
+        "reference": " ".join(form_value(form, "reference", LONGEST_REFERENCE).split()),
+        "by": form_value(form, "by", LONGEST_NAME),
+        "decision": form_value(form, "decision"),
+        "overridden": form_value(form, "overridden"),
     }
     for name in ("since", "until"):
-        found = day(one(form, name, 10))
-        asked[name] = found.isoformat() if found else ""
-    if asked["decision"] not in ("open", "waiting", *DECISIONS):
-        asked["decision"] = ""
-    if asked["overridden"] not in ("yes", "no"):
-        asked["overridden"] = ""
-    return {name: asked[name] for name in ASKED if asked[name]}
+        parsed = day(form_value(form, name, 10))
+        filters[name] = parsed.isoformat() if parsed else ""
+    if filters["decision"] not in ("open", "waiting", *DECISIONS):
+        filters["decision"] = ""
+    if filters["overridden"] not in ("yes", "no"):
+        filters["overridden"] = ""
+    return {name: filters[name] for name in FILTERS if filters[name]}
 
 
 def questions(form: Form, texts: Texts) -> tuple[Question, ...]:
-    """The search form, holding what was asked."""
+    """The search form, filled with the values that were sent."""
 
     def box(name: str, kind: str = "search") -> Question:
-        return Question(name, texts(f"history.{name}"), kind, one(form, name, LONGEST_REFERENCE))
+        return Question(name, texts(f"history.{name}"), kind, form_value(form, name, LONGEST_REFERENCE))
 
     def choose(name: str, options: dict[str, str]) -> Question:
-        listed = {"": texts("history.any"), **options}.items()
-        choices = tuple(Choice(value, text, value == one(form, name)) for value, text in listed)
+        pairs = {"": texts("history.any"), **options}.items()
+        choices = tuple(Choice(value, text, value == form_value(form, name)) for value, text in pairs)
         return Question(name, texts(f"history.{name}"), "", "", choices)
 
     decisions = {name: texts(f"history.{key}") for name, key in UNDECIDED.items()} | {
@@ -201,7 +205,7 @@ def questions(form: Form, texts: Texts) -> tuple[Question, ...]:
 
 
 def row(case: Case, texts: Texts) -> CaseRow:
-    """One case in words."""
+    """A case as a row of the table."""
     first, score, decision = case.first, case.score, case.decision
     outcome, by = texts("history.open"), ""
     if decision is not None:

@@ -1,4 +1,4 @@
-"""How long a case is kept, on its page: what is recorded of it, and the forms. Views only."""
+"""How long a case is kept, on its page: the state, and the forms. Views only."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,20 +7,20 @@ from ledger.cases import Case
 from ledger.retention import handed_over, on_hold
 from web.cases.decision_form import CaseForms, Choice, Problems, Section, Sent, TextBox
 from web.cases.keeping import ACTIONS, possible
-from web.pages.forms import Form, one
+from web.pages.forms import Form, form_value
 from web.pages.texts import LANGUAGES, Texts
 from web.person import Person
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeepingForm:
-    """A notice was handed over; a manager holds a case, or ends the hold."""
+    """The form to record that a notice was handed over, or to hold a case or end the hold."""
 
     template: ClassVar[str] = "cases/keep.html"
     sent: Sent
     lead: str
     button: str
-    day: TextBox | None  # of the notice, with the language that it was in
+    day: TextBox | None  # when the notice was handed over
     languages: tuple[Choice, ...]
     language_problem: str
     reason: TextBox | None
@@ -28,7 +28,7 @@ class KeepingForm:
 
 @dataclass(frozen=True)
 class Folded:
-    """A form that opens under its title."""
+    """A form that is folded under its title."""
 
     title: str
     section: Section
@@ -36,7 +36,7 @@ class Folded:
 
 @dataclass(frozen=True)
 class Keeping:
-    """All that can be done now, and what is recorded."""
+    """The state, and the forms that can be used now."""
 
     template: ClassVar[str] = "cases/keeping.html"
     status: str
@@ -44,7 +44,7 @@ class Keeping:
 
 
 def keeping(forms: CaseForms, case: Case, person: Person | None, texts: Texts) -> Keeping:
-    """All forms that this person may use now."""
+    """The state, and the forms that this person may use now."""
     offered = [action for action in ACTIONS if possible(action, case)]
     if person is not None and not person.sees_all:
         offered = [action for action in offered if action == "notified"]
@@ -53,24 +53,24 @@ def keeping(forms: CaseForms, case: Case, person: Person | None, texts: Texts) -
 
 
 def status(case: Case, texts: Texts) -> str:
-    """What is recorded of how long the case is kept."""
+    """What is recorded about how long the case is kept."""
     notice, hold = handed_over(case), on_hold(case)
-    said = []
+    sentences = []
     if notice is not None:
-        said.append(texts("entry.notified", day=texts.day(notice.day)))
+        sentences.append(texts("entry.notified", day=texts.day(notice.day)))
     if hold is not None:
-        said.append(texts("keeping.on_hold", by=hold.by))
-    return " ".join(said)
+        sentences.append(texts("keeping.on_hold", by=hold.by))
+    return " ".join(sentences)
 
 
 def keeping_section(
     forms: CaseForms, action: str, case: Case, texts: Texts, problems: Problems | None = None, form: Form | None = None
 ) -> Section:
-    """One form, with what was typed and what is wrong with it."""
+    """A form, with the values that were sent and what is wrong with them."""
     problems, form = problems or {}, form or {}
     notified = action == "notified"
-    chosen = one(form, "language") or texts.language
-    made = KeepingForm(
+    chosen = form_value(form, "language") or texts.language
+    view = KeepingForm(
         sent=forms.sent(action, case, problems, form),
         lead=texts(f"keeping.{action}_lead"),
         button=texts(f"keeping.{action}_record"),
@@ -79,4 +79,4 @@ def keeping_section(
         language_problem=forms.problem("language", problems),
         reason=None if notified else forms.box("hold_reason", form, problems),
     )
-    return forms.around(case, made, {})
+    return forms.section_with(case, view, {})

@@ -1,7 +1,7 @@
-"""A draft notice for the applicant, in English or French: the parts that its page and its PDF are made of.
+"""A draft notice for the applicant, in English or French, as the parts that its page and its PDF show.
 
-Principal reasons are those that the officer confirmed; where the officer overrode the suggestion,
-the officer's own reason, and nothing of the model's.
+Its reasons are the principal reasons that the officer confirmed. If the officer overrode the suggestion, it has only
+the officer's own reason.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ ENDING = ("contest", "retention", "regulator")
 
 
 class Notice(NamedTuple):
-    """The parts of a notice, all plain texts. `example`: placeholders stand where the lender's own words belong."""
+    """The parts of a notice, as plain text. `example`: it still has placeholders instead of the lender's own texts."""
 
     creditor: str
     address: str
@@ -30,13 +30,13 @@ class Notice(NamedTuple):
 
 
 def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) -> Notice:
-    """What the notice of a settled case says."""
+    """The notice of a settled case."""
     decision = case.decision
     assert decision is not None  # noqa: S101 - only a settled case has a notice
-    reasons = [reason_text(one, release, lender, texts.language) for one in decision.reasons or []]
-    score = case.score_of(decision)  # where it was referred, answers may have been corrected since
+    reasons = [reason_text(reason, release, lender, texts.language) for reason in decision.reasons or []]
+    score = case.score_of(decision)  # not the last score: answers may have been corrected since
     if decision.direction == "more_lenient":
-        reasons = []  # why somebody was trusted more than the model would is held against nobody
+        reasons = []  # an override in the applicant's favour needs no reason
     elif decision.reason_code:
         reasons = [lender.reason(decision.direction, decision.reason_code, texts.language)]
     elif decision.decision == "decline" and not reasons:

@@ -1,4 +1,4 @@
-"""The draft notice as a page, to read and to print."""
+"""The draft notice as a page, for reading and printing."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,7 +14,7 @@ from web.pages.texts import LANGUAGES, Texts
 
 @dataclass(frozen=True)
 class Unprintable:
-    """Characters of one part that the PDF cannot show, each with its code, since some are invisible."""
+    """Characters of a part that the PDF cannot show, each with its code point, since some are invisible."""
 
     part: str
     characters: tuple[tuple[str, str], ...]
@@ -22,12 +22,12 @@ class Unprintable:
 
 @dataclass(frozen=True)
 class NoticePage:
-    """The page to print. What is only for the officer (the other language, the PDF and what it cannot show, logging
-    out) is not printed, and is in the officer's language."""
+    """The page. What is only for the officer (links to the other language and the PDF, a warning about characters,
+    logging out) is in the officer's language and is not printed."""
 
     template: ClassVar[str] = "cases/notice.html"
     notice: Notice
-    up: str  # the way to the app's root
+    up: str  # the relative path to the app's root
     case: str  # id
     back: str
     languages: tuple[str, ...]
@@ -38,15 +38,16 @@ class NoticePage:
 
 
 def notice_page(
-    made: Notice, labels: Notice, case: str, texts: Texts, officer: Texts, visitor: Visitor | None
+    draft: Notice, labels: Notice, case: str, texts: Texts, officer: Texts, visitor: Visitor | None
 ) -> Markup:
-    """The notice in the applicant's language, `texts`. `labels` is the same notice in the officer's."""
-    lacking = tuple(
-        Unprintable(part, tuple((mark, f"U+{ord(mark):04X}") for mark in characters))
-        for part, characters in not_shown(made, labels, officer)
+    """The page of a notice in the applicant's language, that of `texts`. `labels` is the same notice in the officer's
+    language."""
+    unprintable = tuple(
+        Unprintable(part, tuple((character, f"U+{ord(character):04X}") for character in characters))
+        for part, characters in not_shown(draft, labels, officer)
     )
-    shown = NoticePage(
-        made, root_from("record/x/notice", officer), case, officer("notice.back"), LANGUAGES, officer.language, visitor,
-        officer("notice.not_shown", mark=REPLACEMENT), lacking,
+    view = NoticePage(
+        draft, root_from("record/x/notice", officer), case, officer("notice.back"), LANGUAGES, officer.language,
+        visitor, officer("notice.not_shown", mark=REPLACEMENT), unprintable,
     )  # fmt: skip
-    return render(shown, texts)
+    return render(view, texts)

@@ -1,7 +1,8 @@
-"""A draft notice as a PDF on A4, and what of it the PDF cannot show.
+"""A draft notice as a PDF on A4, and the characters that the PDF cannot show.
 
-The fonts hold Latin, Greek, Cyrillic and some more. A character that they lack, or that is written from right to left,
-which fpdf2 does not do by itself, is replaced by U+FFFD: the notice's page lists such characters, and the PDF says so.
+The fonts have Latin, Greek, Cyrillic and some other letters. A character that they lack, or that is written from right
+to left, which fpdf2 does not support without further packages, is replaced by U+FFFD. The notice's page lists such
+characters, and the PDF mentions them.
 """
 
 import logging
@@ -14,18 +15,18 @@ from web.cases.notice import Notice
 from web.pages.texts import Texts
 
 FONTS = Path(__file__).parent.with_name("pages") / "fonts"
-FILES = {"": FONTS / "DejaVuSans.ttf", "B": FONTS / "DejaVuSans-Bold.ttf"}  # by fpdf2's name of the style
+FILES = {"": FONTS / "DejaVuSans.ttf", "B": FONTS / "DejaVuSans-Bold.ttf"}  # by fpdf2's name for the style
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 RIGHT_TO_LEFT = frozenset({"R", "AL", "AN", "RLE", "RLO", "RLI"})  # classes of the Unicode bidirectional algorithm
 
-# Both write texts of the PDF into their log, for instance the characters that a font lacks.
+# Both log texts of the PDF, for instance the characters that a font lacks.
 for library in ("fpdf", "fontTools"):
     logging.getLogger(library).setLevel(logging.CRITICAL + 1)
 
 
 @cache
 def available() -> frozenset[str]:
-    """Characters that both fonts have; 0.3 s the first time."""
+    """The characters that both fonts have; takes 0.3 s the first time."""
     from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
     codes = []
@@ -36,57 +37,61 @@ def available() -> frozenset[str]:
 
 
 def can_show(character: str) -> bool:
-    """Whether the PDF has this character, and has it where it belongs in the line."""
+    """Whether the PDF can show this character in its right place in the line."""
     return character in available() and unicodedata.bidirectional(character) not in RIGHT_TO_LEFT
 
 
 def spelled(text: str) -> str:
-    """A text with its accents composed and with lines and spaces as the PDF knows them."""
+    """A text with composed accents, and with newlines and spaces that the PDF supports."""
     lines = "\n".join(unicodedata.normalize("NFC", text).splitlines())
-    return "".join(" " if one.isspace() and one != "\n" and not can_show(one) else one for one in lines)
+    return "".join(" " if letter.isspace() and letter != "\n" and not can_show(letter) else letter for letter in lines)
 
 
 def printable(text: str) -> str:
-    """A text with a mark for each character that the PDF cannot show."""
-    return "".join(one if can_show(one) else REPLACEMENT for one in spelled(text))
+    """A text in which each character that the PDF cannot show is replaced."""
+    return "".join(character if can_show(character) else REPLACEMENT for character in spelled(text))
 
 
 def missing(text: str) -> str:
     """The characters of a text that the PDF cannot show, each once, in order."""
-    return "".join(dict.fromkeys(one for one in spelled(text) if not can_show(one)))
+    return "".join(dict.fromkeys(character for character in spelled(text) if not can_show(character)))
 
 
-def not_shown(made: Notice, labels: Notice, officer: Texts) -> list[tuple[str, str]]:
-    """Each part of a notice with characters that the PDF cannot show, in the officer's language, and these characters.
+def not_shown(notice: Notice, labels: Notice, officer: Texts) -> list[tuple[str, str]]:
+    """The parts of a notice with characters that the PDF cannot show: (label in the officer's language, characters).
 
-    `labels` is the same notice in the officer's language; a part that has the same label as another is told once.
+    `labels` is the same notice in the officer's language; parts with the same label are combined.
     """
-    found: dict[str, str] = {}
-    for label, text in parts(made, labels, officer):
-        if lacks := missing(text):
-            found[label] = "".join(dict.fromkeys(found.get(label, "") + lacks))
-    return list(found.items())
+    missing_by_label: dict[str, str] = {}
+    for label, text in parts(notice, labels, officer):
+        if characters := missing(text):
+            missing_by_label[label] = "".join(dict.fromkeys(missing_by_label.get(label, "") + characters))
+    return list(missing_by_label.items())
 
 
-def parts(made: Notice, labels: Notice, officer: Texts) -> Iterator[tuple[str, str]]:
-    """Every text that the PDF holds, under what the officer calls it."""
-    yield officer("notice.part_lender"), f"{made.creditor} {made.address}"
-    yield officer("notice.part_decision"), f"{made.title} {made.decision}"
-    yield officer("notice.reasons"), " ".join([made.reasons_title, *made.reasons])
-    for pairs, named in ((made.facts, labels.facts), (made.figures, labels.figures), (made.ending, labels.ending)):
-        for (name, value), (label, _) in zip(pairs, named, strict=True):
+def parts(notice: Notice, labels: Notice, officer: Texts) -> Iterator[tuple[str, str]]:
+    """All texts of the PDF as (label in the officer's language, text)."""
+    yield officer("notice.part_lender"), f"{notice.creditor} {notice.address}"
+    yield officer("notice.part_decision"), f"{notice.title} {notice.decision}"
+    yield officer("notice.reasons"), " ".join([notice.reasons_title, *notice.reasons])
+    for pairs, named_in in (
+        (notice.facts, labels.facts),
+        (notice.figures, labels.figures),
+        (notice.ending, labels.ending),
+    ):
+        for (name, value), (label, _) in zip(pairs, named_in, strict=True):
             yield label, f"{name} {value}"
 
 
-def notice_pdf(made: Notice, texts: Texts) -> bytes:
+def notice_pdf(notice: Notice, texts: Texts) -> bytes:
     """The notice on A4, in the language of `texts`."""
-    from fpdf import FPDF  # half a second, which a start need not take
+    from fpdf import FPDF  # takes half a second, so not at start
 
     class Sheet(FPDF):
-        """A page that says across it that it is an example, where it is one."""
+        """A page with a watermark if the notice is an example."""
 
         def header(self) -> None:
-            if made.example:
+            if notice.example:
                 self.set_font("DejaVu", "B", 64)
                 self.set_text_color(225, 225, 225)
                 with self.rotation(50, self.w / 2, self.h / 2):
@@ -100,9 +105,9 @@ def notice_pdf(made: Notice, texts: Texts) -> bytes:
     pdf = Sheet(format="A4")
     pdf.set_margin(22)
     pdf.set_auto_page_break(True, 20)
-    pdf.set_title(made.title)
+    pdf.set_title(notice.title)
     pdf.set_lang(texts.language)
-    pdf.alias_nb_pages("")  # or a "{nb}" that somebody wrote would become the number of pages
+    pdf.alias_nb_pages("")  # otherwise "{nb}" in a text would become the number of pages
     for style, file in FILES.items():
         pdf.add_font("DejaVu", style, file)
     pdf.add_page()
@@ -112,7 +117,7 @@ def notice_pdf(made: Notice, texts: Texts) -> bytes:
         pdf.set_font("DejaVu", "B" if bold else "", size)
         pdf.multi_cell(0, size * 0.55, printable(text), new_x="LMARGIN", new_y="NEXT", align="L")
 
-    def listed(pairs: list[tuple[str, str]]) -> None:
+    def write_pairs(pairs: list[tuple[str, str]]) -> None:
         for name, value in pairs:
             top = pdf.get_y()
             if top > pdf.h - 30:
@@ -126,22 +131,22 @@ def notice_pdf(made: Notice, texts: Texts) -> bytes:
             pdf.set_y(max(low, pdf.get_y()))
 
     write(texts("notice.draft"), 10, bold=True)
-    if not_shown(made, made, texts):
+    if not_shown(notice, notice, texts):
         write(texts("notice.pdf_incomplete", mark=REPLACEMENT), 10, bold=True, above=1)
-    write(made.creditor, 11, bold=True, above=4)
-    write(made.address)
-    write(made.title, 15, bold=True, above=8)
+    write(notice.creditor, 11, bold=True, above=4)
+    write(notice.address)
+    write(notice.title, 15, bold=True, above=8)
     pdf.ln(3)
-    listed(made.facts)
-    write(made.decision, 11, bold=True, above=5)
-    if made.reasons:
-        write(made.reasons_title, 11, bold=True, above=5)
-        for one in made.reasons:
-            write(f"• {one}", above=1)
-    if made.figures:
+    write_pairs(notice.facts)
+    write(notice.decision, 11, bold=True, above=5)
+    if notice.reasons:
+        write(notice.reasons_title, 11, bold=True, above=5)
+        for reason in notice.reasons:
+            write(f"• {reason}", above=1)
+    if notice.figures:
         write(texts("notice.figures"), 11, bold=True, above=5)
-        listed(made.figures)
-    for title, text in made.ending:
+        write_pairs(notice.figures)
+    for title, text in notice.ending:
         write(title, 11, bold=True, above=5)
         write(text, above=1)
     return bytes(pdf.output())

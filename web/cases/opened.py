@@ -1,4 +1,4 @@
-"""A case that somebody opens: found if they may see it, its score made again with the release of then."""
+"""Opens a case for somebody who may see it, and computes its score again with the release that was used."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +20,7 @@ from web.security.security_log import allowed
 
 @dataclass(frozen=True)
 class Opened:
-    """A case with its score made again: None, with the reason why, where that cannot be done."""
+    """A case with its replayed score; `replayed` says why if that was not possible."""
 
     case: Case
     replayed: Replayed
@@ -32,12 +32,12 @@ class Opened:
 
     @property
     def score(self) -> Score | None:
-        """The score made again, where it comes out as it was recorded."""
+        """The replayed score, if it is the same as the recorded one."""
         return self.replayed.score if self.replayed.outcome == SAME and self.scorer is not None else None
 
     @property
     def amount(self) -> float | None:
-        """What is lent; None where no field says it, or the score cannot be made again."""
+        """The amount of the loan; None if no field has it, or the score cannot be computed again."""
         score, release = self.replayed.score, self.release
         if score is None or release is None or release.policy.amount_at is None:
             return None
@@ -49,30 +49,30 @@ class Opened:
 
     @cached_property
     def explanation(self) -> Explanation | None:
-        """What moved the score: a thousand rows, predicted once for all parts of a page."""
+        """What moved the PD. Takes a thousand predictions, done once for all parts of a page."""
         return None if self.score is None or self.reasons is None else self.reasons.explain(self.score.application)
 
     @cached_property
     def drafts(self) -> list[str]:
-        """The principal reasons: as they were recorded; made now where nobody asked for them then, as the API does."""
+        """The recorded principal reasons; computed now if the score was made without them, as the API does."""
         recorded = self.case.score.reasons
         if recorded is not None or self.score is None or self.score.decision == APPROVE:
             return list(recorded or ())
-        assert self.reasons is not None  # noqa: S101 - there is a score, so there is what made it
+        assert self.reasons is not None  # noqa: S101 - there is a score, so there is a scorer
         assert self.explanation is not None  # noqa: S101
         return self.reasons.principal(self.explanation, self.score.application)
 
 
 class CaseReader:
-    """Opens the cases of one ledger. Releases beside the one that is served are opened once, when first needed."""
+    """Opens the cases of one ledger. Releases other than the one being served are opened once, when first needed."""
 
     def __init__(self, ledger: Ledger, scorer: Scorer) -> None:
         self._ledger = ledger
         self._replayer = Replayer([*release_folders([RELEASES]), scorer.release.folder], scorer)
 
-    def opened(self, id: str, scope: Scope) -> Opened | str:
-        """The case of a record with its score made again; or which problem's page to show. Somebody else's case is
-        missing, like one that never was."""
+    def open(self, id: str, scope: Scope) -> Opened | str:
+        """The case of a record with its replayed score; or the key of a problem page. A case that this person may not
+        see is reported as missing, like one that does not exist."""
         try:
             with self._ledger.store.reading() as connection:
                 case = cases.find(connection, id)
@@ -80,19 +80,19 @@ class CaseReader:
             return "unreadable"
         if case is None or not allowed(scope, case):
             return "missing"
-        return self.again(case)
+        return self.replayed(case)
 
-    def again(self, case: Case) -> Opened:
-        """A case with its score made again."""
+    def replayed(self, case: Case) -> Opened:
+        """A case with its replayed score."""
         return Opened(case, self._replayer.replay_one(case.score), self.scorer(case.score))
 
     def scorer(self, score: Scored) -> Scorer | None:
-        """What a score was made with; None where that is gone."""
-        found = self._replayer.scorer(score)
-        return found if isinstance(found, Scorer) else None
+        """The scorer that a score was made with; None if its release is missing."""
+        scorer = self._replayer.scorer(score)
+        return scorer if isinstance(scorer, Scorer) else None
 
     def decided_with(self, case: Case, event: Event) -> Release | None:
-        """The release of the score that a decision was made on, whose reasons it names; None where that is gone, and
-        for other records. Answers corrected later may have been scored with another one."""
+        """The release of the score that a decision was based on, which has the texts of its reasons; None if it is
+        missing, or the record is not a decision. Corrected answers may have been scored with another release."""
         scorer = self.scorer(case.score_of(event)) if isinstance(event, Decided) else None
         return None if scorer is None else scorer.release

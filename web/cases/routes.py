@@ -1,4 +1,4 @@
-"""The routes of one case: its page, the forms that are sent from it, its notice. English and French."""
+"""The routes of a case, in English and French: its page, its forms, its notice."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,9 +24,9 @@ from web.cases.notice import Notice, notice
 from web.cases.notice_page import notice_page
 from web.cases.notice_pdf import notice_pdf
 from web.cases.opened import CaseReader, Opened
-from web.cases.rules import InvalidDecision, agree, as_shown, contest, decide
+from web.cases.rules import InvalidDecision, agree, case_at, contest, decide
 from web.lender import Lender
-from web.pages.forms import LONGEST_NAME, Form, one, read_form
+from web.pages.forms import LONGEST_NAME, Form, form_value, read_form
 from web.pages.frame import HEADERS, frame, page, problem_page, root_from, visitor
 from web.pages.languages import HOME
 from web.pages.templates import View, render
@@ -34,16 +34,16 @@ from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import CLOSED, OFFICER, Person, mode_of, person_of
 from web.recording import Recorder
 from web.security.accounts import Accounts
-from web.security.security_log import tell
+from web.security.security_log import log_event
 
 logger = logging.getLogger(__name__)
-RECORDED = "X-Recorded"  # of an answer: whether the form was recorded; else it comes back with what is wrong
-WHOLE = {"X-Page": "whole"}  # of an answer that is all of the case's page, and not its form alone
+RECORDED = "X-Recorded"  # response header: whether the form was recorded; if not, the form comes back with its errors
+WHOLE = {"X-Page": "whole"}  # response header: the body is the whole content of the case's page, not only the form
 Handler: TypeAlias = Callable[[Request, Texts], Awaitable[Response]]
 
 
 class CasePages:
-    """The pages of cases and what is sent from them."""
+    """The routes of cases."""
 
     def __init__(self, recorder: Recorder, lender: Lender, accounts: Accounts) -> None:
         assert recorder.ledger is not None  # noqa: S101 - there are no such pages without a ledger
@@ -66,57 +66,57 @@ class CasePages:
         return router
 
     async def page(self, request: Request, texts: Texts) -> Response:
-        """The whole case."""
-        opened = await self.asked_for(request)
+        """The page of a case."""
+        opened = await self.requested_case(request)
         here = f"record/{request.path_params['id']}"
         if isinstance(opened, str):
             return self._problem(request, texts, here, opened)
 
-        def made() -> Markup:
-            shown = CasePage(heading(opened.case, texts), self.body(opened, texts, person_of(request.scope)))
-            return page(shown, texts, frame(self._title[texts.language], texts, here, scope=request.scope))
+        def render_page() -> Markup:
+            view = CasePage(heading(opened.case, texts), self.body(opened, texts, person_of(request.scope)))
+            return page(view, texts, frame(self._title[texts.language], texts, here, scope=request.scope))
 
-        return HTMLResponse(await run_in_threadpool(made), headers=HEADERS)
+        return HTMLResponse(await run_in_threadpool(render_page), headers=HEADERS)
 
-    def _problem(self, request: Request, texts: Texts, here: str, key: str) -> Response:
-        """A page that says why another cannot be shown."""
+    def _problem(self, request: Request, texts: Texts, path: str, key: str) -> Response:
+        """A page that says why the requested one cannot be shown."""
         status = {"missing": 404, "no_notice": 404, "placeholder": 409}.get(key, 503)
         return HTMLResponse(
-            problem_page(key, texts, here, self._title[texts.language], request.scope), status, HEADERS
+            problem_page(key, texts, path, self._title[texts.language], request.scope), status, HEADERS
         )  # fmt: skip
 
-    async def asked_for(self, request: Request) -> Opened | str:
-        """The case of a request that its sender may see; or which problem's page to show."""
-        return await run_in_threadpool(self._reader.opened, request.path_params["id"], request.scope)
+    async def requested_case(self, request: Request) -> Opened | str:
+        """The case of a request, if its sender may see it; otherwise the key of a problem page."""
+        return await run_in_threadpool(self._reader.open, request.path_params["id"], request.scope)
 
     def reviewers(self) -> list[str]:
-        """Who can look at a case again, where people log in."""
+        """The names of all users, who can review a case; empty without login."""
         return [user.name for user in self._accounts.users()]
 
     def body(
         self, opened: Opened, texts: Texts, person: Person | None, action: str = "", problems: Problems | None = None,
-        held: Form | None = None,
+        values: Form | None = None,
     ) -> CaseBody:  # fmt: skip
-        """All of a case's page."""
+        """The content of a case's page."""
         reviewers = self.reviewers()
-        return case_body(opened, self._reader, self._lender, texts, person, reviewers, action, problems, held)
+        return case_body(opened, self._reader, self._lender, texts, person, reviewers, action, problems, values)
 
     def sent(self, action: str) -> Handler:
-        """A form of the page: recorded, or sent back with what is wrong."""
+        """The handler of a form: it records the form, or returns it with its errors."""
 
         async def answer(request: Request, texts: Texts) -> Response:
             form = await read_form(request)
             if form is None:
                 return HTMLResponse("", 413, HEADERS)
-            opened = await self.asked_for(request)
+            opened = await self.requested_case(request)
             if isinstance(opened, str):
                 return HTMLResponse("", 404 if opened == "missing" else 503, HEADERS)
             problems: Problems = {}
             person = person_of(request.scope)
             if person is not None and person.machine:
-                tell(request.scope, "role_refused", route=action, why="people-decide")
+                log_event(request.scope, "role_refused", route=action, why="people-decide")
                 return HTMLResponse("", 403, HEADERS)  # people decide
-            seen = as_shown(opened.case, one(form, "seen"))
+            seen = case_at(opened.case, form_value(form, "seen"))
             try:
                 draft = await run_in_threadpool(self.draft, action, opened, seen, form, person)
                 await self._ledger.submit_in_loop(draft)
@@ -127,41 +127,43 @@ class CasePages:
             except LedgerUnavailable:
                 return HTMLResponse("", 503, HEADERS)
             if "form" in problems or not problems:
-                opened = await self.asked_for(request)
+                opened = await self.requested_case(request)
                 if isinstance(opened, str):
                     return HTMLResponse("", 503, HEADERS)
             headers = {**HEADERS, RECORDED: "no" if problems else "yes"}
 
-            async def shown(make: Callable[..., View], *given: object, **more: str) -> Response:
-                html = await run_in_threadpool(lambda: render(make(*given), texts))
+            async def respond(make: Callable[..., View], *args: object, **more: str) -> Response:
+                html = await run_in_threadpool(lambda: render(make(*args), texts))
                 return HTMLResponse(html, headers={**headers, **more})
 
             if problems.get("form") != "moved":
-                held = form if problems else {"up": form.get("up", [""])}
-                return await shown(self.section, action, opened, texts, problems, held, person)
+                values = form if problems else {"up": form.get("up", [""])}
+                return await respond(self.section, action, opened, texts, problems, values, person)
             if not moved_by_others(opened.case, seen, acting(form, person)):
                 problems = {"form": "outdated"}
-            if one(form, "up") == root_from("record/x", texts):
-                return await shown(self.body, opened, texts, person, action, problems, typed(form), **WHOLE)
-            return await shown(self.beside, opened, seen, texts, problems, typed(form), person)
+            if form_value(form, "up") == root_from("record/x", texts):
+                return await respond(self.body, opened, texts, person, action, problems, typed(form), **WHOLE)
+            return await respond(self.desk_section, opened, seen, texts, problems, typed(form), person)
 
         return answer
 
     def draft(self, action: str, opened: Opened, seen: Case | None, form: Form, person: Person | None) -> Draft:
-        """What a form asks to be recorded, by the rules for the case as it was `seen`. Raises `InvalidDecision`, or
+        """The record that a form asks for, by the rules for the case as it was `seen`. Raises `InvalidDecision`, or
         `CaseMoved`."""
         if seen is None:
             raise CaseMoved("no case was ever as the form says")
         moved = seen.last != opened.case.last
         try:
-            return self.ruled(action, self._reader.again(seen) if moved else opened, form, acting(form, person))
+            return self.draft_by_rules(
+                action, self._reader.replayed(seen) if moved else opened, form, acting(form, person)
+            )
         except InvalidDecision:
             if moved:
                 raise CaseMoved("the form is incomplete, and no longer of this case") from None
             raise
 
-    def ruled(self, action: str, opened: Opened, form: Form, person: Person) -> Draft:
-        """The draft that the rules allow."""
+    def draft_by_rules(self, action: str, opened: Opened, form: Form, person: Person) -> Draft:
+        """The record that a form asks for. Raises `InvalidDecision`."""
         if action == "agree":
             return agree(opened.case, form, person)
         if action in keeping.ACTIONS:
@@ -171,20 +173,22 @@ class CasePages:
         return decide(opened.case, form, person, opened.amount, self._lender, opened.drafts)
 
     def forms(self, texts: Texts, form: Form, person: Person | None) -> CaseForms:
-        """What makes the forms of the page that sent one; it says itself how far it stands from the app's root."""
-        up = one(form, "up")
+        """The builder of forms for the page that sent one; the form says how far that page is below the app's root."""
+        up = form_value(form, "up")
         return CaseForms(self._lender, texts, up if up in ("", "../", "../../") else "", person, self.reviewers())
 
     def notices(self, action: str, opened: Opened) -> Mapping[str, Notice]:
-        """The notice in each language, where one can have been handed over."""
+        """The notice in each language; empty if none can have been handed over."""
         if action != "notified" or opened.case.state not in IN_FORCE:
             return {}
-        return {one: notice(opened.case, opened.release, self._lender, texts_in(one)) for one in LANGUAGES}
+        return {
+            language: notice(opened.case, opened.release, self._lender, texts_in(language)) for language in LANGUAGES
+        }
 
     def section(
         self, action: str, opened: Opened, texts: Texts, problems: Problems, form: Form, person: Person | None
     ) -> Section:
-        """The part of a page that was sent, as it stands now."""
+        """The section of the page from which a form was sent, in its current state."""
         forms = self.forms(texts, form, person)
         if action == "contest" and problems and "form" not in problems:
             return forms.contest(opened.case, problems, form)
@@ -192,10 +196,11 @@ class CasePages:
             return keeping_section(forms, action, opened.case, texts, problems, form)
         return forms.section(opened.case, opened.release, opened.drafts, problems, form)
 
-    def beside(
+    def desk_section(
         self, opened: Opened, seen: Case | None, texts: Texts, problems: Problems, form: Form, person: Person | None
     ) -> Section:
-        """The part of the desk that was sent, once the case has moved: a form only beside the score it decides on."""
+        """The section of the desk from which a form was sent, for a case that has changed since. It has a form only if
+        the desk still shows the current score."""
         forms = self.forms(texts, form, person)
         if seen is not None and seen.score == opened.case.score:
             return forms.section(opened.case, opened.release, opened.drafts, problems, form)
@@ -210,7 +215,7 @@ class CasePages:
         return await self._notice(request, texts, "pdf")
 
     async def _notice(self, request: Request, texts: Texts, kind: str) -> Response:
-        opened = await self.asked_for(request)
+        opened = await self.requested_case(request)
         here = f"record/{request.path_params['id']}/notice"
         if isinstance(opened, str):
             return self._problem(request, texts, here, opened)
@@ -219,32 +224,32 @@ class CasePages:
             return self._problem(request, texts, here, "no_notice")
         if self._lender.is_example and mode_of(request.scope) == CLOSED:
             return self._problem(request, texts, here, "placeholder")
-        asked = request.query_params.get("lang", texts.language)
-        applicant = texts_in(asked if asked in LANGUAGES else texts.language)
+        language = request.query_params.get("lang", texts.language)
+        applicant = texts_in(language if language in LANGUAGES else texts.language)
         release = self._reader.decided_with(case, decision)
-        made = notice(case, release, self._lender, applicant)
+        applicant_notice = notice(case, release, self._lender, applicant)
         if kind == "pdf":
-            content = await run_in_threadpool(notice_pdf, made, applicant)
+            content = await run_in_threadpool(notice_pdf, applicant_notice, applicant)
             name = f'inline; filename="notice-{case.first.id}.pdf"'
             return Response(content, 200, {**HEADERS, "Content-Disposition": name}, "application/pdf")
         labels = notice(case, release, self._lender, texts)
         leave = visitor(request.scope, texts, root_from("record/x/notice", texts))
-        html = await run_in_threadpool(notice_page, made, labels, case.first.id, applicant, texts, leave)
+        html = await run_in_threadpool(notice_page, applicant_notice, labels, case.first.id, applicant, texts, leave)
         return HTMLResponse(html, headers=HEADERS)
 
 
 def acting(form: Form, person: Person | None) -> Person:
-    """Who sends a form: where nobody has to log in, the name in it."""
-    return person or Person(one(form, "name", LONGEST_NAME), OFFICER)
+    """Who sends a form; without login, the name in the form."""
+    return person or Person(form_value(form, "name", LONGEST_NAME), OFFICER)
 
 
 def moved_by_others(case: Case, seen: Case | None, person: Person) -> bool:
-    """Whether somebody else wrote one of the records since a case was seen."""
+    """Whether somebody else has added a record since a case was seen."""
     return seen is not None and any(event.by != person.name for event in case.events[len(seen.events) :])
 
 
 def readable(function: Handler, texts: Texts, title: Text) -> Callable[[Request], Awaitable[Response]]:
-    """A route in one language; it says so where the ledger or a record in it cannot be read."""
+    """A route in one language, with a page for the case that the ledger or a record cannot be read."""
 
     async def route(request: Request) -> Response:
         try:
@@ -252,7 +257,7 @@ def readable(function: Handler, texts: Texts, title: Text) -> Callable[[Request]
         except (AnswerRefused, *errors.UNREADABLE) as error:  # the former: an answer that the form would refuse
             logger.error("ledger: %s", errors.cause(error))
             here = request.url.path.removeprefix(HOME[texts.language])
-            shown = problem_page("unreadable", texts, here, title[texts.language], request.scope)
-            return HTMLResponse(shown, 503, HEADERS)
+            page_html = problem_page("unreadable", texts, here, title[texts.language], request.scope)
+            return HTMLResponse(page_html, 503, HEADERS)
 
     return route

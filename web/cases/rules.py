@@ -1,7 +1,7 @@
-"""What an officer decides, from a form to a draft for the ledger: the rules, and every reason why not.
+"""The rules for decisions, approvals and objections: from a form to a draft for the ledger, or every error.
 
-A form belongs to what it showed: it carries the last record of its case, the rules look at the case as it was then, and
-the ledger writes the draft only while that record is still the last.
+A form contains the version of the case that it showed, which is the case's last record. The rules apply to that
+version, and the ledger accepts the draft only if that record is still the last.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,56 +13,56 @@ from ledger.cases import IN_FORCE, TO_DECIDE, WAITING, Case
 from ledger.decisions import DECISIONS, agreed, contested, decided, direction
 from ledger.records import Draft
 from web.lender import Lender
-from web.pages.forms import LONGEST_NAME, Form, day, one
+from web.pages.forms import LONGEST_NAME, Form, day, form_value
 from web.person import Person
 
-SHORTEST_TEXT = 10  # of a justification: a sentence, not a letter
+SHORTEST_TEXT = 10  # characters of a justification: a sentence, not a single letter
 
 
 class InvalidDecision(TenfoldError):
-    """Nothing was recorded: part of the form -> what is wrong with it, both as the texts name them."""
+    """A form that cannot be recorded. `problems`: input of the form -> what is wrong with it, as keys of texts."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         self.problems = problems
-        super().__init__(", ".join(f"{part}: {why}" for part, why in problems.items()))
+        super().__init__(", ".join(f"{part}: {problem}" for part, problem in problems.items()))
 
 
-def shown(case: Case) -> str:
-    """The number and the hash of a case's last record, as a form carries them."""
+def version_of(case: Case) -> str:
+    """The version of a case: sequence number and hash of its last record, as a form contains them."""
     return f"{case.last.seq} {case.last.hash.hex()}"
 
 
-def as_shown(case: Case, seen: object) -> Case | None:
-    """The case as it was when a form that carries `seen` showed it; None where it never was like that."""
-    before = (Case(case.events[:count]) for count in range(len(case.events), 0, -1))
-    return next((one for one in before if shown(one) == seen), None)
+def case_at(case: Case, seen: object) -> Case | None:
+    """The case at the version `seen` that a form contains; None if there never was such a version."""
+    versions = (Case(case.events[:count]) for count in range(len(case.events), 0, -1))
+    return next((earlier for earlier in versions if version_of(earlier) == seen), None)
 
 
 def decide(
     case: Case, form: Form, person: Person, amount: float | None, lender: Lender, drafts: Sequence[str]
 ) -> Draft:
-    """A decision on a case that is open, or under review by another person than before. Raises `InvalidDecision`.
+    """A decision on a case that is open, or under review by a different person. Raises `InvalidDecision`.
 
     `drafts` are the principal reasons that can be confirmed.
     """
     score = case.score
-    choice, problems = one(form, "decision"), named(person)
+    choice, problems = form_value(form, "decision"), missing_name(person)
     if case.state not in TO_DECIDE:
         raise InvalidDecision({"form": "not_now"})
     if person.name in case.barred:
         problems["name"] = "another_person"
     if choice not in DECISIONS:
         raise InvalidDecision({**problems, "decision": "choose"})
-    went = direction(choice, score.decision)
-    code = one(form, f"reason_{went}") if went != "as_suggested" else ""
-    if went != "as_suggested" and code not in lender.codes[went]:
+    departure = direction(choice, score.decision)
+    code = form_value(form, f"reason_{departure}") if departure != "as_suggested" else ""
+    if departure != "as_suggested" and code not in lender.codes[departure]:
         problems["reason"] = "choose"
-    justification, conditions = one(form, "justification"), one(form, "conditions")
+    justification, conditions = form_value(form, "justification"), form_value(form, "conditions")
     confirmed = [name for name in drafts if name in form.get("principal", [])]
-    by_model = choice == "decline" and went == "as_suggested"
+    by_model = choice == "decline" and departure == "as_suggested"
     if by_model and drafts and not confirmed and len(justification) < SHORTEST_TEXT:
         problems["principal"] = "confirm"
-    if (went != "as_suggested" or (by_model and not drafts)) and len(justification) < SHORTEST_TEXT:
+    if (departure != "as_suggested" or (by_model and not drafts)) and len(justification) < SHORTEST_TEXT:
         problems["justification"] = "sentence"
     if choice == "approve_changed" and len(conditions) < SHORTEST_TEXT:
         problems["conditions"] = "sentence"
@@ -79,15 +79,15 @@ def decide(
 
 
 def agree(case: Case, form: Form, person: Person) -> Draft:
-    """What a second person says of a decision that waits for one. Raises `InvalidDecision`."""
-    problems = named(person)
+    """A second person's approval, or refusal, of a decision that needs one. Raises `InvalidDecision`."""
+    problems = missing_name(person)
     if case.state != WAITING or case.decision is None:
         raise InvalidDecision({"form": "not_now"})
     if person.name == case.decision.by:
         problems["name"] = "second_person"
-    elif person.name in case.barred:  # decided before the objection that this decision answers
+    elif person.name in case.barred:  # made the decision that the applicant objected to
         problems["name"] = "another_person"
-    answer, note = one(form, "agrees"), one(form, "note")
+    answer, note = form_value(form, "agrees"), form_value(form, "note")
     if answer not in ("yes", "no"):
         problems["agrees"] = "choose"
     if answer == "no" and len(note) < SHORTEST_TEXT:
@@ -103,14 +103,14 @@ def agree(case: Case, form: Form, person: Person) -> Draft:
 def contest(
     case: Case, form: Form, person: Person, lender: Lender, reviewers: Sequence[str] = (), clock: Clock | None = None
 ) -> Draft:
-    """An objection to a decision: what it says, who looks at it again, until when. Raises `InvalidDecision`.
+    """An objection to a decision, with its reviewer and deadline. Raises `InvalidDecision`.
 
-    `reviewers` are all who can log in; empty where nobody has to.
+    `reviewers` are all users; empty without login.
     """
-    problems = named(person)
+    problems = missing_name(person)
     if case.state not in IN_FORCE or case.decision is None:
         raise InvalidDecision({"form": "not_now"})
-    objection, reviewer = one(form, "objection"), one(form, "reviewer", LONGEST_NAME)
+    objection, reviewer = form_value(form, "objection"), form_value(form, "reviewer", LONGEST_NAME)
     if len(objection) < SHORTEST_TEXT:
         problems["objection"] = "sentence"
     if not reviewer:
@@ -120,7 +120,9 @@ def contest(
     elif reviewer in case.decided_by:
         problems["reviewer"] = "another_person"
     today = datetime.fromtimestamp((clock or Clock()).utc(), UTC).date()
-    deadline = day(one(form, "deadline")) if one(form, "deadline") else today + timedelta(lender.contest_days)
+    deadline = (
+        day(form_value(form, "deadline")) if form_value(form, "deadline") else today + timedelta(lender.contest_days)
+    )
     if deadline is None or not today <= deadline <= today + timedelta(3650):
         problems["deadline"] = "date"
     if problems or deadline is None:
@@ -132,6 +134,6 @@ def contest(
     return case.continued(draft)
 
 
-def named(person: Person) -> dict[str, str]:
-    """Whether there is a name at all."""
+def missing_name(person: Person) -> dict[str, str]:
+    """The problem of a missing name, if it is missing."""
     return {} if person.name else {"name": "name"}

@@ -1,4 +1,4 @@
-"""What would make it an approval, in words: the nearest changes, each with a button that tries it, and the amounts."""
+"""What would make it an approval: the nearest changes, each with a button to try it, and the amounts."""
 
 import math
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from web.desk.form import FormValues
 from web.pages.figures import figures_for, write_exact_percent
 from web.pages.texts import Texts
 
-MOST_TOLD, LONGEST_TOLD = 5, 3  # intervals of the amount that are all told; of more, the longest
+MOST_TOLD, LONGEST_TOLD = 5, 3  # up to 5 intervals of the amount are all listed; of more, only the 3 longest
 
 
 @dataclass(frozen=True)
 class PutButton:
-    """A button by which the page's script fills the form; the reference stays as it is."""
+    """A button with which the page's script fills the form; the reference is left unchanged."""
 
     template: ClassVar[str] = "desk/put_button.html"
     values: str  # JSON
@@ -33,7 +33,7 @@ class PutButton:
 class ProposedChange:
     """A change in words, with a button that tries it."""
 
-    said: str
+    text: str
     button: PutButton
 
 
@@ -42,10 +42,10 @@ class Approvals:
     """The nearest changes that would be approved, and the amounts that would."""
 
     template: ClassVar[str] = "desk/approvals.html"
-    wanted: bool  # whether it is no approval as it is
+    wanted: bool  # whether the suggestion is not an approval
     changes: tuple[ProposedChange, ...]
     nothing: str  # why no change is proposed
-    holds: str  # how far around them the changes hold
+    holds: str  # within which distance of a proposal the suggestion is still an approval
     amounts: str
 
 
@@ -55,28 +55,30 @@ def approvals(
     amounts: Amounts | None,
     release: Release,
     texts: Texts,
-    held: FormValues,
+    form_values: FormValues,
 ) -> Approvals:
     """The nearest changes that would be approved, and the amounts that would."""
-    fields, wanted, at = release.form.fields, scored.decision != APPROVE, release.policy.amount_at
+    fields, wanted, amount_index = release.form.fields, scored.decision != APPROVE, release.policy.amount_at
     proposals = proposals if wanted else ()
-    moves_numbers = any(isinstance(fields[number], NumberField) for one in proposals for number in one.changes)
+    moves_numbers = any(isinstance(fields[index], NumberField) for proposal in proposals for index in proposal.changes)
     return Approvals(
         wanted=wanted,
-        changes=tuple(change(scored.application, one, release, texts, held) for one in proposals),
+        changes=tuple(change(scored.application, proposal, release, texts, form_values) for proposal in proposals),
         nothing=nothing(scored.application, release, texts) if wanted and not proposals else "",
         holds=texts("whatif.holds", near=write_exact_percent(NEAR, texts.language)) if moves_numbers else "",
-        amounts="" if amounts is None or at is None else amounts_in_words(amounts, fields[at], texts),
+        amounts=""
+        if amounts is None or amount_index is None
+        else amounts_in_words(amounts, fields[amount_index], texts),
     )
 
 
-def put_button(application: Application, text: str, release: Release, held: FormValues) -> PutButton:
+def put_button(application: Application, text: str, release: Release, form_values: FormValues) -> PutButton:
     """A button that fills the form with an application's answers."""
-    return PutButton(orjson.dumps(held.values(release.form.answers(application))).decode(), text)
+    return PutButton(orjson.dumps(form_values.values(release.form.answers(application))).decode(), text)
 
 
 def nothing(application: Application, release: Release, texts: Texts) -> str:
-    """Why nothing is proposed: what was searched in vain, or that there was nothing to search."""
+    """Why no change is proposed: which fields were searched without success, or that no field can be searched."""
     open_to_change = [
         (way(field, texts), math.isnan(value))
         for field, value in zip(release.form.fields, application.values, strict=True)
@@ -92,7 +94,7 @@ def nothing(application: Application, release: Release, texts: Texts) -> str:
 
 
 def way(field: Field, texts: Texts) -> str:
-    """A field by name, a number with the direction in which it can be moved; the other way may be approved."""
+    """A field's label; for a number with only one possible direction, also that direction."""
     label = field.label[texts.language]
     if not isinstance(field, NumberField) or field.actionable == "either":
         return label
@@ -100,15 +102,15 @@ def way(field: Field, texts: Texts) -> str:
 
 
 def change(
-    application: Application, found: Proposal, release: Release, texts: Texts, held: FormValues
+    application: Application, proposal: Proposal, release: Release, texts: Texts, form_values: FormValues
 ) -> ProposedChange:
     """A change in words, with a button that tries it."""
     language = texts.language
     changed = list(application.values)
     words = []
-    for at, value in found.changes.items():
-        field, was = release.form.fields[at], application.values[at]
-        changed[at] = value
+    for index, value in proposal.changes.items():
+        field, was = release.form.fields[index], application.values[index]
+        changed[index] = value
         words.append(
             texts(
                 "whatif.change",
@@ -117,32 +119,34 @@ def change(
                 was=field.show(was, language),
             )
         )
-    then = Application(tuple(changed))
-    cuts = release.policy.cutoffs(then)
-    figures = figures_for(release, language, [found.pd, cuts.refer_from, cuts.decline_from])
-    said = texts("whatif.then", pd=figures.pd(found.pd), points=figures.points(found.pd))
-    return ProposedChange("; ".join(words) + said, put_button(then, texts("whatif.try"), release, held))
+    changed_application = Application(tuple(changed))
+    cuts = release.policy.cutoffs(changed_application)
+    figures = figures_for(release, language, [proposal.pd, cuts.refer_from, cuts.decline_from])
+    consequence = texts("whatif.then", pd=figures.pd(proposal.pd), points=figures.points(proposal.pd))
+    return ProposedChange(
+        "; ".join(words) + consequence, put_button(changed_application, texts("whatif.try"), release, form_values)
+    )
 
 
-def amounts_in_words(found: Amounts, field: Field, texts: Texts) -> str:
-    """Which amounts would be approved, in words: each interval, or where they are many the longest."""
+def amounts_in_words(amounts: Amounts, field: Field, texts: Texts) -> str:
+    """Which amounts would be approved: all intervals, or if there are many, the longest."""
     language = texts.language
-    tried = {name: field.show(getattr(found, name), language) for name in ("low", "high", "step")}
-    if found.highest is None:
-        return texts("whatif.amounts_none", **tried)
-    if found.all:
-        return texts("whatif.amounts_all", **tried)
-    told = found.intervals
-    if len(told) > MOST_TOLD:
-        told = tuple(sorted(sorted(told, key=lambda ends: ends[0] - ends[1])[:LONGEST_TOLD]))
+    searched = {name: field.show(getattr(amounts, name), language) for name in ("low", "high", "step")}
+    if amounts.highest is None:
+        return texts("whatif.amounts_none", **searched)
+    if amounts.all:
+        return texts("whatif.amounts_all", **searched)
+    intervals = amounts.intervals
+    if len(intervals) > MOST_TOLD:
+        intervals = tuple(sorted(sorted(intervals, key=lambda ends: ends[0] - ends[1])[:LONGEST_TOLD]))
     ranges = ", ".join(
         texts("whatif.from", low=field.show(low, language), high=field.show(high, language))
         if low < high
         else texts("whatif.at", amount=field.show(low, language))
-        for low, high in told
+        for low, high in intervals
     )
-    values = {**tried, "ranges": ranges, "highest": field.show(found.highest, language)}
-    if len(found.intervals) > MOST_TOLD:
-        lowest = field.show(found.intervals[0][0], language)
-        return texts("whatif.amounts_many", count=len(found.intervals), lowest=lowest, **values)
-    return texts("whatif.amounts" if len(told) == 1 else "whatif.amounts_several", **values)
+    values = {**searched, "ranges": ranges, "highest": field.show(amounts.highest, language)}
+    if len(amounts.intervals) > MOST_TOLD:
+        lowest = field.show(amounts.intervals[0][0], language)
+        return texts("whatif.amounts_many", count=len(amounts.intervals), lowest=lowest, **values)
+    return texts("whatif.amounts" if len(intervals) == 1 else "whatif.amounts_several", **values)

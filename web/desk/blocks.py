@@ -1,4 +1,4 @@
-"""The desk: one Gradio page a language, drawn from the release."""
+"""The desk: one Gradio page per language, built from the release."""
 
 import json
 from collections.abc import Sequence
@@ -22,15 +22,14 @@ from web.recording import Recorder
 
 @dataclass(frozen=True)
 class FormTitle:
-    """The form's name. Beside it, while the answers are those of the release's example, that they are an example: the
-    page's script takes the mark away with the first answer that is changed."""
+    """The form's title, with the mark "example", which the page's script removes when an answer is changed."""
 
     template: ClassVar[str] = "desk/form_title.html"
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The place for cards and what-ifs, with what is there before the first score."""
+    """The container of cards and what-ifs, with the card shown before the first score."""
 
     template: ClassVar[str] = "desk/answers.html"
     intro: IntroCard
@@ -38,22 +37,22 @@ class Answers:
 
 @dataclass(frozen=True)
 class Footer:
-    """What the release is and is not, its name, its card; cards for when no server is there, and a voice for screen
-    readers."""
+    """The release's notice, name and model card; cards for the case that the server is unreachable; and an element for
+    announcements to screen readers."""
 
     template: ClassVar[str] = "desk/footer.html"
     notice: str
     release: str
     model_card: str
-    offline: tuple[NoticeCard, ...]  # that the page's script shows when no server is there to make one
+    offline: tuple[NoticeCard, ...]  # shown by the page's script if the server cannot be reached
 
 
 def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = None) -> gr.Blocks:
-    """The whole page in one language: header, form, result panel, footer.
+    """The page in one language: header, form, result panel, footer.
 
-    Gradio draws the form and fills it. What the form holds is sent, and the answer shown, by the page's script and
-    web/desk/routes.py: an event of Gradio's would copy every widget's state several times a click, twice the time of
-    all the rest, and would carry what was chosen in one answer's forms over into the next.
+    Gradio draws and fills the form. The page's script sends its values to web/desk/routes.py and shows the response. A
+    Gradio event would copy every widget's state several times per click, which takes twice the time of everything else,
+    and would carry choices over from one card's forms to the next.
     """
     release, recorded = recorder.scorer.release, recorder.ledger is not None
     title = release.manifest.title[texts.language]
@@ -67,13 +66,13 @@ def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = Non
                     gr.Button(texts("form.score"), variant="primary", elem_id="score", min_width=0)
                     reset = gr.Button(texts("form.reset"), elem_id="reset", min_width=0)
                     example = gr.Button(texts("form.example"), elem_id="example", min_width=0)
-                    put = gr.Button("", elem_id="put", min_width=0)  # pressed by the page's script alone
+                    put = gr.Button("", elem_id="put", min_width=0)  # clicked only by the page's script
             with gr.Column(elem_id="outcome", min_width=0):
                 static(render(Answers(intro(release, texts)), texts), "answers")
         static(render(footer(release, texts), texts), "footer")
-        held = FormValues(release.form, texts.language, recorded)
-        fill(example, widgets.all, json.dumps(held.example))
-        fill(reset, widgets.all, json.dumps(held.empty))
+        form_values = FormValues(release.form, texts.language, recorded)
+        fill(example, widgets.all, json.dumps(form_values.example))
+        fill(reset, widgets.all, json.dumps(form_values.empty))
         fill(put, widgets.all, "window.deskValues")
         for name, left_open in widgets.not_stated.items():
             left_open.change(None, left_open, widgets.boxes[name], js=SHUT_WHILE_TICKED)
@@ -83,15 +82,15 @@ def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = Non
 
 
 def fill(button: gr.Button, outputs: Sequence[Any], values: str) -> None:
-    """Let a button put values, a JavaScript expression, into the widgets without asking the server."""
+    """Make a button fill the widgets with `values`, a JavaScript expression, without a request to the server."""
     button.click(None, None, list(outputs), js=f"() => {values}")
 
 
 def footer(release: Release, texts: Texts) -> Footer:
-    """What stands below, for one release."""
+    """The footer of the page for a release."""
     offline = tuple(notice(kind, texts) for kind in ("gone", "failed", "out"))
-    said = release.manifest.notice[texts.language]
-    return Footer(said, release.name, "model-card", offline)
+    notice_text = release.manifest.notice[texts.language]
+    return Footer(notice_text, release.name, "model-card", offline)
 
 
 def static(html: str, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Where a curve's lines go: pictures of one field's curve as numbers and paths. x in per cent of the width, y in px."""
+"""The geometry of a field's curve, as numbers and SVG paths. x in per cent of the width, y in px."""
 
 import math
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from itertools import pairwise
 
 from inference.whatif import Curve
 
-TOP, FLOOR = 28, 148  # px of the highest PD shown, and of none
+TOP, FLOOR = 28, 148  # px of the highest PD shown, and of PD 0
 HEIGHT = 180  # px of the whole picture
 
 
 @dataclass(frozen=True)
 class Axes:
-    """From values and PDs to places in the picture."""
+    """Maps values and PDs to positions in the picture."""
 
     low: float
     high: float
@@ -32,7 +32,7 @@ class Axes:
         return "M" + " L".join(f"{x:.2f},{self.y(pd):.1f}" for x, pd in zip(xs, pds, strict=True))
 
     def steps(self, xs: Sequence[float], pds: Sequence[float]) -> str:
-        """A path that jumps halfway between points, as trees do."""
+        """A path that steps halfway between points, since a model of trees is a step function."""
         ys = [self.y(pd) for pd in pds]
         moves = "".join(f" H{(x + then) / 2:.2f} V{y:.1f}" for (x, then), y in zip(pairwise(xs), ys[1:], strict=True))
         return f"M{xs[0]:.2f},{ys[0]:.1f}{moves} H{xs[-1]:.2f}"
@@ -49,12 +49,12 @@ def highest_shown(curve: Curve) -> float:
 
 
 def logarithmic(low: float, high: float) -> bool:
-    """Whether an axis goes in equal ratios."""
+    """Whether an axis is logarithmic."""
     return low > 0 and high / low > 50
 
 
 def place(value: float, low: float, high: float, ratios: bool) -> float:
-    """Where a value lies between two, from 0 to 1."""
+    """The relative position of a value between two others, 0..1."""
     if high <= low:
         return 0.5
     return math.log(value / low) / math.log(high / low) if ratios else (value - low) / (high - low)

@@ -1,4 +1,4 @@
-"""One field's curve as a picture with its words: a line over a number's range, or a bar a choice."""
+"""The curve of a field as a picture with a description: a line over a number's range, or a bar for each choice."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from web.pages.answers import choice_text
 from web.pages.figures import figures_for, write_exact_percent, write_share
 from web.pages.texts import Texts
 
-# The PDs that a curve's sentence tells, by the way that the PD goes.
+# The PDs that a curve's description mentions, by the shape of the curve.
 NAMED = {"flat": ["first"], "rises": ["first", "last"], "falls": ["first", "last"],
          "turns": ["least", "most", "first", "last"]}  # fmt: skip
 
@@ -33,7 +33,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Legend:
-    """What a line is."""
+    """The name of a line."""
 
     kind: str
     text: str
@@ -41,7 +41,7 @@ class Legend:
 
 @dataclass(frozen=True)
 class Own:
-    """Where the application stands: x in per cent, y in px."""
+    """The application's point: x in per cent, y in px."""
 
     x: float
     y: float
@@ -49,12 +49,12 @@ class Own:
 
 @dataclass(frozen=True)
 class CurveLine:
-    """The PD over a number's range with the cut-offs. Names stand above, in a legend: in the picture there is no place
-    that no curve goes through."""
+    """The PD over a number's range, with the cut-offs. Names are in a legend above the picture, since a curve may pass
+    through any place in it."""
 
     template: ClassVar[str] = "desk/curve_line.html"
     title: str
-    said: str
+    description: str
     legend: tuple[Legend, ...]
     cuts: tuple[Line, ...]
     pd: Line
@@ -82,7 +82,7 @@ class ChoiceBar:
     """A choice with its PD."""
 
     answer: str
-    own: bool  # whether the application gave it
+    own: bool  # whether it is the application's answer
     width: float  # per cent of the width
     ticks: tuple[Tick, ...]
     pd: str
@@ -94,24 +94,24 @@ class ChoiceBars:
 
     template: ClassVar[str] = "desk/curve_bars.html"
     bars: tuple[ChoiceBar, ...]
-    said: str
+    explanation: str
 
 
-def curve_line(scored: Score, field: Field, at: int, curve: Curve, release: Release, texts: Texts) -> CurveLine:
+def curve_line(scored: Score, field: Field, index: int, curve: Curve, release: Release, texts: Texts) -> CurveLine:
     """The PD over a number's range with the cut-offs; steps, since trees jump."""
     language, axes = texts.language, axes_of(curve)
     xs = [axes.x(value) for value in curve.values.tolist()]
-    own = scored.application.values[at]
+    own = scored.application.values[index]
     cuts = {"refer": curve.refer_from, "decline": curve.decline_from}
-    cuts = {name: found for name, found in cuts.items() if float(found.min()) < axes.most}
+    cuts = {name: cut_offs for name, cut_offs in cuts.items() if float(cut_offs.min()) < axes.most}
     first, last = field.show(axes.low, language), field.show(axes.high, language)
     row = HEIGHT - 12
     second = row if width(first) + GAP + width(last) <= 100 else row + 16  # beside the first, else below it
     return CurveLine(
         title=field.label[language],
-        said=f"{course(field, curve, release, texts)} {approved(curve, texts)}",
-        legend=legend(cuts, apart(scored), release, texts),
-        cuts=tuple(Line(f"cut {name}", axes.line(xs, found.tolist())) for name, found in cuts.items()),
+        description=f"{course(field, curve, release, texts)} {approved(curve, texts)}",
+        legend=legend(cuts, pd_and_cut_offs(scored), release, texts),
+        cuts=tuple(Line(f"cut {name}", axes.line(xs, cut_offs.tolist())) for name, cut_offs in cuts.items()),
         pd=Line("pd", axes.steps(xs, curve.pds.tolist())),
         own=None if math.isnan(own) else Own(axes.x(own), axes.y(scored.pd)),
         most=f"{texts('result.pd')} {write_exact_percent(axes.most, language)}",
@@ -124,22 +124,22 @@ def curve_line(scored: Score, field: Field, at: int, curve: Curve, release: Rele
 
 
 def legend(cuts: Mapping[str, Floats], known: Sequence[float], release: Release, texts: Texts) -> tuple[Legend, ...]:
-    """What the lines are: the PD, and the cut-offs that are drawn, with where they begin and end."""
+    """The names of the lines: the PD, and the visible cut-offs with their values at both ends."""
     items = [Legend("pd", texts("result.pd"))]
-    for name, found in cuts.items():
-        first, last = float(found[0]), float(found[-1])
+    for name, cut_offs in cuts.items():
+        first, last = float(cut_offs[0]), float(cut_offs[-1])
         figures = figures_for(release, texts.language, known, [first, last])
         if first == last:
-            said = texts(f"whatif.{name}_from", pd=figures.pd(first))
+            text = texts(f"whatif.{name}_from", pd=figures.pd(first))
         else:
-            ends = [figures.pd(one) if one < 1 else texts("whatif.never") for one in (first, last)]
-            said = texts(f"whatif.{name}_varies", first=ends[0], last=ends[1])
-        items.append(Legend(f"cut {name}", said))
+            ends = [figures.pd(pd) if pd < 1 else texts("whatif.never") for pd in (first, last)]
+            text = texts(f"whatif.{name}_varies", first=ends[0], last=ends[1])
+        items.append(Legend(f"cut {name}", text))
     return tuple(items)
 
 
 def course(field: Field, curve: Curve, release: Release, texts: Texts) -> str:
-    """Which way the PD goes over a number's range, from the values drawn."""
+    """How the PD changes over a number's range, from the drawn values."""
     language = texts.language
     moves = np.diff(curve.pds)
     if not moves.any():
@@ -148,9 +148,9 @@ def course(field: Field, curve: Curve, release: Release, texts: Texts) -> str:
         way, ends = "rises" if moves.max() > 0 else "falls", [0, -1]
     else:
         way, ends = "turns", [int(curve.pds.argmin()), int(curve.pds.argmax())]
-    told = [float(curve.pds[end]) for end in (*ends, *([0, -1] if way == "turns" else []))]
-    figures = figures_for(release, language, told[:2])
-    shown = {name: figures.pd(pd) for name, pd in zip(NAMED[way], told, strict=True)}
+    pds = [float(curve.pds[end]) for end in (*ends, *([0, -1] if way == "turns" else []))]
+    figures = figures_for(release, language, pds[:2])
+    shown = {name: figures.pd(pd) for name, pd in zip(NAMED[way], pds, strict=True)}
     where = [field.show(float(curve.values[end]), language) for end in (0, -1, *ends)]
     return texts(
         f"whatif.curve_{way}",
@@ -159,15 +159,15 @@ def course(field: Field, curve: Curve, release: Release, texts: Texts) -> str:
 
 
 def approved(curve: Curve, texts: Texts) -> str:
-    """At how many of the values drawn it would be an approval."""
+    """For how many of the drawn values the suggestion would be an approval."""
     values = {name: write_number(int(count), texts.language) for name, count in
               (("approved", curve.approves.sum()), ("drawn", len(curve.approves)))}  # fmt: skip
     return texts("whatif.curve_approved", **values)
 
 
-def choice_bars(scored: Score, field: ChoiceField, at: int, curve: Curve, texts: Texts) -> ChoiceBars:
+def choice_bars(scored: Score, field: ChoiceField, index: int, curve: Curve, texts: Texts) -> ChoiceBars:
     """A bar a choice, the lowest PD first, with the cut-offs."""
-    language, own, most = texts.language, scored.application.values[at], highest_shown(curve)
+    language, own, most = texts.language, scored.application.values[index], highest_shown(curve)
     bars = []
     for number in curve.pds.argsort(kind="stable").tolist():
         value, pd = float(curve.values[number]), float(curve.pds[number])
@@ -185,14 +185,14 @@ def choice_bars(scored: Score, field: ChoiceField, at: int, curve: Curve, texts:
     return ChoiceBars(tuple(bars), texts(key))
 
 
-def picture_of(scored: Score, at: int, curve: Curve, release: Release, texts: Texts) -> CurveLine | ChoiceBars:
-    """The curve of the field at a place of the form."""
-    field = release.form.fields[at]
+def picture_of(scored: Score, index: int, curve: Curve, release: Release, texts: Texts) -> CurveLine | ChoiceBars:
+    """The picture of the curve of the field with this index in the form."""
+    field = release.form.fields[index]
     if isinstance(field, NumberField):
-        return curve_line(scored, field, at, curve, release, texts)
-    return choice_bars(scored, field, at, curve, texts)
+        return curve_line(scored, field, index, curve, release, texts)
+    return choice_bars(scored, field, index, curve, texts)
 
 
-def apart(score: Score) -> list[float]:
-    """What must not look equal unless it is: a PD and its cut-offs."""
+def pd_and_cut_offs(score: Score) -> list[float]:
+    """A PD and its cut-offs, which must look different unless they are equal."""
     return [score.pd, score.refer_from, score.decline_from]

@@ -1,6 +1,6 @@
-"""The form: one widget a field of the release, and the way back from what stands in them to raw answers.
+"""The form: one widget for each field of the release, and the conversion of their values to raw answers.
 
-Nothing here knows a release or a field by name.
+Nothing here depends on the name of a release or a field.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,27 +20,27 @@ from web.pages.texts import Texts
 
 
 class FormValues:
-    """The way from the form's values to raw answers, and back.
+    """Converts the form's values to raw answers, and back.
 
-    What the page's script sends: field name -> the text of a number's box or of a list, the code of a radio button,
-    None where "not stated" is ticked. What fills the widgets: their values in order, fields first, then the ticks.
+    The page's script sends field name -> the text of a number or a list, the code of a radio button, or None if "not
+    stated" is checked. Widgets are filled with a list of values: the fields in order, then the checkboxes.
     """
 
     def __init__(self, form: Form, language: str, with_reference: bool = False) -> None:
         self.form, self._language, self._with_reference = form, language, with_reference
-        # A list shows texts; of two choices with the same one the first is meant.
+        # A list shows texts; if two choices have the same text, the first is used.
         self._codes = {
             field.name: dict(reversed(offered(field, language)))
             for field in form.fields
             if isinstance(field, ChoiceField) and kind_of(field) == "list"
         }
 
-    def answers(self, held: object) -> dict[str, object]:
-        """Raw answers by field name; what was left open is not among them."""
-        given = held if isinstance(held, dict) else {}
+    def answers(self, contents: object) -> dict[str, object]:
+        """Raw answers by field name, without empty ones."""
+        values = contents if isinstance(contents, dict) else {}
         answers: dict[str, object] = {}
         for field in self.form.fields:
-            raw = given.get(field.name, "")
+            raw = values.get(field.name, "")
             if raw is None:
                 answers[field.name] = NOT_STATED
             elif isinstance(raw, str) and isinstance(field, NumberField):
@@ -52,14 +52,14 @@ class FormValues:
         return answers
 
     def reference(self, typed: object) -> str | None:
-        """The reference on one line; None if it is empty."""
+        """The reference as a single line; None if it is empty."""
         if not self._with_reference or not isinstance(typed, str):
             return None
         shown = "".join(mark if mark.isprintable() else " " for mark in typed)
         return " ".join(shown.split())[:LONGEST_REFERENCE] or None
 
     def values(self, answers: Mapping[str, object], reference: str = "") -> list[object]:
-        """What fills the widgets with these answers."""
+        """The widgets' values for these answers."""
         return [
             *(shown(field, answers.get(field.name), self._language) for field in self.form.fields),
             *(answers.get(field.name) in (None, NOT_STATED) for field in optional(self.form)),
@@ -68,12 +68,12 @@ class FormValues:
 
     @property
     def example(self) -> list[object]:
-        """What fills them with the release's example."""
+        """The widgets' values for the release's example."""
         return self.values(self.form.example)
 
     @property
     def empty(self) -> list[object]:
-        """What leaves every question open."""
+        """The widgets' values for an empty form."""
         return [
             *("" if isinstance(field, NumberField) else None for field in self.form.fields),
             *(False for _ in optional(self.form)),
@@ -82,7 +82,7 @@ class FormValues:
 
 
 def optional(form: Form) -> list[NumberField]:
-    """The numbers that may be left open."""
+    """The number fields that may be not stated."""
     return [field for field in form.fields if isinstance(field, NumberField) and field.optional]
 
 
@@ -98,9 +98,9 @@ class GroupName:
 class Widgets:
     """The widgets of a form."""
 
-    boxes: dict[str, gr.Textbox | gr.Radio | gr.Dropdown]  # one a field
-    not_stated: dict[str, gr.Checkbox]  # one for each number that may be left open
-    reference: gr.Textbox | None  # the officer's own number of the application, where it can be recorded
+    boxes: dict[str, gr.Textbox | gr.Radio | gr.Dropdown]  # one for each field
+    not_stated: dict[str, gr.Checkbox]  # one for each optional number
+    reference: gr.Textbox | None  # the officer's own number of the application, if there is a ledger
 
     @property
     def all(self) -> list[Any]:
@@ -138,7 +138,7 @@ def build_form(form: Form, groups: Sequence[Group], texts: Texts, *, with_refere
 
 
 def reference_box(texts: Texts) -> gr.Textbox:
-    """Whatever the officer knows the application by; recorded with the score, and never sent to the model."""
+    """The officer's own reference of the application; recorded with the score, never sent to the model."""
     with (
         gr.Column(elem_classes="group", min_width=0),
         gr.Column(elem_id="reference", elem_classes=["field", "text"], min_width=0),
@@ -158,7 +158,7 @@ def reference_box(texts: Texts) -> gr.Textbox:
 
 
 def widget(field: Field, texts: Texts) -> gr.Textbox | gr.Radio | gr.Dropdown:
-    """The widget of one field, holding its example."""
+    """The widget of a field, filled with its example."""
     language = texts.language
     common: dict[str, Any] = {
         "label": field.label[language],
@@ -173,8 +173,8 @@ def widget(field: Field, texts: Texts) -> gr.Textbox | gr.Radio | gr.Dropdown:
         if len(choices) <= RADIO_UP_TO:
             return gr.Radio(choices, **common)
         return gr.Dropdown(choices, filterable=True, **common)
-    # A text box, since a number box of a browser drops what it cannot read, changes when the wheel turns over
-    # it, and knows no thousands separator.
+    # A text box, since a browser's number input drops text that it cannot read, changes with the mouse wheel, and does
+    # not support thousands separators.
     return gr.Textbox(
         lines=1,
         max_lines=1,
@@ -185,12 +185,12 @@ def widget(field: Field, texts: Texts) -> gr.Textbox | gr.Radio | gr.Dropdown:
 
 
 def is_open(field: Field) -> bool:
-    """Whether the example leaves this number open."""
+    """Whether this number is not stated in the example."""
     return isinstance(field, NumberField) and field.example in (None, NOT_STATED)
 
 
 def help_text(field: Field, texts: Texts) -> str:
-    """What the question means, and what is typical or how to search."""
+    """The field's help, with the typical range or how to search."""
     parts = [field.help[texts.language]]
     if isinstance(field, NumberField):
         low, high = (write_number(value, texts.language) for value in field.typical)
@@ -201,7 +201,7 @@ def help_text(field: Field, texts: Texts) -> str:
 
 
 def shown(field: Field, answer: object, language: str) -> str | None:
-    """An answer as its widget shows or holds it; nothing if the field cannot have it."""
+    """An answer as its widget's value; empty or None if the field cannot have it."""
     if isinstance(field, NumberField):
         return field.write(float(answer), language) if type(answer) in (int, float) else ""  # type: ignore[arg-type]
     codes = [code for _, code in offered(field, language)]

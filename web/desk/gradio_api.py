@@ -1,8 +1,8 @@
 """Gradio's own API: `predict_credit_score`, with the release's fields as its parameters.
 
-Gradio describes it, in /config and /gradio_api/info. Its clients' calls come to the routes below, in front of Gradio's
-own: those take bodies of any shape, and keep for every session that somebody invents 110 KB, and any name that it has,
-for as long as the server runs.
+Gradio describes it in /config and /gradio_api/info. Calls by its clients are handled by the routes below instead of
+Gradio's own, which accept bodies of any shape, and for every made-up session store 110 KB and its name for as long as
+the server runs.
 """
 
 import re
@@ -25,15 +25,15 @@ from web.recording import Recorder
 from web.security.limits import GRADIO, Sender
 
 NAME = "predict_credit_score"
-NOBODY = "gradio"  # who asks, as long as nobody has to say so
-LISTED_UP_TO = 60  # choices; longer lists are named in the release and not in the signature
-SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what gradio_client and Gradio's JavaScript client call theirs
+NOBODY = "gradio"  # the name in records if no login is needed
+LISTED_UP_TO = 60  # choices; longer lists are not part of the signature
+SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")  # session names of gradio_client and of Gradio's JavaScript client
 STREAM = "text/event-stream"
 HEADERS = {"Cache-Control": "no-store"}
 
 
 class CallRefused(Exception):
-    """A call that cannot be answered; Gradio's clients show the text."""
+    """A call that is refused; Gradio's clients show the text."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -41,10 +41,10 @@ class CallRefused(Exception):
 
 
 class Endpoint:
-    """The function, and the routes by which it is called.
+    """The function, and the routes to call it.
 
-    It answers with `Score.as_dict()`; or with `{"problems": [...]}`: one entry a bad field, each with field, kind,
-    allowed, got and unit; or with `{"problem": ...}` where it cannot be recorded.
+    It returns `Score.as_dict()`; or `{"problems": [...]}` with one entry for each invalid field: field, kind, allowed,
+    got and unit; or `{"problem": ...}` if the score cannot be recorded.
     """
 
     def __init__(self, recorder: Recorder) -> None:
@@ -52,16 +52,18 @@ class Endpoint:
         self._unread = UnreadAnswers()
 
     def describe(self) -> None:
-        """Add the function to the Blocks that is being built."""
+        """Add the function to the Blocks under construction."""
 
         async def predict_credit_score(*answers: object) -> dict[str, Any]:
             return await self.answer(answers, NOBODY)
 
-        said = "Score one application. A number that may be left open takes null for not stated."
-        add_endpoint(predict_credit_score, NAME, said, {field.name: type_of(field) for field in self._form.fields})
+        description = "Score one application. A number that may be left open takes null for not stated."
+        add_endpoint(
+            predict_credit_score, NAME, description, {field.name: type_of(field) for field in self._form.fields}
+        )
 
     def routes(self) -> APIRouter:
-        """What gradio_client, Gradio's JavaScript client and a plain call need, and nothing else of Gradio's API."""
+        """The routes that gradio_client, Gradio's JavaScript client and plain HTTP calls need, and no others."""
         router = APIRouter()
         for method, path, function in (
             ("POST", f"run/{NAME}", self.run),
@@ -70,11 +72,11 @@ class Endpoint:
             ("POST", "queue/join", self.join),
             ("GET", "queue/data", self.data),
         ):
-            router.add_route(GRADIO + path, told(function), methods=[method])
+            router.add_route(GRADIO + path, with_errors(function), methods=[method])
         return router
 
     async def answer(self, answers: Sequence[object], by: str) -> dict[str, Any]:
-        """The score of all answers in the form's order, or what is wrong with them."""
+        """The score of the answers, in the form's order, or their problems."""
         try:
             named = dict(zip(self._form.names, answers, strict=True))
             return (await self._recorder.score(named, by=by, channel="api")).score.as_dict()
@@ -84,48 +86,48 @@ class Endpoint:
             return {"problem": "not recorded, so not answered: the server's log says why"}
 
     async def run(self, request: Request) -> Response:
-        """The answer at once."""
+        """Return the answer in the response."""
         answers, _ = await self._read(request)
         return JSONResponse(
             {"data": [await self.answer(answers, caller(request))], "is_generating": False}, 200, HEADERS
         )
 
     async def call(self, request: Request) -> Response:
-        """The id by which the answer can be fetched."""
+        """Return an id with which the answer can be fetched."""
         answers, _ = await self._read(request)
         event = uuid4().hex
         return await self._keep(request, answers, event, event)
 
     async def called(self, request: Request) -> Response:
-        """The answer to a `call`, as an event stream."""
+        """Return the answer to a `call` as an event stream."""
         return self._stream(request, request.path_params["event"], self._as_called)
 
     async def join(self, request: Request) -> Response:
-        """The id of the answer, which the stream of the client's session brings."""
-        answers, asked = await self._read(request)
-        session = asked.get("session_hash")
+        """Return the id of the answer, which the event stream of the client's session will deliver."""
+        answers, body = await self._read(request)
+        session = body.get("session_hash")
         if not isinstance(session, str) or not SESSION.fullmatch(session):
             raise CallRefused(400, "session_hash: 1 to 64 letters, digits, - and _ are needed")
         return await self._keep(request, answers, session, uuid4().hex)
 
     async def data(self, request: Request) -> Response:
-        """The answers of a client's session, as an event stream."""
+        """Return the answers of a client's session as an event stream."""
         return self._stream(request, request.query_params.get("session_hash", ""), self._as_joined)
 
     async def _read(self, request: Request) -> tuple[list[object], dict[str, Any]]:
-        """The answers, and all else that a client sends beside them."""
+        """The answers in a request, and its whole body. Raises `CallRefused`."""
         try:
-            asked, _ = await read_json(request)
+            body, _ = await read_json(request)
         except Refusal as refusal:
             raise CallRefused(400, str(refusal)) from None
-        answers, needed = asked.get("data"), len(self._form.names)
+        answers, needed = body.get("data"), len(self._form.names)
         if not isinstance(answers, list) or len(answers) != needed:
             came = len(answers) if isinstance(answers, list) else "none"
             raise CallRefused(400, f"data: a list of {needed} answers is needed, {came} came")
-        return answers, asked
+        return answers, body
 
     async def _keep(self, request: Request, answers: list[object], session: str, event: str) -> Response:
-        """Score, and keep the answer for its client. Where there is no room for it, nothing is scored or recorded."""
+        """Score, and keep the answer for its client. If there is no room for it, nothing is scored or recorded."""
         sender = Sender.of(request.scope)
         try:
             coming = self._unread.expect(sender, session, event)
@@ -138,7 +140,7 @@ class Endpoint:
         except BaseException:
             self._unread.forget(sender, session, event)
             raise
-        if not coming.done():  # else it was forgotten meanwhile
+        if not coming.done():  # otherwise it has expired
             coming.set_result(answer)
         return JSONResponse({"event_id": event}, 200, HEADERS)
 
@@ -160,8 +162,8 @@ class Endpoint:
         yield closed_join()
 
 
-def told(function: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """A route that tells Gradio's clients why it refuses: they read `error`, or `detail`."""
+def with_errors(function: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """A route with error responses for Gradio's clients, which read `error` or `detail`."""
 
     async def route(request: Request) -> Response:
         try:
@@ -173,7 +175,7 @@ def told(function: Callable[[Request], Awaitable[Response]]) -> Callable[[Reques
 
 
 def caller(request: Request) -> str:
-    """Who asks, as records say it."""
+    """The name of the client, as in records."""
     person = person_of(request.scope)
     return person.name if person else NOBODY
 

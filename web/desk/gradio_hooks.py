@@ -1,7 +1,7 @@
-"""All that the desk relies on in Gradio beyond its documentation, each with why, and what breaks without it.
+"""Everything undocumented that the desk relies on in Gradio, each with the reason, and what breaks without it.
 
-tests/test_gradio_contract.py tries each against the Gradio that is installed. The names by which the page's style and
-script know Gradio's elements (web/pages/static/desk.css, desk.js) are listed here too.
+tests/test_gradio_contract.py checks each with the installed Gradio. The names of Gradio's elements that the page's
+style and script use (web/pages/static/desk.css, desk.js) are listed here too.
 """
 
 import inspect
@@ -20,15 +20,15 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 # ---- the queue -------------------------------------------------------------------------------------------------------
-IDLE = 0.1  # seconds between two looks into a queue that nothing uses
+IDLE = 0.1  # seconds between two polls of a queue that nothing uses
 
 
 class DeskBlocks(gr.Blocks):
-    """Blocks whose queue is ours from the start.
+    """Blocks with a slow queue.
 
-    Gradio calls `queue` as it makes the Blocks; to call it later builds the whole Gradio app once more. Its queue
-    looks every thousandth of a second whether there is work, for as long as the server runs: `_queue` and its two waits
-    are no public names. Without this an idle desk takes some per cent of a core.
+    Gradio calls `queue` when it creates the Blocks; calling it later would build the whole Gradio app again. Its queue
+    polls for work every millisecond for as long as the server runs. `_queue` and its two intervals are not public.
+    Without this an idle desk uses a few per cent of a core.
     """
 
     def queue(self, *_: Any, **__: Any) -> gr.Blocks:
@@ -38,8 +38,8 @@ class DeskBlocks(gr.Blocks):
 
 
 # ---- the page --------------------------------------------------------------------------------------------------------
-# How Gradio's page begins. Gradio picks its own words by the page's language before any script of ours could set it;
-# without this a French page is announced in English.
+# How Gradio's page begins. Gradio chooses its own texts by the page's language before any script of ours can set it;
+# without this screen readers announce a French page as English.
 OPENING = '<html\n\tlang="en"'
 HEAD_END = "</head>"
 SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script>", re.S)
@@ -59,21 +59,21 @@ ELEMENTS = (
 
 
 def rewritten(page: str, language: str, head: str) -> str:
-    """Gradio's page with its language on the first line and `head` at the end of its own."""
+    """Gradio's page with the given language, and with `head` added to its head element."""
     page = page.replace(OPENING, f'<html\n\tlang="{language}"', 1)
     return page.replace(HEAD_END, f"{head}{HEAD_END}", 1)  # as an f-string: + would escape what is added to markup
 
 
 def policy(page: str) -> str:
-    """The page's policy: of scripts those from here, and those that stand in the page as it is now, by their hash."""
+    """The page's Content-Security-Policy: it allows scripts from this server, and the page's inline scripts by hash."""
     inline = (content for attributes, content in SCRIPT.findall(page) if "src=" not in attributes)
     hashes = " ".join(f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in inline)
     return POLICY.format(hashes=hashes)
 
 
 class WithoutQuery:
-    """Gradio's app, which is told nothing of what stands behind a question mark: it knows parameters that our pages do
-    not have, and one of them, `page`, raises. Without this any visitor makes an error of the server."""
+    """Gradio's app without query strings. Gradio supports parameters that our pages do not need, and one of them,
+    `page`, raises. Without this any visitor can cause a server error."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -83,8 +83,8 @@ class WithoutQuery:
 
 
 # ---- events ----------------------------------------------------------------------------------------------------------
-# What an event's JavaScript returns to change a widget's properties, as the Python function `gr.update` would: without
-# `__type__` the object is taken for the widget's value.
+# The JavaScript of an event returns this to change a widget's properties, like `gr.update` in Python. Without
+# `__type__` the object would become the widget's value.
 SHUT_WHILE_TICKED = "(on) => ({__type__: 'update', interactive: !on, ...(on ? {value: ''} : {})})"
 
 
@@ -95,10 +95,10 @@ PROTOCOL = "sse_v3"  # what `/config` promises to Gradio's clients, which then r
 def add_endpoint(
     function: Callable[..., Awaitable[Any]], name: str, description: str, kinds: Mapping[str, Any]
 ) -> None:
-    """Add a function that takes any answers to the Blocks that is being built, under parameters of these types.
+    """Add a function to the Blocks under construction, with parameters of these names and types.
 
-    Gradio reads a function's signature and annotations; its clients call by these names. Without them they would have
-    to send a list, and are told of no types.
+    Gradio reads a function's signature and annotations, and its clients use these names. Without them clients would
+    have to send a list, and would not know the types.
     """
     dressed: Any = function
     dressed.__annotations__ = {**kinds, "return": dict}
@@ -110,35 +110,35 @@ def add_endpoint(
 
 
 def completed_call(answer: bytes) -> bytes:
-    """The event of `GET /gradio_api/call/NAME/EVENT` that brings an answer (JSON)."""
+    """The event of `GET /gradio_api/call/NAME/EVENT` that delivers an answer (JSON)."""
     return b"event: complete\ndata: [" + answer + b"]\n\n"
 
 
 def completed_join(event: str, answer: bytes) -> bytes:
-    """The message of `GET /gradio_api/queue/data` that brings an answer (JSON); gradio/server_messages.py."""
+    """The message of `GET /gradio_api/queue/data` that delivers an answer (JSON); see gradio/server_messages.py."""
     output = {"data": [orjson.Fragment(answer)], "is_generating": False}
     return message(msg="process_completed", event_id=event, output=output, success=True)
 
 
 def closed_join() -> bytes:
-    """The message after which nothing more comes; a client that misses it waits for ever."""
+    """The last message of a stream; without it a client waits forever."""
     return message(msg="close_stream", event_id=None)
 
 
 def message(**parts: object) -> bytes:
-    """One event of a stream."""
+    """An event of a stream."""
     return b"data: " + orjson.dumps(parts) + b"\n\n"
 
 
 # ---- the mount -------------------------------------------------------------------------------------------------------
-LARGEST_UPLOAD = "1mb"  # of Gradio's, whose uploads the entrance does not let in anyway
-# For the app that Gradio is mounted on. Without other origins it lets nobody in; it must be there, and be Starlette's
-# own class: else Gradio adds one that lets any site in, with cookies.
+LARGEST_UPLOAD = "1mb"  # web/security/entrance.py refuses uploads anyway
+# For the app on which Gradio is mounted. It allows no other origin, but must exist and be Starlette's own class;
+# otherwise Gradio adds one that allows any site, with cookies.
 NO_OTHER_ORIGIN = Middleware(CORSMiddleware)
 
 
 def mount(app: FastAPI, desk: gr.Blocks, path: str) -> None:
-    """Mount a desk, with all that Gradio would do by itself turned off."""
+    """Mount a desk, with Gradio's additional features turned off."""
     gr.mount_gradio_app(
         app,
         desk,
@@ -155,7 +155,7 @@ def mount(app: FastAPI, desk: gr.Blocks, path: str) -> None:
 
 
 def theme() -> gr.themes.Base:
-    """System fonts; web/pages/static/desk.css does the rest. A named font would be fetched."""
+    """System fonts only, since Gradio would download a named font; the rest is in web/pages/static/desk.css."""
     sans = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
     mono = ["ui-monospace", "SF Mono", "Consolas", "monospace"]
     return gr.themes.Base(font=sans, font_mono=mono)

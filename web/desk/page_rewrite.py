@@ -1,7 +1,7 @@
-"""Gradio's page in our dress: language, title, style and script in the HTML itself, before Gradio starts.
+"""Rewrites Gradio's page: language, title, style and script are in the HTML itself, before Gradio starts.
 
-Gradio adds `head` and `css` with a script once it runs, which is too late for the language that it picks its
-own words by, and shows an unstyled page first.
+Gradio adds `head` and `css` with a script when it runs, which is too late for the language of its own texts, and shows
+an unstyled page first.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from web.pages.texts import texts_in
 
 @dataclass(frozen=True)
 class OnTheDesk:
-    """What the desk's script puts into its header: who looks at it, and how open the app is."""
+    """What the desk's script inserts into the header: who is logged in, or that no login is needed."""
 
     template: ClassVar[str] = "desk/visitor_now.html"
     visitor: Visitor | None
@@ -43,7 +43,7 @@ class DeskHead:
 
 
 class PageDress:
-    """Rewrites the HTML of the desk's pages on its way out, and adds the headers that keep it at home."""
+    """ASGI middleware: rewrites the HTML of the desk, and adds its Content-Security-Policy."""
 
     def __init__(self, app: ASGIApp, release: Release) -> None:
         self.app = app
@@ -54,7 +54,7 @@ class PageDress:
         if language is None:
             await self.app(scope, receive, send)
             return
-        # Ask for the plain page, since a compressed one cannot be rewritten.
+        # Request an uncompressed page, since a compressed one cannot be rewritten.
         plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
         start: Message = {}
         body = bytearray()
@@ -83,14 +83,14 @@ class PageDress:
         await self.app({**scope, "headers": plain}, receive, dress)
 
     def head(self, language: str, scope: Scope) -> str:
-        """What is added to the page's head: what it needs before Gradio starts, and who looks at it."""
+        """What is added to the page's head: what it needs before Gradio starts, and who is logged in."""
         texts, up = texts_in(language), UP[language]
         shown = OnTheDesk(visitor(scope, texts, up), banner(scope, texts))
         return self.heads[language] + render(shown, texts)
 
 
 def head(release: Release, language: str) -> Markup:
-    """What the page needs before Gradio starts: its title, its language, its style, and what the script must know."""
+    """What the page needs before Gradio starts: title, language, style, and the data for its script."""
     texts = texts_in(language)
     up = UP[language]
     title = f"Tenfold · {release.manifest.title[language]}"

@@ -1,4 +1,4 @@
-"""What the desk's script asks for: the card that answers the form, what-ifs, an earlier case's answers. All private."""
+"""The private routes of the desk's script: the card for a form, what-ifs, numbers, an earlier case's answers."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from web.cards.notice_card import notice_card
 from web.cards.problem_card import problem_card
 from web.cards.score_card import score_card
 from web.cases.decision_form import CaseForms
-from web.cases.rules import as_shown, shown
+from web.cases.rules import case_at, version_of
 from web.desk.form import FormValues
 from web.desk.number_box import read_box
 from web.desk.whatif_panel import Panel
@@ -31,162 +31,160 @@ from web.pages.templates import View, render
 from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import Person, person_of
 from web.recording import Recorder
-from web.security.security_log import allowed, tell
+from web.security.security_log import allowed, log_event
 
-NOBODY = "desk"  # who asks, as long as nobody has to say so
+NOBODY = "desk"  # the name in records if no login is needed
 HEADERS = {"Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True)
 class Correcting:
-    """That an earlier case's answers are being corrected, with the way out; or that they cannot be had."""
+    """The message that an earlier case's answers are being corrected, with a link to stop; or that they cannot be."""
 
     template: ClassVar[str] = "desk/correcting.html"
-    said: str
+    message: str
     impossible: bool
 
 
-def answering_routes(recorder: Recorder, lender: Lender) -> APIRouter:
-    """`POST desk/score`, `desk/try` and `desk/take`, below each language's page."""
+def desk_routes(recorder: Recorder, lender: Lender) -> APIRouter:
+    """`POST desk/score`, `desk/try`, `desk/take` and `desk/read`, below each language's desk."""
     router = APIRouter()
     for language in LANGUAGES:
-        answering = DeskRoutes(recorder, lender, texts_in(language))
+        desk = DeskRoutes(recorder, lender, texts_in(language))
         for name, function in (
-            ("score", answering.score),
-            ("try", answering.try_out),
-            ("take", answering.take),
-            ("read", answering.read),
+            ("score", desk.score),
+            ("try", desk.try_out),
+            ("take", desk.take),
+            ("read", desk.read),
         ):
             router.add_route(f"{HOME[language]}desk/{name}", answered(function), methods=["POST"])
     return router
 
 
 def answered(function: Any) -> Any:
-    """A route around a function from a JSON object to HTML or to what JSON can hold."""
+    """A route for a function that takes a JSON object and returns HTML or JSON values."""
 
     async def route(request: Request) -> Response:
-        # No form of another site can send this type without asking first, and there is no answer to that.
+        # Another site cannot send this content type without a preflight request, which is not answered.
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return Response("", 415, HEADERS)
         try:
-            asked = orjson.loads(await request.body())
+            body = orjson.loads(await request.body())
         except ValueError:
             return Response("", 400, HEADERS)
-        found = await function(asked if isinstance(asked, dict) else {}, request.scope)
-        if isinstance(found, str):
-            return HTMLResponse(found, headers=HEADERS)
-        if found.get("values") is not None:
-            tell(request.scope, "record_read", record=str(asked["of"]), what="answers")
-        return Response(orjson.dumps(found), 200, HEADERS, "application/json")
+        result = await function(body if isinstance(body, dict) else {}, request.scope)
+        if isinstance(result, str):
+            return HTMLResponse(result, headers=HEADERS)
+        if result.get("values") is not None:
+            log_event(request.scope, "record_read", record=str(body["of"]), what="answers")
+        return Response(orjson.dumps(result), 200, HEADERS, "application/json")
 
     return route
 
 
 class DeskRoutes:
-    """The desk in one language: the form's values -> what is shown."""
+    """The functions of the desk's routes, in one language."""
 
     def __init__(self, recorder: Recorder, lender: Lender, texts: Texts) -> None:
         self._recorder, self._release, self._texts = recorder, recorder.scorer.release, texts
-        self._held = FormValues(self._release.form, texts.language, recorder.ledger is not None)
+        self._form_values = FormValues(self._release.form, texts.language, recorder.ledger is not None)
         self._lender = lender
-        self._panel = Panel(self._release, texts, self._held)
+        self._panel = Panel(self._release, texts, self._form_values)
 
-    async def score(self, asked: dict[str, Any], scope: Scope) -> str:
-        """The card that answers the form; a corrected score where the form holds an earlier case's answers."""
-        texts, ledger, held = self._texts, self._recorder.ledger, self._held
+    async def score(self, body: dict[str, Any], scope: Scope) -> str:
+        """The card for the form's values; a corrected score if they are an earlier case's answers."""
+        texts, ledger, form_values = self._texts, self._recorder.ledger, self._form_values
         person = person_of(scope)
         corrects = None
         try:
-            if ledger is not None and asked.get("of"):
-                case = await self._find(asked["of"], scope)
-                corrects = as_shown(case, asked.get("seen")) if case else None
+            if ledger is not None and body.get("of"):
+                case = await self._find(body["of"], scope)
+                corrects = case_at(case, body.get("seen")) if case else None
                 if corrects is None:
                     return self._moved(case, person)
                 if corrects.state not in TO_DECIDE:
                     return notice_card("settled", texts, self._way(corrects, person))
-            told = await self._recorder.score(
-                held.answers(asked.get("answers")),
+            answer = await self._recorder.score(
+                form_values.answers(body.get("answers")),
                 by=person.name if person else NOBODY,
                 channel="desk",
-                reference=held.reference(asked.get("reference")),
+                reference=form_values.reference(body.get("reference")),
                 explain=True,
                 corrects=corrects,
             )
             deciding = None
-            if told.record is not None:
-                # Not as the ledger may hold it by now: what is decided is what is shown here.
-                made = Case((*(corrects.events if corrects else ()), told.record.event))
-                told = told._replace(score=told.score._replace(request_id=told.record.header.id))  # sent twice
-                deciding = self._form(person).section(made, self._release, told.principal or [])
+            if answer.record is not None:
+                # The case as shown here, not as the ledger may have it by now: the decision is about what is shown.
+                shown_case = Case((*(corrects.events if corrects else ()), answer.record.event))
+                answer = answer._replace(score=answer.score._replace(request_id=answer.record.header.id))  # sent twice
+                deciding = self._form(person).section(shown_case, self._release, answer.principal or [])
         except CaseMoved:
-            return self._moved(await self._find(asked["of"], scope), person)
+            return self._moved(await self._find(body["of"], scope), person)
         except InvalidApplication as error:
             return problem_card(error.problems, self._release, texts)
         except LedgerUnavailable:
             return notice_card("unrecorded", texts)
-        return score_card(told, self._release, texts, self._lender, deciding)
+        return score_card(answer, self._release, texts, self._lender, deciding)
 
     def _form(self, person: Person | None) -> CaseForms:
         return CaseForms(self._lender, self._texts, UP[self._texts.language], person)
 
     def _moved(self, case: Case | None, person: Person | None) -> str:
-        """Nothing was scored, for the case is no longer as the form showed it: how it stands, and the way to it."""
+        """The card if nothing was scored because the case has changed: its state, with a link to it."""
         return notice_card("moved", self._texts, self._way(case, person) if case else None)
 
     def _way(self, case: Case, person: Person | None) -> View:
-        """How a case stands, and where to see it."""
+        """The state of a case, with a link to it."""
         return self._form(person).elsewhere(case, {}, {})
 
-    async def try_out(self, asked: dict[str, Any], scope: Scope) -> str:
-        """The what-if panel: what was scored (`base`) beside what the form holds now. Nothing is recorded or logged."""
-        return await run_in_threadpool(self._tried, asked)
+    async def try_out(self, body: dict[str, Any], scope: Scope) -> str:
+        """The what-if panel: the scored answers (`base`) beside the form's current ones. Nothing is recorded."""
+        return await run_in_threadpool(self._tried, body)
 
-    def _tried(self, asked: dict[str, Any]) -> str:
-        whatif, form, base = self._recorder.whatif, self._release.form, asked.get("base")
+    def _tried(self, body: dict[str, Any]) -> str:
+        whatif, form, base = self._recorder.whatif, self._release.form, body.get("base")
         try:
             scored = whatif.score(base if isinstance(base, dict) else {})
         except InvalidApplication:
             return ""
         now = explanation = None
         with suppress(InvalidApplication):
-            now = whatif.score(self._held.answers(asked.get("answers")))
+            now = whatif.score(self._form_values.answers(body.get("answers")))
         if now is not None and now.application != scored.application:
             explanation = self._recorder.reasons.explain(now.application)
-        at = (
-            form.names.index(asked["field"])
-            if asked.get("field") in form.names
-            else self._release.policy.amount_at or 0
+        index = (
+            form.names.index(body["field"]) if body.get("field") in form.names else self._release.policy.amount_at or 0
         )
         application = scored.application
         proposals = [] if scored.decision == APPROVE else whatif.approvals(application)
         return self._panel.write(
-            scored, now, explanation, proposals, whatif.amounts(application), at, whatif.curve(application, at)
+            scored, now, explanation, proposals, whatif.amounts(application), index, whatif.curve(application, index)
         )
 
-    async def read(self, asked: dict[str, Any], scope: Scope) -> dict[str, Any]:
-        """How the texts of number boxes (`numbers`: field name -> text) are read, field by field: see `read_box`."""
-        given = asked.get("numbers")
+    async def read(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
+        """How the texts of number boxes (`numbers`: field name -> text) are read: field name -> `read_box`."""
+        numbers = body.get("numbers")
         return {
-            field.name: read_box(field, given[field.name], self._texts)
+            field.name: read_box(field, numbers[field.name], self._texts)
             for field in self._release.form.fields
-            if isinstance(field, NumberField) and isinstance(given, dict) and isinstance(given.get(field.name), str)
+            if isinstance(field, NumberField) and isinstance(numbers, dict) and isinstance(numbers.get(field.name), str)
         }
 
-    async def take(self, asked: dict[str, Any], scope: Scope) -> dict[str, Any]:
-        """An earlier case's answers for the form, to be corrected (None where they cannot be had), and what says so."""
+    async def take(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
+        """The form's values for an earlier case's answers (None if they are not available), and a message."""
         texts = self._texts
         try:
-            case = await self._find(asked.get("of"), scope)
+            case = await self._find(body.get("of"), scope)
         except LedgerUnavailable:
             case = None
         score = case.score if case else None
         if case is None or score is None or score.answers is None or score.release != self._release.digest:
             return {"values": None, "html": render(Correcting(texts("correct.impossible"), impossible=True), texts)}
-        said = Correcting(texts("correct.lead", seq=case.first.seq), impossible=False)
+        correcting = Correcting(texts("correct.lead", seq=case.first.seq), impossible=False)
         return {
-            "values": self._held.values(score.answers, score.reference or ""),
-            "html": render(said, texts),
-            "seen": shown(case),
+            "values": self._form_values.values(score.answers, score.reference or ""),
+            "html": render(correcting, texts),
+            "seen": version_of(case),
         }
 
     async def _find(self, id: object, scope: Scope) -> Case | None:
@@ -197,8 +195,8 @@ class DeskRoutes:
 
         def read() -> Case | None:
             with ledger.store.reading() as connection:
-                found = cases.find(connection, id)
-            return found if found is not None and allowed(scope, found) else None
+                case = cases.find(connection, id)
+            return case if case is not None and allowed(scope, case) else None
 
         try:
             return await run_in_threadpool(read)

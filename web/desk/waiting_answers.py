@@ -1,7 +1,7 @@
-"""Answers of Gradio's API that wait for their client: few for each, few in all, and each for a minute.
+"""Answers of Gradio's API until their client fetches them: limited per client and in total, each for a minute.
 
-Gradio's protocol sends an answer by another request than the one that asked. Gradio itself keeps what nobody fetches,
-and for every session that somebody invents a copy of the whole page's state, 110 KB.
+In Gradio's protocol the answer to a request is fetched with another request. Gradio itself keeps answers that nobody
+fetches, and a copy of the whole page's state, 110 KB, for every made-up session.
 """
 
 import asyncio
@@ -12,34 +12,34 @@ from typing import NamedTuple
 from web.security.limits import Sender
 
 SECONDS = 60.0  # that an answer waits
-MOST = 512  # answers in all; one has a few KB, at most what web/security/limits.py lets a body have and its problems
-SHARE = 64  # answers of one person, or of one stranger's network
+MOST = 512  # answers in total; an answer has a few KB, at most the limit of a body and its problems
+SHARE = 64  # answers of one person, or of one network that is not logged in
 
 
 class Waiting(NamedTuple):
-    """An answer, as soon as there is one, and what forgets it."""
+    """The future of an answer, and the timer that discards it."""
 
     answer: "asyncio.Future[bytes]"
     timer: asyncio.TimerHandle
 
 
 class Full(Exception):
-    """So many answers wait that nothing more may be asked."""
+    """Too many answers are waiting."""
 
 
 class UnreadAnswers:
-    """Answers by sender and session. For one thread: the event loop's."""
+    """Answers by sender and session. Not thread-safe: it is used only on the event loop."""
 
     def __init__(self) -> None:
         self._mailboxes: dict[tuple[Sender, str], dict[str, Waiting]] = {}  # each: event -> its answer
         self._counts: Counter[Sender] = Counter()
 
     def __len__(self) -> int:
-        """How many answers wait, or are being made."""
+        """The number of answers that wait or are being computed."""
         return self._counts.total()
 
     def expect(self, sender: Sender, session: str, event: str) -> "asyncio.Future[bytes]":
-        """A place for the answer to `event`, which is forgotten after SECONDS. Raises `Full`."""
+        """Reserve a place for the answer to `event`, for SECONDS. Raises `Full`."""
         if len(self) >= MOST or (not sender.everybody and self._counts[sender] >= SHARE):
             raise Full
         loop = asyncio.get_running_loop()
@@ -49,9 +49,9 @@ class UnreadAnswers:
         return waiting.answer
 
     async def fetch(self, sender: Sender, session: str) -> AsyncIterator[tuple[str, bytes]]:
-        """(event, answer) of a session, in the order asked, until none is left; each is given once, to its own sender.
+        """(event, answer) of a session, in the order of the requests, until no answer is left; each is returned once.
 
-        Nothing where no answer waits.
+        Yields nothing if no answer waits.
         """
         while mailbox := self._mailboxes.get((sender, session)):
             event, waiting = next(iter(mailbox.items()))
@@ -60,11 +60,11 @@ class UnreadAnswers:
                 yield event, waiting.answer.result()
 
     def waits(self, sender: Sender, session: str) -> bool:
-        """Whether this sender has an answer to fetch in a session, or will have one."""
+        """Whether a session of this sender has an answer to fetch, or will have one."""
         return (sender, session) in self._mailboxes
 
     def forget(self, sender: Sender, session: str, event: str) -> bool:
-        """Give the place back, and whether it was taken; a client that waits for the answer is told that it expired."""
+        """Discard an answer; returns whether there was one. A client that waits for it gets no answer."""
         mailbox = self._mailboxes.get((sender, session), {})
         waiting = mailbox.pop(event, None)
         if waiting is None:

@@ -1,4 +1,4 @@
-"""What if: the form as it stands now beside what was scored, what would make it an approval, and one field's curve."""
+"""What if: the form's current answers beside the scored ones, what would make it an approval, and a field's curve."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from inference.scorer import Score
 from inference.whatif import Amounts, Curve, Proposal
 from web.cards.reasons import Effects, effects
 from web.desk.approvals import Approvals, PutButton, approvals, put_button
-from web.desk.curve_picture import ChoiceBars, CurveLine, apart, picture_of
+from web.desk.curve_picture import ChoiceBars, CurveLine, pd_and_cut_offs, picture_of
 from web.desk.form import FormValues
 from web.pages.figures import figures_for
 from web.pages.templates import render
@@ -22,7 +22,7 @@ from web.pages.texts import Texts
 
 @dataclass(frozen=True)
 class ComparedRow:
-    """One line of the comparison."""
+    """A row of the comparison."""
 
     name: str
     scored: str
@@ -31,12 +31,12 @@ class ComparedRow:
 
 @dataclass(frozen=True)
 class Beside:
-    """The scored answers and those now in the form, side by side; what was changed; what moves the PD now."""
+    """The scored answers and the form's current ones side by side, and what moves the PD now."""
 
     template: ClassVar[str] = "desk/beside.html"
     rows: tuple[ComparedRow, ...]
     effects: Effects | None
-    announced: str  # to be read out
+    announced: str  # for screen readers
     back: PutButton
 
 
@@ -51,21 +51,21 @@ class CurveOption:
 
 @dataclass(frozen=True)
 class WhatIfPanel:
-    """All of it."""
+    """The whole panel."""
 
     template: ClassVar[str] = "desk/whatif.html"
     beside: Beside | None
-    alone: str  # why nothing stands beside what was scored
+    alone: str  # why there is no comparison
     approvals: Approvals
     options: tuple[CurveOption, ...]
     curve: CurveLine | ChoiceBars
 
 
 class Panel:
-    """Writes the panel for one release in one language."""
+    """Renders the panel for a release in one language."""
 
-    def __init__(self, release: Release, texts: Texts, held: FormValues) -> None:
-        self._release, self._texts, self._held = release, texts, held
+    def __init__(self, release: Release, texts: Texts, form_values: FormValues) -> None:
+        self._release, self._texts, self._form_values = release, texts, form_values
 
     def write(
         self,
@@ -74,10 +74,11 @@ class Panel:
         explanation: Explanation | None,
         proposals: Sequence[Proposal],
         amounts: Amounts | None,
-        at: int,
+        index: int,
         curve: Curve,
     ) -> Markup:
-        """All of it. `now` is the form's application, None if it cannot be scored; `explanation` is of `now`."""
+        """The panel's HTML. `now` is the score of the form's current answers, None if they are invalid; `explanation`
+        is that of `now`."""
         release, texts = self._release, self._texts
         beside, alone = None, ""
         if now is None:
@@ -89,21 +90,21 @@ class Panel:
         panel = WhatIfPanel(
             beside,
             alone,
-            approvals(scored, proposals, amounts, release, texts, self._held),
+            approvals(scored, proposals, amounts, release, texts, self._form_values),
             tuple(
-                CurveOption(field.name, field.label[texts.language], number == at)
+                CurveOption(field.name, field.label[texts.language], number == index)
                 for number, field in enumerate(release.form.fields)
             ),
-            picture_of(scored, at, curve, release, texts),
+            picture_of(scored, index, curve, release, texts),
         )
         return render(panel, texts)
 
     def beside(self, scored: Score, now: Score, explanation: Explanation | None) -> Beside:
-        """The scored answers and those now in the form, side by side."""
+        """The scored answers and the form's current ones side by side."""
         release, texts, language = self._release, self._texts, self._texts.language
-        figures = figures_for(release, language, apart(scored), apart(now))
+        figures = figures_for(release, language, pd_and_cut_offs(scored), pd_and_cut_offs(now))
         was, is_now = scored.application, now.application
-        suggested = [texts(f"decision.{one.decision}") for one in (scored, now)]
+        suggested = [texts(f"decision.{score.decision}") for score in (scored, now)]
         rows = [
             ComparedRow(texts("whatif.suggestion"), *suggested),
             ComparedRow(texts("result.pd"), figures.pd(scored.pd), figures.pd(now.pd)),
@@ -118,5 +119,5 @@ class Panel:
             tuple(rows),
             None if explanation is None else effects(explanation, is_now, release, texts),
             texts("whatif.announce", decision=suggested[1], pd=figures.pd(now.pd)),
-            put_button(was, texts("whatif.back"), release, self._held),
+            put_button(was, texts("whatif.back"), release, self._form_values),
         )

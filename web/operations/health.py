@@ -1,4 +1,4 @@
-"""Is this process alive, and can it score? For load balancers, containers and people."""
+"""Health checks, for load balancers, containers and people: is this process alive, and can it score?"""
 
 import asyncio
 import os
@@ -20,9 +20,9 @@ ELSEWHERE = "set TENFOLD_LOG to a file elsewhere, or to off"
 
 
 def health_routes(scorer: Scorer, settings: Settings, ledger: Ledger | None = None) -> APIRouter:
-    """`GET /livez` is 200 while the process answers; `GET /readyz` is 200 or 503, and says why.
+    """`GET /livez` returns 200 while the process answers; `GET /readyz` returns 200, or 503 with the reasons.
 
-    Neither waits for the threads that pages share, however busy those are.
+    Neither uses the thread pool of the pages, so a busy pool does not delay them.
     """
     router = APIRouter()
     thread = ThreadPoolExecutor(1, thread_name_prefix="readyz")
@@ -36,15 +36,15 @@ def health_routes(scorer: Scorer, settings: Settings, ledger: Ledger | None = No
         state = await asyncio.get_running_loop().run_in_executor(thread, readiness, scorer, settings, ledger)
         response.status_code = 503 if state["problems"] else 200
         response.headers["Cache-Control"] = "no-store"
-        # Where people log in, paths and releases are for them; a load balancer needs neither.
-        known = mode_of(request.scope) == OPEN or person_of(request.scope) is not None
-        return state if known else {"status": state["status"]}
+        # If login is required, only people who are logged in see paths and releases; a load balancer needs neither.
+        may_see_details = mode_of(request.scope) == OPEN or person_of(request.scope) is not None
+        return state if may_see_details else {"status": state["status"]}
 
     return router
 
 
 def readiness(scorer: Scorer, settings: Settings, ledger: Ledger | None = None) -> dict[str, Any]:
-    """Digest, golden applications, log and ledger; `problems` is empty where all is well."""
+    """The state of release, log and ledger; `problems` is empty if the process is ready."""
     release = scorer.release
     problems = golden_problems(scorer) + log_problems(settings.log) + ledger_problems(ledger)
     return {
@@ -62,28 +62,28 @@ def readiness(scorer: Scorer, settings: Settings, ledger: Ledger | None = None) 
 
 
 def golden_problems(scorer: Scorer) -> list[str]:
-    """The release's golden applications, scored again as one batch; no log line is written."""
+    """Score the release's golden applications again, as one batch and without log lines; returns what is wrong."""
     try:
         differences = golden_differences(scorer.engine, scorer.release)
     except Exception as error:
         return [f"golden applications cannot be scored: {type(error).__name__}: {error}"]
     return [
-        f"golden application {at}: the PD is off by {off:.2g}"
-        for at, off in enumerate(differences.tolist())
-        if not abs(off) <= TOLERANCE
+        f"golden application {index}: the PD is off by {difference:.2g}"
+        for index, difference in enumerate(differences.tolist())
+        if not abs(difference) <= TOLERANCE
     ]
 
 
 def log_problems(log: Path | None) -> list[str]:
-    """Why no line could be written to the performance log; nothing is written to find out."""
+    """Why the performance log cannot be written, found out without writing to it."""
     if log is None:
         return []
     folder = log.absolute().parent
     while not folder.exists() and folder != folder.parent:
-        folder = folder.parent  # it will be made with the first line
+        folder = folder.parent  # the first line creates it
     try:
         if not folder.is_dir():
-            return [f"log: {folder} is no folder; {ELSEWHERE}"]
+            return [f"log: {folder} is not a folder; {ELSEWHERE}"]
         if not os.access(folder, os.W_OK | os.X_OK):
             return [f"log: {folder} cannot be written; {ELSEWHERE}"]
         if not os.statvfs(folder).f_bavail:
@@ -94,21 +94,21 @@ def log_problems(log: Path | None) -> list[str]:
 
 
 def ledger_warnings(ledger: Ledger | None) -> list[str]:
-    """What somebody should look at although scores are recorded."""
+    """What an administrator should look at, although scores are recorded."""
     if ledger is None:
         return []
     try:
         with ledger.store.reading() as connection:
             purged = queries.unclean(queries.driver(connection))
     except DATABASE_ERRORS:
-        return []  # `ledger_problems` says so
+        return []  # `ledger_problems` reports it
     if purged is None:
         return []
     return [f"ledger: what record {purged.seq} says was erased may still be in the file or its log"]
 
 
 def ledger_problems(ledger: Ledger | None) -> list[str]:
-    """Why no decision could be recorded: what the last write said, or a file that is gone; nothing is written."""
+    """Why decisions cannot be recorded: the error of the last write, or a missing file; nothing is written."""
     if ledger is None:
         return []
     if ledger.problem:

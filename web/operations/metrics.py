@@ -1,4 +1,4 @@
-"""`GET /metrics` for Prometheus: latency by stage, decisions, refusals, what the logs could not keep."""
+"""`GET /metrics` for Prometheus: latency by stage, decisions, refused applications, dropped log lines."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -19,10 +19,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics(Collector):
-    """Counts, and shows them when it is asked.
+    """Counts scores, and exports the counts when Prometheus asks for them.
 
-    Prometheus's own histogram takes a lock an observation, and a score has five. Here nothing needs one: all counting
-    happens on the event loop's thread.
+    Prometheus's own histogram takes a lock for each observation, and a score has five. No lock is needed here, since
+    all counting happens on the event loop's thread.
     """
 
     def __init__(self, scorer: Scorer, ledger: Ledger | None) -> None:
@@ -35,7 +35,7 @@ class Metrics(Collector):
         self.registry.register(self)
 
     def count(self, score: Score) -> None:
-        """One score."""
+        """Count a score."""
         self._decisions[score.decision] += 1
         for stage, ms in score.milliseconds.items():
             self._sums[stage] += ms
@@ -59,8 +59,8 @@ class Metrics(Collector):
         dropped = self._scorer.log.dropped if self._scorer.log else 0
         yield CounterMetricFamily("tenfold_log_dropped", "Performance log lines that were not written.", value=dropped)
         if self._ledger is not None:
-            well = float(self._ledger.problem is None)
-            yield GaugeMetricFamily("tenfold_ledger_up", "Whether the last write to the ledger succeeded.", value=well)
+            up = float(self._ledger.problem is None)
+            yield GaugeMetricFamily("tenfold_ledger_up", "Whether the last write to the ledger succeeded.", value=up)
         release = InfoMetricFamily("tenfold_release", "What is served.")
         names = {"release": self._scorer.release.name, "engine": self._scorer.engine.name}
         release.add_metric([], names)

@@ -1,4 +1,4 @@
-"""The release's model card as a page, with its plots. A card is English; around it stands either language."""
+"""The release's model card as a page, with its plots. The card is in English; the rest of the page is translated."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from web.pages.texts import LANGUAGES, Texts, texts_in
 
 CARD = "MODEL_CARD.md"
 HERE = "model-card"
-# Nothing in a card runs or calls out, for anyone may have written it: script is the header's own, and calls nobody.
+# Anyone may have written a card, so nothing in it may run or contact a server. The header's own script may run.
 CARD_POLICY = (
     "default-src 'none'; script-src 'self'; img-src 'self'; style-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'self'"
@@ -27,24 +27,24 @@ PLOT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; font-src data:; im
 
 @dataclass(frozen=True)
 class ModelCardPage:
-    """The card, or that there is no card."""
+    """The card, or the message that there is no card."""
 
     template: ClassVar[str] = "operations/model_card.html"
     title: str
-    language: str  # what to know of the card's language, where it is not the page's
+    language: str  # the note that the card is in English, on a page in another language
     card: Markup | None
 
 
 def model_card_routes(release: Release, ledger: bool) -> APIRouter:
-    """`GET /model-card`, its frame in French at /fr/model-card, and the card's plots below the first. `ledger` says
-    whether there are cases, and so their page in the header."""
+    """`GET /model-card`, /fr/model-card with a French header, and the plots below /model-card/. `ledger`: whether there
+    is a ledger, and so a link to the history in the header."""
     router = APIRouter()
 
     def page_in(texts: Texts) -> Callable[[Request], HTMLResponse]:
         def show(request: Request) -> HTMLResponse:
-            shown = model_card(release, texts)
-            around = frame(release.manifest.title[texts.language], texts, HERE, scope=request.scope, ledger=ledger)
-            return HTMLResponse(page(shown, texts, around), 404 if shown.card is None else 200, HEADERS)
+            view = model_card(release, texts)
+            page_frame = frame(release.manifest.title[texts.language], texts, HERE, scope=request.scope, ledger=ledger)
+            return HTMLResponse(page(view, texts, page_frame), 404 if view.card is None else 200, HEADERS)
 
         return show
 
@@ -63,7 +63,7 @@ def model_card_routes(release: Release, ledger: bool) -> APIRouter:
 
 
 def model_card(release: Release, texts: Texts) -> ModelCardPage:
-    """What the page shows of the release's folder."""
+    """The page's view of the card in the release's folder."""
     title = f"{release.manifest.title[texts.language]} · {texts('footer.model_card')}"
     try:
         card = markdown((release.folder / CARD).read_text("utf-8"), f"{UP[texts.language]}{HERE}/")

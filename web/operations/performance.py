@@ -1,4 +1,4 @@
-"""The Performance page: what the live performance log says, drawn on the server; nothing of an applicant is in it."""
+"""The Performance page: charts of the live performance log, drawn on the server; no applicant's data is in them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ from web.pages.languages import HOME
 from web.pages.texts import LANGUAGES, Texts, texts_in
 
 HERE = "performance"
-STRETCHES = 60  # at most, from left to right
+STRETCHES = 60  # intervals from left to right, at most
 Q = (0.5, 0.9, 0.99)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Texts in rows, under their heads."""
+    """A table: column heads, and rows of texts."""
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -33,7 +33,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A titled chart; its legend has the colour's class and the name of each part or mark."""
+    """A chart with its title; `legend` has the CSS class of the colour and the name of each part or mark."""
 
     title: str
     legend: tuple[tuple[str, str], ...]
@@ -42,7 +42,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Latency:
-    """All that the log says of scores."""
+    """The latency figures of the scores in the log."""
 
     note: str
     headline: tuple[tuple[str, str], ...]
@@ -53,17 +53,17 @@ class Latency:
 
 @dataclass(frozen=True)
 class PerformancePage:
-    """What the page shows; performance.js puts the part that changes in place again every few seconds."""
+    """The page; performance.js replaces the part that changes every few seconds."""
 
     template: ClassVar[str] = "operations/performance.html"
     warnings: tuple[str, ...]
-    empty: str  # why there are no figures, where that is so
+    empty: str  # the reason for the lack of figures, or an empty string
     latency: Latency | None
 
 
 def performance_routes(scorer: Scorer, settings: Settings, ledger: bool) -> APIRouter:
-    """`GET /performance`, in French at /fr/performance. Reading the log leaves the event loop to the scores. `ledger`
-    says whether there are cases, and so their page in the header."""
+    """`GET /performance`, and /fr/performance in French. The log is read in another thread than the event loop's.
+    `ledger`: whether there is a ledger, and so a link to the history in the header."""
     router = APIRouter()
     tail = LogTail(settings.log) if settings.log else None
     title = scorer.release.manifest.title
@@ -71,12 +71,12 @@ def performance_routes(scorer: Scorer, settings: Settings, ledger: bool) -> APIR
     def page_in(texts: Texts) -> Callable[[Request], HTMLResponse]:
         def show(request: Request) -> HTMLResponse:
             if tail is None:
-                shown = PerformancePage((), texts("performance.off"), None)
+                view = PerformancePage((), texts("performance.off"), None)
             else:
                 with tail.lock:
-                    shown = read(tail.follow(), scorer, texts)
-            around = frame(title[texts.language], texts, HERE, scope=request.scope, ledger=ledger)
-            return HTMLResponse(page(shown, texts, around), headers=HEADERS)
+                    view = performance_page(tail.follow(), scorer, texts)
+            page_frame = frame(title[texts.language], texts, HERE, scope=request.scope, ledger=ledger)
+            return HTMLResponse(page(view, texts, page_frame), headers=HEADERS)
 
         return show
 
@@ -86,26 +86,26 @@ def performance_routes(scorer: Scorer, settings: Settings, ledger: bool) -> APIR
     return router
 
 
-def read(reader: LogReader, scorer: Scorer, texts: Texts) -> PerformancePage:
-    """All that the log says now."""
+def performance_page(reader: LogReader, scorer: Scorer, texts: Texts) -> PerformancePage:
+    """The page for the present state of the log."""
     warnings = []
     dropped = max(reader.dropped, scorer.log.dropped if scorer.log else 0)
     if dropped:
-        warnings.append(texts("performance.dropped", count=whole(dropped, texts)))
+        warnings.append(texts("performance.dropped", count=integer(dropped, texts)))
     if reader.broken:
-        warnings.append(texts("performance.broken", count=whole(reader.broken, texts)))
+        warnings.append(texts("performance.broken", count=integer(reader.broken, texts)))
     if not len(reader.records):
         return PerformancePage(tuple(warnings), texts("performance.none"), None)
     return PerformancePage(tuple(warnings), "", latency(reader, texts))
 
 
 def latency(reader: LogReader, texts: Texts) -> Latency:
-    """What the log says of at least one score."""
+    """The latency figures; the log has at least one score."""
     records = reader.records
     length, parts = over_time(records, STRETCHES)
     when = Timeline(length, min(parts), max(parts) + length)
     note = texts(
-        "performance.note", count=whole(len(records), texts), most=whole(MOST_SCORES, texts), since=when.first(),
+        "performance.note", count=integer(len(records), texts), most=integer(MOST_SCORES, texts), since=when.first(),
         length=texts("performance.minutes", n=length) if length < 60 else texts("performance.hours", n=length // 60),
     )  # fmt: skip
     return Latency(
@@ -115,14 +115,14 @@ def latency(reader: LogReader, texts: Texts) -> Latency:
 
 
 class Timeline(NamedTuple):
-    """From the first stretch to the end of the last, in minutes since 1970; UTC, as the log is."""
+    """From the first interval to the end of the last, in minutes since 1970 (UTC); `length` is one interval's."""
 
     length: int
     start: int
     end: int
 
     def place(self, minute: int) -> tuple[float, float]:
-        """Where a stretch begins and how wide it is, of the whole."""
+        """Where an interval begins and how wide it is, as shares of the timeline."""
         return (minute - self.start) / (self.end - self.start), self.length / (self.end - self.start)
 
     def first(self) -> str:
@@ -133,7 +133,7 @@ class Timeline(NamedTuple):
 
 
 def headline(records: LogRecords, reader: LogReader, texts: Texts) -> tuple[tuple[str, str], ...]:
-    """The figures that somebody in a hurry reads, each with its name."""
+    """The most important figures, each with its name."""
     p50, p90, p99, most = quantiles(records.column("total"), (*Q, 1.0))
     cpu, rss = (quantiles(records.column(name)[-100:], (0.5,))[0] for name in ("cpu_percent", "rss_mb"))
     return (
@@ -143,52 +143,55 @@ def headline(records: LogRecords, reader: LogReader, texts: Texts) -> tuple[tupl
         (texts("performance.max"), ms(most, texts)),
         (texts("performance.cpu_now"), measured(cpu, "%", texts)),
         (texts("performance.memory_now"), measured(rss, "MB", texts)),
-        (texts("performance.refused"), whole(reader.errors.total(), texts)),
+        (texts("performance.refused"), integer(reader.errors.total(), texts)),
     )
 
 
 def figures(parts: dict[int, LogRecords], reader: LogReader, when: Timeline, texts: Texts) -> tuple[Figure, ...]:
-    """Where a score's time goes; latency; CPU; memory; traffic."""
+    """The charts: time by stage; latency; CPU; memory; traffic."""
     errors = dict.fromkeys(parts, 0)
     for minute in reader.error_minutes:
         start = minute - minute % when.length
         if when.start <= start < when.end:
             errors[start] = errors.get(start, 0) + 1
 
-    def of(name: str, q: float = 0.5) -> list[list[float | None]]:
-        return [[known(quantiles(part.column(name), (q,))[0])] for part in parts.values()]
+    def medians(name: str, q: float = 0.5) -> list[list[float | None]]:
+        return [[none_if_nan(quantiles(part.column(name), (q,))[0])] for part in parts.values()]
 
-    stages = [[known(quantiles(part.column(name), (0.5,))[0]) for name in STAGES] for part in parts.values()]
-    latency = [[known(one) for one in quantiles(part.column("total"), Q)] for part in parts.values()]
+    stages = [[none_if_nan(quantiles(part.column(name), (0.5,))[0]) for name in STAGES] for part in parts.values()]
+    latency = [[none_if_nan(value) for value in quantiles(part.column("total"), Q)] for part in parts.values()]
     names = [texts(f"stage.{name}") for name in STAGES]
-    traffic: list[list[float | None]] = [[len(parts[at]) if at in parts else 0, n] for at, n in sorted(errors.items())]
-    every, drawn = list(parts), sorted(errors)
+    traffic: list[list[float | None]] = [
+        [len(parts[start]) if start in parts else 0, count] for start, count in sorted(errors.items())
+    ]
+    starts, with_errors = list(parts), sorted(errors)
     return (
-        figure("stages", texts("performance.stages"), every, stages, [], "ms", names, when, texts),
-        figure("latency", texts("performance.latency"), every, [], latency, "ms", ["p50", "p90", "p99"], when, texts),
-        figure("single cpu", texts("performance.cpu"), every, of("cpu_percent"), [], "%", [], when, texts),
-        figure("single memory", texts("performance.memory"), every, of("rss_mb"), [], "MB", [], when, texts),
+        figure("stages", texts("performance.stages"), starts, stages, [], "ms", names, when, texts),
+        figure("latency", texts("performance.latency"), starts, [], latency, "ms", ["p50", "p90", "p99"], when, texts),
+        figure("single cpu", texts("performance.cpu"), starts, medians("cpu_percent"), [], "%", [], when, texts),
+        figure("single memory", texts("performance.memory"), starts, medians("rss_mb"), [], "MB", [], when, texts),
         figure(
-            "traffic", texts("performance.traffic"), drawn, traffic, [], "",
+            "traffic", texts("performance.traffic"), with_errors, traffic, [], "",
             [texts("performance.scored"), texts("performance.refused")], when, texts,
         ),
     )  # fmt: skip
 
 
 def figure(
-    kind: str, title: str, at: Sequence[int], parts: Sequence[Sequence[float | None]],
+    kind: str, title: str, starts: Sequence[int], parts: Sequence[Sequence[float | None]],
     marks: Sequence[Sequence[float | None]], unit: str, names: Sequence[str], when: Timeline, texts: Texts,
 ) -> Figure:  # fmt: skip
-    """A titled chart with its legend."""
-    heights = [sum(one or 0 for one in row) for row in parts] + [one or 0 for row in marks for one in row]
+    """A chart with its title and legend."""
+    heights = [sum(value or 0 for value in row) for row in parts] + [value or 0 for row in marks for value in row]
     top = rounded_up(max(heights))
     columns = []
-    for number, start in enumerate(at):
+    for number, start in enumerate(starts):
         row = parts[number] if parts else []
         spots = marks[number] if marks else []
-        words = [measured(one, unit, texts) for one in (*row, *spots)]
-        said = ", ".join(f"{name} {word}" for name, word in zip(names, words, strict=True)) if names else words[0]
-        columns.append(column(*when.place(start), top, row, spots, f"{when.write(start)}: {said}"))
+        written = [measured(value, unit, texts) for value in (*row, *spots)]
+        if names:
+            written = [f"{name} {text}" for name, text in zip(names, written, strict=True)]
+        columns.append(column(*when.place(start), top, row, spots, f"{when.write(start)}: {', '.join(written)}"))
     label = "mark" if marks else "part"
     keys = ["error" if kind == "traffic" and number else str(number) for number in range(len(names))]
     legend = tuple((f"{label}-{key}", name) for key, name in zip(keys, names, strict=True))
@@ -197,35 +200,35 @@ def figure(
 
 
 def table(parts: dict[int, LogRecords], when: Timeline, texts: Texts) -> Table:
-    """The charts' figures, for people who cannot see them or want to copy them."""
+    """The charts' figures as a table, for people who cannot see the charts or want to copy them."""
     heads = [texts("performance.from"), texts("performance.scores"), "p50", "p90", "p99"]
     heads += [texts(f"stage.{name}") for name in STAGES] + ["CPU %", "MB"]
     rows = []
     for start, part in parts.items():
         middle = [quantiles(part.column(name), (0.5,))[0] for name in (*STAGES, "cpu_percent", "rss_mb")]
         values = [*quantiles(part.column("total"), Q), *middle]
-        rows.append((when.write(start), whole(len(part), texts), *(measured(one, "", texts) for one in values)))
+        rows.append((when.write(start), integer(len(part), texts), *(measured(value, "", texts) for value in values)))
     return Table(tuple(heads), tuple(rows))
 
 
 def by_engine(records: LogRecords, texts: Texts) -> Table:
-    """Releases and engines beside each other."""
+    """The latency by release and engine."""
     heads = (texts("footer.release"), texts("performance.engine"), texts("performance.scores"), "p50", "p90", "p99")
     rows = []
     for number, (release, engine) in enumerate(records.names):
         part = records.where(records.groups == number)
         if len(part):
-            latency = [ms(one, texts) for one in quantiles(part.column("total"), Q)]
-            rows.append((release, engine, whole(len(part), texts), *latency))
+            latency = [ms(value, texts) for value in quantiles(part.column("total"), Q)]
+            rows.append((release, engine, integer(len(part), texts), *latency))
     return Table(heads, tuple(rows))
 
 
-def known(value: float) -> float | None:
+def none_if_nan(value: float) -> float | None:
     """None for NaN."""
     return value if value == value else None
 
 
-def whole(number: int, texts: Texts) -> str:
+def integer(number: int, texts: Texts) -> str:
     return write_number(number, texts.language)
 
 
@@ -234,7 +237,7 @@ def ms(value: float, texts: Texts) -> str:
 
 
 def measured(value: float | None, unit: str, texts: Texts) -> str:
-    """A figure of about three digits with its unit; a dash if it is missing."""
+    """A value with about three digits and its unit; a dash if it is missing."""
     if value is None or value != value:
         return "–"
     digits = 0 if value >= 100 or value == int(value) else 1 if value >= 10 else 2 if value >= 1 else 3

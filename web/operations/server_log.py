@@ -1,6 +1,6 @@
-"""What the server prints: each line with its time in UTC, and of an exception where it came up, never its values.
+"""The server's log on standard error: times in UTC; exceptions with their type and stack, but without their message.
 
-The message of an exception may hold an applicant's data: "could not convert string to float: …".
+The message of an exception may contain an applicant's data: "could not convert string to float: …".
 """
 
 import logging
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class Lines(logging.Formatter):
-    """Times in UTC; exceptions by kind and place."""
+    """Formats times in UTC, and exceptions by type and stack."""
 
     converter = staticmethod(time.gmtime)
 
@@ -28,27 +28,27 @@ class Lines(logging.Formatter):
         return super().format(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
-        """The calls that led there, and of each error in the chain its kind; what the system said of a file."""
-        return "\n".join(line for error in reversed(list(chain(ei[1]))) for line in told(error))
+        """The stack and the type of each exception in the chain; of an `OSError` also the system's message."""
+        return "\n".join(line for error in reversed(list(chain(ei[1]))) for line in without_message(error))
 
 
-def told(error: BaseException) -> Iterator[str]:
-    """One error without its message."""
+def without_message(error: BaseException) -> Iterator[str]:
+    """The lines of an exception without its message."""
     yield "Traceback (most recent call last):"
     yield "".join(traceback.format_tb(error.__traceback__)).rstrip("\n")
-    why = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
-    yield f"{type(error).__module__}.{type(error).__qualname__}{why}"
+    system_message = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+    yield f"{type(error).__module__}.{type(error).__qualname__}{system_message}"
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and those that it came of."""
+    """An exception, and those that caused it."""
     while error is not None:
         yield error
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def print_lines() -> None:
-    """Let all loggers of this process write such lines to standard error, warnings and worse."""
+    """Configure logging: all loggers of this process write warnings and errors to standard error in this format."""
     handler = logging.StreamHandler()
     handler.setFormatter(Lines())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

@@ -1,4 +1,4 @@
-"""Answers in words, and where a page has them."""
+"""Answers as text, and the ids and classes of their elements on a page."""
 
 import re
 import unicodedata
@@ -7,7 +7,7 @@ from inference.fields import NOT_STATED, AnswerRefused, Choice, ChoiceField, Fie
 from web.pages.texts import Texts
 
 LONGEST_REFERENCE = 100  # characters
-RADIO_UP_TO = 6  # choices; more go into a list to search
+RADIO_UP_TO = 6  # choices; more are shown as a searchable list
 
 
 def row_id(field: Field) -> str:
@@ -16,23 +16,24 @@ def row_id(field: Field) -> str:
 
 
 def kind_of(field: Field) -> str:
-    """The class by which the page's style and script know what kind of widget it is."""
+    """The CSS class that tells the page's style and script which kind of widget it is."""
     if isinstance(field, NumberField):
         return "number"
     return "radio" if len(offered(field, "en")) <= RADIO_UP_TO else "list"
 
 
 def choice_text(choice: Choice, language: str) -> str:
-    """The title, after the code where that is a public one such as 722511 or CA and not a word of ours."""
+    """The title, preceded by the code if that is a public one such as 722511 or CA."""
     title = choice.label[language]
     is_public = choice.code.isdigit() or (choice.code.isupper() and choice.code != title)
     return f"{choice.code} — {title}" if is_public and title else title or choice.code
 
 
 def offered(field: ChoiceField, language: str) -> list[tuple[str, str]]:
-    """(text, code) of the choices that a person can pick.
+    """(text, code) of the choices that a person can select.
 
-    Of a hierarchy of digit codes only whole codes, by code; of a long list by title; short ones as they are.
+    A hierarchy of digit codes offers only complete codes, sorted by code. A long list is sorted by title; a short one
+    keeps its order.
     """
     choices = [choice for choice in field.choices if field.digits is None or len(choice.code) == field.digits]
     pairs = [(choice_text(choice, language), choice.code) for choice in choices]
@@ -44,22 +45,22 @@ def offered(field: ChoiceField, language: str) -> list[tuple[str, str]]:
 
 
 def alphabetical(text: str) -> str:
-    """A sort key without accents and case."""
+    """A sort key that ignores accents and case."""
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().casefold()
 
 
 def labelled(label: str, text: str, texts: Texts) -> str:
-    """Such as "Amount: 9,000": in French with a space before the colon."""
+    """Such as "Amount: 9,000"; French has a space before the colon."""
     return f"{label}{texts('mark.colon')} {text}"
 
 
 def field_label(name: str, field: Field | None, language: str) -> str:
-    """What a field is called; its name where its release is gone."""
+    """The field's label; its name if its release is missing."""
     return name if field is None else field.label[language]
 
 
 def answer_text(raw: object, field: Field | None, language: str) -> str:
-    """A recorded answer in words; as it was recorded where the release is gone or would refuse it."""
+    """A recorded answer as text; the raw value if its release is missing or does not accept it."""
     if field is None:
         return str(raw)
     try:

@@ -1,4 +1,4 @@
-"""The page's own style and script, served under names that change with their content."""
+"""The pages' own style sheets and scripts, served at URLs that change with their content."""
 
 import hashlib
 from functools import cache
@@ -13,7 +13,7 @@ FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 def asset_routes() -> APIRouter:
-    """`GET /desk/DIGEST/FILE`, from memory."""
+    """`GET /desk/DIGEST/FILE`, served from memory."""
     router = APIRouter()
 
     @router.get("/desk/{digest}/{name}")
@@ -33,5 +33,5 @@ def assets() -> dict[str, bytes]:
 
 @cache
 def asset_path(name: str) -> str:
-    """The path of a file, relative to the app's root."""
+    """The URL path of a file, relative to the app's root."""
     return f"desk/{hashlib.sha256(assets()[name]).hexdigest()[:12]}/{name}"

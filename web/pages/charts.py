@@ -1,4 +1,4 @@
-"""Small bar charts over time as inline SVG. All x are per cent of the width: words keep their size on a phone."""
+"""Small bar charts over time as inline SVG. All x are per cent of the width, so that text keeps its size on a phone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ BASE = TOP + HEIGHT
 
 @dataclass(frozen=True)
 class Bar:
-    """One rectangle of a column: part-0 and on are stacked from below, mark-0 and on stand at their value. Px."""
+    """A rectangle of a column: part-0, part-1 … are stacked from below, mark-0, mark-1 … sit at their value. In px."""
 
     kind: str
     y: float
@@ -19,17 +19,17 @@ class Bar:
 
 @dataclass(frozen=True)
 class Column:
-    """One stretch of time. Per cent of the width."""
+    """One interval of time. In per cent of the width."""
 
     x: float
     width: float
     bars: tuple[Bar, ...]
-    says: str  # shown under the pointer
+    says: str  # the tooltip
 
 
 @dataclass(frozen=True)
 class Chart:
-    """The picture. `top_label` is the value at the upper edge, `ends` the words below both ends, `says` all."""
+    """A chart. `top_label` is the value at the upper edge, `ends` the labels below both ends, `says` a description."""
 
     template: ClassVar[str] = "chart.html"
     name: str
@@ -43,10 +43,10 @@ class Chart:
 
 
 def column(
-    at: float, width: float, top: float, parts: Sequence[float | None], marks: Sequence[float | None], says: str
+    start: float, width: float, top: float, parts: Sequence[float | None], marks: Sequence[float | None], says: str
 ) -> Column:
-    """The column that begins at `at` and is so wide, 0..1 of the whole; `top` is the value at the chart's upper edge.
-    Of a part or mark that is None nothing is known."""
+    """The column that begins at `start`; `start` and `width` are shares of the chart's width, 0..1. `top` is the value
+    at the chart's upper edge. A part or mark that is None is missing."""
     bars, y = [], float(BASE)
     for number, part in enumerate(parts):
         height = HEIGHT * (part or 0) / top
@@ -55,11 +55,11 @@ def column(
     for number, mark in enumerate(marks):
         if mark is not None:
             bars.append(Bar(f"mark-{number}", BASE - HEIGHT * mark / top - 1, 3))
-    return Column(100 * at, max(0.3, 88 * width), tuple(bars), says)
+    return Column(100 * start, max(0.3, 88 * width), tuple(bars), says)
 
 
 def rounded_up(value: float) -> float:
-    """The next of 1, 2, 5, 10, 20, 50 … at or above a value: an axis that ends on a number people read."""
+    """The smallest of 1, 2, 5, 10, 20, 50 … that is not below a value: an axis that ends at a round number."""
     if not value > 0:
         return 1.0
     power = 1e-6

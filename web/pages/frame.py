@@ -1,4 +1,4 @@
-"""What every page has around it: the header with its ways to the others, and of the plain pages all the rest."""
+"""What all pages have in common: the header with links to the other pages, and the shell of the plain pages."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +11,7 @@ from web.pages.templates import View, render
 from web.pages.texts import LANGUAGES, Texts
 from web.person import DEMO, OPEN, mode_of, person_of
 
-# Nothing inline runs and nothing calls out; forms are sent by the page's own script.
+# No inline script runs and no other site is contacted; forms are sent by the page's own script.
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
@@ -21,18 +21,18 @@ HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
 
 @dataclass(frozen=True)
 class Link:
-    """A way to another page."""
+    """A link of the header."""
 
     path: str
     text: str
-    here: bool  # whether it leads to the page that it is on
+    is_current: bool  # whether it leads to the page that it is on
     target: str = ""  # the tab that it opens in
-    language: str = ""  # of the page that it leads to, where it is another one
+    language: str = ""  # of the page that it leads to, if it is a link to another language
 
 
 @dataclass(frozen=True)
 class Visitor:
-    """Who looks at a page, with the way out."""
+    """Who is logged in, with the form to log out."""
 
     template: ClassVar[str] = "visitor.html"
     person: str
@@ -41,7 +41,7 @@ class Visitor:
 
 @dataclass(frozen=True)
 class Banner:
-    """How open the app is, where nobody has to log in."""
+    """The notice that no login is needed: open to this computer, or a public demonstration."""
 
     template: ClassVar[str] = "banner.html"
     mode: str
@@ -50,14 +50,14 @@ class Banner:
 
 @dataclass(frozen=True)
 class Frame:
-    """The header: name, release, the other pages, language, dark colours; above it the way past it for a keyboard.
+    """The header: name, release, the other pages, language, dark colours; before it a link to skip it.
 
-    Of the desk, which is drawn once for everybody, the page's script puts in who looks at it.
+    The desk is drawn once for everybody; its script inserts who is logged in.
     """
 
     template: ClassVar[str] = "header.html"
     release_title: str
-    up: str  # the way to the app's root: relative, so that no proxy's path needs to be known
+    up: str  # the relative path to the app's root, so that a proxy's path need not be known
     pages: tuple[Link, ...]
     languages: tuple[Link, ...]
     visitor: Visitor | None
@@ -66,7 +66,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class ProblemPage:
-    """A page that says why another cannot be shown."""
+    """A page that says why the requested one cannot be shown."""
 
     template: ClassVar[str] = "problem.html"
     title: str
@@ -76,22 +76,22 @@ class ProblemPage:
 def frame(
     release_title: str, texts: Texts, here: str, up: str | None = None, scope: Scope | None = None, ledger: bool = True
 ) -> Frame:
-    """What stands around a page. `here` is `desk`, or a page's path below its language's root, such as record/ID;
-    `up` leads to the app's root, where `here` does not say it."""
+    """The header of a page. `here` is `desk`, or the page's path below its language's root, such as record/ID. `up` is
+    the path to the app's root; by default it is derived from `here`."""
     up = root_from(here, texts) if up is None else up
     home = up + HOME[texts.language].lstrip("/")
-    ways = {"desk": "", "history": "history", "performance": "performance", "model": "model-card"}
+    paths = {"desk": "", "history": "history", "performance": "performance", "model": "model-card"}
     if not ledger:
-        del ways["history"]
+        del paths["history"]
     if here == "login":
-        ways = {}
-    # From the desk each opens in a tab of its own: what was typed stays.
+        paths = {}
+    # From the desk each opens in its own tab, so that nobody loses what they typed.
     pages = [
         Link(
             home + path or "./", texts(f"nav.{name}"), here == (path or "desk"),
             f"tenfold-{name}" if path and here == "desk" else "",
         )
-        for name, path in ways.items()
+        for name, path in paths.items()
     ]  # fmt: skip
     languages = [
         Link(language_link(language, here, up), language.upper(), language == texts.language, language=language)
@@ -104,36 +104,36 @@ def frame(
 
 
 def visitor(scope: Scope, texts: Texts, up: str) -> Visitor | None:
-    """Who looks at a page; None where nobody logged in."""
+    """Who is logged in; None if nobody is."""
     person = person_of(scope)
     if person is None:
         return None
-    said = texts("visitor.person", name=person.name, role=texts(f"role.{person.role}"))
-    return Visitor(said, f"{up}{HOME[texts.language].lstrip('/')}logout")
+    person_text = texts("visitor.person", name=person.name, role=texts(f"role.{person.role}"))
+    return Visitor(person_text, f"{up}{HOME[texts.language].lstrip('/')}logout")
 
 
 def banner(scope: Scope, texts: Texts) -> Banner | None:
-    """How open the app is; None where people log in."""
+    """The notice that no login is needed; None if people log in."""
     key = {OPEN: "banner.open", DEMO: "banner.public"}.get(mode_of(scope))
     return None if key is None else Banner(mode_of(scope), texts(key))
 
 
 def language_link(language: str, here: str, up: str) -> str:
-    """The same page in another language; of the desk the choice is remembered."""
+    """The URL of the same page in another language; on the desk the choice is remembered."""
     return f"?lang={language}" if here == "desk" else f"{up}{HOME[language].lstrip('/')}{here}"
 
 
 def root_from(here: str, texts: Texts) -> str:
-    """The way from a page to the app's root."""
+    """The relative path from a page to the app's root."""
     return "../" * ((HOME[texts.language] + here).count("/") - 1)
 
 
-def page(view: View, texts: Texts, around: Frame) -> Markup:
-    """A whole page without Gradio, whose template extends base.html."""
-    return render(view, texts, frame=around)
+def page(view: View, texts: Texts, page_frame: Frame) -> Markup:
+    """A whole page that is not Gradio's; its template extends base.html."""
+    return render(view, texts, frame=page_frame)
 
 
 def problem_page(key: str, texts: Texts, here: str, release_title: str, scope: Scope) -> Markup:
-    """A page that says why it cannot be shown."""
-    shown = ProblemPage(texts(f"{key}.title"), texts(f"{key}.what"))
-    return page(shown, texts, frame(release_title, texts, here, scope=scope))
+    """A page that says why the requested one cannot be shown; `key` names its texts."""
+    view = ProblemPage(texts(f"{key}.title"), texts(f"{key}.what"))
+    return page(view, texts, frame(release_title, texts, here, scope=scope))

@@ -1,4 +1,4 @@
-"""Which language a browser gets: its choice, kept in a cookie, else what it prefers."""
+"""Which language a browser gets: the choice in its cookie, else the one it prefers."""
 
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
@@ -10,15 +10,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from web.pages.texts import LANGUAGES
 
 HOME = {"en": "/", "fr": "/fr/"}
-UP = {"en": "", "fr": "../"}  # from a language's page to the app's root, so that no path needs to be known
+UP = {"en": "", "fr": "../"}  # relative path from a language's desk to the app's root
 COOKIE = "lang"
 YEAR = 365 * 86_400
 
 
 class LanguageChoice:
-    """Sends a browser that opens a page to its language's own page, and remembers an explicit choice.
+    """Redirects a browser that opens the desk to the desk in its language, and remembers an explicit choice.
 
-    `?lang=fr` on a page is such a choice; it wins over the cookie, and the cookie over Accept-Language.
+    `?lang=fr` is such a choice; it takes precedence over the cookie, and the cookie over Accept-Language.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -32,7 +32,7 @@ class LanguageChoice:
         headers = Headers(scope=scope)
         chosen = parse_qs(scope["query_string"].decode("latin-1")).get("lang", [""])[-1]
         chosen = chosen if chosen in LANGUAGES else ""
-        wanted = chosen or (kept(headers) or preferred(headers) if page == "en" else "") or page
+        language = chosen or (cookie_language(headers) or accepted_language(headers) if page == "en" else "") or page
 
         async def send_with_choice(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -43,15 +43,15 @@ class LanguageChoice:
                     answer.append("Set-Cookie", f"{COOKIE}={chosen}; Max-Age={YEAR}; Path=/; SameSite=Lax; HttpOnly")
             await send(message)
 
-        if wanted != page or scope["path"] == "/fr":
-            target = scope.get("root_path", "") + HOME[wanted]
+        if language != page or scope["path"] == "/fr":
+            target = scope.get("root_path", "") + HOME[language]
             await RedirectResponse(target, status_code=307)(scope, receive, send_with_choice)
             return
         await self.app(scope, receive, send_with_choice)
 
 
 def page_language(scope: Scope) -> str | None:
-    """The language of the page that a browser asks for; None where the request is no browser's for a page."""
+    """The language of the desk that a browser asks for; None if the request is for anything else."""
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return None
     if "text/html" not in Headers(scope=scope).get("accept", ""):
@@ -59,8 +59,8 @@ def page_language(scope: Scope) -> str | None:
     return {"/": "en", "/fr": "fr", "/fr/": "fr"}.get(scope["path"].removeprefix(scope.get("root_path", "")))
 
 
-def kept(headers: Headers) -> str:
-    """The language of the cookie, or nothing."""
+def cookie_language(headers: Headers) -> str:
+    """The language in the cookie, or an empty string."""
     try:
         morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
@@ -68,8 +68,8 @@ def kept(headers: Headers) -> str:
     return morsel.value if morsel and morsel.value in LANGUAGES else ""
 
 
-def preferred(headers: Headers) -> str:
-    """Of our languages the one that Accept-Language weighs most, or nothing."""
+def accepted_language(headers: Headers) -> str:
+    """The one of our languages to which Accept-Language gives the greatest weight, or an empty string."""
     weights: dict[str, float] = {}
     for part in headers.get("accept-language", "").split(","):
         tag, _, parameters = part.strip().partition(";")

@@ -1,7 +1,7 @@
-"""HTML from Jinja2 templates: a page, or a part of one, is a view (a frozen dataclass) and the template that it names.
+"""HTML from Jinja2 templates: a page, or a part of one, is a view (a frozen dataclass) and the template it names.
 
-A view holds finished texts and numbers, and other views; the template says where they go. Every text is escaped, and a
-name that a view lacks is an error. No module but this one makes HTML, of Markdown too.
+A view holds formatted texts, numbers and other views; the template arranges them. Every text is escaped, and a name
+that a view lacks is an error. Only this module makes HTML, from Markdown too.
 """
 
 import json
@@ -25,33 +25,33 @@ PICTURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.(svg|png)")
 
 
 class View(Protocol):
-    """What one template shows."""
+    """The data of one template."""
 
     template: ClassVar[str]  # its path below `FOLDER`
 
 
 def render(view: View, texts: Texts, **more: object) -> Markup:
-    """The view's HTML. The template knows `view`, `texts`, `part(view)` for a view within this one, `asset_path(name)`,
-    and what else is given."""
+    """The view's HTML. The template can use `view`, `texts`, `part(view)` to render a view within this one,
+    `asset_path(name)` and the names in `more`."""
     return Markup(TEMPLATES.get_template(view.template).render(view=view, texts=texts, **more))  # noqa: S704 - escaped
 
 
 def as_html(text: str) -> Markup:
-    """A text where HTML is taken and no template is around it."""
+    """Escape a text for a parameter that takes HTML, outside a template."""
     return escape(text)
 
 
 def for_script(facts: object) -> Markup:
-    """JSON for a script element that runs nothing: no text can end the element."""
+    """JSON for a script element of data, escaped so that no text can close the element."""
     return Markup(json.dumps(facts).replace("<", r"\u003c"))  # noqa: S704 - escaped
 
 
 def markdown(source: str, pictures: str) -> Markup:
-    """Markdown that anyone may have written. Markup in it is shown, not obeyed; pictures are those of the folder
-    `pictures` alone, which ends with a slash; a link that leads to no other site is only its words.
+    """Render Markdown that anyone may have written. HTML in it is shown as text; pictures come only from the folder
+    `pictures`, which ends with a slash; a link that is not to http or https is reduced to its text.
 
-    Headings are one lower than in the source, since the first of a page is its name; wide tables scroll; alignment is a
-    class, since no inline style is allowed.
+    Headings are one level lower than in the source, since the page's own heading is the first; wide tables scroll;
+    alignment is a class, since the policy forbids inline styles.
     """
     fitted: list[Token] = []
     for token in MARKDOWN.parse(source):
@@ -71,7 +71,7 @@ def markdown(source: str, pictures: str) -> Markup:
 
 
 def fitted_words(tokens: list[Token], pictures: str) -> list[Token]:
-    """What stands in one paragraph, cell or heading, with its links and pictures as `markdown` says."""
+    """The content of a paragraph, cell or heading, with its links and pictures changed as `markdown` says."""
     fitted, only_words = [], False
     for token in tokens:
         if token.type == "link_open":
@@ -87,18 +87,18 @@ def fitted_words(tokens: list[Token], pictures: str) -> list[Token]:
 
 @pass_context
 def part(context: Context, view: View | None) -> Markup:
-    """A view within another one; nothing for None."""
+    """Render a view within another one; None renders nothing."""
     return Markup() if view is None else render(view, context["texts"])
 
 
 def fixed(number: float, digits: int) -> str:
-    """A number of a drawing, with so many decimals."""
+    """A coordinate of a drawing with a fixed number of decimals."""
     return f"{number:.{digits}f}"
 
 
 class Templates(Environment):
-    """Jinja's environment, whose globals are the same plain dict for every template: they never change, and Jinja reads
-    its ChainMap anew for every part of a page, a sixth of the time of a score card."""
+    """Jinja's environment, with the same plain dict of globals for every template. They never change, and Jinja would
+    otherwise build a ChainMap for every part of a page, which took a sixth of the time of a score card."""
 
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
         assert d is None  # noqa: S101 - no template here has globals of its own
@@ -106,8 +106,8 @@ class Templates(Environment):
 
 
 def environment() -> Environment:
-    """The templates; each is compiled once, when it is first used."""
-    made = Templates(
+    """The templates; each is compiled once, when first used."""
+    jinja = Templates(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
@@ -115,9 +115,9 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["fixed"] = fixed
-    made.globals |= {"part": part, "asset_path": asset_path}
-    return made
+    jinja.filters["fixed"] = fixed
+    jinja.globals |= {"part": part, "asset_path": asset_path}
+    return jinja
 
 
 TEMPLATES = environment()

@@ -1,4 +1,4 @@
-"""Every word of the page, by key: one file a language in web/pages/texts/."""
+"""All texts of the pages, by key: one file per language in web/pages/texts/."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ FOLDER = Path(__file__).with_name("texts")
 
 @dataclass(frozen=True)
 class Texts:
-    """The page's words in one language. `texts("form.score")`, `texts("problem.too_large", high="10")`."""
+    """The texts in one language: `texts("form.score")`, `texts("problem.too_large", high="10")`."""
 
     language: str
     words: dict[str, str]
@@ -20,7 +20,7 @@ class Texts:
         return self.words[key].format(**values)
 
     def day(self, iso: str) -> str:
-        """An ISO date as people write it: 25 December 2026."""
+        """Format an ISO date as people write it: 25 December 2026."""
         year, month, day = (int(part) for part in iso.split("-"))
         name = self("date.months").split()[month - 1]
         return self("date.first" if day == 1 else "date.day", day=day, month=name, year=year)
@@ -28,5 +28,5 @@ class Texts:
 
 @cache
 def texts_in(language: str) -> Texts:
-    """The texts of one of `LANGUAGES`, read once."""
+    """The texts in one of `LANGUAGES`, read once."""
     return Texts(language, json.loads((FOLDER / f"{language}.json").read_text("utf-8")))

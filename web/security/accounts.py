@@ -1,8 +1,8 @@
-"""Users, sessions and API tokens, in one SQLite file beside the ledger. The only module that knows this file.
+"""Users, sessions and API tokens, in one SQLite file beside the ledger. Only this module uses the file.
 
-Passwords are kept as argon2id (RFC 9106) and nothing else; of sessions and tokens, which are random, only SHA-256 is.
-What another process changes (`python -m web users …`) holds from the next request on, and so does another file put in
-the place of this one: each question first looks whether the file is still the one that is open.
+Passwords are stored only as argon2id hashes (RFC 9106), sessions and tokens, which are random, only as SHA-256.
+Changes by another process (`python -m web users …`) take effect with the next request, and so does a replaced file:
+every query first checks whether the path still leads to the open file.
 """
 
 import hashlib
@@ -32,17 +32,17 @@ from web.person import CLOSED, DEMO, OPEN, ROLES, TOKEN_ROLES, Person
 from web.security.passwords import LONGEST, normalised, password_problem
 
 APPLICATION, VERSION = 0x54465553, 2  # of the file
-WAIT = 2.0  # seconds that a change waits for another process that is writing
-NO_WAIT = 0.0  # seconds that a question waits: it is asked on the event loop, and must hold up nobody
+WAIT = 2.0  # seconds that a change waits while another process writes
+NO_WAIT = 0.0  # seconds that a query waits: it runs on the event loop and must not block it
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
-RESERVED = frozenset({"api", "desk", "gradio"})  # what records name where nobody had to log in
-IDLE, ABSOLUTE = 30 * 60, 12 * 3600  # seconds that a session lasts without use, and at all
-DEVICE = "device"  # what its signature is for
-NOTED_EVERY = 60  # seconds between two notes of when a session or a token was last used
-TOKEN_DAYS = 365  # that a token lasts where nobody says otherwise
+RESERVED = frozenset({"api", "desk", "gradio"})  # names in records that were made without login
+IDLE, ABSOLUTE = 30 * 60, 12 * 3600  # seconds: a session's longest time without use, and its longest life
+DEVICE = "device"  # purpose of a device cookie's signature
+NOTED_EVERY = 60  # seconds between two updates of when a session or a token was last used
+TOKEN_DAYS = 365  # lifetime of a token by default
 LONGEST_TOKEN_DAYS = 3650
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})  # names of this machine alone
-TOKEN = "tenfold_"  # what tokens begin with, so that scanners for secrets know one  # noqa: S105
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})  # hosts that only this computer can reach
+TOKEN = "tenfold_"  # prefix of tokens, by which secret scanners recognise them  # noqa: S105
 SCHEMA = """
 CREATE TABLE accounts (
     name TEXT PRIMARY KEY, role TEXT NOT NULL, password TEXT, token BLOB UNIQUE, made REAL NOT NULL, used REAL,
@@ -55,7 +55,7 @@ CREATE TABLE sessions (
 CREATE TABLE secret (key BLOB NOT NULL);
 CREATE TABLE retired (name TEXT PRIMARY KEY) WITHOUT ROWID;
 """
-# From version 1: tokens had no end, and a removed name could be given to somebody else.
+# Upgrades version 1, in which tokens did not expire and a removed name could be reused.
 FROM_1 = """
 ALTER TABLE accounts ADD COLUMN expires REAL;
 CREATE TABLE retired (name TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -63,60 +63,60 @@ CREATE TABLE retired (name TEXT PRIMARY KEY) WITHOUT ROWID;
 
 
 class AccountError(TenfoldError):
-    """What cannot be done with users or tokens, and why; or a file of them that cannot be used."""
+    """A change of users or tokens that is refused, or a file of users that cannot be used; the message says why."""
 
 
 class Account(NamedTuple):
-    """One line of a list. Times in seconds since 1970; `used` is None where it never was, `expires` where it has no
-    end."""
+    """A user or a token. Times in seconds since 1970; `used` is None if it never was, `expires` if it never does."""
 
     name: str
     role: str
-    made: float
+    created: float
     used: float | None
     expires: float | None
 
 
 class Session(NamedTuple):
-    """Somebody who is logged in. Times in seconds since 1970."""
+    """A session of somebody who is logged in. Times in seconds since 1970."""
 
     name: str
-    made: float
+    created: float
     used: float
 
 
 class Accounts:
-    """One file. Thread-safe; the app and the command line may use it at the same time."""
+    """The users, sessions and tokens of one file. Thread-safe; the app and the command line may use it at the same
+    time."""
 
     def __init__(self, path: Path | None, clock: Clock | None = None, hasher: PasswordHasher | None = None) -> None:
-        """A file that is there is opened; without users no file is needed. None: no users."""
+        """Open the file if it exists; it is created with the first user. `path` None: there are no users."""
         self.path = None if path is None else path.absolute()
-        self._name = "" if self.path is None else str(self.path)  # looked for at every request
+        self._name = "" if self.path is None else str(self.path)  # as `os.stat` takes it, at every request
         self._clock, self._hasher = clock or Clock(), hasher or PasswordHasher()
         self._reading: sqlite3.Connection | None = None
         self._changes: sqlite3.Connection | None = None
-        self._identity: tuple[int, int] | None = None  # device and inode of the file that is open
+        self._identity: tuple[int, int] | None = None  # device and inode of the open file
         self._signs: dict[str, Signer] = {}
         self._writing = threading.RLock()
-        with suppress(AccountError):  # what cannot be used says so when it is asked
+        with suppress(AccountError):  # the next query raises it
             self._open(wait=WAIT)
 
     # ---- the file ----------------------------------------------------------------------------------------------
 
     def _open(self, make: bool = False, wait: float = NO_WAIT) -> bool:
-        """Whether there is a file, which is open then. Raises `AccountError` where one was open and is gone, or where
-        another is in its place and somebody holds that for longer than `wait` seconds."""
+        """Open the file if there is one, and return whether there is. Raises `AccountError` if the open file was
+        deleted, or was replaced and the new one is locked for longer than `wait` seconds."""
         if not self._name:
             return False
         try:
-            found = os.stat(self._name)
+            status = os.stat(self._name)
         except FileNotFoundError:
             if self._identity is None:
                 return False
             raise AccountError(f"{self.path}: the file of users is gone. Put it back, or restart") from None
         except OSError as error:
             raise AccountError(f"{self.path}: the file of users cannot be read: {error.strerror}") from None
-        identity = (found.st_dev, found.st_ino)
+        identity = (status.st_dev, status.st_ino)
         if identity != self._identity:
             if not self._writing.acquire(timeout=wait):
                 raise AccountError(f"{self.path}: the file of users is being opened or changed: try again")
@@ -125,15 +125,15 @@ class Accounts:
                     self._close()
                     self._changes = self._connect(make, wait)
                     self._reading = open_file(self._name, NO_WAIT)
-                    self._reading.execute("PRAGMA synchronous=NORMAL")  # a note may be lost, and no fsync waited for
+                    self._reading.execute("PRAGMA synchronous=NORMAL")  # a time of use may be lost; no wait for fsync
                     self._identity = identity
             finally:
                 self._writing.release()
         return True
 
     def _connect(self, make: bool, wait: float) -> sqlite3.Connection:
-        """Open the file, and make its tables in an empty one where that is wanted: what was emptied by accident must
-        not look like a file without users."""
+        """Open the file. With `make`, create the tables if it is empty; otherwise an empty file is an error, since a
+        file that was truncated by accident must not look like one without users."""
         connection = open_file(self._name, wait)
         try:
             write_ahead(connection, wait)
@@ -141,7 +141,7 @@ class Accounts:
             connection.execute("PRAGMA secure_delete=ON")
             with transaction(connection):
                 self._prepare(connection, make)
-            connection.execute(f"PRAGMA busy_timeout={1000 * WAIT:.0f}")  # for changes, which no event loop makes
+            connection.execute(f"PRAGMA busy_timeout={1000 * WAIT:.0f}")  # changes do not run on the event loop
         except (sqlite3.Error, AccountError) as error:
             connection.close()
             if isinstance(error, AccountError):
@@ -150,21 +150,21 @@ class Accounts:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection, make: bool) -> None:
-        found = file_identity(connection)
-        if make and found.empty and not found.application:
+        identity = file_identity(connection)
+        if make and identity.empty and not identity.application:
             for statement in filter(str.strip, SCHEMA.split(";")):
                 connection.execute(statement)
             connection.execute("INSERT INTO secret VALUES (?)", [secrets.token_bytes(32)])
             mark(connection, APPLICATION, VERSION)
-        elif (found.application, found.version) == (APPLICATION, 1):
+        elif (identity.application, identity.version) == (APPLICATION, 1):
             for statement in filter(str.strip, FROM_1.split(";")):
                 connection.execute(statement)
             mark(connection, APPLICATION, VERSION)
-        elif (found.application, found.version) != (APPLICATION, VERSION):
+        elif (identity.application, identity.version) != (APPLICATION, VERSION):
             raise AccountError(f"{self.path}: no file of users that this version of Tenfold knows")
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         with self._writing:
             self._close()
 
@@ -176,7 +176,7 @@ class Accounts:
         self._signs = {}
 
     def _ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Rows. Fails closed: whatever goes wrong is an `AccountError`, never an empty answer."""
+        """The rows of a query. Fails closed: any error raises `AccountError` instead of returning no rows."""
         try:
             if not self._open() or self._reading is None:
                 return []
@@ -186,7 +186,7 @@ class Accounts:
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction; a missing file is made, for its owner alone."""
+        """A transaction; a missing file is created, readable and writable only by its owner."""
         if self.path is None:
             raise AccountError("TENFOLD_USERS is off: name a file for users and tokens, or leave it unset")
         try:
@@ -205,7 +205,7 @@ class Accounts:
     # ---- users and tokens --------------------------------------------------------------------------------------
 
     def anybody(self) -> bool:
-        """Whether there is a user. Tokens alone do not count: nobody could log in."""
+        """Whether there is a user. Tokens do not count: nobody can log in with one."""
         return bool(self._ask("SELECT 1 FROM accounts WHERE password IS NOT NULL LIMIT 1"))
 
     def users(self) -> list[Account]:
@@ -213,18 +213,18 @@ class Accounts:
         return [Account(*row) for row in self._ask(LIST.format("password"))]
 
     def tokens(self) -> list[Account]:
-        """All tokens, by name, with when each was last used."""
+        """All tokens, by name."""
         return [Account(*row) for row in self._ask(LIST.format("token"))]
 
     def add_user(self, name: str, role: str, password: str) -> None:
-        """Raises `AccountError` where the name is taken or one of them will not do."""
+        """Add a user. Raises `AccountError` if the name is taken, or an argument is invalid."""
         name = checked(name, role)
         hashed = self._hashed(name, password)
         with self._changing() as connection:
             self._insert(connection, name, role, password=hashed)
 
     def add_token(self, name: str, role: str, days: int = TOKEN_DAYS) -> str:
-        """The token, which nobody can see again. It is worth nothing once so many days are over."""
+        """Add a token that expires after `days`, and return it; it is not stored and cannot be shown again."""
         if not 1 <= days <= LONGEST_TOKEN_DAYS:
             raise AccountError(f"a token lasts from 1 to {LONGEST_TOKEN_DAYS:,} days, got {days}")
         name, token = checked(name, role, TOKEN_ROLES), TOKEN + secrets.token_urlsafe(32)
@@ -243,20 +243,20 @@ class Accounts:
         token: bytes | None = None,
         expires: float | None = None,
     ) -> None:
-        # Users and tokens share their names, and a name is never given twice: records name people by it for years.
+        # Users and tokens share one set of names, and a name is never reused: records identify people by it for years.
         if name in RESERVED:
             raise AccountError(f"{name}: this name is reserved; records use it where nobody had to log in")
         if connection.execute("SELECT 1 FROM accounts WHERE name = ?", [name]).fetchone():
             raise AccountError(f"{name}: a user or a token has this name already")
         if connection.execute("SELECT 1 FROM retired WHERE name = ?", [name]).fetchone():
             raise AccountError(f"{name}: somebody had this name before, and records keep it; choose another")
-        made = self._clock.utc()
+        now = self._clock.utc()
         connection.execute(
-            "INSERT INTO accounts VALUES (?, ?, ?, ?, ?, NULL, ?)", [name, role, password, token, made, expires]
+            "INSERT INTO accounts VALUES (?, ?, ?, ?, ?, NULL, ?)", [name, role, password, token, now, expires]
         )
 
     def set_password(self, name: str, password: str) -> None:
-        """A new password ends all sessions."""
+        """Set a user's password and end all their sessions."""
         name = name.lower()
         hashed = self._hashed(name, password)
         with self._changing() as connection:
@@ -268,16 +268,16 @@ class Accounts:
             raise AccountError(f"{name}: no such user")
 
     def sessions(self) -> list[Session]:
-        """All sessions that have not ended, by name, the newest first."""
+        """All sessions that have not expired, by name, the newest first."""
         now = self._clock.utc()
-        found = self._ask(
+        rows = self._ask(
             "SELECT name, made, used FROM sessions WHERE made >= ? AND used >= ? ORDER BY name, made DESC",
             now - ABSOLUTE, now - IDLE,
         )  # fmt: skip
-        return [Session(*row) for row in found]
+        return [Session(*row) for row in rows]
 
     def end_sessions(self, name: str | None) -> int:
-        """End all sessions of one user, or with None of everybody; how many there were. Raises `AccountError` where
+        """End all sessions of a user, or of everybody if `name` is None; returns how many. Raises `AccountError` if
         there is no such user."""
         if name is not None and not self.knows(name):
             raise AccountError(f"{name}: no such user")
@@ -287,21 +287,21 @@ class Accounts:
                 connection.execute("DELETE FROM sessions")
                 return len(ended)
             connection.execute("DELETE FROM sessions WHERE name = ?", [name.lower()])
-        return sum(one.name == name.lower() for one in ended)
+        return sum(session.name == name.lower() for session in ended)
 
     def set_role(self, name: str, role: str) -> None:
-        """Holds from the next request on."""
+        """Change the role of a user or a token, from the next request on."""
         name = checked(name, role, TOKEN_ROLES)
         with self._changing() as connection:
-            found = connection.execute("SELECT token IS NULL FROM accounts WHERE name = ?", [name]).fetchone()
-            if found is None:
+            row = connection.execute("SELECT token IS NULL FROM accounts WHERE name = ?", [name]).fetchone()
+            if row is None:
                 raise AccountError(f"{name}: no such user or token")
-            if found[0]:
+            if row[0]:
                 checked(name, role)
             connection.execute("UPDATE accounts SET role = ? WHERE name = ?", [role, name])
 
     def remove(self, name: str, kind: str) -> None:
-        """A user with all sessions, or a token: `kind` says which. The name is not given to anybody again."""
+        """Remove a user with all sessions, or a token; `kind` is `user` or `token`. The name cannot be reused."""
         with self._changing() as connection:
             removed = connection.execute(
                 f"DELETE FROM accounts WHERE name = ? AND {KINDS[kind]} IS NOT NULL",  # noqa: S608 - our own word
@@ -317,23 +317,23 @@ class Accounts:
             raise AccountError(problem)
         return self._hasher.hash(normalised(password))
 
-    # ---- who asks ----------------------------------------------------------------------------------------------
+    # ---- authentication ----------------------------------------------------------------------------------------
 
     def log_in(self, name: str, password: str) -> str | None:
-        """A new session's cookie, or None. Takes as long whether or not there is such a user."""
-        nobody = self._nobody
-        found = self._ask("SELECT password FROM accounts WHERE name = ? AND password IS NOT NULL", name.lower())
+        """The cookie of a new session; None if name or password is wrong. Takes the same time for unknown names."""
+        hash_of_nobody = self._nobody
+        rows = self._ask("SELECT password FROM accounts WHERE name = ? AND password IS NOT NULL", name.lower())
         try:
-            self._hasher.verify(found[0][0] if found else nobody, normalised(password))
+            self._hasher.verify(rows[0][0] if rows else hash_of_nobody, normalised(password))
         except VerificationError:
             return None
-        if not found:
+        if not rows:
             return None
         id, now = secrets.token_urlsafe(32), self._clock.utc()
         with self._changing() as connection:
-            if self._hasher.check_needs_rehash(found[0][0]):
-                again = self._hasher.hash(normalised(password))
-                connection.execute("UPDATE accounts SET password = ? WHERE name = ?", [again, name.lower()])
+            if self._hasher.check_needs_rehash(rows[0][0]):
+                rehashed = self._hasher.hash(normalised(password))
+                connection.execute("UPDATE accounts SET password = ? WHERE name = ?", [rehashed, name.lower()])
             connection.execute("UPDATE accounts SET used = ? WHERE name = ?", [now, name.lower()])
             connection.execute("DELETE FROM sessions WHERE made < ? OR used < ?", [now - ABSOLUTE, now - IDLE])
             connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?)", [digest(id), name.lower(), now, now])
@@ -341,51 +341,52 @@ class Accounts:
 
     @cached_property
     def _nobody(self) -> str:
-        """What the password of somebody who does not exist is checked against, so that it takes as long."""
+        """The hash that passwords of unknown names are checked against, so that this takes the same time."""
         return self._hasher.hash(secrets.token_urlsafe(16))
 
     def device(self, name: str) -> str:
-        """What a browser keeps from which this name has logged in, signed: it opens nothing (throttle.py)."""
+        """A signed cookie for a browser from which this name has logged in. It grants no access: see throttle.py."""
         return self._signer(DEVICE).sign(f"{name.lower()}.{secrets.token_hex(8)}").decode()
 
     def knows_device(self, name: str, device: str) -> bool:
-        """Whether this name has logged in with that browser before."""
+        """Whether a device cookie shows that this name has logged in from that browser."""
         try:
-            found = self._signer(DEVICE).unsign(device).decode() if len(device) < LONGEST else ""
+            signed = self._signer(DEVICE).unsign(device).decode() if len(device) < LONGEST else ""
         except (BadSignature, ValueError):
             return False
-        return found.rpartition(".")[0] == name.lower()
+        return signed.rpartition(".")[0] == name.lower()
 
     def log_out(self, cookie: str) -> None:
-        """End a session; an unknown one has ended already."""
+        """End a session; an unknown one is ignored."""
         id = self._session(cookie)
         if id is not None:
             with self._changing() as connection:
                 connection.execute("DELETE FROM sessions WHERE id = ?", [digest(id)])
 
     def by_cookie(self, cookie: str, *, in_use: bool = True) -> Person | None:
-        """Whose session a cookie is; `in_use` says that a person did something, which keeps it from idling out."""
+        """The person whose session a cookie belongs to; None if it has expired. `in_use`: somebody did something, so
+        the time without use starts again."""
         id = self._session(cookie)
         if id is None:
             return None
-        found = self._ask(
+        rows = self._ask(
             "SELECT a.name, a.role, s.made, s.used FROM sessions s JOIN accounts a ON a.name = s.name WHERE s.id = ?",
             digest(id),
         )
         now = self._clock.utc()
-        if not found or now - found[0][2] > ABSOLUTE or now - found[0][3] > IDLE:
+        if not rows or now - rows[0][2] > ABSOLUTE or now - rows[0][3] > IDLE:
             return None
-        if in_use and now - found[0][3] > NOTED_EVERY:
+        if in_use and now - rows[0][3] > NOTED_EVERY:
             self._note("UPDATE sessions SET used = ? WHERE id = ?", now, digest(id))
-        return Person(found[0][0], found[0][1])
+        return Person(rows[0][0], rows[0][1])
 
     def by_token(self, token: str) -> Person | None:
-        """Whose token it is; None for one that nobody has, or whose end has come."""
-        found = self._ask("SELECT name, role, used, expires FROM accounts WHERE token = ?", digest(token))
+        """The person that a token authenticates; None if it is unknown or has expired."""
+        rows = self._ask("SELECT name, role, used, expires FROM accounts WHERE token = ?", digest(token))
         now = self._clock.utc()
-        if not found or (found[0][3] is not None and now >= found[0][3]):
+        if not rows or (rows[0][3] is not None and now >= rows[0][3]):
             return None
-        name, role, used, _ = found[0]
+        name, role, used, _ = rows[0]
         if used is None or now - used > NOTED_EVERY:
             self._note("UPDATE accounts SET used = ? WHERE name = ?", now, name)
         return Person(name, role, machine=True)
@@ -395,27 +396,27 @@ class Accounts:
         return bool(self._ask("SELECT 1 FROM accounts WHERE name = ? AND password IS NOT NULL", name.lower()))
 
     def _note(self, change: str, *values: Any) -> None:
-        """When something was last used. Nobody waits for it, and nobody is turned away because it cannot be written:
-        where another process is writing it is left out, and noted at the next request."""
+        """Record when something was last used. This neither waits nor fails: if another process is writing, it is
+        skipped and done at the next request."""
         with suppress(sqlite3.Error):
             if self._reading is not None:
                 self._reading.execute(change, values)
 
     def _session(self, cookie: str) -> str | None:
-        """A session's id, if the cookie is one that we signed: most that are not cost no look into the file."""
+        """A session's id; None if we did not sign the cookie, so that forged ones cost no query."""
         try:
             return self._signer().unsign(cookie).decode() if len(cookie) < LONGEST else None
         except (BadSignature, ValueError):
             return None
 
-    def _signer(self, what: str = "session") -> Signer:
-        self._open()  # a file put in the place of this one has another key
-        if what not in self._signs:
-            found = self._ask("SELECT key FROM secret")
-            if not found:
+    def _signer(self, purpose: str = "session") -> Signer:
+        self._open()  # if the file was replaced, the key changes
+        if purpose not in self._signs:
+            rows = self._ask("SELECT key FROM secret")
+            if not rows:
                 raise BadSignature("no file of users")
-            self._signs[what] = Signer(found[0][0], salt=what, digest_method=hashlib.sha256)
-        return self._signs[what]
+            self._signs[purpose] = Signer(rows[0][0], salt=purpose, digest_method=hashlib.sha256)
+        return self._signs[purpose]
 
 
 LIST = "SELECT name, role, made, used, expires FROM accounts WHERE {} IS NOT NULL ORDER BY name"
@@ -423,7 +424,7 @@ KINDS = {"user": "password", "token": "token"}
 
 
 def checked(name: str, role: str, roles: Sequence[str] = ROLES) -> str:
-    """A name as it is kept. What it may hold can stand in a record, a header and a file's name."""
+    """The name in lower case. Its characters are safe in records, headers and file names. Raises `AccountError`."""
     if not NAME.fullmatch(name.lower()):
         raise AccountError(f"{name[:60]!r}: a name has 1 to 40 of a-z, 0-9, dot, dash and underscore")
     if role not in roles:
@@ -432,12 +433,12 @@ def checked(name: str, role: str, roles: Sequence[str] = ROLES) -> str:
 
 
 def digest(secret: str) -> bytes:
-    """What is kept of a random secret."""
+    """The SHA-256 under which a random secret is stored."""
     return hashlib.sha256(secret.encode()).digest()
 
 
 def mode(settings: Settings, accounts: Accounts) -> str:
-    """How open the app is. Raises `BadSetting` where it would be open to those it should not be open to."""
+    """How open the app is: OPEN, DEMO or CLOSED. Raises `BadSetting` if the settings would let in the wrong people."""
     users = accounts.anybody()
     if settings.users_named and not settings.public_demo and not (accounts.path and accounts.path.exists()):
         raise BadSetting(
@@ -470,8 +471,8 @@ MODES = {CLOSED: "login required", OPEN: "this computer only, no login", DEMO: "
 
 
 def check_ledger_may_be_open(ledger: Ledger, settings: Settings) -> None:
-    """Raises `BadSetting` where nobody has to log in and the ledger holds records of people who did: the file of users
-    may be lost, and everybody would read and decide what was theirs."""
+    """Raises `BadSetting` if no login is needed but the ledger has records of people who had logged in: the file of
+    users may be lost, and everybody could then read and decide their cases."""
     if settings.no_login:
         return
     with ledger.store.reading() as connection:
@@ -484,7 +485,7 @@ def check_ledger_may_be_open(ledger: Ledger, settings: Settings) -> None:
 
 
 def is_local(host: str) -> bool:
-    """Whether an address is of this machine alone."""
+    """Whether a host or an address can only be reached from this computer."""
     try:
         return host in LOCAL or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,7 +1,7 @@
-"""Uvicorn's protocol, with bounds on connections, heads, and the time that a client takes.
+"""Uvicorn's HTTP protocol with limits on connections, the size of request heads, and the time that a client takes.
 
-uvicorn waits for ever for a request's head and body and for a client to read, takes a head of any size, and holds any
-number of requests that come behind one another on a connection. limits.py bounds the size of bodies, and requests.
+uvicorn waits indefinitely for a request's head and body and for a client to read, accepts a head of any size, and
+queues any number of pipelined requests. limits.py limits the size of bodies and the number of requests.
 """
 
 from asyncio import TimerHandle, Transport
@@ -13,24 +13,24 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from inference.errors import BadSetting
 
 CONNECTIONS = 4096
-FEWEST = 32  # connections; with fewer a browser or two would take them all
-SPARE_FILES = 200  # descriptors for all that is no connection
+FEWEST = 32  # connections; fewer could be used up by one or two browsers
+SPARE_FILES = 200  # file descriptors for everything except connections
 HEAD_BYTES = 64 << 10
 HEAD_LINES = 100
-SLICE = 8 << 10  # bytes of a head that are parsed at once
+SLICE = 8 << 10  # bytes of a head that are parsed at a time
 URL_BYTES = 8 << 10
-WAITING = 16  # requests that a client may send before the first is answered
-HEAD_SECONDS = 10.0  # from the opening of a connection, or the first byte of its next request, to a complete head
+WAITING = 16  # requests that a client may pipeline before the first is answered
+HEAD_SECONDS = 10.0  # from opening a connection, or the first byte of its next request, to a complete head
 PIECE_SECONDS = 10.0  # until the next piece of a body
 BODY_SECONDS = 30.0  # for a whole body
 SLOWEST = 16 << 10  # bytes of a body a second, on average, after PIECE_SECONDS
-READ_SECONDS = 30.0  # for a client to take some of what waits for it
+READ_SECONDS = 30.0  # for a client to read some of a response
 
 
 def bound_connections() -> str:
-    """As many as there may be open files, less what else needs some; and what the operator should know of that.
+    """Limit connections by the number of files that may be open, and return a warning for the operator, or "".
 
-    Raises `BadSetting` where too few are left to serve anybody.
+    Raises `BadSetting` if too few connections would be left.
     """
     files = open_files(CONNECTIONS + SPARE_FILES)
     Guarded.most = min(CONNECTIONS, files - SPARE_FILES)
@@ -46,7 +46,7 @@ def bound_connections() -> str:
 
 
 def open_files(wanted: int) -> int:
-    """How many files may be open, after the limit was raised to what is wanted, as far as that is allowed."""
+    """Raise the limit of open files to `wanted`, as far as that is allowed, and return how many may be open."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -59,22 +59,22 @@ def open_files(wanted: int) -> int:
 
 
 class TooMuch(Exception):
-    """Ends the parsing of a request that is answered with `status`."""
+    """Ends the parsing of a request; the protocol's `_status` is the status of the response."""
 
 
 class Guarded(HttpToolsProtocol):
-    """One connection.
+    """A connection with limits.
 
-    What comes whole, as nearly all requests do, costs four short calls and no timer.
+    A request that arrives in one piece, as nearly all do, costs four short calls and no timer.
     """
 
     most = CONNECTIONS
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
-        self._in_head = True  # a head is awaited, or has begun; else there is more of a body to come
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_head = True  # waiting for a head, or in the middle of one; otherwise in a body
         self._fed = 0  # bytes since the last complete head or piece of a body
-        self._began = self._moved = 0.0  # when the body did, and its last piece came
+        self._began = self._moved = 0.0  # when the body began, and when its last piece arrived
         self._size = 0  # bytes of the body so far
         self._status = HTTPStatus.BAD_REQUEST
         self._late: TimerHandle | None = None  # set while something is incomplete
@@ -88,20 +88,20 @@ class Guarded(HttpToolsProtocol):
             self._late = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
 
     def _make_room(self) -> bool:
-        """Close some of the connections that have waited longest for a request to be sent, and whether there were any.
+        """Close some of the connections that have been idle for longest; returns whether there were any.
 
-        A client sends at once what it opened a connection for; who opens thousands and says nothing waits longest.
+        Clients send a request as soon as they connect; an attacker who opens thousands of connections sends none.
         """
         waiting = [
-            one
-            for one in self.connections
-            if isinstance(one, Guarded) and one._late is not None and not one.transport.is_closing()
+            other
+            for other in self.connections
+            if isinstance(other, Guarded) and other._late is not None and not other.transport.is_closing()
         ]
-        waiting.sort(key=lambda one: one._late.when() if one._late else 0.0)
-        some = waiting[: max(1, self.most // 16)]  # many at once: to look for them takes a while
-        for one in some:
-            one._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
-        return bool(some)
+        waiting.sort(key=lambda other: other._late.when() if other._late else 0.0)
+        oldest = waiting[: max(1, self.most // 16)]  # many at a time, since finding them takes a while
+        for other in oldest:
+            other._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+        return bool(oldest)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -110,7 +110,7 @@ class Guarded(HttpToolsProtocol):
             self._unread.cancel()
 
     def data_received(self, data: bytes) -> None:
-        while self._in_head and len(data) > SLICE:  # it may be a head of many thousand lines: not all of them are read
+        while self._in_head and len(data) > SLICE:  # a head may have thousands of lines: stop early
             self._take(data[:SLICE])
             data = data[SLICE:]
             if self.transport.is_closing():
@@ -120,7 +120,7 @@ class Guarded(HttpToolsProtocol):
     def _take(self, data: bytes) -> None:
         self._fed += len(data)
         super().data_received(data)
-        # A head that does not end, trailers, extensions of chunks: all that counts neither as a head nor as a body.
+        # An endless head, trailers, chunk extensions: bytes that complete neither a head nor a piece of a body.
         if self._fed > HEAD_BYTES or (self._fed and self.headers and len(self.headers) > HEAD_LINES):
             if not self.transport.is_closing():
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
@@ -143,7 +143,7 @@ class Guarded(HttpToolsProtocol):
         self._in_head, self._fed, self._size = False, 0, 0
         self._on_time()
         super().on_headers_complete()
-        self.headers = []  # uvicorn would add trailers to what the request has
+        self.headers = []  # otherwise uvicorn would add trailers to the request's headers
 
     def on_body(self, body: bytes) -> None:
         self._fed = 0
@@ -168,7 +168,7 @@ class Guarded(HttpToolsProtocol):
             self._unread = None
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls when a request cannot be parsed, ours among them."""
+        """Called by uvicorn when parsing fails, also by `TooMuch`."""
         self._refuse(self._status)
 
     def _too_much(self, status: HTTPStatus) -> None:
@@ -181,18 +181,18 @@ class Guarded(HttpToolsProtocol):
             self._late = None
 
     def _head_is_late(self) -> None:
-        if self.cycle is not None and not self.cycle.response_complete:  # the requests before it are not answered yet
+        if self.cycle is not None and not self.cycle.response_complete:  # earlier requests are not answered yet
             self._late = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
         elif self._fed:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
         else:
-            self.transport.close()  # an answer to nothing could be taken for one to what is just being sent
+            self.transport.close()  # without a response: a request that is just being sent could get it
 
     def _body_is_late(self) -> None:
         now = self.loop.time()
         slow = self._began + PIECE_SECONDS + self._size / SLOWEST
         left = min(self._moved + PIECE_SECONDS, self._began + BODY_SECONDS, slow) - now
-        if self.flow.read_paused:  # it is we who do not take it
+        if self.flow.read_paused:  # the delay is ours
             left, self._began, self._moved, self._size = PIECE_SECONDS, now, now, 0
         if left > 0:
             self._late = self.loop.call_later(left, self._body_is_late)
@@ -200,16 +200,16 @@ class Guarded(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """Close the connection, with an answer where it could be taken for no other one's."""
+        """Close the connection, with a response unless it could be mistaken for that of another request."""
         cycle = self.cycle
         if cycle is None or cycle.response_complete or not (self._in_head or self.pipeline or cycle.response_started):
             text = f"{status.phrase}\n"
-            again = "retry-after: 1\r\n" if status is HTTPStatus.SERVICE_UNAVAILABLE else ""
-            head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: text/plain\r\n{again}"
+            retry_after = "retry-after: 1\r\n" if status is HTTPStatus.SERVICE_UNAVAILABLE else ""
+            head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: text/plain\r\n{retry_after}"
             self.transport.write(f"{head}content-length: {len(text)}\r\nconnection: close\r\n\r\n{text}".encode())
         self.transport.close()
 
 
 def size(headers: list[tuple[bytes, bytes]]) -> int:
-    """Bytes of names and values."""
+    """Bytes of all names and values."""
     return sum(len(name) + len(value) for name, value in headers)

@@ -1,10 +1,10 @@
-"""What one client may cost: the size of a body, requests in progress, requests a minute.
+"""Limits per client: the size of a body, requests in progress, requests per minute.
 
-Just inside the entrance, which has found out who asks by the head alone: of those who may not enter no body is read. A
-body is read here, whole and bounded, before anything else runs: who sends slowly holds no place among the requests in
-progress, and no route can forget a limit. Strangers, where there are any, may send little, and each address has its
-share: they cannot take what others need, for what people and nearly all systems send is small. connections.py bounds
-heads, connections and times.
+This middleware comes directly after the access control, which needs only the head of a request: the body of a refused
+request is never read. Here a body is read completely, up to a limit, before anything else runs, so slow senders do not
+count as requests in progress and no route can forget the limit. Clients that are not logged in may send little, and
+each of their networks has a share, so that they cannot use up what others need; what people and nearly all systems
+send is small. connections.py limits heads, connections and times.
 """
 
 import math
@@ -20,28 +20,28 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from web.person import OPEN, mode_of, person_of
 from web.problems import PREFIX, Refusal
-from web.security.security_log import tell
+from web.security.security_log import log_event
 from web.security.throttle import network
 
-BODY = 64 << 10  # bytes, where BODIES says nothing else
+BODY = 64 << 10  # bytes, for paths that are not in BODIES
 BODIES = {f"{PREFIX}/score:batch": 4 << 20}
 GRADIO_BODY = 16 << 10  # ten short answers
-STRANGERS_BODY = 256 << 10  # bytes of any body of somebody who is not known; a batch of 1,000 has that many
+STRANGERS_BODY = 256 << 10  # bytes of a body from somebody who is not logged in; about a batch of 1,000
 LOGIN_BODY = 4 << 10
-SMALL = 8 << 10  # bytes of a body that is read however much others hold: connections bound how many there are
-HELD = 32 << 20  # bytes of all bodies that are being read or answered
-STRANGERS_HELD = 8 << 20  # of these what strangers may hold together
-SHARES = {True: 8 << 20, False: 1 << 20}  # what one client may hold: somebody who is known, and a stranger's network
-IN_PROGRESS = 256  # requests that are being answered; a score takes a millisecond
-ALWAYS = ("/livez", "/readyz")  # however much there is to do
+SMALL = 8 << 10  # bytes of a body that is always read; the number of connections limits how many there are
+HELD = 32 << 20  # bytes of all bodies in memory: those being read, and those of requests in progress
+STRANGERS_HELD = 8 << 20  # bytes of these for everybody who is not logged in, together
+SHARES = {True: 8 << 20, False: 1 << 20}  # bytes of these for one client: logged in, or a network
+IN_PROGRESS = 256  # requests; a score takes a millisecond
+ALWAYS = ("/livez", "/readyz")  # answered under any load
 GRADIO = "/gradio_api/"
-HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}  # what is refused here passes no entrance
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}  # a response of this middleware
 
 
 class Rate:
-    """At most so many requests a minute and client. A minute is counted from a client's first request.
+    """A limit of requests per minute for each client. A minute starts with a client's first request.
 
-    Windows that are fixed keep two numbers a client; a moving one would keep the time of every request.
+    A fixed window stores two numbers per client; a sliding one would store the time of every request.
     """
 
     def __init__(self, per_minute: int) -> None:
@@ -49,14 +49,14 @@ class Rate:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
     def wait(self, client: str) -> int:
-        """Count a request: 0 where it may go on, else the seconds until one may."""
+        """Count a request. Returns 0 if it is allowed, else the seconds until the next one is."""
         if self._limiter.hit(self._item, client):
             return 0
         return max(1, math.ceil(self._limiter.get_window_stats(self._item, client).reset_time - time.time()))
 
 
 class RequestRefused(Exception):
-    """A request that gets no further."""
+    """A request that is refused before it reaches the app."""
 
     def __init__(self, status: int, kind: str, title: str, detail: str = "", **headers: str) -> None:
         super().__init__(title)
@@ -65,11 +65,11 @@ class RequestRefused(Exception):
 
 
 class Limits:
-    """The middleware."""
+    """ASGI middleware: reads bodies up to a limit, and counts requests in progress."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._in_progress = self._held = self._strangers = 0
+        self._in_progress = self._bytes_held = self._bytes_of_strangers = 0
         self._shares: dict[str, int] = {}  # client -> bytes held now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,7 +92,7 @@ class Limits:
             finally:
                 self._in_progress -= 1
         except RequestRefused as refused:
-            tell(scope, "limited", why=refused.kind)
+            log_event(scope, "limited", why=refused.kind)
             await answer(refused, path, closing=declared != 0)(scope, receive, send)
         except ClientDisconnect:
             return
@@ -100,49 +100,49 @@ class Limits:
             self._hold(-len(body), sender)
 
     def _hold(self, size: int, sender: "Sender") -> None:
-        """Count bytes of a body that are held from now on, or no longer."""
-        self._held += size
+        """Add to the bytes in memory; a negative `size` releases them."""
+        self._bytes_held += size
         if not sender.known:
-            self._strangers += size
+            self._bytes_of_strangers += size
         if not sender.everybody:
-            left = self._shares.pop(sender.name, 0) + size
-            if left:
-                self._shares[sender.name] = left
+            held_by_sender = self._shares.pop(sender.name, 0) + size
+            if held_by_sender:
+                self._shares[sender.name] = held_by_sender
 
     def _too_much(self, size: int, sender: "Sender") -> bool:
-        """Whether so many bytes more are more than there is, or than this client's share."""
-        if self._held + size > HELD or (not sender.known and self._strangers + size > STRANGERS_HELD):
+        """Whether `size` more bytes would exceed the total, or this client's share."""
+        if self._bytes_held + size > HELD or (not sender.known and self._bytes_of_strangers + size > STRANGERS_HELD):
             return True
         return not sender.everybody and self._shares.get(sender.name, 0) + size > SHARES[sender.known]
 
     async def _read(self, receive: Receive, declared: int | None, most: int, sender: "Sender") -> bytes:
-        """The whole body, counted as held. `declared` is what Content-Length says; None: it comes in chunks."""
+        """Read the whole body, and count its bytes. `declared` is its Content-Length; None if it comes in chunks."""
         if declared is not None and declared > most:
             raise RequestRefused(413, "too-large", f"The body may have {most:,} bytes")
         pieces: list[bytes] = []
-        held, more = 0, True
+        size, more = 0, True
         try:
             while more:
                 message = await receive()
                 if message["type"] != "http.request":
                     raise ClientDisconnect
                 piece, more = message.get("body", b""), message.get("more_body", False)
-                if held + len(piece) > most:
+                if size + len(piece) > most:
                     raise RequestRefused(413, "too-large", f"The body may have {most:,} bytes")
-                if held + len(piece) > SMALL and self._too_much(len(piece), sender):
+                if size + len(piece) > SMALL and self._too_much(len(piece), sender):
                     raise RequestRefused(503, "busy", "Too much is being sent at once: try again", Retry_After="1")
-                held += len(piece)
+                size += len(piece)
                 self._hold(len(piece), sender)
                 pieces.append(piece)
             return b"".join(pieces)
         except BaseException:
-            self._hold(-held, sender)
+            self._hold(-size, sender)
             raise
 
 
 class Sender(NamedTuple):
-    """Who sends a body: a person or a token by name, else a network. Of a server that is open to its own computer alone
-    all senders are one, and known."""
+    """Who sends a request: a person or a token by name, otherwise a network. In mode OPEN all requests have the same
+    sender, which counts as known."""
 
     name: str
     known: bool
@@ -159,7 +159,7 @@ class Sender(NamedTuple):
 
 
 def body_size(headers: list[tuple[bytes, bytes]]) -> int | None:
-    """What Content-Length says; 0 where there is no body; None where it comes in chunks or says what no length is."""
+    """The Content-Length; 0 if there is no body; None if it comes in chunks or the length is invalid."""
     for name, value in headers:
         if name == b"content-length":
             return int(value) if value.isdigit() else None
@@ -169,7 +169,7 @@ def body_size(headers: list[tuple[bytes, bytes]]) -> int | None:
 
 
 def most_bytes(path: str, known: bool) -> int:
-    """The limit of a body."""
+    """The limit of a body in bytes."""
     if path.endswith("/login"):
         return LOGIN_BODY
     most = BODIES.get(path) or (GRADIO_BODY if path.startswith(GRADIO) else BODY)
@@ -177,22 +177,22 @@ def most_bytes(path: str, known: bool) -> int:
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the body in one piece, and then what comes after it."""
-    told = False
+    """A `receive` that returns the body in one piece, and then the messages after it."""
+    sent = False
 
-    async def again() -> Message:
-        nonlocal told
-        if told:
+    async def receive_body() -> Message:
+        nonlocal sent
+        if sent:
             return await receive()
-        told = True
+        sent = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return again
+    return receive_body
 
 
 def answer(refused: RequestRefused, path: str, *, closing: bool = False) -> Response:
-    """What a refused request is told: a problem below the API's prefix, else plain text; `closing` where its body was
-    not read."""
+    """The response to a refused request: a problem below the API's prefix, otherwise plain text. `closing`: its body
+    was not read, so the connection must be closed."""
     headers = {**refused.headers, **HEADERS, **({"Connection": "close"} if closing else {})}
     if path.startswith(PREFIX + "/"):
         response = Refusal(refused.status, refused.kind, refused.title, refused.detail).response()

@@ -1,4 +1,4 @@
-"""The page where people log in, and the way out."""
+"""The login page, and logging out."""
 
 import asyncio
 import math
@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from inference.languages import Text
-from web.pages.forms import one, read_form
+from web.pages.forms import form_value, read_form
 from web.pages.frame import HEADERS, frame, page
 from web.pages.languages import HOME
 from web.pages.texts import LANGUAGES, Texts, texts_in
@@ -27,23 +27,23 @@ from web.security.throttle import Throttle, tries
 LONGEST_NAME = 40  # characters
 DEVICE_COOKIE = "tenfold-device"
 A_YEAR = 365 * 86_400
-AT_ONCE = 2  # passwords that are checked at the same time: each takes 64 MB, on purpose
-NEXT = re.compile(r"[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*/?")  # a path of ours, and nothing that leads elsewhere
+AT_ONCE = 2  # passwords that are checked at the same time: argon2id needs 64 MB for each
+NEXT = re.compile(r"[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*/?")  # a path of this app; it cannot lead to another site
 
 
 @dataclass(frozen=True)
 class LoginPage:
-    """The form, with what went wrong."""
+    """The login form, with an error message if the last attempt failed."""
 
     template: ClassVar[str] = "security/login.html"
     name: str
-    wanted: str  # the path to go on to, or nothing
+    next_path: str  # where to go after logging in, or empty
     problem: str
     longest_name: int = LONGEST_NAME
 
 
 class Login:
-    """The routes, for one file of users."""
+    """The routes to log in and out."""
 
     def __init__(
         self,
@@ -67,84 +67,84 @@ class Login:
         return router
 
     async def show(self, request: Request, texts: Texts) -> Response:
-        """The form; a visitor who is logged in, or needs no login, is sent on."""
-        wanted = request.query_params.get("next", "")
+        """Show the form; somebody who is logged in or needs no login is redirected."""
+        next_path = request.query_params.get("next", "")
         if person_of(request.scope) or mode_of(request.scope) != CLOSED:
-            return self.onward(request, texts, wanted)
-        return self.page(request, texts, wanted)
+            return self.onward(request, texts, next_path)
+        return self.page(request, texts, next_path)
 
     async def enter(self, request: Request, texts: Texts) -> Response:
-        """A session where name and password are right. Wrong ones are answered alike, whichever it was."""
+        """Start a session if name and password are right. The response does not tell which of them was wrong."""
         form = await read_form(request)
         if form is None:
             return Response("", 413, HEADERS)
-        # A password is taken as it was typed: spaces count.
-        name, password = one(form, "name", LONGEST_NAME).lower(), (form.get("password") or [""])[0]
-        wanted = one(form, "next")
+        # A password is used as typed: spaces count.
+        name, password = form_value(form, "name", LONGEST_NAME).lower(), (form.get("password") or [""])[0]
+        next_path = form_value(form, "next")
         address = request.client.host if request.client else ""
         try:
             device = request.cookies.get(DEVICE_COOKIE, "")
-            tried = tries(name, address, device if self._accounts.knows_device(name, device) else None)
+            attempts = tries(name, address, device if self._accounts.knows_device(name, device) else None)
         except AccountError:
-            return self.page(request, texts, wanted, name, texts("login.broken"), 503)
-        if (left := self._throttle.wait(tried)) > 0:
-            seconds = math.ceil(left)
-            self._log.of(request.scope, "login_throttled", wait_s=seconds)
-            answer = self.page(request, texts, wanted, name, texts("login.wait", seconds=seconds), 429)
+            return self.page(request, texts, next_path, name, texts("login.broken"), 503)
+        if (delay := self._throttle.wait(attempts)) > 0:
+            seconds = math.ceil(delay)
+            self._log.write_for(request.scope, "login_throttled", wait_s=seconds)
+            answer = self.page(request, texts, next_path, name, texts("login.wait", seconds=seconds), 429)
             answer.headers["Retry-After"] = str(seconds)
             return answer
         try:
             async with self._checking:
                 cookie = await run_in_threadpool(self._accounts.log_in, name, password)
             if cookie is None:
-                # Only a name that there is: passwords are typed into the wrong box.
+                # Log only existing names, since people type passwords into the wrong box.
                 known = name if self._accounts.knows(name) else None
-                self._log.of(request.scope, "login_failed", user=known)
-                return self.page(request, texts, wanted, name, texts("login.wrong"), 401)
-            self._throttle.forgive(tried)
-            # Whatever session this browser had before is over: an id that somebody planted is worth nothing.
-            self._log.of(request.scope, "login", user=name)
+                self._log.write_for(request.scope, "login_failed", user=known)
+                return self.page(request, texts, next_path, name, texts("login.wrong"), 401)
+            self._throttle.forgive(attempts)
+            # End the browser's previous session, against session fixation.
+            self._log.write_for(request.scope, "login", user=name)
             if before := session_cookie(request.headers.get("cookie", "")):
                 await run_in_threadpool(self._accounts.log_out, before)
         except AccountError:
-            return self.page(request, texts, wanted, name, texts("login.broken"), 503)
-        answer = self.onward(request, texts, wanted)
+            return self.page(request, texts, next_path, name, texts("login.broken"), 503)
+        answer = self.onward(request, texts, next_path)
         answer.headers.append("Set-Cookie", set_cookie(request, cookie, ABSOLUTE))
         answer.headers.append("Set-Cookie", set_cookie(request, self._accounts.device(name), A_YEAR, DEVICE_COOKIE))
         return answer
 
     async def leave(self, request: Request, texts: Texts) -> Response:
-        """The session is over, on the server too."""
+        """End the session, on the server and in the browser."""
         try:
             await run_in_threadpool(self._accounts.log_out, session_cookie(request.headers.get("cookie", "")))
         except AccountError:
             return self.page(request, texts, "", "", texts("login.broken"), 503)
-        self._log.of(request.scope, "logout")
+        self._log.write_for(request.scope, "logout")
         root = request.scope.get("root_path", "")
         answer = RedirectResponse(f"{root}{HOME[texts.language]}login", 303, {"Cache-Control": "no-store"})
         answer.headers.append("Set-Cookie", set_cookie(request, "", 0))
         answer.headers["Clear-Site-Data"] = '"cache"'
         return answer
 
-    def onward(self, request: Request, texts: Texts, wanted: str) -> Response:
-        """To the page that was asked for, or to the desk. Only a path of ours is ever followed."""
-        wanted = wanted if NEXT.fullmatch(wanted) else HOME[texts.language].lstrip("/")
-        target = f"{request.scope.get('root_path', '')}/{quote(wanted, safe='/')}"
+    def onward(self, request: Request, texts: Texts, next_path: str) -> Response:
+        """Redirect to the requested page, or to the desk; never to another site."""
+        next_path = next_path if NEXT.fullmatch(next_path) else HOME[texts.language].lstrip("/")
+        target = f"{request.scope.get('root_path', '')}/{quote(next_path, safe='/')}"
         return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
 
     def page(
-        self, request: Request, texts: Texts, wanted: str, name: str = "", said: str = "", status: int = 200
+        self, request: Request, texts: Texts, next_path: str, name: str = "", problem: str = "", status: int = 200
     ) -> Response:
-        """The form, with what went wrong."""
-        shown = LoginPage(name, wanted if NEXT.fullmatch(wanted) else "", said)
-        around = frame(self._title[texts.language], texts, "login", scope=request.scope)
-        return HTMLResponse(page(shown, texts, around), status, HEADERS)
+        """The login page, with an error message if there is one."""
+        view = LoginPage(name, next_path if NEXT.fullmatch(next_path) else "", problem)
+        page_frame = frame(self._title[texts.language], texts, "login", scope=request.scope)
+        return HTMLResponse(page(view, texts, page_frame), status, HEADERS)
 
 
 def set_cookie(request: Request, value: str, seconds: int, name: str = COOKIE) -> str:
-    """A cookie of ours: no script reads it, no other site sends it, and behind TLS nothing else carries it."""
-    made = SimpleCookie({name: value})
-    morsel = made[name]
+    """A Set-Cookie header: HttpOnly, SameSite=Lax, and Secure if the request came over TLS."""
+    cookies = SimpleCookie({name: value})
+    morsel = cookies[name]
     morsel["path"], morsel["max-age"] = request.scope.get("root_path", "") or "/", seconds
     morsel["httponly"], morsel["samesite"] = True, "Lax"
     if request.url.scheme == "https":

@@ -1,6 +1,6 @@
 """Which passwords are too easily guessed. NIST SP 800-63B section 3.1.1: length, a list of common ones, no other rules.
 
-Words that say where the password is used are refused as well: OWASP ASVS 5.0, 6.1.2 and 6.2.11, lists them as OURS.
+Words about the app are refused too (OURS): OWASP ASVS 5.0, 6.1.2 and 6.2.11.
 `common_passwords.txt` holds the words of five letters and more, and all entries of twelve characters and more, of the
 20,000 most common passwords that Django checks (BSD licence; made by Royce Williams).
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 SHORTEST, LONGEST = 12, 200  # characters
 FEWEST_DIFFERENT = 5
 LIST = Path(__file__).with_name("common_passwords.txt")
-# The product, what it does, and its roles; whatever is made of these alone is guessed first.
+# The product, its purpose and its roles; passwords made only of these are guessed first.
 OURS = (
     "tenfold", "officer", "manager", "metrics", "desk", "admin", "credit", "scoring", "score", "card", "loan",
     "lending", "lender", "bank", "risk", "ledger", "applicant", "password", "login",
@@ -23,12 +23,12 @@ LEET = str.maketrans("013457@$!", "oieastasi")
 
 
 def normalised(password: str) -> str:
-    """The same password whichever way a keyboard composes its accents (Unicode NFC)."""
+    """The password in Unicode NFC, so that it does not depend on how a keyboard composes accents."""
     return unicodedata.normalize("NFC", password)
 
 
 def password_problem(name: str, password: str) -> str:
-    """Why somebody of this name may not have this password; empty where they may."""
+    """Why a user of this name may not have this password; an empty string if they may."""
     password = normalised(password)
     if not SHORTEST <= len(password) <= LONGEST:
         return f"a password has {SHORTEST} to {LONGEST} characters"
@@ -44,33 +44,39 @@ def password_problem(name: str, password: str) -> str:
 
 
 def is_common(password: str) -> bool:
-    """Whether it is on the list, or a word of the list repeated, with digits for letters, or with digits and signs
-    before and after it."""
-    return any(once(form) in common() for form in forms(password))
+    """Whether a password is on the list, or is an entry repeated, with digits for letters, or surrounded by digits and
+    symbols."""
+    return any(repeated_unit(form) in common() for form in forms(password))
 
 
 def forms(password: str) -> tuple[str, ...]:
-    """What a password looks like in lower case: whole, without what surrounds it, with letters for digits, and its
-    letters alone, before and after that."""
+    """A password in lower case: complete, without surrounding digits and symbols, the latter with letters for digits,
+    and only the letters of the first and of the last form."""
     folded = password.casefold()
-    bare = "".join(mark for mark in folded if mark.isalpha())
-    read = core(folded).translate(LEET)
-    return folded, core(folded), read, bare, "".join(mark for mark in read if mark.isalpha())
+    bare = "".join(letter for letter in folded if letter.isalpha())
+    without_leet = core(folded).translate(LEET)
+    return (
+        folded,
+        core(folded),
+        without_leet,
+        bare,
+        "".join(letter for letter in without_leet if letter.isalpha()),
+    )
 
 
 def core(text: str) -> str:
-    """What is left between the digits and signs at both ends."""
-    letters = [at for at, mark in enumerate(text) if mark.isalpha()]
+    """A text without digits and symbols at both ends."""
+    letters = [index for index, character in enumerate(text) if character.isalpha()]
     return text[letters[0] : letters[-1] + 1] if letters else text
 
 
-def once(text: str) -> str:
-    """The shortest text that this one repeats: `qwerty` of `qwertyqwerty`."""
-    at = (text + text).find(text, 1)
-    return text[:at]
+def repeated_unit(text: str) -> str:
+    """The shortest text that, repeated, makes this one: `qwerty` for `qwertyqwerty`."""
+    period = (text + text).find(text, 1)
+    return text[:period]
 
 
 @cache
 def common() -> frozenset[str]:
-    """The list, read when the first password is set."""
+    """The list of common passwords, read when first needed."""
     return frozenset(LIST.read_text("utf-8").split())

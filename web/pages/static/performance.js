@@ -1,5 +1,5 @@
 // @ts-check
-// Fetches the page anew every five seconds, only while somebody looks at it.
+// Reloads the figures every five seconds, only while the page is visible.
 const EVERY = 5000;
 async function refresh() {
   if (document.visibilityState !== "visible") return;
@@ -13,7 +13,7 @@ async function refresh() {
     document.querySelector("#live").replaceWith(document.adoptNode(now));
     document.documentElement.classList.remove("gone");
   } catch {
-    document.documentElement.classList.add("gone");  // the figures pale: they are no longer of now
+    document.documentElement.classList.add("gone");  // grey out the figures: they are out of date
   }
 }
 setInterval(refresh, EVERY);
