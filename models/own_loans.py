@@ -128,7 +128,7 @@ def lender(said: RecipeFile, taken: Taken, same: int) -> Lender:
         not_asked=source.not_asked, look_at=source.look_at, not_prohibited=source.not_prohibited, draft=said.draft,
         intended_use=card.intended_use if card else "", owner=card.owner if card else "",
         approver=card.approver if card else "", validated=card.validated if card else "",
-        next_review=card.next_review if card else "",
+        next_review=card.next_review if card else "", maker=card.maker if card else "",
         accepted={what: why for what, why in accepted.items() if why}, same_people=same,
     )  # fmt: skip
 
@@ -385,4 +385,5 @@ def summary(made: Made) -> str:
         lines.append("No column is left that the form does not ask: nothing beside it.")
     lines.append(f"{made.release.folder}: digest {made.release.digest}")
     lines.append(f"Serve it: TENFOLD_RELEASE={made.release.folder} python app.py")
+    lines.append("It is a draft, and says so, until a manager who did not make it puts it into service: page Releases.")
     return "\n".join(lines)

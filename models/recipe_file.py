@@ -122,6 +122,7 @@ class Governance:
     approver: str
     validated: str
     next_review: str
+    maker: str = ""  # the name that this person logs in with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -488,13 +489,14 @@ def model_of(toml: TomlFile, said: Any) -> dict[str, Any]:
 
 def governance(toml: TomlFile, said: Any) -> Governance | None:
     """The table [card]."""
-    if not known(toml, ("card",), said, CARD, CARD):
+    if not known(toml, ("card",), said, (*CARD, "maker"), CARD):
         return None
     words = {name: text_of(toml, ("card", name), said[name]) for name in CARD[:3]}
     days = {
         name: said[name] if said[name] in ("", ASK) else day_of(toml, ("card", name), said[name]) for name in CARD[3:]
     }
-    return Governance(**words, **days)
+    maker = text_of(toml, ("card", "maker"), said["maker"]) if "maker" in said else ""
+    return Governance(**words, **days, maker=maker)
 
 
 def features_of(toml: TomlFile, said: Any, fields: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:

@@ -10,6 +10,7 @@ from web.pages.languages import HOME
 from web.pages.templates import View, render
 from web.pages.texts import LANGUAGES, Texts
 from web.person import DEMO, OPEN, mode_of, person_of
+from web.service_state import said_of
 
 # Nothing inline runs and nothing calls out; forms are sent by the page's own script.
 POLICY = (
@@ -41,11 +42,12 @@ class Visitor:
 
 @dataclass(frozen=True)
 class Banner:
-    """How open the app is, where nobody has to log in."""
+    """How open the app is, where nobody has to log in; and that the release is not in service."""
 
     template: ClassVar[str] = "banner.html"
     mode: str
     text: str
+    release: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,11 @@ def visitor(scope: Scope, texts: Texts, up: str) -> Visitor | None:
 
 
 def banner(scope: Scope, texts: Texts) -> Banner | None:
-    """How open the app is; None where people log in."""
-    key = {OPEN: "banner.open", DEMO: "banner.public"}.get(mode_of(scope))
-    return None if key is None else Banner(mode_of(scope), texts(key))
+    """How open the app is, and what its release lacks; None where people log in and it lacks nothing."""
+    key, state = {OPEN: "banner.open", DEMO: "banner.public"}.get(mode_of(scope)), said_of(scope)
+    if key is None and not state:
+        return None
+    return Banner(mode_of(scope), texts(key) if key else "", texts(f"banner.{state}") if state else "")
 
 
 def language_link(language: str, here: str, up: str) -> str:

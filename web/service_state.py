@@ -1,0 +1,125 @@
+"""What the served release is: a demonstration, a draft, in service, or replaced. The ledger says so, and pages and API."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from inference.errors import BadSetting
+from inference.manifest import Manifest
+from inference.release import Release
+from inference.settings import FOLDER, Settings
+from ledger.errors import UNREADABLE, LedgerUnavailable, cause
+from ledger.events import Serviced
+from ledger.ledger import Ledger
+from ledger.readonly import ReadOnlyStore
+from ledger.service import Service, service
+
+DEMONSTRATION, DRAFT, IN_SERVICE, REPLACED = "demonstration", "draft", "in_service", "replaced"
+STATES = (DEMONSTRATION, DRAFT, IN_SERVICE, REPLACED)
+KEY = "tenfold.service_state"  # of a request's scope
+
+
+def state_of(manifest: Manifest, digest: str, found: Service | None) -> str:
+    """What a release is, by all that was put into service; None where no ledger says it."""
+    if manifest.is_demonstration:
+        return DEMONSTRATION
+    if found is None or found.of(digest) is None:
+        return DRAFT
+    return IN_SERVICE if found.last is not None and found.last.release == digest else REPLACED
+
+
+class ServiceState:
+    """The state of one release that is served."""
+
+    def __init__(self, release: Release, ledger: Ledger | None) -> None:
+        self._release, self._ledger = release, ledger
+
+    def service(self) -> Service | None:
+        """All that was put into service; None without a ledger."""
+        if self._ledger is None:
+            return None
+        with self._ledger.store.reading() as connection:
+            return service(connection)
+
+    def now(self) -> str:
+        """One of `STATES`, asked of the ledger each time: another process may have written. Where the ledger cannot be
+        read, a draft, for nothing shows that it is more."""
+        if self._release.manifest.is_demonstration:
+            return DEMONSTRATION
+        try:
+            return state_of(self._release.manifest, self._release.digest, self.service())
+        except UNREADABLE:
+            return DRAFT
+
+    def of_score(self, release: Release | None, digest: str, seq: int) -> str:
+        """What a release was when it made the score that is record `seq`. `release` is None where it is gone: then only
+        the ledger speaks, and an empty text says that it says nothing."""
+        if release is not None and release.manifest.is_demonstration:
+            return DEMONSTRATION
+        found = self.service()
+        was: Serviced | None = None if found is None else found.at(seq)
+        if was is not None and was.release == digest:
+            return IN_SERVICE
+        return "" if release is None else DRAFT
+
+
+class TellState:
+    """ASGI middleware: what draws a page can ask what the served release is."""
+
+    def __init__(self, app: ASGIApp, state: ServiceState) -> None:
+        self.app, self._now = app, state.now
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope[KEY] = self._now
+        await self.app(scope, receive, send)
+
+
+def said_of(scope: Scope) -> str:
+    """What the served release is, where the page of this request should say it; else nothing."""
+    now: Callable[[], str] | None = scope.get(KEY)
+    state = "" if now is None else now()
+    return state if state in (DRAFT, REPLACED) else ""
+
+
+def with_release_in_service(settings: Settings) -> Settings:
+    """Where TENFOLD_RELEASE names a folder of releases, the one that was put into service last, by its whole digest.
+    Raises `BadSetting` or `LedgerUnavailable` where none was, or it is not there; a release's own folder stays."""
+    parent = settings.release
+    if (parent / "manifest.json").exists() or not parent.is_dir():
+        return settings
+    folders = sorted(one for one in parent.iterdir() if FOLDER.fullmatch(one.name) and (one / "manifest.json").exists())
+    if not folders:
+        return settings  # opening it says what is wrong
+    named = ", ".join(one.name for one in folders)
+    how = f"Name one of them ({named}), and a manager can put it into service on the page Releases"
+    if settings.ledger is None or not settings.ledger.exists():
+        raise BadSetting(
+            f"TENFOLD_RELEASE: {parent} is a folder of releases, and no ledger says which one serves. {how}"
+        )
+    last = last_in_service(settings)
+    if last is None:
+        raise BadSetting(
+            f"TENFOLD_RELEASE: {parent} is a folder of releases, of which none was put into service. {how}"
+        )
+    folder = next((one for one in folders if one.name.rpartition("-")[2] == last.release[:12]), None)
+    if folder is None:
+        raise BadSetting(f"TENFOLD_RELEASE: {last.release_name} is in service, and is not in {parent}. {how}")
+    return replace(settings, release=folder, release_digest=settings.release_digest or last.release)
+
+
+def last_in_service(settings: Settings) -> Serviced | None:
+    """What the settings' ledger says is in service; nothing is written to find out."""
+    assert settings.ledger is not None  # noqa: S101 - the caller has looked
+    try:
+        store = ReadOnlyStore(settings.ledger)
+    except LedgerUnavailable as error:
+        raise LedgerUnavailable(f"ledger {error}") from None
+    try:
+        with store.reading() as connection:
+            return service(connection).last
+    except UNREADABLE as error:
+        raise LedgerUnavailable(f"ledger {settings.ledger}: {cause(error)}") from None
+    finally:
+        store.close()
