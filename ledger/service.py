@@ -44,10 +44,6 @@ class Service(NamedTuple):
         """The last time that a release was put into service."""
         return next((one for one in reversed(self.changes) if one.release == digest), None)
 
-    def at(self, seq: int) -> Serviced | None:
-        """What was in service when record `seq` was written."""
-        return next((one for one in reversed(self.changes) if one.seq < seq), None)
-
     def change(self, *, by: str, release: str, name: str, evidence: str, maker: str, note: str) -> Draft:
         """A record that puts a release into service. The ledger writes it only while things are as they are here, and
         once: the same draft by the same person again is answered with the first one's record."""

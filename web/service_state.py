@@ -1,4 +1,4 @@
-"""What the served release is: a demonstration, a draft, in service, or replaced. The ledger says so, and pages and API."""
+"""What the served release is: a demonstration, a draft, in service, or replaced by another one. The ledger says so."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -52,16 +52,13 @@ class ServiceState:
         except UNREADABLE:
             return DRAFT
 
-    def of_score(self, release: Release | None, digest: str, seq: int) -> str:
-        """What a release was when it made the score that is record `seq`. `release` is None where it is gone: then only
-        the ledger speaks, and an empty text says that it says nothing."""
-        if release is not None and release.manifest.is_demonstration:
-            return DEMONSTRATION
+    def was_draft(self, release: Release | None, seq: int) -> bool:
+        """Whether a release had never been put into service when it made the score that is record `seq`. None is one
+        that is gone: nothing tells whether it could only demonstrate."""
+        if release is None or release.manifest.is_demonstration:
+            return False
         found = self.service()
-        was: Serviced | None = None if found is None else found.at(seq)
-        if was is not None and was.release == digest:
-            return IN_SERVICE
-        return "" if release is None else DRAFT
+        return found is None or all(one.release != release.digest or one.seq > seq for one in found.changes)
 
 
 class TellState:

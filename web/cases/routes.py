@@ -48,7 +48,7 @@ class CasePages:
     def __init__(self, recorder: Recorder, lender: Lender, accounts: Accounts) -> None:
         assert recorder.ledger is not None  # noqa: S101 - there are no such pages without a ledger
         self._ledger, self._lender, self._accounts = recorder.ledger, lender, accounts
-        self._title = recorder.scorer.release.manifest.title
+        self._state, self._title = recorder.state, recorder.scorer.release.manifest.title
         self._reader = CaseReader(recorder.ledger, recorder.scorer)
 
     def routes(self) -> APIRouter:
@@ -179,7 +179,8 @@ class CasePages:
         """The notice in each language, where one can have been handed over."""
         if action != "notified" or opened.case.state not in IN_FORCE:
             return {}
-        return {one: notice(opened.case, opened.release, self._lender, texts_in(one)) for one in LANGUAGES}
+        draft = self._state.was_draft(opened.release, opened.case.score.seq)
+        return {one: notice(opened.case, opened.release, self._lender, texts_in(one), draft) for one in LANGUAGES}
 
     def section(
         self, action: str, opened: Opened, texts: Texts, problems: Problems, form: Form, person: Person | None
@@ -222,12 +223,13 @@ class CasePages:
         asked = request.query_params.get("lang", texts.language)
         applicant = texts_in(asked if asked in LANGUAGES else texts.language)
         release = self._reader.decided_with(case, decision)
-        made = notice(case, release, self._lender, applicant)
+        draft = await run_in_threadpool(self._state.was_draft, release, case.score_of(decision).seq)
+        made = notice(case, release, self._lender, applicant, draft)
         if kind == "pdf":
             content = await run_in_threadpool(notice_pdf, made, applicant)
             name = f'inline; filename="notice-{case.first.id}.pdf"'
             return Response(content, 200, {**HEADERS, "Content-Disposition": name}, "application/pdf")
-        labels = notice(case, release, self._lender, texts)
+        labels = notice(case, release, self._lender, texts, draft)
         leave = visitor(request.scope, texts, root_from("record/x/notice", texts))
         html = await run_in_threadpool(notice_page, made, labels, case.first.id, applicant, texts, leave)
         return HTMLResponse(html, headers=HEADERS)

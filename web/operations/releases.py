@@ -1,4 +1,4 @@
-"""The releases beside the served one: what each is, how good it is, and the form that puts one into service. Managers'."""
+"""For managers: the releases there are, what each is, how good it is, and the form that puts it into service."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -159,10 +159,11 @@ class ReleasePages:
     async def card(self, request: Request, texts: Texts) -> Response:
         """The model card of any of them."""
         found = self.named(request.path_params["id"])
-        title = {texts.language: found.folder.name} if found.manifest is None else found.manifest.title
+        if found.manifest is None:
+            raise HTTPException(404, "no such release")
         here = f"{HERE}/{found.folder.name}"
         pictures = f"{root_from(here, texts)}{here}/"
-        shown = await run_in_threadpool(model_card, found.folder, title, texts, pictures)
+        shown = await run_in_threadpool(model_card, found.folder, found.manifest.title, texts, pictures)
         around = frame(self._release.manifest.title[texts.language], texts, here, scope=request.scope, ledger=self.kept)
         return HTMLResponse(page(shown, texts, around), 404 if shown.card is None else 200, CARD_HEADERS)
 
