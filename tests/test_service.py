@@ -131,6 +131,7 @@ def test_a_draft_becomes_a_release_in_service(bank: Bank) -> None:
     card = hashlib.sha256((bank.first / "MODEL_CARD.md").read_bytes()).hexdigest()
     assert (change.release, change.evidence, change.by, change.maker, change.note) == (digest, card, "meg", "mia", NOTE)
     assert NOTE in bank.page()
+    assert EN("releases.since_by", day=EN.day(change.time[:10]), by="meg") in bank.page()
 
 
 def test_going_back(bank: Bank) -> None:

@@ -17,6 +17,7 @@ from inference.number_format import localised
 from inference.release import Release, open_release, read
 from inference.settings import FOLDER
 from ledger.errors import UNREADABLE, LedgerUnavailable
+from ledger.events import Serviced
 from ledger.ledger import CaseMoved, Ledger
 from ledger.records import Draft
 from ledger.service import Service
@@ -238,7 +239,7 @@ class ReleasePages:
             state=state,
             state_text=texts(f"releases.state.{state}"),
             serves=serves,
-            facts=tuple(facts(found, manifest, texts)),
+            facts=(*since(last, texts), *facts(found, manifest, texts)),
             warning=warning,
             form=PutForm(
                 label, found.digest, found.evidence, one(form, "seen") or service.shown, one(form, "note"),
@@ -276,6 +277,13 @@ def look(folder: Path) -> Found:
         return Found(folder, digest, read_manifest(content), card)
     except (BadRelease, BadManifest):
         return Found(folder, "", None, card)
+
+
+def since(last: Serviced | None, texts: Texts) -> list[tuple[str, str]]:
+    """When a release was put into service last, and by whom."""
+    if last is None:
+        return []
+    return [(texts("releases.since"), texts("releases.since_by", day=texts.day(last.time[:10]), by=last.by))]
 
 
 def facts(found: Found, manifest: Manifest, texts: Texts) -> list[tuple[str, str]]:
