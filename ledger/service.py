@@ -38,11 +38,11 @@ class Service(NamedTuple):
     def as_shown(self, seen: str) -> "Service | None":
         """How things were when a form that carries `seen` showed them; None where they never were like that."""
         before = (self._replace(changes=self.changes[:count]) for count in range(len(self.changes), -1, -1))
-        return next((one for one in before if one.shown == seen), None)
+        return next((state for state in before if state.shown == seen), None)
 
     def of(self, digest: str) -> Serviced | None:
         """The last time that a release was put into service."""
-        return next((one for one in reversed(self.changes) if one.release == digest), None)
+        return next((change for change in reversed(self.changes) if change.release == digest), None)
 
     def change(self, *, by: str, release: str, name: str, evidence: str, maker: str, note: str) -> Draft:
         """A record that puts a release into service. The ledger writes it only while things are as they are here, and
@@ -58,5 +58,5 @@ class Service(NamedTuple):
 def service(connection: sa.Connection) -> Service:
     """All that was put into service. Raises `UnreadableRecord`."""
     (first,) = queries.by_id(connection, [BEGINNING])
-    changes = [one.event for one in queries.records(connection, [SERVICED])]
-    return Service(first.event, tuple(one for one in changes if isinstance(one, Serviced)))
+    changes = [record.event for record in queries.records(connection, [SERVICED])]
+    return Service(first.event, tuple(change for change in changes if isinstance(change, Serviced)))

@@ -183,7 +183,7 @@ def test_a_trained_release_serves(undated: Path) -> None:
     for one in some(manifest_of(undated)["golden"]):
         assert scorer.score(one["answers"]).pd == pytest.approx(one["pd"], abs=1e-9)
     assert manifest_of(undated)["training"]["loans"] == 4452
-    assert manifest_of(undated)["made"] == {"by": "Ada"}  # the recipe names no maker: its owner counts
+    assert manifest_of(undated)["origin"] == {"by": "Ada"}  # the recipe names no maker: its owner counts
 
 
 def test_the_yardstick_and_the_groups_are_in_the_manifest(undated: Path) -> None:

@@ -44,7 +44,7 @@ def own_release(parent: Path, maker: str, **changes: Any) -> Path:
     folder = shutil.copytree(source, parent / f"copy-{maker or 'nobody'}")
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     manifest["notice"] = {"en": "Our own consumer credits.", "fr": "Nos crédits."}
-    manifest |= {"made": {"by": maker}} if maker else {}
+    manifest |= {"origin": {"by": maker}} if maker else {}
     return sealed(folder, {**manifest, **changes})
 
 
@@ -262,7 +262,7 @@ def test_the_record_is_like_others(bank: Bank) -> None:
 
 
 def test_a_notice_says_what_the_release_was(bank: Bank) -> None:
-    """A score of a draft stays one after the release was put into service; one made then is none."""
+    """A score of a draft stays one after the release was put into service; one made then is not."""
     bank.enter("meg")
     office = Office(bank.client, open_scorer(bank.settings), bank.ledger)
     ids = []

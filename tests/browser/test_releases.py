@@ -30,7 +30,7 @@ def bank(serve: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory)
     copied = shutil.copytree(default_release(), folder / "copied")
     manifest: dict[str, Any] = json.loads((copied / "manifest.json").read_text("utf-8"))
     manifest["notice"] = {"en": "Our own consumer credits.", "fr": "Nos propres crédits."}
-    made = sealed(copied, manifest | {"made": {"by": "mia"}})
+    made = sealed(copied, manifest | {"origin": {"by": "mia"}})
     server = Server(open_release(default_release()))
     own = server.writable / "releases" / made.name
     shutil.copytree(made, own)
