@@ -173,7 +173,7 @@ class ReleasePages:
         return plot(self.named(request.path_params["id"]).folder, request.path_params["name"])
 
     def named(self, name: str) -> Found:
-        """The release in a folder of this name; 404 where there is none."""
+        """The release in a folder of this name; 404 where no folder has it."""
         for found in self.found():
             if found.folder.name == name:
                 return found
