@@ -14,6 +14,7 @@ from web.security.accounts import MODES, Accounts, check_ledger_may_be_open, mod
 from web.security.connections import bound_connections
 from web.security.security_log import SecurityLog
 from web.serve import check_address, serve
+from web.service_state import DRAFT, ServiceState, with_release_in_service
 
 
 def main() -> int:
@@ -28,6 +29,7 @@ def main() -> int:
         lender = read_lender(settings.lender)
         accounts = Accounts(settings.users)
         access = mode(settings, accounts)
+        settings = with_release_in_service(settings)
         scorer = open_scorer(settings)
         check_reason_texts(lender, scorer.release)
         ledger = open_ledger(settings.ledger, print)
@@ -44,6 +46,8 @@ def main() -> int:
     app = create_app(scorer, settings, ledger, lender, accounts, security_log)
     for problem in log_problems(settings.log):
         print(f"Tenfold serves, but is not ready: {problem}", file=sys.stderr)  # noqa: T201
+    if ServiceState(scorer.release, ledger).now() == DRAFT:
+        print("Tenfold: this release is a DRAFT: no manager has put it into service", flush=True)  # noqa: T201
     gc.freeze()  # later collections skip the permanent objects, which would take 0.2 s each time
     gc.enable()
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -91,6 +91,13 @@ class Golden(Struct, frozen=True, kw_only=True):
     pd: float
 
 
+class Origin(Struct, frozen=True, kw_only=True):
+    """Who made a release, and whether it can only demonstrate."""
+
+    by: str = ""  # the name that this person logs in with; else who owns the release
+    demonstration: bool = False
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """The content of manifest.json. Unknown keys are ignored: a newer writer may add some."""
 
@@ -110,6 +117,17 @@ class Manifest(Struct, frozen=True, kw_only=True):
     golden: tuple[Golden, ...]
     files: dict[str, File]
     training: dict[str, object] = {}  # for people; scoring does not read it
+    origin: Origin | None = None  # older releases do not say it
+
+    @property
+    def maker(self) -> str:
+        """Who made it; empty where that is not said."""
+        return "" if self.origin is None else self.origin.by
+
+    @property
+    def is_demonstration(self) -> bool:
+        """Whether it can only demonstrate; where no part says it, by the first word of its notice."""
+        return self.notice["en"].startswith("Demonstration") if self.origin is None else self.origin.demonstration
 
 
 class Versioned(Struct):

@@ -17,6 +17,7 @@ Ranges: TypeAlias = tuple[tuple[int, int], ...]
 BEGUN, SCORED, DECIDED, PURGED = "begun", "scored", "decided", "purged"
 AGREED, CONTESTED = "agreed", "contested"
 NOTIFIED, HELD, RELEASED, CLEANED = "notified", "held", "released", "cleaned"
+SERVICED = "serviced"
 EXACT = ("pd", "points")  # of a score: exact in the personal part, rounded in the body; exact in the body in format 1
 
 
@@ -163,6 +164,18 @@ class Cleaned(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Serviced(Event):
+    """A release was put into service, in the place of the one before it. `of` is the ledger's first record."""
+
+    of: str
+    release: str  # digest
+    release_name: str
+    evidence: str  # SHA-256 of its model card, in hex; its metrics are in the manifest, whose digest `release` is
+    maker: str = ""  # who made it, by its manifest; empty where that does not say it
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown(Event):
     """A record of a kind that this program does not know, with its whole content."""
 
@@ -171,7 +184,7 @@ class Unknown(Event):
 
 KINDS: Mapping[str, type[Event]] = {
     BEGUN: Begun, SCORED: Scored, DECIDED: Decided, AGREED: Agreed, CONTESTED: Contested, NOTIFIED: Notified,
-    HELD: Held, RELEASED: Released, PURGED: Purged, CLEANED: Cleaned,
+    HELD: Held, RELEASED: Released, PURGED: Purged, CLEANED: Cleaned, SERVICED: Serviced,
 }  # fmt: skip
 
 

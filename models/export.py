@@ -175,6 +175,7 @@ def describe(trained: Trained, metrics: Mapping[str, Any]) -> dict[str, Any]:
             "libraries": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         },
         "golden": golden(trained.form, pds),
+        **({"origin": {"by": recipe.lender.maker or recipe.lender.owner}} if recipe.lender else {}),
     }
 
 

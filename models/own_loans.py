@@ -151,7 +151,7 @@ def lender(recipe_file: RecipeFile, loaded: LoadedLoans, same: int) -> Lender:
         not_asked=source.not_asked, look_at=source.look_at, not_prohibited=source.not_prohibited,
         draft=recipe_file.draft, intended_use=card.intended_use if card else "", owner=card.owner if card else "",
         approver=card.approver if card else "", validated=card.validated if card else "",
-        next_review=card.next_review if card else "",
+        next_review=card.next_review if card else "", maker=card.maker if card else "",
         accepted={column: why for column, why in accepted.items() if why}, same_people=same,
     )  # fmt: skip
 
@@ -409,4 +409,5 @@ def summary(own_release: OwnRelease) -> str:
         lines.append("The form asks every usable column: there is no larger model to compare with.")
     lines.append(f"{own_release.release.folder}: digest {own_release.release.digest}")
     lines.append(f"Serve it: TENFOLD_RELEASE={own_release.release.folder} python app.py")
+    lines.append("It is a draft, and says so, until a manager who did not make it puts it into service: page Releases.")
     return "\n".join(lines)

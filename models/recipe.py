@@ -101,6 +101,7 @@ class Lender:
     validated: str
     next_review: str
     accepted: Mapping[str, str]  # what would have been refused -> why it was not
+    maker: str = ""  # the name that the maker of the release logs in with
     same_people: int = 0  # later loans of customers that are trained on: not judged by
 
 

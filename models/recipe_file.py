@@ -122,6 +122,7 @@ class Governance:
     approver: str
     validated: str
     next_review: str
+    maker: str = ""  # the name that this person logs in with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -492,14 +493,15 @@ def model_of(toml: TomlFile, table: Any) -> dict[str, Any]:
 
 def governance(toml: TomlFile, value: Any) -> Governance | None:
     """The table [card]."""
-    if not known(toml, ("card",), value, CARD, CARD):
+    if not known(toml, ("card",), value, (*CARD, "maker"), CARD):
         return None
     words = {name: text_of(toml, ("card", name), value[name]) for name in CARD[:3]}
     days = {
         name: value[name] if value[name] in ("", ASK) else day_of(toml, ("card", name), value[name])
         for name in CARD[3:]
     }
-    return Governance(**words, **days)
+    maker = text_of(toml, ("card", "maker"), value["maker"]) if "maker" in value else ""
+    return Governance(**words, **days, maker=maker)
 
 
 def features_of(toml: TomlFile, listed: Any, fields: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:

@@ -15,9 +15,10 @@ from inference.scorer import Scorer
 from ledger import queries
 from ledger.__main__ import main
 from ledger.decisions import agreed, contested, decided, hold_placed, hold_released, notified, scored
-from ledger.events import KINDS, Begun, Event, Header, Object, Purged, Scored, Unknown, UnreadableRecord
+from ledger.events import BEGUN, KINDS, Begun, Event, Header, Object, Purged, Scored, Unknown, UnreadableRecord
 from ledger.readonly import ReadOnlyStore
-from ledger.records import BEFORE_ALL, Draft, Record, seal, write
+from ledger.records import BEFORE_ALL, FORMAT, Draft, Record, seal, write
+from ledger.service import Service
 from ledger.verify import verify
 
 DATA = Path(__file__).with_name("data")
@@ -80,6 +81,8 @@ BODIES = {
     '"time":"1970-01-01T00:00:00.000000Z"}',
     "released": '{"by":"meg","id":"1","kind":"released","of":"first","personal":"c","seq":2,'
     '"time":"1970-01-01T00:00:00.000000Z"}',
+    "serviced": '{"by":"meg","evidence":"e","id":"1","kind":"serviced","maker":"mia","of":"begun","personal":"c",'
+    '"release":"d","release_name":"own-d","seq":2,"time":"1970-01-01T00:00:00.000000Z"}',
 }
 PERSONAL = {
     "decided": '{"conditions":null,"justification":"A sentence.","reasons":["amount/high"],"reference":"é 1"}',
@@ -88,7 +91,9 @@ PERSONAL = {
     "notified": '{"notice":"00","reference":"é 1"}',
     "held": '{"reason":"A reason."}',
     "released": '{"reason":"A reason."}',
+    "serviced": '{"note":"Seen."}',
 }
+FIRST = seal(Draft(BEGUN, "begun", {"format": FORMAT}), 1, BEFORE_ALL, 0)
 WRITTEN = [
     decided(
         "first", "decline", "approve", by="ann", reference="é 1", reason_code="other", justification="A sentence.",
@@ -99,6 +104,9 @@ WRITTEN = [
     notified("d", by="ann", day="2030-01-01", notice="00", reference="é 1"),
     hold_placed("first", by="meg", reason="A reason."),
     hold_released("first", by="meg", reason="A reason."),
+    Service(FIRST.event, ()).change(
+        by="meg", release="d", name="own-d", evidence="e", maker="mia", note="Seen."
+    )._replace(key=None),
 ]  # fmt: skip
 
 
@@ -208,7 +216,7 @@ def test_a_header_is_read_whatever_the_rest_is() -> None:
 
 def test_every_kind_has_a_class_of_its_own() -> None:
     """Named as its kind is."""
-    assert len(KINDS) == 10
+    assert len(KINDS) == 11
     assert {kind: made.__name__.lower() for kind, made in KINDS.items()} == {kind: kind for kind in KINDS}
     assert {Event.__subclasses__().count(made) for made in KINDS.values()} == {1}
 

@@ -185,6 +185,7 @@ def test_a_trained_release_serves(undated: Path) -> None:
     for one in some(manifest_of(undated)["golden"]):
         assert scorer.score(one["answers"]).pd == pytest.approx(one["pd"], abs=1e-9)
     assert manifest_of(undated)["training"]["loans"] == 4452
+    assert manifest_of(undated)["origin"] == {"by": "Ada"}  # the recipe names no maker: its owner counts
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from ledger.decisions import scored
 from ledger.ledger import Ledger
 from ledger.records import Key, Record
 from web.operations.metrics import Metrics
+from web.service_state import ServiceState
 
 
 class ScoredAnswer(NamedTuple):
@@ -36,6 +37,7 @@ class Recorder:
         self.reasons = Reasons(scorer.release, scorer.engine)
         self.whatif = WhatIf(scorer.release, scorer.engine)
         self.metrics = Metrics(scorer, ledger)
+        self.state = ServiceState(scorer.release, ledger)
 
     async def score(
         self,

@@ -23,6 +23,7 @@ from web.operations.health import health_routes
 from web.operations.metrics import metrics_routes
 from web.operations.model_card import model_card_routes
 from web.operations.performance import performance_routes
+from web.operations.releases import ReleasePages
 from web.pages.assets import asset_routes
 from web.pages.languages import HOME, LanguageChoice
 from web.pages.texts import texts_in
@@ -32,6 +33,7 @@ from web.security.entrance import Entrance
 from web.security.limits import Limits
 from web.security.login import Login
 from web.security.security_log import SecurityLog
+from web.service_state import TellState
 
 # Otherwise FastAPI would report requests and errors to any OpenTelemetry collector it finds. So would Gradio's app: see
 # web/security/entrance.py.
@@ -75,6 +77,7 @@ async def assemble(
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))
     app.include_router(model_card_routes(scorer.release, ledger is not None))
+    app.include_router(ReleasePages(recorder.state, scorer.release, ledger).routes())
     app.include_router(performance_routes(scorer, settings, ledger is not None))
     app.include_router(asset_routes())
     app.include_router(desk_routes(recorder, lender))
@@ -106,6 +109,8 @@ def middleware(
         # The API, before everything that only pages need.
         Middleware(ApiFirst, router=api_router(recorder)),
         *(() if settings.origins else [NO_OTHER_ORIGIN]),
+        # The state of the release, for pages.
+        Middleware(TellState, state=recorder.state),
         # The language, before a page is chosen.
         Middleware(LanguageChoice),
         # Innermost: rewrites Gradio's responses.

@@ -6,6 +6,7 @@ from inference.fields import NOT_STATED, ChoiceField, Field, NumberField
 from inference.release import Release
 from web.pages.answers import LONGEST_REFERENCE
 from web.problems import PROBLEM
+from web.service_state import STATES
 
 EACH = {"description": "As the body of /score. One that is not fails on its own, and the others are scored."}
 REASONS: dict[str, Any] = {
@@ -167,7 +168,8 @@ def schemas(release: Release) -> Schema:
             {**closed({"status": {"const": 200}, **scored})}, ref("Problem")]}}}),
         "Problem": {"type": "object", "properties": problem, "required": ["type", "title", "status"]},
         "Release": {"type": "object", "properties": {"name": text, "digest": text, "engine": text, "date": text,
-                    "fields": {"type": "array"}, "policy": {"type": "object"}, "model_card": text},
+                    "state": {"enum": list(STATES)}, "fields": {"type": "array"}, "policy": {"type": "object"},
+                    "model_card": text},
                     "required": ["name", "digest", "fields"]},
         "Records": closed({"items": {"type": "array", "items": {"type": "object"}},
                            "next": {"type": ["integer", "null"]}}),

@@ -226,6 +226,7 @@ class Api:
         return {
             "name": self._release.name,
             "digest": self._release.digest,
+            "state": await run_in_threadpool(self._recorder.state.now),
             "engine": self._recorder.scorer.engine.name,
             "date": manifest.date,
             "title": to_builtins(manifest.title),

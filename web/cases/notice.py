@@ -29,8 +29,8 @@ class Notice(NamedTuple):
     example: bool
 
 
-def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) -> Notice:
-    """The notice of a settled case."""
+def notice(case: Case, release: Release | None, lender: Lender, texts: Texts, draft: bool = False) -> Notice:
+    """The notice of a settled case; `draft`: its score is by a release that was not in service."""
     decision = case.decision
     assert decision is not None  # noqa: S101 - only a settled case has a notice
     reasons = [reason_text(reason, release, lender, texts.language) for reason in decision.reasons or []]
@@ -50,10 +50,15 @@ def notice(case: Case, release: Release | None, lender: Lender, texts: Texts) ->
         for field in release.form.fields:
             answer = field.show(field.parse(score.answers.get(field.name)), texts.language)
             used.append((field.label[texts.language], answer))
+    model = score.release_name
+    if draft:
+        model = texts("notice.model_draft", name=model)
+    elif release is not None and release.manifest.is_demonstration:
+        model = texts("notice.model_demonstration", name=model)
     facts = [
         (texts("notice.reference"), case.first.reference or texts("record.title_number", seq=case.first.seq)),
         (texts("notice.date"), texts.day(decision.time[:10])),
-        (texts("notice.model"), score.release_name),
+        (texts("notice.model"), model),
     ]
     return Notice(
         lender.name, lender.address, texts("notice.title"), facts, sentence,

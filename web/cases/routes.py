@@ -48,7 +48,7 @@ class CasePages:
     def __init__(self, recorder: Recorder, lender: Lender, accounts: Accounts) -> None:
         assert recorder.ledger is not None  # noqa: S101 - there are no such pages without a ledger
         self._ledger, self._lender, self._accounts = recorder.ledger, lender, accounts
-        self._title = recorder.scorer.release.manifest.title
+        self._state, self._title = recorder.state, recorder.scorer.release.manifest.title
         self._reader = CaseReader(recorder.ledger, recorder.scorer)
 
     def routes(self) -> APIRouter:
@@ -181,8 +181,10 @@ class CasePages:
         """The notice in each language; empty if none can have been handed over."""
         if action != "notified" or opened.case.state not in IN_FORCE:
             return {}
+        draft = self._state.was_draft(opened.release, opened.case.score.seq)
         return {
-            language: notice(opened.case, opened.release, self._lender, texts_in(language)) for language in LANGUAGES
+            language: notice(opened.case, opened.release, self._lender, texts_in(language), draft)
+            for language in LANGUAGES
         }
 
     def section(
@@ -227,12 +229,13 @@ class CasePages:
         language = request.query_params.get("lang", texts.language)
         applicant = texts_in(language if language in LANGUAGES else texts.language)
         release = self._reader.decided_with(case, decision)
-        applicant_notice = notice(case, release, self._lender, applicant)
+        draft = await run_in_threadpool(self._state.was_draft, release, case.score_of(decision).seq)
+        applicant_notice = notice(case, release, self._lender, applicant, draft)
         if kind == "pdf":
             content = await run_in_threadpool(notice_pdf, applicant_notice, applicant)
             name = f'inline; filename="notice-{case.first.id}.pdf"'
             return Response(content, 200, {**HEADERS, "Content-Disposition": name}, "application/pdf")
-        labels = notice(case, release, self._lender, texts)
+        labels = notice(case, release, self._lender, texts, draft)
         leave = visitor(request.scope, texts, root_from("record/x/notice", texts))
         html = await run_in_threadpool(notice_page, applicant_notice, labels, case.first.id, applicant, texts, leave)
         return HTMLResponse(html, headers=HEADERS)

@@ -15,6 +15,7 @@ from ledger import queries
 from ledger.errors import DATABASE_ERRORS, LedgerUnavailable, cause
 from ledger.ledger import Ledger
 from web.person import OPEN, mode_of, person_of
+from web.service_state import ServiceState
 
 ELSEWHERE = "set TENFOLD_LOG to a file elsewhere, or to off"
 
@@ -53,6 +54,7 @@ def readiness(scorer: Scorer, settings: Settings, ledger: Ledger | None = None) 
         "warnings": ledger_warnings(ledger),
         "release": release.name,
         "digest": release.digest,
+        "state": ServiceState(release, ledger).now(),
         "engine": scorer.engine.name,
         "golden": len(release.manifest.golden),
         "log": "off" if settings.log is None else str(settings.log),

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse
 from markupsafe import Markup
 
+from inference.languages import Text
 from inference.release import Release
 from web.pages.frame import frame, page
 from web.pages.languages import HOME, UP
 from web.pages.templates import PICTURE, markdown
 from web.pages.texts import LANGUAGES, Texts, texts_in
+from web.person import person_of
 
 CARD = "MODEL_CARD.md"
 HERE = "model-card"
@@ -33,6 +36,7 @@ class ModelCardPage:
     title: str
     language: str  # the note that the card is in English, on a page in another language
     card: Markup | None
+    releases: bool = False  # whether the way to all releases is shown
 
 
 def model_card_routes(release: Release, ledger: bool) -> APIRouter:
@@ -42,7 +46,11 @@ def model_card_routes(release: Release, ledger: bool) -> APIRouter:
 
     def page_in(texts: Texts) -> Callable[[Request], HTMLResponse]:
         def show(request: Request) -> HTMLResponse:
-            view = model_card(release, texts)
+            person = person_of(request.scope)
+            view = model_card(
+                release.folder, release.manifest.title, texts, f"{UP[texts.language]}{HERE}/",
+                ledger and (person is None or person.sees_all),
+            )  # fmt: skip
             page_frame = frame(release.manifest.title[texts.language], texts, HERE, scope=request.scope, ledger=ledger)
             return HTMLResponse(page(view, texts, page_frame), 404 if view.card is None else 200, HEADERS)
 
@@ -53,20 +61,25 @@ def model_card_routes(release: Release, ledger: bool) -> APIRouter:
         router.add_api_route(path, page_in(texts_in(language)), response_class=HTMLResponse)
 
     @router.get(f"/{HERE}/{{name}}")
-    def plot(name: str) -> FileResponse:
-        file = release.folder / name
-        if not PICTURE.fullmatch(name) or not file.is_file():
-            raise HTTPException(404, "no such plot")
-        return FileResponse(file, headers={"Content-Security-Policy": PLOT_POLICY})
+    def one_plot(name: str) -> FileResponse:
+        return plot(release.folder, name)
 
     return router
 
 
-def model_card(release: Release, texts: Texts) -> ModelCardPage:
-    """The page's view of the card in the release's folder."""
-    title = f"{release.manifest.title[texts.language]} · {texts('footer.model_card')}"
+def plot(folder: Path, name: str) -> FileResponse:
+    """A picture of a release's folder."""
+    file = folder / name
+    if not PICTURE.fullmatch(name) or not file.is_file():
+        raise HTTPException(404, "no such plot")
+    return FileResponse(file, headers={"Content-Security-Policy": PLOT_POLICY})
+
+
+def model_card(folder: Path, release_title: Text, texts: Texts, pictures: str, releases: bool = False) -> ModelCardPage:
+    """What the page shows of a release's folder; `pictures` is the way to its plots, and ends with a slash."""
+    title = f"{release_title[texts.language]} · {texts('footer.model_card')}"
     try:
-        card = markdown((release.folder / CARD).read_text("utf-8"), f"{UP[texts.language]}{HERE}/")
+        card = markdown((folder / CARD).read_text("utf-8"), pictures)
     except (OSError, UnicodeDecodeError):
-        return ModelCardPage(title, "", None)
-    return ModelCardPage(title, "" if texts.language == "en" else texts("card.in_english"), card)
+        return ModelCardPage(title, "", None, releases)
+    return ModelCardPage(title, "" if texts.language == "en" else texts("card.in_english"), card, releases)

@@ -10,6 +10,7 @@ from web.pages.languages import HOME
 from web.pages.templates import View, render
 from web.pages.texts import LANGUAGES, Texts
 from web.person import DEMO, OPEN, mode_of, person_of
+from web.service_state import said_of
 
 # No inline script runs and no other site is contacted; forms are sent by the page's own script.
 POLICY = (
@@ -41,11 +42,13 @@ class Visitor:
 
 @dataclass(frozen=True)
 class Banner:
-    """The notice that no login is needed: open to this computer, or a public demonstration."""
+    """The notice that no login is needed: open to this computer, or a public demonstration; and that the release is
+    not in service."""
 
     template: ClassVar[str] = "banner.html"
     mode: str
     text: str
+    release: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,11 @@ def visitor(scope: Scope, texts: Texts, up: str) -> Visitor | None:
 
 
 def banner(scope: Scope, texts: Texts) -> Banner | None:
-    """The notice that no login is needed; None if people log in."""
-    key = {OPEN: "banner.open", DEMO: "banner.public"}.get(mode_of(scope))
-    return None if key is None else Banner(mode_of(scope), texts(key))
+    """The notice that no login is needed, or that the release is not in service; None if neither applies."""
+    key, state = {OPEN: "banner.open", DEMO: "banner.public"}.get(mode_of(scope)), said_of(scope)
+    if key is None and not state:
+        return None
+    return Banner(mode_of(scope), texts(key) if key else "", texts(f"banner.{state}") if state else "")
 
 
 def language_link(language: str, here: str, up: str) -> str:
