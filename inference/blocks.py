@@ -257,19 +257,30 @@ class Code:
         rows[:, self.at] = self.numbers[indices(quantities[self.slot])]
 
 
+class CodedSpec(Struct, frozen=True, kw_only=True):
+    """The column of a model made elsewhere that holds a choice as a number, and the number of each code."""
+
+    column: str
+    numbers: dict[str, float]
+
+
 class PlacedSpec(Spec, frozen=True, tag="placed"):
     """`{"kind": "placed", "columns": [name, …], "numbers": {number field: column}, "choices": {choice field: {code:
-    column}}}`"""
+    column}}, "codes": {choice field: {"column": column, "numbers": {code: number}}}, "not_stated": {number field:
+    number}}`; the last two may be left out."""
 
     columns: tuple[str, ...]
     numbers: dict[str, str]
     choices: dict[str, dict[str, str]]
+    codes: dict[str, CodedSpec] = {}
+    not_stated: dict[str, float] = {}
 
 
 class Placed:
     """Columns of a model made elsewhere, in its order, each 0 unless an answer sets it.
 
-    A number is written as it is, a choice as 1 in its column; a code without one sets nothing.
+    A number is written as it is, or as another where it is not stated; a choice as 1 in its column, or as its number.
+    A code without a column or number sets nothing.
     """
 
     def __init__(self, spec: PlacedSpec, plan: Plan) -> None:
@@ -277,27 +288,47 @@ class Placed:
         start = plan.take(self.columns).start
         at = {name: start + i for i, name in enumerate(self.columns)}
         targets = [*spec.numbers.values(), *(one for codes in spec.choices.values() for one in codes.values())]
+        targets += [coded.column for coded in spec.codes.values()]
         if strange := sorted(set(targets) - at.keys()):
             raise ValueError(f"no such columns: {', '.join(strange)}")
         if twice := sorted({name for name in targets if targets.count(name) > 1}):
             raise ValueError(f"set by two answers: {', '.join(twice)}")
+        if strange := sorted(spec.not_stated.keys() - spec.numbers.keys()):
+            raise ValueError(f"no number fields: {', '.join(strange)}")
         self.pairs = [(at[column], plan.number(name)) for name, column in spec.numbers.items()]
+        # What stands where a number is not stated: (column, slot, the number)
+        self.unstated = [(at[spec.numbers[name]], plan.number(name), one) for name, one in spec.not_stated.items()]
         self.flags: list[tuple[int, int, float]] = []  # (column, slot, the float that stands for the choice)
         for name, codes in spec.choices.items():
             slot, field = plan.choice(name)
             if strange := sorted(codes.keys() - field.index.keys()):
                 raise ValueError(f"{name} has no choices {', '.join(strange)}")
             self.flags += [(at[column], slot, float(field.index[code])) for code, column in codes.items()]
+        self.coded: list[tuple[int, int, float, float]] = []  # the same, and the number
+        for name, coded in spec.codes.items():
+            slot, field = plan.choice(name)
+            if strange := sorted(coded.numbers.keys() - field.index.keys()):
+                raise ValueError(f"{name} has no choices {', '.join(strange)}")
+            column = at[coded.column]
+            self.coded += [(column, slot, float(field.index[code]), one) for code, one in coded.numbers.items()]
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
-        numbers = [unless_nan(at, slot) for at, slot in self.pairs]
-        return numbers + [f"if q{slot} == {choice!r}: row[{at}] = 1.0" for at, slot, choice in self.flags]
+        statements = [unless_nan(at, slot) for at, slot in self.pairs]
+        statements += [f"if q{slot} != q{slot}: row[{at}] = {float(number)!r}" for at, slot, number in self.unstated]
+        statements += [f"if q{slot} == {choice!r}: row[{at}] = 1.0" for at, slot, choice in self.flags]
+        return statements + [
+            f"if q{slot} == {choice!r}: row[{at}] = {float(number)!r}" for at, slot, choice, number in self.coded
+        ]
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
         for at, slot in self.pairs:
             write(rows, at, quantities[slot])
+        for at, slot, number in self.unstated:
+            rows[np.isnan(quantities[slot]), at] = number
         for at, slot, choice in self.flags:
             rows[:, at] = quantities[slot] == choice
+        for at, slot, choice, number in self.coded:
+            rows[quantities[slot] == choice, at] = number
 
 
 class HistorySpec(Spec, frozen=True, tag="history"):

@@ -87,6 +87,7 @@ def owners(release: Release) -> list[int]:
         if isinstance(block, PlacedSpec):
             found |= {column: name for name, column in block.numbers.items()}
             found |= {column: name for name, columns in block.choices.items() for column in columns.values()}
+            found |= {coded.column: name for name, coded in block.codes.items()}
             # The others are always 0, for every applicant: any owner will do.
             found |= {column: names[0] for column in block.columns if column not in found}
         elif not isinstance(block, ONE_ANSWER):
