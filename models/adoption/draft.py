@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.adoption.fields_file import MOST_FIELDS
+from models.adoption.folding import LARGEST
 from models.adoption.trees import Forest
 from models.adoption.unpickle import About
 from models.prohibited import named as prohibited_in
@@ -131,15 +132,18 @@ def quoted(text: str) -> str:
 
 def number(field: str, column: str, thresholds: npt.NDArray[np.float32], *, optional: bool) -> str:
     """A number from where the model splits: those are values of its training loans."""
+    thresholds = thresholds[np.abs(thresholds) < LARGEST] if (np.abs(thresholds) < LARGEST).any() else thresholds * 0
     least, most = float(thresholds.min()), float(thresholds.max())
     whole = bool((thresholds == np.round(thresholds)).all())
     span = most - least or max(abs(most), 1.0)
     low = 0.0 if least >= 0 else -rounded_up(-least + span / 2)
     high = rounded_up(most + span / 2) if most > 0 else 0.0
+    widest = [10 * low, 10 * high]
     middle = float(np.median(thresholds))
     example = str(round(middle)) if whole else f"{middle:.4g}"
     lines = [
-        f"range = [{low:.15g}, {high:.15g}]   # it splits from {least:.6g} to {most:.6g}\n",
+        f"range = [{widest[0]:.15g}, {widest[1]:.15g}]\n",
+        f"usual = [{low:.15g}, {high:.15g}]   # it splits from {least:.6g} to {most:.6g}\n",
         f"example = {float(example):.15g}\n",
         "whole = true\n" if whole else "",
         "optional = true\n" if optional else "",

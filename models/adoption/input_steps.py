@@ -129,7 +129,9 @@ def inputs_of(steps: Sequence[Any], raw: Sequence[str], *, frame: bool) -> Input
 def after(step: Any, columns: list[Made]) -> list[Made]:
     """The columns behind one fitted step."""
     kind = type(step).__name__
-    if step is None or step == "passthrough":
+    if step is None or (isinstance(step, str) and step == "passthrough"):
+        return columns
+    if kind == "FunctionTransformer" and step.func is None:  # "passthrough", once fitted
         return columns
     if not type(step).__module__.startswith("sklearn.") or kind not in STEPS:
         raise StepRefused(
