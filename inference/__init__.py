@@ -1,4 +1,4 @@
-"""Scoring: ten answers in, one explained decision out. `from inference import predict_credit_score` is all it takes."""
+"""Scoring: ten answers in, one explained decision out. Start with `from inference import predict_credit_score`."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -11,9 +11,9 @@ __all__ = ["InvalidApplication", "Score", "predict_credit_score"]
 
 
 def __getattr__(name: str) -> object:
-    """What `__all__` names, imported when it is first asked for: commands that do not score stay light."""
+    """Import a name of `__all__` on first use, so that commands that do not score start quickly."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = "inference.errors" if name == "InvalidApplication" else "inference.scorer"
-    found: object = getattr(import_module(module), name)
-    return found
+    value: object = getattr(import_module(module), name)
+    return value

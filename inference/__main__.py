@@ -21,80 +21,83 @@ from inference.settings import Settings
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status: 0 scored, 2 an answer is refused, 1 whatever else kept it from scoring, with the reason."""
+    """Exit status: 0 success, 2 an answer is refused, 1 any other error; the reason is printed."""
     parser = argparse.ArgumentParser(prog="python -m inference", description="Score credit applications.")
     commands = parser.add_subparsers(dest="command", required=True)
     score = commands.add_parser(
         "score",
         help="score one application",
-        epilog="A readable card on a terminal, JSON elsewhere. Not stated is written name=not_stated.",
+        epilog="Prints a readable card on a terminal, otherwise JSON. Write name=not_stated if there is no answer.",
     )
     score.add_argument("answers", nargs="*", help="application.json, or name=value for every field")
     score.add_argument("--example", action="store_true", help="score the release's example applicant")
     score.add_argument(
-        "--language", choices=sorted(DECIMAL), default="en", help="how numbers are written that are texts (default: en)"
+        "--language", choices=sorted(DECIMAL), default="en", help="language of numbers given as text (default: en)"
     )
-    score.add_argument("--json", action="store_true", help="JSON on a terminal too")
+    score.add_argument("--json", action="store_true", help="print JSON on a terminal too")
     check = commands.add_parser("check", help="open a release with TENFOLD_ENGINE and score its golden applications")
     rows = commands.add_parser("rows", help="list the columns of a release's rows")
     rows.add_argument("--source", action="store_true", help="print the function that writes a row instead")
-    commands.add_parser("numbers", help="which forms of numbers are read, and which are asked about")
+    commands.add_parser("numbers", help="list which forms of numbers are read and which are ambiguous")
     for command in (score, check, rows):
-        command.add_argument("--release", type=Path, help="a release folder (else TENFOLD_RELEASE, else the default)")
-    given = parser.parse_args(arguments)
-    if given.command == "score" and given.example == bool(given.answers):
+        command.add_argument(
+            "--release", type=Path, help="release folder (default: TENFOLD_RELEASE or the default release)"
+        )
+    options = parser.parse_args(arguments)
+    if options.command == "score" and options.example == bool(options.answers):
         score.error("give --example, or a JSON file, or name=value pairs")
-    if given.command == "numbers":
+    if options.command == "numbers":
         print(table())
         return 0
     try:
         settings = Settings.from_environment()
-        if given.release:
-            settings = replace(settings, release=given.release, release_digest=None)
-        if given.command == "check":
-            print(checked(settings))
+        if options.release:
+            settings = replace(settings, release=options.release, release_digest=None)
+        if options.command == "check":
+            print(check_release(settings))
             return 0
-        if given.command == "rows":
-            print(listed(open_release(settings.release, settings.release_digest).rows, source=given.source))
+        if options.command == "rows":
+            print(list_columns(open_release(settings.release, settings.release_digest).rows, source=options.source))
             return 0
         scorer = open_scorer(settings)
         form = scorer.release.form
-        result = scorer.score(form.example if given.example else read_answers(given.answers, form, given.language))
+        result = scorer.score(
+            form.example if options.example else read_answers(options.answers, form, options.language)
+        )
     except InvalidApplication as error:
         print(f"The application cannot be scored:\n{error}", file=sys.stderr)
         return 2
     except TenfoldError as error:
         print(error, file=sys.stderr)
         return 1
-    print(json.dumps(result.as_dict(), indent=2) if given.json or not sys.stdout.isatty() else card(scorer, result))
+    print(json.dumps(result.as_dict(), indent=2) if options.json or not sys.stdout.isatty() else card(scorer, result))
     return 0
 
 
-def checked(settings: Settings) -> str:
-    """What there is to say of a release that can be used."""
+def check_release(settings: Settings) -> str:
+    """Open a release and score with it; returns a report, raises `TenfoldError` if it cannot be used."""
     release = open_release(settings.release, settings.release_digest)
     engine = open_engine(settings.engine, release)
-    off = float(np.abs(golden_differences(engine, release)).max(initial=0.0))
+    difference = float(np.abs(golden_differences(engine, release)).max(initial=0.0))
     Scorer(release, engine).score(release.form.example)
     golden = len(release.manifest.golden)
-    return (
-        f"release {release.name} opens with {engine.name}; the PD of {golden} golden applications is off by {off:.1e}"
-    )
+    pds = f"the PD of {golden} golden applications is off by {difference:.1e}"
+    return f"release {release.name} opens with {engine.name}; {pds}"
 
 
-def listed(rows: RowBuilder, *, source: bool) -> str:
+def list_columns(rows: RowBuilder, *, source: bool) -> str:
     """The columns with their indices, or the source of the function that writes them."""
-    return rows.source if source else "\n".join(f"{at:>4}  {name}" for at, name in enumerate(rows.columns))
+    return rows.source if source else "\n".join(f"{index:>4}  {name}" for index, name in enumerate(rows.columns))
 
 
 class Unreadable(TenfoldError):
-    """The command line's answers are no JSON object and no name=value pairs."""
+    """The answers on the command line are neither a JSON object nor name=value pairs."""
 
 
 def read_answers(words: list[str], form: Form, language: str = "en") -> dict[str, object]:
-    """A mapping of field name -> raw answer, from one JSON file or from name=value pairs.
+    """Field name -> raw answer, from a JSON file or from name=value pairs.
 
-    Texts for numbers are read as `inference.numbers` says; numbers of JSON stay as they are.
+    `inference.numbers` reads numbers given as text; JSON numbers are unchanged.
     """
     answers = read_file(words[0], form) if len(words) == 1 and "=" not in words[0] else read_pairs(words, form)
     for field in form.fields:
@@ -105,20 +108,20 @@ def read_answers(words: list[str], form: Form, language: str = "en") -> dict[str
 
 
 def read_file(name: str, form: Form) -> dict[str, object]:
-    """One JSON object."""
+    """Read a JSON object from a file."""
     try:
         answers = json.loads(Path(name).read_bytes(), object_pairs_hook=each_once)
     except OSError as error:
         raise Unreadable(f"{name}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"{name} is no JSON: {error}") from None
+        raise Unreadable(f"{name} is not JSON: {error}") from None
     if not isinstance(answers, dict):
         raise Unreadable(f"{name}: a JSON object of {', '.join(form.names)} is needed")
     return answers
 
 
 def read_pairs(words: list[str], form: Form) -> dict[str, object]:
-    """name=value, each name once."""
+    """Parse name=value pairs; each name may occur once."""
     answers: dict[str, object] = {}
     for word in words:
         name, sign, text = word.partition("=")
@@ -131,7 +134,7 @@ def read_pairs(words: list[str], form: Form) -> dict[str, object]:
 
 
 def each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """A JSON object; of two answers to one name JSON readers would quietly take the last."""
+    """Build a JSON object; refuses duplicate names, of which JSON readers silently use the last."""
     answers: dict[str, object] = {}
     for name, answer in pairs:
         if name in answers:
@@ -141,7 +144,7 @@ def each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def card(scorer: Scorer, score: Score) -> str:
-    """The score for a person at a terminal."""
+    """Format the score for a terminal."""
     release, form = scorer.release, scorer.release.form
     width = max(len(field.label["en"]) for field in form.fields)
     lines = [

@@ -1,4 +1,4 @@
-"""The door: raw answers in, a frozen `Application` out, or every reason why not."""
+"""Validates raw answers: a frozen `Application`, or an error that lists every invalid answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +12,9 @@ from inference.fields import AnswerRefused, Field, problem_of, shorten
 
 
 class Application(NamedTuple):
-    """The answers of one applicant, validated.
+    """The validated answers of one applicant.
 
-    `values` holds one float64 a field, in field order, encoded as `inference.fields` says.
+    `values` holds one float64 per field, in field order, encoded as described in `inference.fields`.
     """
 
     values: tuple[float, ...]
@@ -35,21 +35,21 @@ class Form:
         return tuple(field.name for field in self.fields)
 
     def position(self, name: str) -> int:
-        """The position of the field of this name; ValueError where no field has it."""
+        """The position of the field with this name; ValueError if no field has it."""
         if name not in self.names:
-            raise ValueError(f"{name} is no field")
+            raise ValueError(f"{name} is not a field")
         return self.names.index(name)
 
     def parse(self, answers: Mapping[str, object]) -> Application:
         """Validate a mapping of field name -> answer.
 
-        Raises `InvalidApplication` that names every bad, missing or unknown field at once.
+        Raises `InvalidApplication`, which lists every bad, missing or unknown field.
         """
         try:
             if len(answers) == len(self.fields):
                 return Application(tuple([field.parse(answers[field.name]) for field in self.fields]))
         except (AnswerRefused, KeyError):
-            pass  # gather every problem, not only the first
+            pass  # collect every problem, not only the first
         raise InvalidApplication(tuple(self._problems(answers)))
 
     def _problems(self, answers: Mapping[str, object]) -> list[Problem]:
@@ -69,18 +69,18 @@ class Form:
         return problems
 
     def name_answers(self, answers: Sequence[object], named: Mapping[str, object]) -> dict[str, object]:
-        """Positional answers (in field order) and named ones as one mapping, as a call would bind them.
+        """Combine positional answers (in field order) and named ones into one mapping, as a Python call binds them.
 
-        What no call could bind goes under a name that no field has, so that `parse` refuses it with all the rest.
+        Surplus or duplicate answers get a name that no field has, so that `parse` refuses them with all other problems.
         """
         bound: dict[str, object] = dict(zip(self.names, answers, strict=False))
-        bound |= {f"answer {at}": answers[at - 1] for at in range(len(self.fields) + 1, len(answers) + 1)}
+        bound |= {f"answer {number}": answers[number - 1] for number in range(len(self.fields) + 1, len(answers) + 1)}
         return bound | {f"{name} (twice)" if name in bound else name: answer for name, answer in named.items()}
 
     def encode(self, columns: Mapping[str, Sequence[object]]) -> npt.NDArray[np.float64]:
-        """Whole columns of answers -> (m, n_fields) float64, through the same parsing as one application.
+        """Encode columns of answers -> (m, n_fields) float64, with the same parsing as for one application.
 
-        Raises `InvalidApplication` at the first answer of a column that cannot be used.
+        Raises `InvalidApplication` at the first invalid answer.
         """
         encoded = []
         for field in self.fields:
@@ -96,10 +96,10 @@ class Form:
 
     @property
     def reference(self) -> Application:
-        """The reference applicant: medians and most common answers; long lists unset (NaN)."""
+        """The reference applicant: medians and most common answers; long lists are unset (NaN)."""
         return Application(tuple(field.reference for field in self.fields))
 
     @property
     def example(self) -> dict[str, object]:
-        """A whole set of raw answers that the form accepts."""
+        """A complete set of raw answers that the form accepts."""
         return {field.name: field.example for field in self.fields}

@@ -1,11 +1,13 @@
-"""The kinds of features that rows are made of: the one feature code, in training and in serving.
+"""The kinds of features in a row. Training and serving share this code.
 
-A release lists its features as blocks. Each kind of block is two classes here and nothing else anywhere: what a
-manifest says of it (`…Spec`), and the block. A block names its columns, and says how they are written for one
-application (`source`, plain floats) and for many (`build`, arrays). Both use only + − × ÷, comparisons and look-ups in
-float64 and cast to float32 once: equal bit for bit.
+A release lists its features as blocks. Each kind of block is two classes, both defined here: its description in the
+manifest (`…Spec`) and the block itself. A block names its columns and computes them for one application (`source`,
+plain floats) and for many (`build`, arrays). Both use only + − × ÷, comparisons and look-ups in float64 and cast to
+float32 once, so they agree bit for bit.
 
-NaN means "not stated" or "undefined" (÷ 0) and spreads through arithmetic; in the row it is written as 0.
+Model cards show the first line of a block's docstring, up to a colon: changing it changes them.
+
+NaN means "not stated" or "undefined" (÷ 0) and propagates through arithmetic; in the row it becomes 0.
 """
 
 from bisect import bisect_right
@@ -22,11 +24,11 @@ from inference.fields import Bound, ChoiceField, Count, NumberField
 
 Column = npt.NDArray[np.float64]  # (m,)
 Matrix = npt.NDArray[np.float32]  # (m, n_features)
-SMALLEST_DIVISOR = 1e-6  # below it a quotient is undefined: it would say nothing and could leave float32
+SMALLEST_DIVISOR = 1e-6  # below it a quotient is undefined: it would be meaningless and could overflow float32
 
 
 class Table(NamedTuple):
-    """A history table: one float32 row a key, and after them one row that stands for all keys together."""
+    """A history table: one float32 row per key, then one row for all keys together."""
 
     keys: tuple[str, ...]
     values: Matrix  # (len(keys) + 1, n_columns)
@@ -35,35 +37,35 @@ class Table(NamedTuple):
 class Block(Protocol):
     """One kind of feature.
 
-    Quantities are the values known so far, by slot: the ten answers as float64, then what blocks append.
+    Quantities are the values computed so far, by slot: the ten answers as float64, then what blocks append.
     """
 
     columns: tuple[str, ...]
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
-        """Python statements that write this block's columns of one application, `q0`, `q1`, … being the quantities.
+        """Python statements that write this block's columns for one application; `q0`, `q1`, … are the quantities.
 
-        They assign to `row`, a memoryview of n_features float32 that are all 0, or to `raw`, the same memory as
-        bytes. `constant` gives a value the name by which a statement can use it; nothing else enters the statements
-        but numbers of ours.
+        They assign to `row`, a memoryview of n_features float32 zeros, or to `raw`, the same memory as bytes.
+        `constant` gives an object a name that statements can use. Otherwise statements contain only numbers computed
+        here, no text of the manifest.
         """
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
-        """Write this block's columns of m applications into `rows` (m, n_features)."""
+        """Write this block's columns for m applications into `rows` (m, n_features)."""
 
 
 Sign = Literal["+", "-", "*", "/"]
-Step = tuple[str, str, Sign, str]  # of arithmetic: name, left, sign, right
+Step = tuple[str, str, Sign, str]  # of arithmetic: column name, left, sign, right
 
 
 class Spec(Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
-    """What a manifest says of a block; `kind` says of which kind."""
+    """A block as the manifest describes it; `kind` selects the class."""
 
 
 class KeyPartSpec(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`{"of": choice field}`, `{"of": choice field, "prefix": n}` or `{"of": number field, "edges": [e, …]}`.
 
-    Of edges, band i holds e[i-1] <= value < e[i].
+    With edges, band i holds e[i-1] <= value < e[i].
     """
 
     of: str
@@ -72,7 +74,7 @@ class KeyPartSpec(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Plan:
-    """What blocks are built from: the form, the tables, and where each name is found so far."""
+    """What blocks are built from: the form, the tables, and the slots and columns assigned so far."""
 
     def __init__(self, form: Form, tables: Mapping[str, Table]) -> None:
         self.form, self.tables = form, tables
@@ -98,14 +100,14 @@ class Plan:
     def number(self, name: str) -> int:
         """The slot of a number field."""
         if not isinstance(self.form.fields[self.form.position(name)], NumberField):
-            raise ValueError(f"{name} is no number field")
+            raise ValueError(f"{name} is not a number field")
         return self.slots[name]
 
     def choice(self, name: str) -> tuple[int, ChoiceField]:
-        """Slot and field of a choice field."""
+        """The slot of a choice field, and the field."""
         field = self.form.fields[self.form.position(name)]
         if not isinstance(field, ChoiceField):
-            raise ValueError(f"{name} is no choice field")
+            raise ValueError(f"{name} is not a choice field")
         return self.slots[name], field
 
 
@@ -123,11 +125,11 @@ class Numbers:
         self.pairs = list(enumerate([plan.number(name) for name in self.columns], plan.take(self.columns).start))
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
-        return [unless_nan(at, slot) for at, slot in self.pairs]
+        return [unless_nan(column, slot) for column, slot in self.pairs]
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
-        for at, slot in self.pairs:
-            write(rows, at, quantities[slot])
+        for column, slot in self.pairs:
+            write(rows, column, quantities[slot])
 
 
 class NotStatedSpec(Spec, frozen=True, tag="not_stated"):
@@ -144,11 +146,11 @@ class NotStated:
         self.pairs = list(enumerate([plan.number(name) for name in spec.of], plan.take(self.columns).start))
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
-        return [f"if q{slot} != q{slot}: row[{at}] = 1.0" for at, slot in self.pairs]
+        return [f"if q{slot} != q{slot}: row[{column}] = 1.0" for column, slot in self.pairs]
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
-        for at, slot in self.pairs:
-            rows[:, at] = np.isnan(quantities[slot])
+        for column, slot in self.pairs:
+            rows[:, column] = np.isnan(quantities[slot])
 
 
 class ArithmeticSpec(Spec, frozen=True, tag="arithmetic"):
@@ -160,43 +162,43 @@ class ArithmeticSpec(Spec, frozen=True, tag="arithmetic"):
 class Arithmetic:
     """One operation a column.
 
-    `left` and `right` are number fields or any earlier column of arithmetic or history.
+    `left` and `right` are number fields or earlier columns of arithmetic or history.
     """
 
     def __init__(self, spec: ArithmeticSpec, plan: Plan) -> None:
         self.columns = tuple(name for name, *_ in spec.columns)
-        # A history column enters as the model sees it, float32 widened to float64.
+        # A history column is used as the model sees it: float32, widened to float64.
         operands = {name for _, left, _, right in spec.columns for name in (left, right)}
         borrowed = [name for name in plan.columns if name in operands and name not in plan.slots]
         self.borrowed = [(plan.append(name), plan.columns.index(name)) for name in borrowed]
         self.steps: list[tuple[int, int, str, int, int]] = []  # (slot, column, sign, left slot, right slot)
-        for at, (name, left, sign, right) in enumerate(spec.columns, plan.take(self.columns).start):
+        for column, (name, left, sign, right) in enumerate(spec.columns, plan.take(self.columns).start):
             operand_slots = self._slot(left, plan), self._slot(right, plan)
-            self.steps.append((plan.append(name), at, sign, *operand_slots))
+            self.steps.append((plan.append(name), column, sign, *operand_slots))
 
     @staticmethod
     def _slot(name: str, plan: Plan) -> int:
         if name not in plan.slots:
-            raise ValueError(f"{name} is no number field and no earlier column")
+            raise ValueError(f"{name} is neither a number field nor an earlier column")
         return plan.number(name) if name in plan.form.names else plan.slots[name]
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
-        statements = [f"q{slot} = row[{at}]" for slot, at in self.borrowed]
-        for slot, at, sign, left, right in self.steps:
+        statements = [f"q{slot} = row[{column}]" for slot, column in self.borrowed]
+        for slot, column, sign, left, right in self.steps:
             expression, _ = OPERATIONS[sign]
-            statements += [f"q{slot} = {expression.format(f'q{left}', f'q{right}')}", unless_nan(at, slot)]
+            statements += [f"q{slot} = {expression.format(f'q{left}', f'q{right}')}", unless_nan(column, slot)]
         return statements
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
-        quantities.extend(rows[:, at].astype(np.float64) for _, at in self.borrowed)
-        for _, at, sign, left, right in self.steps:
+        quantities.extend(rows[:, column].astype(np.float64) for _, column in self.borrowed)
+        for _, column, sign, left, right in self.steps:
             _, operation = OPERATIONS[sign]
             quantities.append(operation(quantities[left], quantities[right]))
-            write(rows, at, quantities[-1])
+            write(rows, column, quantities[-1])
 
 
 class OneHotSpec(Spec, frozen=True, tag="one_hot"):
-    """`{"kind": "one_hot", "of": field}`; with `"prefix": n`, one column a distinct prefix."""
+    """`{"kind": "one_hot", "of": field}`; with `"prefix": n`, one column per distinct prefix."""
 
     of: str
     prefix: Count | None = None
@@ -209,23 +211,25 @@ class OneHot:
         self.slot, field = plan.choice(spec.of)
         prefix = spec.prefix
         groups = [choice.code[:prefix] for choice in field.choices]
-        if prefix is not None:  # a node shorter than the prefix belongs to no group
+        if prefix is not None:  # a code shorter than the prefix belongs to no group
             groups = [group if len(group) == prefix else "" for group in groups]
         distinct = [group for group in dict.fromkeys(groups) if group]
         name = spec.of if prefix is None else f"{spec.of}[{prefix}]"
         self.columns = tuple(f"{name}={group}" for group in distinct)
-        position = {group: at for at, group in enumerate(distinct, plan.take(self.columns).start)}
-        self.position = np.array([position.get(group, -1) for group in groups] + [-1])  # the last: unset
-        # By the float that stands for a choice: a look-up takes a third of what int() and an index take.
-        self.column_of = {float(i): at for i, at in enumerate(self.position[:-1].tolist()) if at >= 0}
+        column_of_group = {group: column for column, group in enumerate(distinct, plan.take(self.columns).start)}
+        self.column_of_choice = np.array([column_of_group.get(group, -1) for group in groups] + [-1])  # last: unset
+        # Keyed by the encoded choice, a float: a look-up takes a third of the time of int() and an index.
+        self.column_of = {
+            float(i): column for i, column in enumerate(self.column_of_choice[:-1].tolist()) if column >= 0
+        }
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
-        return [f"at = {constant(self.column_of.get)}(q{self.slot})", "if at is not None: row[at] = 1.0"]
+        return [f"column = {constant(self.column_of.get)}(q{self.slot})", "if column is not None: row[column] = 1.0"]
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
-        at = self.position[indices(quantities[self.slot])]
-        known = np.flatnonzero(at >= 0)
-        rows[known, at[known]] = 1.0
+        columns = self.column_of_choice[indices(quantities[self.slot])]
+        known = np.flatnonzero(columns >= 0)
+        rows[known, columns[known]] = 1.0
 
 
 class CodeSpec(Spec, frozen=True, tag="code"):
@@ -235,26 +239,26 @@ class CodeSpec(Spec, frozen=True, tag="code"):
 
 
 class Code:
-    """A code's digits as one number: its neighbours are its relatives.
+    """A code's digits as one number: related codes are close to each other.
 
-    A shorter prefix is filled up with zeros: 72 stands at 720000, where its sector begins.
+    A shorter prefix is padded with zeros: 72 becomes 720000, where its sector begins.
     """
 
     def __init__(self, spec: CodeSpec, plan: Plan) -> None:
         self.slot, field = plan.choice(spec.of)
-        if field.digits is None or field.digits > 7:  # float32 holds every whole number of seven digits
-            raise ValueError(f"{spec.of} is no digit code of at most 7 digits")
+        if field.digits is None or field.digits > 7:  # float32 represents every integer of seven digits
+            raise ValueError(f"{spec.of} is not a digit code of at most 7 digits")
         self.columns: tuple[str, ...] = (spec.of,)
-        self.at = plan.take(self.columns).start
+        self.column = plan.take(self.columns).start
         numbers = [float(choice.code.ljust(field.digits, "0")) for choice in field.choices]
-        self.numbers = np.array([*numbers, 0.0])  # the last: unset
+        self.numbers = np.array([*numbers, 0.0])  # last: unset
         self.number_of = {float(i): number for i, number in enumerate(numbers)}
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
-        return [f"row[{self.at}] = {constant(self.number_of.get)}(q{self.slot}, 0.0)"]
+        return [f"row[{self.column}] = {constant(self.number_of.get)}(q{self.slot}, 0.0)"]
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
-        rows[:, self.at] = self.numbers[indices(quantities[self.slot])]
+        rows[:, self.column] = self.numbers[indices(quantities[self.slot])]
 
 
 class CodedSpec(Struct, frozen=True, kw_only=True):
@@ -279,56 +283,59 @@ class PlacedSpec(Spec, frozen=True, tag="placed"):
 class Placed:
     """Columns of a model made elsewhere, in its order, each 0 unless an answer sets it.
 
-    A number is written as it is, or as another where it is not stated; a choice as 1 in its column, or as its number.
+    A number is written unchanged, or as another where it is not stated; a choice as 1 in its column, or as its number.
     A code without a column or number sets nothing.
     """
 
     def __init__(self, spec: PlacedSpec, plan: Plan) -> None:
         self.columns = spec.columns
         start = plan.take(self.columns).start
-        at = {name: start + i for i, name in enumerate(self.columns)}
-        targets = [*spec.numbers.values(), *(one for codes in spec.choices.values() for one in codes.values())]
+        column_of = {name: start + i for i, name in enumerate(self.columns)}
+        targets = [*spec.numbers.values(), *(target for codes in spec.choices.values() for target in codes.values())]
         targets += [coded.column for coded in spec.codes.values()]
-        if strange := sorted(set(targets) - at.keys()):
+        if strange := sorted(set(targets) - column_of.keys()):
             raise ValueError(f"no such columns: {', '.join(strange)}")
         if twice := sorted({name for name in targets if targets.count(name) > 1}):
             raise ValueError(f"set by two answers: {', '.join(twice)}")
         if strange := sorted(spec.not_stated.keys() - spec.numbers.keys()):
             raise ValueError(f"no number fields: {', '.join(strange)}")
-        self.pairs = [(at[column], plan.number(name)) for name, column in spec.numbers.items()]
-        # What stands where a number is not stated: (column, slot, the number)
-        self.unstated = [(at[spec.numbers[name]], plan.number(name), one) for name, one in spec.not_stated.items()]
-        self.flags: list[tuple[int, int, float]] = []  # (column, slot, the float that stands for the choice)
+        self.pairs = [(column_of[target], plan.number(name)) for name, target in spec.numbers.items()]
+        # What is written where a number is not stated: (column, slot, the number)
+        self.unstated = [
+            (column_of[spec.numbers[name]], plan.number(name), number) for name, number in spec.not_stated.items()
+        ]
+        self.flags: list[tuple[int, int, float]] = []  # (column, slot, encoded choice)
         for name, codes in spec.choices.items():
             slot, field = plan.choice(name)
             if strange := sorted(codes.keys() - field.index.keys()):
                 raise ValueError(f"{name} has no choices {', '.join(strange)}")
-            self.flags += [(at[column], slot, float(field.index[code])) for code, column in codes.items()]
+            self.flags += [(column_of[target], slot, float(field.index[code])) for code, target in codes.items()]
         self.coded: list[tuple[int, int, float, float]] = []  # the same, and the number
         for name, coded in spec.codes.items():
             slot, field = plan.choice(name)
             if strange := sorted(coded.numbers.keys() - field.index.keys()):
                 raise ValueError(f"{name} has no choices {', '.join(strange)}")
-            column = at[coded.column]
-            self.coded += [(column, slot, float(field.index[code]), one) for code, one in coded.numbers.items()]
+            column = column_of[coded.column]
+            self.coded += [(column, slot, float(field.index[code]), number) for code, number in coded.numbers.items()]
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
-        statements = [unless_nan(at, slot) for at, slot in self.pairs]
+        statements = [unless_nan(column, slot) for column, slot in self.pairs]
         statements += [f"if q{slot} != q{slot}: row[{at}] = {float(number)!r}" for at, slot, number in self.unstated]
-        statements += [f"if q{slot} == {choice!r}: row[{at}] = 1.0" for at, slot, choice in self.flags]
+        statements += [f"if q{slot} == {choice!r}: row[{column}] = 1.0" for column, slot, choice in self.flags]
         return statements + [
-            f"if q{slot} == {choice!r}: row[{at}] = {float(number)!r}" for at, slot, choice, number in self.coded
+            f"if q{slot} == {choice!r}: row[{column}] = {float(number)!r}"
+            for column, slot, choice, number in self.coded
         ]
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
-        for at, slot in self.pairs:
-            write(rows, at, quantities[slot])
-        for at, slot, number in self.unstated:
-            rows[np.isnan(quantities[slot]), at] = number
-        for at, slot, choice in self.flags:
-            rows[:, at] = quantities[slot] == choice
-        for at, slot, choice, number in self.coded:
-            rows[quantities[slot] == choice, at] = number
+        for column, slot in self.pairs:
+            write(rows, column, quantities[slot])
+        for column, slot, number in self.unstated:
+            rows[np.isnan(quantities[slot]), column] = number
+        for column, slot, choice in self.flags:
+            rows[:, column] = quantities[slot] == choice
+        for column, slot, choice, number in self.coded:
+            rows[quantities[slot] == choice, column] = number
 
 
 class HistorySpec(Spec, frozen=True, tag="history"):
@@ -342,22 +349,22 @@ class HistorySpec(Spec, frozen=True, tag="history"):
 class History:
     """A row of a table looked up by one or more keys.
 
-    Key texts are joined by "|"; where the last part is a digit code that the table
-    lacks, its longest known prefix stands for it; whatever is unset or unknown takes the row of all.
+    The parts are joined by "|". If the last part is a digit code that the table lacks, its longest known prefix is
+    used. An unset or unknown part selects the row for all keys together.
     """
 
     def __init__(self, spec: HistorySpec, plan: Plan) -> None:
         self.columns = spec.columns
         if spec.table not in plan.tables:
-            raise ValueError(f"table {spec.table} is not there")
+            raise ValueError(f"table {spec.table} is missing")
         table = plan.tables[spec.table]
         if table.values.shape != (len(table.keys) + 1, len(self.columns)):
             raise ValueError(f"table {spec.table} has shape {table.values.shape}")
         self.values = table.values
-        self.at = plan.take(self.columns)
-        self.new: list[tuple[int, KeyPart]] = []  # parts that no earlier block has looked up, with their slots
+        self.span = plan.take(self.columns)
+        self.new: list[tuple[int, KeyPart]] = []  # parts that no earlier block computes, with their slots
         parts = []
-        self.key: list[tuple[int, int]] = []  # for each part: its slot, how many groups it has
+        self.key: list[tuple[int, int]] = []  # per part: its slot, number of groups
         for part_spec in spec.key:
             name = repr(part_spec)
             if name not in plan.groups:
@@ -366,18 +373,18 @@ class History:
             slot, part = plan.groups[name]
             parts.append(part)
             self.key.append((slot, part.size))
-        known = {key: at for at, key in enumerate(table.keys)}
+        row_of = {key: row for row, key in enumerate(table.keys)}
         everything = len(table.keys)
         shortest = 1 if parts[-1].hierarchy else None
         rows_of_key = [
-            everything if None in groups else find(known, [str(group) for group in groups], everything, shortest)
+            everything if None in groups else find_row(row_of, [str(group) for group in groups], everything, shortest)
             for groups in product(*[[*part.groups, None] for part in parts])
         ]
         self.rows_of_key = np.array(rows_of_key)
-        # As bytes: a copy of them touches a third of the memory that one between memoryviews does, and after a
-        # predict_proba none of it is in the processor's cache.
+        # Copying bytes touches a third of the memory that copying between memoryviews does, and after a predict_proba
+        # none of it is in the processor's cache.
         copies = [row.tobytes() for row in self.values]
-        self.bytes_of_key = [copies[at] for at in rows_of_key]
+        self.bytes_of_key = [copies[row] for row in rows_of_key]
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
         statements = [f"q{slot} = {constant(part.group)}(q{part.slot}, {part.size - 1})" for slot, part in self.new]
@@ -386,28 +393,28 @@ class History:
             index = f"({index} * {size} + q{slot})" if index != "0" else f"q{slot}"
         size = self.values.itemsize
         rows = constant(self.bytes_of_key)
-        return [*statements, f"raw[{size * self.at.start}:{size * self.at.stop}] = {rows}[{index}]"]
+        return [*statements, f"raw[{size * self.span.start}:{size * self.span.stop}] = {rows}[{index}]"]
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
         quantities.extend(part.many(quantities[part.slot]) for _, part in self.new)  # type: ignore[misc]
-        at = np.zeros(len(rows), np.intp)
+        keys = np.zeros(len(rows), np.intp)
         for slot, size in self.key:
-            at = at * size + quantities[slot].astype(np.intp)
-        rows[:, self.at] = self.values[self.rows_of_key[at]]
+            keys = keys * size + quantities[slot].astype(np.intp)
+        rows[:, self.span] = self.values[self.rows_of_key[keys]]
 
 
 class KeyPart:
-    """One part of a history key: an answer -> the index of its group; the last index means unset.
+    """One part of a history key: maps an answer to the index of its group; the last index means unset.
 
-    `group(value, otherwise)` does it for one answer, `many` for a column.
+    `group(value, otherwise)` maps one answer, `many` a column.
     """
 
     __slots__ = ("edges", "group", "group_of", "groups", "hierarchy", "size", "slot")
 
     def __init__(self, spec: KeyPartSpec, plan: Plan) -> None:
         self.edges: list[float] = []
-        self.hierarchy = False  # whether a prefix stands for every code that begins with it
-        self.group_of: npt.NDArray[np.intp] | None = None  # of a choice; the last: unset
+        self.hierarchy = False  # whether a prefix can replace every code that begins with it
+        self.group_of: npt.NDArray[np.intp] | None = None  # by choice; last: unset
         self.group: Callable[[float, int], int]
         if spec.edges is not None:
             self.slot = plan.number(spec.of)
@@ -421,9 +428,9 @@ class KeyPart:
             self.hierarchy = field.digits is not None
             codes = [choice.code[: spec.prefix] for choice in field.choices]
             self.groups = list(dict.fromkeys(codes))
-            number = {group: at for at, group in enumerate(self.groups)}
-            self.group_of = np.array([number[code] for code in codes] + [len(self.groups)])
-            self.group = {float(i): number[code] for i, code in enumerate(codes)}.get
+            index_of = {group: index for index, group in enumerate(self.groups)}
+            self.group_of = np.array([index_of[code] for code in codes] + [len(self.groups)])
+            self.group = {float(i): index_of[code] for i, code in enumerate(codes)}.get
         self.size = len(self.groups) + 1
 
     def band(self, value: float, otherwise: int) -> int:
@@ -436,30 +443,30 @@ class KeyPart:
         return np.where(np.isnan(values), self.size - 1, bands)
 
 
-def find(known: Mapping[str, int], key: list[str], otherwise: int, shortest: int | None) -> int:
-    """The table row of a key, or of the key with its last code cut to its longest known prefix.
+def find_row(row_of: Mapping[str, int], key: list[str], otherwise: int, shortest: int | None) -> int:
+    """The table row of a key, or of the key with its last code shortened to its longest known prefix.
 
-    With `shortest` None nothing is cut: band 10 is no part of band 1, and "not_stated" none of "no".
+    With `shortest` None nothing is shortened: band 10 is not part of band 1, nor "not_stated" of "no".
     """
     *before, last = key
     for length in range(len(last), (shortest or len(last)) - 1, -1):
-        found = known.get("|".join([*before, last[:length]]))
-        if found is not None:
-            return found
+        row = row_of.get("|".join([*before, last[:length]]))
+        if row is not None:
+            return row
     return otherwise
 
 
-def unless_nan(at: int, slot: int) -> str:
-    """The statement that writes a quantity as a column; NaN alone differs from itself, and leaves it 0."""
-    return f"if q{slot} == q{slot}: row[{at}] = q{slot}"
+def unless_nan(column: int, slot: int) -> str:
+    """The statement that writes a quantity to a column; NaN, which alone is unequal to itself, leaves it 0."""
+    return f"if q{slot} == q{slot}: row[{column}] = q{slot}"
 
 
 def indices(values: Column) -> npt.NDArray[np.intp]:
     return np.where(np.isnan(values), -1.0, values).astype(np.intp)
 
 
-def write(rows: Matrix, at: int, values: Column) -> None:
-    rows[:, at] = np.where(np.isnan(values), 0.0, values)
+def write(rows: Matrix, column: int, values: Column) -> None:
+    rows[:, column] = np.where(np.isnan(values), 0.0, values)
 
 
 def divide_columns(left: Column, right: Column) -> Column:
@@ -467,7 +474,7 @@ def divide_columns(left: Column, right: Column) -> Column:
     return np.divide(left, right, out=quotient, where=np.abs(right) >= SMALLEST_DIVISOR)
 
 
-# A sign's expression for two quantities, and the same for two columns.
+# Sign -> expression for two quantities, and the function for two columns.
 OPERATIONS: dict[str, tuple[str, Callable[..., Column]]] = {
     "+": ("{0} + {1}", np.add),
     "-": ("{0} - {1}", np.subtract),
@@ -481,14 +488,14 @@ Feature = NumbersSpec | NotStatedSpec | ArithmeticSpec | OneHotSpec | CodeSpec |
 
 
 def features_from_json(specs: Sequence[Mapping[str, object]]) -> tuple[Feature, ...]:
-    """A list of features as a manifest holds it; `msgspec.ValidationError` names the part that is wrong."""
+    """Features from a manifest's JSON; `msgspec.ValidationError` names the part that is wrong."""
     return convert(specs, tuple[Feature, ...])
 
 
 def block_of(spec: Feature, plan: Plan) -> Block:
-    """The block that a feature describes.
+    """Build the block that a feature describes.
 
-    Raises ValueError where it does not fit the form, the tables or the blocks before it.
+    Raises ValueError if it does not fit the form, the tables or the blocks before it.
     """
     match spec:
         case NumbersSpec():

@@ -1,4 +1,4 @@
-"""From the model's probability to the PD: logit(PD) = a + b · logit(p), b > 0 (Platt 1999, two numbers)."""
+"""Turns the model's probability into the PD: logit(PD) = a + b · logit(p), b > 0 (Platt 1999, two numbers)."""
 
 import math
 
@@ -8,26 +8,26 @@ from msgspec import Struct
 
 Floats = npt.NDArray[np.float64]
 
-# A probability nearer to 0 or 1 than this says nothing more; float32 holds no 1 - p below 6e-8 anyway.
+# Probabilities closer to 0 or 1 carry no information: float32 cannot represent 1 - p below 6e-8.
 EDGE, HIGHEST = 1e-7, 1.0 - 1e-7
-# A steep slope must not push a PD to 0 or 1, where odds and points have no value.
+# A steep slope must not push a PD to 0 or 1, where odds and points are undefined.
 STEEPEST = 30.0
 
 
 def logit(p: Floats) -> Floats:
-    """Log-odds of probabilities of any shape, kept within ± 16.1 so that none is infinite."""
+    """Log-odds of probabilities of any shape, clipped to ± 16.1 so that all are finite."""
     p = np.clip(p, EDGE, HIGHEST)
     return np.log(p / (1.0 - p))
 
 
 def log_odds(p: float) -> float:
-    """`logit` of one probability."""
+    """`logit` of a single probability."""
     p = EDGE if p < EDGE else HIGHEST if p > HIGHEST else p
     return math.log(p / (1.0 - p))
 
 
 def probability(log_odds: float) -> float:
-    """The inverse of `log_odds`; down to -700, where e^700 is still a float64."""
+    """The inverse of `log_odds`, for log-odds of -700 and above: e^700 is still a float64."""
     return 1.0 / (1.0 + math.exp(-log_odds))
 
 
@@ -37,7 +37,7 @@ def expit(z: Floats) -> Floats:
 
 
 class Calibration(Struct, frozen=True, forbid_unknown_fields=True):
-    """Two numbers that put log-odds on the scale of observed rates; `slope` > 0 keeps the order."""
+    """Two numbers that map log-odds to observed default rates; `slope` > 0 preserves the ranking."""
 
     intercept: float
     slope: float
@@ -52,5 +52,5 @@ class Calibration(Struct, frozen=True, forbid_unknown_fields=True):
         return probability(-STEEPEST if z < -STEEPEST else STEEPEST if z > STEEPEST else z)
 
     def pds(self, p: Floats) -> Floats:
-        """Many at once, (m,) float64 -> (m,) float64: the same bits, which NumPy's own log and exp would not give."""
+        """The PDs of many, (m,) float64 -> (m,) float64. Bit for bit as `pd`; NumPy's own log and exp would differ."""
         return np.fromiter(map(self.pd, p.tolist()), np.float64, len(p))

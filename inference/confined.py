@@ -1,13 +1,13 @@
-"""A command in a process of its own, within bounds, of which no process is left when it ends, is stopped, or when the
-one that asked for it dies.
+"""Runs a command in a subprocess with limits. No process of it is left when it ends, is stopped, or when the process
+that started it dies.
 
-`run` starts a supervisor (`python -m inference.confined`), which starts the command. Where the kernel lets users make
-namespaces (Linux), the command and all that it starts live in a process namespace: when its first process ends, the
-kernel kills the rest, whatever sessions and groups they made. There it has no network, sees no other process, has no
-privileges, and writes into one folder alone. Elsewhere the supervisor adopts what the command leaves behind
-(PR_SET_CHILD_SUBREAPER) and kills it; a command that kills its supervisor first can then leave a process.
+`run` starts a supervisor (`python -m inference.confined`), which starts the command. Where the kernel lets users create
+namespaces (Linux), the command and everything it starts run in a PID namespace: when its first process ends, the kernel
+kills the rest, whatever sessions and groups they are in. There the command has no network, sees no other process, has
+no privileges, and can write into one folder only. Elsewhere the supervisor adopts the processes that the command leaves
+behind (PR_SET_CHILD_SUBREAPER) and kills them; a command that kills its supervisor first can then leave a process.
 
-It is no sandbox for code that is known to be hostile: it still reads all that its user may read.
+This is not a sandbox for code that is known to be hostile: the command can still read everything its user can read.
 """
 
 import ctypes
@@ -25,12 +25,12 @@ from typing import IO, NamedTuple
 
 from inference.settings import ROOT
 
-MEMORY = 4 << 30  # bytes of one process: a hundred times what an embedded release needs
-ADDRESSES = 4 * MEMORY  # bytes of address space: libraries reserve much more than they use
-SHARED = "size=64m"  # of /dev/shm in a namespace: locks between processes live there
-PROCESSES = 256  # with threads, at a time; counted in a namespace alone, where others do not count
-INHERITED = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "OMP_NUM_THREADS")  # no more: environments hold passwords
-TICK = 0.02  # seconds between two looks at what runs
+MEMORY = 4 << 30  # bytes per process: a hundred times what an embedded release needs
+ADDRESSES = 4 * MEMORY  # bytes of address space; libraries reserve much more than they use
+SHARED = "size=64m"  # of /dev/shm in a namespace, which holds locks between processes
+PROCESSES = 256  # with threads, at a time; only in a namespace, where other processes are not counted
+INHERITED = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "OMP_NUM_THREADS")  # nothing else: environments can hold passwords
+TICK = 0.02  # seconds between checks of the running command
 KILLED = -int(signal.SIGKILL)
 
 # linux/sched.h, linux/prctl.h, linux/mount.h
@@ -43,13 +43,13 @@ MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE, RDONLY = 442, -100, 0x8000, 1
 class Ended(NamedTuple):
     """How a command ended."""
 
-    status: int | None  # negative for a signal; None: it was stopped
-    why: str = ""  # it was stopped: "time" or "disk"
-    isolated: bool = False  # in namespaces
+    status: int | None  # exit status, negative for a signal; None if it was stopped
+    stopped_by: str = ""  # the limit that stopped it: "time" or "disk"
+    isolated: bool = False  # ran in namespaces
 
     @property
     def signal(self) -> str:
-        """The name of the signal that it died of, such as SIGSEGV; empty where it died of none."""
+        """The name of the signal that killed it, such as SIGSEGV; empty if none did."""
         return signal.Signals(-self.status).name if self.status is not None and self.status < 0 else ""
 
 
@@ -57,43 +57,43 @@ def run(
     command: Sequence[str], *, environment: Mapping[str, str], output: IO[bytes], seconds: float, file_size: int,
     folder: Path | None = None, disk: int = 0,
 ) -> Ended:  # fmt: skip
-    """Run a command in ROOT; wait until it has ended and nothing of it is left.
+    """Run a command in ROOT; wait until it and all its processes have ended.
 
-    Its environment is `environment` and, of this process's own, what INHERITED names. What it prints goes into
-    `output`. It is stopped after `seconds`, or where `folder`, the one that it may write into, holds more than `disk`
-    bytes; no file that it writes is longer than `file_size` bytes.
+    Its environment is `environment` plus the variables of this process named in INHERITED. Its output goes to `output`.
+    It is stopped after `seconds`, or when `folder`, the only one that it may write into, holds more than `disk` bytes.
+    No file that it writes can be longer than `file_size` bytes.
     """
-    alive, kept = os.pipe()  # ends for the supervisor when this process does, however that happens
-    report, reporting = os.pipe()
+    alive, alive_writer = os.pipe()  # closed when this process ends, however that happens; the supervisor notices
+    report, report_writer = os.pipe()
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    limits = [str(alive), str(reporting), str(file_size), str(math.ceil(seconds)), str(folder or "")]
+    limits = [str(alive), str(report_writer), str(file_size), str(math.ceil(seconds)), str(folder or "")]
     try:
         try:
             supervisor = subprocess.Popen(
                 [sys.executable, "-m", "inference.confined", *limits, *command],
                 cwd=ROOT, env={**inherited, **environment}, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                pass_fds=(alive, reporting), start_new_session=True,
+                pass_fds=(alive, report_writer), start_new_session=True,
             )  # fmt: skip
         finally:
             os.close(alive)
-            os.close(reporting)
+            os.close(report_writer)
         try:
             stopped = wait(report, time.monotonic() + seconds, folder, disk)
         finally:
-            os.close(kept)
-            kept = -1
+            os.close(alive_writer)
+            alive_writer = -1
             end(supervisor)
-        said = b"" if stopped else os.read(report, 100)
+        report_text = b"" if stopped else os.read(report, 100)
     finally:
         os.close(report)
-        if kept >= 0:
-            os.close(kept)
-    isolated, status = said.split() if said else (b"0", str(KILLED).encode())
+        if alive_writer >= 0:
+            os.close(alive_writer)
+    isolated, status = report_text.split() if report_text else (b"0", str(KILLED).encode())
     return Ended(None, stopped) if stopped else Ended(int(status), "", isolated == b"1")
 
 
 def wait(report: int, until: float, folder: Path | None, disk: int) -> str:
-    """Until the supervisor reports or is gone; why it has to stop before, if it has."""
+    """Wait until the supervisor reports or is gone. Returns the limit that was exceeded, or an empty string."""
     while not select.select([report], [], [], 0.1)[0]:
         if time.monotonic() > until:
             return "time"
@@ -103,7 +103,7 @@ def wait(report: int, until: float, folder: Path | None, disk: int) -> str:
 
 
 def used(folder: Path) -> int:
-    """Bytes of disk that a folder takes, without what is removed meanwhile."""
+    """Bytes of disk that a folder uses; files that are removed meanwhile are not counted."""
     total = 0
     for parent, _, files in os.walk(folder):
         for name in files:
@@ -113,8 +113,8 @@ def used(folder: Path) -> int:
 
 
 def end(supervisor: "subprocess.Popen[bytes]") -> None:
-    """Wait for a supervisor, which ends when nothing is left. Where it was killed, kill what is left in its group."""
-    os.waitid(os.P_PID, supervisor.pid, os.WEXITED | os.WNOWAIT)  # its number is not given to another group yet
+    """Wait for a supervisor, which ends last. If it was killed, kill the remaining processes of its group."""
+    os.waitid(os.P_PID, supervisor.pid, os.WEXITED | os.WNOWAIT)  # WNOWAIT: its PID cannot be reused yet
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(supervisor.pid, signal.SIGKILL)
     supervisor.wait()
@@ -124,7 +124,7 @@ def end(supervisor: "subprocess.Popen[bytes]") -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Start the command, with namespaces or without, and end with it."""
+    """Start the command, in namespaces if possible, and end with it."""
     alive, reporting, file_size, seconds = map(int, arguments[:4])
     folder, command = arguments[4], list(arguments[5:])
 
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str]) -> None:
             prctl(PDEATHSIG, signal.SIGKILL)
             furnish(folder, command)
             supervise(lambda: start(True), alive, reporting, b"1")
-            os._exit(0)  # the kernel kills all others
+            os._exit(0)  # the kernel kills the other processes of the namespace
         os.close(reporting)
         os.waitpid(first, 0)
         return
@@ -150,17 +150,17 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def supervise(start: Callable[[], int], alive: int, reporting: int, isolated: bytes) -> None:
-    """Wait for the command, or for the end of the one that asked for it; report how the command ended."""
+    """Wait until the command ends or the process that asked for it does; report the command's exit status."""
     child = start()
     while not select.select([alive], [], [], TICK)[0]:
-        pid, status = os.waitpid(-1, os.WNOHANG)  # others are orphans, which come here
+        pid, status = os.waitpid(-1, os.WNOHANG)  # may also be an orphan of the command
         if pid == child:
             os.write(reporting, b"%b %d" % (isolated, os.waitstatus_to_exitcode(status)))
             return
 
 
 def kill_children() -> None:
-    """Kill children until none is left: those of a killed child become children of this process."""
+    """Kill children until none is left: children of a killed child become children of this process."""
     while True:
         for pid in children():
             with suppress(ProcessLookupError):
@@ -174,7 +174,7 @@ def kill_children() -> None:
 
 
 def children() -> list[int]:
-    """Children of this process, where the kernel lists them."""
+    """PIDs of this process's children, from the kernel's list or, without one, from /proc."""
     try:
         return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
     except OSError:
@@ -182,7 +182,7 @@ def children() -> list[int]:
 
 
 def parent_of(pid: str) -> int:
-    """The parent of a process, 0 where it is gone."""
+    """The PID of a process's parent; 0 if the process is gone."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
@@ -190,8 +190,8 @@ def parent_of(pid: str) -> int:
 
 
 def become(command: list[str], isolated: bool, file_size: int, seconds: int) -> None:
-    """In the child: bounds, then the command."""
-    import resource  # not on every system that serves
+    """In the child: set the limits, then run the command."""
+    import resource  # not available on every system that can serve
 
     try:
         bounds = {
@@ -204,16 +204,16 @@ def become(command: list[str], isolated: bool, file_size: int, seconds: int) -> 
                 prctl(CAPBSET_DROP, capability)
         else:
             prctl(PDEATHSIG, signal.SIGKILL)
-        for what, most in bounds.items():
-            with suppress(ValueError, OSError):  # not above a limit that is there
-                resource.setrlimit(what, (most, most))
+        for kind, limit in bounds.items():
+            with suppress(ValueError, OSError):  # a lower limit is already set
+                resource.setrlimit(kind, (limit, limit))
         prctl(NO_NEW_PRIVS, 1)
-        os.execv(command[0], command)  # noqa: S606 - a shell is what nobody wants here
+        os.execv(command[0], command)  # noqa: S606 - on purpose without a shell
     finally:
         os._exit(127)
 
 
-# --- what only Linux knows ---
+# --- Linux only ---
 
 
 def libc() -> ctypes.CDLL:
@@ -221,13 +221,13 @@ def libc() -> ctypes.CDLL:
 
 
 def prctl(option: int, value: int) -> None:
-    """Where it is not known nothing happens."""
+    """Call prctl(2); does nothing on systems without it."""
     with suppress(AttributeError):
         libc().prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
 
 
 def isolate() -> bool:
-    """Whether what this process forks from now on lives in namespaces of its own, as the same user."""
+    """Create namespaces for the children of this process, as the same user; returns whether that succeeded."""
     user, group = os.getuid(), os.getgid()
     try:
         if libc().unshare(CLONE):
@@ -241,8 +241,8 @@ def isolate() -> bool:
 
 
 def furnish(folder: str, command: Sequence[str]) -> None:
-    """In the first process of the namespaces: a view of the files in which only the folder can be written, and no other
-    process can be seen or asked. What a kernel does not allow is left as it is."""
+    """In the first process of the namespaces: make all files read-only except the folder, and hide other processes and
+    their sockets. Steps that the kernel does not allow are skipped."""
     mount(None, "/", None, MS_REC | MS_PRIVATE)
     if folder:
         mount(folder, folder, None, MS_BIND)
@@ -251,21 +251,21 @@ def furnish(folder: str, command: Sequence[str]) -> None:
         set_attributes(folder, 0, off=RDONLY)
     safe = MS_NOSUID | MS_NODEV | MS_NOEXEC
     mount("proc", "/proc", "proc", safe) or mount("none", "/proc", "tmpfs", safe)
-    mount("none", "/dev/shm", "tmpfs", safe, SHARED)  # noqa: S108 - in this namespace alone
-    # Sockets there start programs for anyone who asks, outside of these namespaces.
+    mount("none", "/dev/shm", "tmpfs", safe, SHARED)  # noqa: S108 - in this namespace only
+    # Services listening on sockets there would start programs outside of these namespaces.
     if not any(text.startswith("/run/") for text in (str(ROOT), sys.base_prefix, *command, *os.environ.values())):
         mount("none", "/run", "tmpfs", safe)
     os.chdir(ROOT)
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, options: str = "") -> bool:
-    """Whether mount(2) did it."""
+    """Call mount(2); returns whether it succeeded."""
     coded = [None if text is None else text.encode() for text in (source, target, kind)]
     return int(libc().mount(*coded, ctypes.c_ulong(flags), options.encode())) == 0
 
 
 def set_attributes(path: str, flags: int, on: int = 0, off: int = 0) -> None:
-    """mount_setattr(2), Linux 5.12, which the C library may not know."""
+    """Call mount_setattr(2), Linux 5.12, for which the C library may lack a function."""
     attributes = (ctypes.c_uint64 * 4)(on, off, 0, 0)
     libc().syscall(MOUNT_SETATTR, AT_FDCWD, path.encode(), flags, attributes, ctypes.sizeof(attributes))
 

@@ -1,4 +1,4 @@
-"""From rows to the model's probability. Only this file imports an engine's package."""
+"""Turns rows into the model's probability. Only this file imports an engine's package."""
 
 import json
 import threading
@@ -12,16 +12,16 @@ from inference.errors import BadRelease, EngineUnavailable
 from inference.extras import how_to_install
 from inference.release import MODEL, ONNX, Release
 
-TOLERANCE = 1e-6  # of a PD: engines agree within it, and processors differ by less
+TOLERANCE = 1e-6  # of a PD: engines must agree within it; processors differ by less
 
 
 class Engine(Protocol):
-    """What every engine offers."""
+    """The interface of every engine."""
 
     name: str
 
     def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Rows (m, n_features) float32, C order -> the model's probability of default (m,), uncalibrated."""
+        """Rows, (m, n_features) float32, C order -> uncalibrated probabilities of default, (m,) float32."""
 
 
 class XGBoostEngine:
@@ -30,12 +30,12 @@ class XGBoostEngine:
     name = "xgboost"
 
     def __init__(self, release: Release, threads: int = 1) -> None:
-        """Parse the release's model, whose digest has matched: XGBoost does not sanitise model files.
+        """Parse the release's model, after its digest has been checked: XGBoost does not sanitise model files.
 
-        One thread is right for single rows (p99 0.5 ms, against 21 ms and more with two). It is set here,
-        once, because setting it beside a running prediction is not thread-safe.
+        One thread is best for single rows (p99 0.5 ms, against 21 ms and more with two). The number is set once, here,
+        because changing it during a prediction is not thread-safe.
         """
-        from xgboost import XGBClassifier  # takes seconds, and validating does not need it
+        from xgboost import XGBClassifier  # takes seconds; validation does not need it
 
         file = release.folder / MODEL
         self.classifier = XGBClassifier(n_jobs=threads)
@@ -44,7 +44,7 @@ class XGBoostEngine:
             booster = self.classifier.get_booster()
             booster.set_param({"nthread": threads})
             features = booster.num_features()
-        except Exception as error:  # an XGBoostError, or what Python makes of a message or an attribute in the file
+        except Exception as error:  # XGBoostError, or a Python error from decoding a message or an attribute
             raise BadRelease(file, "a model that XGBoost can read", first_line(error)) from None
         if features != len(release.rows.columns):
             raise BadRelease(file, f"{len(release.rows.columns)} features", features)
@@ -54,7 +54,7 @@ class XGBoostEngine:
 
 
 class Tree(NamedTuple):
-    """One tree, by node. A row goes left where its column is smaller than the node's value, both as float32."""
+    """A tree, as lists by node. A row goes left if its column is less than the node's value, both as float32."""
 
     left: list[int]  # node numbers; -1 at a leaf
     right: list[int]
@@ -63,28 +63,28 @@ class Tree(NamedTuple):
 
 
 def trees(release: Release) -> list[Tree]:
-    """The trees of a release's model, as XGBoost reads them."""
+    """The trees of a release's model, as XGBoost parses them."""
     model = json.loads(bytes(XGBoostEngine(release).classifier.get_booster().save_raw("json")))
-    listed = model["learner"]["gradient_booster"]["model"]["trees"]
+    tree_specs = model["learner"]["gradient_booster"]["model"]["trees"]
     return [
         Tree(
-            one["left_children"],
-            one["right_children"],
-            one["split_indices"],
-            # JSON has the shortest decimal that is this float32; a row is compared with the float32 itself
-            np.array(one["split_conditions"], np.float32).tolist(),
+            spec["left_children"],
+            spec["right_children"],
+            spec["split_indices"],
+            # JSON has the shortest decimal of this float32; a row is compared with the float32 itself.
+            np.array(spec["split_conditions"], np.float32).tolist(),
         )
-        for one in listed
+        for spec in tree_specs
     ]
 
 
 class OnnxEngine:
-    """ONNX Runtime on the release's own `model.onnx`: quickest for single rows."""
+    """ONNX Runtime with the release's `model.onnx`: the fastest for single rows."""
 
     name = "onnx"
 
     def __init__(self, release: Release, threads: int = 1) -> None:
-        """Parse the bytes whose digest has matched."""
+        """Parse the release's bytes, after their digest has been checked."""
         try:
             from onnxruntime import InferenceSession, OrtValue, SessionOptions
         except ImportError:
@@ -95,10 +95,10 @@ class OnnxEngine:
             )
         options = SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 3  # errors reach us as exceptions
+        options.log_severity_level = 3  # log errors only; they are raised as exceptions too
         try:
             session = InferenceSession(release.onnx, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime has a class of its own for each way to fail
+        except Exception as error:  # ONNX Runtime has many exception classes
             raise BadRelease(release.folder / ONNX, "a model that ONNX Runtime can read", error) from None
         (rows,) = session.get_inputs()
         if rows.shape[1] != len(release.rows.columns):
@@ -112,7 +112,7 @@ class OnnxEngine:
         return self._session.run([self._output], {self._input: rows})[0][:, 1]  # type: ignore[no-any-return]
 
     def _predict_one(self, row: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """By way of arrays bound once a thread: a quarter less time than `run`, which makes tensors of both."""
+        """Predict with arrays bound once per thread: a quarter faster than `run`, which creates tensors each time."""
         try:
             binding, bound, probabilities = self._thread.bound
         except AttributeError:
@@ -123,11 +123,11 @@ class OnnxEngine:
             self._thread.bound = binding, bound, probabilities
         bound[:] = row
         self._session.run_with_iobinding(binding)
-        return probabilities[:, 1].copy()  # type: ignore[no-any-return]  # what a thread holds has no type
+        return probabilities[:, 1].copy()  # type: ignore[no-any-return]  # thread-local attributes are untyped
 
 
 class OneDalEngine:
-    """oneDAL (Intel) on trees converted from the release's model when it is opened: quickest for many rows."""
+    """oneDAL (Intel), with trees converted from the release's model on opening: the fastest for many rows."""
 
     name = "onedal"
 
@@ -137,11 +137,11 @@ class OneDalEngine:
             from daal4py.mb import convert_model
         except ImportError:
             raise missing(self.name) from None
-        daal4py.daalinit(threads)  # for the whole process: oneDAL knows no threads of one model
+        daal4py.daalinit(threads)  # for the whole process: oneDAL has no setting per model
         booster = XGBoostEngine(release).classifier.get_booster()
         try:
             self._model = convert_model(booster)
-        except Exception as error:  # it reads XGBoost's text of the trees, and fails as a reader of texts does
+        except Exception as error:  # it parses XGBoost's text dump and raises whatever its parser does
             raise BadRelease(release.folder / MODEL, "a model that oneDAL can convert", first_line(error)) from None
 
     def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -155,7 +155,7 @@ ENGINES = tuple(KINDS)
 
 
 def first_line(error: Exception) -> str:
-    """An error's kind and the first line of what it says: XGBoost adds a trace of its own."""
+    """An error's class and the first line of its message: XGBoost appends a stack trace."""
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:300]}"
 
 
@@ -166,32 +166,34 @@ def missing(name: str) -> EngineUnavailable:
 
 
 def open_engine(name: str, release: Release, threads: int = 1) -> Engine:
-    """The engine of that name with the release's model.
+    """Open the engine of this name with the release's model.
 
-    It must predict the release's golden applications; any other than xgboost to their PDs, within TOLERANCE.
-    Raises `EngineUnavailable` where it is not known, not installed or does not, `BadRelease` where it cannot
-    read the model.
+    It must predict the release's golden applications; engines other than xgboost must reproduce their PDs within
+    TOLERANCE. Raises `EngineUnavailable` if the engine is unknown, not installed or off, `BadRelease` if it cannot read
+    the model.
     """
     if name not in KINDS:
         raise EngineUnavailable(f"engine {name!r} is not known; TENFOLD_ENGINE takes one of {', '.join(ENGINES)}")
     engine = KINDS[name](release, threads)
     try:
         differences = golden_differences(engine, release)
-    except Exception as error:  # a model of another kind: of other inputs, or of no probability
+    except Exception as error:  # a model with other inputs, or one that gives no probability
         raise BadRelease(release.folder, f"a model that {name} can predict with", first_line(error)) from None
     if name != XGBoostEngine.name:
-        off = float(np.abs(differences).max(initial=0.0 if release.manifest.golden else np.inf))
-        if not off <= TOLERANCE:
+        difference = float(np.abs(differences).max(initial=0.0 if release.manifest.golden else np.inf))
+        if not difference <= TOLERANCE:
             raise EngineUnavailable(
-                f"engine {name} is refused: a golden PD of release {release.name} is off by {off:.2g}, more than "
-                f"{TOLERANCE:g}. Use TENFOLD_ENGINE=xgboost"
+                f"engine {name} is refused: a golden PD of release {release.name} is off by {difference:.2g}, "
+                f"more than {TOLERANCE:g}. Use TENFOLD_ENGINE=xgboost"
             )
     return engine
 
 
 def golden_differences(engine: Engine, release: Release) -> npt.NDArray[np.float64]:
-    """What the engine gives for each golden application of the release, less the PD in its manifest: (n,)."""
+    """For each golden application: the engine's PD minus the PD in the manifest, (n,) float64."""
     golden = release.manifest.golden
-    values = release.form.encode({name: [one.answers[name] for one in golden] for name in release.form.names})
+    values = release.form.encode(
+        {name: [application.answers[name] for application in golden] for name in release.form.names}
+    )
     pds = release.calibration.pds(engine.predict_proba(release.rows.build(values)).astype(np.float64))
-    return np.asarray(pds - [one.pd for one in golden])
+    return np.asarray(pds - [application.pd for application in golden])

@@ -1,4 +1,4 @@
-"""What can go wrong in scoring, each with what the reader needs to mend it."""
+"""Errors of scoring. Each says what the reader needs to fix it."""
 
 from dataclasses import dataclass
 
@@ -12,10 +12,10 @@ class Problem:
     """One answer that cannot be used.
 
     `kind` is a stable word for machines and for translation: `missing`, `unknown_field`, `not_a_number`,
-    `not_a_text`, `not_finite`, `not_whole`, `too_small`, `too_large`, `not_a_choice`, `not_stated`; of a text that is
-    not read as a number one of `inference.numbers.TROUBLES`, with the part that has to go (`extra`) and the numbers
-    that the text can mean (`readings`). `hint` says what to do, where the rest does not. `got` is a short `repr` of the
-    answer, for the person who gave it: it belongs in no log.
+    `not_a_text`, `not_finite`, `not_whole`, `too_small`, `too_large`, `not_a_choice`, `not_stated`. For text
+    that cannot be read as a number, it is one of `inference.numbers.TROUBLES`; `extra` is then the part to remove and
+    `readings` are the numbers that the text can mean. `hint` says what to do where the kind does not. `got` is a short
+    `repr` of the answer, for the person who gave it: never log it.
     """
 
     field: str
@@ -34,7 +34,7 @@ class Problem:
 
 
 class InvalidApplication(TenfoldError, ValueError):
-    """The answers cannot be scored; `problems` names every bad field at once."""
+    """The answers cannot be scored; `problems` lists every bad field."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         self.problems = problems
@@ -42,19 +42,19 @@ class InvalidApplication(TenfoldError, ValueError):
 
 
 class BadRelease(TenfoldError):
-    """A release folder that must not be used: which file, what was expected, what was found."""
+    """A release folder that must not be used: the file, what was expected, and what was found instead (`actual`)."""
 
-    def __init__(self, file: object, expected: object, found: object) -> None:
-        self.file, self.expected, self.found = str(file), str(expected), str(found)
+    def __init__(self, file: object, expected: object, actual: object) -> None:
+        self.file, self.expected, self.actual = str(file), str(expected), str(actual)
         super().__init__(
-            f"release refused: {file}: expected {expected}, found {found}. "
+            f"release refused: {file}: expected {expected}, found {actual}. "
             "Restore the folder from where it came, or train it again with 'make train'."
         )
 
 
 class BadSetting(TenfoldError):
-    """An environment variable that means nothing or holds a value that cannot be used."""
+    """An environment variable that is unknown or has an invalid value."""
 
 
 class EngineUnavailable(TenfoldError):
-    """The engine asked for is not known or not installed here."""
+    """The requested engine is unknown, not installed, or does not reproduce the release's golden PDs."""

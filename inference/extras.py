@@ -1,11 +1,11 @@
-"""Packages that serving does not need come in extras of pyproject.toml; a command that lacks one names its extra."""
+"""Optional packages: the extras of pyproject.toml. A command that lacks a package names the extra to install."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from inference.errors import TenfoldError
 
-EXTRAS = {  # extra -> the modules that its packages give
+EXTRAS = {  # extra -> the modules that its packages provide
     "train": ("pandas", "pyarrow", "matplotlib", "optbinning", "onnx", "onnxmltools", "tqdm", "python_calamine"),
     "engines": ("onnxruntime", "daal4py"),
     "book": ("pyarrow",),
@@ -14,12 +14,12 @@ EXTRAS = {  # extra -> the modules that its packages give
 
 
 class MissingExtra(TenfoldError):
-    """A package is not installed: which one, and how to install it."""
+    """A package is not installed; the message says which one and how to install it."""
 
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Around imports of packages that the extra brings. Raises `MissingExtra` where one of them is not installed."""
+    """Wrap imports of an extra's packages. Raises `MissingExtra` if one of them is not installed."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -30,5 +30,5 @@ def extra(name: str) -> Iterator[None]:
 
 
 def how_to_install(name: str) -> str:
-    """The command that installs an extra, in the project's folder."""
+    """The command that installs an extra, run in the project's folder."""
     return f"pip install -e '.[{name}]' (or 'make setup', which installs all extras)"

@@ -1,14 +1,14 @@
-"""The interval of a rate: between which shares the true one lies, by what was counted."""
+"""Confidence interval of a rate."""
 
 import math
 
-Z = 1.959964  # of a 95 % interval
+Z = 1.959964  # standard normal quantile of a 95 % interval
 
 
 def wilson(bad: float, loans: float) -> tuple[float, float]:
-    """95 % interval of a bad rate (Wilson 1927), within 0..1; NaN for no loans.
+    """95 % interval of a bad rate (Wilson 1927), within 0..1; NaN if there are no loans.
 
-    Averages over repeats need not be whole.
+    The counts may be averages over repeats, so they need not be integers.
     """
     if not loans:
         return math.nan, math.nan

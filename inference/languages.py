@@ -1,4 +1,4 @@
-"""A text in each language that a release speaks."""
+"""Text in every language of a release."""
 
 from msgspec import Struct
 
@@ -6,7 +6,7 @@ LANGUAGES = ("en", "fr")
 
 
 class Text(Struct, frozen=True):
-    """A text in all of them; it may be empty."""
+    """Text in all languages; it may be empty."""
 
     en: str
     fr: str
@@ -20,7 +20,7 @@ class Text(Struct, frozen=True):
 
 
 class Words(Text, frozen=True):
-    """A text that people must be able to read: in no language is it blank."""
+    """Text that must not be blank in any language."""
 
     def __post_init__(self) -> None:
         if not (self.en.strip() and self.fr.strip()):

@@ -1,4 +1,4 @@
-"""What a release says of itself: manifest.json as one typed value, or the path of what is wrong in it."""
+"""Reads manifest.json, the description of a release, into a typed value; errors give the path of what is wrong."""
 
 import math
 from itertools import pairwise
@@ -9,13 +9,13 @@ from msgspec import Meta, Struct
 
 from inference.blocks import Feature
 from inference.calibration import Calibration
-from inference.fields import Count, Field, located
+from inference.fields import Count, Field, with_path
 from inference.languages import Words
 from inference.policy import Points, PolicyTerms
 
-# Raise it when an older reader could misunderstand; tests/test_release.py pins what is read. In the first format fields
-# had no texts for applicants: such releases are opened to replay what they decided, and web/lender.py says when one may
-# be served.
+# Increase FORMAT when an older reader could misread a new manifest; tests/test_release.py pins what is read. Fields of
+# format 1 had no texts for applicants: such releases are opened to replay their decisions, and web/lender.py decides
+# when one may be served.
 FORMAT, OLDEST = 2, 1
 
 
@@ -24,18 +24,18 @@ class BadManifest(ValueError):
 
 
 class UnknownFormat(BadManifest):
-    """A manifest of another format than those that are read."""
+    """A manifest whose format is not supported."""
 
 
 class Group(Struct, frozen=True, kw_only=True):
-    """Fields that stand under one heading."""
+    """A heading of the form, with the fields under it."""
 
     name: str
     label: Words
 
 
 class Column(Struct, frozen=True, kw_only=True):
-    """One column of the model, with its constraint: +1 never lowers the PD, -1 never raises it."""
+    """One column of the model with its monotone constraint: +1 never lowers the PD, -1 never raises it."""
 
     name: str
     index: Count | None = None
@@ -43,14 +43,14 @@ class Column(Struct, frozen=True, kw_only=True):
 
 
 class File(Struct, frozen=True, kw_only=True):
-    """One file that scoring reads."""
+    """A file that scoring reads."""
 
     sha256: str
     bytes: Count | None = None
 
 
 class Band(Struct, frozen=True, kw_only=True):
-    """Past loans whose PDs lie between two."""
+    """Past loans with a PD between `low` and `high`."""
 
     low: float
     high: float
@@ -59,7 +59,7 @@ class Band(Struct, frozen=True, kw_only=True):
 
 
 class Spread(Struct, frozen=True, kw_only=True):
-    """How PDs spread over loans: evenly spaced percentiles, from the 0th to the 100th."""
+    """The distribution of PDs over loans: evenly spaced percentiles, from the 0th to the 100th."""
 
     loans: Count
     pd_percentiles: Annotated[tuple[float, ...], Meta(min_length=3)]
@@ -76,23 +76,23 @@ class Alike(Spread, frozen=True, kw_only=True):
 
 
 class Population(Spread, frozen=True, kw_only=True):
-    """Past loans that a PD is compared with."""
+    """The past loans with which a PD is compared."""
 
-    of: str = ""  # which loans, and by which models their PDs are
+    of: str = ""  # which loans, and which models computed their PDs
     bad_rate: float = math.nan
     bands: tuple[Band, ...] = ()
-    by: dict[str, dict[str, Alike]] = {}  # field -> code -> the loans with that answer
+    by: dict[str, dict[str, Alike]] = {}  # field -> code -> loans with that answer
 
 
 class Golden(Struct, frozen=True, kw_only=True):
-    """An application with the PD that any reader must reproduce."""
+    """An application with the PD that every engine must reproduce."""
 
     answers: dict[str, object]
     pd: float
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
-    """All that manifest.json holds. Keys that are not here are left alone: a newer writer may add some."""
+    """The content of manifest.json. Unknown keys are ignored: a newer writer may add some."""
 
     format: int
     name: str
@@ -109,11 +109,11 @@ class Manifest(Struct, frozen=True, kw_only=True):
     population: Population | None
     golden: tuple[Golden, ...]
     files: dict[str, File]
-    training: dict[str, object] = {}  # for people: scoring reads none of it
+    training: dict[str, object] = {}  # for people; scoring does not read it
 
 
 class Versioned(Struct):
-    """What is looked at before anything else."""
+    """The format number, which is checked before anything else."""
 
     format: object
 
@@ -122,7 +122,7 @@ MANIFEST, VERSIONED = msgspec.json.Decoder(Manifest), msgspec.json.Decoder(Versi
 
 
 def read_manifest(content: bytes) -> Manifest:
-    """The manifest in these bytes, or `BadManifest`; the format comes first. No digest is looked at here."""
+    """Parse a manifest, its format first; raises `BadManifest`. Digests are not checked here."""
     try:
         version = VERSIONED.decode(content).format
         if type(version) is not int or not OLDEST <= version <= FORMAT:
@@ -131,4 +131,4 @@ def read_manifest(content: bytes) -> Manifest:
     except RecursionError as error:
         raise BadManifest(f"nested too deeply: {error}") from None
     except msgspec.MsgspecError as error:
-        raise BadManifest(located(error)) from None
+        raise BadManifest(with_path(error)) from None

@@ -1,4 +1,4 @@
-"""Clocks and the process's own figures. Whatever reads time takes a `Clock`, so that tests can set it."""
+"""Clocks, and CPU and memory of this process. Code that reads the time takes a `Clock`, so that tests can set it."""
 
 import threading
 import time
@@ -11,8 +11,8 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Four clocks: elapsed wall time and CPU time of this thread in ns, UTC in seconds since 1970, and seconds that
-    nobody can set."""
+    """Four clocks: wall time and this thread's CPU time in ns, UTC in seconds since 1970, and a monotonic clock in
+    seconds."""
 
     wall: Callable[[], int] = time.perf_counter_ns
     cpu: Callable[[], int] = time.thread_time_ns
@@ -23,9 +23,9 @@ class Clock:
 class ProcessSampler:
     """The latest CPU % and resident memory of this process, from psutil.
 
-    `cpu_percent` around a tenth of a millisecond of work says 0 or thousands, so one background thread
-    samples it at an interval that means something, and a score reads the latest sample for nothing.
-    CPU % counts all threads: 200 is two busy cores. None until the first interval has passed.
+    Measured around a tenth of a millisecond of work, `cpu_percent` is 0 or in the thousands. So a background thread
+    samples it at a sensible interval, and a score reads the latest sample at no cost. CPU % covers all threads: 200
+    means two busy cores. It is None until the first interval has passed.
     """
 
     def __init__(self, interval: float = 0.5) -> None:
@@ -54,5 +54,5 @@ class ProcessSampler:
 
 @cache
 def process_sampler() -> ProcessSampler:
-    """The one sampler of this process."""
+    """The sampler that this process shares."""
     return ProcessSampler()

@@ -1,4 +1,4 @@
-"""Numbers and shares as they are written for people, in English and French. inference/numbers.py reads them again."""
+"""Formats numbers and percentages for people, in English and French. inference/numbers.py reads them back."""
 
 from decimal import Decimal
 
@@ -8,22 +8,22 @@ THIN = "\u202f"  # narrow no-break space, before %
 
 
 def write_number(value: float, language: str) -> str:
-    """A number with its thousands apart, to ten digits and without an exponent."""
+    """A number with thousands separators, rounded to ten digits, without an exponent."""
     return localised(f"{Decimal(f'{value:.10g}'):,f}", language)
 
 
 def write_exactly(value: float, language: str) -> str:
-    """All digits that it takes to read the same float64 again; to ten where that is longer than anybody types."""
+    """All digits needed to read the same float64 back; ten digits where the text would be longer than `LONGEST`."""
     text = f"{Decimal(repr(plain(value))):,f}"
     return localised(text, language) if len(text) <= LONGEST else write_number(value, language)
 
 
 def write_percent(share: float, language: str, digits: int = 1) -> str:
-    """A share of one in per cent; below 1 % with one more digit, so that a small PD keeps its figures."""
+    """A fraction as a percentage; below 1 % with one more digit, so that a small PD keeps its precision."""
     digits += 1 if 0 < abs(share) < 0.00995 else 0
     return localised(f"{100 * share:,.{digits}f}", language) + THIN + "%"
 
 
 def localised(text: str, language: str) -> str:
-    """Python's separators changed into the language's: in French a narrow no-break space and a decimal comma."""
+    """Replace Python's separators with the language's: French has a narrow no-break space and a decimal comma."""
     return text.translate({ord(","): THOUSANDS["fr"], ord("."): DECIMAL["fr"]}) if language == "fr" else text

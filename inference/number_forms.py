@@ -1,4 +1,4 @@
-"""The table of forms in docs/numbers.md: how each text is read in a field of its kind, by the grammar itself."""
+"""The table in docs/numbers.md: how the grammar reads each text in a field of a given unit."""
 
 import re
 import unicodedata
@@ -9,9 +9,9 @@ from inference.numbers import TROUBLES, Grammar, UnreadNumber
 from inference.units import Unit
 
 
-def unit_of(en: str, fr: str, one: tuple[str, str] | None = None) -> Unit:
-    singular = one or (en, fr)
-    return Unit(Text(en, fr), Text(*singular))
+def unit_of(en: str, fr: str, singular: tuple[str, str] | None = None) -> Unit:
+    texts = singular or (en, fr)
+    return Unit(Text(en, fr), Text(*texts))
 
 
 UNITS = {
@@ -45,24 +45,24 @@ FORMS = {
 
 
 def rows() -> list[tuple[str, str, str, str]]:
-    """(text, unit of the field, outcome in English, outcome in French) of every form."""
+    """(text, unit of the field, outcome in English, outcome in French) for every form."""
     return [
         (text, name, outcome(text, name, "en"), outcome(text, name, "fr")) for name in FORMS for text in FORMS[name]
     ]
 
 
 def outcome(text: str, name: str, language: str) -> str:
-    """The number as the language writes it, or what is asked or said."""
-    unit, whole, maximum = UNITS[name]
-    read = Grammar(language, unit, whole, maximum).read(text)
+    """The number as the language writes it, the question that is asked, or the error."""
+    unit, integer, maximum = UNITS[name]
+    read = Grammar(language, unit, integer, maximum).read(text)
     if not isinstance(read, UnreadNumber):
         return write_number(read, language).replace("\u202f", " ")
-    numbers = " or ".join(write_number(one, language).replace("\u202f", " ") for one in read.readings)
+    numbers = " or ".join(write_number(number, language).replace("\u202f", " ") for number in read.readings)
     return f"*asks: {numbers}?*" if numbers else f"*refused: {TROUBLES[read.kind]}*"
 
 
 def visible(text: str) -> str:
-    """A text, with the names of marks that look alike on a page or not at all."""
+    """A text, followed by the names of its characters that are easy to confuse or invisible."""
     odd = dict.fromkeys(mark for mark in text if not mark.isascii() and not mark.isalpha() and mark not in "€½")
     names = [re.sub(r"digit \w+", "digits", unicodedata.name(mark).lower()) for mark in odd]
     return f"`{text}`" + (f" ({', '.join(dict.fromkeys(names))})" if names else "")

@@ -1,6 +1,6 @@
-"""Numbers as people write them, in English and French: the one grammar of the page, the command line and files.
+"""Reads numbers as people write them, in English and French, for the page, the command line and files.
 
-docs/numbers.md says it in words, with a table of what is read and what is asked about.
+docs/numbers.md describes the grammar, with a table of which texts are read and which are asked about.
 """
 
 import re
@@ -11,11 +11,11 @@ from inference.units import Unit, currencies
 
 Number = int | float
 DECIMAL = {"en": ".", "fr": ","}
-THOUSANDS = {"en": ",", "fr": "\u202f"}  # as they are written
-LONGEST = 60  # characters of a text that is looked at
-LONGEST_EXTRA = 20  # characters beside a number that a message repeats
-IN_FULL = 1e15  # a number in short form is offered in full below this
-# What looks alike becomes one mark: digits, separators, apostrophes, minus signs.
+THOUSANDS = {"en": ",", "fr": "\u202f"}  # as number_format writes them
+LONGEST = 60  # longer texts are refused unread
+LONGEST_EXTRA = 20  # longest text beside a number that a message repeats
+IN_FULL = 1e15  # below this a number in short form is offered written in full
+# Characters that look alike become one: digits, separators, apostrophes, minus signs.
 ALIKE = str.maketrans(
     {
         **{chr(zero + digit): str(digit) for zero in (0x660, 0x6F0, 0xFF10) for digit in range(10)},
@@ -47,10 +47,10 @@ TROUBLES = {
 
 @dataclass(frozen=True, slots=True)
 class UnreadNumber:
-    """A text that is not read as a number, and why.
+    """A text that cannot be read as a number, and why.
 
-    `kind` is one of `TROUBLES`, `extra` the part that has to go. `readings` are the numbers that the text can mean:
-    two where only the person who wrote it knows, one where it breaks a rule and can mean nothing else.
+    `kind` is one of `TROUBLES`, `extra` the part to remove. `readings` are the numbers that the text can mean: two if
+    only the writer knows which, one if the text breaks a rule but has a single meaning.
     """
 
     text: str
@@ -60,7 +60,7 @@ class UnreadNumber:
 
 
 class _Trouble(Exception):
-    """Ends the reading of one text; becomes an `UnreadNumber`."""
+    """Stops reading a text; becomes an `UnreadNumber`."""
 
     def __init__(self, kind: str, extra: str = "", readings: tuple[Number, ...] = ()) -> None:
         self.kind, self.extra, self.readings = kind, extra, readings
@@ -71,35 +71,35 @@ class _Trouble(Exception):
 class Grammar:
     """How numbers of one field are read in one language.
 
-    In a field of money or whole numbers three digits after a lone decimal mark are always asked about, in any other
-    only where `maximum` leaves both readings possible. `exponents` reads plain ASCII ones, as files have them.
+    Three digits after a lone decimal mark are ambiguous. In a field of money or integers they are always asked about,
+    in others only if `maximum` allows both readings. `exponents` accepts plain ASCII exponents, as in files.
     """
 
     language: str
     unit: Unit
-    whole: bool
+    integer: bool
     maximum: float
     exponents: bool = False
 
     def read(self, text: str) -> Number | UnreadNumber:
-        """What a person or a file wrote, as a number, or why it is not read as one."""
-        given = text.strip()
+        """The number that a person or a file wrote, or why it cannot be read."""
+        stripped = text.strip()
         try:
-            return self._exponent(given) if EXPONENT.fullmatch(given) else self._with_unit(given)
+            return self._exponent(stripped) if EXPONENT.fullmatch(stripped) else self._with_unit(stripped)
         except _Trouble as trouble:
-            return UnreadNumber(given, trouble.kind, trouble.extra, trouble.readings)
+            return UnreadNumber(stripped, trouble.kind, trouble.extra, trouble.readings)
 
-    def _exponent(self, given: str) -> Number:
-        value = float(given)
+    def _exponent(self, text: str) -> Number:
+        value = float(text)
         if self.exponents:
             return value
         raise _Trouble("in_full", readings=(plain(value),) if 1e-6 <= abs(value) < IN_FULL else ())
 
-    def _with_unit(self, given: str) -> Number:
-        """A sign, digits with separators, and the unit or a currency on either side."""
-        visible = "".join(mark for mark in given if unicodedata.category(mark) != "Cf")
+    def _with_unit(self, written: str) -> Number:
+        """Read a sign, digits with separators, and a unit or currency on either side."""
+        visible = "".join(mark for mark in written if unicodedata.category(mark) != "Cf")
         text = SPACE.sub(" ", visible.translate(ALIKE)).strip()
-        core = CORE.search(text) if len(given) <= LONGEST else None
+        core = CORE.search(text) if len(written) <= LONGEST else None
         if core is None:
             raise _Trouble("not_a_number")
         before, after = text[: core.start()].strip(), text[core.end() :].strip()
@@ -110,8 +110,10 @@ class Grammar:
         trouble = self._beside(signed[2], after)
         try:
             number = sign * self._digits(core[0])
-        except _Trouble as found:
-            raise trouble or _Trouble(found.kind, "", tuple(sign * one for one in found.readings)) from None
+        except _Trouble as digits_trouble:
+            raise trouble or _Trouble(
+                digits_trouble.kind, "", tuple(sign * reading for reading in digits_trouble.readings)
+            ) from None
         if trouble is None:
             return number
         if trouble.kind == "in_full" and trouble.extra == "k" and 0 < abs(number) < IN_FULL:
@@ -119,12 +121,12 @@ class Grammar:
         raise trouble
 
     def _beside(self, before: str, after: str) -> _Trouble | None:
-        """What is wrong with the texts on both sides of the digits."""
+        """What is wrong with the texts before and after the digits."""
         sides = (("before", before), ("after", after))
         wrong = [(side, text, kind) for side, text in sides if text and (kind := self.unit.trouble(text))]
         if not wrong:
-            both = [set(currencies(text)) for text in (before, after)]
-            return _Trouble("extra_after", after) if all(both) and both[0].isdisjoint(both[1]) else None
+            codes = [set(currencies(text)) for text in (before, after)]
+            return _Trouble("extra_after", after) if all(codes) and codes[0].isdisjoint(codes[1]) else None
         side, text, kind = wrong[0]
         if kind == "other_currency":
             return _Trouble("other_currency", text)
@@ -139,7 +141,7 @@ class Grammar:
         return _Trouble(f"extra_{side}", text)
 
     def _digits(self, text: str) -> Number:
-        """Digits with separators: the last of two kinds is the decimal mark; of one kind, groups have three digits."""
+        """Read digits with separators. Of two kinds the last is the decimal mark; groups have three digits."""
         parts = re.split(f"[{SEPARATORS}]", text)
         marks = re.findall(f"[{SEPARATORS}]", text)
         if not marks:
@@ -151,39 +153,39 @@ class Grammar:
             groups = set(marks[:-1])
             if last not in f".,{ARABIC_DECIMAL}" or last in groups or len(groups) > 1 or ARABIC_DECIMAL in groups:
                 raise _Trouble("grouping")
-            whole = joined(parts[:-1]) if groups else parts[0]
-            return decimal(whole, parts[-1])
+            integer_part = joined(parts[:-1]) if groups else parts[0]
+            return decimal(integer_part, parts[-1])
         return int(joined(parts))
 
-    def _lone(self, mark: str, whole: str, after: str) -> Number:
-        """One point or comma: the language's decimal mark, its separator of thousands, or the other language's."""
+    def _lone(self, mark: str, integer_part: str, decimals: str) -> Number:
+        """Read digits with one point or comma: this language's decimal mark or thousands separator, or the other's."""
         is_decimal = mark == DECIMAL[self.language]
-        reading = decimal(whole, after)
-        if len(after) == 3 and whole[:1] not in ("", "0"):
-            grouped = int(whole + after)
-            if mark == THOUSANDS[self.language] and len(whole) <= 3:
+        reading = decimal(integer_part, decimals)
+        if len(decimals) == 3 and integer_part[:1] not in ("", "0"):
+            grouped = int(integer_part + decimals)
+            if mark == THOUSANDS[self.language] and len(integer_part) <= 3:
                 return grouped
-            if self.unit.is_money or self.whole or grouped <= self.maximum:
+            if self.unit.is_money or self.integer or grouped <= self.maximum:
                 raise _Trouble("ambiguous_number", readings=(plain(reading), grouped))
         if is_decimal:
             return reading
-        if not after or (self.whole and reading % 1) or (len(after) > 3 and mark == THOUSANDS[self.language]):
+        if not decimals or (self.integer and reading % 1) or (len(decimals) > 3 and mark == THOUSANDS[self.language]):
             raise _Trouble("grouping")
         raise _Trouble("decimal_mark", readings=(plain(reading),))
 
 
 def joined(groups: list[str]) -> str:
-    """Groups of thousands as one row of digits: the first has one to three and no leading 0, all others three."""
+    """Join groups of thousands: the first has one to three digits and no leading 0, all others have three."""
     first, *others = groups
     if not 1 <= len(first) <= 3 or first[0] == "0" or any(len(group) != 3 for group in others):
         raise _Trouble("grouping")
     return "".join(groups)
 
 
-def decimal(whole: str, after: str) -> float:
-    return float(f"{whole or '0'}.{after or '0'}")
+def decimal(integer_part: str, decimals: str) -> float:
+    return float(f"{integer_part or '0'}.{decimals or '0'}")
 
 
 def plain(value: Number) -> Number:
-    """A whole number as an int."""
+    """The number as an int if it is whole."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,10 +1,10 @@
-"""The performance log: one JSON line a score, in one file a UTC day. No answer of an applicant is in it.
+"""The performance log: one JSON line per score, one file per UTC day. It contains no answers of applicants.
 
-A line is appended by one `os.write` on an O_APPEND descriptor: several processes may share the file, and
-kill -9 loses no line that was acknowledged. A buffered handler would lose dozens. A kill or a full disk can
-cut a write short, and the next process would go on in the middle of that line: so a line begins with its
-newline instead of ending with it, and the file begins with an empty line. The log never stops a score: what
-cannot be written is counted in `dropped`, and said once the log can be written again.
+A line is appended by one `os.write` on an O_APPEND descriptor: several processes can share the file, and kill -9 loses
+no acknowledged line, where a buffered handler would lose dozens. A kill or a full disk can cut a write short, and the
+next process would continue in the middle of that line. So a line begins with its newline instead of ending with it,
+and the file begins with an empty line. The log never stops a score: lines that cannot be written are counted in
+`dropped`, and their number is logged once the log can be written again.
 """
 
 import logging
@@ -22,15 +22,15 @@ logger = logging.getLogger(__name__)
 
 
 def as_line(entry: Mapping[str, object]) -> bytes:
-    """One JSON line, its newline first. orjson, for json.dumps takes twenty times as long: a tenth of a whole score."""
+    """One JSON line, newline first. json.dumps would take twenty times as long as orjson: a tenth of a whole score."""
     return b"\n" + orjson.dumps(entry)
 
 
 class PerformanceLog:
-    """Appends to `<stem>-<UTC day><suffix>` beside `path`, and points `path` itself at today's file.
+    """Appends to `<stem>-<UTC day><suffix>` beside `path`, and makes `path` a link to today's file.
 
-    Days older than `keep_days` are removed when a new day begins; 0 keeps all. Thread-safe. `name` is what warnings
-    call it, `mode` the permissions of its files.
+    Files older than `keep_days` days are removed when a new day begins; 0 keeps all. Thread-safe. `name` is the log's
+    name in warnings, `mode` the permissions of its files.
     """
 
     def __init__(
@@ -45,14 +45,14 @@ class PerformanceLog:
         self._clock = clock or Clock()
         self._lock = threading.Lock()
         self._descriptor: int | None = None
-        self._second = -1  # UTC second for which the state below holds
-        self._stamp = ""  # that second in ISO 8601
+        self._second = -1  # the UTC second for which the fields below are valid
+        self._stamp = ""  # this second in ISO 8601
         self._day = ""
-        self._unsaid = 0  # dropped lines that no line in the log has told of yet
+        self._unreported = 0  # dropped lines that the log does not mention yet
         self.dropped = 0
 
     def write(self, entry: Mapping[str, object]) -> bool:
-        """Append one entry with its UTC time put first; False when it had to be dropped."""
+        """Append an entry, with the UTC time as its first key; returns False if it had to be dropped."""
         with self._lock:
             try:
                 now = self._clock.utc()
@@ -62,24 +62,24 @@ class PerformanceLog:
                     return self._drop()
                 time = f"{self._stamp}.{int(now % 1 * 1e6):06d}Z"
                 data = as_line({"time": time, **entry})
-                if self._unsaid:
-                    data = as_line({"time": time, "dropped": self._unsaid}) + data
+                if self._unreported:
+                    data = as_line({"time": time, "dropped": self._unreported}) + data
                 if os.write(self._descriptor, data) < len(data):
                     return self._drop()
-                self._unsaid = 0
+                self._unreported = 0
             except (OSError, TypeError, ValueError) as error:
                 return self._drop(error)
         return True
 
     def _drop(self, error: Exception | None = None) -> bool:
-        if error and not self._unsaid:
+        if error and not self._unreported:
             logger.warning("%s %s: %s; lines are dropped until it can be written", self._name, self._path, error)
         self.dropped += 1
-        self._unsaid += 1
+        self._unreported += 1
         return False
 
     def _turn_to(self, now: float) -> None:
-        """Once a second: keep the stamp, change files with the day, and notice a file that was moved away."""
+        """Once a second: update the time stamp, switch files at midnight UTC, and notice a file that was moved away."""
         self._second = int(now)
         moment = datetime.fromtimestamp(self._second, UTC)
         self._stamp = moment.strftime("%Y-%m-%dT%H:%M:%S")
@@ -89,7 +89,7 @@ class PerformanceLog:
             return
         self._close()
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        # A pipe that nobody reads would hold up every score.
+        # Non-blocking: a pipe without a reader would block every score.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
         self._descriptor = os.open(file, flags, self._mode)
         if day != self._day:
@@ -102,14 +102,14 @@ class PerformanceLog:
 
     @staticmethod
     def _holds(descriptor: int, file: Path) -> bool:
-        """Whether the open file still has its name; another process may have made a new one of that name."""
+        """Whether the open file still has this name; another process may have created a new file with it."""
         try:
             return os.path.samestat(os.fstat(descriptor), file.stat())
         except FileNotFoundError:
             return False
 
     def _point_at(self, file: Path) -> None:
-        """A convenience for `tail -F`; left out where links are not possible."""
+        """Link `path` to a file, for `tail -F`; skipped where links are not possible."""
         new = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
             if self._path.is_symlink() or not self._path.exists():
@@ -129,7 +129,7 @@ class PerformanceLog:
                 logger.warning("%s: %s stays: %s", self._name, file, error)
 
     def close(self) -> None:
-        """Close the file, after the line that another thread may be writing; a later write opens it again."""
+        """Close the file, after a line that another thread may be writing; a later write opens it again."""
         with self._lock:
             self._close()
 

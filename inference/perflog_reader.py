@@ -1,8 +1,8 @@
-"""Reads performance logs back: ours, and the older kind that the study before this project wrote.
+"""Reads performance logs: ours, and the older format of the study that preceded this project.
 
-Ours is described in `inference/perflog.py`. The older kind are JSON lines with `timestamp`, `duration` in seconds,
-`cpu_percent`, `memory_usage_MB`, `prediction` and `input`; the last holds an applicant's answers and is not looked at.
-A line that cannot be read is counted, with its place and what is wrong with it, but without what is in it.
+`inference/perflog.py` describes ours. The older format is JSON lines with `timestamp`, `duration` in seconds,
+`cpu_percent`, `memory_usage_MB`, `prediction` and `input`; the last holds an applicant's answers and is not read.
+A line that cannot be read is counted and reported with its position and what is wrong, without its content.
 """
 
 import math
@@ -19,15 +19,15 @@ import orjson
 STAGES = ("validate", "row", "predict", "policy")
 FIGURES = ("total", *STAGES, "thread_cpu", "cpu_percent", "rss_mb")  # ms, ms …, ms, % of one core, MB
 RECORD = np.dtype([("minute", "<i8"), ("group", "<i4"), *((name, "<f4") for name in FIGURES)])
-pack = struct.Struct(f"<qi{len(FIGURES)}f").pack  # the same in bytes
+pack = struct.Struct(f"<qi{len(FIGURES)}f").pack  # one RECORD as bytes
 NAN = math.nan
-OLDER = ("(older log)", "(older log)")  # it names neither release nor engine
-LENGTHS = (1, 5, 15, 60, 4 * 60, 24 * 60, 7 * 24 * 60, 28 * 24 * 60)  # of a stretch of time, minutes
-MOST_SHOWN = 20  # broken lines; more are only counted
+OLDER = ("(older log)", "(older log)")  # the older format names neither release nor engine
+LENGTHS = (1, 5, 15, 60, 4 * 60, 24 * 60, 7 * 24 * 60, 28 * 24 * 60)  # of a time interval, minutes
+MOST_SHOWN = 20  # broken lines that are listed; the rest are only counted
 
 
 class Milliseconds(TypedDict):
-    """Where a score's time went."""
+    """The time of each stage of a score."""
 
     total: float
     validate: float
@@ -37,7 +37,7 @@ class Milliseconds(TypedDict):
 
 
 class Line(TypedDict, total=False):
-    """What a line holds that is as it should be; reading one that is not raises an error."""
+    """A valid line. Reading anything else raises an error."""
 
     time: str
     release: str
@@ -48,7 +48,7 @@ class Line(TypedDict, total=False):
     rss_mb: float | None
     error: str
     dropped: int
-    # the older kind
+    # the older format
     timestamp: float | str
     duration: float
     memory_usage_MB: float
@@ -63,9 +63,9 @@ class Broken(NamedTuple):
 
 
 class LogRecords(NamedTuple):
-    """Scores, n of them, in the order in which they were read."""
+    """n scores, in the order in which they were read."""
 
-    scores: npt.NDArray[np.void]  # (n,) of RECORD: UTC minute since 1970, which of `names`, FIGURES or NaN
+    scores: npt.NDArray[np.void]  # (n,) of RECORD: UTC minute since 1970, index into `names`, FIGURES or NaN
     names: list[tuple[str, str]]  # release and engine
 
     def __len__(self) -> int:
@@ -73,38 +73,38 @@ class LogRecords(NamedTuple):
 
     @property
     def minutes(self) -> npt.NDArray[np.int64]:
-        """When, (n,): UTC minutes since 1970."""
+        """Times of the scores, (n,): UTC minutes since 1970."""
         return self.scores["minute"]
 
     @property
     def groups(self) -> npt.NDArray[np.int32]:
-        """By which of `names`, (n,)."""
+        """Indices into `names`, (n,)."""
         return self.scores["group"]
 
     def column(self, name: str) -> npt.NDArray[np.float32]:
-        """One of FIGURES of all scores, (n,)."""
+        """One of FIGURES for all scores, (n,) float32."""
         return self.scores[name]
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> "LogRecords":
-        """The scores chosen by a mask."""
+        """The scores selected by a mask, (n,) bool."""
         return LogRecords(self.scores[chosen], self.names)
 
 
 class LogReader:
-    """Takes lines, of any number of logs; holds 44 bytes a score."""
+    """Collects the lines of any number of logs; needs 44 bytes per score."""
 
     def __init__(self) -> None:
         self.errors: Counter[str] = Counter()  # refused scores by kind
         self.error_minutes: list[int] = []
-        self.dropped = 0  # lines that a log says it could not write
+        self.dropped = 0  # lines that a log reports as not written
         self.broken = 0
         self.broken_lines: list[Broken] = []  # the first MOST_SHOWN
         self._scores = bytearray()
         self._group_of: dict[tuple[str, str], int] = {}
-        self._minute_of: dict[str, int] = {}  # of the times seen, to the minute: else they take a third of the reading
+        self._minute_of: dict[str, int] = {}  # cache: parsing times would take a third of the reading
 
     def read(self, lines: Iterable[bytes], file: str = "") -> None:
-        """Take the lines of one log."""
+        """Read the lines of one log."""
         for number, line in enumerate(lines, 1):
             try:
                 self._take(orjson.loads(line))
@@ -121,12 +121,12 @@ class LogReader:
         return LogRecords(np.frombuffer(bytes(self._scores), RECORD), list(self._group_of))
 
     def keep_last(self, count: int) -> None:
-        """Forget all but the last scores read, and all but the last errors' times."""
+        """Keep only the last `count` scores and the times of the last `count` errors."""
         del self._scores[: max(0, len(self._scores) - count * RECORD.itemsize)]
         del self.error_minutes[: max(0, len(self.error_minutes) - count)]
 
     def _take(self, entry: Line) -> None:
-        """One line's object. Whatever it lacks raises an error, and nothing of it is kept."""
+        """Add one line's object. A missing or invalid part raises an error, and nothing of the line is kept."""
         if "duration" in entry:
             self._take_older(entry)
             return
@@ -165,7 +165,7 @@ class LogReader:
         return number
 
     def _minute(self, time: str) -> int:
-        """UTC minutes since 1970 of an ISO time; without a zone it is UTC."""
+        """An ISO time as UTC minutes since 1970; a time without a zone is UTC."""
         if len(time) == len("2026-01-01T00:00:00.000000Z") and time[-1] == "Z" and time[:16] in self._minute_of:
             return self._minute_of[time[:16]]
         moment = datetime.fromisoformat(time)
@@ -177,19 +177,21 @@ class LogReader:
 
 
 def over_time(records: LogRecords, most: int) -> tuple[int, dict[int, LogRecords]]:
-    """The scores by stretches of time of one of LENGTHS, in minutes: the shortest by which there are at most `most`.
+    """Group scores into at most `most` time intervals, of the shortest possible of LENGTHS.
 
-    The length, and for every stretch with scores its first minute since 1970 and its scores, in order.
+    Returns the length in minutes, and for every interval with scores, in order: its first minute since 1970 -> scores.
     """
     minutes = records.minutes
     first, last = int(minutes.min()), int(minutes.max())
-    length = next((one for one in LENGTHS if last // one - first // one < most), LENGTHS[-1])
+    length = next(
+        (minutes_long for minutes_long in LENGTHS if last // minutes_long - first // minutes_long < most), LENGTHS[-1]
+    )
     starts = minutes - minutes % length
     return length, {int(start): records.where(starts == start) for start in np.unique(starts)}
 
 
 def reason(error: Exception) -> str:
-    """What is wrong with a line, without anything of the line."""
+    """What is wrong with a line, without quoting it."""
     if isinstance(error, orjson.JSONDecodeError):
         return "no JSON: cut short, or two lines in one"
     if isinstance(error, KeyError):
@@ -198,6 +200,6 @@ def reason(error: Exception) -> str:
 
 
 def quantiles(values: npt.NDArray[np.float32], q: Iterable[float]) -> list[float]:
-    """Quantiles of those that are there, NaN where none is."""
+    """Quantiles of the values that are not NaN; NaN if all are."""
     values = values[~np.isnan(values)]
-    return [float(one) for one in np.quantile(values, list(q))] if len(values) else [NAN for _ in q]
+    return [float(value) for value in np.quantile(values, list(q))] if len(values) else [NAN for _ in q]

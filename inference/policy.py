@@ -1,8 +1,7 @@
-"""From a PD to points and a suggested decision. The model suggests, the officer decides.
+"""Turns a PD into points and a suggested decision. The model suggests, the officer decides.
 
-A loan of 1 earns `margin` when it is paid back and loses `loss given default x unguaranteed share` when it
-is not. It breaks even at PD* = margin / (margin + loss): Elkan 2001, "The foundations of cost-sensitive
-learning".
+A loan of 1 earns `margin` if it is repaid and loses `loss given default x unguaranteed share` if it is not. It breaks
+even at PD* = margin / (margin + loss): Elkan 2001, "The foundations of cost-sensitive learning".
 """
 
 import math
@@ -17,29 +16,29 @@ from inference.fields import ChoiceField, Count, NumberField
 
 APPROVE, REFER, DECLINE = "approve", "refer", "decline"
 Floats = npt.NDArray[np.float64]
-PDs = TypeVar("PDs", float, Floats)  # of one application, or of many
+PDs = TypeVar("PDs", float, Floats)  # one PD, or many
 
 
 class Cutoffs(Struct, frozen=True):
-    """Where the decisions of one application begin and end; all are PDs."""
+    """The cut-offs of one application; all are PDs."""
 
     break_even: float  # PD*, 0..1
-    refer_from: float  # it refers from this PD
-    decline_from: float  # and declines above this one, which can lie beyond 1
+    refer_from: float  # refer from this PD on
+    decline_from: float  # decline above this PD, which can exceed 1
 
     @classmethod
     def around(cls, break_even: float, refer_band: float) -> "Cutoffs":
-        """The cut-offs of a band of 0.25: ± 25 % of break-even."""
+        """Cut-offs at ± `refer_band` around break-even; 0.25 means ± 25 % of it."""
         refer_from, decline_from = _around(break_even, refer_band)
         return cls(break_even, refer_from, decline_from)
 
     @property
     def can_decline(self) -> bool:
-        """Where a guarantee covers nearly all, no PD is high enough to decline."""
+        """False if a guarantee covers so much that no PD is high enough to decline."""
         return self.decline_from < 1.0
 
     def decision(self, pd: float) -> str:
-        """What a PD alone suggests: approve below the band, decline above it, refer within it."""
+        """The suggestion for a PD alone: approve below the refer band, decline above it, refer within it."""
         return APPROVE if pd < self.refer_from else DECLINE if pd > self.decline_from else REFER
 
 
@@ -48,7 +47,7 @@ def _around(break_even: PDs, refer_band: float) -> tuple[PDs, PDs]:
 
 
 class Decision(NamedTuple):
-    """What the policy suggests for one application, and the figures behind it."""
+    """The policy's suggestion for one application, with its cut-offs and unusual answers."""
 
     suggestion: str  # approve, refer or decline
     cutoffs: Cutoffs
@@ -56,7 +55,7 @@ class Decision(NamedTuple):
 
 
 class Points(Struct, frozen=True, forbid_unknown_fields=True):
-    """The scorecard scale: `anchor` points at good:bad odds of `odds`, `double` more double the odds."""
+    """The scorecard scale: `anchor` points mean good:bad odds of `odds`; `double` more points double the odds."""
 
     anchor: float
     odds: float
@@ -67,19 +66,19 @@ class Points(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"points need a finite anchor, odds > 0 and double > 0, got {self}")
 
     def of(self, pd: float) -> float:
-        """Points of a PD in (0, 1); they fall as the PD rises."""
+        """Points of a PD in (0, 1); a higher PD has fewer points."""
         return self.anchor + self.double * math.log2((1.0 - pd) / pd / self.odds)
 
 
 class PolicyTerms(Struct, frozen=True, kw_only=True):
-    """What a manifest says of a release's policy."""
+    """A release's policy as the manifest describes it."""
 
-    margin: float  # a fraction of the amount
-    lgd: float  # loss given default, a fraction too
-    amount: str | None = None  # the field with what is lent; None where none says it
-    guarantee: str | None  # the field with the guaranteed share in per cent, or None
+    margin: float  # fraction of the amount
+    lgd: float  # loss given default, fraction of the amount
+    amount: str | None = None  # name of the field with the amount lent, or None
+    guarantee: str | None  # name of the field with the guaranteed share in per cent, or None
     refer_band: float  # 0.25: ± 25 % of PD*
-    rare_below: Count  # training loans: a choice of fewer is unusual
+    rare_below: Count  # a choice with fewer training loans is unusual
 
     def __post_init__(self) -> None:
         if not (0 < self.margin < math.inf and 0 < self.lgd <= 1 and 0 <= self.refer_band < 1):
@@ -87,56 +86,58 @@ class PolicyTerms(Struct, frozen=True, kw_only=True):
 
 
 class Policy:
-    """A release's policy: margin, loss given default, refer band, and what counts as unusual.
+    """A release's policy: margin, loss given default, refer band, and which answers are unusual.
 
-    Raises ValueError where the terms name a field that cannot be what they say.
+    Raises ValueError if the terms name a field that is not suitable.
     """
 
     def __init__(self, terms: PolicyTerms, form: Form) -> None:
         self.margin, self.lgd, self.refer_band = terms.margin, terms.lgd, terms.refer_band
         amount, guarantee = terms.amount, terms.guarantee
-        self.amount_at = None if amount is None else place_of(form, "amount", amount)
-        self.amount: NumberField | None = None  # the field at that place
+        self.amount_at = None if amount is None else position_of(form, "amount", amount)
+        self.amount: NumberField | None = None  # the field at that position
         if self.amount_at is not None:
             lent = form.fields[self.amount_at]
             if not isinstance(lent, NumberField) or lent.optional or lent.minimum < 0:
                 raise ValueError(f"policy.amount: {amount} must be a number from 0 up that is always stated")
             self.amount = lent
-        self._guarantee = None if guarantee is None else place_of(form, "guarantee", guarantee)
+        self._guarantee = None if guarantee is None else position_of(form, "guarantee", guarantee)
         if self._guarantee is not None:
             share = form.fields[self._guarantee]
             if not isinstance(share, NumberField) or share.optional or share.minimum < 0 or share.maximum > 100:
                 raise ValueError(f"policy.guarantee: {guarantee} must be a number from 0 to 100 that is always stated")
         self._ranges: list[tuple[int, str, float, float]] = []
         self._rare: list[tuple[int, str, frozenset[float]]] = []
-        for at, field in enumerate(form.fields):
+        for position, field in enumerate(form.fields):
             match field:
                 case NumberField():
-                    self._ranges.append((at, field.name, *field.usual))
+                    self._ranges.append((position, field.name, *field.usual))
                 case ChoiceField():
-                    rare = frozenset(float(i) for i, one in enumerate(field.choices) if one.count < terms.rare_below)
+                    rare = frozenset(
+                        float(i) for i, choice in enumerate(field.choices) if choice.count < terms.rare_below
+                    )
                     if rare:
-                        self._rare.append((at, field.name, rare))
+                        self._rare.append((position, field.name, rare))
 
     @property
     def guaranteed(self) -> bool:
-        """Whether a field says how much of the loan a guarantee covers."""
+        """Whether the form asks how much of the loan a guarantee covers."""
         return self._guarantee is not None
 
     def exposure(self, application: Application) -> float | None:
-        """What is lent and no guarantee covers, in the amount's unit; None where no field says what is lent."""
+        """The unguaranteed amount, in the amount's unit; None if the form does not ask for the amount."""
         if self.amount_at is None:
             return None
         covered = 0.0 if self._guarantee is None else application.values[self._guarantee]
         return application.values[self.amount_at] * (1.0 - covered / 100.0)
 
     def cutoffs(self, application: Application) -> Cutoffs:
-        """The cut-offs of this application: the loss counts only the share that no guarantee covers."""
+        """The cut-offs of this application: only the unguaranteed share counts as loss."""
         covered = 0.0 if self._guarantee is None else application.values[self._guarantee]
         return Cutoffs.around(self._break_even(covered), self.refer_band)
 
     def cutoffs_of_many(self, values: Floats) -> tuple[Floats, Floats]:
-        """`refer_from` and `decline_from` of many: encoded answers (m, n_fields) -> (m,) and (m,)."""
+        """`refer_from` and `decline_from` of many: encoded answers (m, n_fields) float64 -> (m,) and (m,) float64."""
         covered = np.zeros(len(values)) if self._guarantee is None else values[:, self._guarantee]
         return _around(self._break_even(covered), self.refer_band)
 
@@ -145,30 +146,32 @@ class Policy:
         return self.margin / (self.margin + loss)
 
     def unusual(self, application: Application) -> tuple[str, ...]:
-        """Fields whose answer lies beyond the usual range or is a rare choice. Not stated is usual."""
+        """Names of fields whose answer is outside the usual range or a rare choice. Not stated counts as usual."""
         values = application.values
-        names = [name for at, name, low, high in self._ranges if values[at] < low or values[at] > high]
-        names += [name for at, name, rare in self._rare if values[at] in rare]
+        names = [
+            name for position, name, low, high in self._ranges if values[position] < low or values[position] > high
+        ]
+        names += [name for position, name, rare in self._rare if values[position] in rare]
         return tuple(names)
 
     def decide(self, pd: float, application: Application) -> Decision:
-        """Approve below the refer band, decline above it, refer within it or when an answer is unusual."""
+        """Approve below the refer band, decline above it, refer within it or if any answer is unusual."""
         cutoffs, unusual = self.cutoffs(application), self.unusual(application)
         return Decision(REFER if unusual else cutoffs.decision(pd), cutoffs, unusual)
 
     def approves(self, pds: Floats, values: Floats) -> npt.NDArray[np.bool_]:
-        """Which of many it would approve: PDs (m,) and encoded answers (m, n_fields) -> (m,)."""
+        """Which of many applications it approves: PDs (m,) and encoded answers (m, n_fields) -> (m,) bool."""
         refer_from, _ = self.cutoffs_of_many(values)
         approved = pds < refer_from
-        for at, _, low, high in self._ranges:
-            approved &= ~((values[:, at] < low) | (values[:, at] > high))
-        for at, _, rare in self._rare:
-            approved &= ~np.isin(values[:, at], list(rare))
+        for position, _, low, high in self._ranges:
+            approved &= ~((values[:, position] < low) | (values[:, position] > high))
+        for position, _, rare in self._rare:
+            approved &= ~np.isin(values[:, position], list(rare))
         return approved
 
 
-def place_of(form: Form, term: str, name: str) -> int:
-    """The position of the field that a term of the policy names."""
+def position_of(form: Form, term: str, name: str) -> int:
+    """The position of the field that a policy term names."""
     try:
         return form.position(name)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""From answers to the model's rows: one (`fill`) or many (`build`), equal bit for bit. blocks.py has the features."""
+"""Turns answers into the model's rows: one (`fill`) or many (`build`), equal bit for bit. Features: blocks.py."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -12,19 +12,19 @@ from inference.row_compiler import compiled, source
 
 
 class RowBuilder:
-    """Turns applications into rows of float32, at indices computed once.
+    """Turns applications into float32 rows, at column indices that are computed once.
 
-    Raises ValueError where the feature list does not fit the form or the tables.
+    Raises ValueError if the feature list does not fit the form or the tables.
     """
 
     def __init__(self, form: Form, features: Sequence[Feature], tables: Mapping[str, Table] | None = None) -> None:
         plan = Plan(form, tables or {})
         self._blocks: list[Block] = []
-        for at, spec in enumerate(features):
+        for index, spec in enumerate(features):
             try:
                 self._blocks.append(block_of(spec, plan))
             except ValueError as error:
-                raise ValueError(f"features[{at}]: {error}") from error
+                raise ValueError(f"features[{index}]: {error}") from error
         self.columns = tuple(plan.columns)
         self.source, namespace = source(self._blocks, len(form.names))
         self._write = compiled(self.source, namespace)
@@ -34,8 +34,8 @@ class RowBuilder:
     def fill(self, application: Application) -> Matrix:
         """Write one application into this thread's own row and return it.
 
-        Shape (1, n_features), float32, C order. The next `fill` of the same thread overwrites it: copy to
-        keep. One row a thread, since a shared one gives wrong answers under load.
+        Shape (1, n_features), float32, C order. The next `fill` of the same thread overwrites it, so copy a row that
+        you keep. Each thread has a row of its own: a shared row gave wrong answers under load.
         """
         try:
             row, flat, raw = self._thread.row
@@ -46,15 +46,15 @@ class RowBuilder:
             self._thread.row = row, flat, raw
         raw[:] = self._zeros
         self._write(application.values, flat, raw)
-        return row  # type: ignore[no-any-return]  # what a thread holds has no type
+        return row  # type: ignore[no-any-return]  # thread-local attributes are untyped
 
     def build(self, values: npt.NDArray[np.float64]) -> Matrix:
-        """Encoded answers (m, n_fields) float64 -> new rows (m, n_features) float32.
+        """Encoded answers, (m, n_fields) float64 -> new rows, (m, n_features) float32.
 
         Each row equals what `fill` writes for the same answers, bit for bit.
         """
         rows = np.zeros((len(values), len(self.columns)), np.float32)
-        quantities = [np.ascontiguousarray(values[:, at]) for at in range(values.shape[1])]
+        quantities = [np.ascontiguousarray(values[:, position]) for position in range(values.shape[1])]
         for block in self._blocks:
             block.build(quantities, rows)
         return rows

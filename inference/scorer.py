@@ -1,4 +1,4 @@
-"""The sentence: answers -> application -> row -> probability -> PD -> decision, timed and logged."""
+"""Scores an application: answers -> application -> row -> probability -> PD -> decision, timed and logged."""
 
 import itertools
 import os
@@ -18,39 +18,39 @@ from inference.policy import Cutoffs
 from inference.release import Release, open_release
 from inference.settings import Settings
 
-# A request id is unique without a lock or a system call a score: eight random bytes a process, then a count.
+# Request ids are eight random bytes per process plus a counter: unique without a lock or a system call per score.
 PROCESS = os.urandom(8).hex()
 COUNT = itertools.count(1)
 
 
 class Score(NamedTuple):
-    """One explained suggestion. `pd`, `break_even` and the cut-offs are probabilities in 0..1."""
+    """A scored application. `pd` and `break_even` are probabilities in 0..1; cut-offs are PDs that can exceed 1."""
 
     pd: float
     points: float
-    decision: str  # approve, refer or decline, as the policy suggests
+    decision: str  # the suggestion: approve, refer or decline
     break_even: float
     refer_from: float
     decline_from: float
-    unusual: tuple[str, ...]  # fields whose answer is rare among the training loans: it refers
+    unusual: tuple[str, ...]  # fields with an answer that is rare among training loans; any one leads to refer
     release: str
     engine: str
     request_id: str
     application: Application
-    row: bytes  # the float32 row that was predicted, (n_features,): as personal as the answers
+    row: bytes  # the float32 row that was predicted, (n_features,); as personal as the answers
     milliseconds: Mapping[str, float]  # wall time: total, validate, row, predict, policy
 
     @property
     def cutoffs(self) -> Cutoffs:
-        """The cut-offs as the policy has them."""
+        """The cut-offs as one object."""
         return Cutoffs(self.break_even, self.refer_from, self.decline_from)
 
     def as_dict(self) -> dict[str, object]:
-        """The score as JSON can hold it, without the answers."""
+        """The score as JSON values, without the answers and the row."""
         return {name: value for name, value in self._asdict().items() if name not in ("application", "row")}
 
     def __repr__(self) -> str:
-        """No answer gets into a log by way of a repr."""
+        """Leaves out the answers, so that a repr cannot put them into a log."""
         return f"Score({', '.join(f'{name}={value!r}' for name, value in self.as_dict().items())})"
 
 
@@ -72,7 +72,7 @@ class Scorer:
     def score(self, answers: Mapping[str, object], request_id: str | None = None) -> Score:
         """Score a mapping of field name -> answer.
 
-        Raises `InvalidApplication` that names every bad field at once; that is logged too, by its kind.
+        Raises `InvalidApplication`, which lists every bad field; the log gets the error's class name.
         """
         clock, release = self._clock.wall, self.release
         cpu, started = self._clock.cpu(), clock()
@@ -106,14 +106,14 @@ class Scorer:
         )  # fmt: skip
 
     def pds(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """PDs of many encoded applications, (m, n_fields) float64 -> (m,) float64. Writes no log."""
+        """PDs of many encoded applications, (m, n_fields) float64 -> (m,) float64. Not logged."""
         p = self.engine.predict_proba(self.release.rows.build(values))
         return self.release.calibration.pds(p.astype(np.float64))
 
     def _write(
         self, request_id: str, milliseconds: Mapping[str, float], cpu: int, outcome: Mapping[str, object]
     ) -> None:
-        """One line of the log; `cpu` is this thread's CPU time at the start, in ns."""
+        """Write a line of the log; `cpu` is this thread's CPU time at the start, in ns."""
         if self.log is not None:
             self.log.write(
                 {
@@ -130,7 +130,7 @@ class Scorer:
 
 
 def open_scorer(settings: Settings) -> Scorer:
-    """The scorer that the settings describe; `BadRelease` or `EngineUnavailable` where it cannot be had."""
+    """Open the release and engine of the settings; raises `BadRelease` or `EngineUnavailable`."""
     release = open_release(settings.release, settings.release_digest)
     log = None if settings.log is None else PerformanceLog(settings.log, settings.log_days)
     return Scorer(release, open_engine(settings.engine, release), log)
@@ -138,15 +138,14 @@ def open_scorer(settings: Settings) -> Scorer:
 
 @cache
 def default_scorer() -> Scorer:
-    """The one scorer of this process, from the environment's settings."""
+    """The scorer that this process shares, with settings from the environment."""
     return open_scorer(Settings.from_environment())
 
 
 def predict_credit_score(*answers: object, **named: object) -> Score:
     """Score one application with the release that the environment names.
 
-    Ten answers in field order, or by name, or some of each. Raises `InvalidApplication` that names every
-    bad field at once.
+    Takes ten answers in field order, by name, or a mixture. Raises `InvalidApplication`, which lists every bad field.
 
     >>> predict_credit_score(amount=1000, price=1400, ...)  # doctest: +SKIP
     """

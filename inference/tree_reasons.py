@@ -1,10 +1,10 @@
-"""Exact reasons of a form with many fields, from the trees: where every column comes from one answer.
+"""Exact reasons for a form with many fields, computed from the trees; every column must come from one answer.
 
-All coalitions of more than 16 fields do not fit into a batch. The margin is a sum over trees, though, and Shapley
-values add. A leaf is reached by the coalitions that hold all fields for which the applicant's answer leads there and
-the reference's does not, and none of those for which it is the other way round. What such a leaf gives each of them
-has a closed form (Lundberg et al. 2020, "From local explanations to global understanding with explainable AI for
-trees", interventional, with one reference). With calibration, which is linear in log-odds, that is the same value.
+All coalitions of more than 16 fields do not fit into one batch. But the margin is a sum over trees, and Shapley values
+are additive. A coalition reaches a leaf if it contains all fields for which only the applicant's answer leads there,
+and none for which only the reference's answer does. The contribution of a leaf to each field has a closed form
+(Lundberg et al. 2020, "From local explanations to global understanding with explainable AI for trees", interventional,
+with one reference). The calibration is linear in log-odds, so the values are those of the coalitions.
 """
 
 from functools import lru_cache
@@ -19,37 +19,39 @@ from inference.release import Release
 
 Row = npt.NDArray[np.float32]  # (n_features,)
 Floats = npt.NDArray[np.float64]  # (n_fields,)
-Passed = dict[int, tuple[bool, bool]]  # by field: whether the own, and whether the reference's answer leads to a node
+Passed = dict[
+    int, tuple[bool, bool]
+]  # field -> whether the applicant's answer, and whether the reference's, leads to a node
 ONE_ANSWER = (NumbersSpec, NotStatedSpec, OneHotSpec, CodeSpec)  # each column of these comes from one answer
 
 
 class TreeReasons:
-    """Effects of the fields of one release. Thread-safe."""
+    """Computes the effects of the fields of one release. Thread-safe."""
 
     def __init__(self, release: Release) -> None:
-        """Raises ValueError where a column comes from several answers."""
+        """Raises ValueError if a column comes from several answers."""
         self._owner = owners(release)
         self._trees = trees(release)
         self._fields = len(release.form.fields)
         self._slope = release.calibration.slope
 
     def effects(self, own: Row, reference: Row) -> npt.NDArray[np.float64]:
-        """(n_fields,) calibrated log-odds of an applicant's row against the reference applicant's."""
-        found = np.zeros(self._fields)
-        goes = (own.tolist(), reference.tolist())
+        """Effects in calibrated log-odds, (n_fields,), of an applicant's row against the reference applicant's."""
+        effects = np.zeros(self._fields)
+        rows = (own.tolist(), reference.tolist())
         for tree in self._trees:
-            self._walk(tree, 0, {}, goes, found)
-        return self._slope * found
+            self._walk(tree, 0, {}, rows, effects)
+        return self._slope * effects
 
     def _walk(
         self,
         tree: Tree,
         node: int,
-        passed: dict[int, tuple[bool, bool]],
-        goes: tuple[list[float], list[float]],
-        found: Floats,
+        passed: Passed,
+        rows: tuple[list[float], list[float]],
+        effects: Floats,
     ) -> None:
-        """Add what the leaves below `node` give."""
+        """Add the contributions of the leaves below `node` to `effects`."""
         left = tree.left[node]
         if left < 0:
             with_own = [field for field, led in passed.items() if led == (True, False)]
@@ -57,23 +59,23 @@ class TreeReasons:
             gained, lost = shares(len(with_own), len(with_other))
             value = tree.value[node]
             for field in with_own:
-                found[field] += value * gained
+                effects[field] += value * gained
             for field in with_other:
-                found[field] -= value * lost
+                effects[field] -= value * lost
             return
         column, value = tree.column[node], tree.value[node]
         field = self._owner[column]
         before = passed.get(field, (True, True))
-        sides = [one[column] < value for one in goes]
+        goes_left = [row[column] < value for row in rows]
         for child, is_left in ((left, True), (tree.right[node], False)):
-            led = before[0] and sides[0] == is_left, before[1] and sides[1] == is_left
+            led = before[0] and goes_left[0] == is_left, before[1] and goes_left[1] == is_left
             if led != (False, False):
-                self._walk(tree, child, {**passed, field: led}, goes, found)
+                self._walk(tree, child, {**passed, field: led}, rows, effects)
 
 
 @lru_cache
 def shares(own: int, other: int) -> tuple[float, float]:
-    """What a leaf gives each field that must be in the coalition, and takes from each that must not."""
+    """Shares of a leaf's value: added for a field that must be in the coalition, subtracted for one that must not."""
     both = factorial(own + other)
     gained = factorial(own - 1) * factorial(other) / both if own else 0.0
     lost = factorial(own) * factorial(other - 1) / both if other else 0.0
@@ -81,19 +83,19 @@ def shares(own: int, other: int) -> tuple[float, float]:
 
 
 def owners(release: Release) -> list[int]:
-    """The number of the field that each column comes from."""
-    names, found = release.form.names, dict[str, str]()
+    """For each column, the position of the field from which it comes."""
+    names, owner_of = release.form.names, dict[str, str]()
     for block in release.manifest.features:
         if isinstance(block, PlacedSpec):
-            found |= {column: name for name, column in block.numbers.items()}
-            found |= {column: name for name, columns in block.choices.items() for column in columns.values()}
-            found |= {coded.column: name for name, coded in block.codes.items()}
-            # The others are always 0, for every applicant: any owner will do.
-            found |= {column: names[0] for column in block.columns if column not in found}
+            owner_of |= {column: name for name, column in block.numbers.items()}
+            owner_of |= {column: name for name, columns in block.choices.items() for column in columns.values()}
+            owner_of |= {coded.column: name for name, coded in block.codes.items()}
+            # The other columns are always 0, for every applicant: any owner will do.
+            owner_of |= {column: names[0] for column in block.columns if column not in owner_of}
         elif not isinstance(block, ONE_ANSWER):
             kind = type(block).__name__.removesuffix("Spec").lower()
             raise ValueError(
-                f"{len(names)} fields, and features of the kind {kind}, which come from several answers: then nothing "
-                "says exactly what each answer did"
+                f"{len(names)} fields, with features of the kind {kind}, which come from several answers: the effect "
+                "of each answer cannot be computed exactly"
             )
-    return [names.index(found.get(name, name.partition("=")[0].partition("[")[0])) for name in release.rows.columns]
+    return [names.index(owner_of.get(name, name.partition("=")[0].partition("[")[0])) for name in release.rows.columns]

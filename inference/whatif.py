@@ -1,7 +1,7 @@
-"""How the model reacts when answers change: a curve, what would make it an approval, which amounts are approved.
+"""What-if analysis: PD curves, the smallest changes that lead to approval, and the amounts that would be approved.
 
-How the model reacts, not cause and effect. Everything is predicted in batches, nothing is logged or recorded, and no
-field or release is known by name: a release marks the answers that an applicant can change, with their direction.
+It shows how the model reacts, not cause and effect. Everything is predicted in batches, nothing is logged or recorded.
+No field or release is hard-coded: the release marks the answers that an applicant can change, with their direction.
 """
 
 import math
@@ -21,27 +21,27 @@ from inference.release import Release
 from inference.scorer import Score, Scorer
 
 Floats = npt.NDArray[np.float64]
-POINTS = 120  # of a curve, at most
-STEPS = 3000  # of a search along one number, at most
-PAIR_STEPS = 40  # of each number where two are changed together
-KEPT = 8  # applications whose answers are kept, in memory alone
-NEAR = 0.02  # of a number: how far around a proposal approval must hold
-FIRST_TRIED = 8  # proposals whose neighbourhoods are predicted together; then twice as many, and so on
-SPREAD = 50  # a range whose ends differ by more is walked in equal ratios
+POINTS = 120  # at most, per curve
+STEPS = 3000  # at most, in a search along one number
+PAIR_STEPS = 40  # per number if two are changed together
+CACHED = 8  # applications whose results are cached, in memory only
+NEAR = 0.02  # relative distance around a proposed number within which everything must be approved
+FIRST_TRIED = 8  # candidates whose neighbourhoods are predicted together at first; doubled each time
+SPREAD = 50  # a range whose ends differ by a larger factor gets geometric steps
 
 
 class Curve(NamedTuple):
-    """What the PD would be for other answers to one field; all arrays have shape (k,)."""
+    """The PD for other answers to one field; all arrays have shape (k,)."""
 
-    values: Floats  # encoded answers, rising; the application's own is among them
+    values: Floats  # encoded answers, ascending, including the application's own
     pds: Floats
-    refer_from: Floats  # the cut-offs, which move where the field is the guaranteed share
+    refer_from: Floats  # the cut-offs, which vary if the field is the guaranteed share
     decline_from: Floats
     approves: npt.NDArray[np.bool_]
 
 
 class Proposal(NamedTuple):
-    """Changed answers, field position -> encoded value, and what they were scored with."""
+    """Changed answers, field position -> encoded value, with the resulting PD and points."""
 
     changes: Mapping[int, float]
     pd: float
@@ -49,87 +49,91 @@ class Proposal(NamedTuple):
 
 
 class Amounts(NamedTuple):
-    """Which amounts would be approved with all else as it is, of those tried.
+    """Which of the tested amounts would be approved, all else unchanged.
 
-    Tried are the usual amounts from `low` to `high` in steps of `step`, and the application's own; other amounts are
-    referred as unusual. An interval holds two or more neighbours of these that are approved, or one alone.
+    Tested are the usual amounts from `low` to `high` in steps of `step`, and the application's own; other amounts are
+    referred as unusual. An interval covers consecutive tested amounts that are approved, or a single one.
     """
 
     low: float
     high: float
     step: float
-    intervals: tuple[tuple[float, float], ...]  # (first, last) approved, rising, apart by at least one not approved
+    intervals: tuple[
+        tuple[float, float], ...
+    ]  # (first, last), ascending, with an amount between them that is not approved
 
     @property
     def highest(self) -> float | None:
-        """The highest approved amount; None where none is."""
+        """The highest approved amount; None if no amount is approved."""
         return self.intervals[-1][1] if self.intervals else None
 
     @property
     def all(self) -> bool:
-        """Whether every usual amount tried is approved."""
+        """Whether every tested usual amount is approved."""
         return self.intervals == ((self.low, self.high),)
 
 
 class WhatIf:
-    """What-ifs of one release by one engine. Thread-safe as these are."""
+    """What-if analysis of one release with one engine. Thread-safe, like these."""
 
     def __init__(self, release: Release, engine: Engine) -> None:
         self._release = release
         self._fields = release.form.fields
         self._scorer = Scorer(release, engine)  # without a log
-        # The panel asks again for the same application with every answer that is tried in the form.
-        self.approvals = lru_cache(maxsize=KEPT)(self._approvals)
-        self.amounts = lru_cache(maxsize=KEPT)(self._amounts)
+        # The panel asks for the same application again whenever an answer is changed in the form.
+        self.approvals = lru_cache(maxsize=CACHED)(self._approvals)
+        self.amounts = lru_cache(maxsize=CACHED)(self._amounts)
 
     def score(self, answers: Mapping[str, object]) -> Score:
-        """A score that nobody hears of. Raises `InvalidApplication`."""
+        """A score that is neither logged nor recorded. Raises `InvalidApplication`."""
         return self._scorer.score(answers)
 
-    def curve(self, application: Application, at: int) -> Curve:
-        """The field at this position over its usual range, or over its choices; all else as it is."""
-        field, own = self._fields[at], application.values[at]
+    def curve(self, application: Application, position: int) -> Curve:
+        """Vary the field at this position over its usual range or its choices, all else unchanged."""
+        field, own = self._fields[position], application.values[position]
         values = points(field, own) if isinstance(field, NumberField) else groups(field, own)
-        changed = self._changed(application, {at: values})
+        changed = self._changed(application, {position: values})
         pds = self._scorer.pds(changed)
         policy = self._release.policy
         return Curve(values, pds, *policy.cutoffs_of_many(changed), policy.approves(pds, changed))
 
     def _approvals(self, application: Application) -> list[Proposal]:
-        """The nearest change that would make it an approval: one for each field alone, or else one of two fields.
+        """The smallest change that leads to approval: one proposal per field, or if no field suffices, per pair.
 
-        Only fields that the release marks as open to change, in their direction, to usual numbers. A number that is
-        proposed holds in its neighbourhood: every step within ± 2 % of it, and the next step to each side, is approved
-        too; of two numbers, every pair of these. Each proposal is checked by a score of its own.
+        Only fields that the release marks as changeable are changed, in their direction, to usual numbers. The
+        neighbourhood of a proposed number is approved too: every step within ± 2 % and the next step on each side; for
+        two numbers, every pair of these. Each proposal is confirmed by scoring it on its own.
         """
         for together in (1, 2):
-            found = []
-            for ats in combinations([at for at, field in enumerate(self._fields) if field.actionable], together):
-                proposal = self._nearest(application, ats)
+            proposals = []
+            for positions in combinations(
+                [position for position, field in enumerate(self._fields) if field.actionable], together
+            ):
+                proposal = self._nearest(application, positions)
                 if proposal is not None:
-                    found.append(proposal)
-            if found:
-                return found
+                    proposals.append(proposal)
+            if proposals:
+                return proposals
         return []
 
-    def _nearest(self, application: Application, ats: tuple[int, ...]) -> Proposal | None:
-        """The smallest change of these fields that holds, each move measured by the field's usual range."""
-        most = STEPS if len(ats) == 1 else PAIR_STEPS
-        axes = [self._moves(at, application.values[at], most) for at in ats]
+    def _nearest(self, application: Application, positions: tuple[int, ...]) -> Proposal | None:
+        """The smallest change of these fields whose neighbourhood is approved, measured in their usual ranges."""
+        max_steps = STEPS if len(positions) == 1 else PAIR_STEPS
+        axes = [self._moves(position, application.values[position], max_steps) for position in positions]
         if any(len(axis) == 0 for axis in axes):
             return None
         grids = [grid.ravel() for grid in np.meshgrid(*axes, indexing="ij")]
-        changes = dict(zip(ats, grids, strict=True))
+        changes = dict(zip(positions, grids, strict=True))
         approved = np.flatnonzero(self._approves(application, changes))
-        cost = sum(self._cost(at, application.values[at], grid) for at, grid in changes.items())
+        cost = sum(self._cost(position, application.values[position], grid) for position, grid in changes.items())
         nearest = approved[np.argsort(np.asarray(cost)[approved], kind="stable")]
         first, count = 0, FIRST_TRIED
-        while first < len(nearest):  # the nearest ones often do not hold: they lie where approval ends
-            tried = nearest[first : first + count]
-            holding = self._hold(application, {at: grid[tried] for at, grid in changes.items()})
-            for best in tried[holding].tolist():
-                change = {at: float(grid[best]) for at, grid in changes.items()}
-                values = [change.get(at, own) for at, own in enumerate(application.values)]
+        while first < len(nearest):  # the nearest often fail: they lie at the border of approval
+            candidates = nearest[first : first + count]
+            holding = self._hold(application, {position: grid[candidates] for position, grid in changes.items()})
+            for best in candidates[holding].tolist():
+                change = {position: float(grid[best]) for position, grid in changes.items()}
+                values = [change.get(position, own) for position, own in enumerate(application.values)]
                 pd, suggestion = self._check(Application(tuple(values)))
                 if suggestion == APPROVE:
                     return Proposal(change, pd, self._release.points.of(pd))
@@ -137,12 +141,12 @@ class WhatIf:
         return None
 
     def _hold(self, application: Application, changes: Mapping[int, Floats]) -> npt.NDArray[np.bool_]:
-        """Which of these changes are approved in their whole neighbourhood, (k,); predicted together."""
+        """Which of these changes are approved in their whole neighbourhood, (k,) bool; predicted together."""
         sizes, rows = [], []
         for candidate in zip(*changes.values(), strict=True):
             axes = [
-                self._neighbours(at, application.values[at], value)
-                for at, value in zip(changes, candidate, strict=True)
+                self._neighbours(position, application.values[position], value)
+                for position, value in zip(changes, candidate, strict=True)
             ]
             rows.append(np.stack([grid.ravel() for grid in np.meshgrid(*axes, indexing="ij")]))
             sizes.append(rows[-1].shape[1])
@@ -150,66 +154,68 @@ class WhatIf:
         starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         return np.logical_and.reduceat(self._approves(application, together), starts)
 
-    def _neighbours(self, at: int, own: float, value: float) -> Floats:
-        """A number, every step within ± 2 % of it, the next one to each side, and the own answer if it is so near.
+    def _neighbours(self, position: int, own: float, value: float) -> Floats:
+        """A number, the steps within ± 2 % of it, the next step on each side, and the applicant's own answer if within.
 
         A choice has no neighbours.
         """
-        field = self._fields[at]
+        field = self._fields[position]
         if not isinstance(field, NumberField):
             return np.array([value])
         steps, near = usual_steps(field, STEPS), NEAR * abs(value) * (1 + 1e-9)
         below, above = int(np.searchsorted(steps, value, "left")) - 1, int(np.searchsorted(steps, value, "right"))
         first = min(below, int(np.searchsorted(steps, value - near, "left")))
         last = max(above, int(np.searchsorted(steps, value + near, "right")) - 1)
-        found = steps[max(first, 0) : last + 1]
-        return np.union1d(found, [value, own] if abs(own - value) <= near else [value])
+        near_steps = steps[max(first, 0) : last + 1]
+        return np.union1d(near_steps, [value, own] if abs(own - value) <= near else [value])
 
     def _approves(self, application: Application, changes: Mapping[int, Floats]) -> npt.NDArray[np.bool_]:
-        """Whether the policy would approve the application with each of these other answers, (k,)."""
+        """Whether the policy approves the application with each of these changes, (k,) bool."""
         changed = self._changed(application, changes)
         return self._release.policy.approves(self._scorer.pds(changed), changed)
 
     def _check(self, application: Application) -> tuple[float, str]:
-        """PD and suggestion of one application by the way of a score: its own row, its own predict."""
+        """PD and suggestion of one application, computed as a score is: with `fill` and a single prediction."""
         release = self._release
         probability = self._scorer.engine.predict_proba(release.rows.fill(application))
         pd = release.calibration.pd(float(probability[0]))
         return pd, release.policy.decide(pd, application).suggestion
 
-    def _moves(self, at: int, own: float, most: int) -> Floats:
-        """Other answers that the direction of a field allows: usual numbers, or choices that say something."""
-        field = self._fields[at]
+    def _moves(self, position: int, own: float, max_steps: int) -> Floats:
+        """Other answers in the direction that a field allows: usual numbers, or choices that can be proposed."""
+        field = self._fields[position]
         if isinstance(field, ChoiceField):
-            others = np.array([i for i, one in enumerate(field.choices) if i != own and is_advice(field, one)], float)
+            others = np.array(
+                [i for i, choice in enumerate(field.choices) if i != own and is_advice(field, choice)], float
+            )
             if field.actionable == "up":
                 return np.asarray(others[others > own])
             return np.asarray(others[others < own]) if field.actionable == "down" else others
         if math.isnan(own):
             return np.array([])
-        found = usual_steps(field, most)
+        steps = usual_steps(field, max_steps)
         if field.actionable == "up":
-            return np.asarray(found[found > own])
-        return np.asarray(found[found < own]) if field.actionable == "down" else found[found != own]
+            return np.asarray(steps[steps > own])
+        return np.asarray(steps[steps < own]) if field.actionable == "down" else steps[steps != own]
 
-    def _cost(self, at: int, own: float, values: Floats) -> Floats:
-        """How far answers are from this one: in usual ranges; another choice counts as a quarter of one."""
-        field = self._fields[at]
+    def _cost(self, position: int, own: float, values: Floats) -> Floats:
+        """Distance of answers from the current one, in usual ranges of the field; another choice counts as 0.25."""
+        field = self._fields[position]
         if isinstance(field, NumberField):
             return np.abs(values - own) / max(field.usual[1] - field.usual[0], 1e-9)
         return np.full(len(values), 0.25)
 
     def _amounts(self, application: Application) -> Amounts | None:
-        """Which amounts would be approved with all else as it is; None where no field says what is lent.
+        """Which amounts would be approved, all else unchanged; None if the form does not ask for the amount.
 
-        Every step is predicted; the ends of each interval are checked by a score of their own.
+        Every step is predicted; the ends of each interval are confirmed by scoring them on their own.
         """
-        at, field = self._release.policy.amount_at, self._release.policy.amount
-        if at is None or field is None:
+        position, field = self._release.policy.amount_at, self._release.policy.amount
+        if position is None or field is None:
             return None
         steps = usual_steps(field, STEPS)
-        tried = np.union1d(steps, [application.values[at]])
-        approved = self._approves(application, {at: tried})
+        amounts = np.union1d(steps, [application.values[position]])
+        approved = self._approves(application, {position: amounts})
         edges = np.flatnonzero(np.diff(np.concatenate([[False], approved, [False]]).astype(np.int8)))
         intervals = []
         for first, after in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
@@ -217,74 +223,74 @@ class WhatIf:
             ends = []
             for numbers in (range(first, after), range(after - 1, first - 1, -1)):
                 for number in numbers:
-                    values[at] = float(tried[number])
+                    values[position] = float(amounts[number])
                     if self._check(Application(tuple(values)))[1] == APPROVE:
-                        ends.append(values[at])
+                        ends.append(values[position])
                         break
             if ends:
                 intervals.append((ends[0], ends[1]))
         return Amounts(float(steps[0]), float(steps[-1]), step_of(*field.usual, STEPS, field.whole), tuple(intervals))
 
     def _changed(self, application: Application, changes: Mapping[int, Floats]) -> Floats:
-        """The application with other answers, (k, n_fields)."""
+        """The encoded application with each of the changes, (k, n_fields) float64."""
         count = len(next(iter(changes.values())))
         changed = np.tile(np.array(application.values, np.float64), (count, 1))
-        for at, values in changes.items():
-            changed[:, at] = values
+        for position, values in changes.items():
+            changed[:, position] = values
         return changed
 
 
 def is_advice(field: ChoiceField, choice: Choice) -> bool:
-    """Whether a choice can be proposed: not stating an answer is no change, and a group of codes is no answer."""
+    """Whether a choice can be proposed: not "not stated", and not a group of codes."""
     return choice.code != NOT_STATED and field.digits in (None, len(choice.code))
 
 
 @lru_cache(maxsize=64)
-def steps_between(low: float, high: float, most: int, whole: bool) -> Floats:
-    """The steps of a range, read-only, as they are asked for again and again."""
-    if whole:
+def steps_between(low: float, high: float, max_steps: int, integer: bool) -> Floats:
+    """The steps of a range; read-only, because they are cached."""
+    if integer:
         low, high = math.ceil(low), max(math.ceil(low), math.floor(high))
-    found = walk(low, high, step_of(low, high, most, whole))
-    found.flags.writeable = False
-    return found
+    steps = walk(low, high, step_of(low, high, max_steps, integer))
+    steps.flags.writeable = False
+    return steps
 
 
-def usual_steps(field: NumberField, most: int) -> Floats:
-    """Where a number is tried: its usual range, since other answers are never approved, in at most so many steps."""
-    return steps_between(*field.usual, most, field.whole)
+def usual_steps(field: NumberField, max_steps: int) -> Floats:
+    """The steps of a field's usual range, at most `max_steps`; other answers are never approved."""
+    return steps_between(*field.usual, max_steps, field.whole)
 
 
 def points(field: NumberField, own: float) -> Floats:
-    """Where a curve is drawn: over the usual range and as far as the answer itself, in round numbers."""
+    """The x values of a curve: round numbers over the usual range, extended to the answer itself."""
     low, high = field.usual
     if not math.isnan(own):
         low, high = min(low, own), max(high, own)
     if low > 0 and high / low > SPREAD:
         spread = np.geomspace(low, high, POINTS)
         digits = 2 - np.floor(np.log10(spread))
-        found = np.array([round(value, int(digit)) for value, digit in zip(spread, digits, strict=True)])
-        found = np.round(found) if field.whole else found
+        values = np.array([round(value, int(digit)) for value, digit in zip(spread, digits, strict=True)])
+        values = np.round(values) if field.whole else values
     else:
-        found = walk(low, high, step_of(low, high, POINTS, field.whole))
-    found = np.append(found, [low, high] + ([] if math.isnan(own) else [own]))
-    return np.asarray(np.unique(found[(found >= low) & (found <= high)]))
+        values = walk(low, high, step_of(low, high, POINTS, field.whole))
+    values = np.append(values, [low, high] + ([] if math.isnan(own) else [own]))
+    return np.asarray(np.unique(values[(values >= low) & (values <= high)]))
 
 
 def groups(field: ChoiceField, own: float) -> Floats:
-    """The choices that a curve compares: all; of a hierarchy of digit codes its shortest ones, and the answer."""
-    found = [float(field.index[code]) for code in field.groups]
-    return np.array(sorted({*found, *([] if math.isnan(own) else [own])}), np.float64)
+    """The choices of a curve: all, or the shortest codes of a hierarchy of digit codes, plus the answer."""
+    values = [float(field.index[code]) for code in field.groups]
+    return np.array(sorted({*values, *([] if math.isnan(own) else [own])}), np.float64)
 
 
-def step_of(low: float, high: float, most: int, whole: bool) -> float:
-    """The smallest of 1, 2, 5, 10, 20 … (or tenths, hundredths) that walks a range in at most so many steps."""
+def step_of(low: float, high: float, max_steps: int, integer: bool) -> float:
+    """The smallest of 1, 2, 5, 10, 20 … (or tenths, hundredths) that covers a range in at most `max_steps` steps."""
     if high <= low:
         return 1.0
-    return next(step for step in round_steps((high - low) / most) if step >= 1 or not whole)
+    return next(step for step in round_steps((high - low) / max_steps) if step >= 1 or not integer)
 
 
 def round_steps(least: float) -> Iterator[float]:
-    """Round numbers from `least` up."""
+    """Round numbers, ascending from `least`."""
     power = math.floor(math.log10(least))
     while True:
         for digit in (1, 2, 5):
@@ -295,7 +301,7 @@ def round_steps(least: float) -> Iterator[float]:
 
 
 def walk(low: float, high: float, step: float) -> Floats:
-    """The ends of a range and the multiples of a step between them, rising."""
+    """The ends of a range and the multiples of a step between them, ascending."""
     between = np.arange(math.ceil(low / step), math.floor(high / step) + 1) * step
     between = between[(between > low) & (between < high)]
     if step < 1:

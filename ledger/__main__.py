@@ -1,5 +1,5 @@
 """The command line: `python -m ledger verify`, `replay`, `show`, `head`, `stamp`, `export`, `purge`, `clean`, `backup`,
-`restore`. Commands that only read change no byte of the ledger's folder."""
+`restore`. Read-only commands do not change a byte in the ledger's folder."""
 
 import argparse
 import json
@@ -25,282 +25,309 @@ from ledger.retention import MONTHS, os_user, purge
 from ledger.stamps import Stamp, contradictions, stamp, stamps_in
 from ledger.store import Store
 from ledger.targets import BadTarget, back_up
-from ledger.verify import Found, reports, verify
+from ledger.verify import Verification, reports, verify
 
 WELL, NOT_WHOLE, IMPOSSIBLE, UNCLEAN = 0, 1, 2, 3
-TRIES = 3  # of reading a ledger that somebody begins to write to meanwhile
-SHOWN = 5  # records with an odd date that are listed
+TRIES = 3  # to read a ledger that another program starts to write to
+MOST_LISTED = 5  # records with an odd date that a purge lists
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status: 0 all is well, 1 the ledger is not whole or a replay differs, 2 it cannot be done, and why, 3 what
-    was erased may still be in the file or its log."""
-    given = parser().parse_args(arguments)
+    """Exit status: 0 success, 1 the ledger is not whole or a replay differs, 2 the command failed (with a message),
+    3 erased data may still be in the file or its log."""
+    options = parser().parse_args(arguments)
     try:
-        if given.command == "restore":
-            return restore(given.backup, given.target)
-        path = given.ledger or Settings.from_environment().ledger
+        if options.command == "restore":
+            return restore(options.backup, options.target)
+        path = options.ledger or Settings.from_environment().ledger
         if path is None:
-            raise LedgerUnavailable("TENFOLD_LEDGER is off: there is no ledger. --ledger FILE names one")
-        if given.command == "stamp":
-            return run_stamp(path, given)
-        if given.command in WRITING:
-            return writing(path, given)
-        return reading(path, given)
+            raise LedgerUnavailable("TENFOLD_LEDGER is off: there is no ledger. Name one with --ledger FILE")
+        if options.command == "stamp":
+            return run_stamp(path, options)
+        if options.command in WRITING:
+            return writing(path, options)
+        return reading(path, options)
     except TenfoldError as error:
         print(error, file=sys.stderr)
         return IMPOSSIBLE
     except errors.UNREADABLE as error:
-        print(f"{errors.cause(error)}. 'python -m ledger verify' says which record is the first", file=sys.stderr)
+        print(f"{errors.cause(error)}. 'python -m ledger verify' finds the first bad record", file=sys.stderr)
         return IMPOSSIBLE
 
 
-def reading(path: Path, given: argparse.Namespace) -> int:
-    """A command that reads the ledger."""
+def reading(path: Path, options: argparse.Namespace) -> int:
+    """Run a command that reads the ledger."""
     for _ in range(TRIES):
         ledger = ReadOnlyStore(path)
         try:
-            status = READING[given.command](ledger, given)
+            status = READING[options.command](ledger, options)
             if not ledger.changed():
                 return status
         finally:
             ledger.close()
-        print("somebody began to write to the ledger meanwhile: once more", file=sys.stderr)
-    raise LedgerUnavailable(f"{path}: written to at each try; try again")
+        print("the ledger was written to meanwhile: reading it again", file=sys.stderr)
+    raise LedgerUnavailable(f"{path}: written to during every attempt; try again")
 
 
-def writing(path: Path, given: argparse.Namespace) -> int:
-    """A command that writes to the ledger."""
+def writing(path: Path, options: argparse.Namespace) -> int:
+    """Run a command that writes to the ledger."""
     ledger = Store(path)
     try:
-        return WRITING[given.command](ledger, given)
+        return WRITING[options.command](ledger, options)
     finally:
         ledger.close()
 
 
 def parser() -> argparse.ArgumentParser:
-    """What can be asked."""
-    made = argparse.ArgumentParser(prog="python -m ledger", description="The record of decisions.")
-    made.add_argument("--ledger", type=Path, metavar="FILE", help="the ledger (else TENFOLD_LEDGER, else the default)")
-    commands = made.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("verify", help="is nothing missing and nothing changed?")
-    one.add_argument("--head", metavar="HASH", help="a head that was kept elsewhere: it must still be in the chain")
-    one.add_argument(
-        "--stamps", type=Path, metavar="FILE|FOLDER", help="what 'stamp' kept elsewhere: it must still hold"
+    """The parser of all commands."""
+    main_parser = argparse.ArgumentParser(prog="python -m ledger", description="The record of decisions.")
+    main_parser.add_argument(
+        "--ledger", type=Path, metavar="FILE", help="ledger file (default: TENFOLD_LEDGER, or the default)"
     )
-    one.add_argument("--ca", type=Path, metavar="FILE.pem", help="the authority's certificate, to check its tokens")
-    one = commands.add_parser("replay", help="score old decisions again with their releases")
-    one.add_argument("ids", nargs="*", metavar="ID", help="records (all that were scored)")
-    one.add_argument("--releases", nargs="*", type=Path, default=[RELEASES], help="folders to look for releases in")
-    one = commands.add_parser("show", help="one record with all that refers to it, as JSON")
-    one.add_argument("id", metavar="ID")
-    commands.add_parser("head", help="the last record's hash, for somebody else to keep")
-    one = commands.add_parser("stamp", help="keep the head elsewhere: in a file, at a URL, signed by an authority")
-    one.add_argument("target", metavar="FILE|URL", help="a line of JSON is appended, or sent by POST")
-    one.add_argument("--tsa", metavar="URL", help="a time-stamping server (RFC 3161); needs the openssl program")
-    one.add_argument("--every", type=hours, metavar="HOURS", help="again and again, until stopped")
-    one = commands.add_parser("export", help="all records as a table")
-    one.add_argument("file", type=Path, metavar="FILE.csv|FILE.parquet")
-    one = commands.add_parser("purge", help="erase the personal parts of cases whose retention has ended")
-    one.add_argument("--before", type=day, required=True, metavar="DATE", help="of the notice, else of the decision")
-    one.add_argument("--months", type=int, default=MONTHS, help="of retention (%(default)s)")
-    one.add_argument("--by", default=os_user(), metavar="NAME", help="who erases, for the record (%(default)s)")
-    one.add_argument(
+    commands = main_parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("verify", help="check that no record is missing or changed")
+    command.add_argument("--head", metavar="HASH", help="a head kept elsewhere, which must still be in the chain")
+    command.add_argument(
+        "--stamps", type=Path, metavar="FILE|FOLDER", help="stamps kept elsewhere, which must match the chain"
+    )
+    command.add_argument(
+        "--ca", type=Path, metavar="FILE.pem", help="certificate of the time-stamping authority, to check its tokens"
+    )
+    command = commands.add_parser("replay", help="score old decisions again with their releases")
+    command.add_argument("ids", nargs="*", metavar="ID", help="ids of scores (default: all)")
+    command.add_argument(
+        "--releases", nargs="*", type=Path, default=[RELEASES], help="folders in which to look for releases"
+    )
+    command = commands.add_parser("show", help="print a record and all records that refer to it, as JSON")
+    command.add_argument("id", metavar="ID")
+    commands.add_parser("head", help="print the last record's hash, to be kept elsewhere")
+    command = commands.add_parser("stamp", help="keep the head elsewhere: in a file, at a URL, signed by an authority")
+    command.add_argument("target", metavar="FILE|URL", help="where a line of JSON is appended or sent by POST")
+    command.add_argument("--tsa", metavar="URL", help="time-stamping server (RFC 3161); needs the openssl program")
+    command.add_argument("--every", type=hours, metavar="HOURS", help="repeat after so many hours, until stopped")
+    command = commands.add_parser("export", help="write all records to a table")
+    command.add_argument("file", type=Path, metavar="FILE.csv|FILE.parquet")
+    command = commands.add_parser("purge", help="erase the personal parts of cases whose retention has ended")
+    command.add_argument(
+        "--before",
+        type=day,
+        required=True,
+        metavar="DATE",
+        help="erase cases whose notice (or decision, without one) is older",
+    )
+    command.add_argument("--months", type=int, default=MONTHS, help="retention in months (default: %(default)s)")
+    command.add_argument(
+        "--by", default=os_user(), metavar="NAME", help="who erases, for the record (default: %(default)s)"
+    )
+    command.add_argument(
         "--undecided", action="store_true",
-        help="open cases too, from their last record: for a lender that decides elsewhere",
+        help="include open cases, counted from their last record: for lenders that decide elsewhere",
     )  # fmt: skip
-    one.add_argument("--wait", type=float, default=10.0, metavar="SECONDS", help="for readers to end (%(default)g)")
-    one = commands.add_parser("clean", help="finish a purge that readers held up")
-    one.add_argument("--wait", type=float, default=10.0, metavar="SECONDS", help="for readers to end (%(default)g)")
-    one = commands.add_parser("backup", help="a copy into a new file, while the ledger is in use")
-    one.add_argument("target", type=Path)
-    one = commands.add_parser("restore", help="a verified backup back into a place where no ledger is")
-    one.add_argument("backup", type=Path)
-    one.add_argument("target", type=Path)
-    return made
+    command.add_argument(
+        "--wait",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long to wait for readers (default: %(default)g)",
+    )
+    command = commands.add_parser("clean", help="finish a purge that was delayed by readers")
+    command.add_argument(
+        "--wait",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long to wait for readers (default: %(default)g)",
+    )
+    command = commands.add_parser("backup", help="copy the ledger to a new file, even while it is in use")
+    command.add_argument("target", type=Path)
+    command = commands.add_parser("restore", help="verify a backup and copy it to where there is no ledger")
+    command.add_argument("backup", type=Path)
+    command.add_argument("target", type=Path)
+    return main_parser
 
 
 def day(text: str) -> datetime:
-    """An ISO date, at its beginning in UTC, or a time."""
+    """Parse an ISO time, or an ISO date as its first moment in UTC."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def hours(text: str) -> float:
-    """A time between stamps."""
-    found = float(text)
-    if not 0 < found <= 24 * 366:
+    """Parse the time between stamps."""
+    number = float(text)
+    if not 0 < number <= 24 * 366:
         raise argparse.ArgumentTypeError("hours above 0 are needed")
-    return found
+    return number
 
 
-def run_verify(ledger: ReadOnlyStore, given: argparse.Namespace) -> int:
-    stamps = stamps_in(given.stamps) if given.stamps else []
-    found = verify(ledger, given.head, [one.seq for one in stamps])
-    wrong = list(contradictions(stamps, found.hashes, given.ca)) if found.problem is None else []
-    if wrong:
-        found = found._replace(problem=wrong[0])
-    print("\n".join([*reports(found), *wrong[1:]]))
-    if stamps and not found.problem:
-        print("\n".join(stamp_reports(stamps, given.ca)))
-    return status_of(found)
+def run_verify(ledger: ReadOnlyStore, options: argparse.Namespace) -> int:
+    stamps = stamps_in(options.stamps) if options.stamps else []
+    verification = verify(ledger, options.head, [stamp_read.seq for stamp_read in stamps])
+    contradicted = list(contradictions(stamps, verification.hashes, options.ca)) if verification.problem is None else []
+    if contradicted:
+        verification = verification._replace(problem=contradicted[0])
+    print("\n".join([*reports(verification), *contradicted[1:]]))
+    if stamps and not verification.problem:
+        print("\n".join(stamp_reports(stamps, options.ca)))
+    return status_of(verification)
 
 
 def stamp_reports(stamps: list[Stamp], authority: Path | None) -> list[str]:
-    """What stamps that hold say."""
-    tokens = sum(one.token is not None for one in stamps)
-    last = max(stamps, key=lambda one: one.seq)
-    said = [f"{len(stamps):,} stamps hold, the last of record {last.seq:,} on {last.time}"]
+    """A summary of stamps that match the chain."""
+    tokens = sum(kept_stamp.token is not None for kept_stamp in stamps)
+    last = max(stamps, key=lambda kept_stamp: kept_stamp.seq)
+    sentences = [f"{len(stamps):,} stamps hold, the last of record {last.seq:,} on {last.time}"]
     if tokens:
-        said.append(
+        sentences.append(
             f"{tokens:,} tokens verify"
             if authority
             else f"{tokens:,} tokens were not checked: --ca FILE.pem checks them"
         )
-    return said
+    return sentences
 
 
-def status_of(found: Found) -> int:
-    """The exit status that a verification comes to."""
-    return NOT_WHOLE if found.problem else UNCLEAN if found.unclean is not None else WELL
+def status_of(verification: Verification) -> int:
+    """The exit status of a verification."""
+    return NOT_WHOLE if verification.problem else UNCLEAN if verification.unclean is not None else WELL
 
 
-def run_replay(ledger: ReadOnlyStore, given: argparse.Namespace) -> int:
-    replayer = Replayer(release_folders(given.releases))
-    outcomes: Counter[str] = Counter()
+def run_replay(ledger: ReadOnlyStore, options: argparse.Namespace) -> int:
+    replayer = Replayer(release_folders(options.releases))
+    counts_by_outcome: Counter[str] = Counter()
     furthest = 0.0
     with ledger.reading() as connection:
-        records = queries.by_id(connection, given.ids) if given.ids else queries.records(connection, [SCORED])
-        for one in replayer.replay(record.event for record in records):
-            outcomes[one.outcome] += 1
-            furthest = max(furthest, one.off or 0.0)
-            if one.outcome != SAME or given.ids:
-                print(f"{one.id}: {one.outcome}{f', {one.why}' if one.why else ''}")
-    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.items())
+        records = queries.by_id(connection, options.ids) if options.ids else queries.records(connection, [SCORED])
+        for replayed in replayer.replay(record.event for record in records):
+            counts_by_outcome[replayed.outcome] += 1
+            furthest = max(furthest, replayed.off or 0.0)
+            if replayed.outcome != SAME or options.ids:
+                print(f"{replayed.id}: {replayed.outcome}{f', {replayed.why}' if replayed.why else ''}")
+    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in counts_by_outcome.items())
     print(f"{counts or 'nothing to replay'}; the PD is off by {furthest:.1e} at most")
-    return int(bool(outcomes[DIFFERENT]))
+    return int(bool(counts_by_outcome[DIFFERENT]))
 
 
-def run_show(ledger: ReadOnlyStore, given: argparse.Namespace) -> int:
+def run_show(ledger: ReadOnlyStore, options: argparse.Namespace) -> int:
     with ledger.reading() as connection:
-        found = queries.by_id(connection, [given.id]) + queries.following(connection, given.id)
-    if not found:
-        raise LedgerUnavailable(f"{given.id}: no such record")
-    shown = [{**one.body_json, "hash": one.hash.hex(), "personal": one.personal_json} for one in found]
+        records = queries.by_id(connection, [options.id]) + queries.following(connection, options.id)
+    if not records:
+        raise LedgerUnavailable(f"{options.id}: no such record")
+    shown = [{**record.body_json, "hash": record.hash.hex(), "personal": record.personal_json} for record in records]
     print(json.dumps(shown, indent=2, ensure_ascii=False))
     return 0
 
 
-def run_head(ledger: ReadOnlyStore, given: argparse.Namespace) -> int:
+def run_head(ledger: ReadOnlyStore, options: argparse.Namespace) -> int:
     with ledger.reading() as connection:
-        found = queries.last(connection)
-    print(f"{found[0]} {found[1].hex()}" if found else "no record")
+        head = queries.last(connection)
+    print(f"{head[0]} {head[1].hex()}" if head else "no record")
     return WELL
 
 
-def run_stamp(path: Path, given: argparse.Namespace) -> int:
-    """Once; or every so many hours until it is stopped. Then a failure is said, and the next stamp is made in time."""
-    if not given.every:
-        print(stamp_once(path, given))
+def run_stamp(path: Path, options: argparse.Namespace) -> int:
+    """Stamp once, or every so many hours until stopped; then failures are printed and do not end the loop."""
+    if not options.every:
+        print(stamp_once(path, options))
         return WELL
-    for stop in (signal.SIGINT, signal.SIGTERM):  # whatever started it; a shell's background jobs ignore SIGINT
+    for stop in (signal.SIGINT, signal.SIGTERM):  # set explicitly, because a shell's background jobs ignore SIGINT
         signal.signal(stop, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         while True:
             try:
-                print(stamp_once(path, given), flush=True)
+                print(stamp_once(path, options), flush=True)
             except TenfoldError as error:
                 print(error, file=sys.stderr, flush=True)
-            time.sleep(given.every * 3600)
+            time.sleep(options.every * 3600)
     return WELL
 
 
-def stamp_once(path: Path, given: argparse.Namespace) -> str:
+def stamp_once(path: Path, options: argparse.Namespace) -> str:
     ledger = ReadOnlyStore(path)
     try:
         with ledger.reading() as connection:
-            found = queries.last(connection)
-        if found is None:
+            head = queries.last(connection)
+        if head is None:
             raise LedgerUnavailable(f"{path}: no record is left, not even the first")
-        stamp(found[0], found[1].hex(), given.target, ledger.path, given.tsa)
+        stamp(head[0], head[1].hex(), options.target, ledger.path, options.tsa)
     finally:
         ledger.close()
-    return f"{given.target}: record {found[0]:,}, head {found[1].hex()}"
+    return f"{options.target}: record {head[0]:,}, head {head[1].hex()}"
 
 
-def run_export(ledger: ReadOnlyStore, given: argparse.Namespace) -> int:
+def run_export(ledger: ReadOnlyStore, options: argparse.Namespace) -> int:
     with ledger.reading() as connection:
-        count = export(lambda: queries.records(connection), given.file, ledger.path)
-    print(f"{given.file}: {count:,} records")
+        count = export(lambda: queries.records(connection), options.file, ledger.path)
+    print(f"{options.file}: {count:,} records")
     return WELL
 
 
-def run_purge(ledger: Store, given: argparse.Namespace) -> int:
-    done = purge(ledger, given.before, given.months, by=given.by, undecided=given.undecided)
+def run_purge(ledger: Store, options: argparse.Namespace) -> int:
+    result = purge(ledger, options.before, options.months, by=options.by, undecided=options.undecided)
     print(
-        f"{done.parts:,} personal parts of {done.cases:,} cases erased" + ("" if done.records else ": nothing was due")
+        f"{result.parts:,} personal parts of {result.cases:,} cases erased"
+        + ("" if result.records else ": nothing was due")
     )
-    if done.records:
-        print("recorded as " + ", ".join(f"{one.seq:,}" for one in done.records))
-    for why, count in sorted(done.kept.items()):
-        print(f"{count:,} older cases kept: {KEPT.get(why, why)}")
-    for one in done.odd[:SHOWN]:
-        print(f"record {one.seq:,} has an odd date, {one.header.time}: it counts as written with those after it")
-    if len(done.odd) > SHOWN:
-        print(f"{len(done.odd) - SHOWN:,} more records have an odd date")
-    print("Backups, exports and PDFs made before still hold what was erased: they are yours to erase, see SECURITY.md.")
-    return run_clean(ledger, given)
+    if result.records:
+        print("recorded as " + ", ".join(f"{record.seq:,}" for record in result.records))
+    for reason, count in sorted(result.kept_by_reason.items()):
+        print(f"{count:,} older cases kept: {KEPT_BECAUSE.get(reason, reason)}")
+    for record in result.odd[:MOST_LISTED]:
+        print(f"record {record.seq:,} has an odd date, {record.header.time}: it is dated by the records after it")
+    if len(result.odd) > MOST_LISTED:
+        print(f"{len(result.odd) - MOST_LISTED:,} more records have an odd date")
+    print("Backups, exports and PDFs made before still hold the erased data: erase it there too, see SECURITY.md.")
+    return run_clean(ledger, options)
 
 
-KEPT = {
+KEPT_BECAUSE = {
     "recent": "their retention began later, with the notice or the last decision",
-    "on hold": "a manager holds them",
-    "open": "nobody has decided them (--undecided takes them too)",
-    "pending": "referred or incomplete, and not decided in the end (--undecided takes them too)",
-    "waiting": "they wait for a second person",
+    "on hold": "a manager put them on hold",
+    "open": "not decided yet (--undecided includes them)",
+    "pending": "referred or incomplete, without a final decision (--undecided includes them)",
+    "waiting": "waiting for a second person",
     "review": "the applicant objected, and nobody has decided since",
 }
 
 
-def run_clean(ledger: Store, given: argparse.Namespace) -> int:
-    """Also the end of a purge."""
-    cleaner = Cleaner(ledger, getattr(given, "by", None) or os_user())
-    why = "another program reads the ledger"
+def run_clean(ledger: Store, options: argparse.Namespace) -> int:
+    """The clean command, also the last step of a purge."""
+    cleaner = Cleaner(ledger, getattr(options, "by", None) or os_user())
+    reason = "another program reads the ledger"
     try:
-        if cleaner.clean(given.wait):
-            print("clean: nothing of what was erased is left in the file or its log")
+        if cleaner.clean(options.wait):
+            print("clean: no erased data is left in the file or its log")
             return WELL
     except errors.DATABASE_ERRORS as error:
-        why = f"{errors.cause(error)}{errors.full(ledger.path)}"
+        reason = f"{errors.cause(error)}{errors.full(ledger.path)}"
     print(
-        f"NOT YET CLEAN: what was erased is recorded, but may still be in the file or its log: {why}. A running server "
-        "finishes it; so does 'python -m ledger clean'",
+        f"NOT YET CLEAN: the erasure is recorded, but erased data may still be in the file or its log: {reason}. A "
+        "running server finishes it; so does 'python -m ledger clean'",
         file=sys.stderr,
     )
     return UNCLEAN
 
 
-def run_backup(ledger: ReadOnlyStore, given: argparse.Namespace) -> int:
-    refuse_existing(given.target)
+def run_backup(ledger: ReadOnlyStore, options: argparse.Namespace) -> int:
+    refuse_existing(options.target)
     with ledger.reading() as connection:
-        back_up(connection, ledger.path, given.target)
-    copy = ReadOnlyStore(given.target)
-    found = verify(copy)
+        back_up(connection, ledger.path, options.target)
+    copy = ReadOnlyStore(options.target)
+    verification = verify(copy)
     copy.close()
-    print(f"{given.target}:")
-    # A copy is written anew, so nothing erased is in it, whatever the ledger's own file and log hold.
-    print("\n".join(reports(found._replace(unclean=None))))
-    return NOT_WHOLE if found.problem else WELL
+    print(f"{options.target}:")
+    # VACUUM INTO writes the copy from scratch, so it holds no erased data, whatever is left in the original.
+    print("\n".join(reports(verification._replace(unclean=None))))
+    return NOT_WHOLE if verification.problem else WELL
 
 
 def restore(backup: Path, target: Path) -> int:
-    """Copy a backup to where the ledger belongs, if it is whole and nothing stands there."""
+    """Copy a backup to `target`, if the backup is whole and `target` does not exist."""
     refuse_existing(target)
     source = ReadOnlyStore(backup)
     try:
-        found = verify(source)
-        print("\n".join(reports(found._replace(unclean=None))))
-        if found.problem:
+        verification = verify(source)
+        print("\n".join(reports(verification._replace(unclean=None))))
+        if verification.problem:
             return NOT_WHOLE
         with source.reading() as connection:
             back_up(connection, source.path, target)
@@ -311,10 +338,10 @@ def restore(backup: Path, target: Path) -> int:
 
 
 def refuse_existing(target: Path) -> None:
-    """Refuse to write over a ledger, an earlier backup or anything else."""
-    beside = [target, target.with_name(f"{target.name}-wal"), target.with_name(f"{target.name}-shm")]
-    if there := [file for file in beside if os.path.lexists(file)]:
-        raise BadTarget(f"{there[0]} is there already: move it away first or name another file, nothing was changed")
+    """Refuse to overwrite a ledger, an earlier backup or anything else."""
+    files = [target, target.with_name(f"{target.name}-wal"), target.with_name(f"{target.name}-shm")]
+    if existing := [file for file in files if os.path.lexists(file)]:
+        raise BadTarget(f"{existing[0]} exists already: move it away or name another file; nothing was changed")
 
 
 READING = {

@@ -1,4 +1,4 @@
-"""A case: the score it began with, and all that followed: corrected scores, decisions, a second person, objections."""
+"""A case: its first score and all that followed, such as corrected scores, decisions, agreements and objections."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -18,15 +18,15 @@ T = TypeVar("T", bound=Event)
 
 
 class Case(NamedTuple):
-    """The records of one application, in the order of the ledger."""
+    """The records of one application, in ledger order."""
 
     events: tuple[Event, ...]
 
     @property
     def first(self) -> Scored:
-        """The score that it began with; its id is the case's."""
+        """The score with which the case began; its id is the id of the case."""
         first = self.events[0]
-        assert isinstance(first, Scored)  # noqa: S101 - a case begins with one
+        assert isinstance(first, Scored)  # noqa: S101 - every case begins with a score
         return first
 
     def of_kind(self, kind: type[T]) -> list[T]:
@@ -37,8 +37,8 @@ class Case(NamedTuple):
         return self.events[-1]
 
     def continued(self, draft: Draft) -> Draft:
-        """The draft of the case's next record. The ledger writes it only while the case is as it is here, and once: the
-        same draft by the same person again is answered with the first one's record."""
+        """Make a draft the case's next record. The ledger writes it only if the case has not changed since, and only
+        once: it answers the same draft with the record that was written first."""
         seen = Seen(self.first.id, self.last.seq, self.last.hash)
         content = write({"kind": draft.kind, "fields": draft.fields, "personal": draft.personal})
         key = Key("case", f"{seen.case} {seen.hash.hex()}", hashlib.sha256(content.encode()).digest())
@@ -46,31 +46,31 @@ class Case(NamedTuple):
 
     @property
     def score(self) -> Scored:
-        """The score to look at: the one that was decided on; of a case that is to be decided the last, since answers
+        """The current score: the one that was decided on, or for a case still to be decided the last one, since answers
         may have been corrected."""
         if self.state in TO_DECIDE or self.decision is None:
             return self.of_kind(Scored)[-1]
         return self.score_of(self.decision)
 
     def score_of(self, decision: Decided) -> Scored:
-        """The score that a decision was made on."""
+        """The score on which a decision was made."""
         return {score.id: score for score in self.of_kind(Scored)}[decision.score]
 
     @property
     def decision(self) -> Decided | None:
-        """The last decision, whether it is in force or waits for a second person."""
+        """The last decision, in force or waiting for a second person."""
         decisions = self.of_kind(Decided)
         return decisions[-1] if decisions else None
 
     @property
     def second(self) -> Agreed | None:
-        """What a second person said of the last decision."""
+        """The second person's answer to the last decision."""
         decision = self.decision
         return next((event for event in self.of_kind(Agreed) if decision and event.of == decision.id), None)
 
     @property
     def contest(self) -> Contested | None:
-        """The last objection, if no decision in force has answered it."""
+        """The last objection, unless a decision in force has settled it."""
         objection, decision = self.objection, self.decision
         if objection is None or (self._in_force and decision and decision.contest == objection.id):
             return None
@@ -78,7 +78,7 @@ class Case(NamedTuple):
 
     @property
     def objection(self) -> Contested | None:
-        """The last objection, answered or not."""
+        """The last objection, settled or not."""
         objections = self.of_kind(Contested)
         return objections[-1] if objections else None
 
@@ -88,8 +88,8 @@ class Case(NamedTuple):
 
     @property
     def state(self) -> str:
-        """`open`: to be decided. `waiting`: for a second person. `review`: contested, to be decided by another person
-        than before. `pending`: referred or incomplete, to be decided in the end. `settled`: decided."""
+        """`open`: not decided. `waiting`: for a second person. `review`: contested; somebody who has not decided on it
+        must decide. `pending`: referred or incomplete, without a final decision. `settled`: decided."""
         decision = self.decision
         if decision and decision.needs_second and self.second is None:
             return WAITING
@@ -101,12 +101,12 @@ class Case(NamedTuple):
 
     @property
     def decided_by(self) -> set[str]:
-        """Everybody who decided or agreed so far."""
+        """Everybody who has decided or agreed."""
         return deciders(self.events)
 
     @property
     def barred(self) -> set[str]:
-        """Who may not decide now: after an objection nobody who decided before it; under review nobody who ever did."""
+        """Who may not decide now: under review everybody who ever did; after an objection everybody who did before."""
         objection = self.objection
         if self.state == REVIEW:
             return self.decided_by
@@ -114,43 +114,43 @@ class Case(NamedTuple):
 
 
 def deciders(events: Iterable[Event]) -> set[str]:
-    """Who decided or agreed in some records."""
+    """Everybody who decided or agreed in some records."""
     return {event.by for event in events if isinstance(event, (Decided, Agreed))}
 
 
 def in_force(decision: Decided | None, second: Agreed | None) -> bool:
-    """Whether a decision holds: where it needs a second person, that one has agreed."""
+    """Whether a decision is in force: made, and agreed to if it needs a second person."""
     if decision is None:
         return False
     return not decision.needs_second or bool(second and second.agrees)
 
 
 def find(connection: sa.Connection, id: str) -> Case | None:
-    """The case that a record belongs to; None where there is no such record, or it belongs to none."""
+    """The case of a record; None if there is no such record or it belongs to no case."""
     seen: set[str] = set()
     while True:
-        found = queries.by_id(connection, [id])
-        if not found or id in seen:
+        records = queries.by_id(connection, [id])
+        if not records or id in seen:
             return None
         seen.add(id)
-        event = found[0].event
+        event = records[0].event
         if isinstance(event, Scored) and not event.of:
-            return whole(connection, [found[0]])[0]
+            return cases_from(connection, [records[0]])[0]
         if not event.of:
             return None
         id = event.of
 
 
-def whole(connection: sa.Connection, firsts: Sequence[Record]) -> list[Case]:
-    """The cases that began with these scores, with all that refers to a score, and to that, and so on."""
+def cases_from(connection: sa.Connection, firsts: Sequence[Record]) -> list[Case]:
+    """The cases that began with these scores, with all records that refer to them, directly or indirectly."""
     parts = {first.event.id: [first.event] for first in firsts}
     case_of = {id: id for id in parts}
-    asked = list(parts)
-    while asked:
-        found = [record.event for record in queries.following(connection, *asked)]
-        found = [event for event in found if event.id not in case_of]
-        for event in found:
+    ids = list(parts)
+    while ids:
+        events = [record.event for record in queries.following(connection, *ids)]
+        events = [event for event in events if event.id not in case_of]
+        for event in events:
             case_of[event.id] = case_of[event.of or ""]
             parts[case_of[event.id]].append(event)
-        asked = [event.id for event in found]
+        ids = [event.id for event in events]
     return [Case(tuple(sorted(events, key=lambda event: event.seq))) for events in parts.values()]

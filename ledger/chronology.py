@@ -1,63 +1,64 @@
-"""Which records carry an odd date: a clock was ahead or behind when they were written, or was set back after them."""
+"""Finds records with an odd date: written while a clock was wrong, or before it was set back."""
 
 from bisect import bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
 
-DIGITS = 20  # of a time as a whole number: year to microsecond
-HOUR = 10**10  # in it; what a clock is off by less is not worth a word
+DIGITS = 20  # of a time as an integer: year to microsecond
+HOUR = 10**10  # as such an integer; smaller clock errors are not reported
 NOT_DIGITS = str.maketrans("", "", "-:.TZ +")
 
 
 class Chronology(NamedTuple):
-    """The latest time at which each record can have been written, and the records whose own time is odd."""
+    """For each record the latest time at which it can have been written, and the records with an odd time."""
 
-    latest: list[int]  # by sequence - 1, as `number` writes a time
+    latest: list[int]  # by sequence - 1, as `number` encodes a time
     odd: list[int]  # sequences
     now: int
 
     def of(self, seq: int) -> int:
-        """Of a record that came since, the time at which the others were read."""
+        """The latest time of a record; for records added since, the time of reading."""
         return self.latest[seq - 1] if seq <= len(self.latest) else self.now
 
 
 def number(time: str) -> int:
-    """An ISO time in UTC as a whole number that sorts as it does; 0 for text that is not a time."""
+    """Encode an ISO time in UTC as an integer with the same order; 0 for text that is not a time."""
     digits = time.translate(NOT_DIGITS)[:DIGITS]
     return int(digits.ljust(DIGITS, "0")) if digits.isdecimal() else 0
 
 
 def chronology(times: Iterable[str], now: str) -> Chronology:
-    """Dates (ISO, UTC) in the order of the chain. As many as can be are in order, so that none of these goes back.
+    """Date the records of a chain; `times` are ISO, UTC, in chain order.
 
-    A longest non-decreasing subsequence, by patience sorting from the end; a date after `now` is never in it, and of
-    two that contradict each other the later one is. A record out of order counts as written at the next date in
-    order, or at its own if that is later: nothing is taken for older than it is, and no date holds up other records.
+    As many records as possible keep their own date: a longest non-decreasing subsequence, by patience sorting from the
+    end. A date after `now` is never part of it; of two contradicting dates the later record's is. A record outside it
+    gets the next date in order, or its own if that is later. So no record is taken for older than it is, and no wrong
+    date delays other records.
     """
-    own, limit = [number(time) for time in times], number(now)
-    tails: list[int] = []  # minus the largest first date of a run of each length
-    starts: list[int] = []  # the record that it belongs to
-    after = [-1] * len(own)
-    for at in range(len(own) - 1, -1, -1):
-        if own[at] > limit:
+    dates, limit = [number(time) for time in times], number(now)
+    tails: list[int] = []  # by length - 1: minus the largest first date of a run
+    starts: list[int] = []  # the record of that date
+    after = [-1] * len(dates)
+    for index in range(len(dates) - 1, -1, -1):
+        if dates[index] > limit:
             continue
-        length = bisect_right(tails, -own[at])
-        after[at] = starts[length - 1] if length else -1
+        length = bisect_right(tails, -dates[index])
+        after[index] = starts[length - 1] if length else -1
         if length == len(tails):
-            tails.append(-own[at])
-            starts.append(at)
+            tails.append(-dates[index])
+            starts.append(index)
         else:
-            tails[length], starts[length] = -own[at], at
-    in_order = bytearray(len(own))
-    at = starts[-1] if starts else -1
-    while at >= 0:
-        in_order[at] = True
-        at = after[at]
-    latest, odd, following = [0] * len(own), [], limit
-    for at in range(len(own) - 1, -1, -1):
-        if in_order[at]:
-            following = own[at]
-        elif own[at] // HOUR != following // HOUR:
-            odd.append(at + 1)
-        latest[at] = max(own[at], following) if own[at] <= limit else following
+            tails[length], starts[length] = -dates[index], index
+    in_order = bytearray(len(dates))
+    index = starts[-1] if starts else -1
+    while index >= 0:
+        in_order[index] = True
+        index = after[index]
+    latest, odd, following = [0] * len(dates), [], limit
+    for index in range(len(dates) - 1, -1, -1):
+        if in_order[index]:
+            following = dates[index]
+        elif dates[index] // HOUR != following // HOUR:
+            odd.append(index + 1)
+        latest[index] = max(dates[index], following) if dates[index] <= limit else following
     return Chronology(latest, odd[::-1], limit)

@@ -1,9 +1,9 @@
-"""After a purge: erased parts leave the write-ahead log and the unused parts of pages, and a record says so.
+"""After a purge: removes erased data from the write-ahead log and unused parts of pages, and records that it did.
 
-SQLite zeroes what it deletes (secure_delete), but moves cells between pages without zeroing where they were: in a
-ledger of 100,000 records 40 erased answers and references were still in the file. So the file is written anew
-(VACUUM), and the log, which holds the pages as they were, is cut to nothing. A reader that began before prevents the
-cut; nothing waits for it: the purge says so, and the next chance finishes it.
+SQLite zeroes what it deletes (secure_delete), but moves cells between pages without zeroing the old place: in a ledger
+of 100,000 records 40 erased answers and references were still in the file. So the file is rewritten (VACUUM), and the
+log, which holds the old pages, is truncated. A reader that started earlier prevents the truncation. Nothing waits for
+it: the purge reports that it is not clean yet, and a later attempt finishes it.
 """
 
 import time
@@ -14,18 +14,18 @@ from ledger.events import CLEANED
 from ledger.records import BEFORE_ALL, Draft, Record, seal
 from ledger.store import Store
 
-PAUSE = 0.1  # seconds between tries to cut the log
+PAUSE = 0.1  # seconds between attempts to truncate the log
 
 
 class Cleaner:
-    """Finishes purges of one ledger, as often as it is asked; each step may be repeated after a kill."""
+    """Finishes purges of one ledger; every step can be repeated after a kill."""
 
     def __init__(self, ledger: Store, by: str, clock: Clock | None = None) -> None:
         self._ledger, self._by, self._clock = ledger, by, clock or Clock()
-        self._written_anew = 0  # the last purge after which the file was
+        self._rewritten_for = 0  # sequence of the last purge after which the file was rewritten
 
     def clean(self, seconds: float = 0.0) -> bool:
-        """Whether nothing is left of what was erased, tried for so long. The write lock is never held while waiting."""
+        """Try for `seconds` to remove all erased data; returns whether it is gone. Never waits holding the lock."""
         until = time.monotonic() + seconds
         while (purged := self.unclean()) is not None:
             if self._try(purged):
@@ -36,16 +36,16 @@ class Cleaner:
         return True
 
     def unclean(self) -> Record | None:
-        """The last purge, if erased parts may still be in the file or its log."""
+        """The last purge, if erased data may still be in the file or its log."""
         with self._ledger.reading() as connection:
             return queries.unclean(queries.driver(connection))
 
     def _try(self, purged: Record) -> bool:
-        if self._written_anew != purged.seq:
-            if not self._ledger.cut_log():  # else the file would be written anew at each try
+        if self._rewritten_for != purged.seq:
+            if not self._ledger.cut_log():  # otherwise every attempt would rewrite the file
                 return False
             self._ledger.vacuum()
-            self._written_anew = purged.seq
+            self._rewritten_for = purged.seq
         if not self._ledger.cut_log():
             return False
         with self._ledger.writing() as connection:

@@ -1,4 +1,4 @@
-"""What is recorded: a score that was shown, what somebody decided, what a second person said, an objection."""
+"""Makes drafts of records: scores that were shown, decisions, agreements, objections, notices and holds."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from ledger.records import Draft, Key
 
 DECISIONS = ("approve", "approve_changed", "refer", "decline", "incomplete")
 STRICTNESS = {APPROVE: 0, REFER: 1, DECLINE: 2}
-DIGITS = 2  # of a PD that outlives the answers: whole per cent. With all digits nearly every PD belongs to one person
+DIGITS = 2  # of a PD kept after erasure: whole per cent. With all digits, most PDs would identify a person
 
 
 def scored(
@@ -28,14 +28,14 @@ def scored(
     corrects: str | None = None,
     key: Key | None = None,
 ) -> Draft:
-    """A score as a record. `by` is the officer or the client; `raw` the answers as they came in.
+    """A score as a record. `by` is the officer or the client; `raw` are the answers as received.
 
-    `reasons` are the principal ones as `field/code`, such as `amount/high_for_price`, the strongest first; None where
-    nobody asked for them. A code tells of an answer: it is in the personal part.
+    `reasons` are the principal ones as `field/code`, such as `amount/high_for_price`, the strongest first; None if they
+    were not requested. A code reveals something about an answer, so it is in the personal part.
 
-    The row's digest is personal too: anyone who has the release could try rows until one fits. So are the exact PD
+    The row's digest is personal too: anyone who has the release could try rows until one matches. So are the exact PD
     and points; the body keeps them rounded. The decision and the cut-offs are recorded as they were, not derived from
-    those.
+    the rounded values.
     """
     pd = rounded(score.pd)
     fields: Object = {
@@ -65,7 +65,7 @@ def scored(
 
 
 def rounded(pd: float) -> float:
-    """A PD in whole per cent, from 1 to 99: what stays of it once the personal part is erased.
+    """A PD in whole per cent, from 1 to 99, which is what remains once the personal part is erased.
 
     Points are computed from the rounded PD, so they add nothing to it. tests/test_ledger_rounding.py prints how many
     loans share a rounded PD.
@@ -75,19 +75,19 @@ def rounded(pd: float) -> float:
 
 
 def answers(score: Score, release: Release, raw: Mapping[str, object]) -> Object:
-    """The canonical answers, from which the row can be built again.
+    """The canonical answers, from which the row can be rebuilt.
 
-    Of a digit code the code as given: the list may know only the beginning of it, and that alone would be refused.
+    For digit codes keep the code as typed: the list may know only a prefix, which alone would be refused.
     """
-    found: dict[str, Json] = dict(release.form.answers(score.application))
+    canonical: dict[str, Json] = dict(release.form.answers(score.application))
     for field in release.form.fields:
         if isinstance(field, ChoiceField) and field.digits is not None and isinstance(raw.get(field.name), str):
-            found[field.name] = str(raw[field.name])
-    return found
+            canonical[field.name] = str(raw[field.name])
+    return canonical
 
 
 def direction(decision: str, suggested: str) -> str:
-    """Which way a decision departs from the suggestion: `as_suggested`, `more_lenient`, `stricter`; or `incomplete`."""
+    """How a decision differs from the suggestion: `as_suggested`, `more_lenient`, `stricter` or `incomplete`."""
     if decision not in DECISIONS:
         raise ValueError(f"decision: one of {', '.join(DECISIONS)} is needed, got {decision!r}")
     if decision == "incomplete":
@@ -112,19 +112,19 @@ def decided(
     contest: str | None = None,
     key: Key | None = None,
 ) -> Draft:
-    """What an officer decided on the case that began with the score `of`.
+    """An officer's decision on the case that began with the score `of`.
 
-    `score` is the one that was decided on, where answers were corrected since; `reasons` are the principal reasons that
-    the officer confirmed, as `field/code`; `contest` is the objection that this decides.
+    `score` is the score that was decided on, if answers were corrected; `reasons` are the principal reasons that the
+    officer confirmed, as `field/code`; `contest` is the objection that this decision settles.
     """
-    went = direction(decision, suggested)
+    departure = direction(decision, suggested)
     fields: Object = {
         "of": of,
         "score": score or of,
         "decision": decision,
         "suggested": suggested,
-        "direction": went,
-        "overridden": went in ("more_lenient", "stricter"),
+        "direction": departure,
+        "overridden": departure in ("more_lenient", "stricter"),
         "by": by,
         "reason_code": reason_code,
         "needs_second": needs_second,
@@ -139,7 +139,7 @@ def decided(
 def agreed(
     of: str, *, by: str, agrees: bool, note: str | None = None, reference: str | None = None, key: Key | None = None
 ) -> Draft:
-    """What a second person said of the decision `of`."""
+    """A second person's answer to the decision `of`."""
     return Draft(AGREED, new_id(), {"of": of, "by": by, "agrees": agrees}, {"reference": reference, "note": note}, key)
 
 
@@ -153,29 +153,29 @@ def contested(
     reference: str | None = None,
     key: Key | None = None,
 ) -> Draft:
-    """An objection to the decision `of`: who will look at it again, and until when (an ISO date)."""
+    """An objection to the decision `of`; `reviewer` must decide by `deadline` (ISO date)."""
     fields = {"of": of, "by": by, "reviewer": reviewer, "deadline": deadline}
     return Draft(CONTESTED, new_id(), fields, {"reference": reference, "objection": objection}, key)
 
 
 def notified(of: str, *, by: str, day: str, notice: str, reference: str | None = None, key: Key | None = None) -> Draft:
-    """The notice of the decision `of` was handed over on a `day` (ISO date). `notice` is its SHA-256 in hex.
+    """The notice of the decision `of` was handed over on `day` (ISO date). `notice` is its SHA-256 in hex.
 
-    The digest is personal: a notice states the answers, and anyone could try answers until the digest fits.
+    The digest is personal: a notice states the answers, and anyone could try answers until the digest matches.
     """
     return Draft(NOTIFIED, new_id(), {"of": of, "by": by, "day": day}, {"reference": reference, "notice": notice}, key)
 
 
-def held(of: str, *, by: str, reason: str, key: Key | None = None) -> Draft:
-    """The case that began with the score `of` is kept beyond its retention, and why."""
+def hold_placed(of: str, *, by: str, reason: str, key: Key | None = None) -> Draft:
+    """A hold: the case that began with the score `of` is kept beyond its retention, for `reason`."""
     return Draft(HELD, new_id(), {"of": of, "by": by}, {"reason": reason}, key)
 
 
-def released(of: str, *, by: str, reason: str, key: Key | None = None) -> Draft:
-    """The hold on a case ends, and why."""
+def hold_released(of: str, *, by: str, reason: str, key: Key | None = None) -> Draft:
+    """The end of a hold on a case, for `reason`."""
     return Draft(RELEASED, new_id(), {"of": of, "by": by}, {"reason": reason}, key)
 
 
 def new_id() -> str:
-    """An id that nobody can guess."""
+    """A random id that cannot be guessed."""
     return os.urandom(12).hex()

@@ -1,4 +1,4 @@
-"""What can go wrong with the ledger's file, and what is said of it without an applicant's data."""
+"""Errors of the ledger's file, and their messages, which contain no data of applicants."""
 
 import os
 import sqlite3
@@ -11,9 +11,15 @@ from inference.errors import TenfoldError
 from ledger.events import UnreadableRecord
 from ledger.schema import VERSION
 
-# The last: of a damaged file SQLite may say what is no text.
+# UnicodeDecodeError: SQLite's message about a corrupt file may not be UTF-8.
 DATABASE_ERRORS = (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError, UnicodeDecodeError)
-UNREADABLE = (*DATABASE_ERRORS, AttributeError, LookupError, TypeError, ValueError)  # or a record cannot be parsed
+UNREADABLE = (
+    *DATABASE_ERRORS,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)  # the rest: a record cannot be parsed
 PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONSTRAINT)
 
 
@@ -22,7 +28,7 @@ class LedgerUnavailable(TenfoldError):
 
 
 def another_version(path: Path, version: int) -> str:
-    """Why a ledger is refused that another program wrote."""
+    """The message for a ledger of another version."""
     return (
         f"{path}: a ledger of version {version}, and this program writes version {VERSION}. "
         "Nothing was changed; use the program that belongs to it"
@@ -30,14 +36,14 @@ def another_version(path: Path, version: int) -> str:
 
 
 def no_ledger(path: Path) -> str:
-    """Why another program's database is refused."""
-    return f"{path}: a database, but no ledger of Tenfold; nothing was changed"
+    """The message for another program's database."""
+    return f"{path}: a database, but not a ledger of Tenfold; nothing was changed"
 
 
 def cause(error: Exception) -> str:
-    """What a database error says, without the statement and its values: an applicant's answers may be among them.
+    """The message of a database error, without the statement and its values, which can be an applicant's answers.
 
-    Of an error from a record that cannot be parsed, only its kind and where it was raised.
+    For a record that cannot be parsed, only the error's class and where it was raised.
     """
     if not isinstance(error, (*DATABASE_ERRORS, LedgerUnavailable, UnreadableRecord)):
         places = traceback.extract_tb(error.__traceback__)[-1:]
@@ -46,12 +52,12 @@ def cause(error: Exception) -> str:
     original = getattr(error, "orig", None) or error
     code = getattr(original, "sqlite_errorname", "")
     text = original.strerror if isinstance(original, OSError) and original.strerror else str(original)
-    text = text.partition(" with text ")[0]  # what is no UTF-8 is shown there
+    text = text.partition(" with text ")[0]  # then follows the text that is not UTF-8
     return f"{text} ({code})" if code else text
 
 
 def full(path: Path) -> str:
-    """What SQLite may not have said of a failure: it has a dozen codes for a disk without room."""
+    """A hint if the disk is full: SQLite has a dozen error codes for that."""
     try:
         return "" if os.statvfs(path.parent).f_bavail else f"; the disk under {path.parent} is full, make room"
     except OSError:
@@ -59,6 +65,6 @@ def full(path: Path) -> str:
 
 
 def passing(error: Exception) -> bool:
-    """Whether a failed write left the file as it was, so that a later one may be tried."""
+    """Whether a failed write left the file unchanged, so that a later one may be tried."""
     code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in PASSING

@@ -1,8 +1,8 @@
-"""What records say: a frozen class for each kind, read once from a record's body and its personal part.
+"""The content of records: a frozen class for each kind, parsed once from a record's body and personal part.
 
-A part that is missing or of another type is refused with the record's number. A kind that is not known, of a later
-program, is kept with all it says. docs/ledger-format.md specifies the kinds. The readers are ours, since each event is
-made of two texts, and what a body keeps rounded is exact in the personal part until that is erased.
+A part that is missing or of the wrong type is refused with the record's number. A record of an unknown kind, written by
+a later program, is kept with its whole content. docs/ledger-format.md specifies the kinds. The readers are our own: an
+event is made from two JSON texts, and numbers that are rounded in the body are exact in the personal part.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,32 +17,32 @@ Ranges: TypeAlias = tuple[tuple[int, int], ...]
 BEGUN, SCORED, DECIDED, PURGED = "begun", "scored", "decided", "purged"
 AGREED, CONTESTED = "agreed", "contested"
 NOTIFIED, HELD, RELEASED, CLEANED = "notified", "held", "released", "cleaned"
-EXACT = ("pd", "points")  # of a score: exact in its personal part, rounded in its body; in format 1 exact in the body
+EXACT = ("pd", "points")  # of a score: exact in the personal part, rounded in the body; exact in the body in format 1
 
 
 class UnreadableRecord(ValueError):
-    """A record cannot be parsed: its number, and the part that is missing or wrong. Never what the part holds."""
+    """A record cannot be parsed: names the record and the part that is missing or wrong, never its content."""
 
-    def __init__(self, seq: int, why: str) -> None:
-        super().__init__(f"record {seq:,} cannot be parsed: {why}")
+    def __init__(self, seq: int, problem: str) -> None:
+        super().__init__(f"record {seq:,} cannot be parsed: {problem}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What the body of every record says. `of` is the id of the record that it is about, `personal` the commitment."""
+    """The fields of every record's body. `of` is the id of the record it refers to, `personal` the commitment."""
 
     seq: int
     kind: str
     id: str
     time: str  # ISO, UTC, with microseconds
     personal: str | None
-    by: str = ""  # of the first record nobody
+    by: str = ""  # empty in the first record
     of: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event(Header):
-    """A record of any kind. `erased`: it had a personal part, which is gone; what was in it is None then."""
+    """A record of any kind. `erased`: its personal part is gone, and the fields from it are None."""
 
     hash: bytes  # (32,)
     erased: bool
@@ -57,10 +57,10 @@ class Begun(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored(Event):
-    """A score that was shown. `of` is the case's first score, where this one corrects its answers.
+    """A score that was shown. `of` is the case's first score, if this one corrects its answers.
 
-    `pd` and `points` are as they were computed, and rounded once the personal part is erased. `reasons` are the
-    principal ones as `field/code`, None where nobody asked for them; in format 1 they are names of fields and stay.
+    `pd` and `points` are exact until the personal part is erased, then rounded. `reasons` are the principal ones as
+    `field/code`, or None if they were not requested; in format 1 they are names of fields and are never erased.
     """
 
     channel: str
@@ -82,7 +82,7 @@ class Scored(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided(Event):
-    """What an officer decided on the case that began with the score `of`; `score` is the one that was decided on."""
+    """An officer's decision on the case that began with the score `of`; `score` is the one that was decided on."""
 
     of: str
     score: str
@@ -92,7 +92,7 @@ class Decided(Event):
     overridden: bool
     needs_second: bool
     reason_code: str | None = None
-    contest: str | None = None  # id of the objection that this decides
+    contest: str | None = None  # id of the objection that this settles
     reference: str | None = None
     justification: str | None = None
     conditions: str | None = None
@@ -101,7 +101,7 @@ class Decided(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreed(Event):
-    """What a second person said of the decision `of`."""
+    """A second person's answer to the decision `of`."""
 
     of: str
     agrees: bool
@@ -148,7 +148,7 @@ class Released(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purged(Event):
-    """Personal parts were erased: of `records`, as (first, last) of each unbroken run; in format 1 all up to
+    """The personal parts of `records` were erased, given as (first, last) of each run; in format 1 all up to
     `through`."""
 
     records: Ranges = ()
@@ -157,14 +157,14 @@ class Purged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaned(Event):
-    """Nothing of what was erased up to record `through` was left in the file and its log."""
+    """No data erased up to record `through` was left in the file or its log."""
 
     through: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown(Event):
-    """A record of a kind that this program does not know, with all that it says."""
+    """A record of a kind that this program does not know, with its whole content."""
 
     content: Object
 
@@ -176,70 +176,70 @@ KINDS: Mapping[str, type[Event]] = {
 
 
 def header(seq: int, body: Object) -> Header:
-    """What the body of record `seq` says of itself; its own `seq` as it states it. Raises `UnreadableRecord`."""
+    """The header in the body of record `seq`; its `seq` is what the body states. Raises `UnreadableRecord`."""
     return read(Header, body, seq, {})
 
 
 def event(seq: int, digest: bytes, body: Object, personal: Object | None) -> Event:
-    """A record as the class of its kind. Raises `UnreadableRecord`."""
+    """Parse a record into the class of its kind. Raises `UnreadableRecord`."""
     kind = KINDS.get(str(body.get("kind")), Unknown)
     content = exact(body, personal)
-    whole = {**(personal or {}), **content}
+    merged = {**(personal or {}), **content}
     erased = body.get("personal") is not None and personal is None
-    beside = {"seq": seq, "hash": digest, "erased": erased}
-    return read(kind, whole, seq, {**beside, "content": whole} if kind is Unknown else beside)
+    known = {"seq": seq, "hash": digest, "erased": erased}
+    return read(kind, merged, seq, {**known, "content": merged} if kind is Unknown else known)
 
 
 def exact(body: Object, personal: Object | None) -> dict[str, Json]:
-    """A body, with a score's PD and points as they were computed, as long as its personal part has them."""
+    """A body, with a score's exact PD and points as long as the personal part has them."""
     own = personal or {}
     return {**body, **{name: own[name] for name in EXACT if name in own}}
 
 
-class _Wrong(Exception):
-    """A value of another type than is needed, which is named."""
+class _WrongType(Exception):
+    """A value has the wrong type; the message is the type that is needed."""
 
 
 def _text(value: Json) -> str:
     if not isinstance(value, str):
-        raise _Wrong("text")
+        raise _WrongType("text")
     return value
 
 
-def _whole(value: Json) -> int:
+def _integer(value: Json) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise _Wrong("a whole number")
+        raise _WrongType("a whole number")
     return value
 
 
 def _number(value: Json) -> float:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise _Wrong("a number")
+        raise _WrongType("a number")
     return float(value)
 
 
 def _flag(value: Json) -> bool:
     if not isinstance(value, bool):
-        raise _Wrong("true or false")
+        raise _WrongType("true or false")
     return value
 
 
 def _names(value: Json) -> Names:
     if not isinstance(value, list):
-        raise _Wrong("a list of texts")
+        raise _WrongType("a list of texts")
     return tuple(map(_text, value))
 
 
 def _object(value: Json) -> Object:
     if not isinstance(value, dict):
-        raise _Wrong("an object")
+        raise _WrongType("an object")
     return value
 
 
 def _ranges(value: Json) -> Ranges:
     if not isinstance(value, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in value):
-        raise _Wrong("a list of [first, last]")
-    return tuple((_whole(first), _whole(last)) for first, last in value)
+        raise _WrongType("a list of [first, last]")
+    return tuple((_integer(first), _integer(last)) for first, last in value)
 
 
 Reader: TypeAlias = Callable[[Json], object]
@@ -251,32 +251,34 @@ def _or_null(reader: Reader) -> Reader:
 
 
 READERS: Mapping[object, Reader] = {
-    str: _text, int: _whole, float: _number, bool: _flag, Names: _names, Ranges: _ranges,
+    str: _text, int: _integer, float: _number, bool: _flag, Names: _names, Ranges: _ranges,
     str | None: _or_null(_text), Names | None: _or_null(_names), Object | None: _or_null(_object),
 }  # fmt: skip
 
 
 def _parts(kind: type[Header]) -> tuple[tuple[str, Reader, bool], ...]:
-    """Of each part that is read from JSON: its name, how it is read, and whether it must be there."""
-    beside = ("hash", "erased", "content")
+    """For each part that is read from JSON: its name, its reader, and whether it is required."""
+    not_in_json = ("hash", "erased", "content")
     return tuple(
-        (part.name, READERS[part.type], part.default is MISSING) for part in fields(kind) if part.name not in beside
+        (part.name, READERS[part.type], part.default is MISSING)
+        for part in fields(kind)
+        if part.name not in not_in_json
     )
 
 
 PARTS = {kind: _parts(kind) for kind in (Header, Unknown, *KINDS.values())}
 
 
-def read(kind: type[T], content: Object, seq: int, beside: Mapping[str, object]) -> T:
-    """The class of a kind, from its parts as JSON and what is known `beside` them, which counts more."""
-    found: dict[str, object] = {}
+def read(kind: type[T], content: Object, seq: int, known: Mapping[str, object]) -> T:
+    """Make the class of a kind from its parts in JSON and the `known` ones, which take precedence."""
+    values: dict[str, object] = {}
     for name, reader, needed in PARTS[kind]:
         if name in content:
             try:
-                found[name] = reader(content[name])
-            except _Wrong as wrong:
+                values[name] = reader(content[name])
+            except _WrongType as wrong:
                 raise UnreadableRecord(seq, f"{name}: {wrong} is needed") from None
         elif needed:
             raise UnreadableRecord(seq, f"{name} is missing")
     make: Callable[..., T] = kind
-    return make(**{**found, **beside})
+    return make(**{**values, **known})

@@ -1,4 +1,4 @@
-"""Records as a table: CSV for a spreadsheet, Parquet for analysis. Record by record: a million need no more memory."""
+"""Exports records as a table: CSV for a spreadsheet, Parquet for analysis. Memory does not grow with the ledger."""
 
 import csv
 from collections import defaultdict
@@ -12,9 +12,9 @@ from ledger.events import Json
 from ledger.records import Record
 from ledger.targets import replacing
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet would take a text beginning with it for
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet takes text that begins so for a formula
 FIRST = ("seq", "time", "kind", "id")
-ROWS = 2_000  # of a row group in Parquet
+ROWS = 2_000  # per row group in Parquet
 Row = dict[str, Json]
 
 
@@ -23,10 +23,10 @@ class CannotExport(TenfoldError):
 
 
 def export(records: Callable[[], Iterable[Record]], file: Path, ledger: Path) -> int:
-    """Write all records to a .csv or .parquet file, whole or not at all; how many.
+    """Write all records to a .csv or .parquet file, completely or not at all; returns their number.
 
-    `records` is called twice, for the columns and for the rows, and must give the same ones. A score's PD and points
-    are exact where its personal part still holds them.
+    `records` is called twice, for the columns and for the rows, and must return the same records. A score's PD and
+    points are exact while its personal part is there.
     """
     if file.suffix not in (".csv", ".parquet"):
         raise CannotExport(f"{file}: a file that ends in .csv or .parquet is needed")
@@ -40,7 +40,7 @@ def export(records: Callable[[], Iterable[Record]], file: Path, ledger: Path) ->
 
 
 def flat(record: Record) -> Row:
-    """One row: the body's fields, the personal part's, the answers as `answer.<field>`, and the hash."""
+    """A record as a row: fields of the body and the personal part, answers as `answer.<field>`, and the hash."""
     cells: Row = {}
     for name, value in [*record.body_json.items(), *(record.personal_json or {}).items()]:
         if name == "answers" and isinstance(value, dict):
@@ -51,24 +51,24 @@ def flat(record: Record) -> Row:
 
 
 def joined(value: Json) -> Json:
-    """A list or an object as one text."""
+    """Turn a list or an object into text."""
     return "; ".join(map(str, value)) if isinstance(value, list) else str(value) if isinstance(value, dict) else value
 
 
 def columns(rows: Iterable[Row]) -> dict[str, set[type]]:
-    """Every name of any row with the types of its values: the record's own first, the hash last."""
-    found: dict[str, set[type]] = defaultdict(set)
+    """Every column name with the types of its values: those of `FIRST` first, the hash last."""
+    types: dict[str, set[type]] = defaultdict(set)
     for name in FIRST:
-        found[name] = set()
+        types[name] = set()
     for row in rows:
         for name, value in row.items():
-            found[name].add(type(value))
-    last = found.pop("hash", {str})
-    return {**found, "hash": last}
+            types[name].add(type(value))
+    last = types.pop("hash", {str})
+    return {**types, "hash": last}
 
 
 def write_csv(rows: Iterable[Row], types: dict[str, set[type]], file: Path) -> int:
-    """One line a record."""
+    """Write one line per record."""
     count = 0
     with file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
@@ -80,34 +80,34 @@ def write_csv(rows: Iterable[Row], types: dict[str, set[type]], file: Path) -> i
 
 
 def guarded(value: Json) -> Json:
-    """A text that a spreadsheet would run as a formula, with an apostrophe before it; numbers as they are."""
+    """Put an apostrophe before text that a spreadsheet would run as a formula; leave numbers unchanged."""
     if isinstance(value, str) and value.startswith(FORMULA):
         return f"'{value}"
     return value
 
 
 def write_parquet(rows: Iterator[Row], types: dict[str, set[type]], file: Path) -> int:
-    """Columns of one type each; where answers of several releases differ in type, as text."""
+    """Write columns of one type each; as text if answers of several releases differ in type."""
     with extra("book"):
         import pyarrow as pa
         import pyarrow.parquet as pq
     arrow = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), type(None): pa.null()}
-    kinds = {name: one_type(found) for name, found in types.items()}
+    kinds = {name: one_type(value_types) for name, value_types in types.items()}
     schema = pa.schema([(name, arrow[kind]) for name, kind in kinds.items()])
     count = 0
     with pq.ParquetWriter(file, schema) as writer:
-        while some := list(islice(rows, ROWS)):
+        while batch := list(islice(rows, ROWS)):
             arrays = [
-                pa.array([as_type(row.get(name), kind) for row in some], arrow[kind]) for name, kind in kinds.items()
+                pa.array([as_type(row.get(name), kind) for row in batch], arrow[kind]) for name, kind in kinds.items()
             ]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-            count += len(some)
+            count += len(batch)
     return count
 
 
-def one_type(found: set[type]) -> type:
-    """The one type that a column's values are written as."""
-    kinds = found - {type(None)}
+def one_type(types: set[type]) -> type:
+    """The type in which a column's values are written."""
+    kinds = types - {type(None)}
     if not kinds:
         return type(None)
     if kinds <= {int, float}:
@@ -116,5 +116,5 @@ def one_type(found: set[type]) -> type:
 
 
 def as_type(value: Json, kind: type) -> object:
-    """A value of a column's type."""
+    """Convert a value to its column's type."""
     return None if value is None or kind is type(None) else kind(value)

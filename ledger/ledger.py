@@ -1,7 +1,7 @@
-"""The ledger: records that are on disk before anybody hears of them, many a commit when many wait.
+"""The ledger: writes records to disk before they are reported, several in one commit if several are waiting.
 
-One thread writes. It takes all drafts that have come in meanwhile, chains and commits them together, and only then
-answers each: so a hundred clients that wait share one commit, and a single one waits for its own alone.
+One thread writes. It takes all drafts that have arrived, chains and commits them together, and only then answers each.
+So a hundred waiting clients share one commit, and a single client waits only for its own.
 """
 
 import asyncio
@@ -28,26 +28,26 @@ from ledger.records import BEFORE_ALL, FORMAT, Draft, Key, Record, seal
 from ledger.store import Store
 
 logger = logging.getLogger(__name__)
-MOST = 500  # drafts a commit
-MOST_DELAY, LOOK_AGAIN = 0.004, 0.0003  # seconds that a commit waits for more
-CLEANING = 5.0  # seconds between looks for a purge that another program could not finish
-IN_DOUBT = (*errors.DATABASE_ERRORS, LedgerUnavailable)  # whatever else fails, fails before the disk is asked
+MOST = 500  # drafts per commit
+MOST_DELAY, LOOK_AGAIN = 0.004, 0.0003  # seconds: longest wait of a commit for more drafts, time between checks
+CLEANING = 5.0  # seconds between checks for a purge that another program could not finish
+IN_DOUBT = (*errors.DATABASE_ERRORS, LedgerUnavailable)  # other errors occur before anything is written
 AnyFuture: TypeAlias = "Future[Record] | asyncio.Future[Record]"
-SEARCHES = 2  # at once: SQLite searches beside the interpreter, and must leave it time for everybody else
+SEARCHES = 2  # at once: SQLite searches without the GIL; a core must remain free for everything else
 T = TypeVar("T")
 Settled: TypeAlias = tuple[AnyFuture, Record | Exception]
 
 
 class KeyReused(TenfoldError):
-    """An Idempotency-Key came with another request than before."""
+    """An Idempotency-Key was used before, for a different request."""
 
 
 class CaseMoved(TenfoldError):
-    """A draft expects a record to be the last of its case, and another one is. Nothing was written."""
+    """The last record of the case is not the one that the draft expects. Nothing was written."""
 
 
 def settle(settled: Sequence[Settled]) -> None:
-    """Tell each future what became of its draft; one that was cancelled meanwhile does not want to know."""
+    """Give each future its result; futures that were cancelled meanwhile are skipped."""
     for future, outcome in settled:
         with suppress(InvalidStateError, asyncio.InvalidStateError):
             if isinstance(outcome, Exception):
@@ -60,7 +60,7 @@ class Ledger:
     """Appends to one ledger file. Thread-safe; several processes may each have one on the same file."""
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
-        """Open the file, or make it; `LedgerUnavailable` where that cannot be done."""
+        """Open or create the file; raises `LedgerUnavailable` if that fails."""
         self._clock = clock or Clock()
         self.store = Store(path, seal(Draft(BEGUN, "begun", {"format": FORMAT}), 1, BEFORE_ALL, self._clock.utc()))
         self.problem: str | None = None  # why the last write failed; None once one succeeds
@@ -74,14 +74,14 @@ class Ledger:
         self._thread.start()
 
     def submit(self, draft: Draft) -> "Future[Record]":
-        """The record, once it is on disk; or `LedgerUnavailable`, `KeyReused` or `CaseMoved`. Where the draft's
-        Idempotency-Key is known with the same digest, the record that was written then."""
+        """Write a draft. The future gets the record once it is on disk, or `LedgerUnavailable`, `KeyReused` or
+        `CaseMoved`. If the draft's Idempotency-Key is known with the same digest, it gets the earlier record."""
         future: Future[Record] = Future()
         self._put(draft, future)
         return future
 
     def submit_in_loop(self, draft: Draft) -> "asyncio.Future[Record]":
-        """The same for a coroutine, and cheaper: all that share a commit wake their event loop once."""
+        """`submit` for coroutines, and cheaper: all that share a commit wake their event loop once."""
         future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         self._put(draft, future)
         return future
@@ -94,12 +94,12 @@ class Ledger:
                 self._drafts.put((draft, future))
 
     def append(self, draft: Draft) -> Record:
-        """The same, waited for."""
+        """Write a draft and wait for its record; raises what `submit` does."""
         return self.submit(draft).result()
 
     async def search(self, query: Callable[[sa.Connection], T]) -> T:
-        """What a query finds that may look at every case. The others wait for one of few threads, each in its turn, and
-        no other thread waits for them."""
+        """Run a query that may read every case, in one of a few threads reserved for such queries. Further searches
+        wait their turn; other work does not."""
 
         def ask() -> T:
             with self.store.reading() as connection:
@@ -108,21 +108,21 @@ class Ledger:
         return await asyncio.get_running_loop().run_in_executor(self._searches, ask)
 
     def head(self) -> tuple[int, str]:
-        """Sequence and hash, in hex, of the last record: to be kept by somebody else."""
+        """Sequence and hash (hex) of the last record, to be kept elsewhere."""
         try:
             with self.store.reading() as connection:
-                seq, digest = self._found(queries.last(connection))
+                seq, digest = self._required(queries.last(connection))
             return seq, digest.hex()
         except errors.UNREADABLE as error:
             raise LedgerUnavailable(f"{self.store.path}: {errors.cause(error)}") from error
 
-    def _found(self, found: tuple[int, bytes] | None) -> tuple[int, bytes]:
-        if found is None:
+    def _required(self, head: tuple[int, bytes] | None) -> tuple[int, bytes]:
+        if head is None:
             raise LedgerUnavailable(f"{self.store.path}: no record is left, not even the first")
-        return found
+        return head
 
     def close(self) -> None:
-        """Write what was submitted, then close the file."""
+        """Write all submitted drafts, then close the file."""
         with self._closing:
             if self._closed:
                 return
@@ -142,8 +142,8 @@ class Ledger:
                 item = self._drafts.get(timeout=CLEANING)
             except queue.Empty:
                 continue
-            # Whoever was answered together will soon ask again: a commit shared by as many costs each of them less than
-            # it makes them wait. One writer alone never waits.
+            # Clients of one commit tend to write again soon, and sharing the next commit saves them more time than
+            # waiting for each other costs. A single writer never waits.
             until = time.monotonic() + MOST_DELAY
             while last > 1 and self._drafts.qsize() < last - 1 and time.monotonic() < until:
                 time.sleep(LOOK_AGAIN)
@@ -158,7 +158,7 @@ class Ledger:
                 self._answer(waiting)
 
     def _clean(self) -> None:
-        """Now and then finish a purge that readers held up."""
+        """From time to time, finish a purge that was delayed by readers."""
         if self._given_up or time.monotonic() < self._clean_at:
             return
         self._clean_at = time.monotonic() + CLEANING
@@ -168,7 +168,7 @@ class Ledger:
             logger.error("ledger %s: a purge is not finished: %s", self.store.path, errors.cause(error))
 
     def _answer(self, waiting: Sequence[tuple[Draft, AnyFuture]]) -> None:
-        """Commit the drafts and settle their futures. Whatever goes wrong, no future is left hanging."""
+        """Commit the drafts and settle their futures, also if anything fails."""
         outcomes: Sequence[Record | Exception]
         try:
             outcomes = self._write([draft for draft, _ in waiting])
@@ -182,12 +182,12 @@ class Ledger:
             else:
                 settle([(future, outcome)])
         for loop, settled in in_loops.items():
-            with suppress(RuntimeError):  # a loop that was closed meanwhile has nobody waiting
+            with suppress(RuntimeError):  # the loop was closed meanwhile: nobody is waiting
                 loop.call_soon_threadsafe(settle, settled)
 
     def _write(self, drafts: Sequence[Draft]) -> Sequence[Record | Exception]:
-        """One commit. After an error that leaves in doubt what is on disk, nothing more is written: a failed fsync
-        must not be tried again, for the kernel forgets what it could not write."""
+        """Write one commit. After an error that leaves unclear what is on disk, nothing more is written: a failed fsync
+        must not be repeated, because the kernel has dropped the data that it could not write."""
         if self._given_up:
             raise LedgerUnavailable(f"{self.problem}; restart to go on")
         try:
@@ -209,43 +209,43 @@ class Ledger:
     def _chained(
         self, connection: sqlite3.Connection, drafts: Sequence[Draft]
     ) -> tuple[list[Record | Exception], list[Record], list[tuple[Key, int]]]:
-        """What becomes of each draft; the new records that are not in the file yet; and their keys."""
-        at, before = self._found(queries.head(connection))
+        """The outcome of each draft, the new records that are not in the file yet, and their keys."""
+        seq, before = self._required(queries.head(connection))
         outcomes: list[Record | Exception] = []
         new: list[Record] = []
         keys: list[tuple[Key, int]] = []
-        asked = [draft.key for draft in drafts if draft.key]
-        known = queries.kept_keys(connection, asked) if asked else {}
+        draft_keys = [draft.key for draft in drafts if draft.key]
+        earlier_by_key = queries.kept_keys(connection, draft_keys) if draft_keys else {}
         for draft in drafts:
             name = draft.key and (draft.key.client, draft.key.key)
-            kept = known.get(name) if name else None
-            if kept and draft.key and kept[0] == draft.key.digest:
-                outcomes.append(kept[1])
+            earlier = earlier_by_key.get(name) if name else None
+            if earlier and draft.key and earlier[0] == draft.key.digest:
+                outcomes.append(earlier[1])
                 continue
             if draft.expects:
-                if new:  # what this commit has added to the case counts too
+                if new:  # so that the query below sees what this commit has added to the case
                     store.insert(connection, new, keys)
                     new, keys = [], []
                 seen = draft.expects
-                if kept or queries.last_of_case(connection, seen.case) != (seen.seq, seen.hash):
+                if earlier or queries.last_of_case(connection, seen.case) != (seen.seq, seen.hash):
                     outcomes.append(CaseMoved(f"case {seen.case}: its last record is no longer number {seen.seq}"))
                     continue
-            elif kept:
+            elif earlier:
                 outcomes.append(KeyReused("this Idempotency-Key came with another request before"))
                 continue
-            at += 1
-            record = seal(draft, at, before, self._clock.utc())
+            seq += 1
+            record = seal(draft, seq, before, self._clock.utc())
             before = record.hash
             new.append(record)
             outcomes.append(record)
             if draft.key and name:
-                keys.append((draft.key, at))
-                known[name] = (draft.key.digest, record)
+                keys.append((draft.key, seq))
+                earlier_by_key[name] = (draft.key.digest, record)
         return outcomes, new, keys
 
 
 def open_ledger(path: Path | None, say: Callable[[str], None] = logger.info) -> Ledger | None:
-    """The ledger of a setting, None for `off`; its head is said, so that a log elsewhere keeps it."""
+    """Open the ledger of a setting (None for `off`) and log its head, so that an external log keeps it."""
     if path is None:
         return None
     try:

@@ -1,6 +1,6 @@
-"""What the ledger is asked: reading by way of SQLAlchemy Core, and a few questions on the driver's own connection.
+"""Queries of the ledger, most in SQLAlchemy Core, a few in SQL on the driver's own connection.
 
-Questions on `sa.Connection` are for readers; those on `sqlite3.Connection` are asked inside a write.
+Queries on `sa.Connection` are for readers; those on `sqlite3.Connection` run inside a write.
 """
 
 import sqlite3
@@ -12,7 +12,7 @@ from ledger.events import CLEANED, PURGED, SCORED
 from ledger.records import Key, Record
 from ledger.schema import CASES, DIRECTION, ENTRIES, PERSONAL, as_text
 
-WHOLE = sa.select(ENTRIES.c.seq, ENTRIES.c.hash, ENTRIES.c.body, PERSONAL.c.salt, PERSONAL.c.body).select_from(
+WITH_PERSONAL = sa.select(ENTRIES.c.seq, ENTRIES.c.hash, ENTRIES.c.body, PERSONAL.c.salt, PERSONAL.c.body).select_from(
     ENTRIES.outerjoin(PERSONAL, ENTRIES.c.seq == PERSONAL.c.seq)
 )
 HEAD = as_text(sa.select(ENTRIES.c.seq, ENTRIES.c.hash).order_by(ENTRIES.c.seq.desc()).limit(1))
@@ -29,18 +29,18 @@ LAST_OF_KIND = "SELECT seq, hash, body FROM entries WHERE kind = ? ORDER BY seq 
 
 def head(connection: sqlite3.Connection) -> tuple[int, bytes] | None:
     """Sequence and hash of the last record."""
-    found: tuple[int, bytes] | None = connection.execute(HEAD).fetchone()
-    return found
+    row: tuple[int, bytes] | None = connection.execute(HEAD).fetchone()
+    return row
 
 
 def last_of_case(connection: sqlite3.Connection, first: str) -> tuple[int, bytes] | None:
     """Sequence and hash of the last record of the case that began with the score `first`."""
-    found: tuple[int, bytes] | None = connection.execute(LAST_OF_CASE, (first,)).fetchone()
-    return found
+    row: tuple[int, bytes] | None = connection.execute(LAST_OF_CASE, (first,)).fetchone()
+    return row
 
 
 def kept_keys(connection: sqlite3.Connection, keys: Sequence[Key]) -> dict[tuple[str, str], tuple[bytes, Record]]:
-    """The digests and records that are known by (client, key)."""
+    """(client, key) -> digest and record, for those of the keys that are known."""
     rows = connection.execute(
         "SELECT i.client, i.key, i.digest, e.seq, e.hash, e.body, p.salt, p.body FROM idempotency i "  # noqa: S608
         "JOIN entries e ON e.seq = i.seq LEFT JOIN personal p ON p.seq = i.seq "
@@ -51,19 +51,21 @@ def kept_keys(connection: sqlite3.Connection, keys: Sequence[Key]) -> dict[tuple
 
 
 def by_id(connection: sa.Connection, ids: Sequence[str]) -> list[Record]:
-    """Records by their ids, in the order of the ledger."""
-    rows = connection.execute(WHOLE.where(ENTRIES.c.id.in_(ids)).order_by(ENTRIES.c.seq))
+    """Records with these ids, in ledger order."""
+    rows = connection.execute(WITH_PERSONAL.where(ENTRIES.c.id.in_(ids)).order_by(ENTRIES.c.seq))
     return [Record(*row) for row in rows]
 
 
 def following(connection: sa.Connection, *of: str) -> list[Record]:
-    """Records that refer to any of these: decisions on a score, contests of a decision."""
-    return [Record(*row) for row in connection.execute(WHOLE.where(ENTRIES.c.of.in_(of)).order_by(ENTRIES.c.seq))]
+    """Records that refer to any of these ids, such as decisions on a score or objections to a decision."""
+    return [
+        Record(*row) for row in connection.execute(WITH_PERSONAL.where(ENTRIES.c.of.in_(of)).order_by(ENTRIES.c.seq))
+    ]
 
 
 def records(connection: sa.Connection, kinds: Sequence[str] = ()) -> Iterator[Record]:
-    """All records, or those of some kinds, in order, without holding them."""
-    query = WHOLE.order_by(ENTRIES.c.seq)
+    """All records, or those of some kinds, in order, read a part at a time."""
+    query = WITH_PERSONAL.order_by(ENTRIES.c.seq)
     if kinds:
         query = query.where(ENTRIES.c.kind.in_(kinds))
     for row in connection.execution_options(yield_per=5000).execute(query):
@@ -71,21 +73,21 @@ def records(connection: sa.Connection, kinds: Sequence[str] = ()) -> Iterator[Re
 
 
 def newest(connection: sa.Connection, limit: int, before: int | None, **equal: str) -> list[Record]:
-    """A page of records, the newest first; `before` a sequence; `equal` by column, and `reference` of the answers."""
+    """A page of records, newest first, before sequence `before`; `equal` filters by column, or by `reference`."""
     return [Record(*row) for row in connection.execute(newest_query(limit, before, equal))]
 
 
 def newest_query(
     limit: int, before: int | None, equal: Mapping[str, str]
 ) -> sa.Select[int, bytes, str, bytes | None, str | None]:
-    """Records, as `newest` says. The first one asked for chooses the index, and the others are compared in it: SQLite
-    could not know which is rare."""
-    query = WHOLE.order_by(ENTRIES.c.seq.desc()).limit(limit)
+    """The query of `newest`. The first filter chooses the index, the others are compared within it: SQLite cannot
+    know which filter is the most selective."""
+    query = WITH_PERSONAL.order_by(ENTRIES.c.seq.desc()).limit(limit)
     if before is not None:
         query = query.where(ENTRIES.c.seq < before)
-    for at, name in enumerate(name for name in ("reference", "by", "decision", "kind") if name in equal):
+    for index, name in enumerate(name for name in ("reference", "by", "decision", "kind") if name in equal):
         column = PERSONAL.c.reference if name == "reference" else ENTRIES.c[name]
-        query = query.where((sa.literal_column(f'+entries."{name}"') if at else column) == equal[name])
+        query = query.where((sa.literal_column(f'+entries."{name}"') if index else column) == equal[name])
     return query
 
 
@@ -93,33 +95,34 @@ def cases(
     connection: sa.Connection,
     limit: int,
     before: int | None = None,
-    asked: Mapping[str, str] | None = None,
+    filters: Mapping[str, str] | None = None,
     only_of: str | None = None,
 ) -> list[Record]:
-    """A page of cases, the newest first: the score that each began with.
+    """A page of cases, newest first, each given by its first score.
 
-    `asked`: `reference` (a part of it), `since` and `until` (ISO dates, both included), `by` (who decided), `decision`
-    (one of them, `open` or `waiting`), `overridden` (`yes` or `no`). `before` is the sequence of the last score seen.
-    `only_of` leaves those in which this person wrote a record, or has an objection to review.
+    `filters`: `reference` (a part of it), `since` and `until` (ISO dates, inclusive), `by` (who decided), `decision`
+    (a decision, `open` or `waiting`), `overridden` (`yes` or `no`). `before` is the sequence of the last score seen.
+    With `only_of`, only cases in which this person wrote a record or has an objection to review.
     """
-    found = connection.execute(cases_query(limit, before, asked or {}, only_of)).scalars().all()
+    seqs = connection.execute(cases_query(limit, before, filters or {}, only_of)).scalars().all()
     return [
-        Record(*row) for row in connection.execute(WHOLE.where(ENTRIES.c.seq.in_(found)).order_by(ENTRIES.c.seq.desc()))
+        Record(*row)
+        for row in connection.execute(WITH_PERSONAL.where(ENTRIES.c.seq.in_(seqs)).order_by(ENTRIES.c.seq.desc()))
     ]
 
 
-def cases_query(limit: int, before: int | None, asked: Mapping[str, str], only_of: str | None) -> sa.Select[int]:
-    """Sequences of first scores, as `cases` says."""
+def cases_query(limit: int, before: int | None, filters: Mapping[str, str], only_of: str | None) -> sa.Select[int]:
+    """The query of `cases`, for sequences of first scores."""
     query = sa.select(CASES.c.seq).where(CASES.c.viewer == (only_of or ""))
     if before is not None:
         query = query.where(CASES.c.seq < before)
-    for name, value in asked.items():
+    for name, value in filters.items():
         query = query.where(condition(name, value))
     return query.order_by(CASES.c.seq.desc()).limit(limit)
 
 
 def condition(name: str, value: str) -> sa.ColumnElement[bool]:
-    """One thing that is asked of cases."""
+    """The condition of one filter of `cases`."""
     if name == "reference":
         like = "%" + "".join(f"\\{mark}" if mark in "%_\\" else mark for mark in value) + "%"
         return CASES.c.reference.like(like, escape="\\")
@@ -135,29 +138,29 @@ def condition(name: str, value: str) -> sa.ColumnElement[bool]:
         return CASES.c.waiting == 1
     if name == "decision":
         return CASES.c.decision.is_(None) if value == "open" else CASES.c.decision == value
-    raise ValueError(f"cases cannot be asked for their {name}")
+    raise ValueError(f"cases cannot be filtered by {name}")
 
 
 def directions(connection: sa.Connection) -> list[tuple[str, str, str | None, int]]:
-    """How decisions departed from suggestions: (month, direction, reason code, how many), the newest month first."""
+    """How decisions differ from suggestions: (month, direction, reason code, count), newest month first."""
     rows = [(row[0], row[1], row[2], row[3]) for row in connection.exec_driver_sql(DIRECTIONS)]
     return sorted(rows, key=lambda row: row[0], reverse=True)
 
 
 def damage(connection: sa.Connection) -> str | None:
-    """What SQLite finds wrong with the file's pages, or between a table and its indexes."""
-    found = str(connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one())
-    return None if found == "ok" else found
+    """The first error that SQLite finds in the file's pages, or between a table and its indexes, or None."""
+    answer = str(connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one())
+    return None if answer == "ok" else answer
 
 
 def stray_personal(connection: sa.Connection) -> list[int]:
-    """Personal parts that belong to no record."""
+    """Sequences of personal parts without a record."""
     query = sa.select(PERSONAL.c.seq).where(PERSONAL.c.seq.not_in(sa.select(ENTRIES.c.seq)))
     return list(connection.execute(query.order_by(PERSONAL.c.seq)).scalars())
 
 
 def keys(connection: sa.Connection) -> Iterator[tuple[Key, int, Record | None]]:
-    """Every Idempotency-Key, the sequence it leads to, and the record there."""
+    """Every Idempotency-Key with its sequence and the record there, None if it is missing."""
     rows = connection.execution_options(yield_per=5000).exec_driver_sql(
         "SELECT i.client, i.key, i.digest, i.seq, e.seq, e.hash, e.body, p.salt, p.body FROM idempotency i "
         "LEFT JOIN entries e ON e.seq = i.seq LEFT JOIN personal p ON p.seq = i.seq"
@@ -172,7 +175,7 @@ def times(connection: sa.Connection) -> Iterator[tuple[int, str]]:
 
 
 def with_personal(connection: sa.Connection) -> list[int]:
-    """The first scores of cases that still have a personal part somewhere, by sequence."""
+    """Sequences of first scores that still have a personal part."""
     query = (
         "SELECT e.seq FROM entries e JOIN personal p ON p.seq = e.seq WHERE e.kind = ? AND e.of IS NULL ORDER BY e.seq"
     )
@@ -180,7 +183,7 @@ def with_personal(connection: sa.Connection) -> list[int]:
 
 
 def partly_erased(connection: sa.Connection) -> list[str]:
-    """Ids of records that were erased while something that refers to them was not, as purges of version 1 did."""
+    """Ids of erased records to which records refer that are not erased, as purges of version 1 left them."""
     query = (
         "SELECT DISTINCT up.id FROM personal p JOIN entries e ON e.seq = p.seq JOIN entries up ON up.id = e.of "
         "LEFT JOIN personal q ON q.seq = up.seq WHERE q.seq IS NULL"
@@ -189,15 +192,15 @@ def partly_erased(connection: sa.Connection) -> list[str]:
 
 
 def by_seq(connection: sa.Connection, seqs: Sequence[int]) -> list[Record]:
-    """Records by their sequences."""
-    rows = (connection.execute(WHOLE.where(ENTRIES.c.seq == seq)).first() for seq in seqs)
+    """Records with these sequences, in the given order."""
+    rows = (connection.execute(WITH_PERSONAL.where(ENTRIES.c.seq == seq)).first() for seq in seqs)
     return [Record(*row) for row in rows if row is not None]
 
 
 def families(connection: sqlite3.Connection, firsts: Sequence[int]) -> Iterator[tuple[int, Record]]:
-    """All that refers to some records, to these, and so on: (sequence of the first, record), in order."""
+    """All records that refer to some records, directly or indirectly: (sequence of the first, record), in order."""
     rows = connection.execute(
-        "WITH RECURSIVE family(first, seq, id) AS ("  # noqa: S608 - question marks only
+        "WITH RECURSIVE family(first, seq, id) AS ("  # noqa: S608 - only question marks are inserted
         f"SELECT seq, seq, id FROM entries WHERE seq IN ({', '.join('?' * len(firsts))}) UNION "
         "SELECT family.first, e.seq, e.id FROM family JOIN entries e ON e.of = family.id) "
         "SELECT f.first, e.seq, e.hash, e.body, p.salt, p.body FROM family f JOIN entries e ON e.seq = f.seq "
@@ -209,14 +212,14 @@ def families(connection: sqlite3.Connection, firsts: Sequence[int]) -> Iterator[
 
 
 def driver(connection: sa.Connection) -> sqlite3.Connection:
-    """The driver's own connection under SQLAlchemy's, in the same transaction."""
-    found = connection.connection.driver_connection
-    assert isinstance(found, sqlite3.Connection)  # noqa: S101 - SQLAlchemy's type allows a closed one
-    return found
+    """The driver's connection that SQLAlchemy uses, in the same transaction."""
+    driver_connection = connection.connection.driver_connection
+    assert isinstance(driver_connection, sqlite3.Connection)  # noqa: S101 - SQLAlchemy's type allows a closed one
+    return driver_connection
 
 
 def unclean(connection: sqlite3.Connection) -> Record | None:
-    """The last purge, if no record says that the file was cleaned after it."""
+    """The last purge, unless a record says that the file was cleaned after it."""
     purged = connection.execute(LAST_OF_KIND, (PURGED,)).fetchone()
     cleaned = connection.execute(LAST_OF_KIND, (CLEANED,)).fetchone()
     return (
@@ -227,7 +230,7 @@ def unclean(connection: sqlite3.Connection) -> Record | None:
 
 
 def scored_by_others_than(connection: sa.Connection, names: Collection[str]) -> bool:
-    """Whether there is a score by anybody but these. From name to name by the index, for there are few."""
+    """Whether anybody but these people made a score. Steps from name to name in the index, as there are few names."""
     name: str | None = ""
     while True:
         name = connection.execute(sa.select(sa.func.min(ENTRIES.c.by)).where(ENTRIES.c.by > name)).scalar()

@@ -1,7 +1,7 @@
-"""A ledger opened without writing a byte: in use, left by a killed process, on read-only media, or a copy of these.
+"""Opens a ledger without writing a byte: in use, left by a killed process, on read-only media, or a copy of these.
 
-SQLite writes a little even as it reads: it makes the index of the write-ahead log (`-shm`) where it is missing, and
-marks in it who reads. So the way to open depends on what lies beside the file.
+SQLite writes even when it only reads: it creates the index of the write-ahead log (`-shm`) if it is missing, and marks
+readers in it. So how the file is opened depends on which files are beside it.
 https://www.sqlite.org/wal.html#read_only_databases
 """
 
@@ -17,22 +17,22 @@ from sqlalchemy.pool import QueuePool
 
 from ledger.errors import DATABASE_ERRORS, LedgerUnavailable, another_version, cause, no_ledger
 from ledger.schema import APPLICATION, READABLE
-from ledger.sqlite_files import open_file, stated
-from ledger.store import WAIT, look
+from ledger.sqlite_files import file_identity, open_file
+from ledger.store import WAIT, refuse_foreign_file
 
-SHARED = "mode=ro&readonly_shm=1"  # the index of processes that have the file open, or had
+SHARED = "mode=ro&readonly_shm=1"  # with the index of processes that have, or had, the file open
 
 
 class ReadOnlyStore:
-    """One ledger file to read. Nothing in its folder changes."""
+    """A ledger file, read-only. Nothing in its folder changes."""
 
     def __init__(self, path: Path) -> None:
-        """`LedgerUnavailable` where the file is missing, not a ledger, or of a version that is not known."""
+        """Raises `LedgerUnavailable` if the file is missing, not a ledger, or of an unknown version."""
         self.path = path.absolute()
-        look(self.path)
+        refuse_foreign_file(self.path)
         if not self.path.is_file():
-            what = "a folder, and a file is needed" if self.path.is_dir() else "there is no ledger"
-            raise LedgerUnavailable(f"{self.path}: {what}")
+            problem = "this is a folder, and a file is needed" if self.path.is_dir() else "there is no ledger"
+            raise LedgerUnavailable(f"{self.path}: {problem}")
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         try:
             self._before = self._state()
@@ -51,12 +51,12 @@ class ReadOnlyStore:
         event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
 
     def _way(self) -> tuple[Path, str]:
-        """Which file is opened, and how: as it lies there."""
+        """Which file to open, and how, given the files beside it."""
         log, index, journal = (self._beside(end) for end in ("-wal", "-shm", "-journal"))
         if log.exists() and index.exists() and readable(self.path, SHARED):
             return self.path, SHARED
         if filled(log) or filled(journal):
-            # The log is of use to SQLite only with an index, and none may be made here: read a copy, and remove it.
+            # SQLite needs an index to read the log, and must not create one here: read a temporary copy.
             self._copy = tempfile.TemporaryDirectory(prefix="tenfold-")
             copied = Path(self._copy.name, self.path.name)
             for file, end in ((self.path, ""), (log, "-wal"), (journal, "-journal")):
@@ -72,33 +72,33 @@ class ReadOnlyStore:
         return open_file(self._file, WAIT, self._how)
 
     def _check(self, connection: sqlite3.Connection) -> None:
-        found = stated(connection)
-        if found.application != APPLICATION:
+        identity = file_identity(connection)
+        if identity.application != APPLICATION:
             raise LedgerUnavailable(no_ledger(self.path))
-        if found.version not in READABLE:
-            raise LedgerUnavailable(another_version(self.path, found.version))
+        if identity.version not in READABLE:
+            raise LedgerUnavailable(another_version(self.path, identity.version))
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
-        """A transaction that sees the file as it is now: a context manager with SQLAlchemy's connection."""
+        """A read transaction, as a context manager that gives SQLAlchemy's connection."""
         return self._engine.begin()
 
     def changed(self) -> bool:
-        """Whether somebody began to write to a file that was opened as one nobody writes to: read it again then."""
+        """Whether another program started to write to a file that was opened as not in use: it must be read again."""
         return self._how != SHARED and self._state() != self._before
 
     def _state(self) -> list[tuple[int, int] | None]:
-        found: list[tuple[int, int] | None] = []
+        states: list[tuple[int, int] | None] = []
         for end in ("", "-wal", "-journal"):
             try:
                 status = self._beside(end).stat()
             except OSError:
-                found.append(None)
+                states.append(None)
             else:
-                found.append((status.st_size, status.st_mtime_ns))
-        return found
+                states.append((status.st_size, status.st_mtime_ns))
+        return states
 
     def close(self) -> None:
-        """Close the file; a private copy is removed."""
+        """Close the file; remove a temporary copy."""
         if hasattr(self, "_engine"):
             self._engine.dispose()
         if self._copy is not None:
@@ -106,7 +106,7 @@ class ReadOnlyStore:
 
 
 def readable(file: Path, how: str) -> bool:
-    """Whether SQLite can open a file so: not with an index that a killed process left half made."""
+    """Whether SQLite can open a file this way; it cannot with an incomplete index left by a killed process."""
     try:
         with closing(open_file(file, WAIT, how)) as connection:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -116,5 +116,5 @@ def readable(file: Path, how: str) -> bool:
 
 
 def filled(file: Path) -> bool:
-    """Whether a file is there and not empty."""
+    """Whether a file exists and is not empty."""
     return file.exists() and file.stat().st_size > 0

@@ -1,12 +1,12 @@
-"""What a record is: a JSON text chained to the one before by SHA-256, and a personal part that can be erased.
+"""A record: JSON text chained to the record before it by SHA-256, and a personal part that can be erased.
 
     hash = sha256(hash of the record before ‖ body)
     commitment = sha256(salt ‖ personal part), in the body
 
-So any change of a body breaks the chain from there on, and any change of a personal part differs from its commitment.
-Once a personal part and its 32 random bytes of salt are erased, the commitment says nothing about it, and the chain
-still verifies. Anyone who can write the file can also rebuild the chain from any record on, or cut its end: against
-that only a head (the hash of a record) helps that somebody else keeps. docs/ledger-format.md specifies all of it.
+Any change of a body breaks the chain from there on, and any change of a personal part contradicts its commitment. Once
+a personal part and its 32 random bytes of salt are erased, the commitment reveals nothing about it, and the chain still
+verifies. Anyone who can write the file can also rebuild the chain from any record on, or cut off its end. Only a head
+(the hash of a record) that is kept elsewhere protects against that. docs/ledger-format.md specifies the format.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ import orjson
 
 from ledger.events import Event, Header, Json, Object, UnreadableRecord, event, exact, header
 
-FORMAT = 2  # what new ledgers begin with; ledgers of format 1 are read and continued
+FORMAT = 2  # format of new ledgers; ledgers of format 1 are read and continued
 FORMATS = (1, FORMAT)
-BEFORE_ALL = bytes(32)  # what the first record has for a hash before
-KEYED = "idempotency"  # in a personal part: the digest of the Idempotency-Key that the record was made for
+BEFORE_ALL = bytes(32)  # the previous hash of the first record
+KEYED = "idempotency"  # name in a personal part: the digest of the record's Idempotency-Key
 
 
 class Key(NamedTuple):
@@ -35,29 +35,29 @@ class Key(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """The last record of a case, as somebody saw the case."""
+    """The last record of a case when somebody looked at it."""
 
-    case: str  # id of the score that it began with
+    case: str  # id of its first score
     seq: int
     hash: bytes
 
 
 class Draft(NamedTuple):
-    """A record that is to be written. `fields` and `personal` hold what JSON can hold."""
+    """A record to be written. `fields` and `personal` hold JSON values."""
 
     kind: str
-    id: str  # unique in the ledger; of a score its request id
-    fields: Object  # kept for good, nothing personal in it
-    personal: Object | None = None  # answers, reference, justification: erased in the end
+    id: str  # unique in the ledger; for a score its request id
+    fields: Object  # kept forever, so without personal data
+    personal: Object | None = None  # answers, reference, justification: erased after retention
     key: Key | None = None
-    expects: Seen | None = None  # it is written only while that is the last record of its case
+    expects: Seen | None = None  # write it only if this is still the last record of its case
 
 
 @dataclass(frozen=True)
 class Record:
-    """A record on disk. `personal` is None where there never was one, and where it was erased.
+    """A record on disk. `personal` is None if there never was a personal part, or if it was erased.
 
-    Its texts are parsed at most once; what cannot be parsed raises `UnreadableRecord`, with the record's number.
+    Its JSON is parsed at most once; if that fails, `UnreadableRecord` gives the record's number.
     """
 
     seq: int  # 1, 2, 3 …
@@ -68,17 +68,17 @@ class Record:
 
     @cached_property
     def event(self) -> Event:
-        """What it says, as the class of its kind."""
+        """Its content, as the class of its kind."""
         return event(self.seq, self.hash, self.body_json, self.personal_json)
 
     @cached_property
     def header(self) -> Header:
-        """What its body says of itself, whatever its kind."""
+        """The fields that the body of every kind has."""
         return header(self.seq, self.body_json)
 
     @cached_property
     def body_json(self) -> Object:
-        """The body as JSON: seq, time, kind, id, personal (the commitment in hex, or null), and the rest."""
+        """The body as JSON: seq, time, kind, id, personal (commitment in hex, or null) and the fields of its kind."""
         return self._object(self.body, "body")
 
     @cached_property
@@ -88,45 +88,47 @@ class Record:
 
     @property
     def exact_json(self) -> dict[str, Json]:
-        """The body, with a score's PD and points as they were computed; rounded once the personal part is erased."""
+        """The body, with a score's exact PD and points; they are rounded once the personal part is erased."""
         return exact(self.body_json, self.personal_json)
 
     @property
     def reference(self) -> str | None:
-        """What somebody else calls the case; None once it is erased, and where nobody said."""
+        """The client's or officer's reference for the case; None if there was none or it is erased."""
         return self._personal_text("reference")
 
     @property
     def made_for_key(self) -> str | None:
-        """The Idempotency-Key that it was made for, as `key_digest` writes it; None in format 1."""
-        # Most records have no such key, and need not be parsed to say so.
+        """The digest (`key_digest`) of the Idempotency-Key for which the record was made; None in format 1."""
+        # Most records have no such key; a text search avoids parsing them.
         return self._personal_text(KEYED) if self.personal is not None and KEYED in self.personal else None
 
     def _personal_text(self, name: str) -> str | None:
-        found = (self.personal_json or {}).get(name)
-        if found is not None and not isinstance(found, str):
+        text = (self.personal_json or {}).get(name)
+        if text is not None and not isinstance(text, str):
             raise UnreadableRecord(self.seq, f"{name}: text is needed")
-        return found
+        return text
 
     def _object(self, text: str, part: str) -> Object:
         try:
-            found = orjson.loads(text)
+            parsed = orjson.loads(text)
         except (ValueError, TypeError):
-            found = None
-        if not isinstance(found, dict):
+            parsed = None
+        if not isinstance(parsed, dict):
             raise UnreadableRecord(self.seq, f"its {part} is not a JSON object")
-        return found
+        return parsed
 
 
 def seal(draft: Draft, seq: int, before: bytes, now: float) -> Record:
-    """The record that a draft becomes at its place in the chain; `now` in seconds since 1970."""
-    salt = personal = promised = None
+    """Make a draft into a record at its place in the chain; `now` in seconds since 1970."""
+    salt = personal = commitment_hex = None
     if draft.personal is not None:
         keyed = {KEYED: key_digest(*draft.key)} if draft.key else {}
         salt, personal = secrets.token_bytes(32), write({**draft.personal, **keyed})
-        promised = commitment(salt, personal)
+        commitment_hex = commitment(salt, personal)
     time = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    body = write({**draft.fields, "seq": seq, "time": time, "kind": draft.kind, "id": draft.id, "personal": promised})
+    body = write(
+        {**draft.fields, "seq": seq, "time": time, "kind": draft.kind, "id": draft.id, "personal": commitment_hex}
+    )
     return Record(seq, link(before, body), body, salt, personal)
 
 
@@ -141,10 +143,10 @@ def link(before: bytes, body: str) -> bytes:
 
 
 def commitment(salt: bytes, personal: str) -> str:
-    """What the body says of the personal part, in hex."""
+    """The commitment to a personal part, in hex."""
     return hashlib.sha256(salt + personal.encode()).hexdigest()
 
 
 def key_digest(client: str, key: str, digest: bytes) -> str:
-    """An Idempotency-Key as the record made for it holds it, in hex: so no row of keys can lead to another record."""
+    """The digest of an Idempotency-Key (hex), kept in its record, so that no key can be redirected to another."""
     return hashlib.sha256(write({"client": client, "key": key}).encode() + digest).hexdigest()

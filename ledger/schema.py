@@ -1,8 +1,8 @@
-"""The ledger's tables, their indexes and the triggers that stop slips: what a file must hold, and what verify expects.
+"""The ledger's schema: its tables, indexes, and triggers against accidental changes. Verify checks a file against it.
 
-What the file is asked for by column (kind, time, decision …) is computed by SQLite from the records' own text, so
-that no column can say otherwise. The one table that repeats records is `cases`, which pages search: it is derived from
-them by one statement, with which it is written, and with which verify compares it.
+Columns to search by (kind, time, decision …) are computed by SQLite from the records' own text, so they cannot
+contradict it. Only the table `cases`, which pages search, repeats data of records: one statement derives it from them,
+both to write it and to verify it.
 """
 
 import sqlite3
@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-APPLICATION = 0x54464C44  # of the file, as `file` shows it
-VERSION = 2  # records of format 2 (ledger/records.py), the table of cases, indexes that lists need
-READABLE = (1, VERSION)  # a ledger of an older version is raised by the first program that opens it for writing
+APPLICATION = 0x54464C44  # application id of the file, which the `file` command shows
+VERSION = 2  # 2: records of format 2 (ledger/records.py), the table of cases, indexes for lists
+READABLE = (1, VERSION)  # an older ledger is upgraded when it is first opened for writing
 DIRECTION = ("substr(time, 1, 7)", "json_extract(body, '$.direction')", "json_extract(body, '$.reason_code')")
 TABLES = sa.MetaData()
 ENTRIES = sa.Table(
@@ -31,7 +31,7 @@ ENTRIES = sa.Table(
     ),
     sa.Index("entries_by_id", "id", unique=True),
     sa.Index("entries_by_kind", "kind", "seq"),
-    # What follows `seq` is there to be compared without reading the record.
+    # The columns after `seq` allow comparisons without reading the record.
     sa.Index("entries_by_person", "by", "seq", "kind", "decision"),
     sa.Index("entries_by_decision", "decision", "seq", "kind", sqlite_where=sa.text("decision IS NOT NULL")),
     sa.Index("entries_by_origin", "of", "seq"),
@@ -56,13 +56,13 @@ KEYS = sa.Table(
     sa.Column("seq", sa.Integer, sa.ForeignKey(ENTRIES.c.seq), nullable=False),
     sqlite_with_rowid=False,
 )
-# Each case once for everybody who has a part in it, and once with an empty name for those who see all: every list is a
-# range of one viewer's rows, whatever else is asked.
+# Each case has a row for everybody who takes part in it, and one with an empty name for people who see all cases. So
+# every list is a range of one viewer's rows, whatever the filters.
 CASES = sa.Table(
     "cases",
     TABLES,
     sa.Column("viewer", sa.Text, primary_key=True),
-    sa.Column("seq", sa.Integer, primary_key=True),  # of the score that the case began with
+    sa.Column("seq", sa.Integer, primary_key=True),  # of the case's first score
     sa.Column("day", sa.Text),  # of that score, in UTC
     sa.Column("decision", sa.Text),  # the last one
     sa.Column("decided_by", sa.Text),
@@ -71,7 +71,7 @@ CASES = sa.Table(
     sa.Column("reference", sa.Text),  # until it is erased
     sqlite_with_rowid=False,
 )
-# What that table holds of the cases whose first scores meet a condition.
+# The rows of that table for cases whose first scores meet a condition.
 CASE_ROWS = """
 WITH RECURSIVE family(seq, id, person, reviewer) AS (
   SELECT seq, id, "by", NULL FROM entries WHERE {which} AND kind = 'scored' AND "of" IS NULL
@@ -92,13 +92,13 @@ LEFT JOIN personal p ON p.seq = v.seq
 WHERE v.name IS NOT NULL
 """
 IN_RANGE = "seq BETWEEN ? AND ?"
-# Any records by their sequences, as a JSON array: the cases that they belong to.
-THAT_HOLD = """seq IN (
+# The cases to which some records belong; their sequences are a JSON array.
+HOLDING = """seq IN (
   WITH RECURSIVE up(seq, "of") AS (
     SELECT seq, "of" FROM entries WHERE seq IN (SELECT value FROM json_each(?))
     UNION SELECT e.seq, e."of" FROM up JOIN entries e ON e.id = up."of")
   SELECT seq FROM up)"""
-# Against slips. Anyone who can write the file can also drop them; the chain is for that.
+# Against accidents. Anyone who can write the file can drop triggers; the chain protects against that.
 GUARDS = [
     f"CREATE TRIGGER {table}_{verb.lower()} BEFORE {verb} ON {table} "
     f"BEGIN SELECT RAISE(ABORT, 'records of the ledger are never changed'); END"
@@ -107,14 +107,14 @@ GUARDS = [
 
 
 def as_text(statement: sa.ClauseElement) -> str:
-    """A statement as the driver takes it."""
+    """A statement as SQL text for the driver."""
     return str(statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
 
 
 SCHEMA = [as_text(CreateTable(table)) for table in TABLES.sorted_tables]
-SCHEMA += [as_text(CreateIndex(one)) for table in TABLES.sorted_tables for one in sorted(table.indexes, key=str)]
+SCHEMA += [as_text(CreateIndex(index)) for table in TABLES.sorted_tables for index in sorted(table.indexes, key=str)]
 
-# Version 1 had one index that is replaced, and lacked these.
+# Version 1 had an index that is dropped now, and lacked those below.
 DROPPED = {("index", "entries_by_actor"): 'CREATE INDEX entries_by_actor ON entries ("by", seq)'}
 ADDED = [
     ("table", "cases"), ("index", "entries_by_person"), ("index", "entries_by_decision"),
@@ -125,50 +125,50 @@ Objects = Mapping[tuple[str, str], str]  # (kind, name) -> SQL, as sqlite_master
 
 
 def make_tables(connection: sqlite3.Connection) -> None:
-    """All tables, indexes and triggers of an empty file."""
+    """Create all tables, indexes and triggers in an empty file."""
     for statement in [*SCHEMA, *GUARDS]:
         connection.execute(statement)
 
 
 def raise_tables(connection: sqlite3.Connection) -> None:
-    """What a file of version 1 lacks; its table of cases is empty."""
+    """Upgrade the schema of a version 1 file; its table of cases is still empty then."""
     for kind, name in DROPPED:
         connection.execute(f"DROP {kind} IF EXISTS {name}")
-    for one in ADDED:
-        connection.execute(expected(VERSION)[one])
+    for key in ADDED:
+        connection.execute(expected(VERSION)[key])
 
 
 @cache
 def expected(version: int) -> Objects:
-    """What sqlite_master of a ledger of a version holds."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
-        make_tables(made)
-        found = objects(made)
+    """The content of sqlite_master in a ledger of a version."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        make_tables(connection)
+        schema = objects(connection)
     if version == VERSION:
-        return found
-    return {**{one: sql for one, sql in found.items() if one not in ADDED}, **DROPPED}
+        return schema
+    return {**{key: sql for key, sql in schema.items() if key not in ADDED}, **DROPPED}
 
 
 def objects(connection: sqlite3.Connection) -> Objects:
-    """What sqlite_master of a file holds, without what SQLite keeps there for itself."""
+    """The content of sqlite_master in a file, without SQLite's internal objects."""
     rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
     return {(kind, name): " ".join(str(sql).split()) for kind, name, sql in rows}
 
 
 def version_of(connection: sqlite3.Connection) -> int:
-    """The version that a file says it has."""
+    """The version in a file's header."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)
 
 
 def schema_difference(connection: sqlite3.Connection) -> str | None:
-    """The first table, index or trigger that is missing, changed or unknown."""
-    found, known = objects(connection), expected(version_of(connection))
-    for kind, name in sorted(known.keys() | found.keys()):
-        if (kind, name) not in found:
+    """The first table, index or trigger that is missing, changed or unknown; None if all are right."""
+    actual, required = objects(connection), expected(version_of(connection))
+    for kind, name in sorted(required.keys() | actual.keys()):
+        if (kind, name) not in actual:
             return f"the {kind} {name} is missing"
-        if (kind, name) not in known:
+        if (kind, name) not in required:
             return f"the {kind} {name} is unknown"
-        if found[kind, name] != known[kind, name]:
+        if actual[kind, name] != required[kind, name]:
             return f"the {kind} {name} was changed"
     return None

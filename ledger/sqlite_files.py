@@ -1,4 +1,4 @@
-"""SQLite files that several processes share: how they are opened, what they say of themselves, how they are written."""
+"""SQLite files shared by several processes: opening, identifying and writing them."""
 
 import os
 import sqlite3
@@ -10,40 +10,40 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 
-class Stated(NamedTuple):
-    """What a file says of itself."""
+class FileIdentity(NamedTuple):
+    """How a file identifies itself."""
 
-    application: int  # whose it is
+    application: int  # application id
     version: int
-    empty: bool  # no table is in it
+    empty: bool  # has no tables
 
 
 def open_file(path: Path | str, seconds: float, how: str = "mode=rw") -> sqlite3.Connection:
-    """A file that is there, for any thread; each statement is a transaction of its own unless one is begun.
+    """Open an existing file, for any thread; without BEGIN each statement is a transaction of its own.
 
-    It waits so long for other processes. `how`: https://www.sqlite.org/uri.html
+    `seconds` is how long it waits for other processes. `how`: https://www.sqlite.org/uri.html
     """
     uri = f"file:{quote(str(path))}?{how}"
     return sqlite3.connect(uri, uri=True, timeout=seconds, check_same_thread=False, isolation_level=None)
 
 
-def stated(connection: sqlite3.Connection) -> Stated:
-    """What an open file says of itself."""
+def file_identity(connection: sqlite3.Connection) -> FileIdentity:
+    """How an open file identifies itself."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    return Stated(application, version, not objects)
+    return FileIdentity(application, version, not objects)
 
 
 def mark(connection: sqlite3.Connection, application: int, version: int) -> None:
-    """Have a file say whose it is, and of which version."""
+    """Write the application id and version into a file."""
     connection.execute(f"PRAGMA application_id={application}")
     connection.execute(f"PRAGMA user_version={version}")
 
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Holds the file's write lock from its start; undone where anything is raised."""
+    """A transaction that holds the write lock from its start; rolled back if anything is raised."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield connection
@@ -55,9 +55,9 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 def write_ahead(connection: sqlite3.Connection, seconds: float) -> None:
-    """Turn a database to its write-ahead log; `sqlite3.OperationalError` where others hold it for that long.
+    """Switch a database to write-ahead logging; `sqlite3.OperationalError` if others lock it for `seconds`.
 
-    SQLite's own time-out does not hold here: of two processes that open a new file at once, one would be refused.
+    SQLite's own time-out does not apply here: of two processes that open a new file at once, one would fail.
     """
     until = time.monotonic() + seconds
     while True:
@@ -71,7 +71,7 @@ def write_ahead(connection: sqlite3.Connection, seconds: float) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """A new name is on disk once its folder is."""
+    """Sync a folder, so that a new name in it is on disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Files that commands write: their owner's alone from the first byte, whole or not at all, never over a ledger."""
+"""Files that commands write: readable only by their owner, complete or not at all, and never over a ledger."""
 
 import os
 import sqlite3
@@ -14,18 +14,18 @@ from ledger import queries
 from ledger.errors import LedgerUnavailable, cause
 from ledger.sqlite_files import sync_folder
 
-BESIDE = ("", "-wal", "-shm", "-journal")
+SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
 class BadTarget(TenfoldError):
-    """A file may not be written there; nothing was changed."""
+    """A file must not be written there; nothing was changed."""
 
 
 @contextmanager
 def replacing(target: Path, ledger: Path) -> Iterator[Path]:
-    """An empty file (mode 0600) beside `target` that takes its place, on disk, once it is written.
+    """An empty file (mode 0600) beside `target`, which replaces it, synced to disk, once it is written.
 
-    Raises `BadTarget` for a link, a folder, a device, a pipe, and for the ledger or the files beside it.
+    Raises `BadTarget` for a link, a folder, a device, a pipe, the ledger and the files that belong to it.
     """
     check(target, ledger)
     new = target.with_name(f".{target.name}.new")
@@ -44,8 +44,8 @@ def replacing(target: Path, ledger: Path) -> Iterator[Path]:
 
 
 def check(target: Path, ledger: Path) -> None:
-    """Raise `BadTarget` where a file may not be written."""
-    own = [ledger.with_name(f"{ledger.name}{end}") for end in BESIDE]
+    """Raise `BadTarget` if a file must not be written there."""
+    own = [ledger.with_name(f"{ledger.name}{end}") for end in SUFFIXES]
     if any(target.absolute() == file.absolute() or same(target, file) for file in own):
         raise BadTarget(f"{target}: this is the ledger itself, or a file that belongs to it; name another file")
     try:
@@ -56,26 +56,26 @@ def check(target: Path, ledger: Path) -> None:
         raise BadTarget(f"{target}: {error.strerror}") from None
     if not stat.S_ISREG(mode):
         kinds = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder"}
-        what = kinds.get(stat.S_IFMT(mode), "a device, a pipe or a socket")
-        raise BadTarget(f"{target}: {what}; name a file that is new or may be replaced")
+        kind = kinds.get(stat.S_IFMT(mode), "a device, a pipe or a socket")
+        raise BadTarget(f"{target}: {kind}; name a file that is new or may be replaced")
 
 
-def same(one: Path, other: Path) -> bool:
-    """Whether two names lead to one file, by hard links too."""
+def same(first: Path, second: Path) -> bool:
+    """Whether two paths are the same file, also by hard links."""
     try:
-        return os.path.samefile(one, other)
+        return os.path.samefile(first, second)
     except OSError:
         return False
 
 
 def remove(new: Path) -> None:
-    """What a killed command left."""
-    for end in BESIDE:
+    """Remove files that a killed command left."""
+    for end in SUFFIXES:
         new.with_name(f"{new.name}{end}").unlink(missing_ok=True)
 
 
 def back_up(connection: sa.Connection, ledger: Path, target: Path) -> None:
-    """A consistent copy of a ledger, while it is in use. It is written anew: no page holds what was erased."""
+    """Make a consistent copy of a ledger that may be in use. It is written from scratch, without erased data."""
     try:
         with replacing(target, ledger) as new:
             driver = queries.driver(connection)

@@ -1,9 +1,9 @@
-"""Processes that write to one ledger take turns: a client of one does not wait for all clients of the other.
+"""Lets processes that write to one ledger take turns, so that a client of one does not wait for all of the other's.
 
-SQLite's own lock is not fair: who finds it taken sleeps, longer at each try, and a process that writes all the time
-takes it again meanwhile. Here a process that waits is let in as soon as the other has written. It is fairness and no
-more: a process that has waited for `PATIENCE` goes on without a turn, and SQLite's lock decides. The system gives a
-lock back when its holder ends, however that happens.
+SQLite's own lock is not fair: a process that finds it taken sleeps, longer each time, while a process that writes all
+the time takes it again. Here a waiting process gets its turn as soon as the other has written. This adds only fairness:
+after `PATIENCE` a process continues without a turn, and SQLite's lock decides. The operating system releases a lock
+when its holder ends, however that happens.
 """
 
 import errno
@@ -15,15 +15,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PATIENCE = 1.0  # seconds: the process whose turn it is may have been stopped
+PATIENCE = 1.0  # seconds; the process whose turn it is may be suspended
 PAUSE = 0.0005
 
 
 class Turns:
-    """A lock on an empty file beside the ledger, between processes; threads of one have a lock of their own."""
+    """A lock between processes, on an empty file beside the ledger; threads of a process use another lock."""
 
     def __init__(self, file: Path) -> None:
-        """Open the file or make it, its owner's alone; `OSError` for a link or anything else that is not a file."""
+        """Open or create the file, for its owner only; `OSError` for a link or anything else that is not a file."""
         try:
             self._file = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -33,8 +33,8 @@ class Turns:
             raise OSError(errno.EINVAL, f"{file.name} beside it is not a file: remove it")
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """One turn."""
+    def turn(self) -> Iterator[None]:
+        """Hold a turn, or give up waiting for it after `PATIENCE`."""
         taken = self._take()
         try:
             yield

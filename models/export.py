@@ -67,7 +67,7 @@ def write_release(manifest: Mapping[str, Any], files: Mapping[str, bytes], relea
     try:
         return open_release(folder, digest)
     except BadRelease as error:
-        found = f"{error.found} in {error.file}, and left it as it is; move the folder away first"
+        found = f"{error.actual} in {error.file}, and left it as it is; move the folder away first"
         raise BadRelease(folder, "no such folder, or this same release in it", found) from error
 
 

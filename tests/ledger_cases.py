@@ -8,7 +8,7 @@ from pathlib import Path
 from inference.measure import Clock
 from ledger import cases
 from ledger.cases import Case
-from ledger.decisions import agreed, contested, decided, held, notified, released
+from ledger.decisions import agreed, contested, decided, hold_placed, hold_released, notified
 from ledger.events import SCORED, Object
 from ledger.ledger import Ledger
 from ledger.records import Draft, Key
@@ -67,10 +67,10 @@ class Writer:
         return self.add(day, notified(of, by="ann", day=handed_over or day, notice="0" * 64))
 
     def hold(self, day: Day, of: str) -> str:
-        return self.add(day, held(of, by="max", reason=f"hold-{of}"))
+        return self.add(day, hold_placed(of, by="max", reason=f"hold-{of}"))
 
     def release(self, day: Day, of: str) -> str:
-        return self.add(day, released(of, by="max", reason=f"release-{of}"))
+        return self.add(day, hold_released(of, by="max", reason=f"release-{of}"))
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from xgboost import XGBClassifier
 from inference.engines import XGBoostEngine
 from inference.errors import TenfoldError
 from inference.fields import NumberField
+from inference.reasons import Reasons
 from inference.release import Release
 from inference.scorer import Scorer
 from models.__main__ import main
@@ -310,14 +311,14 @@ def test_weights_and_missing_values_are_said(raw: tuple[pd.DataFrame, Any], tmp_
 
 
 def test_columns_that_nobody_is_asked_may_be_missing_or_constant(raw: tuple[pd.DataFrame, Any], tmp_path: Path) -> None:
-    """Then the release gives what the model gives for rows with that in them, to the bit; 0 is said to mean something."""
+    """Then the release gives what the model gives for rows with that in them, to the bit; what 0 means is said."""
     frame, bad = table()
     holes = frame.assign(assets=frame["assets"].where(frame["assets"] > 0))
     model = classifier().fit(holes, bad)
     model.save_model(tmp_path / "m.json")
     fields = drafted(tmp_path / "m.json", tmp_path)
-    text = re.sub(r"\n\[fields\.assets\]\n(?:[^\[].*\n)+", "\n", fields.read_text("utf-8"))
-    text = re.sub(r"\n\[fields\.job\]\n(?:[^\[].*\n)+", "\n", text)
+    text = re.sub(r"\n\[fields\.assets\]\n(?:[^\[\n].*\n)+", "\n", fields.read_text("utf-8"))
+    text = re.sub(r"\n\[fields\.job\]\n(?:[^\[\n].*\n)+", "\n", text)
     fields.write_text(text, "utf-8")
     zeros = verdict(released(tmp_path / "m.json", tmp_path, fields=fields), "features never set").text
     assert "every applicant is one of no job that these name" in zeros
@@ -342,7 +343,9 @@ def test_seventeen_fields_are_served(tmp_path: Path) -> None:
     assert found.release
     scorer = Scorer(found.release, XGBoostEngine(found.release))
     assert len(found.release.form.fields) == 17
-    explained = scorer.explain(found.release.form.parse(dict.fromkeys(found.release.form.names, -0.7)))
+    explained = Reasons(found.release, scorer.engine).explain(
+        found.release.form.parse(dict.fromkeys(found.release.form.names, -0.7))
+    )
     moved = np.log(explained.pd / (1 - explained.pd)) - np.log(explained.reference_pd / (1 - explained.reference_pd))
     assert sum(explained.effects) == pytest.approx(moved, abs=1e-5)
 

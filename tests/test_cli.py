@@ -113,9 +113,9 @@ def test_not_stated_can_be_said(release: Release, scorer: Scorer, capsys: pytest
     ("words", "said"),
     [
         (["no.json"], "no.json: No such file or directory"),
-        (["{tmp}/text.json"], "is no JSON"),
+        (["{tmp}/text.json"], "is not JSON"),
         (["{tmp}/list.json"], "a JSON object of"),
-        (["{tmp}/deep.json"], "is no JSON"),
+        (["{tmp}/deep.json"], "is not JSON"),
         (["{tmp}"], "Is a directory"),
         (["a=1", "b"], "'b': name=value is needed"),
         (["a=1", "a=2"], "'a' is given twice"),

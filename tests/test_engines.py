@@ -89,7 +89,7 @@ def test_a_model_of_other_features_is_a_bad_release(release: Release) -> None:
     small = xgboost.XGBClassifier(n_estimators=1, n_jobs=1).fit(rows, [0, 1, 0, 1])
     with pytest.raises(BadRelease) as caught:
         XGBoostEngine(replace(release, model=bytes(small.get_booster().save_raw("ubj"))))
-    assert (caught.value.expected, caught.value.found) == (f"{len(release.rows.columns)} features", "3")
+    assert (caught.value.expected, caught.value.actual) == (f"{len(release.rows.columns)} features", "3")
 
 
 def test_what_xgboost_says_in_no_text_is_a_bad_release_too(release: Release) -> None:

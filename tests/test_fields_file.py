@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from adoptable import FIELDS, table
 
-from inference.fields import ChoiceField, NumberField, untold
+from inference.fields import ChoiceField, NumberField, without_reason
 from inference.languages import Text
 from models.adoption.fields_file import BadFields, FieldsFile, read_features, read_fields
 
@@ -216,7 +216,7 @@ def test_what_applicants_are_told(parse: Any) -> None:
         ("low", "Low income"),
     ]
     assert [(one.code, one.text["fr"]) for one in job.reasons] == [("yes", "Un emploi")]
-    assert untold(job) == []
+    assert without_reason(job) == []
 
 
 def test_missing_texts_are_all_named_at_once(parse: Any) -> None:
@@ -229,7 +229,7 @@ def test_missing_texts_are_all_named_at_once(parse: Any) -> None:
         "[fields.income.reasons]", "high", "low", "not_stated", "[fields.job.reasons]", "yes",
     ]  # fmt: skip
     found = parse(silent + lines.replace("…", "In words"))
-    assert [untold(field) for field in found.form.fields] == [[], []]
+    assert [without_reason(field) for field in found.form.fields] == [[], []]
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def compare(file: Path, seed: int = 1) -> int:
     with closing(Store(file)) as opened, opened.reading() as connection:
         assert verify(opened).problem is None
         firsts = [one for one in queries.records(connection, [SCORED]) if not one.header.of]
-        every = sorted(cases.whole(connection, firsts), key=lambda case: -case.first.seq)
+        every = sorted(cases.cases_from(connection, firsts), key=lambda case: -case.first.seq)
         assert len(every) == len(firsts) > 0
         for before, asked, only_of in questions(300, seed):
             expected = [
@@ -199,7 +199,7 @@ def test_what_version_1_wrote_is_raised(tmp_path: Path) -> None:
     with closing(Store(file)) as opened, opened.reading() as connection:
         assert verify(opened).problem is None
         assert len(queries.cases(connection, 10)) == 4
-        assert len(queries.cases(connection, 10, asked={"reference": "KEPT"})) == 2
+        assert len(queries.cases(connection, 10, filters={"reference": "KEPT"})) == 2
     assert version(file) == VERSION
 
 

@@ -14,7 +14,7 @@ from ledger_cases import SCORE, case_of, writing_to
 from inference.scorer import Scorer
 from ledger import queries
 from ledger.__main__ import main
-from ledger.decisions import agreed, contested, decided, held, notified, released, scored
+from ledger.decisions import agreed, contested, decided, hold_placed, hold_released, notified, scored
 from ledger.events import KINDS, Begun, Event, Header, Object, Purged, Scored, Unknown, UnreadableRecord
 from ledger.readonly import ReadOnlyStore
 from ledger.records import BEFORE_ALL, Draft, Record, seal, write
@@ -97,8 +97,8 @@ WRITTEN = [
     agreed("d", by="ben", agrees=True, note="Seen.", reference="é 1"),
     contested("d", by="ann", reviewer="cyd", deadline="2030-01-01", objection="No.", reference="é 1"),
     notified("d", by="ann", day="2030-01-01", notice="00", reference="é 1"),
-    held("first", by="meg", reason="A reason."),
-    released("first", by="meg", reason="A reason."),
+    hold_placed("first", by="meg", reason="A reason."),
+    hold_released("first", by="meg", reason="A reason."),
 ]  # fmt: skip
 
 

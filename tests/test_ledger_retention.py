@@ -43,7 +43,7 @@ def test_it_counts_from_the_last_decision(file: Path) -> None:
         slow = write.score("2022-01-01", "slow")
         write.decide("2022-02-01", slow, "refer")
         write.decide("2024-09-01", slow)
-    assert purged(file, "2024-06-01").kept == {"recent": 1}
+    assert purged(file, "2024-06-01").kept_by_reason == {"recent": 1}
     assert kept(file) == {"slow"}
     assert problem(file) is None
 
@@ -80,7 +80,7 @@ def test_what_is_not_settled_is_kept(file: Path) -> None:
         agreed = write.decide("2022-01-02", write.score("2022-01-01", "agreed"), needs_second=True)
         write.agree("2022-01-03", agreed)
     done = purged(file, "2024-06-01")
-    assert done.kept == {"open": 2, "pending": 1, "waiting": 1, "review": 1}
+    assert done.kept_by_reason == {"open": 2, "pending": 1, "waiting": 1, "review": 1}
     assert kept(file) == {"open", "pending", "waiting", "refused", "review"}
     assert purged(file, "2024-06-01", undecided=True).cases == 3  # for a lender that decides elsewhere, who says so
     assert kept(file) == {"waiting", "review"}
@@ -92,7 +92,7 @@ def test_a_hold_keeps_a_case(file: Path) -> None:
     with writing_to(file) as write:
         write.decide("2022-02-01", write.score("2022-01-01", "held"))
         write.hold("2022-03-01", "held")
-    assert purged(file, "2024-06-01").kept == {"on hold": 1}
+    assert purged(file, "2024-06-01").kept_by_reason == {"on hold": 1}
     hold = case_of(file, "held").events[-1]
     assert isinstance(hold, Held)
     assert (hold.by, hold.reason) == ("max", "hold-held")
@@ -140,7 +140,7 @@ def test_who_purged_is_who_runs_the_command(file: Path, capsys: pytest.CaptureFi
     with closing(Store(file)) as opened, opened.reading() as connection:
         found = [one.header.by for one in queries.records(connection, ["purged", "cleaned"])]
     assert found == [os_user(), os_user(), "Mx Ó", "Mx Ó"]
-    assert "1 older cases kept: a manager holds them" in capsys.readouterr().out
+    assert "1 older cases kept: a manager put them on hold" in capsys.readouterr().out
 
 
 def test_nothing_is_erased_too_early(file: Path) -> None:

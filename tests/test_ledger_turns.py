@@ -23,7 +23,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from ledger.turns import Turns
-with Turns(Path(sys.argv[1])).one():
+with Turns(Path(sys.argv[1])).turn():
     print("taken", flush=True)
     sys.stdin.read()
 """

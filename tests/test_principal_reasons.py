@@ -14,7 +14,7 @@ from parts import choice, form_of, number
 from inference.application import Application
 from inference.blocks import features_from_json
 from inference.calibration import Calibration
-from inference.fields import ChoiceField, NumberField, untold
+from inference.fields import ChoiceField, NumberField, without_reason
 from inference.reasons import LEAST_PRINCIPAL, MOST_PRINCIPAL, Explanation, Reasons
 from inference.release import Release
 from inference.rows import RowBuilder
@@ -261,17 +261,17 @@ def test_a_choice_has_its_own_text_or_that_of_all() -> None:
     """Without a text of its own a choice is told by `any`; the reference applicant's own choice needs none."""
     told = [reason("any", "Another one", "Un autre"), reason("b", "B of all", "B entre tous")]
     one, other = form_of(choice("x", "a", "b", "c", reasons=told), choice("y", "a", "b", reasons=told[1:])).fields
-    found = [one.plain_reason(standing) for standing in one.standings]
+    found = [one.plain_reason(standing) for standing in one.adverse_kinds]
     assert [known and known.code for known in found] == ["b", "any"]
-    assert untold(one) == untold(other) == []
-    assert untold(form_of(choice("z", "a", "b", "c", reasons=told[1:])).fields[0]) == ["c"]
-    assert untold(form_of(choice("z", "a", "b", "c", reference="b", reasons=[])).fields[0]) == ["a", "c"]
+    assert without_reason(one) == without_reason(other) == []
+    assert without_reason(form_of(choice("z", "a", "b", "c", reasons=told[1:])).fields[0]) == ["c"]
+    assert without_reason(form_of(choice("z", "a", "b", "c", reference="b", reasons=[])).fields[0]) == ["a", "c"]
 
 
 def test_a_number_needs_a_text_for_what_it_can_be() -> None:
     """High and low beside the reference where the form lets it be so, not stated where it may be left open."""
-    assert untold(form_of(number("x", 0, 9, reference=3, reasons=[], optional=True)).fields[0]) == [
+    assert without_reason(form_of(number("x", 0, 9, reference=3, reasons=[], optional=True)).fields[0]) == [
         "high", "low", "not_stated",
     ]  # fmt: skip
-    assert untold(form_of(number("x", 0, 9, reference=0, reasons=[])).fields[0]) == ["high"]
-    assert untold(form_of(number("x", 0, 9, reference=9, reasons=[])).fields[0]) == ["low"]
+    assert without_reason(form_of(number("x", 0, 9, reference=0, reasons=[])).fields[0]) == ["high"]
+    assert without_reason(form_of(number("x", 0, 9, reference=9, reasons=[])).fields[0]) == ["low"]

@@ -102,7 +102,7 @@ MISTAKES = [
     (
         "[policy]",
         '[[features]]\nkind = "arithmetic"\ncolumns = [["r", "income", "/", "x"]]\n[policy]',
-        "features[1]: x is no number field",
+        "features[1]: x is neither a number field nor an earlier column",
     ),
     ("declined = false", 'declined = false\nleave_out = [{ column = "a" }]', "loans.leave_out[1]: why is missing"),
     ("declined = false", 'declined = false\ndefault_date = "x"', "line 13: loans.default_date: needs loans.date"),

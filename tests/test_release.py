@@ -86,7 +86,7 @@ def test_a_missing_file_is_named(copy: Path) -> None:
     for name in ["manifest.json", *json.loads((copy / "manifest.json").read_bytes())["files"]]:
         (copy / name).rename(copy / "away")
         error = refused(copy)
-        assert (error.file, error.found) == (str(copy / name), "No such file or directory")
+        assert (error.file, error.actual) == (str(copy / name), "No such file or directory")
         assert "make train" in str(error)
         (copy / "away").rename(copy / name)
 
@@ -105,8 +105,8 @@ def test_an_altered_file_is_refused_by_its_name(copy: Path) -> None:
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """A path to nothing, to a file or to a folder of another name is no release."""
     (tmp_path / "consumer-0123456789ab").write_text("a file")
-    assert refused(tmp_path / "consumer-0123456789ab").found == "Not a directory"
-    assert refused(tmp_path / "gone-0123456789ab").found == "No such file or directory"
+    assert refused(tmp_path / "consumer-0123456789ab").actual == "Not a directory"
+    assert refused(tmp_path / "gone-0123456789ab").actual == "No such file or directory"
     assert "folder named" in refused(tmp_path).expected
 
 
@@ -144,7 +144,7 @@ def test_an_unknown_format_is_refused(copy: Path, version: object) -> None:
         manifest.update(format=version)
 
     error = refused(edited(copy, empty))
-    assert (error.expected, error.found) == (f"format {OLDEST} to {FORMAT}", f"format {version!r}")
+    assert (error.expected, error.actual) == (f"format {OLDEST} to {FORMAT}", f"format {version!r}")
 
 
 # --- what applicants are told ---
@@ -183,7 +183,7 @@ def test_every_answer_that_can_raise_the_pd_has_a_text(copy: Path, release: Rele
     refusals = 0
     for at, field in enumerate(release.form.fields):
         for reason in field.reasons:
-            if reason.columns or reason.when not in (*field.standings, "any"):
+            if reason.columns or reason.when not in (*field.adverse_kinds, "any"):
                 continue  # a ratio, for which the plain text stands too, or the reference applicant's own answer
 
             def drop(manifest: Manifest, at: int = at, code: str = reason.code) -> None:
@@ -192,7 +192,7 @@ def test_every_answer_that_can_raise_the_pd_has_a_text(copy: Path, release: Rele
 
             manifest = json.loads((copy / "manifest.json").read_bytes())
             copy = edited(copy, drop)
-            assert f"no text for applicants for {field.name}/" in refused(copy).found
+            assert f"no text for applicants for {field.name}/" in refused(copy).actual
             copy = sealed(copy, manifest)
             refusals += 1
     assert refusals > 15
@@ -217,13 +217,13 @@ def test_a_reason_that_does_not_fit_is_refused(copy: Path, reason: Manifest) -> 
     """One for no answer, of no column, listed twice, under another's code, or without words."""
     told = {"text": {"en": "A text", "fr": "Un texte"}, **reason}
     error = refused(edited(copy, lambda manifest: manifest["fields"][0]["reasons"].append(told)))
-    assert error.found.startswith("fields[0]")
+    assert error.actual.startswith("fields[0]")
 
 
 def test_a_number_without_a_reference_is_neither_high_nor_low(copy: Path) -> None:
     """It is refused, since no text could say what is wrong with an answer."""
     error = refused(edited(copy, lambda manifest: manifest["fields"][0].update(reference=None)))
-    assert error.found.startswith("fields[0] (amount).reference: one is needed")
+    assert error.actual.startswith("fields[0] (amount).reference: a number is needed")
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_a_manifest_that_lacks_a_part_is_refused(copy: Path, key: str) -> None:
     """Whatever scoring reads in a manifest must be there; the error names what is missing."""
     error = refused(edited(copy, lambda manifest: manifest.pop(key)))
     assert error.file.endswith("manifest.json")
-    assert key in error.found
+    assert key in error.actual
 
 
 @pytest.mark.slow
@@ -334,9 +334,9 @@ def test_parts_that_do_not_fit_together_are_refused(copy: Path, edit: Callable[[
         (lambda m: m["fields"][0]["reasons"][0].pop("text"), "fields[0].reasons[0]: Object missing required field"),
         (lambda m: m["fields"][0].update(kind="date"), "fields[0].kind: Invalid value 'date'"),
         (lambda m: m["features"][0].update(of=[1]), "features[0].of[0]: Expected `str`, got `int`"),
-        (lambda m: m["features"][0].update(of=["nothing"]), "features[0]: nothing is no field"),
+        (lambda m: m["features"][0].update(of=["nothing"]), "features[0]: nothing is not a field"),
         (lambda m: m["calibration"].update(slope=-1), "calibration: calibration needs a finite intercept and slope"),
-        (lambda m: m["policy"].update(guarantee="nothing"), "policy.guarantee: nothing is no field"),
+        (lambda m: m["policy"].update(guarantee="nothing"), "policy.guarantee: nothing is not a field"),
         (lambda m: m["population"]["bands"][1].update(loans=-1), "population.bands[1].loans: Expected `int` >= 0"),
         (lambda m: m["population"]["by"].update(job={"fixed": {}}), "population.by[...][...]: Object missing required"),
         (lambda m: m["golden"][1].update(pd="0.5"), "golden[1].pd: Expected `float`, got `str`"),
@@ -347,7 +347,7 @@ def test_parts_that_do_not_fit_together_are_refused(copy: Path, edit: Callable[[
 )
 def test_what_is_wrong_is_named_by_its_path(copy: Path, edit: Callable[[Manifest], object], found: str) -> None:
     """As a person would find it in the file: `fields[0].minimum: …`. A truth value is no number."""
-    assert refused(edited(copy, edit)).found.startswith(found)
+    assert refused(edited(copy, edit)).actual.startswith(found)
 
 
 @pytest.mark.parametrize("written", ["NaN", "Infinity", "1e400", "1" * 400, "1_000", "0x10", "½", "01"])
@@ -374,7 +374,7 @@ def test_a_path_out_of_the_folder_is_never_read(copy: Path) -> None:
     (copy.parent / "up").write_bytes(b"elsewhere")
     digest = hashlib.sha256(b"elsewhere").hexdigest()
     error = refused(edited(copy, lambda manifest: manifest["files"].update({"../up": {"sha256": digest}})))
-    assert (error.expected, error.found) == ("plain file names", "'../up'")
+    assert (error.expected, error.actual) == ("plain file names", "'../up'")
 
 
 # --- history tables ---
@@ -491,4 +491,4 @@ def test_a_model_that_is_no_object_is_refused(copy: Path, content: bytes) -> Non
     (copy / MODEL).write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
     error = refused(edited(copy, lambda manifest: manifest["files"][MODEL].update(sha256=digest)))
-    assert "UBJSON" in error.found
+    assert "UBJSON" in error.actual

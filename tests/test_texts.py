@@ -167,3 +167,67 @@ def test_no_banned_words_in_code_and_documents() -> None:
         if (match := banned.search(line))
     }
     assert not found
+
+
+# Names that say nothing of a value, and what is named so for a reason; a package is added once its names are mended.
+BARE_NAMES = {
+    "told", "found", "one", "said", "whole", "at", "made", "asked", "understood", "apart", "held", "kept", "ats",
+}  # fmt: skip
+NAMED_PACKAGES = ["inference", "ledger"]
+MANIFEST_KEYS = {("inference/fields.py", "whole")}  # an attribute is called what the key in manifest.json is called
+
+
+def names_given(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Every name that a program gives to something, with its line: variables, arguments, attributes, functions."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield name, node.lineno
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.arg(arg=name):
+                yield name, node.lineno
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                yield name, node.lineno
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                yield from ((alias.asname, node.lineno) for alias in aliases if alias.asname)
+
+
+def test_every_kind_of_name_is_read() -> None:
+    """Variables of loops, comprehensions, `with`, `except`, `match` and `:=`, arguments, attributes, functions."""
+    program = """
+import v1 as a1
+from v2 import v3 as a2
+async def a3(a4, /, a5, *a6, a7=1, **a8):
+    self.a9 = a10 = [a11 for a11 in v4 if (a12 := v5)]
+    with v6 as (a13, a14):
+        a15: int = v7
+    for a16 in v8:
+        a17 += lambda a18: v9
+    try:
+        def a19(): v10(v11=1)
+    except v12 as a20:
+        pass
+    match v13:
+        case [a21, *a22]: pass
+        case v14.v15 as a23: pass
+"""
+    names = {name for name, _ in names_given(ast.parse(program))}
+    assert names == {f"a{number}" for number in range(1, 24)}
+
+
+@pytest.mark.parametrize("package", NAMED_PACKAGES)
+def test_names_say_what_a_value_is(package: str) -> None:
+    """Nothing is called `found`, `at` or `one`, with or without an underscore before it."""
+    files = sorted((PROJECT / package).rglob("*.py"))
+    assert len(files) > 10
+    given = [
+        (file.relative_to(PROJECT).as_posix(), name, line)
+        for file in files
+        for name, line in names_given(ast.parse(file.read_text("utf-8")))
+    ]
+    assert len(given) > 1000
+    bare = [
+        f"{file}:{line}: {name}"
+        for file, name, line in given
+        if name.strip("_") in BARE_NAMES and (file, name) not in MANIFEST_KEYS
+    ]
+    assert bare == []

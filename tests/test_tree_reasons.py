@@ -12,7 +12,7 @@ from parts import sampler, some
 from inference.application import Application
 from inference.calibration import logit
 from inference.engines import XGBoostEngine
-from inference.reasons import MOST_FIELDS, MOST_MOVED, Reasons
+from inference.reasons import MOST_DIFFERING, MOST_FIELDS, Reasons
 from inference.release import Release
 from inference.scorer import Scorer
 from inference.tree_reasons import TreeReasons, owners, shares
@@ -64,7 +64,7 @@ def test_trees_and_coalitions_agree(wide: tuple[Release, Any]) -> None:
     worst, nonzero = 0.0, 0
     for answers in some(values[:40]):
         mixed = reference.copy()
-        at = chance.permutation(FIELDS)[:MOST_MOVED]
+        at = chance.permutation(FIELDS)[:MOST_DIFFERING]
         mixed[at] = answers[at]
         expected = np.array(reasons.explain(Application(tuple(mixed.tolist()))).effects)
         own, other = release.rows.build(np.stack([mixed, reference]))

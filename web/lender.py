@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.errors import BadSetting
-from inference.fields import ANY, ChoiceField, Field
-from inference.fields import untold as without_reason
+from inference.fields import ANY, ChoiceField, Field, without_reason
 from inference.release import Release
 from web.pages.texts import LANGUAGES
 
@@ -122,7 +121,7 @@ def reason_codes(field: Field) -> tuple[str, ...]:
     """The codes that a principal reason of this field can have."""
     if field.reasons:
         return tuple(reason.code for reason in field.reasons)
-    return (*field.standings, ANY) if isinstance(field, ChoiceField) else field.standings
+    return (*field.adverse_kinds, ANY) if isinstance(field, ChoiceField) else field.adverse_kinds
 
 
 def untold(field: Field, own: Mapping[str, object]) -> list[str]:

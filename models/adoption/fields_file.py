@@ -14,7 +14,7 @@ from inference.application import Form
 from inference.blocks import features_from_json
 from inference.calibration import Calibration
 from inference.errors import TenfoldError
-from inference.fields import field_from_json, untold
+from inference.fields import field_from_json, without_reason
 from inference.policy import Cutoffs, Points
 from inference.rows import RowBuilder
 from models.form_file import DIRECTIONS, field_spec, is_name, known, number_of, texts
@@ -198,7 +198,7 @@ def check_reasons(form: Form) -> None:
     """Whoever is declined is told why: a text for each answer that can raise the PD. Names all that are missing."""
     lines: list[str] = []
     for field in form.fields:
-        if codes_left := untold(field):
+        if codes_left := without_reason(field):
             lines += ["", f"[fields.{field.name}.reasons]"]
             lines += [
                 f'{code if is_name(code) else json.dumps(code)} = {{ en = "…", fr = "…" }}' for code in codes_left

@@ -128,7 +128,7 @@ def run_child(folder: Path, seconds: float) -> confined.Ended:
             environment={"TMPDIR": str(folder)}, output=output, seconds=seconds,
             file_size=2 * LARGEST, folder=folder, disk=confined.used(folder) + DISK,
         )  # fmt: skip
-    if ended.why == "disk":
+    if ended.stopped_by == "disk":
         raise BadPickle(f"loading it wrote more than {DISK:,} bytes")
     if ended.status is None:
         raise BadPickle(f"it was not loaded within {seconds:g} s; --timeout allows more")

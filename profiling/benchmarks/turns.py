@@ -27,7 +27,7 @@ PATH = "/api/v1/score"
 WITHOUT = """
 import contextlib, runpy
 from ledger import turns
-turns.Turns.one = lambda self: contextlib.nullcontext()
+turns.Turns.turn = lambda self: contextlib.nullcontext()
 runpy.run_path("app.py", run_name="__main__")
 """
 COMMANDS = {"with turns": [sys.executable, "app.py"], "without": [sys.executable, "-c", WITHOUT]}

@@ -16,7 +16,7 @@ from inference.release import open_release
 from inference.scorer import Scorer
 from inference.settings import current_releases
 from ledger.cleaning import Cleaner
-from ledger.decisions import agreed, contested, decided, held, notified, scored
+from ledger.decisions import agreed, contested, decided, hold_placed, notified, scored
 from ledger.ledger import Ledger
 from ledger.records import Key
 from ledger.retention import purge
@@ -77,7 +77,7 @@ def cases(ledger: Ledger, name: str) -> None:
         )  # fmt: skip
         said(notified(settled, by="Cyd", day="2023-01-31", notice="0" * 64, reference=reference))
         if name == "kept":
-            said(held(first, by="Meg", reason="A reason."))
+            said(hold_placed(first, by="Meg", reason="A reason."))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from ledger.__main__ import main
 from ledger.ledger import Ledger
 from ledger.readonly import ReadOnlyStore
 from ledger.records import Draft
-from ledger.verify import Found, verify
+from ledger.verify import Verification, verify
 
 CALLS = ("pwrite64", "fdatasync", "ftruncate", "unlink")
 
@@ -40,7 +40,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[bytes]]:
     ]
 
 
-def looked_at(file: Path) -> Found:
+def looked_at(file: Path) -> Verification:
     with closing(ReadOnlyStore(file)) as opened:
         return verify(opened)
 

@@ -351,7 +351,7 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
     with closing(sqlite3.connect(file)) as other:
         assert other.execute("SELECT count(*) FROM entries").fetchone() == (7,)
         other.execute("PRAGMA application_id=1")
-    with pytest.raises(LedgerUnavailable, match="no ledger of Tenfold"):
+    with pytest.raises(LedgerUnavailable, match="not a ledger of Tenfold"):
         Ledger(file)
 
 

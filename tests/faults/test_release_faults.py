@@ -66,7 +66,7 @@ def test_every_mutation_of_every_file_is_refused(name: str, tmp_path: Path, reco
             error = caught.value
             assert error.file == str(file)
             assert re.fullmatch(r"sha256 [0-9a-f]{12,64}", error.expected)
-            assert re.match(r"[0-9a-f]{64}", error.found)
+            assert re.match(r"[0-9a-f]{64}", error.actual)
             restore(file, whole)
         open_release(copy)
     mutated = STALE * (1 + len(entries))

@@ -146,7 +146,7 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path, capsys: pyt
         other.execute("CREATE TABLE t (x)")
     before = file.read_bytes()
     assert command(file, "verify") == 2
-    assert "no ledger of Tenfold" in capsys.readouterr().err
+    assert "not a ledger of Tenfold" in capsys.readouterr().err
     assert file.read_bytes() == before
 
 

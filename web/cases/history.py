@@ -114,7 +114,7 @@ class HistoryPages:
         at = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
 
         def read(connection: sa.Connection) -> list[Case]:
-            return cases.whole(connection, queries.cases(connection, PAGE + 1, at, asked, only_of(person)))
+            return cases.cases_from(connection, queries.cases(connection, PAGE + 1, at, asked, only_of(person)))
 
         found = await self._ledger.search(read)
         shown = HistoryPage(

@@ -8,7 +8,7 @@ import orjson
 
 from inference.measure import Clock
 from ledger.cases import IN_FORCE, Case
-from ledger.decisions import held, notified, released
+from ledger.decisions import hold_placed, hold_released, notified
 from ledger.records import Draft
 from ledger.retention import on_hold
 from web.cases.notice import Notice
@@ -36,7 +36,7 @@ def draft(
         problems["hold_reason"] = "sentence"
     if problems:
         raise InvalidDecision(problems)
-    make = held if action == "hold" else released
+    make = hold_placed if action == "hold" else hold_released
     return case.continued(make(case.first.id, by=person.name, reason=reason))
 
 

@@ -84,7 +84,7 @@ class CaseReader:
 
     def again(self, case: Case) -> Opened:
         """A case with its score made again."""
-        return Opened(case, self._replayer.one(case.score), self.scorer(case.score))
+        return Opened(case, self._replayer.replay_one(case.score), self.scorer(case.score))
 
     def scorer(self, score: Scored) -> Scorer | None:
         """What a score was made with; None where that is gone."""

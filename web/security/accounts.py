@@ -27,7 +27,7 @@ from inference.measure import Clock
 from inference.settings import Settings
 from ledger import queries
 from ledger.ledger import Ledger
-from ledger.sqlite_files import mark, open_file, stated, transaction, write_ahead
+from ledger.sqlite_files import file_identity, mark, open_file, transaction, write_ahead
 from web.person import CLOSED, DEMO, OPEN, ROLES, TOKEN_ROLES, Person
 from web.security.passwords import LONGEST, normalised, password_problem
 
@@ -150,7 +150,7 @@ class Accounts:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection, make: bool) -> None:
-        found = stated(connection)
+        found = file_identity(connection)
         if make and found.empty and not found.application:
             for statement in filter(str.strip, SCHEMA.split(";")):
                 connection.execute(statement)
