@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from adoptable import classifier, raw_table, table
+from parts import training_of
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -220,7 +221,7 @@ def test_a_pipeline_predicts_as_before(kind: str, raw: tuple[pd.DataFrame, Any],
     found = released(dumped(pipeline, tmp_path), tmp_path)
     assert verdict(found, "same as the source").figures["difference"] == 0
     assert found.release
-    assert found.release.manifest.training["adopted"]["steps"]
+    assert training_of(found.release)["adopted"]["steps"]
     records = found.release.form.fields[found.release.form.position("records")]
     answers = frame if isinstance(records, NumberField) else answers_of(frame)
     assert differing(found.release, answers, pipeline.predict_proba(frame)[:, 1]) == 0
@@ -343,7 +344,8 @@ def test_seventeen_fields_are_served(tmp_path: Path) -> None:
     assert found.release
     scorer = Scorer(found.release, XGBoostEngine(found.release))
     assert len(found.release.form.fields) == 17
-    explained = Reasons(found.release, scorer.engine).explain(
+    answers = dict.fromkeys(found.release.form.names, -0.7)
+    explained = Reasons(found.release, scorer.engine).explain(found.release.form.parse(answers))
         found.release.form.parse(dict.fromkeys(found.release.form.names, -0.7))
     )
     moved = np.log(explained.pd / (1 - explained.pd)) - np.log(explained.reference_pd / (1 - explained.reference_pd))
