@@ -346,8 +346,6 @@ def test_seventeen_fields_are_served(tmp_path: Path) -> None:
     assert len(found.release.form.fields) == 17
     answers = dict.fromkeys(found.release.form.names, -0.7)
     explained = Reasons(found.release, scorer.engine).explain(found.release.form.parse(answers))
-        found.release.form.parse(dict.fromkeys(found.release.form.names, -0.7))
-    )
     moved = np.log(explained.pd / (1 - explained.pd)) - np.log(explained.reference_pd / (1 - explained.reference_pd))
     assert sum(explained.effects) == pytest.approx(moved, abs=1e-5)
 
