@@ -261,19 +261,30 @@ class Code:
         rows[:, self.column] = self.numbers[indices(quantities[self.slot])]
 
 
+class CodedSpec(Struct, frozen=True, kw_only=True):
+    """The column of a model made elsewhere that holds a choice as a number, and the number of each code."""
+
+    column: str
+    numbers: dict[str, float]
+
+
 class PlacedSpec(Spec, frozen=True, tag="placed"):
     """`{"kind": "placed", "columns": [name, …], "numbers": {number field: column}, "choices": {choice field: {code:
-    column}}}`"""
+    column}}, "codes": {choice field: {"column": column, "numbers": {code: number}}}, "not_stated": {number field:
+    number}}`; the last two may be left out."""
 
     columns: tuple[str, ...]
     numbers: dict[str, str]
     choices: dict[str, dict[str, str]]
+    codes: dict[str, CodedSpec] = {}
+    not_stated: dict[str, float] = {}
 
 
 class Placed:
     """Columns of a model made elsewhere, in its order, each 0 unless an answer sets it.
 
-    A number is written unchanged, a choice as 1 in its column; a code without a column sets nothing.
+    A number is written unchanged, or as another where it is not stated; a choice as 1 in its column, or as its number.
+    A code without a column or number sets nothing.
     """
 
     def __init__(self, spec: PlacedSpec, plan: Plan) -> None:
@@ -281,27 +292,50 @@ class Placed:
         start = plan.take(self.columns).start
         column_of = {name: start + i for i, name in enumerate(self.columns)}
         targets = [*spec.numbers.values(), *(target for codes in spec.choices.values() for target in codes.values())]
+        targets += [coded.column for coded in spec.codes.values()]
         if strange := sorted(set(targets) - column_of.keys()):
             raise ValueError(f"no such columns: {', '.join(strange)}")
         if twice := sorted({name for name in targets if targets.count(name) > 1}):
             raise ValueError(f"set by two answers: {', '.join(twice)}")
+        if strange := sorted(spec.not_stated.keys() - spec.numbers.keys()):
+            raise ValueError(f"no number fields: {', '.join(strange)}")
         self.pairs = [(column_of[target], plan.number(name)) for name, target in spec.numbers.items()]
+        # What is written where a number is not stated: (column, slot, the number)
+        self.unstated = [
+            (column_of[spec.numbers[name]], plan.number(name), number) for name, number in spec.not_stated.items()
+        ]
         self.flags: list[tuple[int, int, float]] = []  # (column, slot, encoded choice)
         for name, codes in spec.choices.items():
             slot, field = plan.choice(name)
             if strange := sorted(codes.keys() - field.index.keys()):
                 raise ValueError(f"{name} has no choices {', '.join(strange)}")
             self.flags += [(column_of[target], slot, float(field.index[code])) for code, target in codes.items()]
+        self.coded: list[tuple[int, int, float, float]] = []  # the same, and the number
+        for name, coded in spec.codes.items():
+            slot, field = plan.choice(name)
+            if strange := sorted(coded.numbers.keys() - field.index.keys()):
+                raise ValueError(f"{name} has no choices {', '.join(strange)}")
+            column = column_of[coded.column]
+            self.coded += [(column, slot, float(field.index[code]), number) for code, number in coded.numbers.items()]
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
-        numbers = [unless_nan(column, slot) for column, slot in self.pairs]
-        return numbers + [f"if q{slot} == {choice!r}: row[{column}] = 1.0" for column, slot, choice in self.flags]
+        statements = [unless_nan(column, slot) for column, slot in self.pairs]
+        statements += [f"if q{slot} != q{slot}: row[{at}] = {float(number)!r}" for at, slot, number in self.unstated]
+        statements += [f"if q{slot} == {choice!r}: row[{column}] = 1.0" for column, slot, choice in self.flags]
+        return statements + [
+            f"if q{slot} == {choice!r}: row[{column}] = {float(number)!r}"
+            for column, slot, choice, number in self.coded
+        ]
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
         for column, slot in self.pairs:
             write(rows, column, quantities[slot])
+        for column, slot, number in self.unstated:
+            rows[np.isnan(quantities[slot]), column] = number
         for column, slot, choice in self.flags:
             rows[:, column] = quantities[slot] == choice
+        for column, slot, choice, number in self.coded:
+            rows[quantities[slot] == choice, column] = number
 
 
 class HistorySpec(Spec, frozen=True, tag="history"):

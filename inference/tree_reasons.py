@@ -90,6 +90,7 @@ def owners(release: Release) -> list[int]:
         if isinstance(block, PlacedSpec):
             owner_of |= {column: name for name, column in block.numbers.items()}
             owner_of |= {column: name for name, columns in block.choices.items() for column in columns.values()}
+            owner_of |= {coded.column: name for name, coded in block.codes.items()}
             # The other columns are always 0, for every applicant: any owner will do.
             owner_of |= {column: names[0] for column in block.columns if column not in owner_of}
         elif not isinstance(block, ONE_ANSWER):

@@ -3,6 +3,7 @@
 `tomllib` reads the values; this module walks over the same text again to find the lines.
 """
 
+import codecs
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,7 +63,7 @@ class TomlFile:
     def read(cls, file: Path) -> "TomlFile":
         """Read a file. Raises `BadFile` if it cannot be read or is not TOML."""
         try:
-            text = file.read_text("utf-8")
+            text = decoded(file.read_bytes())
         except OSError as error:
             raise BadFile(file, [Problem("", 0, error.strerror or "cannot be read")]) from None
         except UnicodeDecodeError:
@@ -111,6 +112,15 @@ class TomlFile:
                 key = keys.get(line, ())
                 questions[line] = Problem(named(key), line, comment.strip("# \t"), is_question=True)
         return [questions[line] for line in sorted(questions)]
+
+
+def decoded(content: bytes) -> str:
+    """A text in UTF-8, with or without a byte order mark, or in UTF-16 with one, as editors on Windows save it.
+
+    Raises UnicodeDecodeError.
+    """
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if wide else "utf-8-sig").replace("\r\n", "\n")
 
 
 def named(key: Key) -> str:

@@ -172,7 +172,7 @@ def test_age_with_a_reason_is_taken(parse: Any) -> None:
         (b"a\nb\na\n", "line 3: one distinct feature name a line is needed, found a for the second time"),
         (b"a\n\nb\n", "line 2: one distinct feature name a line is needed, found an empty line"),
         (b"", "line 1"),
-        (b"\xff\xfe", "no UTF-8"),
+        (b"\xe9t\xe9\n", "no UTF-8"),
     ],
 )
 def test_a_broken_feature_list_is_refused(tmp_path: Path, content: bytes, told: str) -> None:

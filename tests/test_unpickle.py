@@ -13,8 +13,6 @@ from adoptable import classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier, XGBRegressor
 
 from models.adoption.unpickle import BadPickle, PickleRefused, booster_of, convert, probabilities
@@ -96,10 +94,8 @@ def unfit() -> dict[str, Any]:
     """Objects that people pickle, and what they are told."""
     return {
         "a LogisticRegression": LogisticRegression().fit(X, Y),
-        "an|a Pipeline, .* scaling .* raw values": make_pipeline(StandardScaler(), classifier()),
         "CalibratedClassifierCV, .* `calibration`": CalibratedClassifierCV(classifier()),
         "GridSearchCV, .* best_estimator_": GridSearchCV(classifier(), {}),
-        "a dict, .* alone": {"model": classifier(), "threshold": 0.5},
         "a XGBRegressor": XGBRegressor(),
         "a ndarray": X,
         "missing=0.0": classifier(missing=0.0, n_estimators=2).fit(X, Y),

@@ -7,6 +7,7 @@ import platform
 import sys
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,10 +24,13 @@ from inference.manifest import FORMAT
 from inference.release import MODEL, ONNX, Release
 from inference.scorer import Scorer
 from models.adoption.checks import FAILS, Verdict, verdicts
-from models.adoption.fields_file import FieldsFile, read_features, read_fields
+from models.adoption.draft import draft
+from models.adoption.fields_file import MISSING, BadFields, FieldsFile, read_features, read_fields
+from models.adoption.folding import fix, turn_round
+from models.adoption.kinds import Kept, look
 from models.adoption.past_loans import measured, read_loans
 from models.adoption.trees import UnfitModel, read_forest
-from models.adoption.unpickle import BadPickle, convert
+from models.adoption.unpickle import BadPickle, Converted, convert
 from models.export import LIBRARIES, as_onnx, golden, put_file, write_release
 from models.model_card.card import CARD
 
@@ -43,7 +47,7 @@ Load it only if you know who made it, and that it has not changed since. Its sha
 
     {digest}
 
-Compare that with what its maker says, and give it back: --sha256 {digest}
+Compare that with what its maker says, and give it back: {option} {digest}
 It is then loaded once, in a process of its own. That process is no sandbox: it reads what you may read."""
 
 
@@ -51,7 +55,7 @@ class Adoption(NamedTuple):
     """What adopting a model gave."""
 
     verdicts: list[Verdict]
-    source: str  # what the pickle held
+    source: str  # what the file held
     release: Release | None  # None: a verdict fails, and nobody insisted
 
     @property
@@ -61,21 +65,31 @@ class Adoption(NamedTuple):
 
 
 class WrongDigest(TenfoldError):
-    """The pickle's digest was not given, or is another. Nothing was loaded."""
+    """A pickle's digest was not given, or is another. Nothing was loaded."""
 
 
 def add_command(commands: Any) -> None:
     """Add `adopt` to the command line."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "adopt",
-        help="make a release from an XGBoost pickle that was trained elsewhere, and say what is wrong with it",
-        epilog="Exit status: 0 a release was made; 1 a verdict fails, no release unless --force; 2 it cannot be "
-        "adopted, or its sha256 was not given. models/adoption/ADOPT.md explains all of it.",
+        help="make a release from an XGBoost model that was trained elsewhere, and say what is wrong with it",
+        epilog="Exit status: 0 a release or a draft was made; 1 a verdict fails, no release unless --force; 2 it "
+        "cannot be adopted, or its sha256 was not given. models/adoption/ADOPT.md explains all of it.",
     )
-    parser.add_argument("pickle", type=Path, help="an XGBClassifier or Booster, by joblib.dump or pickle.dump")
-    parser.add_argument("features", type=Path, help="the model's features in order, one name a line")
-    parser.add_argument("fields", type=Path, help="the form, the threshold and what each answer sets (TOML)")
-    parser.add_argument("--sha256", metavar="DIGEST", help="the pickle's digest; without it, it is printed")
+    parser.add_argument("model", type=Path, help="a native .json or .ubj, a pickle, or a folder that MLflow saved")
+    parser.add_argument(
+        "features", type=Path, nargs="?", help="its features in order, one name a line or JSON; not needed where the "
+        "model names them",
+    )  # fmt: skip
+    parser.add_argument(
+        "fields", type=Path, nargs="?", help="the form, the threshold and what each answer sets (.toml)"
+    )
+    parser.add_argument("--draft", action="store_true", help="write the fields file, to be corrected, and no release")
+    parser.add_argument("--sha256", metavar="DIGEST", help="a pickle's digest; without it, it is printed")
+    parser.add_argument(
+        "--steps", type=Path, metavar="FILE", help="a pickle of what stands before the model (a scaler)"
+    )
+    parser.add_argument("--steps-sha256", metavar="DIGEST", help="its digest")
     parser.add_argument("--loans", type=Path, metavar="FILE", help="past loans to measure it on, with outcomes (CSV)")
     parser.add_argument("--into", type=Path, default=Path(), metavar="FOLDER", help="where the release goes (here)")
     parser.add_argument("--force", action="store_true", help="make the release even where a verdict fails; it says so")
@@ -86,11 +100,23 @@ def add_command(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """The command: prints the verdicts, or on stderr why it gives none; the exit status."""
+    features, fields = given.features, given.fields
+    if fields is None and features is not None and features.suffix.lower() == ".toml":
+        features, fields = None, features
     try:
-        found = adopt(
-            given.pickle, given.features, given.fields, given.sha256, given.into,
-            loans=given.loans, force=given.force, seconds=given.timeout,
-        )  # fmt: skip
+        source = Source.of(given.model, given.sha256, given.steps, given.steps_sha256)
+        if given.draft:
+            file = write_draft(source, features, given.into, given.timeout)
+            print(f"{file}: read every line, answer what is marked ASK, then adopt with it.")
+            return 0
+        if fields is None:
+            raise UnfitModel(
+                "a fields file is needed (.toml), the form of the model: "
+                f"tenfold adopt --draft {given.model} writes one to be corrected"
+            )
+        found = adopt_source(
+            source, features, fields, given.into, loans=given.loans, force=given.force, seconds=given.timeout
+        )
     except TenfoldError as error:
         print(error, file=sys.stderr)
         return 2
@@ -101,9 +127,42 @@ def run(given: argparse.Namespace) -> int:
     return 1 if found.fails else 0
 
 
+class Source(NamedTuple):
+    """A model's file that may be loaded, with what stands before it."""
+
+    kept: Kept
+    steps: bytes | None
+
+    @classmethod
+    def of(
+        cls, model: Path, sha256: str | None, steps: Path | None = None, steps_sha256: str | None = None
+    ) -> "Source":
+        """Looks at the kind first. Raises `WrongKind`, or `WrongDigest` for a pickle of another digest than given."""
+        kept = look(model)
+        if not kept.native:
+            trusted(kept.file, kept.content, sha256, "--sha256")
+        if steps is None:
+            return cls(kept, None)
+        try:
+            content = steps.read_bytes()
+        except OSError as error:
+            raise WrongDigest(f"{steps}: {error.strerror}") from None
+        trusted(steps, content, steps_sha256, "--steps-sha256")
+        return cls(kept, content)
+
+    def opened(self, names: Sequence[str] | None, rows: Matrix | None, seconds: float) -> Converted:
+        """What comes out of it, in a process of its own."""
+        try:
+            return convert(
+                self.kept.content, rows, seconds, native=self.kept.native, steps=self.steps, names=names
+            )  # fmt: skip
+        except BadPickle as error:
+            raise BadPickle(f"{self.kept.file}: {error}") from None
+
+
 def adopt(
-    pickle: Path,
-    features: Path,
+    model: Path,
+    features: Path | None,
     fields: Path,
     sha256: str | None,
     into: Path,
@@ -111,48 +170,88 @@ def adopt(
     loans: Path | None = None,
     force: bool = False,
     seconds: float = SECONDS,
+    steps: Path | None = None,
+    steps_sha256: str | None = None,
 ) -> Adoption:
     """Load, convert, check, and write the release into the folder `into`.
 
-    Raises `TenfoldError` of one kind or another where the pickle, the features or the fields cannot be used.
+    `features` is None where the model names its own. Raises `TenfoldError` of one kind or another where the model, the
+    features or the fields cannot be used.
     """
-    content = trusted(pickle, sha256)
-    names = read_features(features)
-    said = read_fields(fields, names)
-    past = None if loans is None else read_loans(loans, said.form)
-    values = applications(said)
+    source = Source.of(model, sha256, steps, steps_sha256)
+    return adopt_source(source, features, fields, into, loans=loans, force=force, seconds=seconds)
+
+
+def adopt_source(
+    source: Source,
+    features: Path | None,
+    fields: Path,
+    into: Path,
+    *,
+    loans: Path | None = None,
+    force: bool = False,
+    seconds: float = SECONDS,
+) -> Adoption:
+    """The same of a file that was looked at."""
+    listed = None if features is None else read_features(features)
+    if not fields.is_file():
+        raise BadFields(f"{fields}: No such file")
+    first = source.opened(listed, None, seconds)
+    file, about = source.kept.file, first.about
     try:
-        booster, expected = opened(content, said.builder.build(values), seconds)
-        match_features(booster, names, features)
+        booster, names = columns_of(first, listed, features)
+        said = read_fields(fields, names, about.codes, about.fills)
+        past = None if loans is None else read_loans(loans, said.form)
+        values = applications(said)
+        model = json.loads(booster.save_raw("json"))
+        fix(model, {names.index(one): value for one, value in said.unasked.items()})
+        if said.good:
+            turn_round(model)
+        expected = said_by_source(source, said, listed, values, seconds)
         forest = read_forest(booster)
-        if expected.shape != (COMPARED,):
-            raise BadPickle("the process that loaded it gave no probabilities beside the model")
+        turned = booster_of_json(model) if said.unasked or said.good else booster
+        served = replace(read_forest(turned), seen_missing=forest.seen_missing)
     except (BadPickle, UnfitModel) as error:
-        raise type(error)(f"{pickle}: {error}") from None
-    source = booster.attr("source")
+        raise type(error)(f"{file}: {error}") from None
+    told = booster.attr("source")
+    adopted = {"file": file.name, "sha256": hashlib.sha256(source.kept.content).hexdigest(), "source": told}
+    if about.steps:
+        adopted["steps"] = list(about.steps)
+    if said.unasked:
+        adopted["unasked"] = {one: MISSING if value is None else value for one, value in said.unasked.items()}
+    if said.good:
+        adopted["positive"] = "good"
     manifest = {
         **said.manifest,
         "format": FORMAT,
         "columns": [{"name": name, "index": at, "monotone": 0} for at, name in enumerate(names)],
         "population": None,
         "training": {
-            "adopted": {"file": pickle.name, "sha256": hashlib.sha256(content).hexdigest(), "source": source},
+            "adopted": adopted,
             "libraries": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         },
         "golden": [],
     }
-    files = {MODEL: model_bytes(booster)}
+    files = {MODEL: model_bytes(turned)}
     with TemporaryDirectory(prefix="adopt-") as folder:
         release = write_release(manifest, files, Path(folder))
         engine = XGBoostEngine(release)
         scorer = Scorer(release, engine)
-        found = verdicts(scorer, said, forest, values, expected)
+        named = about.names is not None
+        found = verdicts(scorer, said, served, values, expected, named=named)
+        if (about.folded or said.unasked) and not said.good and found[0].figures["difference"] != 0:
+            raise UnfitModel(
+                f"{file}: with its input steps in its trees it differs by up to {found[0].figures['difference']:.2g} "
+                "from what it says itself, and must not differ at all. Train it on the raw values"
+            )
         manifest["golden"] = golden(said.form, scorer.pds)
         if past is not None:
-            manifest["population"], verdict = measured(scorer, past)
+            learnt = next(one for one in found if one.question == "missing values").figures
+            missing = [*learnt["optional"], *learnt["unasked"]]
+            manifest["population"], verdict = measured(scorer, past, missing, good=said.good)
             found.append(verdict)
         files[ONNX] = as_onnx(engine.classifier)
-    adoption = Adoption(found, source, None)
+    adoption = Adoption(found, f"{source.kept.kind}: {told}" if source.kept.native else told, None)
     if adoption.fails:
         if not force:
             return adoption
@@ -163,38 +262,78 @@ def adopt(
     return adoption
 
 
-def trusted(pickle: Path, sha256: str | None) -> bytes:
-    """The pickle's bytes if their digest is the one given; these same bytes are loaded later."""
+def columns_of(first: Converted, listed: Sequence[str] | None, features: Path | None) -> tuple[Any, list[str]]:
+    """The booster, and the columns of its rows: as the model names them, else as the list does."""
+    booster = read_booster(first.model)
+    if first.about.folded or first.about.choices:
+        return booster, list(first.about.names or ())
+    if listed is not None and features is not None:
+        match_features(booster, listed, features)
+        return booster, list(listed)
+    if first.about.names is None:
+        raise UnfitModel("it names no features: give a list of them, one name a line in the order of its columns")
+    if booster.num_features() != len(first.about.names):
+        raise UnfitModel(f"it has {booster.num_features()} features, and {len(first.about.names)} are named beside it")
+    return booster, list(first.about.names)
+
+
+def said_by_source(
+    source: Source, said: FieldsFile, listed: Sequence[str] | None, values: Any, seconds: float
+) -> npt.NDArray[np.float32]:
+    """What the file itself says that the applications' PDs are."""
+    rows = said.builder.build(values)
+    for name, value in said.unasked.items():
+        rows[:, said.builder.columns.index(name)] = np.nan if value is None else value
+    found = source.opened(listed, rows, seconds).probabilities
+    if found is None or found.shape != (COMPARED,):
+        raise BadPickle("the process that loaded it gave no probabilities beside the model")
+    return 1 - found if said.good else found
+
+
+def write_draft(source: Source, features: Path | None, into: Path, seconds: float) -> Path:
+    """A fields file drafted from the model, in the folder; one that is there is not written over."""
+    listed = None if features is None else read_features(features)
+    first = source.opened(listed, None, seconds)
     try:
-        content = pickle.read_bytes()
-    except OSError as error:
-        raise WrongDigest(f"{pickle}: {error.strerror}") from None
+        booster, names = columns_of(first, listed, features)
+        text = draft(names, read_forest(booster), first.about, source.kept.file.stem)
+    except UnfitModel as error:
+        raise UnfitModel(f"{source.kept.file}: {error}") from None
+    file = into / f"{source.kept.file.stem}.toml"
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise BadFields(f"{file} is there already, and is not written over: move it, or say --into") from None
+    return file
+
+
+def trusted(file: Path, content: bytes, sha256: str | None, option: str) -> None:
+    """Raise `WrongDigest` unless the digest of these bytes, which are loaded later, is the one given."""
     digest = hashlib.sha256(content).hexdigest()
     if sha256 is None:
-        raise WrongDigest(WARNING.format(file=pickle, digest=digest))
+        raise WrongDigest(WARNING.format(file=file, digest=digest, option=option))
     if sha256.lower() != digest:
         raise WrongDigest(
-            f"{pickle}: expected sha256 {sha256}, found {digest}. It was not loaded. Get the file again from its maker"
+            f"{file}: expected sha256 {sha256}, found {digest}. It was not loaded. Get the file again from its maker"
         )
-    return content
 
 
-def opened(content: bytes, rows: Matrix, seconds: float) -> tuple[Any, npt.NDArray[np.float32]]:
-    """The Booster in a pickle, and the pickled object's probabilities of the rows; none where its columns are others.
-
-    XGBoost checks no model file: what the child wrote is as trusted as the pickle was.
-    """
+def read_booster(content: bytes) -> Any:
+    """The Booster that the child wrote. XGBoost checks no model file: it is as trusted as what was loaded."""
     from xgboost import Booster
     from xgboost.core import XGBoostError
 
-    converted = convert(content, rows, seconds)
     try:
-        booster = Booster(model_file=bytearray(converted.model))
+        return Booster(model_file=bytearray(content))
     except XGBoostError as error:
         raise BadPickle(f"XGBoost cannot read the model it gave: {str(error).splitlines()[0]}") from None
-    if converted.probabilities is None:
-        return booster, np.zeros(0, np.float32)
-    return booster, converted.probabilities
+
+
+def booster_of_json(model: dict[str, Any]) -> Any:
+    """A Booster from its JSON."""
+    return read_booster(json.dumps(model).encode())
 
 
 def model_bytes(booster: Any) -> bytes:
@@ -230,7 +369,7 @@ def applications(fields: FieldsFile, seed: int = 2) -> Any:
 
 def as_text(found: Adoption) -> str:
     """The verdicts for a person at a terminal."""
-    lines = [f"The pickle holds: {found.source}.", ""]
+    lines = [f"The model: {found.source}.", ""]
     for one in found.verdicts:
         lines.append(f"{one.outcome.upper() if one.outcome == FAILS else one.outcome:<7} {one.question}")
         lines += [line for text in one.text.split("\n") for line in INDENT.wrap(text)]

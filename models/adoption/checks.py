@@ -38,24 +38,91 @@ def verdicts(
     forest: Forest,
     values: npt.NDArray[np.float64],
     expected: npt.NDArray[np.float32],
+    *,
+    named: bool = True,
 ) -> list[Verdict]:
-    """All of them. `expected` (m,) is what the pickled model said of the encoded applications `values`."""
+    """All of them. `expected` (m,) is what the model itself said of the encoded applications `values`; `named`: whether
+    it knows its columns' names."""
     return [
         same(scorer, values, expected),
+        names_compared(named, len(fields.builder.columns)),
         decisions(scorer, fields, forest),
         directions(scorer, fields, forest),
+        level(fields, forest),
         scales(fields, forest),
         never_set(fields, forest),
+        not_stated(fields, forest),
         prohibited(fields, forest),
     ]
 
 
 def same(scorer: Scorer, values: npt.NDArray[np.float64], expected: npt.NDArray[np.float32]) -> Verdict:
-    """Whether the release gives the probabilities that the pickle gives."""
+    """Whether the release gives the probabilities that the model's own file gives."""
     found = scorer.engine.predict_proba(scorer.release.rows.build(values))
     difference = float(np.abs(found.astype(np.float64) - expected).max())
     text = f"{len(values)} applications; largest difference of the probabilities {difference:.2g}."
-    return Verdict("same as the pickle", PASSES if difference <= SAME else FAILS, text, {"difference": difference})
+    return Verdict("same as the source", PASSES if difference <= SAME else FAILS, text, {"difference": difference})
+
+
+def names_compared(named: bool, count: int) -> Verdict:
+    """Whether the list of features could be held against the model's own names."""
+    if named:
+        return Verdict("names of the features", PASSES, f"{count} features, as the model names them.", {"named": True})
+    text = (
+        f"The model was trained without names, so only the count of its features ({count}) could be compared: a list "
+        "in another order would put answers into the wrong columns, and nothing here would show it."
+    )
+    return Verdict("names of the features", WARNS, text, {"named": False})
+
+
+def level(fields: FieldsFile, forest: Forest) -> Verdict:
+    """Whether training weighted one class, which moves every PD: scale_pos_weight w multiplies the odds by about w."""
+    question, stated = "level of the PDs", fields.manifest["calibration"]
+    figures = {"scale_pos_weight": forest.weight, "calibration": stated}
+    if forest.weight == 1 or forest.weight <= 0:
+        return Verdict(question, PASSES, "Training weighted neither class (scale_pos_weight is 1).", figures)
+    shift = (1 if fields.good else -1) * float(np.log(forest.weight))
+    figures["intercept"] = shift
+    counted = "good" if fields.good else "bad"
+    text = f"Trained with scale_pos_weight = {forest.weight:g}: each {counted} loan counted so often."
+    if stated["intercept"] != 0:
+        return Verdict(question, PASSES, f"{text} The file's calibration has an intercept that may mend it.", figures)
+    text += (
+        f"\nSo the PDs are not at the level of its training loans: the odds are multiplied by about "
+        f"{np.exp(-shift):.3g}. This in the fields file mends it: calibration = {{ intercept = {shift:.4f} }}"
+    )
+    return Verdict(question, WARNS, text, figures)
+
+
+def not_stated(fields: FieldsFile, forest: Forest) -> Verdict:
+    """Whether the model learnt what a missing value means, and is given a number in its place."""
+    names = fields.builder.columns
+    learnt = {names[at] for at in forest.seen_missing}
+    asked = {column for columns in fields.columns.values() for column in columns}
+    optional = {
+        fields.columns[field.name][0]: fields.unstated.get(field.name, 0.0)
+        for field in fields.form.fields
+        if isinstance(field, NumberField) and field.optional
+    }
+    left_open = sorted(learnt & optional.keys())
+    never_asked = sorted(learnt - asked - fields.stated)
+    question, figures = "missing values", {"learnt": sorted(learnt), "optional": left_open, "unasked": never_asked}
+    if not left_open and not never_asked:
+        text = "No column that may be missing here was trained with missing values."
+        return Verdict(question, PASSES, text, figures)
+    lines = []
+    if left_open:
+        told = ", ".join(f"{name} ({optional[name]:g})" for name in left_open)
+        lines.append(
+            f"Trained with missing values, but where an answer is left open the row holds a number: {told}. Ask for "
+            "it, or say a better number in `if_not_stated`."
+        )
+    if never_asked:
+        lines.append(
+            f"Trained with missing values, but served with zeros, since nobody is asked: {listed(never_asked)}. "
+            '`unasked = "missing"` serves them as missing.'
+        )
+    return Verdict(question, WARNS, "\n".join(lines), figures)
 
 
 def decisions(scorer: Scorer, fields: FieldsFile, forest: Forest) -> Verdict:
@@ -104,6 +171,7 @@ def directions(scorer: Scorer, fields: FieldsFile, forest: Forest) -> Verdict:
     bases = search.draw(np.random.default_rng(1), BASES)
     bases[0] = scorer.release.form.parse(scorer.release.form.example).values
     outcome, idle, unsaid = PASSES, [], []
+    contrary = 0
     sentences: list[str] = []
     figures: dict[str, dict[str, Any]] = {}
     for at, field in enumerate(fields.form.fields):
@@ -122,6 +190,7 @@ def directions(scorer: Scorer, fields: FieldsFile, forest: Forest) -> Verdict:
         if against <= SAME:
             continue
         worse = against >= along
+        contrary += worse
         outcome = FAILS if worse or outcome == FAILS else WARNS
         pair = [at_level(bases[base], at, search.levels[at][level]) for level in (start, end)]
         pds = [float(swept[base, level]) for level in (start, end)]
@@ -141,9 +210,20 @@ def directions(scorer: Scorer, fields: FieldsFile, forest: Forest) -> Verdict:
         sentences.append(f"Whatever the answer, it changes nothing: {', '.join(idle)}.")
     if unsaid:
         sentences.append(f"No direction is stated for {', '.join(unsaid)}.")
+    if unsaid and not figures:
+        outcome = WARNS if outcome == PASSES else outcome
+        sentences.append(
+            "So nothing says whether 1 means bad in this model: state the direction of at least one number whose "
+            "effect is known, such as income or arrears."
+        )
+    if contrary and 2 * contrary > len(figures):
+        sentences.append(
+            f"{contrary} of {len(figures)} stated directions are reversed, as if 1 meant good in this model."
+            + ("" if fields.good else ' If so, positive = "good" in the fields file turns it round.')
+        )
     if len(figures) and outcome == PASSES:
         sentences.insert(0, f"{len(figures)} number fields move the PD only as they should, from {BASES} applications.")
-    return Verdict("directions", outcome, "\n".join(sentences), {"fields": figures, "idle": idle})
+    return Verdict("directions", outcome, "\n".join(sentences), {"fields": figures, "idle": idle, "reversed": contrary})
 
 
 def sweep(search: Search, bases: npt.NDArray[np.float64], at: int) -> npt.NDArray[np.float64]:
@@ -207,7 +287,7 @@ def never_set(fields: FieldsFile, forest: Forest) -> Verdict:
     reached = {column for columns in fields.columns.values() for column in columns}
     names = fields.builder.columns
     gains, splits = forest.gains(), [len(one) for one in forest.thresholds()]
-    missed = [at for at, name in enumerate(names) if name not in reached]
+    missed = [at for at, name in enumerate(names) if name not in reached | fields.stated]
     used = sorted((at for at in missed if splits[at]), key=lambda at: -gains[at])
     gain = float(gains[missed].sum() / gains.sum()) if gains.sum() else 0.0
     share = sum(splits[at] for at in missed) / sum(splits)
@@ -217,10 +297,32 @@ def never_set(fields: FieldsFile, forest: Forest) -> Verdict:
     )
     text += f", most on {', '.join(names[at] for at in used[:5])}." if used else "."
     outcome = FAILS if gain > 0.5 else WARNS if used else PASSES
+    text += zeros_mean(fields, forest, used)
     if outcome == FAILS:
         text += "\nMost of what the model learnt cannot be told to it: train one on the form's own answers."
     figures = {"features": [names[at] for at in missed], "used": len(used), "share_of_splits": share, "gain": gain}
     return Verdict("features never set", outcome, text, figures)
+
+
+def zeros_mean(fields: FieldsFile, forest: Forest, used: Sequence[int]) -> str:
+    """What 0 says of an applicant, in columns of 0 and 1 that nobody is asked about."""
+    names, thresholds = fields.builder.columns, forest.thresholds()
+    flags = [names[at] for at in used if len(thresholds[at]) and 0 < thresholds[at].min() <= thresholds[at].max() <= 1]
+    text = ""
+    for stem, group in grouped(flags).items():
+        if len(group) > 1:
+            text += f"\nAt 0 in all of {listed(group)}, every applicant is one of no {stem} that these name."
+        else:
+            text += f"\nAt 0 in {group[0]}, every applicant is taken for one of whom that is not so."
+    return text
+
+
+def grouped(names: Sequence[str]) -> dict[str, list[str]]:
+    """Names by what stands before the last `_`, where several share it; any other name alone."""
+    by_stem: dict[str, list[str]] = {}
+    for name in names:
+        by_stem.setdefault(name.rpartition("_")[0] or name, []).append(name)
+    return {stem if len(group) > 1 else group[0]: group for stem, group in by_stem.items()}
 
 
 def prohibited(fields: FieldsFile, forest: Forest) -> Verdict:

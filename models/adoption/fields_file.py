@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from inference.application import Form
@@ -18,7 +19,7 @@ from inference.policy import Cutoffs, Points
 from inference.rows import RowBuilder
 from models.form_file import DIRECTIONS, field_spec, is_name, known, number_of, texts
 from models.prohibited import Prohibited, refuse_prohibited
-from models.toml_file import BadFile, Key, TomlFile
+from models.toml_file import BadFile, Key, TomlFile, decoded
 
 REFER_BAND = 0.25
 ANCHOR, DOUBLE = 600.0, 20.0
@@ -29,11 +30,13 @@ NOTICE = {
 }
 TOP = (
     "name", "title", "date", "threshold", "refer_band", "points", "calibration", "notice", "why_age", "amount",
-    "fields",
+    "positive", "unasked", "fields",
 )  # fmt: skip
 NEEDED = ("name", "title", "date", "threshold", "fields")
-NUMBER_KEYS = ("reference", "usual", "typical", "feature")
-CHOICE_KEYS = ("reference", "features")
+NUMBER_KEYS = ("reference", "usual", "typical", "feature", "if_not_stated")
+CHOICE_KEYS = ("reference", "features", "codes", "feature")
+MOST_FIELDS = 40  # as in recipes: whoever is asked more fills in something else
+MISSING = "missing"
 
 
 class BadFields(TenfoldError):
@@ -49,11 +52,23 @@ class FieldsFile:
     builder: RowBuilder
     columns: Mapping[str, Sequence[str]]  # field -> the model's columns that it sets
     directions: Mapping[str, int]  # number field -> +1 where more of it should raise the PD, -1 lower it
+    codes: Mapping[str, Mapping[str, float]]  # choice field that sets one column to a number -> code -> number
+    good: bool  # whether the model gives the probability that a loan is good
+    unasked: Mapping[str, float | None]  # the model's column that no answer sets -> what it holds; None: missing
+    unstated: Mapping[str, float]  # number field -> what is written where it is not stated, if not 0
+
+    @property
+    def stated(self) -> set[str]:
+        """Columns of which the file says what they hold, though nobody is asked."""
+        return set(self.unasked)
 
 
 def read_features(file: Path) -> list[str]:
-    """The model's columns in order: one name a line."""
-    names = [line.strip() for line in text_of(file).rstrip().split("\n")]
+    """The model's columns in order: one name a line, or a JSON list of names (feature_names.json)."""
+    text = text_of(file)
+    if text.lstrip()[:1] in ("[", "{"):
+        return features_in_json(text, file)
+    names = [line.strip() for line in text.rstrip().split("\n")]
     for at, name in enumerate(names):
         if not name or name in names[:at]:
             what = f"{name} for the second time" if name else "an empty line"
@@ -61,14 +76,41 @@ def read_features(file: Path) -> list[str]:
     return names
 
 
-def read_fields(file: Path, features: Sequence[str]) -> FieldsFile:
+def features_in_json(text: str, file: Path) -> list[str]:
+    """A list of names, or a table with one list of names in it."""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadFields(f"{file} is no JSON: {error}") from None
+    lists = [one for one in (said.values() if isinstance(said, dict) else [said]) if is_names(one)]
+    if len(lists) != 1:
+        raise BadFields(f"{file}: a JSON list of distinct names is needed, found {len(lists)} such lists")
+    return list(lists[0])
+
+
+def is_names(said: object) -> bool:
+    return (
+        isinstance(said, list) and bool(said) and all(isinstance(one, str) and one for one in said)
+        and len(set(said)) == len(said)
+    )  # fmt: skip
+
+
+def read_fields(
+    file: Path,
+    features: Sequence[str],
+    codes: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
+    fills: Mapping[str, float] = MappingProxyType({}),
+) -> FieldsFile:
     """The file as its model's columns `features` can be filled by it.
+
+    `codes` (column -> code -> number) and `fills` (column -> what stands for a missing number) are what the model's own
+    input steps say; the file need not repeat them.
 
     Raises `BadFields` with all that is wrong, each with its line and key; also for a field that names a prohibited
     attribute.
     """
     try:
-        return fields_from(TomlFile.read(file), features)
+        return fields_from(TomlFile.read(file), features, codes, fills)
     except BadFile as error:
         raise BadFields(f"{error}\nmodels/adoption/ADOPT.md shows a whole file") from None
     except (BadFields, Prohibited) as error:
@@ -77,7 +119,12 @@ def read_fields(file: Path, features: Sequence[str]) -> FieldsFile:
         raise BadFields(f"{file}: {error}. models/adoption/ADOPT.md shows a whole file") from None
 
 
-def fields_from(toml: TomlFile, features: Sequence[str]) -> FieldsFile:
+def fields_from(
+    toml: TomlFile,
+    features: Sequence[str],
+    codes: Mapping[str, Mapping[str, float]],
+    fills: Mapping[str, float],
+) -> FieldsFile:
     said = toml.said
     known(toml, (), said, TOP, NEEDED)
     toml.done()
@@ -90,11 +137,31 @@ def fields_from(toml: TomlFile, features: Sequence[str]) -> FieldsFile:
     asked = said["fields"]
     if not isinstance(asked, Mapping) or not asked:
         toml.wrong(("fields",), "a form needs at least one")
+    elif len(asked) > MOST_FIELDS:
+        toml.wrong(("fields",), f"a form has at most {MOST_FIELDS} fields, got {len(asked)}: ask those that the model "
+                   "leans on most, and say in `unasked` what the other columns hold")  # fmt: skip
+    if said.get("positive", "bad") not in ("good", "bad"):
+        toml.wrong(("positive",), f"good or bad is needed (what the model's 1 means), got {said['positive']!r}")
     toml.done()
     found = [adopted_spec(toml, name, about) for name, about in asked.items()]
     toml.done()
     specs = [spec for spec in found if spec is not None]
-    columns = {spec["name"]: columns_of(toml, spec, asked[spec["name"]], features) for spec in specs}
+    numbered = {
+        spec["name"]: numbers
+        for spec in specs
+        if (numbers := numbers_of(toml, spec, asked[spec["name"]], features, codes)) is not None
+    }
+    columns = {
+        spec["name"]: columns_of(toml, spec, asked[spec["name"]], features, coded=spec["name"] in numbered)
+        for spec in specs
+    }
+    unasked = unasked_of(toml, said.get("unasked", "zero"), features, columns)
+    unstated = {
+        spec["name"]: number
+        for spec in specs
+        if spec["kind"] == "number"
+        if (number := unstated_of(toml, spec, asked[spec["name"]], fills.get(columns[spec["name"]][""]))) is not None
+    }
     toml.done()
     for spec in specs:
         refuse_prohibited("an adopted model", spec, said.get("why_age", ""), *columns[spec["name"]].values())
@@ -104,7 +171,7 @@ def fields_from(toml: TomlFile, features: Sequence[str]) -> FieldsFile:
     if lent is not None and not any(spec["name"] == lent and spec["kind"] == "number" for spec in specs):
         toml.wrong(("amount",), f"the number field with what is lent is needed, got {lent!r}")
     toml.done()
-    block = placed(specs, columns, features)
+    block = placed(specs, columns, features, numbered, unstated)
     return FieldsFile(
         manifest={
             "name": said["name"],
@@ -120,6 +187,10 @@ def fields_from(toml: TomlFile, features: Sequence[str]) -> FieldsFile:
         builder=RowBuilder(form, features_from_json([block])),
         columns={name: tuple(found.values()) for name, found in columns.items()},
         directions={name: DIRECTIONS[about["direction"]] for name, about in asked.items() if "direction" in about},
+        codes=numbered,
+        good=said.get("positive", "bad") == "good",
+        unasked=unasked,
+        unstated=unstated,
     )
 
 
@@ -164,15 +235,92 @@ def judgement(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def placed(
-    specs: Sequence[Mapping[str, Any]], columns: Mapping[str, Mapping[str, str]], features: Sequence[str]
+    specs: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, Mapping[str, str]],
+    features: Sequence[str],
+    numbered: Mapping[str, Mapping[str, float]],
+    unstated: Mapping[str, float],
 ) -> dict[str, Any]:
     """The one block of the release's features: the model's columns, and which answer sets which."""
-    return {
+    block = {
         "kind": "placed",
         "columns": list(features),
         "numbers": {spec["name"]: columns[spec["name"]][""] for spec in specs if spec["kind"] == "number"},
-        "choices": {spec["name"]: columns[spec["name"]] for spec in specs if spec["kind"] == "choice"},
+        "choices": {
+            spec["name"]: columns[spec["name"]]
+            for spec in specs
+            if spec["kind"] == "choice" and spec["name"] not in numbered
+        },
     }
+    if numbered:
+        block["codes"] = {name: {"column": columns[name][""], "numbers": dict(of)} for name, of in numbered.items()}
+    if unstated:
+        block["not_stated"] = dict(unstated)
+    return block
+
+
+def numbers_of(
+    toml: TomlFile,
+    spec: Mapping[str, Any],
+    about: Mapping[str, Any],
+    features: Sequence[str],
+    known_codes: Mapping[str, Mapping[str, float]],
+) -> Mapping[str, float] | None:
+    """The number of each code of a choice that sets one column; None for a choice that sets a column a code."""
+    if spec["kind"] != "choice":
+        return None
+    key, column = ("fields", spec["name"], "codes"), about.get("feature", spec["name"])
+    choices = [one["code"] for one in spec["choices"]]
+    if "codes" not in about:
+        if "features" in about or column not in known_codes:
+            if "feature" in about:
+                toml.wrong(
+                    (*key[:2], "feature"), "a choice that sets one feature needs `codes`, the number of each code"
+                )
+            return None
+        own = known_codes[column]
+        for code in choices:
+            if code not in own:
+                toml.wrong((*key[:2], "choices", code), f"the model's encoder has no code {code}: {', '.join(own)}")
+        return {code: own[code] for code in choices if code in own}
+    said = about["codes"]
+    if "features" in about:
+        toml.wrong(key, "either `codes` or `features`, not both")
+    if not known(toml, key, said, choices, choices):
+        return None
+    return {code: number_of(toml, (*key, code), one, -1e15, 1e15) for code, one in said.items() if code in choices}
+
+
+def unasked_of(
+    toml: TomlFile, said: Any, features: Sequence[str], columns: Mapping[str, Mapping[str, str]]
+) -> dict[str, float | None]:
+    """What columns hold that no answer sets, where that is not 0."""
+    asked = {column for found in columns.values() for column in found.values()}
+    free = [one for one in features if one not in asked]
+    if said in ("zero", MISSING):
+        return dict.fromkeys(free) if said == MISSING else {}
+    if not isinstance(said, Mapping):
+        toml.wrong(("unasked",), f'zero, missing, or a table feature = number or "missing" is needed, got {said!r}')
+        return {}
+    found: dict[str, float | None] = {}
+    for column, value in said.items():
+        if column not in free:
+            why = "an answer sets it" if column in asked else "the model has no such feature"
+            toml.wrong(("unasked", column), why)
+        else:
+            key = ("unasked", column)
+            found[column] = None if value == MISSING else number_of(toml, key, value, -1e30, 1e30)
+    return found
+
+
+def unstated_of(toml: TomlFile, spec: Mapping[str, Any], about: Mapping[str, Any], fill: float | None) -> float | None:
+    """What is written where a number is not stated, if not 0: as the file says, or as the model's imputer did."""
+    key = ("fields", spec["name"], "if_not_stated")
+    if "if_not_stated" in about:
+        if not spec["optional"]:
+            toml.wrong(key, "it means something of an optional field alone")
+        return number_of(toml, key, about["if_not_stated"], -1e15, 1e15)
+    return fill if spec["optional"] else None
 
 
 def adopted_spec(toml: TomlFile, name: str, about: Any) -> dict[str, Any] | None:
@@ -210,15 +358,15 @@ def part_of(toml: TomlFile, key: Key, said: Any, spec: Mapping[str, Any]) -> Any
 
 
 def columns_of(
-    toml: TomlFile, spec: Mapping[str, Any], about: Mapping[str, Any], features: Sequence[str]
+    toml: TomlFile, spec: Mapping[str, Any], about: Mapping[str, Any], features: Sequence[str], *, coded: bool
 ) -> dict[str, str]:
-    """The columns that a field sets: of a number {"": column}, of a choice code -> column, which gets 1.
+    """The columns that a field sets: of a number, or a choice as a number, {"": column}; else code -> column, set to 1.
 
     Where the file does not say: a number's own name, and `<field>_<code>` as pandas.get_dummies names columns.
     """
     name, key = spec["name"], ("fields", spec["name"])
     codes = [choice["code"] for choice in spec.get("choices", [])]
-    if spec["kind"] == "number":
+    if spec["kind"] == "number" or coded:
         columns = {"": about.get("feature", name)}
     else:
         columns = about.get("features") or {code: f"{name}_{code}" for code in codes}
@@ -227,7 +375,7 @@ def columns_of(
         if column not in features:
             near = get_close_matches(str(column), features, 1)
             hint = f" (the nearest is {near[0]})" if near else ""
-            role = "`feature`" if spec["kind"] == "number" else "`features`, where a code that sets none is left out"
+            role = "`feature`" if not code else "`features`, where a code that sets none is left out"
             place = (*key, "features", code) if code else (*key, "feature")
             toml.wrong(place, f"the model has no feature {column}{hint}; name the right one in {role}")
     return columns
@@ -235,7 +383,7 @@ def columns_of(
 
 def text_of(file: Path) -> str:
     try:
-        return file.read_text("utf-8")
+        return decoded(file.read_bytes())
     except OSError as error:
         raise BadFields(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:

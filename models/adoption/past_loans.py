@@ -1,12 +1,14 @@
 """Past loans given to an adoption: read from a CSV, scored by the release, and what came of them."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from inference.application import Form
+from inference.blocks import PlacedSpec
 from inference.errors import InvalidApplication, TenfoldError
 from inference.fields import NumberField
 from inference.scorer import Scorer
@@ -71,8 +73,14 @@ def one_loan(row: dict[str, str], form: Form, place: str) -> tuple[tuple[float, 
         raise BadLoans(f"{place}: {needed}") from None
 
 
-def measured(scorer: Scorer, loans: PastLoans) -> tuple[dict[str, Any], Verdict]:
-    """The manifest's population, and whether the PDs tell good from bad and are as high as what happened."""
+def measured(
+    scorer: Scorer, loans: PastLoans, missing: Sequence[str] = (), *, good: bool = False
+) -> tuple[dict[str, Any], Verdict]:
+    """The manifest's population, and whether the PDs tell good from bad and are as high as what happened.
+
+    `missing` names columns that training saw missing and that are 0 here where nothing is stated; `good`: the fields
+    file has turned the model round.
+    """
     pds = scorer.pds(loans.values)
     found = measures(loans.bad, pds)
     ranges = intervals(loans.bad, [pds])
@@ -89,11 +97,35 @@ def measured(scorer: Scorer, loans: PastLoans) -> tuple[dict[str, Any], Verdict]
     if ranges["auc"][0] <= 0.5:
         outcome = FAILS
         text += "\nIt tells good from bad no better than chance."
+    if ranges["auc"][1] < 0.5:
+        text += f"\nThe higher its PD, the fewer went bad (AUC {1 - found['auc']:.3f} the other way round): "
+        text += 'positive = "good" is wrong.' if good else 'as if 1 meant good. positive = "good" turns it round.'
+    if missing:
+        other = as_missing(scorer, loans, missing)
+        text += (
+            f"\nWith what is not stated as missing in {', '.join(missing[:5])} in place of a number: AUC "
+            f"{other['auc']:.3f}, mean PD {other['mean_pd']:.1%}."
+        )
     of = "PDs of the loans given at adoption, which the model may have been trained on"
     by = by_answer(scorer.release.form, loans.values, loans.bad, pds)
     return {**population(of, loans.bad, pds), "by": by}, Verdict(
         "past loans", outcome, text, {"measures": found, "intervals": ranges}
     )
+
+
+def as_missing(scorer: Scorer, loans: PastLoans, columns: Sequence[str]) -> dict[str, float]:
+    """The measures where the columns are missing, as in training, for loans of which nothing is stated there."""
+    release = scorer.release
+    rows = release.rows.build(loans.values)
+    (block,) = release.manifest.features
+    if not isinstance(block, PlacedSpec):
+        raise TypeError("an adopted release has one block of placed columns")
+    owner = {column: release.form.position(name) for name, column in block.numbers.items()}
+    for column in columns:
+        open_here = np.isnan(loans.values[:, owner[column]]) if column in owner else np.ones(len(rows), bool)
+        rows[open_here, release.rows.columns.index(column)] = np.nan
+    pds = release.calibration.pds(scorer.engine.predict_proba(rows).astype(np.float64))
+    return measures(loans.bad, pds)
 
 
 def remedy(scorer: Scorer, loans: PastLoans) -> str:

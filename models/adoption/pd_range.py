@@ -134,7 +134,11 @@ def ranges(fields: FieldsFile, n_columns: int) -> tuple[list[float], list[float]
         for column in fields.columns[field.name]:
             least, most = field.usual if isinstance(field, NumberField) else FLAGS
             if isinstance(field, NumberField) and field.optional:
-                least, most = min(least, 0.0), max(most, 0.0)  # not stated is written as 0
+                unstated = fields.unstated.get(field.name, 0.0)
+                least, most = min(least, unstated), max(most, unstated)
+            elif field.name in fields.codes:
+                numbers = fields.codes[field.name].values()
+                least, most = min(*numbers, 0.0), max(*numbers, 0.0)
             low[at[column]], high[at[column]] = float(np.float32(least)), float(np.float32(most))
     return low, high
 

@@ -67,6 +67,8 @@ class Forest:
     trees: list[Tree]
     base: float
     n_columns: int
+    weight: float = 1.0  # scale_pos_weight: how many times a loan of class 1 counted in training
+    seen_missing: frozenset[int] = frozenset()  # columns whose splits send missing values both ways: training had some
 
     def thresholds(self) -> list[npt.NDArray[np.float32]]:
         """Of each column, the thresholds of its splits, sorted; one that splits twice is there twice."""
@@ -115,7 +117,21 @@ def read_forest(booster: Any) -> Forest:
     base = json.loads(learner["learner_model_param"]["base_score"])  # a number, or from XGBoost 3.1 a list of one
     start = float(base[0] if isinstance(base, list) else base)
     # As XGBoost computes it: not kept away from 0 and 1, as `log_odds` is.
-    return Forest([read_tree(spec) for spec in specs], math.log(start / (1 - start)), n_columns)
+    weight = float(learner["objective"].get("reg_loss_param", {}).get("scale_pos_weight", 1))
+    return Forest(
+        [read_tree(spec) for spec in specs], math.log(start / (1 - start)), n_columns, weight, seen_missing(specs)
+    )
+
+
+def seen_missing(specs: Sequence[Mapping[str, Any]]) -> frozenset[int]:
+    """Columns whose splits send what is missing to the left here, to the right there: where training has no missing
+    value of a column, XGBoost sends it the same way everywhere."""
+    ways: dict[int, set[bool]] = {}
+    for spec in specs:
+        for column, left, way in zip(spec["split_indices"], spec["left_children"], spec["default_left"], strict=True):
+            if left != LEAF:
+                ways.setdefault(column, set()).add(bool(way))
+    return frozenset(column for column, found in ways.items() if len(found) > 1)
 
 
 def read_tree(spec: Mapping[str, Any]) -> Tree:
