@@ -258,7 +258,8 @@ class ReleasePages:
             facts=(*since(last, texts), *facts(listed, manifest, texts)),
             warning=warning,
             form=PutForm(
-                label, listed.digest, listed.evidence, form_value(form, "seen") or service.shown, form_value(form, "note"),
+                label, listed.digest, listed.evidence, form_value(form, "seen") or service.shown,
+                form_value(form, "note"),
                 texts(f"releases.problem.{problem}") if problem else "",
             ) if offered and service is not None else None,
             why_not=texts(f"releases.problem.{why}") if why and state not in (DEMONSTRATION, IN_SERVICE) else "",
