@@ -320,7 +320,9 @@ class Placed:
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
         statements = [unless_nan(column, slot) for column, slot in self.pairs]
-        statements += [f"if q{slot} != q{slot}: row[{at}] = {float(number)!r}" for at, slot, number in self.unstated]
+        statements += [
+            f"if q{slot} != q{slot}: row[{column}] = {float(number)!r}" for column, slot, number in self.unstated
+        ]
         statements += [f"if q{slot} == {choice!r}: row[{column}] = 1.0" for column, slot, choice in self.flags]
         return statements + [
             f"if q{slot} == {choice!r}: row[{column}] = {float(number)!r}"

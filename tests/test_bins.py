@@ -130,7 +130,9 @@ def test_threads_do_not_disturb_each_other() -> None:
     expected = [margins_of(booster, rows) for rows in parts]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(forest.margins, parts))
-    assert all(same(one, other) for one, other in zip(found, expected, strict=True))
+    assert [same(margins, expected_margins) for margins, expected_margins in zip(found, expected, strict=True)] == [
+        True
+    ] * 64
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ TOP = (
 NEEDED = ("name", "title", "date", "threshold", "fields")
 NUMBER_KEYS = ("reference", "usual", "typical", "feature", "if_not_stated")
 CHOICE_KEYS = ("reference", "features", "codes", "feature")
-MOST_FIELDS = 40  # as in recipes: whoever is asked more fills in something else
+MOST_FIELDS = 40  # as in recipes: an officer who is asked more answers carelessly
 MISSING = "missing"
 
 

@@ -244,7 +244,7 @@ def booster_width(model: Any) -> int | None:
 
 
 def inputs_before(kept: Parts, given: Sequence[str] | None) -> Inputs | None:
-    """What the steps make of the raw columns; None where there are none."""
+    """What the steps make of the raw columns; None without steps."""
     if not kept.steps:
         return None
     known = getattr(kept.steps[0], "feature_names_in_", None)

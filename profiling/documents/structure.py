@@ -30,7 +30,10 @@ def arrows(folder: Path, package: str) -> dict[str, set[str]]:
                 named |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
             elif isinstance(node, ast.Import):
                 named |= {alias.name for alias in node.names}
-        imports[name] = {module for module in named & files.keys() if module != name and files[module].stat().st_size}
+        others = {module for module in named & files.keys() if files[module].stat().st_size}
+        imports[name] = {
+            module for module in others if not f"{name}.".startswith(f"{module}.")
+        }  # its own package is not
     return imports
 
 
