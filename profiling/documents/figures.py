@@ -212,7 +212,7 @@ def history() -> str:
 def reasons() -> str:
     """Reasons that are exact for the model beside pred_contribs (python -m profiling.benchmarks.reasons)."""
     figures = results.read()["reasons"]
-    names = ["xgboost", "onnx", "onedal", "pred_contribs", "rows alone", "one row predicted"]
+    names = [*ENGINES, "pred_contribs", "rows alone", "one row predicted"]
     lines = [f"| ms, median of {figures['loans']} loans | " + " | ".join(names) + " | fields moved |"]
     lines.append("| --- |" + " ---: |" * (len(names) + 1))
     for release in (name for name, row in figures.items() if isinstance(row, dict)):
