@@ -6,13 +6,14 @@ XGBoost's JSON model format: https://xgboost.readthedocs.io/en/stable/tutorials/
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from inference.errors import TenfoldError
 
 LEAF = -1
+Learner: TypeAlias = Mapping[str, Any]  # JSON that only XGBoost describes: it has no types
 
 
 class UnfitForest(TenfoldError):
@@ -56,7 +57,14 @@ class Tree:
 
 def read_trees(booster: Booster) -> tuple[list[Tree], float]:
     """The trees, and the base score in (0, 1) whose log-odds every margin starts from. Raises `UnfitForest`."""
-    learner = json.loads(bytes(booster.save_raw("json")))["learner"]
+    learner = plain_learner(booster)
+    specs = learner["gradient_booster"]["model"]["trees"]
+    return [tree_of(spec) for spec in specs], base_score(learner)
+
+
+def plain_learner(booster: Booster) -> Learner:
+    """XGBoost's JSON of a model that is a plain sum of trees for bad against good. Raises `UnfitForest` for others."""
+    learner: Learner = json.loads(bytes(booster.save_raw("json")))["learner"]
     objective = learner["objective"]["name"]
     if objective != "binary:logistic":
         raise UnfitForest(f"its objective is {objective}; only binary:logistic gives a probability of default")
@@ -69,8 +77,13 @@ def read_trees(booster: Booster) -> tuple[list[Tree], float]:
             "it has categorical features, whose numbers stand for categories in an order that only its training data "
             "knew; train it with one column of 0 and 1 a choice"
         )
+    return learner
+
+
+def base_score(learner: Learner) -> float:
+    """The base score in (0, 1)."""
     base = json.loads(learner["learner_model_param"]["base_score"])  # a number, or from XGBoost 3.1 a list of one
-    return [tree_of(spec) for spec in specs], float(base[0] if isinstance(base, list) else base)
+    return float(base[0] if isinstance(base, list) else base)
 
 
 def tree_of(spec: Mapping[str, Sequence[float]]) -> Tree:

@@ -3,7 +3,6 @@
 XGBoost's JSON model format is described at https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ import numpy.typing as npt
 
 from inference.calibration import probability
 from inference.errors import TenfoldError
+from inference.trees import LEAF, UnfitForest, base_score, plain_learner
 
-LEAF = -1
 ROUNDING = 2.0**-23  # relative error of one float32 operation
 
 
@@ -98,24 +97,15 @@ class Forest:
 
 def read_forest(booster: Any) -> Forest:
     """The trees of a Booster, or `UnfitModel` where it is no plain sum of trees for good against bad."""
-    learner = json.loads(booster.save_raw("json"))["learner"]
-    objective = learner["objective"]["name"]
-    if objective != "binary:logistic":
-        raise UnfitModel(f"its objective is {objective}; only binary:logistic gives a probability of default")
-    kind = learner["gradient_booster"]["name"]
-    if kind != "gbtree":
-        raise UnfitModel(f"its booster is {kind}; only gbtree is a plain sum of trees, as all engines read it")
+    try:
+        learner = plain_learner(booster)
+    except UnfitForest as unfit:
+        raise UnfitModel(str(unfit)) from None
     specs = learner["gradient_booster"]["model"]["trees"]
-    if "c" in learner["feature_types"] or any(any(spec["split_type"]) for spec in specs):
-        raise UnfitModel(
-            "it has categorical features, whose numbers stand for categories in an order that only its training data "
-            "knew; train it with one column of 0 and 1 a choice"
-        )
     n_columns = int(learner["learner_model_param"]["num_feature"])
     if not any(len(spec["left_children"]) > 1 for spec in specs):
         raise UnfitModel("none of its trees splits: every applicant would get the same PD")
-    base = json.loads(learner["learner_model_param"]["base_score"])  # a number, or from XGBoost 3.1 a list of one
-    start = float(base[0] if isinstance(base, list) else base)
+    start = base_score(learner)
     # As XGBoost computes it: not kept away from 0 and 1, as `log_odds` is.
     weight = float(learner["objective"].get("reg_loss_param", {}).get("scale_pos_weight", 1))
     return Forest(
