@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from parts import Time, some
+from perflog_lines import line
 
 from inference.errors import InvalidApplication
 from inference.measure import Clock
@@ -39,16 +40,6 @@ def read(*lines: bytes) -> LogReader:
     reader = LogReader()
     reader.read(lines, "scores.jsonl")
     return reader
-
-
-def line(**changes: object) -> bytes:
-    """A line of ours, changed; a key of None's type Ellipsis is left out."""
-    ms = {"total": 1.0, "validate": 0.1, "row": 0.2, "predict": 0.6, "policy": 0.1}
-    entry = {
-        "time": "2026-11-23T12:00:00.000000Z", "id": "a-1", "release": "small-1", "engine": "xgboost", "ms": ms,
-        "thread_cpu_ms": 0.9, "cpu_percent": None, "rss_mb": 200.5, "pd": 0.1, "decision": "approve", **changes,
-    }  # fmt: skip
-    return b"\n" + orjson.dumps({name: value for name, value in entry.items() if value is not ...})
 
 
 def test_what_the_scorer_writes_is_what_is_read(logged: Scorer, tmp_path: Path, time: Time) -> None:

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from parts import Time
+from perflog_lines import line
 
 from inference.errors import InvalidApplication
 from inference.measure import Clock
@@ -32,16 +32,6 @@ from profiling.study.log_views import round_ticks
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 OLDER = b'{"timestamp": "2024-05-01 10:00:59,123", "duration": 0.0525, "cpu_percent": 12.5, "memory_usage_MB": 310.25, '
 OLDER += b'"prediction": 1, "input": {"AMT_CREDIT": 424242.0}}'
-
-
-def line(**changes: object) -> bytes:
-    """A line of ours, changed; a key of None's type Ellipsis is left out."""
-    ms = {"total": 1.0, "validate": 0.1, "row": 0.2, "predict": 0.6, "policy": 0.1}
-    entry = {
-        "time": "2026-11-23T12:00:00.000000Z", "id": "a-1", "release": "small-1", "engine": "xgboost", "ms": ms,
-        "thread_cpu_ms": 0.9, "cpu_percent": None, "rss_mb": 200.5, "pd": 0.1, "decision": "approve", **changes,
-    }  # fmt: skip
-    return b"\n" + orjson.dumps({name: value for name, value in entry.items() if value is not ...})
 
 
 def read(*lines: bytes) -> LogReader:
