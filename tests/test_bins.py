@@ -16,10 +16,12 @@ from parts import RealLoans
 from inference.bins import Forest, UnfitForest
 from inference.bins.conditions import DEEPEST
 from inference.bins.forest import FEW, LARGE, SMALL
+from inference.blocks import History
 from inference.engines import BinsEngine, XGBoostEngine, open_engine
 from inference.errors import EngineUnavailable
+from inference.fields import NumberField
 from inference.reasons import Reasons
-from inference.release import Release
+from inference.release import Release, open_release
 
 Floats = npt.NDArray[np.float32]
 AROUND = sorted(
@@ -191,6 +193,26 @@ def test_the_engine_gives_xgboosts_bits(release: Release, engine: XGBoostEngine,
     rows = release.rows.build(release.form.encode(real.loans.answers))
     assert rows.tobytes() == before.tobytes()
     assert same(bins.predict_proba(rows), engine.predict_proba(rows))
+
+
+def test_the_compiled_loop_builds_the_same_rows(release: Release) -> None:
+    """At every edge of a band, beside it, and where an answer is not stated: what blocks build by arrays."""
+    fields = release.form.fields
+    edges = sorted({edge for block in release.rows._blocks if isinstance(block, History)
+                    for _, part in block.new for edge in part.edges})  # fmt: skip
+    drawn = np.random.default_rng(11)
+    columns = []
+    for field in fields:
+        if isinstance(field, NumberField):
+            beside = [np.nextafter(edge, way) for edge in edges for way in (-math.inf, math.inf)]
+            column = drawn.choice([field.minimum, field.maximum, *edges, *beside], 3000)
+        else:
+            column = drawn.integers(0, len(field.choices), 3000).astype(float)
+        columns.append(np.where(drawn.random(3000) < 0.1, np.nan, column))
+    values = np.column_stack(columns)
+    by_arrays, by_loop = (open_release(release.folder).rows for _ in range(2))
+    by_loop.compile_loop()
+    assert by_loop.build(values).tobytes() == by_arrays.build(values).tobytes()
 
 
 def test_an_early_stopped_model_is_read_up_to_its_best_tree() -> None:

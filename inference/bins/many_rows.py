@@ -63,7 +63,8 @@ def many_writer(blocks: Sequence[Block], n_answers: int) -> ManyWriter:
 
 def compiled(text: str) -> Writer:
     """The function of that text: as it was kept, or compiled now, and kept where the folder can be written."""
-    name = f"rows_{sha256(text.encode()).hexdigest()[:16]}"
+    # Numba does not see that what the loop calls has changed: the name does.
+    name = f"rows_{sha256(text.encode() + Path(__file__).read_bytes()).hexdigest()[:16]}"
     file = FOLDER / f"{name}.loop"
     with suppress(OSError):
         if not file.is_file():
