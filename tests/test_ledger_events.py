@@ -15,7 +15,7 @@ from inference.scorer import Scorer
 from ledger import queries
 from ledger.__main__ import main
 from ledger.decisions import agreed, contested, decided, hold_placed, hold_released, notified, scored
-from ledger.events import BEGUN, KINDS, Begun, Event, Header, Object, Purged, Scored, Unknown, UnreadableRecord
+from ledger.events import BEGUN, KINDS, READERS, Begun, Event, Header, Object, Purged, Scored, Unknown, UnreadableRecord
 from ledger.readonly import ReadOnlyStore
 from ledger.records import BEFORE_ALL, FORMAT, Draft, Record, seal, write
 from ledger.service import Service
@@ -261,3 +261,8 @@ def test_the_first_record_and_a_purge(old: list[Record]) -> None:
     assert bool(purge.through) == (begun.format == 1)
     assert bool(purge.records) == (begun.format == 2)
     assert [pair for pair in purge.records if pair[0] > pair[1]] == []
+
+
+def test_a_whole_number_where_decimals_belong_is_a_float() -> None:
+    """JSON writes 600.0 points and 600 points; both are read as a float."""
+    assert type(READERS[float](600)) is float
