@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import resource
 import signal
 import subprocess
@@ -55,6 +56,28 @@ def test_each_row_has_the_score_of_the_desk(book: Path, tmp_path: Path, form: Fo
             got = found[row["loan_id"]]
             assert (got["pd"], got["points"], got["decision"]) == (one.pd, one.points, one.decision)
             assert (got["unusual"], got["release"], got["engine"]) == (" ".join(one.unusual), one.release, "xgboost")
+
+
+@pytest.mark.parametrize("engine", ["xgboost", "onnx", "onedal", "bins"])
+def test_every_engine_scores_a_book(
+    book: Path, tmp_path: Path, engine: str, form: Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine set is the one that scores, and is named in each row; the manifest states its package's version."""
+    monkeypatch.setenv("TENFOLD_ENGINE", engine)
+    assert score(book, tmp_path / "out") == 0
+    release = open_release(newest("consumer"))
+    alone = Scorer(release, XGBoostEngine(release))
+    by_id = {row["loan_id"]: row for row in ROWS}
+    found = scores(tmp_path / "out").to_pylist()
+    assert len(found) == 397
+    for got in found:
+        one = alone.score({name: by_id[got["loan_id"]][name] for name in form.names})
+        assert got["engine"] == engine
+        assert got["pd"] == pytest.approx(one.pd, abs=1e-6)
+    versions = json.loads((tmp_path / "out" / "manifest.json").read_bytes())["versions"]
+    package = {"onnx": "onnxruntime", "onedal": "daal4py", "bins": "numba"}.get(engine, engine)
+    assert set(versions) == {"numpy", "pyarrow", "xgboost", package}  # whatever else this process has loaded
+    assert re.fullmatch(r"\d+(\.\d+)+", versions[package])
 
 
 def test_refused_rows_are_listed_with_every_bad_field(book: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from threading import Event
@@ -19,7 +20,8 @@ from inference.book.sources import Part, Source
 from inference.policy import DECISIONS
 
 FORMAT = 1
-VERSIONS = ("numpy", "pyarrow", "xgboost", "onnxruntime", "daal4py", "numba")  # what makes the bits, where loaded
+MODULES = ("numpy", "pyarrow", "xgboost")  # what makes the bits, beside the engine
+ENGINE_MODULES = {"onnx": "onnxruntime", "onedal": "daal4py", "bins": "numba"}
 
 
 class Book:
@@ -54,7 +56,7 @@ class Book:
                 "rows_a_part": self.source.rows_a_part,
                 "reasons": self.scorer.reasons,
             },
-            "versions": {name: str(sys.modules[name].__version__) for name in VERSIONS if name in sys.modules},
+            "versions": versions(self.scorer.engine.name),
         }
 
     def score(self, part: Part) -> PartLog:
@@ -142,3 +144,13 @@ def score_book(
         return folder.end(logs, joined)
     finally:
         folder.close()
+
+
+def versions(engine: str) -> dict[str, str]:
+    """Of all that makes a book's bits, whatever else is loaded, as each module states it.
+
+    daal4py states none, and comes in a package of another name.
+    """
+    modules = MODULES if engine not in ENGINE_MODULES else (*MODULES, ENGINE_MODULES[engine])
+    stated = {name: getattr(sys.modules[name], "__version__", None) for name in modules}
+    return {name: str(said or version("scikit-learn-intelex")) for name, said in stated.items()}
