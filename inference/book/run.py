@@ -20,8 +20,12 @@ from inference.book.sources import Part, Source
 from inference.policy import DECISIONS
 
 FORMAT = 1
-MODULES = ("numpy", "pyarrow", "xgboost")  # what makes the bits, beside the engine
-ENGINE_MODULES = {"onnx": "onnxruntime", "onedal": "daal4py", "bins": "numba"}
+MODULES = {  # what makes a book's bits, by engine; beside NumPy and pyarrow
+    "xgboost": ("xgboost",),
+    "onnx": ("onnxruntime",),
+    "onedal": ("xgboost", "daal4py"),
+    "bins": ("xgboost", "numba"),
+}
 
 
 class Book:
@@ -151,6 +155,6 @@ def versions(engine: str) -> dict[str, str]:
 
     daal4py states none, and comes in a package of another name.
     """
-    modules = MODULES if engine not in ENGINE_MODULES else (*MODULES, ENGINE_MODULES[engine])
+    modules = ("numpy", "pyarrow", *MODULES[engine])
     stated = {name: getattr(sys.modules[name], "__version__", None) for name in modules}
     return {name: str(said or version("scikit-learn-intelex")) for name, said in stated.items()}
