@@ -26,9 +26,9 @@ class Forest:
         self.n_features, self._kernels, self._depth = conditions.n_features, kernels, conditions.depth
         self._conditions = len(conditions.thresholds)
         self._base = np.float32(kernels.log_odds(np.float32(conditions.base)))
+        leaves = np.tile(conditions.leaves, (1, -(-kernels.WIDEST // 2**conditions.depth)))  # a register at least
         self._for_blocks = (
-            conditions.columns, conditions.begins, conditions.middles, conditions.thresholds, conditions.nodes,
-            conditions.leaves,
+            conditions.columns, conditions.begins, conditions.middles, conditions.thresholds, conditions.nodes, leaves,
         )  # fmt: skip
         by_node = (
             conditions.of_column[conditions.nodes],
