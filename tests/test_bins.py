@@ -25,7 +25,7 @@ from inference.release import Release, open_release
 
 Floats = npt.NDArray[np.float32]
 AROUND = sorted(
-    {0, 1, FEW, FEW + 1, 64, 64 * SMALL, 64 * SMALL + 1, 32 * LARGE, 32 * LARGE + 1, 64 * LARGE, 64 * LARGE + 1}
+    {0, 1, FEW, FEW + 1, 64, 65, 64 * SMALL, 64 * SMALL + 1, 32 * LARGE, 32 * LARGE + 1, 64 * LARGE, 64 * LARGE + 1}
 )
 
 

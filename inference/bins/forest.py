@@ -10,7 +10,8 @@ from inference.extras import extra
 from inference.trees import Booster
 
 FEW = 12  # rows; so many are walked one by one, more go in blocks
-SMALL, LARGE = 2, 8  # words a block: 128 rows for the coalitions of seven fields, 512 for a batch
+# Words a block: 64 and 128 rows for the coalitions of six and seven fields, 512 for a batch.
+SIZES = LEAST, SMALL, LARGE = 1, 2, 8
 
 
 class Forest:
@@ -51,7 +52,7 @@ class Forest:
         rest = len(rows) % (64 * LARGE)
         small = rest if rest <= 64 * LARGE // 2 else 0  # rows at the end for which small blocks are quicker
         self._by_blocks(LARGE, rows[: len(rows) - small], margins[: len(rows) - small])
-        self._by_blocks(SMALL, rows[len(rows) - small :], margins[len(rows) - small :])
+        self._by_blocks(LEAST if small <= 64 else SMALL, rows[len(rows) - small :], margins[len(rows) - small :])
         return margins
 
     def _by_blocks(self, words: int, rows: Floats, margins: Floats) -> None:

@@ -198,6 +198,54 @@ def pick(builder: Untyped, register: Untyped, number: Untyped, count: int) -> Un
 add_leaves: Untyped = intrinsic(prefer_literal=True)(to_add_leaves)
 
 
+def to_turn(_: Untyped, rows: Untyped, row: Untyped, column: Untyped, tile: Untyped, begin: Untyped) -> Untyped:
+    """16 rows of 16 columns each, from `rows[row, column]`, to 16 columns of 16 rows each, at `tile[:, begin]`."""
+
+    def code(context: Untyped, builder: Untyped, signature: Untyped, given: Untyped) -> Untyped:
+        def each(position: int, row: Untyped, column: Untyped) -> list[Untyped]:
+            array = context.make_array(signature.args[position])(context, builder, given[position])
+            width = builder.extract_value(array.shape, 1)
+            places = [builder.add(row, ir.Constant(WORD, further)) for further in range(WIDEST)]
+            starts = [builder.gep(array.data, [builder.add(builder.mul(place, width), column)]) for place in places]
+            return [builder.bitcast(start, vector(FLOAT, WIDEST).as_pointer()) for start in starts]
+
+        lines = [builder.load(where, align=4) for where in each(0, given[1], given[2])]
+        step = 1
+        while step < WIDEST:  # swap blocks of `step` off the diagonal
+            lanes_kept = [lane if not lane & step else WIDEST + (lane ^ step) for lane in range(WIDEST)]
+            lanes_moved = [lane | step if not lane & step else WIDEST + lane for lane in range(WIDEST)]
+            for upper in range(WIDEST):
+                if not upper & step:
+                    pair = lines[upper], lines[upper | step]
+                    lines[upper], lines[upper | step] = (
+                        builder.shuffle_vector(*pair, ir.Constant(vector(INT, WIDEST), lanes_of))
+                        for lanes_of in (lanes_kept, lanes_moved)
+                    )
+            step *= 2
+        for line, where in zip(lines, each(3, ir.Constant(WORD, 0), given[4]), strict=True):
+            builder.store(line, where, align=4)
+        return context.get_dummy_value()
+
+    return types.void(rows, types.intp, types.intp, tile, types.intp), code
+
+
+turn: Untyped = intrinsic(to_turn)
+
+
+@njit(nogil=True, cache=True)
+def read_columns(rows, first, count, column, tile):  # type: ignore[no-untyped-def]
+    """`count` rows from `rows[first]`, 16 columns from `column` or as many as there are, into `tile` (16, block)."""
+    width = min(WIDEST, rows.shape[1])
+    turned = 0
+    if width == WIDEST:
+        turned = count // WIDEST * WIDEST
+        for row in range(0, turned, WIDEST):
+            turn(rows, first + row, column, tile, row)
+    for row in range(turned, count):
+        for further in range(width):
+            tile[further, row] = rows[first + row, column + further]
+
+
 @cache
 def for_blocks(words: int, depth: int) -> Kernel:
     """The kernel for blocks of 64 * `words` rows and trees of that depth."""
@@ -210,7 +258,7 @@ def for_blocks(words: int, depth: int) -> Kernel:
     def margins(rows, columns, begins, middles, thresholds, nodes_asked, leaves, base, bits, out):  # type: ignore[no-untyped-def]
         """Fill `out` (m,) with the margins of `rows` (m, n_features); `bits` (n_conditions + 1, words) is room.
         `leaves` (n_trees, 2**depth, and at least WIDEST)."""
-        values = np.zeros(block, np.float32)
+        tile = np.zeros((WIDEST, block), np.float32)
         leaf = np.empty(block, np.uint8)
         planes = np.empty((depth, words), np.uint64)
         never = bits.shape[0] - 1
@@ -218,10 +266,13 @@ def for_blocks(words: int, depth: int) -> Kernel:
             bits[never, word] = 0
         for first in range(0, rows.shape[0], block):
             count = min(block, rows.shape[0] - first)
+            read = -WIDEST
             for used in range(columns.shape[0]):
                 column = columns[used]
-                for row in range(count):
-                    values[row] = rows[first + row, column]
+                if column >= read + WIDEST:
+                    read = max(0, min(column, rows.shape[1] - WIDEST))
+                    read_columns(rows, first, count, read, tile)
+                values = tile[column - read]
                 for number in range(begins[used], middles[used]):
                     for word in range(words):
                         bits[number, word] = met(values, ROWS * word, thresholds[number])
