@@ -139,8 +139,7 @@ class Reasons:
 
 @lru_cache
 def coalitions(players: int) -> npt.NDArray[np.bool_]:
-    """Which players are in each coalition, (2^players, players): the empty one first, the full one last, in the order of
-    `Reasons.explain`'s rows."""
+    """Which players are in each coalition, (2^players, players): the empty one first, the full one last."""
     return (np.arange(2**players)[:, None] >> np.arange(players) & 1).astype(bool)
 
 

@@ -11,11 +11,13 @@ from inference.trees import Booster
 
 FEW = 12  # rows; so many are walked one by one, more go in blocks
 # Words a block: 64 and 128 rows for the coalitions of six and seven fields, 512 for a batch.
-SIZES = LEAST, SMALL, LARGE = 1, 2, 8
+LEAST, SMALL, LARGE = 1, 2, 8
 
 
 class Forest:
     """The trees of an `xgboost.Booster`. Thread-safe."""
+
+    SIZES = (1, 1 + 64 * LEAST, 1 + 64 * (LEAST + SMALL))  # rows split here are predicted by each of the loops
 
     def __init__(self, booster: Booster) -> None:
         """Read the trees. Raises `UnfitForest` where they lie outside the bounds, `MissingExtra` without Numba."""

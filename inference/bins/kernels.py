@@ -15,19 +15,19 @@ on every processor.
 """
 
 import math
-from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
 from llvmlite import binding, ir  # type: ignore[import-untyped]
-from numba import config, njit, types
+from numba import config, types
 from numba.extending import intrinsic
+
+from inference.bins.compiled import Loop, loop
 
 BIT, BYTE, INT, WORD, FLOAT = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
 ROWS = 64  # a word
 WIDEST = 16  # float32 in the widest register
-Kernel: TypeAlias = Callable[..., None]  # Numba's own types are known only to Numba
 Untyped: TypeAlias = Any  # llvmlite has no types: its values, and what Numba hands over
 
 
@@ -172,9 +172,7 @@ def to_add_leaves(_: Untyped, sums: Untyped, planes: Untyped, word: Untyped, lea
             bit = count
             while len(chosen) > 1:
                 upper = builder.icmp_unsigned("!=", builder.and_(number, every(INT, bit, count)), every(INT, 0, count))
-                chosen = [
-                    builder.select(upper, high, low) for low, high in zip(chosen[::2], chosen[1::2], strict=True)
-                ]
+                chosen = [builder.select(upper, high, low) for low, high in zip(chosen[::2], chosen[1::2], strict=True)]
                 bit *= 2
             where = builder.gep(array(0).data, [builder.add(start, ir.Constant(WORD, first))])
             where = builder.bitcast(where, vector(FLOAT, count).as_pointer())
@@ -232,7 +230,7 @@ def to_turn(_: Untyped, rows: Untyped, row: Untyped, column: Untyped, tile: Unty
 turn: Untyped = intrinsic(to_turn)
 
 
-@njit(nogil=True, cache=True)
+@loop()
 def read_columns(rows, first, count, column, tile):  # type: ignore[no-untyped-def]
     """`count` rows from `rows[first]`, 16 columns from `column` or as many as there are, into `tile` (16, block)."""
     width = min(WIDEST, rows.shape[1])
@@ -247,14 +245,14 @@ def read_columns(rows, first, count, column, tile):  # type: ignore[no-untyped-d
 
 
 @cache
-def for_blocks(words: int, depth: int) -> Kernel:
+def for_blocks(words: int, depth: int) -> Loop:
     """The kernel for blocks of 64 * `words` rows and trees of that depth."""
     block = ROWS * words
     width = lanes(depth)
     in_registers = width > 0
     width = width or WIDEST
 
-    @njit(nogil=True, cache=True)
+    @loop()
     def margins(rows, columns, begins, middles, thresholds, nodes_asked, leaves, base, bits, out):  # type: ignore[no-untyped-def]
         """Fill `out` (m,) with the margins of `rows` (m, n_features); `bits` (n_conditions + 1, words) is room.
         `leaves` (n_trees, 2**depth, and at least WIDEST)."""
@@ -299,7 +297,7 @@ def for_blocks(words: int, depth: int) -> Kernel:
     return margins
 
 
-@njit(nogil=True, cache=True)
+@loop()
 def margin_of_one(rows, row, columns, thresholds, when_missing, leaves, base):  # type: ignore[no-untyped-def]
     """The margin of `rows[row]`; of each tree's nodes (n_trees, 2**depth - 1) column, threshold, and whether NaN goes
     right."""
@@ -320,21 +318,21 @@ def margin_of_one(rows, row, columns, thresholds, when_missing, leaves, base):  
     return margin
 
 
-@njit(nogil=True, cache=True)
+@loop()
 def margins_one_by_one(rows, columns, thresholds, when_missing, leaves, base, out):  # type: ignore[no-untyped-def]
     """Fill `out` (m,) row by row."""
     for row in range(rows.shape[0]):
         out[row] = margin_of_one(rows, row, columns, thresholds, when_missing, leaves, base)
 
 
-@njit(nogil=True, cache=True)
+@loop()
 def log_odds(probability):  # type: ignore[no-untyped-def]
     """The margin of a base score, as XGBoost computes it: in float32, with the C library's logf."""
     unit = np.float32(1.0)
     return -np.float32(math.log(unit / probability - unit))
 
 
-@njit(nogil=True, cache=True)
+@loop()
 def probabilities(margins):  # type: ignore[no-untyped-def]
     """XGBoost's logistic in float32, with the C library's expf; in place."""
     unit, most = np.float32(1.0), np.float32(88.7)
