@@ -10,7 +10,7 @@ export TENFOLD_RELEASE := $(firstword $(addprefix models/releases/,$(filter $(RE
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser typescript run quick coverage test test-core test-browser accept truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-first bench-ledger bench-history bench-http bench-click bench-profile screenshots faults figures space lock clean
+.PHONY: help setup browser typescript run quick coverage test test-core test-browser accept truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-engines bench-log bench-start bench-first bench-ledger bench-history bench-http bench-click bench-profile screenshots faults figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -110,9 +110,14 @@ snakeviz-before snakeviz-after: snakeviz-%: setup  # of these two files only; wi
 	@test -f profiling/out/$*.prof || $(MAKE) --no-print-directory profile
 	$(BIN)/python -m snakeviz $(if $(DISPLAY)$(WAYLAND_DISPLAY),,--server) profiling/out/$*.prof
 
-bench: setup  ## the engines side by side, and what a score costs over a bare predict_proba
-	$(BIN)/python -m profiling.benchmarks.engines
+bench: bench-engines  ## the engines side by side; a score, its reasons and what-ifs beside XGBoost's own calls
 	$(BIN)/python -m profiling.benchmarks.score
+	$(BIN)/python -m profiling.benchmarks.reasons
+	$(BIN)/python -m profiling.benchmarks.whatif
+
+bench-engines: setup  ## engines and other programs on the same trees, one row to 48,744; bits on other processors
+	$(BIN)/python -m profiling.benchmarks.engines
+	$(BIN)/python -m profiling.benchmarks.processors
 
 bench-log: setup  ## a million lines of a performance log read, and a score's p99 with the Performance page open
 	$(BIN)/python -m profiling.benchmarks.log

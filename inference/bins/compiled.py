@@ -13,47 +13,47 @@ from typing import Any, TypeAlias
 from numba import njit
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCacheLocator, UserWideCacheLocator
 
-Loop: TypeAlias = Callable[..., Any]  # Numba's own types are known only to Numba
+Loop: TypeAlias = Callable[..., Any]  # Numba has no types
 FOLDER = Path(__file__).with_name("__pycache__")  # trusted as the compiled Python in it is
 
 
-class Beside(InTreeCacheLocator):  # type: ignore[misc]
+class Beside(InTreeCacheLocator):
     """`__pycache__` beside the code, also where it can only be read."""
 
     @classmethod
     def from_function(cls, py_func: Loop, py_file: str) -> "Beside | None":
-        beside: Beside | None = super().from_function(py_func, py_file)
+        beside: Beside | None = super().from_function(py_func, py_file)  # type: ignore[no-untyped-call]
         if beside is None and any(FOLDER.glob("*.nbi")):
             return cls(py_func, py_file)
         return beside
 
 
-class Places(CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (Beside, UserWideCacheLocator)
+class Places(CompileResultCacheImpl):
+    _locator_classes = [Beside, UserWideCacheLocator]  # noqa: RUF012 - Numba's own is one
 
 
-class Kept(FunctionCache):  # type: ignore[misc]
+class Kept(FunctionCache):
     """A cache that may fail."""
 
     _impl_class = Places
 
     def load_overload(self, sig: object, target_context: object) -> object:
         with suppress(Exception):  # a damaged pickle raises whatever it likes
-            return super().load_overload(sig, target_context)
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
         return None
 
     def save_overload(self, sig: object, data: object) -> None:
         with suppress(OSError):
-            super().save_overload(sig, data)
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
 
 
-def loop(**options: object) -> Callable[[Loop], Loop]:
+def loop(**options: Any) -> Callable[[Loop], Loop]:  # what Numba takes has no types
     """Compile a function on its first call, and keep it; it lets go of the interpreter's lock."""
 
     def compiled(function: Loop) -> Loop:
-        dispatcher: Any = njit(nogil=True, **options)(function)
+        dispatcher: Any = njit(nogil=True, **options)(function)  # Numba has no types
         with suppress(RuntimeError, OSError):  # no place for it: each start compiles
-            dispatcher._cache = Kept(function)
+            dispatcher._cache = Kept(function)  # type: ignore[no-untyped-call]
         return dispatcher  # type: ignore[no-any-return]
 
     return compiled

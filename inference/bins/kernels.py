@@ -99,11 +99,11 @@ def to_go_down(_: Untyped, bits: Untyped, nodes: Untyped, tree: Untyped, planes:
     levels, count = depth.literal_value, words.literal_value
 
     def code(context: Untyped, builder: Untyped, signature: Untyped, given: Untyped) -> Untyped:
-        answers, asked, rights = (
+        answers, conditions, rights = (
             context.make_array(signature.args[position])(context, builder, given[position]).data
             for position in (0, 1, 3)
         )
-        own = builder.gep(asked, [builder.mul(given[2], ir.Constant(WORD, 2**levels - 1))])
+        own = builder.gep(conditions, [builder.mul(given[2], ir.Constant(WORD, 2**levels - 1))])
         block = ir.VectorType(WORD, count).as_pointer()
         planes_above: list[Untyped] = []
 
@@ -113,8 +113,8 @@ def to_go_down(_: Untyped, bits: Untyped, nodes: Untyped, tree: Untyped, planes:
         def chosen(node: int, level: int) -> Untyped:
             """What a row answers at that level if it is at that node, a level above or more."""
             if level == 0:
-                condition = builder.load(builder.gep(own, [ir.Constant(WORD, node)]))
-                return builder.load(words_of(answers, builder.zext(condition, WORD)), align=8)
+                number = builder.load(builder.gep(own, [ir.Constant(WORD, node)]))
+                return builder.load(words_of(answers, builder.zext(number, WORD)), align=8)
             low, high = (chosen(2 * node + side, level - 1) for side in (1, 2))
             plane = planes_above[len(planes_above) - level]
             return builder.xor(low, builder.and_(builder.xor(low, high), plane))
@@ -132,8 +132,8 @@ go_down: Untyped = intrinsic(prefer_literal=True)(to_go_down)
 
 def lanes(depth: int) -> int:
     """How many leaves a register holds from which the processor can pick by numbers; 0 where looking up is quicker."""
-    known = config.CPU_FEATURES
-    features = binding.get_host_cpu_features().flatten() if known is None else known
+    chosen: str | None = getattr(config, "CPU_FEATURES", None)  # NUMBA_CPU_FEATURES
+    features = binding.get_host_cpu_features().flatten() if chosen is None else chosen
     if "+avx512f" in features and "+avx512bw" in features:
         return WIDEST
     return 8 if "+avx2" in features and depth <= 4 else 0

@@ -2,8 +2,8 @@
 
 One process; real applications; equal probabilities checked first. Each engine takes every batch in turn, so that a
 busy machine slows all alike. Opening an engine and its first call (cold) are reported apart from later calls (warm):
-the study that this project grew out of measured the two together. Also: XGBoost as a joblib .pkl loads it, treelite's
-GTIL on the same trees, and what building the rows costs.
+the study that this project grew out of measured the two together. Also: XGBoost as a joblib .pkl loads it, the programs
+of profiling/benchmarks/peer_engines.py on the same trees, and what building the rows costs.
 """
 
 import argparse
@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +25,15 @@ from inference.engines import ENGINES, TOLERANCE, XGBoostEngine, open_engine
 from inference.release import Release, open_release
 from inference.settings import ROOT
 from profiling import results
-from profiling.benchmarks import peers_installed
 from profiling.benchmarks.engines_plot import plot
+from profiling.benchmarks.peer_engines import GTIL, TL2CGEN, YDF, Predict, peers
 from profiling.workload import applications, embedded
 
 SIZES = (1, 2, 8, 32, 128, 512, 1024, 4096, 48_744)
 LARGEST = SIZES[-1]  # the study's batch
 THREADS = (1, 2)
-PKL, GTIL = "joblib .pkl", "treelite GTIL"
+PKL = "joblib .pkl"
 REFERENCE = "xgboost"
-Predict = Callable[[Matrix], npt.NDArray[np.float32]]
 
 
 def from_pickle(release: Release, threads: int) -> Predict:
@@ -47,23 +45,14 @@ def from_pickle(release: Release, threads: int) -> Predict:
     return lambda rows: classifier.predict_proba(rows)[:, 1]
 
 
-def by_gtil(release: Release, threads: int) -> Predict:
-    """treelite's General Tree Inference Library."""
-    if (folder := str(peers_installed.library("treelite"))) not in sys.path:
-        sys.path.append(folder)
-    treelite = import_module("treelite")
-    model = treelite.frontend.from_xgboost(XGBoostEngine(release).classifier.get_booster())
-    return lambda rows: treelite.gtil.predict(model, rows, nthread=threads).reshape(-1)
-
-
 def opened(name: str, release: Release, threads: int) -> Predict:
     """One of our engines, or one of the two that are only compared with."""
     if name in ENGINES:
         return open_engine(name, release, threads).predict_proba
-    return {PKL: from_pickle, GTIL: by_gtil}[name](release, threads)
+    return {PKL: from_pickle, **peers()}[name](release, threads)
 
 
-NAMES = (*ENGINES, PKL, GTIL)
+NAMES = (*ENGINES, PKL, GTIL, TL2CGEN, YDF)
 
 
 def bench(release: Release, values: npt.NDArray[np.float64], budget: float) -> dict[str, Any]:
@@ -73,7 +62,11 @@ def bench(release: Release, values: npt.NDArray[np.float64], budget: float) -> d
     figures: dict[str, Any] = {"build_s": building, "features": rows.shape[1], "threads": {}}
     for threads in THREADS:
         predicts, cold = {}, {}
-        for name in NAMES:  # oneDAL's number of threads is the whole process's, hence one number of threads at a time
+        for name in (
+            *ENGINES,
+            PKL,
+            *peers(),
+        ):  # oneDAL's number of threads is the whole process's, hence one number of threads at a time
             started = time.perf_counter()
             predicts[name] = opened(name, release, threads)
             ready = time.perf_counter()
@@ -140,18 +133,19 @@ def table(figures: dict[str, Any]) -> str:
     lines = []
     for threads, part in figures["threads"].items():
         warm, cold = part["warm_s"], part["cold"]
+        names = [name for name in NAMES if name in warm]
         lines += [
             f"\n{threads} thread(s)\n",
-            "| rows | " + " | ".join(NAMES) + " |",
-            "| ---: |" + " ---: |" * len(NAMES),
+            "| rows | " + " | ".join(names) + " |",
+            "| ---: |" + " ---: |" * len(names),
         ]
         for size in map(str, SIZES):
-            cells = [f"{duration(warm[name][size])} ({warm[name][size] / warm[REFERENCE][size]:.2f})" for name in NAMES]
+            cells = [f"{duration(warm[name][size])} ({warm[name][size] / warm[REFERENCE][size]:.2f})" for name in names]
             lines.append(f"| {int(size):,} | " + " | ".join(cells) + " |")
         for key, label in (("open_s", "opening"), ("first_call_s", "first call")):
-            lines.append(f"| {label} | " + " | ".join(duration(cold[name][key]) for name in NAMES) + " |")
-        for name in (*ENGINES[1:], GTIL):
-            if sizes := crossovers(warm, name, REFERENCE):
+            lines.append(f"| {label} | " + " | ".join(duration(cold[name][key]) for name in names) + " |")
+        for name in names:
+            if name not in (REFERENCE, PKL) and (sizes := crossovers(warm, name, REFERENCE)):
                 lines.append(
                     f"{name} and {REFERENCE} change places at {', '.join(f'{size:,.0f}' for size in sizes)} rows."
                 )
@@ -185,12 +179,17 @@ def main() -> int:
     ratios = {
         "batch_build_over_predict": headline["build_s"] / warm[REFERENCE][str(LARGEST)],
         "batch_48744_xgboost_over_onedal": warm[REFERENCE][str(LARGEST)] / warm["onedal"][str(LARGEST)],
+        "batch_48744_xgboost_over_bins": warm[REFERENCE][str(LARGEST)] / warm["bins"][str(LARGEST)],
         "batch_48744_onnx_over_xgboost": warm["onnx"][str(LARGEST)] / warm[REFERENCE][str(LARGEST)],
         "single_xgboost_over_onnx": warm[REFERENCE]["1"] / warm["onnx"]["1"],
+        "single_onnx_over_bins": warm["onnx"]["1"] / warm["bins"]["1"],
     }
+    for name, measured in figures.items():
+        by = measured["threads"]["1"]["warm_s"]
+        ratios[f"batch_48744_xgboost_over_bins_{name}"] = by[REFERENCE][str(LARGEST)] / by["bins"][str(LARGEST)]
     print("\n" + ", ".join(f"{name} {value:.3g}" for name, value in ratios.items()))
     results.merge("engines", figures, ratios)
-    plot(headline, NAMES, ROOT / "docs" / "engines.svg")
+    plot(headline, list(warm), ROOT / "docs" / "engines.svg")
     return 0
 
 

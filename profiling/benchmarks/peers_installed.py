@@ -14,7 +14,9 @@ PINS = {
     "mlserver": "mlserver==1.7.1",
     "py-spy": "py-spy==0.4.3",
     "pyinstrument": "pyinstrument==5.1.3",
+    "tl2cgen": "tl2cgen==1.0.0",
     "treelite": "treelite==4.8.1",
+    "ydf": "ydf==0.16.1",
 }
 SHARED = ("numpy", "xgboost-cpu", "onnxruntime", "orjson", "psutil", "scikit-learn")  # as pinned here
 HOME = ROOT / "build" / "peers"
