@@ -314,7 +314,7 @@ def test_an_early_stopped_model_is_read_up_to_its_best_tree() -> None:
 
 
 def test_an_engine_that_is_off_by_one_bit_is_refused(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Admission compares margins with XGBoost's, with no tolerance."""
+    """Admission compares the margins of each of four loops with XGBoost's, with no tolerance."""
     honest = Forest.margins
 
     def off(self: Forest, rows: Floats) -> Floats:
@@ -323,7 +323,7 @@ def test_an_engine_that_is_off_by_one_bit_is_refused(release: Release, monkeypat
         return found
 
     monkeypatch.setattr(Forest, "margins", off)
-    with pytest.raises(EngineUnavailable, match=r"1 of 2048 margins.*xgboost"):
+    with pytest.raises(EngineUnavailable, match=r"4 of 2048 margins.*xgboost"):
         BinsEngine(release)
 
 
