@@ -1,15 +1,10 @@
 """A draft from a lender's file: how it is read, what its columns are, what leaks, what is asked, what is written."""
 
 import argparse
-import os
 import re
-import signal
-import subprocess
-import sys
 import tomllib
 from collections.abc import Callable
 from datetime import date
-from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from inference.settings import ROOT
 from models.draft.again import moved
 from models.draft.codes import find_codes
 from models.draft.columns import CHOICE, CODE, DAY, IDENTIFIER, LONG_LIST, NUMBER, column
@@ -474,26 +468,3 @@ def test_what_moved() -> None:
         "loans.bad: ['1'] → ['2']",
     ]
     assert moved(old, old)[1:] == []
-
-
-@pytest.mark.slow
-def test_ctrl_c_leaves_nothing_half(tmp_path: Path) -> None:
-    """Stopped while it chooses, the command says so, ends with 130, and has written nothing."""
-    messy_loans.loans(4000).to_csv(tmp_path / "loans.csv", index=False)
-    out = tmp_path / "out"
-    arguments = ["new", str(tmp_path / "loans.csv"), "--target", "bad", "--out", str(out)]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "models", *arguments],
-        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell may have it ignored
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("First questions"):
-                break
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "nothing was written" in errors
-    assert not out.exists()
