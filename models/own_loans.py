@@ -401,7 +401,8 @@ def summary(own_release: OwnRelease) -> str:
     nested = own_release.trained.recipe.lender.draft.get("nested_auc") if own_release.trained.recipe.lender else None
     if nested is not None:
         lines.append(
-            f"AUC with the fields chosen inside the folds (from the draft): {nested:.3f}. That is the one to expect."
+            f"AUC with the fields chosen on other loans than those that judge, from the draft: {nested:.3f}. "
+            "That is the one to expect."
         )
     lines += ["", own_release.report.text, ""]
     if not any(row["model"] == ALL_COLUMNS for row in rows):

@@ -144,8 +144,7 @@ def last_words(draft: Draft, recipe: Path, report: Path) -> str:
     lines = ["More questions:", *questions(more)] if more else []
     lines += [f"Leak: {leak.name}: {leak.why}." for leak in draft.leaks[len(draft.look.leaks) :]]
     lines += [
-        f"AUC of the {len(draft.fields)} fields proposed, on loans that neither the choice nor the model has seen: "
-        f"{draft.selection.nested}",
+        f"AUC of the {len(draft.fields)} fields proposed, on {draft.judged_by}: {draft.expected}",
         f"  {recipe}   answer its lines marked ASK; `tenfold check {recipe}` lists them",
         f"  {report}   what the loans say",
     ]
