@@ -82,6 +82,9 @@ def main(arguments: Sequence[str] = ()) -> int:
     )
     try:
         serve(app, settings, scorer.release.name, place, app.state.carried)
+    except BadSetting as error:
+        print(f"Tenfold cannot start: {error}", file=sys.stderr)  # noqa: T201
+        return 1
     finally:
         security_log.write("stopped")
         security_log.close()

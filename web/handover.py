@@ -15,7 +15,9 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import psutil
 
 from inference.errors import BadSetting
 from web.carried import Carried
@@ -44,7 +46,7 @@ class Lines(asyncio.Protocol):
         self._act, self._ended, self._rest = act, ended, begun
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has all its methods, and is none by type
         self.data_received(b"")
 
     def data_received(self, data: bytes) -> None:
@@ -57,8 +59,7 @@ class Lines(asyncio.Protocol):
 
     def say(self, line: bytes) -> None:
         """Send a line."""
-        assert isinstance(self.transport, asyncio.WriteTransport)  # noqa: S101 - of a stream
-        self.transport.write(line + b"\n")
+        self._transport.write(line + b"\n")
 
 
 class Replaceable:
@@ -138,12 +139,15 @@ class Predecessor:
 
     async def take(self, carried: Carried, ended: Callable[[], None]) -> None:
         """Take on what it holds in memory, now and while it lives; `ended` is called when it has ended. To be called
-        before the first connection is accepted, so that nothing is asked for that has not arrived."""
+        before the first connection is accepted, so that nothing is asked for that has not arrived. Raises `BadSetting`
+        if it runs and does not answer: it would go on beside this server."""
         state = b""
-        with suppress(OSError):  # it was stopped, or killed: then there is nothing to take on
+        with suppress(OSError):
             self._connection.sendall(TAKE + b"\n")
             while b"\n" not in state and (piece := self._connection.recv(1 << 16)):
                 state += piece
+        if b"\n" not in state and psutil.pid_exists(self.pid):  # stopped meanwhile, it has left nothing to take on
+            raise BadSetting(f"--replace: process {self.pid} goes on, since it does not answer: stop it")
         self._connection.setblocking(False)
         self._lines = lines = Lines(lambda line: carried.take(json.loads(line)), ended, state)
         await asyncio.get_running_loop().create_unix_connection(lambda: lines, sock=self._connection)
