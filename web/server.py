@@ -18,6 +18,7 @@ from web.desk.blocks import build_desk
 from web.desk.gradio_api import Endpoint
 from web.desk.gradio_hooks import NO_OTHER_ORIGIN, mount
 from web.desk.page_rewrite import PageDress
+from web.desk.redrawn import TypedBefore
 from web.desk.routes import desk_routes
 from web.lender import Lender, check_reason_texts, read_lender
 from web.operations.health import health_routes
@@ -115,8 +116,10 @@ def middleware(
         *(() if settings.origins else [NO_OTHER_ORIGIN]),
         # The state of the release, for pages.
         Middleware(TellState, state=recorder.state),
+        # A page that is drawn in place of one for another release: from here on like any other.
+        Middleware(TypedBefore),
         # The language, before a page is chosen.
         Middleware(LanguageChoice),
         # Innermost: rewrites Gradio's responses.
-        Middleware(PageDress, release=scorer.release),
+        Middleware(PageDress, release=scorer.release, recorded=recorder.ledger is not None),
     ]
