@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -17,9 +18,19 @@ class CannotWrite(TenfoldError):
 def write_text(file: Path, text: str) -> None:
     """Write a file whole. Raises `CannotWrite`."""
     try:
-        file.write_text(text, encoding="utf-8")
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")  # a file's name may be no UTF-8
     except OSError as error:
         raise CannotWrite(f"{file}: cannot be written: {error.strerror or error}") from None
+
+
+def printable(text: str) -> str:
+    """The text with escapes for what a terminal would obey or cannot show: control characters, halves of characters."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
 
 
 class Patient:
@@ -57,6 +68,9 @@ class Patient:
 @contextmanager
 def patient() -> Iterator[None]:
     """Around a command."""
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")
     stream = Patient(sys.stdout)
     with redirect_stdout(stream):
         try:

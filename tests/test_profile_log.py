@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -95,6 +96,7 @@ LINES = b"".join(
         lambda lines: lines.decode().encode("utf-16"),
         lambda lines: b"\xfe\xff" + lines.decode().encode("utf-16-be"),
         lambda lines: lines.decode().encode("utf-16-le"),
+        lambda lines: lines.decode().encode("utf-32"),
         gzip.compress,
         bz2.compress,
         lzma.compress,
@@ -108,6 +110,7 @@ LINES = b"".join(
         "UTF-16",
         "UTF-16 BE",
         "UTF-16 unmarked",
+        "UTF-32",
         "gz",
         "bz2",
         "xz",
@@ -126,6 +129,32 @@ def test_a_log_is_read_however_it_was_written(written: Callable[[bytes], bytes],
     command = [sys.executable, "-m", "profiling", "log", "-"]
     done = subprocess.run(command, input=written(LINES), capture_output=True, check=True, cwd=ROOT)
     assert b"3 scores." in done.stdout
+
+
+def test_what_is_no_text_costs_its_line_and_no_other(tmp_path: Path) -> None:
+    """Half a character in UTF-16, and half of its bytes at the end; the lines around it are read."""
+    text = LINES.decode()
+    file = tmp_path / "scores.jsonl"
+    file.write_bytes(b"\xff\xfe" + text.encode("utf-16-le") + b"\x00\xd8\n\0" + text.encode("utf-16-le") + b"{")
+    reader = read_file(file)
+    assert len(reader.scores) == 6
+    assert {reason: skipped.lines for reason, skipped in reader.skipped.items()} == {
+        "not JSON: cut short, two lines in one, or other text": 2
+    }
+
+
+@pytest.mark.parametrize("magic", [b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"7z\xbc\xaf\x27\x1c", b"\x04\x22\x4d\x18"])
+def test_a_compression_that_is_not_read_is_named(
+    magic: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And other files are read all the same."""
+    (tmp_path / "a.jsonl.zst").write_bytes(magic + b"more")
+    (tmp_path / "b.jsonl").write_bytes(LINES)
+    assert main(["log", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "3 scores, in 2 files." in said
+    assert "1 line without a score:" in said
+    assert re.search(r"1: compressed by .+, which is not read here: unpack it first \(first in .+a\.jsonl\.zst", said)
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
@@ -148,10 +177,16 @@ def test_a_folder_and_its_rotated_files_are_read(tmp_path: Path, capsys: pytest.
     (tmp_path / "scores-1.jsonl").write_bytes(LINES)
     (tmp_path / "scores.jsonl.1").write_bytes(LINES)
     (tmp_path / "scores.jsonl.2.gz").write_bytes(gzip.compress(LINES))
+    (tmp_path / "app.log-20261123").write_bytes(LINES)
+    (tmp_path / "2026-11").mkdir()
+    (tmp_path / "2026-11" / "APP.LOG-20261122.gz").write_bytes(gzip.compress(LINES))
+    (tmp_path / ".trash").mkdir()
+    (tmp_path / ".trash" / "scores.jsonl").write_bytes(LINES)
+    (tmp_path / "catalog.txt").write_bytes(LINES)
     (tmp_path / "README.md").write_text("no log")
     (tmp_path / "scores.jsonl").symlink_to("scores-1.jsonl")
     assert main(["log", str(tmp_path), str(tmp_path / "scores-1.jsonl")]) == 0
-    assert "9 scores, in 3 files." in capsys.readouterr().out
+    assert "15 scores, in 5 files." in capsys.readouterr().out
     empty = tmp_path / "empty"
     empty.mkdir()
     assert main(["log", str(empty)]) == 2

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from profiling.output import printable
 from profiling.study.names import BUILTIN, Group, label, package, short_file, title
 from profiling.study.prof_reader import Cost, Function, Profile
 from profiling.study.tree import Tree, tree
@@ -32,8 +33,8 @@ def facts(profiles: Sequence[Profile], group: Group = package) -> Facts:
         "functions": {
             "name": [label(function) for function in listed],
             "place": [f"{short_file(function)}:{function.line}" if short_file(function) else "" for function in listed],
-            "file": [function.file if function.file != "~" else "" for function in listed],
-            "group": [group(function) or BUILTIN for function in listed],
+            "file": [printable(function.file) if function.file != "~" else "" for function in listed],
+            "group": [printable(group(function) or BUILTIN) for function in listed],
         },
         "profiles": [
             facts_of(profile, boxes, {function: place[n] for function, n in number_of.items() if n in place})

@@ -7,12 +7,13 @@ from functools import cache
 from pathlib import Path
 
 from inference.errors import TenfoldError
+from profiling.output import printable
 from profiling.study.prof_reader import Function, Profile
 
 Group = Callable[[Function], str | None]  # the group of a function; None leaves it to its callers
 LIBRARY = re.compile(r"(?:site|dist)-packages[/\\]([^/\\]+)")
 STANDARD = re.compile(r"(?:^<frozen|[/\\]lib(?:64)?[/\\]python\d[^/\\]*[/\\]|[/\\]Lib[/\\])")
-INSTALLED = re.compile(r".*(?:site|dist)-packages/|.*/lib(?:64)?/python\d[^/]*/|.*/Lib/")
+INSTALLED = re.compile(r"^(?:.*(?:site|dist)-packages/|.*/lib(?:64)?/python\d[^/]*/|.*/Lib/)")
 LOOP = re.compile(r"[/\\]profiling[/\\]study[/\\](?:measuring|calls)\.py$")  # what calls a function that is profiled
 BUILTIN = "built into Python"
 TENFOLD = Path(__file__).with_name("groups") / "tenfold.toml"
@@ -109,11 +110,11 @@ def title(function: Function) -> str:
 
 def label(function: Function) -> str:
     """The function's name alone."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", function.name)
+    return printable(re.sub(r" at 0x[0-9a-fA-F]+", "", function.name))
 
 
 def short_file(function: Function) -> str:
     """Its file from the package on, at most three parts; empty for a function in C."""
     if function.file in ("~", ""):
         return ""
-    return "/".join(INSTALLED.sub("", function.file.replace("\\", "/")).split("/")[-3:])
+    return printable("/".join(INSTALLED.sub("", function.file.replace("\\", "/")).split("/")[-3:]))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inference.errors import TenfoldError
+from profiling.output import printable
 from profiling.study import verdicts
 from profiling.study.names import Group, groups, package, read_groups, title
 from profiling.study.pages import write_page
@@ -202,7 +203,7 @@ def as_text(profiles: Sequence[Profile], count: int, group: Group = package) -> 
 
 def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], widest: int = 64) -> str:
     """Columns under their heads: the first to the left, figures to the right."""
-    cells = [tuple(cell if len(cell) <= widest else f"…{cell[1 - widest :]}" for cell in row) for row in (heads, *rows)]
+    cells = [[shortened(printable(cell), widest) for cell in row] for row in (heads, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
     return "\n".join(
         "  ".join(
@@ -210,6 +211,10 @@ def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], widest: int = 6
         )
         for row in cells
     )
+
+
+def shortened(text: str, widest: int) -> str:
+    return text if len(text) <= widest else f"…{text[1 - widest :]}"
 
 
 def ms(seconds: float) -> str:
