@@ -41,7 +41,7 @@ class Line:
 class Tick:
     """A mark on an axis."""
 
-    at: float
+    position: float
     text: str
 
 

@@ -119,7 +119,7 @@ def read_profile(file: Path) -> Profile:
     try:
         entries, sampled = entries_from(reader.only_value())
     except ValueError as error:
-        raise BadProfile(f"{file}: byte {reader.at:,}: {error}. A file that cProfile wrote is needed") from None
+        raise BadProfile(f"{file}: byte {reader.position:,}: {error}. A file that cProfile wrote is needed") from None
     return Profile(printable(file.name), entries, sampled)
 
 
@@ -234,7 +234,7 @@ def cost_of(figures: Any) -> Cost:
     return Cost(figures[0], figures[1], max(0.0, figures[2]), max(0.0, figures[3]))  # clocks can step back a little
 
 
-def share_of(share: Any, whole: Cost) -> Cost:
+def share_of(share: Any, total: Cost) -> Cost:
     """One caller's share of a function's cost; by calls alone if nothing else was written.
 
     For a caller cProfile writes all calls first and then the non-recursive ones, for a function the other way round;
@@ -245,15 +245,15 @@ def share_of(share: Any, whole: Cost) -> Cost:
         return cost._replace(primitive=min(cost[:2]), calls=max(cost[:2]))
     if not 0 <= share <= MOST_CALLS:
         raise ValueError("found no number of calls where it is needed")
-    part = share / max(1, whole.calls)
-    return Cost(share, share, whole.own * part, whole.cumulative * part)
+    part = share / max(1, total.calls)
+    return Cost(share, share, total.own * part, total.cumulative * part)
 
 
 class MarshalReader:
     """Reads one object of the marshal format. Raises ValueError, and no other error, if it cannot."""
 
     def __init__(self, content: bytes) -> None:
-        self.content, self.at = content, 0
+        self.content, self.position = content, 0
         self.seen: list[Any] = []  # objects that may be referred to, by number
         self.interned: list[str] = []  # the same for Python 2's texts
         self.depth = 0
@@ -264,16 +264,16 @@ class MarshalReader:
     def only_value(self) -> Any:
         """The one object that the file holds."""
         value = self.value()
-        if self.at != len(self.content):
-            raise ValueError(f"found {len(self.content) - self.at:,} bytes after the end")
+        if self.position != len(self.content):
+            raise ValueError(f"found {len(self.content) - self.position:,} bytes after the end")
         return value
 
     def take(self, count: int) -> bytes:
         """The next bytes."""
-        if not 0 <= count <= len(self.content) - self.at:
-            raise ValueError(f"found {len(self.content) - self.at:,} bytes where {count:,} are announced")
-        self.at += count
-        return self.content[self.at - count : self.at]
+        if not 0 <= count <= len(self.content) - self.position:
+            raise ValueError(f"found {len(self.content) - self.position:,} bytes where {count:,} are announced")
+        self.position += count
+        return self.content[self.position - count : self.position]
 
     def number(self, form: str) -> Any:
         """One number of a fixed size."""
@@ -336,7 +336,7 @@ class MarshalReader:
     def items(self, length: str) -> tuple[Any, ...]:
         """A tuple."""
         count = self.number(length)
-        if not 0 <= count <= len(self.content) - self.at:
+        if not 0 <= count <= len(self.content) - self.position:
             raise ValueError(f"found a tuple of {count:,}, more than there are bytes")
         return tuple([self.value() for _ in range(count)])
 
@@ -347,9 +347,9 @@ class MarshalReader:
         """
         if self.codes:
             return self.code_laid_out(self.layout)
-        state = self.at, len(self.seen), len(self.interned), self.depth
+        state = self.position, len(self.seen), len(self.interned), self.depth
         for self.layout in CODE_LAYOUTS:
-            self.at, references, interned, self.depth = state
+            self.position, references, interned, self.depth = state
             del self.seen[references:], self.interned[interned:]
             self.codes = 1
             try:
@@ -379,13 +379,13 @@ class MarshalReader:
         one so large that hashing it never ends.
         """
         table = {}
-        while self.content[self.at : self.at + 1] != b"0":
+        while self.content[self.position : self.position + 1] != b"0":
             key = self.value()
             kinds = {type(part) for part in key} if type(key) is tuple else {type(key)}
             if nested := kinds & {tuple, dict}:
                 raise ValueError(f"found a {nested.pop().__name__} for a key")
             table[key] = self.value()
-        self.at += 1
+        self.position += 1
         return table
 
 

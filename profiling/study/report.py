@@ -88,15 +88,17 @@ def concluded(options: argparse.Namespace, changes: Sequence[Change], name: str)
     """Print and write what changed; exit status 1 if it is too slow."""
     if changes:
         print(f"\n{verdicts.as_text(changes)}")
-    for file in (options.json, options.markdown):
+    for file, write in ((options.json, verdicts.write_json), (options.markdown, verdicts.write_markdown)):
         if file and changes:
-            verdicts.write(file, changes, name, options.fail_over)
+            write(file, changes, name, options.fail_over)
             print(f"{file}: written")
+    wanted = [("--json", options.json), ("--markdown", options.markdown), ("--fail-over", options.fail_over)]
+    lacking = [option for option, given in wanted if given is not None]
+    if lacking and not changes:
+        print(f"{lacking[0]} needs something to compare with", file=sys.stderr)
+        return 2
     if options.fail_over is None:
         return 0
-    if not changes:
-        print("--fail-over needs something to compare with", file=sys.stderr)
-        return 2
     failed = verdicts.too_slow(changes, options.fail_over)
     for change in failed:
         print(f"too slow: {change.what} is {change.verdict}; the limit is {options.fail_over:g} times", file=sys.stderr)
@@ -225,5 +227,5 @@ def ratio(before: float, after: float) -> str:
     return f"{before / after:.2f}" if after else "–"
 
 
-def share(part: float, whole: float) -> str:
-    return f"{part / whole:.1%}" if whole else "–"
+def share(part: float, total: float) -> str:
+    return f"{part / total:.1%}" if total else "–"
