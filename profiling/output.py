@@ -11,6 +11,11 @@ from typing import TextIO
 from inference.errors import TenfoldError
 
 
+def counted(count: int, what: str) -> str:
+    """1 line, 2 lines."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 class CannotWrite(TenfoldError):
     """A file that cannot be written: which, and why."""
 
@@ -19,6 +24,14 @@ def write_text(file: Path, text: str) -> None:
     """Write a file whole. Raises `CannotWrite`."""
     try:
         file.write_text(text, encoding="utf-8", errors="backslashreplace")  # a file's name may be no UTF-8
+    except OSError as error:
+        raise CannotWrite(f"{file}: cannot be written: {error.strerror or error}") from None
+
+
+def write_bytes(file: Path, content: bytes) -> None:
+    """The same for bytes. Raises `CannotWrite`."""
+    try:
+        file.write_bytes(content)
     except OSError as error:
         raise CannotWrite(f"{file}: cannot be written: {error.strerror or error}") from None
 

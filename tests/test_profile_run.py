@@ -337,6 +337,29 @@ def test_a_script_runs_in_processes_of_its_own(shop: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_script_is_main_and_its_threads_are_counted(shop: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What it defines can be pickled, it finds its own modules; what its threads did is said, and how it ended."""
+    (shop / "job.py").write_text(
+        "import pickle, sys, threading, shop\n"
+        "class Loan: pass\n"
+        "assert type(pickle.loads(pickle.dumps(Loan()))) is Loan\n"
+        "assert not any('profiling' in entry for entry in sys.path[:1])\n"
+        "thread = threading.Thread(target=shop.slow, args=(1, 2))\n"
+        "thread.start()\nthread.join()\nsys.exit(3)\n"
+    )
+    assert main(["run", "-o", "job.prof", "job.py"]) == 0
+    printed = capfd.readouterr()
+    assert "Traceback" not in printed.err
+    assert re.search(
+        r"[\d,]+ of about [\d,]+ calls are in the profile: the others ran in 1 other thread, which", printed.out
+    )
+    assert "The script ended with status 3." in printed.out
+    assert any(function.name == "<module>" for function in read_profile(shop / "job.prof").entries)
+    assert main(["run", "-o", "no/such/job.prof", "job.py"]) == 2
+    assert "job.prof: cannot be written: No such file" in capfd.readouterr().err
+
+
+@pytest.mark.slow
 def test_a_closed_pipe_leaves_the_file(shop: Path) -> None:
     """`… | head` is no traceback, and what was to be written is."""
     command = [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from inference.errors import TenfoldError
 from inference.perflog_lines import FIGURES, STAGES
-from profiling.output import write_text
+from profiling.output import counted, write_text
 from profiling.study.intervals import quantile, ratio
 from profiling.study.log_reader import UNITS, LogReader, Scores, files_of, form, stretches
 from profiling.study.log_views import log_report, plot
@@ -111,11 +111,6 @@ def days(scores: Scores) -> Table:
         [heads[column] for column in columns],
         [[row[column] for column in columns] for row in rows],
     )
-
-
-def counted(count: int, what: str) -> str:
-    """1 line, 2 lines."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def number(value: float, digits: int) -> str:
