@@ -21,7 +21,8 @@ from profiling.study.equality import equal
 from profiling.study.intervals import Interval, factors, quantile, ratio, resampled, verdict
 from profiling.study.measuring import timed
 from profiling.study.prof_reader import read_profile
-from profiling.study.timings import BadTimings, load
+from profiling.study.timings import BadTimings, Timings, load
+from profiling.study.verdicts import of_timings
 
 SHOP = """
 import asyncio, json, threading
@@ -190,6 +191,17 @@ def test_two_functions_on_the_same_rows(shop: Path, capsys: pytest.CaptureFixtur
     assert (
         main(["before-after", "shop:quick", "shop:slow", "--rows", "rows.csv", "-n", "30", "--fail-over", "1.5"]) == 1
     )
+
+
+def test_each_quantile_has_its_own_figures() -> None:
+    """p99 stands beside the ratio of p99, not beside that of the middle."""
+    wall = [float(number) for number in range(1, 101)]
+    before, after = Timings("a", wall, wall), Timings("b", [2 * seconds for seconds in wall], wall)
+    for q in (0.5, 0.9, 0.99):
+        change = of_timings(before, after, q=q)[0]
+        assert change.before == pytest.approx(np.quantile(wall, q))
+        assert change.after == pytest.approx(2 * np.quantile(wall, q))
+        assert change.ratio.value == pytest.approx(2)
 
 
 def test_functions_that_differ_are_not_timed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,6 +86,9 @@ def factors(change: Interval) -> str:
 
 def times(change: Interval) -> str:
     """An interval of ratios, with digits to match its width."""
-    digits = 2 if change.high < 1.995 else 1 if change.high < 99.95 else 0
-    low, high = (f"{end:,.{digits}f}" for end in (change.low, change.high))
+
+    def figure(end: float) -> str:
+        return f"{end:,.{2 if change.high < 1.995 else 1 if end < 99.95 else 0}f}"
+
+    low, high = figure(change.low), figure(change.high)
     return f"{low} times" if low == high else f"{low} to {high} times"

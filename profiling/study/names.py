@@ -1,6 +1,7 @@
 """Names and groups of functions: groups by a file of patterns, else by package."""
 
 import re
+import sys
 import tomllib
 from collections.abc import Callable
 from functools import cache
@@ -29,7 +30,9 @@ def package(function: Function) -> str | None:
     if function.file in ("~", ""):
         # <method 'reduce' of 'numpy.ufunc' objects>, <built-in method numpy.array>
         match = re.search(r"(?:of '|method )([a-z_]\w*)\.\w", function.name)
-        return match[1] if match and match[1] != "builtins" else None
+        if not match or match[1] == "builtins":
+            return None
+        return "standard library" if match[1] in sys.stdlib_module_names else match[1]
     if match := LIBRARY.search(function.file):
         return match[1].removesuffix(".py")
     if LOOP.search(function.file):

@@ -9,7 +9,7 @@ from typing import Any
 
 from inference.errors import TenfoldError
 from profiling.output import write_text
-from profiling.study.intervals import Interval, factors, ratio, verdict
+from profiling.study.intervals import Interval, factors, quantile, ratio, verdict
 from profiling.study.names import label, title
 from profiling.study.prof_reader import Cost, Profile, added
 from profiling.study.timings import Timings
@@ -51,11 +51,11 @@ def of_timings(before: Timings, after: Timings, *, q: float = 0.5) -> list[Chang
     for what, old, new in ((f"p{q * 100:.0f}", before.wall, after.wall), ("CPU", before.cpu, after.cpu)):
         if old and new:
             basis = f"{len(old):,} and {len(new):,} calls without a profiler, 95 % intervals"
-            middle = [sorted(values)[len(values) // 2] for values in (old, new)]
+            figures = [quantile(sorted(values), q) for values in (old, new)]
             if min(len(old), len(new)) < 5:
                 changes.append(extremes(what, old, new, f"{len(old)} and {len(new)} runs, the extremes"))
             else:
-                changes.append(Change(what, middle[0], middle[1], ratio(old, new, q), basis))
+                changes.append(Change(what, figures[0], figures[1], ratio(old, new, q), basis))
     return changes
 
 
