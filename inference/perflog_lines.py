@@ -6,6 +6,7 @@ applicant's answers and is not read.
 """
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import TypedDict
@@ -59,12 +60,12 @@ def utc_seconds(time: str | float) -> float:
     return time
 
 
-def interval_length(first: int, last: int, most: int) -> int:
-    """The shortest of LENGTHS, or of twice the longest and so on, that cuts a time into at most `most` intervals.
+def interval_length(first: int, last: int, most: int, lengths: Sequence[int] = LENGTHS) -> int:
+    """The shortest of the lengths, or of twice the longest and so on, that cuts a time into at most `most` intervals.
 
-    `first` and `last` are minutes since 1970; the length is in minutes too.
+    `first` and `last` count from 1970, in the unit of the lengths: minutes for LENGTHS.
     """
-    length, *longer = LENGTHS
+    length, *longer = lengths
     while last // length - first // length >= most:
         length = longer.pop(0) if longer else 2 * length
     return length

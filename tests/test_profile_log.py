@@ -323,7 +323,9 @@ def test_before_and_after_a_date_or_a_release() -> None:
         assert changes[0].ratio.low < 0.5 < changes[0].ratio.high < 0.6
         assert changes[0].verdict.startswith("faster by ")
         assert next(one for one in changes if one.what == "CPU").verdict == "unchanged"
-        assert (moment is None) == where.startswith("b")
+        assert moment == scores.times[-1]
+    mixed = scores_of([(f"2026-11-23T12:00:0{second}Z", name, [1.0]) for second, name in enumerate("aba")])
+    assert split(mixed, "b")[1] is None
 
 
 def test_a_split_of_nothing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -341,13 +343,13 @@ def test_the_stretches_of_time_hold_all_scores() -> None:
     times = ["2026-11-23T00:00:00.000000Z", "2026-11-23T00:59:00.000000Z", "2026-11-23T09:30:00.000000Z"]
     scores = scores_of([(one, "a", [1.0]) for one in times])
     length, parts = stretches(scores, 48)
-    assert length == 15
+    assert length == 15 * 60
     assert list(parts.values()) == [[0], [1], [2]]
-    offsets = [scores.times[place] // 60 - start for start, places in parts.items() for place in places]
+    offsets = [scores.times[place] - start for start, places in parts.items() for place in places]
     assert len(offsets) == 3
     assert max(offsets) < length
     length, parts = stretches(scores, 2)
-    assert length == 24 * 60
+    assert length == 24 * 60 * 60
     assert list(parts.values()) == [[0, 1, 2]]
 
 

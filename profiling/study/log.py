@@ -118,7 +118,9 @@ def number(value: float, digits: int) -> str:
 
 
 def split(scores: Scores, place: str) -> tuple[list[Change], float | None]:
-    """How latency, CPU and memory changed, and when, in seconds since 1970, where a date was given.
+    """How latency, CPU and memory changed, and when, in seconds since 1970: at the date, or where the release begins.
+
+    None for a release that was in use beside others.
 
     Raises `BadSplit` if it is neither a date nor a release, or if one side is empty.
     """
@@ -136,6 +138,9 @@ def split(scores: Scores, place: str) -> tuple[list[Change], float | None]:
     sides = [[index for index, is_later in enumerate(later) if is_later is side] for side in (False, True)]
     if not all(sides):
         raise BadSplit(f"--split {place}: nothing to compare, all {len(scores):,} scores lie on one side")
+    if moment is None:
+        ends, begins = max(scores.times[index] for index in sides[0]), min(scores.times[index] for index in sides[1])
+        moment = begins if ends <= begins else None
     basis = f"{len(sides[0]):,} and {len(sides[1]):,} lines, 95 % intervals that take lines as independent"
     changes = []
     for q in Q[:-1]:

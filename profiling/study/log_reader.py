@@ -16,7 +16,7 @@ from typing import IO, Any, AnyStr, NamedTuple
 
 from inference.errors import TenfoldError
 from inference.extras import extra
-from inference.perflog_lines import FIGURES, NAN, STAGES, interval_length, utc_seconds
+from inference.perflog_lines import FIGURES, LENGTHS, NAN, STAGES, interval_length, utc_seconds
 from profiling.output import printable
 from profiling.study.compression import DAMAGED, NotUnpacked, opened
 
@@ -30,6 +30,7 @@ DURATIONS = tuple(
 )
 CPUS, MEMORIES = ("cpu_percent", "cpu"), ("rss_mb", "memory_usage_MB", "memory_mb", "memory_usage_mb")
 LOG = re.compile(r"[^.].*\.(?:jsonl|ndjson|json|log)(?:[.-].*)?", re.IGNORECASE)  # a.log, a.jsonl.2.gz, a.log-20261123
+SECONDS = (1, 5, 15, *(60 * minutes for minutes in LENGTHS))  # of a stretch of time
 LARGEST = 1e15  # of a figure: more is a mistake, and would make sums and axes infinite
 LONGEST = 2**20  # bytes or characters of a line
 MOST_NAMES = 500  # releases with their engines, and kinds of errors; others are counted together
@@ -375,11 +376,11 @@ def looks_like_a_log(file: Path) -> bool:
 def stretches(scores: Scores, most: int) -> tuple[int, dict[int, list[int]]]:
     """Measurements by stretches of time, the shortest of which there are at most `most`.
 
-    The length in minutes, and for each stretch with measurements its first minute since 1970 and their places.
+    The length in seconds, and for each stretch with measurements its first second since 1970 and their places.
     """
-    minutes = [int(time // 60) for time in scores.times]
-    length = interval_length(min(minutes), max(minutes), most)
+    times = [int(time) for time in scores.times]
+    length = interval_length(min(times), max(times), most, SECONDS)
     by_start: dict[int, list[int]] = {}
-    for place, minute in enumerate(minutes):
-        by_start.setdefault(minute - minute % length, []).append(place)
+    for place, time in enumerate(times):
+        by_start.setdefault(time - time % length, []).append(place)
     return length, dict(sorted(by_start.items()))
