@@ -1,26 +1,32 @@
 """`tenfold book IN OUT`: a file of applications in, their scores out."""
 
 import argparse
+import ctypes
 import json
 import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+
+import pyarrow as pa
 
 from inference.book.batches import REASONS, BatchScorer
 from inference.book.errors import BadBook
 from inference.book.parts import PartLog, RunFolder, Totals
 from inference.book.run import Book, score_book
 from inference.book.sources import ROWS_A_PART, SEPARATORS, Source, Told, open_source
-from inference.engines import open_engine
+from inference.engines import ENGINES, open_engine
 from inference.errors import TenfoldError
 from inference.release import open_release
 from inference.settings import Settings
 
+M_ARENA_MAX = -8  # of glibc's malloc.h
 STOPPED = 130  # as a shell has it after Ctrl-C
-NAMES = {"csv": "CSV", "parquet": "Parquet"}
+NAMES = {"csv": "CSV", "parquet": "Parquet", "arrow": "Arrow", "xlsx": "a workbook"}
+ENDINGS = (".parquet", ".csv", ".xlsx")  # of one file
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 
 
@@ -44,18 +50,23 @@ def parser() -> argparse.ArgumentParser:
         epilog="Texts for numbers are read as 'tenfold numbers' lists. Rows that are refused go to rejected.csv.",
     )
     parser.add_argument(
-        "input", metavar="IN", help="a .parquet or .csv file (.csv.gz, .csv.zst), or a folder of .parquet"
+        "input",
+        metavar="IN",
+        help="a .parquet, .csv (.csv.gz, .csv.zst), .arrow or .xlsx file, or a folder of .parquet; also an address "
+        "that fsspec knows (s3://…)",
     )
     parser.add_argument(
-        "output", metavar="OUT", help="a folder of parts; or one file, where it ends in .parquet or .csv"
+        "output", metavar="OUT", help="a folder of parts; or one file, where it ends in .parquet, .csv or .xlsx"
     )
     parser.add_argument("--release", type=Path, help="a release folder (else TENFOLD_RELEASE, else the default)")
+    parser.add_argument("--engine", choices=ENGINES, help="else TENFOLD_ENGINE, else xgboost")
     parser.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="the column of a field")
     parser.add_argument(
         "--separator", help=f"of a CSV file: a character, or {', '.join(NAMED)} (else found out, and said)"
     )
     parser.add_argument("--encoding", help="of a CSV file (else UTF-8, or what a byte order mark says)")
     parser.add_argument("--decimal", choices=[".", ","], help="the decimal mark of texts (else found out, and said)")
+    parser.add_argument("--sheet", help="of a workbook that has several")
     parser.add_argument("--format", choices=["parquet", "csv"], default="parquet", help="of the parts in a folder")
     parser.add_argument("--resume", action="store_true", help="go on with what is whole in OUT")
     parser.add_argument(
@@ -70,20 +81,32 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+def use_little_memory() -> None:
+    """Give back what was freed: Arrow's own pools and one arena a thread keep some 40 MB, and score no faster."""
+    pa.set_memory_pool(pa.system_memory_pool())
+    with suppress(AttributeError):  # another C library than glibc
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+
+
 def run(given: argparse.Namespace) -> int:
+    use_little_memory()
     settings = Settings.from_environment()
     if given.release:
         settings = replace(settings, release=given.release, release_digest=None)
     release = open_release(settings.release, settings.release_digest)
+    if given.engine:
+        settings = replace(settings, engine=given.engine)
     mapping = read_mapping(given.map, release.form.names)
-    options = Told(NAMED.get(given.separator, given.separator), given.encoding, given.decimal, given.rows_a_part)
+    separator = NAMED.get(given.separator, given.separator)
+    options = Told(separator, given.encoding, given.decimal, given.sheet, given.rows_a_part)
     if options.separator is not None and (len(options.separator) != 1 or not options.separator.isascii()):
         raise BadBook(f"--separator {options.separator}: one ASCII character is needed, or {', '.join(NAMED)}")
     if given.workers < 1 or given.rows_a_part < 1:
         raise BadBook("--workers, --rows-a-part: one at least is needed")
     output = Path(given.output)
-    ending = output.suffix.removeprefix(".") if output.suffix in (".parquet", ".csv") else None
-    folder = RunFolder(output.with_name(output.name + ".parts") if ending else output, ending or given.format)
+    ending = output.suffix in ENDINGS
+    form = {".csv": "csv", "": given.format}.get(output.suffix if ending else "", "parquet")
+    folder = RunFolder(output.with_name(output.name + ".parts") if ending else output, form)
     if ending and output.exists() and not given.resume:
         raise BadBook(f"{output} exists already")
     source = open_source(given.input, release.form, mapping, options)
@@ -147,6 +170,7 @@ def print_words(event: Mapping[str, object]) -> None:
     if event["event"] == "reading":
         separator = str(event.get("separator", ""))
         sentences = [f"read as {NAMES[str(event['format'])]}"]
+        sentences += [f"sheet {event['sheet']}"] if "sheet" in event else []
         sentences += (
             [f"encoding {event['encoding']}", f"separator {SEPARATORS.get(separator, separator)}"] if separator else []
         )
