@@ -6,10 +6,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -20,7 +21,7 @@ from inference.book.run import Book, score_book
 from inference.book.sources import ROWS_A_PART, SEPARATORS, Source, Told, open_source
 from inference.engines import ENGINES, open_engine
 from inference.errors import TenfoldError
-from inference.release import open_release
+from inference.release import Release, open_release
 from inference.settings import Settings
 
 M_ARENA_MAX = -8  # of glibc's malloc.h
@@ -30,11 +31,28 @@ ENDINGS = (".parquet", ".csv", ".xlsx")  # of one file
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 
 
-def main(arguments: list[str]) -> int:
-    """Exit status: 0 scored, though rows may be refused; 1 it stopped, and why; 130 after Ctrl-C."""
+class ScoredBook(NamedTuple):
+    """A run that has ended, for a record of it."""
+
+    release: Release
+    engine: str
+    files: Sequence[Mapping[str, object]]  # name, bytes and sha256 of each
+    totals: Totals
+    folder: Path  # the run's, with _SUCCESS
+    options: tuple[str, ...]  # of the command, all that decide the bytes beside the release
+
+
+Record = Callable[[ScoredBook], str]
+
+
+def main(arguments: list[str], record: Record | None = None) -> int:
+    """Exit status: 0 scored, though rows may be refused; 1 it stopped, and why; 130 after Ctrl-C.
+
+    `record` keeps a record of the run and gives its id.
+    """
     given = parser().parse_args(arguments)
     try:
-        return run(given)
+        return run(given, record)
     except TenfoldError as error:
         print(error, file=sys.stderr)
         return 1
@@ -88,7 +106,7 @@ def use_little_memory() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(given: argparse.Namespace, record: Record | None = None) -> int:
     use_little_memory()
     settings = Settings.from_environment()
     if given.release:
@@ -127,15 +145,30 @@ def run(given: argparse.Namespace) -> int:
         progress=progress,
     )
     progress.end()
+    ended = ScoredBook(release, scorer.engine.name, source.files(), totals, folder.folder, options_of(book, given))
+    recorded = {} if record is None else {"record": record(ended)}
     say(
         {
             "event": "done",
             **summary(totals),
+            **recorded,
             "output": str(output),
             "rejected_file": str(folder.folder / "rejected.csv"),
         }
     )
     return 0
+
+
+def options_of(book: Book, given: argparse.Namespace) -> tuple[str, ...]:
+    """The words that repeat a run, whatever the environment and the file's beginning say."""
+    reading = book.source.reading()
+    words = ["--engine", book.scorer.engine.name]
+    for field, column in book.mapping.items():
+        words += ["--map", f"{field}={column}"]
+    for name in ("separator", "encoding", "decimal", "sheet"):
+        words += [f"--{name}", str(reading[name])] if name in reading else []
+    words += ["--format", book.folder.form, "--rows-a-part", str(book.source.rows_a_part)]
+    return (*words, "--reasons", given.reasons)
 
 
 def summary(totals: Totals) -> dict[str, object]:
@@ -181,6 +214,8 @@ def print_words(event: Mapping[str, object]) -> None:
     print(event["output"])
     if counts["rejected"]:
         print(f"refused rows: {event['rejected_file']}")
+    if "record" in event:
+        print(f"record in the ledger: {event['record']}")
 
 
 class Progress:
