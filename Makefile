@@ -144,6 +144,7 @@ bench-click: setup browser  ## from click to changed result, beside a bare Gradi
 
 bench-profile: setup browser  ## profilers side by side on five programs; a log of 200 MB and a .prof of 100,000 functions
 	$(BIN)/python -m profiling.benchmarks.profilers
+	$(BIN)/python -m profiling.documents.figures
 
 screenshots: setup browser  ## the README's pictures of the desk, taken anew
 	$(BIN)/python -m profiling.documents.screenshots
