@@ -30,6 +30,8 @@ setup: .venv/everything  ## create .venv and install everything: training, profi
 	@echo "Installing everything into .venv with $(PYTHON) (once; half a minute, or two with a slow network) …"
 	$(call install,requirements-dev.lock)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .  # the command tenfold
+	@echo "Compiling the engine on bits (once; a quarter of a minute) …"
+	@$(BIN)/python -m inference compile >.venv/compile.log 2>&1 || echo "Not compiled (.venv/compile.log says why): each start does"
 	@touch .venv/serving $@
 
 .venv/serving: requirements.lock
