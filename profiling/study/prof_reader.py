@@ -294,7 +294,7 @@ class MarshalReader:
         try:
             code = self.content[self.position]
         except IndexError:
-            code = self.take(1)[0]  # which says that there are none
+            code = self.take(1)[0]  # raises an error that says so
         self.position += 1
         kind = chr(code & ~FLAG_REF)
         reader = READERS.get(kind)
