@@ -28,7 +28,7 @@ from inference.settings import ROOT
 from profiling.__main__ import main
 from profiling.study.log import split
 from profiling.study.log_reader import BadMap, LogReader, Scores, form, seconds, stretches
-from profiling.study.log_views import round_ticks
+from profiling.study.log_views import plot, round_ticks
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 OLDER = b'{"timestamp": "2024-05-01 10:00:59,123", "duration": 0.0525, "cpu_percent": 12.5, "memory_usage_MB": 310.25, '
@@ -324,6 +324,7 @@ def test_before_and_after_a_date_or_a_release() -> None:
         assert changes[0].verdict.startswith("faster by ")
         assert next(one for one in changes if one.what == "CPU").verdict == "unchanged"
         assert moment == scores.times[-1]
+        assert plot(scores, stretches(scores, 100)[1], moment).mark is not None
     mixed = scores_of([(f"2026-11-23T12:00:0{second}Z", name, [1.0]) for second, name in enumerate("aba")])
     assert split(mixed, "b")[1] is None
 

@@ -16,6 +16,7 @@ import pytest
 
 from inference.settings import ROOT
 from profiling.__main__ import main
+from profiling.documents.worked_study import COMMANDS
 from profiling.study.calls import BadTarget, Call, Target, calls, target, value
 from profiling.study.equality import equal
 from profiling.study.intervals import Interval, factors, quantile, ratio, resampled, verdict
@@ -509,3 +510,10 @@ def test_profiling_another_thread_is_switched_off_again() -> None:
     thread.join()
     assert seen == [None]
     assert not isinstance(sys.getprofile(), cProfile.Profile)
+
+
+def test_the_commands_of_the_worked_study_are_those_of_its_page() -> None:
+    """What docs/profiling.md tells to type is what `profiling.documents.worked_study` runs, in its order."""
+    page = (ROOT / "docs" / "profiling.md").read_text("utf-8")
+    study = page.partition("## A study")[2].partition("\n## ")[0]
+    assert re.findall(r"^    tenfold profile (.+)$", study, re.MULTILINE) == list(COMMANDS)

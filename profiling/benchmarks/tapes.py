@@ -72,9 +72,11 @@ class Tape:
         for position, field in enumerate(self._form.fields):
             column = values[:, position]
             if isinstance(field, NumberField):
-                whole = np.array_equal(self._values[:, position], np.round(self._values[:, position]), equal_nan=True)
+                whole_numbers = np.array_equal(
+                    self._values[:, position], np.round(self._values[:, position]), equal_nan=True
+                )
                 numbers = pa.array(np.nan_to_num(column), pa.float64(), mask=np.isnan(column))
-                columns[field.name] = numbers.cast(pa.int64()) if whole or field.whole else numbers
+                columns[field.name] = numbers.cast(pa.int64()) if whole_numbers or field.whole else numbers
             else:
                 codes = pa.array([choice.code for choice in field.choices])
                 columns[field.name] = codes.take(pa.array(column.astype(np.int64)))

@@ -24,7 +24,7 @@ def facts(profiles: Sequence[Profile], group: Group = package) -> Facts:
     drawn_functions = [{box.function for box in tree.boxes} for tree in trees]
     chosen = [most_of(profile, boxes) for profile, boxes in zip(profiles, drawn_functions, strict=True)]
     numbered: dict[int, Function] = {}
-    for number_of, functions in zip(numbers, chosen, strict=True):
+    for number_of, functions in reversed(list(zip(numbers, chosen, strict=True))):  # the newer profile says where it is
         for function in functions:
             numbered.setdefault(number_of[function], function)
     place = {number: index for index, number in enumerate(sorted(numbered))}

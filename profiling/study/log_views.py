@@ -115,7 +115,7 @@ def plot(scores: Scores, parts: Mapping[int, Sequence[int]], moment: float | Non
 
     def across(second: float) -> float:
         share = (second - first) / span if len(seconds) > 1 else 0.5
-        return LEFT + 12 + share * (WIDTH - LEFT - 30)
+        return LEFT + 12 + share * (WIDTH - LEFT - 48)
 
     panels: list[Panel] = []
     for name, title, quantiles in PANELS:
@@ -143,8 +143,8 @@ def plot(scores: Scores, parts: Mapping[int, Sequence[int]], moment: float | Non
             )
         )
     mark = None
-    if moment is not None and seconds[0] <= moment <= seconds[-1]:
-        mark = across(moment)
+    if moment is not None and min(scores.times) <= moment <= max(scores.times):
+        mark = across(min(max(moment, first), seconds[-1]))  # points stand where their stretches begin
     label = "; ".join(panel.title for panel in panels)
     return Plot(f"Over time: {label}", WIDTH, len(panels) * HEIGHT, LEFT, HEIGHT - TOP - BOTTOM, panels, mark)
 

@@ -49,6 +49,7 @@ OTHERS = (  # other files given as profiles: a part of the beginning, what the f
 )
 BEGINNING = 4096  # bytes that are searched for it
 NUMBERS = {form: struct.Struct(f"<{form}") for form in "iqdHB"}
+NUMBER_TYPES = (int, float)
 FLAG_REF = 0x80  # on a type: the object can be referred to later
 REFUSED = {
     "c": "a code object",
@@ -225,13 +226,16 @@ def function_of(key: Any) -> Function:
 
 
 def cost_of(figures: Any) -> Cost:
-    if type(figures) is not tuple or [type(figure) for figure in figures[:2]] != [int, int] or len(figures) != 4:
+    if type(figures) is not tuple or len(figures) != 4 or not type(figures[0]) is type(figures[1]) is int:
         raise ValueError("found no numbers of calls where they are needed")
-    if not all(type(figure) in (int, float) and math.isfinite(figure) for figure in figures) or min(figures[:2]) < 0:
+    primitive, calls, own, cumulative = figures
+    if not (type(own) in NUMBER_TYPES and type(cumulative) in NUMBER_TYPES):
         raise ValueError("found no finite figures where they are needed")
-    if max(figures[:2]) > MOST_CALLS or max(figures[2:]) > MOST_SECONDS:
+    if primitive < 0 or calls < 0 or not (math.isfinite(own) and math.isfinite(cumulative)):
+        raise ValueError("found no finite figures where they are needed")
+    if max(primitive, calls) > MOST_CALLS or max(own, cumulative) > MOST_SECONDS:
         raise ValueError("found figures that no program reaches")
-    return Cost(figures[0], figures[1], max(0.0, figures[2]), max(0.0, figures[3]))  # clocks can step back a little
+    return Cost(primitive, calls, max(0.0, own), max(0.0, cumulative))  # clocks can step back a little
 
 
 def share_of(share: Any, total: Cost) -> Cost:
@@ -278,11 +282,20 @@ class MarshalReader:
     def number(self, form: str) -> Any:
         """One number of a fixed size."""
         kind = NUMBERS[form]
-        return kind.unpack(self.take(kind.size))[0]
+        try:
+            (number,) = kind.unpack_from(self.content, self.position)
+        except struct.error:
+            return self.take(kind.size)  # which says how many bytes there are
+        self.position += kind.size
+        return number
 
     def value(self) -> Any:
         """The next object."""
-        code = self.take(1)[0]
+        try:
+            code = self.content[self.position]
+        except IndexError:
+            code = self.take(1)[0]  # raises an error that says so
+        self.position += 1
         kind = chr(code & ~FLAG_REF)
         reader = READERS.get(kind)
         if self.codes or (kind == "c" and self.depth in CODE_AT):

@@ -138,7 +138,9 @@
       add(byChange(4), "four times, or more");
       add("hsl(48 85% 72%)", `not in ${baseline.name}`);
     } else if (how === "group") {
-      for (const name of groups.slice(0, 10)) add(`hsl(${hueOf.get(name)} 48% 79%)`, name);
+      const most = Math.max(...weight.values());
+      const seen = groups.slice(0, 10).filter((name) => weight.get(name) >= 0.002 * most); // others are too narrow
+      for (const name of seen) add(`hsl(${hueOf.get(name)} 48% 79%)`, name);
     }
   };
 
