@@ -38,7 +38,8 @@ def run(words: list[str]) -> int:
     score = commands.add_parser(
         "score",
         help="score one application, or many",
-        epilog="Prints a readable card on a terminal, otherwise JSON; of several applications a line of JSON each. Write name=not_stated if there is no answer. 'tenfold book' scores large files.",
+        epilog="Prints a readable card on a terminal, otherwise JSON; of several applications a line of JSON each. "
+        "Write name=not_stated if there is no answer. 'tenfold book' scores large files.",
     )
     score.add_argument(
         "answers",
