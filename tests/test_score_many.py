@@ -96,7 +96,7 @@ def test_refused_applications_are_lines_too(tmp_path: Path, capsys: pytest.Captu
         ("in.csv", "", "no column for amount"),
         ("in.jsonl", json_lines(ROWS) + "{", "line 31 is not JSON"),
         ("in.jsonl", json_lines(ROWS) + "[1]\n", "line 31: a JSON object"),
-        ("in.jsonl", '{"amount": 1, "amount": 2}\n', "amount is given twice"),
+        ("in.jsonl", '{"amount": 1, "amount": 2}\n', "'amount' is given twice"),
         ("gone.jsonl", None, "No such file"),
     ],
 )

@@ -116,10 +116,10 @@ def engines_table(
 
 def compared(expected: pa.Table, out: Path) -> float:
     """How far the PDs of a program are from ours at most; raises SystemExit beyond TOLERANCE or for other rows."""
-    found = scores_in(out)
-    if not found["loan_id"].equals(expected["loan_id"]):
+    written = scores_in(out)
+    if not written["loan_id"].equals(expected["loan_id"]):
         raise SystemExit(f"{out.name}: other rows, or in another order; nothing was timed")
-    off = float(np.abs(found["pd"].to_numpy() - expected["pd"].to_numpy()).max())
+    off = float(np.abs(written["pd"].to_numpy() - expected["pd"].to_numpy()).max())
     if not off <= TOLERANCE:
         raise SystemExit(f"{out.name}: a PD is off by {off:.2g}; nothing was timed")
     return off
@@ -242,9 +242,9 @@ def main() -> int:
         out = Path(temporary)
         for name, folder in folders.items():
             if "engines" in wanted:
-                found, more = engines_table(name, tape(name, given.rows), given.rows, given.rounds, out)
-                figures[name], ratios = found, ratios | more
-                print(table(f"{name}, {given.rows:,} rows, one processor", found), flush=True)
+                by_engine, more = engines_table(name, tape(name, given.rows), given.rows, given.rounds, out)
+                figures[name], ratios = by_engine, ratios | more
+                print(table(f"{name}, {given.rows:,} rows, one processor", by_engine), flush=True)
             if "equal" in wanted:
                 source = tape(name, given.equal_rows)
                 run("ours", name, source, out / "equal", "xgboost", 1)
