@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inference.errors import TenfoldError
+from inference.pipes import until_closed
 
 
 class Command(NamedTuple):
@@ -19,7 +20,7 @@ class Command(NamedTuple):
 
 FIRST = {
     "serve": Command("app", (), "serve the desk and the API on http://127.0.0.1:7860"),
-    "score": Command("inference.__main__", ("score",), "score one application"),
+    "score": Command("inference.__main__", ("score",), "score one application, or many: JSON lines, CSV"),
     "book": Command(
         "ledger.books", (), "score a file of applications, and record the run; Parquet, CSV, Arrow or XLSX"
     ),
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     try:
         run = import_module(command.module).main
-        return int(run([*command.words, *words[1:]]))
+        return until_closed(lambda: int(run([*command.words, *words[1:]])))
     except TenfoldError as error:
         print(f"tenfold {words[0]}: {error}", file=sys.stderr)
         return 1

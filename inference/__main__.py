@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,11 @@ from inference.application import Form
 from inference.engines import BinsEngine, golden_differences, open_engine
 from inference.errors import InvalidApplication, TenfoldError
 from inference.extras import MissingExtra, extra
-from inference.fields import NOT_STATED, NumberField, shorten
+from inference.fields import shorten
+from inference.many_answers import Unreadable, each_once, is_many, opened, read_numbers, rows
 from inference.number_forms import table
 from inference.numbers import DECIMAL
+from inference.pipes import until_closed
 from inference.release import open_release
 from inference.rows import RowBuilder
 from inference.scorer import Score, Scorer, open_scorer
@@ -22,18 +24,28 @@ from inference.settings import Settings, current_releases
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status: 0 success, 2 an answer is refused, 1 any other error; the reason is printed."""
+    """Exit status: 0 success, 2 an answer is refused, 1 any other error, 141 nobody reads on; the reason is printed."""
     words = sys.argv[1:] if arguments is None else arguments
+    return until_closed(lambda: run(words))
+
+
+def run(words: list[str]) -> int:
+    """`main`, as long as somebody reads what it prints."""
     if words[:1] == ["book"]:
         return book(words[1:])
     parser = argparse.ArgumentParser(prog="python -m inference", description="Score credit applications.")
     commands = parser.add_subparsers(dest="command", required=True)
     score = commands.add_parser(
         "score",
-        help="score one application",
-        epilog="Prints a readable card on a terminal, otherwise JSON. Write name=not_stated if there is no answer.",
+        help="score one application, or many",
+        epilog="Prints a readable card on a terminal, otherwise JSON; of several applications a line of JSON each. "
+        "Write name=not_stated if there is no answer. 'tenfold book' scores large files.",
     )
-    score.add_argument("answers", nargs="*", help="application.json, or name=value for every field")
+    score.add_argument(
+        "answers",
+        nargs="*",
+        help="application.json, name=value for every field, or many: a .jsonl or .csv file, - for standard input",
+    )
     score.add_argument("--example", action="store_true", help="score the release's example applicant")
     score.add_argument(
         "--language", choices=sorted(DECIMAL), default="en", help="language of numbers given as text (default: en)"
@@ -74,6 +86,8 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         scorer = open_scorer(settings)
         form = scorer.release.form
+        if len(options.answers) == 1 and is_many(options.answers[0]):
+            return score_many(scorer, options.answers[0], options.language)
         result = scorer.score(
             form.example if options.example else read_answers(options.answers, form, options.language)
         )
@@ -114,8 +128,19 @@ def list_columns(rows: RowBuilder, *, source: bool) -> str:
     return rows.source if source else "\n".join(f"{index:>4}  {name}" for index, name in enumerate(rows.columns))
 
 
-class Unreadable(TenfoldError):
-    """The answers on the command line are neither a JSON object nor name=value pairs."""
+def score_many(scorer: Scorer, name: str, language: str) -> int:
+    """Print a line of JSON for each application, scored or with every bad answer; status 2 where any was refused."""
+    status = 0
+    with opened(name) as stream:
+        for row in rows(name, stream, scorer.release.form, language):
+            line: dict[str, object] = {"line": row.line, **({"columns": row.carried} if row.carried else {})}
+            try:
+                line |= scorer.score(row.answers).as_dict()
+            except InvalidApplication as error:
+                status = 2
+                line["problems"] = [asdict(problem) for problem in error.problems]
+            print(json.dumps(line, default=str))
+    return status
 
 
 def read_answers(words: list[str], form: Form, language: str = "en") -> dict[str, object]:
@@ -124,11 +149,7 @@ def read_answers(words: list[str], form: Form, language: str = "en") -> dict[str
     `inference.numbers` reads numbers given as text; JSON numbers are unchanged.
     """
     answers = read_file(words[0], form) if len(words) == 1 and "=" not in words[0] else read_pairs(words, form)
-    for field in form.fields:
-        text = answers.get(field.name)
-        if isinstance(field, NumberField) and isinstance(text, str) and text != NOT_STATED:
-            answers[field.name] = field.read(text, language, exponents=True)
-    return answers
+    return read_numbers(answers, form, language)
 
 
 def read_file(name: str, form: Form) -> dict[str, object]:
@@ -154,16 +175,6 @@ def read_pairs(words: list[str], form: Form) -> dict[str, object]:
         if name in answers:
             raise Unreadable(f"{shorten(name)} is given twice")
         answers[name] = text
-    return answers
-
-
-def each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Build a JSON object; refuses duplicate names, of which JSON readers silently use the last."""
-    answers: dict[str, object] = {}
-    for name, answer in pairs:
-        if name in answers:
-            raise Unreadable(f"{shorten(name)} is given twice")
-        answers[name] = answer
     return answers
 
 

@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
-from inference.application import Application
 from inference.fields import NumberField
 from inference.release import Release, open_release
 from models.recipes import RECIPES
@@ -36,8 +35,6 @@ class Tape:
         self._form = release.form
         loans = RECIPES[release.manifest.name].load()
         values = self._form.encode({name: loans.answers[name] for name in self._form.names})
-        answers = [self._form.answers(Application(tuple(row))) for row in values[:1].tolist()]
-        assert answers  # noqa: S101 - a release without loans has no tape
         self._values = values[self._stateable(values)]
 
     def _stateable(self, values: Floats) -> npt.NDArray[np.bool_]:
@@ -72,11 +69,11 @@ class Tape:
         for position, field in enumerate(self._form.fields):
             column = values[:, position]
             if isinstance(field, NumberField):
-                whole_numbers = np.array_equal(
+                are_whole = np.array_equal(
                     self._values[:, position], np.round(self._values[:, position]), equal_nan=True
                 )
                 numbers = pa.array(np.nan_to_num(column), pa.float64(), mask=np.isnan(column))
-                columns[field.name] = numbers.cast(pa.int64()) if whole_numbers or field.whole else numbers
+                columns[field.name] = numbers.cast(pa.int64()) if are_whole or field.whole else numbers
             else:
                 codes = pa.array([choice.code for choice in field.choices])
                 columns[field.name] = codes.take(pa.array(column.astype(np.int64)))
