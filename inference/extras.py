@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from inference.errors import TenfoldError
 
@@ -27,6 +28,11 @@ def extra(name: str) -> Iterator[None]:
         if package not in EXTRAS[name]:
             raise
         raise MissingExtra(f"{package} is not installed: run {how_to_install(name)}") from None
+
+
+def is_installed(name: str) -> bool:
+    """Whether all packages of an extra are there, without importing any."""
+    return all(find_spec(module) is not None for module in EXTRAS[name])
 
 
 def how_to_install(name: str) -> str:

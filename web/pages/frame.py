@@ -83,7 +83,7 @@ def frame(
     the path to the app's root; by default it is derived from `here`."""
     up = root_from(here, texts) if up is None else up
     home = up + HOME[texts.language].lstrip("/")
-    paths = {"desk": "", "history": "history", "performance": "performance", "model": "model-card"}
+    paths = {"desk": "", "history": "history", "batch": "batch", "performance": "performance", "model": "model-card"}
     if not ledger:
         del paths["history"]
     if here == "login":
