@@ -10,6 +10,7 @@ EXTRAS = {  # extra -> the modules that its packages provide
     "train": ("pandas", "pyarrow", "matplotlib", "optbinning", "onnx", "onnxmltools", "tqdm", "python_calamine"),
     "engines": ("onnxruntime", "daal4py", "numba"),
     "book": ("pyarrow", "fsspec"),
+    "cluster": ("dask", "distributed"),
     "profile": ("jinja2", "orjson", "psutil", "snakeviz"),
 }
 

@@ -6,10 +6,12 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from inference.book.batches import REASONS, BatchScorer
+from inference.book.cluster import Workers, cluster_client
 from inference.book.errors import BadBook
 from inference.book.parts import PartLog, RunFolder, Totals
 from inference.book.run import Book, score_book
@@ -64,6 +66,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--reasons", choices=REASONS, default=REASONS[0], help="for which rows (default: none)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one a processor)")
     parser.add_argument(
+        "--cluster",
+        metavar="WHERE",
+        help="score on a Dask cluster: local, local:N, or tcp://HOST:PORT of its scheduler",
+    )
+    parser.add_argument(
         "--rows-a-part", type=int, default=ROWS_A_PART, metavar="N", help=f"about how many (default: {ROWS_A_PART:,})"
     )
     parser.add_argument("--json", action="store_true", help="progress and counts as JSON lines")
@@ -95,14 +102,19 @@ def run(given: argparse.Namespace) -> int:
         coalitions = 2 ** len(release.form.fields)
         print(f"a row with reasons costs as much as up to {coalitions:,} rows without", file=sys.stderr)
     progress = Progress(source, as_json=given.json)
-    totals = score_book(
-        book,
-        resume=given.resume,
-        max_bad=given.max_bad,
-        workers=given.workers,
-        joined=output if ending else None,
-        progress=progress,
-    )
+    with ExitStack() as stack:
+        client = None
+        if given.cluster is not None:
+            client = Workers(stack.enter_context(cluster_client(given.cluster)), book, given.input)
+        totals = score_book(
+            book,
+            resume=given.resume,
+            max_bad=given.max_bad,
+            workers=given.workers,
+            joined=output if ending else None,
+            progress=progress,
+            client=client,
+        )
     progress.end()
     say(
         {
