@@ -31,7 +31,7 @@ NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedRow:
     """That a row of a file is in the form."""
 
     template: ClassVar[str] = "batch/opened.html"
@@ -193,7 +193,7 @@ class BatchPages:
         if row is None:
             return Response("", 404, NOT_KEPT)
         values = FormValues(self._release.form, texts.language, self._ledger).values(row.answers, row.reference)
-        opened = Opened(texts("batch.opened", row=row.row, name=job.name))
+        opened = OpenedRow(texts("batch.opened", row=row.row, name=job.name))
         return Response(
             orjson.dumps({"values": values, "html": render(opened, texts)}), 200, NOT_KEPT, "application/json"
         )
@@ -207,7 +207,7 @@ class BatchPages:
 
     def _nothing(self, request: Request, texts: Texts) -> Response:
         here = request.url.path.removeprefix(request.scope.get("root_path", "")).removeprefix(HOME[texts.language])
-        content = problem_page("batch.gone", texts, here.lstrip("/"), self._title[texts.language], request.scope)
+        content = problem_page("batch_gone", texts, here.lstrip("/"), self._title[texts.language], request.scope)
         return HTMLResponse(content, 404, HEADERS)
 
     def _page(self, request: Request, view: View, texts: Texts, path: str) -> Response:

@@ -13,6 +13,7 @@ from web.batch.exchange import BINS, Check, Outcome, Progress, Row
 from web.batch.jobs import CHECKING, DONE, FAILED, READY, SCORING, Job, Jobs
 from web.batch.row_list import KINDS, PAGE, RowList
 from web.cards.problem_card import explain
+from web.pages.answers import labelled
 from web.pages.charts import Chart, column, rounded_up
 from web.pages.figures import write_points
 from web.pages.texts import Texts
@@ -98,6 +99,7 @@ class Mapping:
     rows: tuple[PreviewRow, ...]
     counts: str
     score: str  # the button's text; nothing where no row can be scored
+    is_remembered: bool
 
 
 @dataclass(frozen=True)
@@ -211,16 +213,16 @@ def file_page(jobs: Jobs, job: Job, release: Release, texts: Texts, home: str, s
     summary = None
     if job.state == DONE and (outcome := jobs.outcome_of(job)) is not None:
         rows = RowList(jobs.folder(job)) if job.by_page else None
-        summary = summarised(job, outcome, rows, texts, home, show, page)
+        summary = summarised(job, outcome, rows, release.form, texts, home, show, page)
     error = texts(f"batch.error.{job.error}") if job.error in ERRORS else job.error
     return FilePage(
         path=f"batch/{job.id}",
         name=job.name,
         state=job.state,
-        ends=ends(jobs, job, texts),
+        ends=texts("batch.file_kept", ends=ends(jobs, job, texts)),
         error=error if job.state == FAILED else "",
         working=None if job.state in (READY, DONE, FAILED) else working(job, jobs.progress_of(job), texts),
-        mapping=mapped(job, check, release.form, texts) if job.state == READY and check else None,
+        mapping=mapped(job, check, release.form, texts, is_demo=jobs.is_demo) if job.state == READY and check else None,
         summary=summary,
     )
 
@@ -236,7 +238,7 @@ def working(job: Job, progress: Progress, texts: Texts) -> Working:
     return Working(texts("batch.now.scoring_of", rows=count, of=of), progress.rows, progress.of, True)
 
 
-def mapped(job: Job, check: Check, form: Form, texts: Texts) -> Mapping:
+def mapped(job: Job, check: Check, form: Form, texts: Texts, *, is_demo: bool) -> Mapping:
     """The columns of a file and its first rows."""
     names = [column.name for column in check.columns]
     samples = {column.name: " · ".join(text for text in column.samples if text) for column in check.columns}
@@ -275,7 +277,10 @@ def mapped(job: Job, check: Check, form: Form, texts: Texts) -> Mapping:
         heads=tuple(field.label[texts.language] for field in form.fields),
         rows=tuple(preview(row, form, texts) for row in check.sample),
         counts=counts,
-        score=texts("batch.score", count=write_number(usable, texts.language)) if usable else "",
+        score=texts("batch.score_one" if usable == 1 else "batch.score", count=write_number(usable, texts.language))
+        if usable
+        else "",
+        is_remembered=not is_demo,
     )
 
 
@@ -287,7 +292,7 @@ def read_as(job: Job, check: Check, texts: Texts) -> str:
     reading = check.reading
     parts = [{"csv": "CSV", "xlsx": "Excel", "parquet": "Parquet"}.get(reading.get("format", ""), job.ending.upper())]
     if "encoding" in reading:
-        parts.append(texts("batch.encoding", encoding=reading["encoding"].upper()))
+        parts.append(reading["encoding"].upper())
     if "separator" in reading:
         mark = reading["separator"]
         parts.append(texts("batch.separator", mark=texts("batch.tab") if mark == "\t" else mark))
@@ -321,7 +326,7 @@ def ragged(problem: Problem | None, texts: Texts) -> str:
 
 
 def summarised(
-    job: Job, outcome: Outcome, row_list: RowList | None, texts: Texts, home: str, show: str, page: int
+    job: Job, outcome: Outcome, row_list: RowList | None, form: Form, texts: Texts, home: str, show: str, page: int
 ) -> Summary:
     """Counts, the histogram, and a page of rows."""
     language = texts.language
@@ -344,7 +349,7 @@ def summarised(
         page = max(0, min(page, (counts[show] - 1) // PAGE))
         places, count = row_list.places(show, page)
         rows = tuple(
-            scored_row(row, f"{home}?lang={language}&row={job.id}.{place}", job, texts)
+            scored_row(row, f"{home}?lang={language}&row={job.id}.{place}", form, texts)
             for place, row in zip(places, row_list.rows(places), strict=True)
         )
         query = f"{here}?show={show}&page="
@@ -379,7 +384,7 @@ def tab_text(kind: str, texts: Texts) -> str:
     return texts("batch.refused") if kind == "refused" else texts(f"decision.{kind}")
 
 
-def scored_row(row: Row, path: str, job: Job, texts: Texts) -> ScoredRow:
+def scored_row(row: Row, path: str, form: Form, texts: Texts) -> ScoredRow:
     """A row with its score, or with what is wrong with it."""
     language = texts.language
     return ScoredRow(
@@ -390,11 +395,16 @@ def scored_row(row: Row, path: str, job: Job, texts: Texts) -> ScoredRow:
         decision_text=texts(f"decision.{row.decision}") if row.decision else texts("batch.refused_row"),
         pd="" if row.pd is None else write_percent(row.pd, language),
         points="" if row.points is None else write_points(row.points, language),
-        problems=tuple(
-            f"{problem.field}{texts('mark.colon')} {problem.got}" if problem.field else ragged(problem, texts)
-            for problem in row.problems
-        ),
+        problems=tuple(wrong(problem, form, texts) for problem in row.problems),
     )
+
+
+def wrong(problem: Problem, form: Form, texts: Texts) -> str:
+    """What is wrong with an answer, after its question; or with the row."""
+    field = next((field for field in form.fields if field.name == problem.field), None)
+    if field is None:
+        return ragged(problem, texts)
+    return labelled(field.label[texts.language], explain(problem, field, texts), texts)
 
 
 def bins_shown(outcome: Outcome) -> int:
@@ -416,7 +426,7 @@ def histogram(outcome: Outcome, texts: Texts) -> Chart:
     )  # fmt: skip
     says = texts("batch.chart_says", rows=write_number(outcome.scored, texts.language))
     edges = (write_percent(0, texts.language, 0), write_percent(len(shown) / BINS, texts.language, 0))
-    return Chart("pds", says, columns, texts("batch.chart_top", rows=write_number(top, texts.language)), edges)
+    return Chart("pds", says, columns, write_number(top, texts.language), edges)
 
 
 def bin_text(place: int, texts: Texts) -> str:

@@ -273,6 +273,7 @@ def list_rows(folder: Path, order: Order, release: Release, engine: str, options
             scored = scorer.score(checked.values[checked.good])
             places = {place: number for number, place in enumerate(checked.good.nonzero()[0].tolist())}
             rows = rows_of(piece.batch, piece, checked, form, mapping, order.reference or "", source.language)
+            listed = []
             for place, row in enumerate(rows):
                 kind = REFUSED
                 if place in places:
@@ -282,6 +283,8 @@ def list_rows(folder: Path, order: Order, release: Release, engine: str, options
                     row = msgspec.structs.replace(
                         row, cells={}, pd=pd, points=float(scored.points[number]), decision=DECISIONS[kind]
                     )
+                listed.append((row, kind))
+            for row, kind in sorted(listed, key=lambda pair: pair[0].row):
                 line = msgspec.json.encode(row) + b"\n"
                 lines.write(line)
                 offsets.write(position.to_bytes(8, "little"))

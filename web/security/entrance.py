@@ -48,7 +48,7 @@ RULES = [
         (PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|notified|notice|notice\.pdf))?", LOGGED_IN),
         (PAGES + r"(?:history|performance|model-card|batch)", LOGGED_IN),
         (PAGES + r"batch/columns\.csv", LOGGED_IN),
-        (PAGES + r"batch/[0-9a-f]{32}(?:/(?:progress|check|score|cancel|delete|result|rejected|row))?", LOGGED_IN),
+        (PAGES + r"batch/[^/]+(?:/(?:progress|check|score|cancel|delete|result|rejected|row))?", LOGGED_IN),
         (r"/model-card/[^/]+", LOGGED_IN),
         # Only those of Gradio's many routes that its page loads: no uploads, files, proxies or logins.
         (PAGES + r"(?:assets|static)/[\w.@/-]{1,200}|" + PAGES + r"theme\.css", LOGGED_IN),
@@ -67,7 +67,7 @@ READS = [
         (PAGES + r"record/([^/]+)/notice(?:\.pdf)?", "notice"),
         (r"/api/v1/decisions/([^/]+)", "api"),
         (PAGES + r"history()", "history"),
-        (PAGES + r"batch/([0-9a-f]{32})(?:/(?:result|rejected|row))?", "file"),
+        (PAGES + r"batch/(?!columns\.csv)([^/]+)(?:/(?:result|rejected|row))?", "file"),
         (r"/api/v1/book/([^/]+)/(?:result|rejected)", "file"),
         (r"/api/v1/decisions()", "list"),
     )
