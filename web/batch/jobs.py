@@ -373,6 +373,7 @@ class Jobs:
         environment = {
             "TENFOLD_RELEASE": str(self._release.resolve()), "TENFOLD_RELEASE_DIGEST": self._digest,
             "TENFOLD_ENGINE": self._engine, "TENFOLD_LEDGER": "off", "TENFOLD_LOG": "off",
+            "NUMBA_CACHE_DIR": str(folder.resolve() / "numba"),  # beside the code nothing can be written
         }  # fmt: skip
         room = self.bytes // SHARE
         with (folder / "output").open("wb") as output:
