@@ -37,12 +37,13 @@ def test_every_row_is_there_in_its_order_with_the_scorers_score(consumer: Releas
     refused = 0
     for row, got in zip(rows, scored.to_pylist(), strict=True):
         answers = {name: row[name] for name in consumer.form.names}
+        values: tuple[object, ...] = (None, None, None)
+        problems = None
         try:
-            problems = None
             expected = scorer.score(answers)
             values = (expected.pd, expected.points, expected.decision)
         except InvalidApplication as error:
-            refused, values = refused + 1, (None, None, None)
+            refused += 1
             problems = "; ".join(str(problem) for problem in error.problems)
         assert (got["pd"], got["points"], got["decision"], got["problems"]) == (*values, problems)
     assert refused == 56

@@ -173,11 +173,13 @@ def test_a_stray_writer_that_finishes_late_harms_nothing(
     stray.send_signal(signal.SIGSTOP)
     from distributed import Client
 
+    async def drop(dask_scheduler: object, address: str) -> None:  # within, so that its code is sent, not its name
+        """Take a worker for dead, as the scheduler does after a silence."""
+        await dask_scheduler.remove_worker(address, stimulus_id="test", safe=True)  # type: ignore[attr-defined]
+
     with Client(cluster.address) as client:
         (address,) = [
-            name
-            for name, worker in client.scheduler_info(n_workers=-1)["workers"].items()
-            if worker_pid(client, name, stray)
+            name for name, worker in client.scheduler_info(n_workers=-1)["workers"].items() if listens(stray, name)
         ]
         client.run_on_scheduler(drop, address=address)
     _, error = run.communicate(timeout=PATIENCE)
@@ -188,9 +190,9 @@ def test_a_stray_writer_that_finishes_late_harms_nothing(
     assert not attempts.exists()
 
 
-def worker_pid(client: object, name: str, process: "subprocess.Popen[str]") -> bool:
-    """Whether this worker is that process: by its port, which the process listens on."""
-    port = int(name.rpartition(":")[2])
+def listens(process: "subprocess.Popen[str]", address: str) -> bool:
+    """Whether a process listens on an address of this machine."""
+    port = int(address.rpartition(":")[2])
     inodes = {link.name: os.readlink(link) for link in Path(f"/proc/{process.pid}/fd").iterdir()}
     sockets = {text[8:-1] for text in inodes.values() if text.startswith("socket:[")}
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
@@ -198,11 +200,6 @@ def worker_pid(client: object, name: str, process: "subprocess.Popen[str]") -> b
         if int(words[1].rpartition(":")[2], 16) == port and words[9] in sockets:
             return True
     return False
-
-
-async def drop(dask_scheduler: object, address: str) -> None:
-    """Take a worker for dead, as the scheduler does after a silence."""
-    await dask_scheduler.remove_worker(address, stimulus_id="test", safe=True)  # type: ignore[attr-defined]
 
 
 def test_workers_refuse_another_release_and_another_input(book: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ LIMITS = {
     "too_large": "The file is larger than this server takes",
     "empty": "The file is empty",
     "disk": "This server's room for files is used up: delete some, or try again later",
+    "folder": "This server's folder for files cannot be written: its log says why",
     "number": "Too many files are kept: delete some",
     "unfinished": "Too many files of yours are waiting for their scores: try again later",
 }

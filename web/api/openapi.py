@@ -102,7 +102,7 @@ def book_paths() -> Schema:
         {"name": name, "in": "query", "description": what, "schema": schema} for name, schema, what in queries
     ]
     name = {"name": "Content-Disposition", "in": "header", "schema": {"type": "string"},
-            "description": "attachment; filename*=UTF-8\'\'NAME: its ending says the format, else Content-Type does"}  # fmt: skip
+            "description": "attachment; filename=NAME: its ending says the format, else Content-Type"}  # fmt: skip
     send = operation("send_file", "Send a file of applications to be scored", "File", errors=(413, 415, 422, 501, 507),
                      parameters=[*parameters, name])  # fmt: skip
     send["requestBody"] = {"required": True, "content": {kind: {"schema": schema} for kind, schema in FORMATS.items()}}
@@ -234,7 +234,8 @@ def schemas(release: Release) -> Schema:
         "Record": {"type": "object", "properties": {"id": text, "seq": {"type": "integer"}, "hash": digest},
                    "required": ["id", "seq", "hash", "kind", "time"]},
         "File": closed({
-            "id": text, "name": text, "state": {"enum": list(FILE_STATES)}, "bytes": {"type": "integer"}, "created": text,
+            "id": text, "name": text, "state": {"enum": list(FILE_STATES)}, "bytes": {"type": "integer"},
+            "created": text,
             "deleted": {"type": "string", "description": "When file and scores are removed"},
             "error": {"type": ["string", "null"]}, "rows": {"type": "integer"}, "of": {"type": ["integer", "null"]},
             "rejected": {"type": "integer"},

@@ -238,7 +238,11 @@ class Jobs:
                       order: Order, by_page: bool) -> Job:  # fmt: skip
         """Keep a file that is being sent, and begin with it: check it for the page, else score it. `size`: as the
         client says. Raises `NoRoom`."""
-        folder = await asyncio.to_thread(self.begin)
+        try:
+            folder = await asyncio.to_thread(self.begin)
+        except OSError as error:
+            logger.error("batch: %s cannot be written: %s", self._settings.batch, error.strerror)
+            raise NoRoom("folder", 503) from None
         job = self._enter(owner, name, ending, size, order, by_page)
         place = folder / job.id
         try:
