@@ -1,8 +1,8 @@
 """A book on a Dask cluster of this machine: `python -m profiling.benchmarks.cluster`.
 
 CPU a row with two workers over one; wall time of two workers over two independent processes, each with half of the
-rows, in the same run; CPU of scheduler and client a million rows; memory of a worker. Turns are interleaved and the best
-of each counts. All bytes are compared with one process's.
+rows, in the same run; CPU of scheduler and client a million rows; memory of a worker. Turns are interleaved and the
+best of each counts. All bytes are compared with one process's.
 """
 
 import argparse

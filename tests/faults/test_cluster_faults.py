@@ -177,7 +177,7 @@ def test_a_stray_writer_that_finishes_late_harms_nothing(
         """Take a worker for dead, as the scheduler does after a silence."""
         await dask_scheduler.remove_worker(address, stimulus_id="test", safe=True)  # type: ignore[attr-defined]
 
-    with Client(cluster.address) as client:
+    with Client(cluster.address) as client:  # type: ignore[no-untyped-call]
         (address,) = [
             name for name, worker in client.scheduler_info(n_workers=-1)["workers"].items() if listens(stray, name)
         ]
