@@ -78,6 +78,7 @@ async def assemble(
         title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT,
         middleware=middleware(scorer, settings, recorder, accounts, jobs, security_log),
     )  # fmt: skip
+    app.include_router(desk_routes(recorder, lender))  # routes are tried in this order: the busiest first
     app.include_router(Login(accounts, scorer.release.manifest.title, security_log=security_log).routes())
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))
@@ -85,7 +86,6 @@ async def assemble(
     app.include_router(ReleasePages(recorder.state, scorer.release, ledger).routes())
     app.include_router(performance_routes(scorer, settings, ledger is not None))
     app.include_router(asset_routes())
-    app.include_router(desk_routes(recorder, lender))
     app.include_router(BatchPages(jobs, scorer.release, ledger is not None).routes())
     if ledger is not None:
         app.include_router(CasePages(recorder, lender, accounts).routes())
