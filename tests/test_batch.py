@@ -36,7 +36,7 @@ PATIENCE = 180  # seconds for a process on a busy machine
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("batch")
-    return Settings(release=newest(NAME), log=None, ledger=None, users=NO_USERS, batch=folder / "files")
+    return Settings(release=newest(NAME), log=None, ledger=None, users=NO_USERS, batch=folder / "no-tests-own")
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,8 @@ def scorer(settings: Settings) -> Scorer:
 
 
 @pytest.fixture
-def jobs(scorer: Scorer, settings: Settings) -> Iterator[Jobs]:
-    opened = open_jobs(scorer, settings)
+def jobs(scorer: Scorer, settings: Settings, tmp_path: Path) -> Iterator[Jobs]:
+    opened = open_jobs(scorer, replace(settings, batch=tmp_path / "files"))
     with closing(opened):
         yield opened
 

@@ -54,9 +54,10 @@ class Server:
         self.command = [sys.executable, "app.py"]
         as_nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
         if os.geteuid() == 0:  # modes do not bind root
-            # Where nobody may not reach this Python (a checkout under /root), the server stays root, and the test
-            # that nothing was written into the checkout still holds.
-            if not subprocess.run([*as_nobody, sys.executable, "-c", "pass"], cwd="/", capture_output=True).returncode:
+            # Where nobody may not start this Python (one under /root), the server stays root, and the test that nothing
+            # was written into the checkout still holds. It starts Python itself, to read files.
+            program = "import subprocess, sys; subprocess.run([sys.executable, '-c', ''], check=True)"
+            if not subprocess.run([*as_nobody, sys.executable, "-c", program], cwd="/", capture_output=True).returncode:
                 os.chown(self.writable, NOBODY, NOBODY)
                 self.command = [*as_nobody, *self.command]
         else:

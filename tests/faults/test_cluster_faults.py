@@ -117,25 +117,28 @@ def logs(folder: Path) -> list[Path]:
     return list((folder / "logs").glob("*.json"))
 
 
-def begin(book: Path, folder: Path, cluster: Cluster, *words: str) -> "subprocess.Popen[str]":
+@contextmanager
+def begun(book: Path, folder: Path, cluster: Cluster) -> Iterator["subprocess.Popen[str]"]:
     """A run on the cluster that has some parts."""
-    run = subprocess.Popen(
-        command(book, folder, "--cluster", cluster.address, *words), cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
-    wait_for(lambda: len(logs(folder)) >= 3 or run.poll() is not None)
-    return run
+    words = command(book, folder, "--cluster", cluster.address)
+    with subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True) as run:
+        try:
+            wait_for(lambda: len(logs(folder)) >= 3 or run.poll() is not None)
+            yield run
+        finally:
+            run.kill()
 
 
 def test_a_killed_worker_changes_nothing(
     book: Path, expected: dict[str, bytes], cluster: Cluster, tmp_path: Path
 ) -> None:
     """Its part is done again by the other one; the bytes are those of one machine."""
-    run = begin(book, tmp_path / "out", cluster)
-    assert len(logs(tmp_path / "out")) < PARTS
-    cluster.workers[0].kill()
-    _, error = run.communicate(timeout=PATIENCE)
-    assert run.returncode == 0, error
-    assert content(tmp_path / "out") == expected
+    with begun(book, tmp_path / "out", cluster) as run:
+        assert len(logs(tmp_path / "out")) < PARTS
+        cluster.workers[0].kill()
+        _, error = run.communicate(timeout=PATIENCE)
+        assert run.returncode == 0, error
+        assert content(tmp_path / "out") == expected
 
 
 def test_a_killed_scheduler_is_said_and_the_rest_resumes(
@@ -143,21 +146,21 @@ def test_a_killed_scheduler_is_said_and_the_rest_resumes(
 ) -> None:
     """The client stops with status 1 and names --resume, which does only what is missing."""
     folder = tmp_path / "out"
-    run = begin(book, folder, cluster)
-    cluster.scheduler.kill()
-    _, error = run.communicate(timeout=PATIENCE)
-    assert run.returncode == 1
-    assert "--resume" in error
-    assert "Traceback" not in error.splitlines()[-1]
-    for worker in cluster.workers:
-        worker.kill()
-        worker.wait()
-    times = {file.name: file.stat().st_mtime_ns for file in logs(folder)}
-    assert 3 <= len(times) < PARTS
-    done = subprocess.run(command(book, folder, "--resume"), cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert {name: (folder / "logs" / name).stat().st_mtime_ns for name in times} == times
-    assert content(folder) == expected
+    with begun(book, folder, cluster) as run:
+        cluster.scheduler.kill()
+        _, error = run.communicate(timeout=PATIENCE)
+        assert run.returncode == 1
+        assert "--resume" in error
+        assert "Traceback" not in error.splitlines()[-1]
+        for worker in cluster.workers:
+            worker.kill()
+            worker.wait()
+        times = {file.name: file.stat().st_mtime_ns for file in logs(folder)}
+        assert 3 <= len(times) < PARTS
+        done = subprocess.run(command(book, folder, "--resume"), cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert {name: (folder / "logs" / name).stat().st_mtime_ns for name in times} == times
+        assert content(folder) == expected
 
 
 def test_a_stray_writer_that_finishes_late_harms_nothing(
@@ -166,28 +169,28 @@ def test_a_stray_writer_that_finishes_late_harms_nothing(
     """A worker that is stopped (SIGSTOP) in the middle of a part is taken for dead, and its part done again; when it
     wakes up after the run, it changes no byte."""
     folder = tmp_path / "out"
-    run = begin(book, folder, cluster)
-    attempts = folder / ".attempts"
-    wait_for(lambda: attempts.is_dir() and len(list(attempts.glob("*/parts/.*"))) > 0)
-    stray = cluster.workers[0]
-    stray.send_signal(signal.SIGSTOP)
-    from distributed import Client
+    with begun(book, folder, cluster) as run:
+        attempts = folder / ".attempts"
+        wait_for(lambda: attempts.is_dir() and len(list(attempts.glob("*/parts/.*"))) > 0)
+        stray = cluster.workers[0]
+        stray.send_signal(signal.SIGSTOP)
+        from distributed import Client
 
-    async def drop(dask_scheduler: object, address: str) -> None:  # within, so that its code is sent, not its name
-        """Take a worker for dead, as the scheduler does after a silence."""
-        await dask_scheduler.remove_worker(address, stimulus_id="test", safe=True)  # type: ignore[attr-defined]
+        async def drop(dask_scheduler: object, address: str) -> None:  # within, so that its code is sent, not its name
+            """Take a worker for dead, as the scheduler does after a silence."""
+            await dask_scheduler.remove_worker(address, stimulus_id="test")  # type: ignore[attr-defined]
 
-    with Client(cluster.address) as client:  # type: ignore[no-untyped-call]
-        (address,) = [
-            name for name, worker in client.scheduler_info(n_workers=-1)["workers"].items() if listens(stray, name)
-        ]
-        client.run_on_scheduler(drop, address=address)
-    _, error = run.communicate(timeout=PATIENCE)
-    assert run.returncode == 0, error
-    stray.send_signal(signal.SIGCONT)
-    time.sleep(3)
-    assert content(folder) == expected
-    assert not attempts.exists()
+        with Client(cluster.address) as client:  # type: ignore[no-untyped-call]
+            (address,) = [
+                name for name, worker in client.scheduler_info(n_workers=-1)["workers"].items() if listens(stray, name)
+            ]
+            client.run_on_scheduler(drop, address=address)
+        _, error = run.communicate(timeout=PATIENCE)
+        assert run.returncode == 0, error
+        stray.send_signal(signal.SIGCONT)
+        time.sleep(3)
+        assert content(folder) == expected
+        assert not attempts.exists()
 
 
 def listens(process: "subprocess.Popen[str]", address: str) -> bool:
