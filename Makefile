@@ -10,7 +10,7 @@ export TENFOLD_RELEASE := $(firstword $(addprefix models/releases/,$(filter $(RE
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser typescript run quick coverage test test-core test-browser accept truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-first bench-ledger bench-history bench-http bench-click bench-profile bench-cluster screenshots faults figures space lock clean
+.PHONY: help setup browser typescript run quick coverage test test-core test-browser accept truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-first bench-ledger bench-history bench-http bench-book bench-click bench-profile bench-cluster screenshots faults figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -131,6 +131,9 @@ bench-history: setup  ## searches over a ledger of a million records, alone and 
 
 bench-http: setup  ## the API, Gradio's API and other serving systems over HTTP, side by side (wrk, if installed)
 	$(BIN)/python -m profiling.benchmarks.http
+
+bench-book: setup  ## a file of 5 million applications by each engine and by other programs (an hour; BOOK="--rows 1000000")
+	$(BIN)/python -m profiling.benchmarks.book $(BOOK)
 
 bench-click: setup browser  ## from click to changed result, beside a bare Gradio page
 	$(BIN)/python -m profiling.benchmarks.click

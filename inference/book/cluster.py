@@ -24,8 +24,9 @@ import msgspec
 from inference.book.batches import BatchScorer
 from inference.book.errors import BadBook, BookStopped, OtherRun
 from inference.book.parts import PartLog, RunFolder
+from inference.book.pieces import Part, Told
 from inference.book.run import Book, versions
-from inference.book.sources import Part, Told, open_source
+from inference.book.sources import open_source
 from inference.engines import open_engine
 from inference.errors import TenfoldError
 from inference.extras import extra

@@ -12,7 +12,7 @@ import pyarrow as pa
 from inference.book.batches import ADDED, BatchScorer
 from inference.book.columns import check
 from inference.book.errors import BadBook
-from inference.book.sources import check_columns
+from inference.book.pieces import check_columns
 from inference.engines import Engine, open_engine
 from inference.release import Release, open_release
 

@@ -10,8 +10,10 @@ from inference.settings import ROOT
 
 PINS = {
     "bentoml": "bentoml==1.4.39",
+    "duckdb": "duckdb==2.0.1",
     "litserve": "litserve==0.2.19",
     "mlserver": "mlserver==1.7.1",
+    "polars": "polars==2.1.0 polars-runtime-32==2.1.0",
     "py-spy": "py-spy==0.4.3",
     "pyinstrument": "pyinstrument==5.1.3",
     "treelite": "treelite==4.8.1",
@@ -59,5 +61,5 @@ def is_to_install(name: str) -> bool:
 
 def install(name: str, python: Path, *more: str) -> None:
     """Install by pip; write a marker once that has succeeded."""
-    subprocess.run([str(python), *PIP, PINS[name], *more], check=True, capture_output=True)
+    subprocess.run([str(python), *PIP, *PINS[name].split(), *more], check=True, capture_output=True)
     (HOME / name / "installed").write_text(PINS[name])

@@ -15,8 +15,10 @@ from inference.application import Form
 from inference.book import command
 from inference.book.batches import BatchScorer
 from inference.book.columns import Checked, check, raw_answer
+from inference.book.csv_files import SEPARATORS
 from inference.book.errors import BadBook
-from inference.book.sources import SEPARATORS, Piece, Source, Told, open_source
+from inference.book.pieces import Piece, Source, Told
+from inference.book.sources import open_source
 from inference.engines import open_engine
 from inference.errors import Problem, TenfoldError
 from inference.fields import AnswerRefused
@@ -111,19 +113,19 @@ def checked_file(path: Path, order: Order, release: Release) -> Check:
 
 def with_separator(path: Path, order: Order) -> Told:
     """How the file is read. The separator of a CSV file is the one that finds most columns in its header."""
-    options = Told(order.separator, order.encoding, order.decimal, ROWS_A_PART)
+    options = Told(order.separator, order.encoding, order.decimal, rows_a_part=ROWS_A_PART)
     if options.separator is not None or path.suffix.lower() not in (".csv", ".tsv", ".txt"):
         return options
     counts = {}
     for mark in SEPARATORS:
-        candidate = Told(mark, order.encoding, order.decimal, ROWS_A_PART)
+        candidate = Told(mark, order.encoding, order.decimal, rows_a_part=ROWS_A_PART)
         try:
             counts[mark] = len(open_source(str(path), NO_FORM, {}, candidate).schema.names)
         except BadBook as error:
             failure = error
     if not counts:
         raise failure
-    return Told(max(counts, key=lambda mark: counts[mark]), order.encoding, order.decimal, ROWS_A_PART)
+    return Told(max(counts, key=lambda mark: counts[mark]), order.encoding, order.decimal, rows_a_part=ROWS_A_PART)
 
 
 def samples(source: Source) -> list[list[str]]:

@@ -1,0 +1,276 @@
+"""A whole book, side by side with other programs: `python -m profiling.benchmarks.book` (make bench-book).
+
+Every program runs in a process of its own on the same processors, in turn, over the same tape; the best of the rounds
+counts. PDs are compared before anything is timed. Also: the engine's bare predict on ready rows, the memory of 1 and 10
+million rows over a process that has only opened the release and its engine, and every row of a million beside
+`Scorer.score`. Peers score the consumer book, each program written as its users write it.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from inference.book.columns import check
+from inference.engines import ENGINES, TOLERANCE, open_engine
+from inference.release import Release, open_release
+from inference.scorer import Scorer
+from inference.settings import ROOT
+from profiling import results
+from profiling.benchmarks import peers_installed
+from profiling.benchmarks.tapes import write_tape
+from profiling.workload import embedded
+
+TAPES = ROOT / "build" / "tapes"
+PROGRAMS = "profiling.benchmarks.peers.book_programs"
+PEERS = ("pandas_whole", "pandas_chunks", "polars_whole", "onnx_batches", "xgboost_dask", "duckdb_function")
+LIBRARIES = {"polars_whole": "polars", "duckdb_function": "duckdb"}  # installed under build/peers
+SOME, ALIKE = 262_144, 4096  # ready rows for the bare predict, and how many of them at once: as many as a book
+Figures = dict[str, float]
+
+
+def run(program: str, release: str, source: Path, out: Path, engine: str, cores: int) -> Figures:
+    """One program in a process of its own, with `wall` from its start to its end. Raises SystemExit where it fails."""
+    for left in (out, out.with_name(out.name + ".parts")):
+        shutil.rmtree(left, ignore_errors=True)
+        left.unlink(missing_ok=True) if left.is_file() else None
+    path = str(peers_installed.library(LIBRARIES[program])) if program in LIBRARIES else ""
+    environment = {**os.environ, "PYTHONPATH": path, "TENFOLD_LEDGER": "off"}
+    command = [sys.executable, "-m", PROGRAMS, program, release, str(source), str(out), engine, str(cores)]
+    began = time.perf_counter()
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{program} {engine}: exit status {done.returncode}\n{done.stderr[-2000:]}")
+    figures: Figures = json.loads(done.stdout.splitlines()[-1])
+    return {**figures, "wall": time.perf_counter() - began}
+
+
+def scores_in(out: Path) -> pa.Table:
+    """Ids and PDs that a program wrote: one file, or the parts of a folder."""
+    files = sorted((out / "parts").glob("*.parquet")) if out.is_dir() else [out]
+    return pa.concat_tables([pq.read_table(file, columns=["loan_id", "pd"]) for file in files])
+
+
+def bare_rate(release: Release, source: Path, engine: str) -> float:
+    """Rows a second of the engine alone on rows that are ready, on one processor: the best of several turns."""
+    opened, values = open_engine(engine, release), values_of(release, source)
+    rows = release.rows.build(values)
+    best = np.inf
+    for _ in range(3):
+        began = time.perf_counter()
+        for start in range(0, len(rows), ALIKE):
+            opened.predict_proba(rows[start : start + ALIKE])
+        best = min(best, time.perf_counter() - began)
+    return float(len(rows) / best)
+
+
+def values_of(release: Release, source: Path) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """The first applications of a tape, encoded."""
+    with pq.ParquetFile(source) as file:
+        batch = next(file.iter_batches(SOME, columns=list(release.form.names)))
+    return check(batch, release.form).values
+
+
+def bare(name: str, source: Path, engine: str) -> float:
+    """`bare_rate` in a process of its own, on the processor that books have."""
+    command = [sys.executable, "-m", "profiling.benchmarks.book", "--bare", name, str(source), engine]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return float(done.stdout.splitlines()[-1])
+
+
+def engines_table(
+    name: str, tape: Path, rows: int, rounds: int, folder: Path
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Our rate by engine beside the engine's own, in turn."""
+    figures: dict[str, Any] = {}
+    for engine in ENGINES:
+        rates, own, least = [], [], None
+        for _ in range(rounds):
+            taken = run("ours", name, tape, folder / f"{name}-{engine}", engine, 1)
+            rates.append(rows / taken["seconds"])
+            own.append(bare(name, tape, engine))
+            least = taken if least is None or taken["seconds"] < least["seconds"] else least
+        figures[engine] = {"rows_per_second": max(rates), "bare_rows_per_second": max(own), **(least or {})}
+    reference = figures["xgboost"]["bare_rows_per_second"]
+    ratios = {
+        f"book_rate_over_engine_{name}_{e}": f["rows_per_second"] / f["bare_rows_per_second"]
+        for e, f in figures.items()
+    }
+    ratios[f"book_bins_over_xgboost_bare_{name}"] = figures["bins"]["rows_per_second"] / reference
+    return figures, ratios
+
+
+def compared(expected: pa.Table, out: Path) -> float:
+    """How far the PDs of a program are from ours at most; raises SystemExit beyond TOLERANCE or for other rows."""
+    found = scores_in(out)
+    if not found["loan_id"].equals(expected["loan_id"]):
+        raise SystemExit(f"{out.name}: other rows, or in another order; nothing was timed")
+    off = float(np.abs(found["pd"].to_numpy() - expected["pd"].to_numpy()).max())
+    if not off <= TOLERANCE:
+        raise SystemExit(f"{out.name}: a PD is off by {off:.2g}; nothing was timed")
+    return off
+
+
+def peers_table(tape: Path, small: Path, rows: int, rounds: int, folder: Path) -> dict[str, Any]:
+    """Rates, memory and lines of every program that can be run here; equal PDs first, on a small tape."""
+    run("ours", "consumer", small, folder / "ours", "xgboost", 1)
+    expected = scores_in(folder / "ours")
+    programs = []
+    for program in PEERS:
+        try:
+            run(program, "consumer", small, folder / f"{program}.parquet", "xgboost", 1)
+        except (SystemExit, subprocess.CalledProcessError) as error:
+            print(f"{program} is left out: {str(error).strip().splitlines()[-1]}", flush=True)
+            continue
+        compared(expected, folder / f"{program}.parquet")
+        programs.append(program)
+    figures: dict[str, Any] = {}
+    for _ in range(rounds):
+        for program in programs:
+            taken = run(program, "consumer", tape, folder / f"{program}.parquet", "xgboost", 1)
+            if taken["seconds"] < figures.get(program, {}).get("seconds", np.inf):
+                figures[program] = {**taken, "rows_per_second": rows / taken["seconds"]}
+    return figures
+
+
+def memory(tapes: dict[tuple[int, str], Path], folder: Path) -> tuple[dict[str, Any], dict[str, float]]:
+    """Peak memory of books of two lengths over a process that has only opened the release and its engine."""
+    base = run("opened", "consumer", Path("-"), folder / "nothing", "xgboost", 1)["peak_mb"]
+    figures: dict[str, Any] = {"opened_mb": base}
+    ratios = {}
+    few, many = sorted({rows for rows, _ in tapes})
+    for kind in ("parquet", "csv"):
+        peaks = {
+            rows: run("ours", "consumer", tapes[rows, kind], folder / "memory", "xgboost", 2)["peak_mb"]
+            for rows in (few, many)
+        }
+        figures[kind] = {
+            "peak_mb": {str(rows): peak for rows, peak in peaks.items()},
+            "above_opened_mb": peaks[many] - base,
+        }
+        ratios["book_peak_10m_over_1m" if kind == "parquet" else "book_peak_10m_over_1m_csv"] = peaks[many] / peaks[few]
+    return figures, ratios
+
+
+@cache
+def scorer_of(folder: Path) -> Scorer:
+    release = open_release(folder)
+    return Scorer(release, open_engine("xgboost", release))
+
+
+def differing(folder: Path, batch: pa.RecordBatch, scored: pa.Table) -> int:
+    """How many rows of a file of scores are not `Scorer.score`'s, PD, points and decision, to the last bit."""
+    scorer = scorer_of(folder)
+    columns = [scored[name].to_pylist() for name in ("pd", "points", "decision")]
+    different = 0
+    for answers, *row in zip(batch.to_pylist(), *columns, strict=True):
+        alone = scorer.score(answers)
+        different += row != [alone.pd, alone.points, alone.decision]
+    return different
+
+
+def pieces(release: Release, tape: Path, out: Path, rows: int) -> Iterator[tuple[pa.RecordBatch, pa.Table]]:
+    files = sorted((out / "parts").glob("*.parquet"))
+    scored = pa.concat_tables([pq.read_table(file, columns=["pd", "points", "decision"]) for file in files])
+    start = 0
+    for batch in pq.ParquetFile(tape).iter_batches(16_384, columns=list(release.form.names)):
+        batch = batch.slice(0, rows - start)
+        yield batch, scored.slice(start, batch.num_rows)
+        start += batch.num_rows
+        if start >= rows:
+            return
+
+
+def rows_differing(release: Release, tape: Path, out: Path, rows: int) -> int:
+    """Of the first `rows` rows, on all processors."""
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(differing, release.folder, *piece) for piece in pieces(release, tape, out, rows)]
+        return sum(future.result() for future in waiting)
+
+
+def table(title: str, figures: dict[str, Any]) -> str:
+    lines = [
+        f"\n{title}",
+        "| program | rows a second | seconds | with its start | peak MB | lines |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, of_program in figures.items():
+        seconds = f"{of_program['seconds']:.1f} | {of_program['wall']:.1f}"
+        rate, peak, length = of_program["rows_per_second"], of_program["peak_mb"], of_program["lines"]
+        lines.append(f"| {name} | {rate:,.0f} | {seconds} | {peak:,.0f} | {length:.0f} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Print and keep the figures; exit status 1 where a row differs from `Scorer.score`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=5_000_000, help="of a tape (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--equal-rows", type=int, default=1_000_000, help="compared with Scorer.score (%(default)s)")
+    parser.add_argument("--memory-rows", type=int, nargs=2, default=[1_000_000, 10_000_000], metavar=("FEW", "MANY"))
+    parser.add_argument("--only", choices=["engines", "peers", "memory", "equal"], nargs="*")
+    parser.add_argument("--bare", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    folders = {folder.name.rpartition("-")[0]: folder for folder in embedded()}
+    if given.bare:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+        name, source, engine = given.bare
+        print(bare_rate(open_release(folders[name]), Path(source), engine))
+        return 0
+    wanted = given.only or ["engines", "peers", "memory", "equal"]
+    figures: dict[str, Any] = {"rows": given.rows}
+    ratios: dict[str, float] = {}
+
+    def tape(name: str, rows: int, kind: str = "parquet") -> Path:
+        return write_tape(open_release(folders[name]), rows, TAPES / f"{name}-{rows}.{kind}")
+
+    with tempfile.TemporaryDirectory() as temporary:
+        out = Path(temporary)
+        for name, folder in folders.items():
+            if "engines" in wanted:
+                found, more = engines_table(name, tape(name, given.rows), given.rows, given.rounds, out)
+                figures[name], ratios = found, ratios | more
+                print(table(f"{name}, {given.rows:,} rows, one processor", found), flush=True)
+            if "equal" in wanted:
+                source = tape(name, given.equal_rows)
+                run("ours", name, source, out / "equal", "xgboost", 1)
+                different = rows_differing(open_release(folder), source, out / "equal", given.equal_rows)
+                print(f"{name}: {different:,} of {given.equal_rows:,} rows differ from Scorer.score", flush=True)
+                ratios[f"book_rows_differing_{name}"] = different
+        if "equal" in wanted:
+            ratios["book_rows_differing"] = sum(ratios[f"book_rows_differing_{name}"] for name in folders)
+        if "peers" in wanted:
+            small = tape("consumer", min(200_000, given.rows))
+            figures["peers"] = peers_table(tape("consumer", given.rows), small, given.rows, given.rounds, out)
+            print(table(f"peers, consumer, {given.rows:,} rows, one processor", figures["peers"]), flush=True)
+            chunks = figures["peers"]["pandas_chunks"]["rows_per_second"]
+            for engine, f in figures.get("consumer", {}).items():
+                ratios[f"book_over_pandas_{engine}"] = f["rows_per_second"] / chunks
+        if "memory" in wanted:
+            tapes = {
+                (rows, kind): tape("consumer", rows, kind) for rows in given.memory_rows for kind in ("parquet", "csv")
+            }
+            figures["memory"], more = memory(tapes, out)
+            ratios |= more
+            print(f"\nmemory: {json.dumps(figures['memory'])}")
+    print("\n" + ", ".join(f"{name} {value:.3g}" for name, value in ratios.items()))
+    results.merge("book", figures, ratios)
+    return int(ratios.get("book_rows_differing", 0) > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
