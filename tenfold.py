@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     try:
         run = import_module(command.module).main
-        return int(run() if command.module == "app" else run([*command.words, *words[1:]]))
+        return int(run([*command.words, *words[1:]]))
     except TenfoldError as error:
         print(f"tenfold {words[0]}: {error}", file=sys.stderr)
         return 1

@@ -131,9 +131,7 @@ class Jobs:
             self._locked = (folder / ".lock").open("w")
             fcntl.flock(self._locked, fcntl.LOCK_EX)
             self._folder = folder
-            for left in root.iterdir():
-                if left != folder and left.is_dir():
-                    self._take_over(left, folder)
+            self._take_over_all()
             self._cleaner = threading.Thread(target=self._clean_again_and_again, name="tenfold-batch", daemon=True)
             self._cleaner.start()
             return folder
@@ -143,6 +141,15 @@ class Jobs:
         root = self._settings.batch
         if not self.missing and root is not None and root.is_dir() and any(root.iterdir()):
             self.begin()
+
+    def _take_over_all(self) -> None:
+        """What servers have left that are gone; one that this one replaces may have gone just now."""
+        with self._lock:
+            root, folder = self._settings.batch, self._folder
+            if root is not None and folder is not None:
+                for left in root.iterdir():
+                    if left != folder and left.is_dir():
+                        self._take_over(left, folder)
 
     def _take_over(self, left: Path, folder: Path) -> None:
         """Of a server that is gone the finished jobs; the rest is removed. One that is alive holds its lock."""
@@ -162,6 +169,7 @@ class Jobs:
     def _clean_again_and_again(self) -> None:
         while not self._closing.wait(min(60, self.keep_seconds / 10)):
             self.clean()
+            self._take_over_all()
 
     def clean(self) -> None:
         """Remove the jobs whose time is over."""
