@@ -10,7 +10,7 @@ export TENFOLD_RELEASE := $(firstword $(addprefix models/releases/,$(filter $(RE
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser typescript run quick coverage test test-core test-browser accept truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-engines bench-log bench-start bench-first bench-ledger bench-history bench-http bench-book bench-click bench-profile screenshots faults figures space lock clean
+.PHONY: help setup browser typescript run quick coverage test test-core test-browser accept truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-engines bench-log bench-start bench-first bench-ledger bench-history bench-http bench-book bench-click bench-profile bench-cluster screenshots faults figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -144,6 +144,9 @@ bench-book: setup  ## a file of 5 million applications by each engine and by oth
 
 bench-click: setup browser  ## from click to changed result, beside a bare Gradio page
 	$(BIN)/python -m profiling.benchmarks.click
+
+bench-cluster: setup  ## a book on a Dask cluster of this machine: one worker, two, two processes beside
+	$(BIN)/python -m profiling.benchmarks.cluster --json
 
 bench-profile: setup browser  ## profilers side by side on five programs; a log of 200 MB and a .prof of 100,000 functions
 	$(BIN)/python -m profiling.benchmarks.profilers

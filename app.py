@@ -64,10 +64,12 @@ def main(arguments: Sequence[str] = ()) -> int:
         return 1
     # Gradio takes seconds to import, so errors in the settings are reported first.
     from web.operations.health import log_problems
-    from web.server import create_app
+    from web.server import create_app, open_jobs
 
     security_log = SecurityLog(None if settings.public_demo else settings.security_log, settings.log_days)
-    app = create_app(scorer, settings, ledger, lender, accounts, security_log)
+    jobs = open_jobs(scorer, settings)
+    jobs.recover()
+    app = create_app(scorer, settings, ledger, lender, accounts, security_log, jobs)
     for problem in log_problems(settings.log):
         print(f"Tenfold serves, but is not ready: {problem}", file=sys.stderr)  # noqa: T201
     if ServiceState(scorer.release, ledger).now() == DRAFT:
@@ -88,6 +90,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     finally:
         security_log.write("stopped")
         security_log.close()
+        jobs.close()
         if ledger:
             ledger.close()
         accounts.close()

@@ -44,7 +44,7 @@ class Ended(NamedTuple):
     """How a command ended."""
 
     status: int | None  # exit status, negative for a signal; None if it was stopped
-    stopped_by: str = ""  # the limit that stopped it: "time" or "disk"
+    stopped_by: str = ""  # the limit that stopped it, "time" or "disk"; or "request"
     isolated: bool = False  # ran in namespaces
 
     @property
@@ -55,12 +55,13 @@ class Ended(NamedTuple):
 
 def run(
     command: Sequence[str], *, environment: Mapping[str, str], output: IO[bytes], seconds: float, file_size: int,
-    folder: Path | None = None, disk: int = 0,
+    folder: Path | None = None, disk: int = 0, stop: Callable[[], bool] = lambda: False,
 ) -> Ended:  # fmt: skip
     """Run a command in ROOT; wait until it and all its processes have ended.
 
     Its environment is `environment` plus the variables of this process named in INHERITED. Its output goes to `output`.
-    It is stopped after `seconds`, or when `folder`, the only one that it may write into, holds more than `disk` bytes.
+    It is stopped after `seconds`, when `folder`, the only one that it may write into, holds more than `disk` bytes, or
+    when `stop` returns true.
     No file that it writes can be longer than `file_size` bytes.
     """
     alive, alive_writer = os.pipe()  # closed when this process ends, however that happens; the supervisor notices
@@ -78,7 +79,7 @@ def run(
             os.close(alive)
             os.close(report_writer)
         try:
-            stopped = wait(report, time.monotonic() + seconds, folder, disk)
+            stopped = wait(report, time.monotonic() + seconds, folder, disk, stop)
         finally:
             os.close(alive_writer)
             alive_writer = -1
@@ -92,13 +93,15 @@ def run(
     return Ended(None, stopped) if stopped else Ended(int(status), "", isolated == b"1")
 
 
-def wait(report: int, until: float, folder: Path | None, disk: int) -> str:
+def wait(report: int, until: float, folder: Path | None, disk: int, stop: Callable[[], bool]) -> str:
     """Wait until the supervisor reports or is gone. Returns the limit that was exceeded, or an empty string."""
     while not select.select([report], [], [], 0.1)[0]:
         if time.monotonic() > until:
             return "time"
         if folder is not None and used(folder) > disk:
             return "disk"
+        if stop():
+            return "request"
     return ""
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from inference.errors import TenfoldError
 
@@ -9,6 +10,7 @@ EXTRAS = {  # extra -> the modules that its packages provide
     "train": ("pandas", "pyarrow", "matplotlib", "optbinning", "onnx", "onnxmltools", "tqdm", "python_calamine"),
     "engines": ("onnxruntime", "daal4py", "numba"),
     "book": ("pyarrow", "fsspec", "python_calamine"),
+    "cluster": ("dask", "distributed"),
     "profile": ("jinja2", "orjson", "psutil", "snakeviz"),
 }
 
@@ -27,6 +29,11 @@ def extra(name: str) -> Iterator[None]:
         if package not in EXTRAS[name]:
             raise
         raise MissingExtra(f"{package} is not installed: run {how_to_install(name)}") from None
+
+
+def is_installed(name: str) -> bool:
+    """Whether all packages of an extra are there, without importing any."""
+    return all(find_spec(module) is not None for module in EXTRAS[name])
 
 
 def how_to_install(name: str) -> str:

@@ -30,6 +30,9 @@ class Settings:
     users: Path | None = ROOT / "logs" / "users.sqlite3"  # who may log in; no login without it or with `off`
     users_named: bool = False  # TENFOLD_USERS names the file, so it must exist
     no_login: bool = False  # no login, although the ledger holds records of people who logged in
+    batch: Path | None = ROOT / "logs" / "batch"  # files to be scored, and their scores; None: `off`
+    batch_hours: int = 24  # that they are kept
+    batch_megabytes: int = 2048  # of all of them together
     origins: tuple[str, ...] = ()  # other sites whose pages may call this server from a browser (CORS)
     root_path: str = ""  # the path prefix that a reverse proxy strips
     host: str = "127.0.0.1"
@@ -67,6 +70,13 @@ class Settings:
         if "TENFOLD_USERS" in variables:
             users = path_or_off(variables["TENFOLD_USERS"])
             values.update(users=users, users_named=users is not None)
+        if "TENFOLD_BATCH" in variables:
+            values["batch"] = path_or_off(variables["TENFOLD_BATCH"])
+        if "TENFOLD_BATCH_HOURS" in variables:
+            values["batch_hours"] = whole_number("TENFOLD_BATCH_HOURS", variables["TENFOLD_BATCH_HOURS"], 1, 8760)
+        if "TENFOLD_BATCH_MEGABYTES" in variables:
+            text = variables["TENFOLD_BATCH_MEGABYTES"]
+            values["batch_megabytes"] = whole_number("TENFOLD_BATCH_MEGABYTES", text, 64, 10_000_000)
         if "TENFOLD_ORIGINS" in variables:
             values["origins"] = tuple(origin(site.strip()) for site in variables["TENFOLD_ORIGINS"].split(","))
         if "TENFOLD_ROOT_PATH" in variables:

@@ -43,6 +43,11 @@ LISTED = {
         /fr/model-card /model-card/{name}
         /desk/score /desk/try /desk/take /desk/read /fr/desk/score /fr/desk/try /fr/desk/take /fr/desk/read
         /record/{id}/notified /fr/record/{id}/notified
+        /batch /batch/columns.csv /batch/{id} /batch/{id}/progress /batch/{id}/check /batch/{id}/score
+        /batch/{id}/cancel /batch/{id}/delete /batch/{id}/result /batch/{id}/rejected /batch/{id}/row
+        /fr/batch /fr/batch/columns.csv /fr/batch/{id} /fr/batch/{id}/progress /fr/batch/{id}/check /fr/batch/{id}/score
+        /fr/batch/{id}/cancel /fr/batch/{id}/delete /fr/batch/{id}/result /fr/batch/{id}/rejected /fr/batch/{id}/row
+        /api/v1/book /api/v1/book/{id} /api/v1/book/{id}/result /api/v1/book/{id}/rejected
         /record/{id} /record/{id}/decide /record/{id}/agree /record/{id}/contest /record/{id}/notice
         /record/{id}/notice.pdf /fr/record/{id} /fr/record/{id}/decide /fr/record/{id}/agree /fr/record/{id}/contest
         /fr/record/{id}/notice /fr/record/{id}/notice.pdf

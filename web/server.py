@@ -11,6 +11,8 @@ from inference.scorer import Scorer
 from inference.settings import Settings
 from ledger.ledger import Ledger
 from web.api.routes import ApiFirst, api_router
+from web.batch.jobs import Jobs
+from web.batch.routes import BatchPages
 from web.carried import Carried
 from web.cases.history import HistoryPages
 from web.cases.routes import CasePages
@@ -51,10 +53,11 @@ def create_app(
     lender: Lender | None = None,
     accounts: Accounts | None = None,
     security_log: SecurityLog | None = None,
+    jobs: Jobs | None = None,
 ) -> FastAPI:
-    """The app for a scorer. `lender` and `accounts` default to those that the settings name; without a security log
-    none is written. Its `state.carried` is what a server that replaces this one takes on."""
-    return asyncio.run(assemble(scorer, settings, ledger, lender, accounts, security_log))
+    """The app for a scorer. `lender`, `accounts` and `jobs` default to those that the settings name; without a
+    security log none is written. Its `state.carried` is what a server that replaces this one takes on."""
+    return asyncio.run(assemble(scorer, settings, ledger, lender, accounts, security_log, jobs))
 
 
 async def assemble(
@@ -64,6 +67,7 @@ async def assemble(
     lender: Lender | None = None,
     accounts: Accounts | None = None,
     security_log: SecurityLog | None = None,
+    jobs: Jobs | None = None,
 ) -> FastAPI:
     """`create_app` for a caller within an event loop.
 
@@ -72,9 +76,10 @@ async def assemble(
     recorder, lender = Recorder(scorer, ledger), lender or read_lender(settings.lender)
     check_reason_texts(lender, scorer.release)
     accounts = accounts or Accounts(settings.users)
+    jobs = jobs or open_jobs(scorer, settings)
     app = FastAPI(
         title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT,
-        middleware=middleware(scorer, settings, recorder, accounts, security_log),
+        middleware=middleware(scorer, settings, recorder, accounts, jobs, security_log),
     )  # fmt: skip
     app.include_router(desk_routes(recorder, lender))  # routes are tried in this order: the busiest first
     throttle = Throttle()
@@ -85,6 +90,7 @@ async def assemble(
     app.include_router(ReleasePages(recorder.state, scorer.release, ledger).routes())
     app.include_router(performance_routes(scorer, settings, ledger is not None))
     app.include_router(asset_routes())
+    app.include_router(BatchPages(jobs, scorer.release, ledger is not None).routes())
     if ledger is not None:
         app.include_router(CasePages(recorder, lender, accounts).routes())
         app.include_router(HistoryPages(scorer, ledger, lender).routes())
@@ -97,13 +103,25 @@ async def assemble(
     return app
 
 
+def open_jobs(scorer: Scorer, settings: Settings) -> Jobs:
+    """The files of this server, which its release and engine score."""
+    return Jobs(settings, scorer.release.folder, scorer.release.digest, scorer.engine.name)
+
+
 def middleware(
-    scorer: Scorer, settings: Settings, recorder: Recorder, accounts: Accounts, security_log: SecurityLog | None
+    scorer: Scorer,
+    settings: Settings,
+    recorder: Recorder,
+    accounts: Accounts,
+    jobs: Jobs,
+    security_log: SecurityLog | None,
 ) -> list[Middleware]:
     """The middlewares that every request passes, outermost first."""
     # A browser's preflight request carries no token, so it must be answered before the entrance.
     cross_origin = [
-        Middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["GET", "POST"], allow_headers=CORS)
+        Middleware(
+            CORSMiddleware, allow_origins=settings.origins, allow_methods=["GET", "POST", "DELETE"], allow_headers=CORS
+        )
     ]
     return [
         *(cross_origin if settings.origins else ()),
@@ -112,7 +130,7 @@ def middleware(
         # Limits. Bodies are read here, so that no route can forget their limit.
         Middleware(Limits),
         # The API, before everything that only pages need.
-        Middleware(ApiFirst, router=api_router(recorder)),
+        Middleware(ApiFirst, router=api_router(recorder, jobs)),
         *(() if settings.origins else [NO_OTHER_ORIGIN]),
         # The state of the release, for pages.
         Middleware(TellState, state=recorder.state),

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from inference.book.batches import REASONS, BatchScorer
+from inference.book.cluster import Workers, cluster_client
 from inference.book.errors import BadBook
 from inference.book.parts import PartLog, RunFolder, Totals
 from inference.book.run import Book, score_book
@@ -93,6 +94,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--reasons", choices=REASONS, default=REASONS[0], help="for which rows (default: none)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="threads (default: one a processor)")
     parser.add_argument(
+        "--cluster",
+        metavar="WHERE",
+        help="score on a Dask cluster: local, local:N, or tcp://HOST:PORT of its scheduler",
+    )
+    parser.add_argument(
         "--rows-a-part", type=int, default=ROWS_A_PART, metavar="N", help=f"about how many (default: {ROWS_A_PART:,})"
     )
     parser.add_argument("--json", action="store_true", help="progress and counts as JSON lines")
@@ -136,14 +142,19 @@ def run(given: argparse.Namespace, record: Record | None = None) -> int:
         coalitions = 2 ** len(release.form.fields)
         print(f"a row with reasons costs as much as up to {coalitions:,} rows without", file=sys.stderr)
     progress = Progress(source, as_json=given.json)
-    totals = score_book(
-        book,
-        resume=given.resume,
-        max_bad=given.max_bad,
-        workers=given.workers,
-        joined=output if ending else None,
-        progress=progress,
-    )
+    with ExitStack() as stack:
+        client = None
+        if given.cluster is not None:
+            client = Workers(stack.enter_context(cluster_client(given.cluster)), book, given.input)
+        totals = score_book(
+            book,
+            resume=given.resume,
+            max_bad=given.max_bad,
+            workers=given.workers,
+            joined=output if ending else None,
+            progress=progress,
+            client=client,
+        )
     progress.end()
     ended = ScoredBook(release, scorer.engine.name, source.files(), totals, folder.folder, options_of(book, given))
     recorded = {} if record is None else {"record": record(ended)}

@@ -3,11 +3,12 @@
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from threading import Event
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -92,6 +93,32 @@ class Book:
         return self.folder.finish(part.number, rows, decisions, rejected)
 
 
+class PendingLog(Protocol):
+    """A part that is being scored."""
+
+    def result(self) -> PartLog:
+        """Waits for it."""
+
+    def cancel(self) -> object:
+        """It is not wanted."""
+
+
+class Elsewhere(Protocol):
+    """What scores parts in other processes: `inference.book.cluster.Workers`."""
+
+    @property
+    def at_once(self) -> int:
+        """How many parts may be on their way."""
+
+    def begin(self) -> None:
+        """The manifest is written."""
+
+    def submit(self, part: Part) -> PendingLog: ...
+
+    def end(self) -> None:
+        """All parts are there, or the run stops."""
+
+
 def ragged_line(file: str, row: int, expected: int, actual: int) -> tuple[object, ...]:
     return (file, row, "", "columns", f"{expected} columns", f"{actual} columns", "")
 
@@ -104,18 +131,19 @@ def score_book(
     workers: int = 1,
     joined: Path | None = None,
     progress: Callable[[Mapping[int, PartLog]], None] = lambda logs: None,
+    client: Elsewhere | None = None,
 ) -> Totals:
     """Score all parts that are not whole yet, and end the run.
 
-    `progress` hears of all parts that are whole, at the beginning and after each. Raises `BookStopped` (what is whole
-    stays), `TooManyBad` among it, `OtherRun` where the folder holds another run, `BadBook` where the input cannot be
-    read.
+    `client` scores the parts elsewhere; without one, `workers` threads do. `progress` hears of all parts that are
+    whole, at the beginning and after each. Raises `BookStopped` (what is whole stays), `TooManyBad` among it,
+    `OtherRun` where the folder holds another run, `BadBook` where the input cannot be read.
     """
     folder = book.folder
     logs: dict[int, PartLog] = {}
     stopped = Event()
 
-    def finished(future: Future[PartLog]) -> None:
+    def finished(future: PendingLog) -> None:
         log = future.result()
         logs[log.part] = log
         progress(logs)
@@ -134,19 +162,26 @@ def score_book(
         logs |= folder.begin(book.manifest(), resume=resume)
         progress(logs)
         if not folder.success.exists():
+            pending: deque[PendingLog] = deque()
+            if client is not None:
+                client.begin()
             with ThreadPoolExecutor(workers) as pool:
                 try:
-                    pending: deque[Future[PartLog]] = deque()
                     for part in book.source.parts(logs.keys()):
-                        pending.append(pool.submit(score, part))
-                        while len(pending) > workers + 1:
+                        pending.append(pool.submit(score, part) if client is None else client.submit(part))
+                        while len(pending) > (workers + 1 if client is None else client.at_once):
                             finished(pending.popleft())
                     while pending:
                         finished(pending.popleft())
                 except BaseException:
                     stopped.set()
+                    for future in pending:
+                        future.cancel()
                     pool.shutdown(wait=True, cancel_futures=True)
                     raise
+                finally:
+                    if client is not None:
+                        client.end()
         return folder.end(logs, joined)
     finally:
         folder.close()

@@ -54,9 +54,10 @@ class Server:
         self.command = [sys.executable, "app.py"]
         as_nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
         if os.geteuid() == 0:  # modes do not bind root
-            # Where nobody may not reach this Python (a checkout under /root), the server stays root, and the test
-            # that nothing was written into the checkout still holds.
-            if not subprocess.run([*as_nobody, sys.executable, "-c", "pass"], cwd="/", capture_output=True).returncode:
+            # Where nobody may not start this Python (one under /root), the server stays root, and the test that nothing
+            # was written into the checkout still holds. It starts Python itself, to read files.
+            program = "import subprocess, sys; subprocess.run([sys.executable, '-c', ''], check=True)"
+            if not subprocess.run([*as_nobody, sys.executable, "-c", program], cwd="/", capture_output=True).returncode:
                 os.chown(self.writable, NOBODY, NOBODY)
                 self.command = [*as_nobody, *self.command]
         else:
@@ -76,6 +77,7 @@ class Server:
             "TMPDIR": str(self.writable),
             "TENFOLD_LOG": str(self.log),
             "TENFOLD_LEDGER": str(self.ledger),
+            "TENFOLD_BATCH": str(self.writable / "batch"),
             "TENFOLD_USERS": str(self.users) if self.users.exists() else "off",
             "TENFOLD_RELEASE": str(self.checkout / "models" / "releases" / self.release.name),
         }

@@ -53,7 +53,7 @@ from web.lender import EXAMPLE, read_lender
 from web.recording import Recorder
 from web.security.accounts import Accounts
 from web.security.entrance import COOKIE
-from web.server import create_app
+from web.server import create_app, open_jobs
 
 SLOWEST = 60  # seconds that one case may take
 SECONDS = {"files": 120, "pickles": 60, "ledger": 120, "requests": 300}  # of `make faults`
@@ -271,7 +271,10 @@ def test_the_ledger(scorer: Scorer, tmp_path: Path, record_property: Any, capsys
         with closing(opened):
             recorder = Recorder(scorer, opened)
             app = FastAPI()
-            app.add_middleware(ApiFirst, router=api_router(recorder))
+            app.add_middleware(
+                ApiFirst,
+                router=api_router(recorder, open_jobs(scorer, Settings(release=default_release(), batch=None))),
+            )
             app.include_router(CasePages(recorder, lender, Accounts(tmp_path / "none")).routes())
             app.include_router(HistoryPages(scorer, opened, lender).routes())
             path = chance.choice((

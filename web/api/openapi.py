@@ -4,6 +4,7 @@ from typing import Any
 
 from inference.fields import NOT_STATED, ChoiceField, Field, NumberField
 from inference.release import Release
+from web.batch.jobs import STATES as FILE_STATES
 from web.pages.answers import LONGEST_REFERENCE
 from web.problems import PROBLEM
 from web.service_state import STATES
@@ -60,6 +61,7 @@ def describe(release: Release, with_ledger: bool) -> Schema:
         "/api/v1/ledger/head": {
             "get": operation("head", "The last record's hash, for somebody else to keep", "Head", errors=(404, 503))
         },
+        **book_paths(),
     }  # fmt: skip
     return {
         "openapi": "3.1.0",
@@ -72,6 +74,62 @@ def describe(release: Release, with_ledger: bool) -> Schema:
         "paths": paths,
         "components": {"schemas": schemas(release)},
     }
+
+
+FORMATS = {
+    "text/csv": {"type": "string"},
+    "application/vnd.apache.parquet": {"type": "string", "format": "binary"},
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": {"type": "string", "format": "binary"},
+}
+
+
+def book_paths() -> Schema:
+    """The routes of files: web/api/book.py."""
+    id = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+    text = {"type": "string", "minLength": 1}
+    queries = (
+        ("map", {"type": "array", "items": text}, "FIELD=COLUMN, where a field's column has another name"),
+        ("separator", {"type": "string", "minLength": 1, "maxLength": 1}, "Of a CSV file; else found out"),
+        (
+            "encoding",
+            {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"},
+            "Of a CSV file; else UTF-8, or its byte order mark",
+        ),
+        ("decimal", {"enum": [".", ","]}, "The decimal mark of texts; else found out"),
+        ("reasons", {"enum": ["none", "not-approved", "all"]}, "For which rows the principal reasons are given"),
+        (
+            "for",
+            {"enum": ["page"]},
+            "Only checked, for the page /batch/ID, which maps the columns and starts the scoring",
+        ),
+    )
+    parameters = [
+        {"name": name, "in": "query", "description": what, "schema": schema} for name, schema, what in queries
+    ]
+    name = {"name": "Content-Disposition", "in": "header", "schema": {"type": "string"},
+            "description": "attachment; filename=NAME: its ending says the format, else Content-Type"}  # fmt: skip
+    send = operation("send_file", "Send a file of applications to be scored", "File", errors=(413, 415, 422, 501, 507),
+                     parameters=[*parameters, name])  # fmt: skip
+    send["requestBody"] = {"required": True, "content": {kind: {"schema": schema} for kind, schema in FORMATS.items()}}
+    send["responses"]["202"] = {**send["responses"].pop("200"), "description": "Taken: ask at Location",
+                                "headers": {"Location": {"schema": {"type": "string"}}}}  # fmt: skip
+    result = operation("file_result", "The scores, in the format that came", "File", errors=(404, 409), parameters=[id])
+    result["responses"]["200"]["content"] = {kind: {"schema": schema} for kind, schema in FORMATS.items()}
+    rejected = operation(
+        "file_rejected", "The rows that were not scored, as CSV", "File", errors=(404, 409), parameters=[id]
+    )
+    rejected["responses"]["200"]["content"] = {"text/csv": {"schema": {"type": "string"}}}
+    delete = operation("delete_file", "Stop it, and remove file and scores", "File", errors=(404,), parameters=[id])
+    del delete["responses"]["200"]
+    delete["responses"]["204"] = {"description": "Done"}
+    return {
+        "/api/v1/book": {"post": send, "get": operation("files", "Your own files, the newest first", "Files")},
+        "/api/v1/book/{id}": {
+            "get": operation("file", "How far a file is", "File", errors=(404,), parameters=[id]), "delete": delete,
+        },
+        "/api/v1/book/{id}/result": {"get": result},
+        "/api/v1/book/{id}/rejected": {"get": rejected},
+    }  # fmt: skip
 
 
 def behind_login(described: Schema) -> Schema:
@@ -186,6 +244,15 @@ def schemas(release: Release) -> Schema:
                            "next": {"type": ["integer", "null"]}}),
         "Record": {"type": "object", "properties": {"id": text, "seq": {"type": "integer"}, "hash": digest},
                    "required": ["id", "seq", "hash", "kind", "time"]},
+        "File": closed({
+            "id": text, "name": text, "state": {"enum": list(FILE_STATES)}, "bytes": {"type": "integer"},
+            "created": text,
+            "deleted": {"type": "string", "description": "When file and scores are removed"},
+            "error": {"type": ["string", "null"]}, "rows": {"type": "integer"}, "of": {"type": ["integer", "null"]},
+            "rejected": {"type": "integer"},
+            "decisions": {"type": ["object", "null"], "additionalProperties": {"type": "integer"}},
+        }),
+        "Files": closed({"items": {"type": "array", "items": ref("File")}}),
         "Head": closed({"seq": {"type": "integer"}, "hash": digest}),
     }  # fmt: skip
 

@@ -15,6 +15,7 @@ from msgspec import to_builtins
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -24,7 +25,9 @@ from ledger.errors import LedgerUnavailable
 from ledger.events import SCORED
 from ledger.ledger import KeyReused
 from ledger.records import Key, Record
+from web.api.book import BookApi
 from web.api.openapi import LISTED, LONGEST_KEY, MOST_ITEMS, MOST_LISTED, behind_login, describe
+from web.batch.jobs import Jobs
 from web.pages.answers import LONGEST_REFERENCE
 from web.person import CLOSED, mode_of, only_of, person_of
 from web.problems import JSON, PREFIX, Refusal, drawn_for_another, invalid, read_json
@@ -47,9 +50,9 @@ class Item(NamedTuple):
 AS_JSON = [(b"content-type", JSON.encode()), (b"cache-control", b"no-store")]
 
 
-def api_router(recorder: Recorder) -> Router:
+def api_router(recorder: Recorder, jobs: Jobs) -> Router:
     """All routes."""
-    api = Api(recorder)
+    api, book = Api(recorder), BookApi(jobs, recorder.scorer.release.form)
     routes = [
         Route(PREFIX + path, ApiRoute(function), methods=[method])
         for method, path, function in (
@@ -60,6 +63,12 @@ def api_router(recorder: Recorder) -> Router:
             ("GET", "/release", api.release),
             ("GET", "/ledger/head", api.head),
             ("GET", "/openapi.json", api.openapi),
+            ("POST", "/book", book.send),
+            ("GET", "/book", book.listed),
+            ("GET", "/book/{id}", book.state),
+            ("DELETE", "/book/{id}", book.delete),
+            ("GET", "/book/{id}/result", book.result),
+            ("GET", "/book/{id}/rejected", book.rejected),
         )
     ]
     return Router(routes)
@@ -92,7 +101,7 @@ class ApiFirst:
 
 
 class ApiRoute:
-    """A route for a function that returns JSON values, or raises.
+    """A route for a function that returns JSON values or a response, or raises.
 
     It is an ASGI app, which Starlette calls directly; a function would be wrapped in several layers.
     """
@@ -102,7 +111,9 @@ class ApiRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            answer = orjson.dumps(await self._function(Request(scope, receive)))
+            result = await self._function(Request(scope, receive))
+            response = result if isinstance(result, Response) else None
+            answer = b"" if response else orjson.dumps(result)
         except Refusal as refusal:
             response = refusal.response()
         except InvalidApplication as error:
@@ -113,7 +124,7 @@ class ApiRoute:
             # The details are in the server's log and in /readyz: clients must not see paths.
             title = "The ledger cannot be read or written, so there is no answer"
             response = Refusal(503, "not-recorded", title).response()
-        else:
+        if response is None:
             headers = [*AS_JSON, (b"content-length", str(len(answer)).encode())]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": answer})

@@ -26,7 +26,7 @@ class Link:
 
     path: str
     text: str
-    is_current: bool  # whether it leads to the page that it is on
+    is_current: bool  # whether it leads to the page that it is on, or to the one above
     target: str = ""  # the tab that it opens in
     language: str = ""  # of the page that it leads to, if it is a link to another language
 
@@ -83,7 +83,7 @@ def frame(
     the path to the app's root; by default it is derived from `here`."""
     up = root_from(here, texts) if up is None else up
     home = up + HOME[texts.language].lstrip("/")
-    paths = {"desk": "", "history": "history", "performance": "performance", "model": "model-card"}
+    paths = {"desk": "", "history": "history", "batch": "batch", "performance": "performance", "model": "model-card"}
     if not ledger:
         del paths["history"]
     if here == "login":
@@ -91,7 +91,7 @@ def frame(
     # From the desk each opens in its own tab, so that nobody loses what they typed.
     pages = [
         Link(
-            home + path or "./", texts(f"nav.{name}"), here == (path or "desk"),
+            home + path or "./", texts(f"nav.{name}"), here.partition("/")[0] == (path or "desk"),
             f"tenfold-{name}" if path and here == "desk" else "",
         )
         for name, path in paths.items()

@@ -23,6 +23,7 @@ WAITING = 16  # requests that a client may pipeline before the first is answered
 HEAD_SECONDS = 10.0  # from opening a connection, or the first byte of its next request, to a complete head
 PIECE_SECONDS = 10.0  # until the next piece of a body
 BODY_SECONDS = 30.0  # for a whole body
+FILE_SECONDS = 3600.0  # for one that is a file, of /api/v1/book
 SLOWEST = 16 << 10  # bytes of a body a second, on average, after PIECE_SECONDS
 READ_SECONDS = 30.0  # for a client to read some of a response
 
@@ -76,6 +77,7 @@ class Guarded(HttpToolsProtocol):
         self._fed = 0  # bytes since the last complete head or piece of a body
         self._began = self._moved = 0.0  # when the body began, and when its last piece arrived
         self._size = 0  # bytes of the body so far
+        self._longest = BODY_SECONDS
         self._status = HTTPStatus.BAD_REQUEST
         self._late: TimerHandle | None = None  # set while something is incomplete
         self._unread: TimerHandle | None = None
@@ -141,6 +143,7 @@ class Guarded(HttpToolsProtocol):
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):  # RFC 9112, section 3.2
             self._too_much(HTTPStatus.BAD_REQUEST)
         self._in_head, self._fed, self._size = False, 0, 0
+        self._longest = FILE_SECONDS if self.url.partition(b"?")[0].endswith(b"/api/v1/book") else BODY_SECONDS
         self._on_time()
         super().on_headers_complete()
         self.headers = []  # otherwise uvicorn would add trailers to the request's headers
@@ -191,7 +194,7 @@ class Guarded(HttpToolsProtocol):
     def _body_is_late(self) -> None:
         now = self.loop.time()
         slow = self._began + PIECE_SECONDS + self._size / SLOWEST
-        left = min(self._moved + PIECE_SECONDS, self._began + BODY_SECONDS, slow) - now
+        left = min(self._moved + PIECE_SECONDS, self._began + self._longest, slow) - now
         if self.flow.read_paused:  # the delay is ours
             left, self._began, self._moved, self._size = PIECE_SECONDS, now, now, 0
         if left > 0:

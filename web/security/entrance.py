@@ -46,7 +46,9 @@ RULES = [
         (r"/|/fr|/fr/", LOGGED_IN),
         (PAGES + r"desk/(?:score|try|take|read)", LOGGED_IN),
         (PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|notified|notice|notice\.pdf))?", LOGGED_IN),
-        (PAGES + r"(?:history|performance|model-card)", LOGGED_IN),
+        (PAGES + r"(?:history|performance|model-card|batch)", LOGGED_IN),
+        (PAGES + r"batch/columns\.csv", LOGGED_IN),
+        (PAGES + r"batch/[^/]+(?:/(?:progress|check|score|cancel|delete|result|rejected|row))?", LOGGED_IN),
         (r"/model-card/[^/]+", LOGGED_IN),
         # Only those of Gradio's many routes that its page loads: no uploads, files, proxies or logins.
         (PAGES + r"(?:assets|static)/[\w.@/-]{1,200}|" + PAGES + r"theme\.css", LOGGED_IN),
@@ -65,6 +67,8 @@ READS = [
         (PAGES + r"record/([^/]+)/notice(?:\.pdf)?", "notice"),
         (r"/api/v1/decisions/([^/]+)", "api"),
         (PAGES + r"history()", "history"),
+        (PAGES + r"batch/(?!columns\.csv)([^/]+)(?:/(?:result|rejected|row))?", "file"),
+        (r"/api/v1/book/([^/]+)/(?:result|rejected)", "file"),
         (r"/api/v1/decisions()", "list"),
     )
 ]
@@ -75,7 +79,9 @@ DEFAULTS = [
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=()"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-READING = re.compile(PAGES + r"(?:record|history)|/api/v1/decisions")  # a quick test, since most requests read nothing
+READING = re.compile(
+    PAGES + r"(?:record|history|batch)|/api/v1/(?:decisions|book)"
+)  # a quick test, since most requests read nothing
 BEHIND_TLS = [*DEFAULTS, (b"strict-transport-security", b"max-age=31536000")]
 DEFAULT_NAMES = frozenset(name for name, _ in BEHIND_TLS)
 

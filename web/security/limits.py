@@ -25,6 +25,7 @@ from web.security.throttle import network
 
 BODY = 64 << 10  # bytes, for paths that are not in BODIES
 BODIES = {f"{PREFIX}/score:batch": 4 << 20}
+STREAMED = f"{PREFIX}/book"  # bodies that are not held in memory: web/batch/jobs.py bounds their bytes
 GRADIO_BODY = 16 << 10  # ten short answers
 STRANGERS_BODY = 256 << 10  # bytes of a body from somebody who is not logged in; about a batch of 1,000
 LOGIN_BODY = 4 << 10
@@ -81,7 +82,9 @@ class Limits:
         sender = Sender.of(scope)
         body = b""
         try:
-            if declared != 0:
+            if path == STREAMED and declared != 0:
+                receive, send = streamed(receive, send, None if sender.known else STRANGERS_BODY)
+            elif declared != 0:
                 body = await self._read(receive, declared, most_bytes(path, sender.known), sender)
                 receive = replayed(body, receive)
             if self._in_progress >= IN_PROGRESS and path not in ALWAYS:
@@ -174,6 +177,28 @@ def most_bytes(path: str, known: bool) -> int:
         return LOGIN_BODY
     most = BODIES.get(path) or (GRADIO_BODY if path.startswith(GRADIO) else BODY)
     return most if known else min(most, STRANGERS_BODY)
+
+
+def streamed(receive: Receive, send: Send, most: int | None) -> tuple[Receive, Send]:
+    """The same, with at most so many bytes of a body; a response before the body's end closes the connection."""
+    size, is_complete = 0, False
+
+    async def receive_some() -> Message:
+        nonlocal size, is_complete
+        message = await receive()
+        if message["type"] == "http.request":
+            size += len(message.get("body", b""))
+            is_complete = not message.get("more_body", False)
+            if most is not None and size > most:
+                raise RequestRefused(413, "too-large", f"The body may have {most:,} bytes")
+        return message
+
+    async def send_closing(message: Message) -> None:
+        if message["type"] == "http.response.start" and not is_complete:
+            message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+        await send(message)
+
+    return receive_some, send_closing
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:

@@ -131,7 +131,7 @@
       .filter(([, text]) => text);
     const unknown = texts.filter(([fact, text]) => !read(fact, text));
     if (unknown.length) {
-      const answer = await ask("read", { numbers: Object.fromEntries(unknown.map(([fact, text]) => [fact.name, text])) });
+      const answer = await ask("desk/read", { numbers: Object.fromEntries(unknown.map(([fact, text]) => [fact.name, text])) });
       if (answer.failed) return;
       const found = JSON.parse(answer.text);
       for (const [fact, text] of unknown) know(fact, text, found[fact.name]);
@@ -245,13 +245,15 @@
   // ---- asking the server ------------------------------------------------------------------------------------
 
   const PATIENCE = 15000; // ms
-  /** @type {(what: string, wish: object) => Promise<{ text?: string, failed?: string }>} an answer's text, or how it `failed` */
-  const ask = async (what, wish) => {
+  /** @type {(path: string, wish?: object) => Promise<{ text?: string, failed?: string }>} an answer's text, or how it `failed` */
+  const ask = async (path, wish) => {
     try {
-      const answer = await fetch(`desk/${what}`, {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ ...wish, release: facts.release }),
+      const answer = await fetch(path, {
+        ...(wish && {
+          method: "POST",
+          headers: { "Content-Type": "application/json" },
+          body: JSON.stringify({ ...wish, release: facts.release }),
+        }),
         signal: /** @type {any} */ (AbortSignal).timeout(PATIENCE),
       });
       if (answer.ok) return { text: await answer.text() };
@@ -271,7 +273,7 @@
     const mine = ++turn;
     const sent = contents();
     seen = within(byId("result"), '[data-state="score"] [data-seen]')?.dataset.seen ?? seen;
-    const answer = await ask("score", { answers: sent, reference: reference()?.value ?? "", of, seen });
+    const answer = await ask("desk/score", { answers: sent, reference: reference()?.value ?? "", of, seen });
     if (mine !== turn) return;
     if (answer.failed === "replaced") redraw();
     else show(answer.failed ? byId(`card-${answer.failed}`).innerHTML : answer.text, sent);
@@ -323,7 +325,7 @@
     timer = setTimeout(async () => {
       if (!base()) return;
       const mine = ++tries;
-      const answer = await ask("try", { answers: contents(), base: base(), field });
+      const answer = await ask("desk/try", { answers: contents(), base: base(), field });
       if (mine !== tries || !base()) return;
       const open = byId("tried").querySelector("details")?.open;
       const focused = document.activeElement?.id === "curve-field";
@@ -347,7 +349,7 @@
   };
   /** @type {(id: string) => Promise<void>} */
   const take = async (id) => {
-    const answer = await ask("take", { of: id });
+    const answer = await ask("desk/take", { of: id });
     if (answer.failed === "replaced") return location.reload();
     if (answer.failed) return show(byId(`card-${answer.failed}`).innerHTML, contents());
     const found = JSON.parse(answer.text);
@@ -357,6 +359,19 @@
     seen = found.seen;
     fill(found.values);
     leaveUntouched();
+  };
+
+  // A row of a file, which is scored at once; a second time only if somebody asks for it.
+  /** @type {(file: string, place: string) => Promise<void>} */
+  const open = async (file, place) => {
+    history.replaceState(null, "", location.pathname);
+    const answer = await ask(`batch/${file}/row?n=${place}`);
+    if (answer.failed) return show(byId(`card-${answer.failed}`).innerHTML, contents());
+    const row = JSON.parse(answer.text);
+    byId("correcting").innerHTML = row.html;
+    fill(row.values);
+    leaveUntouched();
+    setTimeout(score, 500); // once Gradio has filled the form
   };
 
   /** @type {Contents} what was put into the form, and not typed */
@@ -479,6 +494,9 @@
     // ?of=ID: an earlier case's answers, to be corrected.
     const id = new URLSearchParams(location.search).get("of");
     if (id) take(id);
+    // ?row=FILE.PLACE: a row of a file.
+    const [file, place] = (new URLSearchParams(location.search).get("row") ?? "").split(".");
+    if (/^[0-9a-f]{32}$/.test(file) && /^[0-9]+$/.test(place ?? "")) open(file, place);
     byId("result").addEventListener("click", (event) => {
       if (targetOf(event).closest("a.new")) {
         event.preventDefault();

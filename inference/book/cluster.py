@@ -1,0 +1,265 @@
+"""Scores the parts of a book on other processes or machines, by Dask: `tenfold book IN OUT --cluster local:4`.
+
+A task names the run's folder, its manifest's digest and a part: nothing else crosses the network. A worker opens the
+release and the input once, refuses others than the manifest says, reads its part, and writes it in a folder of its own
+attempt, from where it is renamed: a worker that finishes late writes the same bytes again, or fails. Resuming is
+`score_book`'s. The folders of input, output and release have the same names everywhere, as on a shared disk.
+"""
+
+import hashlib
+import importlib
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple, Protocol, cast
+
+import msgspec
+
+from inference.book.batches import BatchScorer
+from inference.book.errors import BadBook, BookStopped, OtherRun
+from inference.book.parts import PartLog, RunFolder
+from inference.book.pieces import Part, Told
+from inference.book.run import Book, versions
+from inference.book.sources import open_source
+from inference.engines import open_engine
+from inference.errors import TenfoldError
+from inference.extras import extra
+from inference.release import open_release
+from inference.settings import RELEASES
+
+ATTEMPTS = ".attempts"  # in the run's folder: what workers are writing
+WAIT = 60  # seconds for the first worker, and for a scheduler to answer
+ADDRESS = re.compile(r"local(:[1-9][0-9]{0,3})?|(tcp|tls|ws|wss)://[^\s]+")
+
+
+class Task(NamedTuple):
+    """One part, for a worker: names and digests."""
+
+    folder: str  # of the run
+    manifest: str  # SHA-256 of its manifest.json
+    input: str
+    release: str  # a folder
+    rows_a_part: int
+    part: int
+
+
+class Submitted(Protocol):
+    """What Dask says of a task; `result` waits for it."""
+
+    def result(self) -> object: ...
+
+    def cancel(self) -> object: ...
+
+
+class Client(Protocol):
+    """As much of `distributed.Client` as is needed here."""
+
+    def submit(
+        self, function: object, task: tuple[object, ...], *, key: str, pure: bool, retries: int
+    ) -> Submitted: ...
+
+    def nthreads(self) -> Mapping[str, int]: ...
+
+
+class Workers:
+    """The workers of a Dask cluster, for `score_book(book, client=Workers(client, book, input))`."""
+
+    def __init__(self, client: object, book: Book, path: str) -> None:
+        """`client` is a `distributed.Client`; `path` the input's name. Raises `BadBook`."""
+        self._client = cast(Client, client)
+        if book.source.reading()["format"] != "parquet":
+            raise BadBook(
+                f"{path}: a cluster reads Parquet, of which each worker opens its own part: "
+                "write the file as Parquet first"
+            )
+        self._book, self._input = book, path if "://" in path else str(Path(path).resolve())
+        self._folder = book.folder.folder.resolve()
+        self._digest = ""
+
+    @property
+    def at_once(self) -> int:
+        """How many parts are on their way: two for each thread, so that none waits."""
+        return 2 * max(1, sum(self._client.nthreads().values()))
+
+    def begin(self) -> None:
+        """Once the manifest is written: what earlier attempts left is removed, and fails where it is still written."""
+        shutil.rmtree(self._folder / ATTEMPTS, ignore_errors=True)
+        (self._folder / ATTEMPTS).mkdir()
+        self._digest = hashlib.sha256((self._folder / "manifest.json").read_bytes()).hexdigest()
+
+    def submit(self, part: Part) -> "Waiting":
+        """A part, to whichever worker is free."""
+        release = self._book.scorer.release.folder.resolve()
+        task = Task(
+            str(self._folder), self._digest, self._input, str(release), self._book.source.rows_a_part, part.number
+        )
+        key = f"tenfold-{self._digest[:12]}-{part.number:06}-{uuid.uuid4().hex[:8]}"
+        return Waiting(self._client.submit(score_part, tuple(task), key=key, pure=False, retries=0), part.number)
+
+    def end(self) -> None:
+        """Remove what attempts left. An attempt that is still written fails: its folder is gone."""
+        shutil.rmtree(self._folder / ATTEMPTS, ignore_errors=True)
+
+
+class Waiting(NamedTuple):
+    """A part that is on its way."""
+
+    submitted: Submitted
+    number: int
+
+    def result(self) -> PartLog:
+        """The part's log. Raises `BookStopped` where the cluster failed, and what the worker raised."""
+        try:
+            return msgspec.convert(self.submitted.result(), PartLog)
+        except TenfoldError:
+            raise
+        except Exception as error:  # Dask's have no common base
+            name = type(error).__name__
+            raise BookStopped(
+                f"part {self.number}: the cluster gave no answer ({name}: {first_line(error)}). {advice(name)} "
+                "What is whole stays: the same command with --resume goes on with the rest"
+            ) from None
+
+    def cancel(self) -> None:
+        """Not wanted: one that is running finishes into an attempt's folder that is gone."""
+        self.submitted.cancel()
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0][:300]
+
+
+def advice(name: str) -> str:
+    """What to do about an error of Dask's."""
+    if name == "KilledWorker":
+        return "Several workers died with it: mostly their memory was too small (--memory-limit of dask worker)."
+    if name in ("FutureCancelledError", "CancelledError", "CommClosedError", "TimeoutError"):
+        return "The scheduler is gone, or was restarted."
+    return ""
+
+
+# --- on a worker ---
+
+
+def score_part(words: tuple[object, ...]) -> dict[str, object]:
+    """Read, check, score and write one part; its log."""
+    task = Task(*words)  # type: ignore[arg-type]
+    folder, attempt = Path(task.folder), Path(task.folder) / ATTEMPTS / uuid.uuid4().hex
+    book, parts = opened(task[:-1])
+    if not (folder / ATTEMPTS).is_dir():
+        raise OtherRun(f"{folder}: this run has ended, or another one began")
+    own = RunFolder(attempt, book.folder.form)
+    for name in ("parts", "rejected", "logs"):
+        (attempt / name).mkdir(parents=True)
+    try:
+        log = Book(book.scorer, book.source, book.mapping, own).score(parts[task.part])
+        check_manifest(folder, task.manifest)  # another run may have begun meanwhile
+        publish(own, RunFolder(folder, book.folder.form), log)
+    except FileNotFoundError as error:
+        raise OtherRun(f"{folder}: this run has ended, or another one began ({error.filename})") from None
+    finally:
+        shutil.rmtree(attempt, ignore_errors=True)
+    builtins: dict[str, object] = msgspec.to_builtins(log)
+    return builtins
+
+
+def publish(own: RunFolder, run: RunFolder, log: PartLog) -> None:
+    """Rename the files of an attempt to those of the run, the log last: a part with a log is whole. Twice the same part
+    has twice the same bytes."""
+    if log.rejected_sha256 is None:
+        run.rejected(log.part).unlink(missing_ok=True)
+    else:
+        own.rejected(log.part).replace(run.rejected(log.part))
+    own.part(log.part).replace(run.part(log.part))
+    for file in (run.part(log.part), run.rejected(log.part)):
+        sync(file.parent)
+    own.log(log.part).replace(run.log(log.part))
+    sync(run.log(log.part).parent)
+
+
+def sync(folder: Path) -> None:
+    """The names in a folder are on disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def check_manifest(folder: Path, digest: str) -> bytes:
+    """The manifest, which must be that of the run. Raises `OtherRun`."""
+    content = (folder / "manifest.json").read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise OtherRun(f"{folder} holds another run than this part belongs to")
+    return content
+
+
+@lru_cache(2)
+def opened(words: tuple[str, str, str, str, int]) -> tuple[Book, dict[int, Part]]:
+    """The book as its manifest says, opened once a worker. Raises `BadRelease`, `BadBook`, `OtherRun`."""
+    folder, digest, path, release_folder, rows_a_part = words
+    manifest = json.loads(check_manifest(Path(folder), digest))
+    # A worker has the release where the client has it, or among its own.
+    places = (Path(release_folder), RELEASES / Path(release_folder).name)
+    release = open_release(
+        next((place for place in places if place.is_dir()), places[0]), manifest["release"]["digest"]
+    )
+    output = manifest["output"]
+    decimal = manifest["input"]["reading"]["decimal"]
+    scorer = BatchScorer(release, open_engine(manifest["engine"], release), output["reasons"])
+    source = open_source(path, release.form, manifest["mapping"], Told(decimal=decimal, rows_a_part=rows_a_part))
+    book = Book(scorer, source, manifest["mapping"], RunFolder(Path(folder), output["format"]))
+    check_sizes(path, manifest["input"]["files"])
+    here = versions(manifest["engine"])
+    if here != manifest["versions"]:
+        raise OtherRun(f"this worker has {here}, and the run began with {manifest['versions']}: install the same")
+    return book, {part.number: part for part in source.parts(())}
+
+
+def check_sizes(path: str, files: list[Mapping[str, object]]) -> None:
+    """The input here has the files of the run, as far as names and sizes tell. Raises `BadBook`."""
+    if "://" in path:
+        return
+    root = Path(path)
+    for file in files:
+        place = root / str(file["name"]) if root.is_dir() else root
+        size = place.stat().st_size if place.exists() else None
+        if size != file["bytes"]:
+            raise BadBook(f"{place} has {size} bytes here, and {file['bytes']} where the run began")
+
+
+# --- clients ---
+
+
+@contextmanager
+def cluster_client(address: str) -> Iterator[object]:
+    """A `distributed.Client`: of processes of its own for `local` or `local:N`, else of the scheduler at an address.
+
+    TLS and all else is as Dask is configured (`DASK_DISTRIBUTED__COMM__TLS__CA_FILE` and so on, or its YAML files).
+    """
+    if not ADDRESS.fullmatch(address):
+        raise BadBook(f"--cluster {address}: local, local:N, tcp://HOST:PORT or tls://HOST:PORT is needed")
+    with extra("cluster"):
+        distributed = importlib.import_module("distributed")
+    with ExitStack() as stack:
+        try:
+            server, workers = address, 1
+            if address.startswith("local"):
+                workers = int(address.partition(":")[2] or os.cpu_count() or 1)
+                server = stack.enter_context(
+                    distributed.LocalCluster(
+                        n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
+                    )
+                )
+            client = stack.enter_context(distributed.Client(server, timeout=WAIT))
+            client.wait_for_workers(workers, timeout=WAIT)
+        except (OSError, TimeoutError, ValueError) as error:
+            why = f"{type(error).__name__}: {first_line(error)}"
+            raise BookStopped(f"--cluster {address}: no workers answer there ({why})") from None
+        yield client

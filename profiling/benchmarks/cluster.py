@@ -1,0 +1,205 @@
+"""A book on a Dask cluster of this machine: `python -m profiling.benchmarks.cluster`.
+
+CPU a row with two workers over one; wall time of two workers over two independent processes, each with half of the
+rows, in the same run; CPU of scheduler and client a million rows; memory of a worker. Turns are interleaved and the
+best of each counts. All bytes are compared with one process's.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from inference.application import Application
+from inference.release import open_release
+from inference.settings import ROOT, default_release
+from models.recipes import RECIPES
+from profiling.results import merge
+
+ROWS_A_PART = 131_072
+TURNS = 3
+
+
+class Turn(NamedTuple):
+    """What one way took: seconds, and CPU seconds of the processes that score, and of those that hand out."""
+
+    wall: float
+    work: float
+    overhead: float
+    memory: int  # bytes of the largest worker
+
+
+def tape(file: Path, release_folder: Path, rows: int) -> None:
+    """Real applications, repeated with an id of their own: the costs outside of the model do not depend on them."""
+    release = open_release(release_folder)
+    loans, form = RECIPES[release.manifest.name].load(), release.form
+    values = form.encode({name: loans.answers[name] for name in form.names})
+    answers = [form.answers(Application(tuple(row))) for row in values.tolist()]
+    table = pa.Table.from_pylist(answers)
+    with pq.ParquetWriter(file, table.schema.append(pa.field("id", pa.int64()))) as writer:
+        for start in range(0, rows, ROWS_A_PART):
+            n = min(ROWS_A_PART, rows - start)
+            some = table.take(pa.array([(start + place) % len(table) for place in range(n)]))
+            ids = pa.array(range(start, start + n), pa.int64())
+            writer.write_table(some.append_column("id", ids), row_group_size=ROWS_A_PART)
+
+
+def cpu(pid: int) -> float:
+    """CPU seconds of a process that runs."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def command(book: Path, out: Path, *words: str) -> list[str]:
+    common = ["--rows-a-part", str(ROWS_A_PART), "--release", str(default_release())]
+    return [sys.executable, "-m", "inference", "book", str(book), str(out), *common, *words]
+
+
+def run(commands: Sequence[list[str]]) -> tuple[float, float]:
+    """Start all at once; wall seconds until all have ended, and the CPU seconds of all."""
+    before, started = os.times(), time.perf_counter()
+    running = [
+        subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for words in commands
+    ]
+    statuses = [process.wait() for process in running]
+    assert set(statuses) == {0}  # noqa: S101 - a run that failed has no figure
+    after = os.times()
+    wall = time.perf_counter() - started
+    return wall, after.children_user + after.children_system - before.children_user - before.children_system
+
+
+@contextmanager
+def dask(*words: str) -> Iterator[tuple[int, str]]:
+    """A program of Dask's: its process and, of a scheduler, its address."""
+    with tempfile.NamedTemporaryFile("w+") as log:
+        process = subprocess.Popen([sys.executable, "-m", *words], cwd=ROOT, stderr=log)
+        try:
+            match = None
+            while "dask_scheduler" in words[0] and match is None:
+                assert process.poll() is None  # noqa: S101 - nothing to be measured then
+                time.sleep(0.05)
+                match = re.search(r"Scheduler at:\s+(tcp://\S+)", Path(log.name).read_text())
+            yield process.pid, match[1] if match else ""
+        finally:
+            process.kill()
+            process.wait()
+
+
+def cluster(book: Path, out: Path, workers: int) -> Turn:
+    """One run on a fresh cluster; imports and starts are part of none of the figures but the client's."""
+    with ExitStack() as stack:
+        scheduler, address = stack.enter_context(
+            dask("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        )
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        pids = [
+            stack.enter_context(
+                dask("distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard",
+                     "--local-directory", f"{folder}/{number}")
+            )[0]
+            for number in range(workers)
+        ]  # fmt: skip
+        warm = Path(folder) / "warm"
+        run([command(book.with_name("warm.parquet"), warm, "--cluster", address)])  # imports, release, first parts
+        before = [cpu(pid) for pid in pids]
+        scheduler_before = cpu(scheduler)
+        wall, client = run([command(book, out, "--cluster", address)])
+        work = sum(cpu(pid) - start for pid, start in zip(pids, before, strict=True))
+        memory = max(psutil.Process(pid).memory_info().rss for pid in pids)
+        return Turn(wall, work, cpu(scheduler) - scheduler_before + client, memory)
+
+
+def halves(book: Path, folder: Path) -> list[Path]:
+    """The book in two files, of whole row groups."""
+    files = [folder / "half-0.parquet", folder / "half-1.parquet"]
+    with pq.ParquetFile(book) as source:
+        groups = source.num_row_groups
+        for number, file in enumerate(files):
+            with pq.ParquetWriter(file, source.schema_arrow) as writer:
+                for group in range(number * groups // 2, (number + 1) * groups // 2):
+                    writer.write_table(source.read_row_group(group), row_group_size=ROWS_A_PART)
+    return files
+
+
+def content(out: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted((out / "parts").iterdir())}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m profiling.benchmarks.cluster", description=__doc__)
+    parser.add_argument("--rows", type=int, default=4_000_000)
+    parser.add_argument("--tape", type=Path, help="a Parquet file to score instead of one that is made")
+    parser.add_argument("--turns", type=int, default=TURNS)
+    parser.add_argument("--json", action="store_true", help="write the figures into bench.json")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        book = folder / "book.parquet"
+        if given.tape:
+            book.symlink_to(given.tape.resolve())
+        else:
+            tape(book, default_release(), given.rows)
+        tape(folder / "warm.parquet", default_release(), 4 * 4096)
+        with pq.ParquetFile(book) as file:
+            rows = file.metadata.num_rows
+        parts = halves(book, folder)
+        single: list[tuple[float, float]] = []
+        independent: list[float] = []
+        turns: dict[int, list[Turn]] = {1: [], 2: []}
+        for number in range(given.turns):
+            single.append(run([command(book, folder / f"one-{number}", "--workers", "1")]))
+            independent.append(
+                run([command(half, folder / f"{half.stem}-{number}", "--workers", "1") for half in parts])[0]
+            )
+            for workers in (1, 2):
+                turns[workers].append(cluster(book, folder / f"cluster-{workers}-{number}", workers))
+                same = content(folder / f"cluster-{workers}-{number}") == content(folder / f"one-{number}")
+                assert same, "the bytes differ from one process's"  # noqa: S101 - nothing to be measured then
+            for left in folder.glob(f"*-{number}"):
+                shutil.rmtree(left)
+    empty = run_start()
+    work = {workers: min(turn.work for turn in several) / rows for workers, several in turns.items()}
+    overhead = (min(turn.overhead for turn in turns[2]) - empty) / (rows / 1e6)
+    wall = min(independent) / min(turn.wall for turn in turns[2])
+    figures = {
+        "rows": rows,
+        "cpu_ns_a_row_one_process": 1e9 * min(used for _, used in single) / rows,
+        "cpu_ns_a_row_one_worker": 1e9 * work[1],
+        "cpu_ns_a_row_two_workers": 1e9 * work[2],
+        "two_workers_over_one_cpu": work[2] / work[1],
+        "wall_share_of_two_processes": wall,
+        "overhead_cpu_seconds_a_million_rows": overhead,
+        "megabytes_a_worker": max(turn.memory for turn in turns[2]) / 2**20,
+    }
+    for key, value in figures.items():
+        print(f"{key:40} {value:,.4g}")
+    print("aims: two_workers_over_one_cpu <= 1.08, wall_share_of_two_processes >= 0.93, overhead <= 0.05")
+    if given.json:
+        merge(
+            "cluster",
+            figures,
+            {"book_two_workers_speedup": min(turn.wall for turn in turns[1]) / min(turn.wall for turn in turns[2])},
+        )
+
+
+def run_start() -> float:
+    """CPU seconds of a client that only starts: it imports what it needs and opens the release, whatever the rows."""
+    program = "from inference.book.command import main; import distributed, xgboost; from inference.release import *; "
+    program += "from inference.settings import *; open_release(default_release())"
+    return min(run([[sys.executable, "-c", program]])[1] for _ in range(TURNS))
+
+
+if __name__ == "__main__":
+    main()
