@@ -40,6 +40,7 @@ from models.toml_file import BadFile
 ANSWERS = "accept.toml"
 OUTCOMES = "target status outcome class kredit label y esito estado statut etat ergebnis resultado".split()
 NAMES_OUTCOME = NAMES_BAD | NAMES_GOOD | {*OUTCOMES}
+UNNAMED = "column_"  # how the columns of a file without a header are called
 EARLIER = set("prior previous past earlier prev history".split())
 NOT_LOANS = {".md", ".toml", ".txt~", ".html"}
 
@@ -168,6 +169,9 @@ def likely_target(file: Path) -> str:
         points -= 3 * bool(set(words(name)) & EARLIER)
         if points > most:
             best, most = name, points
+    two_valued = [name for name in frame.columns if frame[name].nunique() == 2]
+    if most < 3 and len(two_valued) == 1 and all(name.startswith(UNNAMED) for name in frame.columns):
+        return str(two_valued[0])  # of a file without a header; which value is bad is asked
     if most < 3:
         raise NoOutcome(f"no column of {file.name} sounds like an outcome: name it as target in {ANSWERS}")
     return best
