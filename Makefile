@@ -10,7 +10,7 @@ export TENFOLD_RELEASE := $(firstword $(addprefix models/releases/,$(filter $(RE
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser typescript run quick coverage test test-core test-browser accept truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-start bench-first bench-ledger bench-history bench-http bench-click bench-profile screenshots faults figures space lock clean
+.PHONY: help setup browser typescript run quick coverage test test-core test-browser accept truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-log bench-loans bench-start bench-first bench-ledger bench-history bench-http bench-click bench-profile screenshots faults figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -111,6 +111,9 @@ snakeviz-before snakeviz-after: snakeviz-%: setup  # of these two files only; wi
 bench: setup  ## the engines side by side, and what a score costs over a bare predict_proba
 	$(BIN)/python -m profiling.benchmarks.engines
 	$(BIN)/python -m profiling.benchmarks.score
+
+bench-loans: setup  ## 150,000 loans of 39 columns: first questions, draft, release, release with rivals
+	$(BIN)/python -m profiling.benchmarks.own_loans
 
 bench-log: setup  ## a million lines of a performance log read, and a score's p99 with the Performance page open
 	$(BIN)/python -m profiling.benchmarks.log
