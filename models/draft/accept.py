@@ -103,7 +103,11 @@ def known_aucs(file: Path) -> dict[str, str]:
         return {}
     rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in file.read_text("utf-8").splitlines()]
     head = next((row for row in rows if "known AUC" in row), None)
-    return {} if head is None else {row[0]: row[head.index("known AUC")] for row in rows if len(row) == len(head)}
+    return (
+        {}
+        if head is None
+        else {row[0].partition(",")[0]: row[head.index("known AUC")] for row in rows if len(row) == len(head)}
+    )
 
 
 def read_again(draft: Draft) -> None:
