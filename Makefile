@@ -10,7 +10,7 @@ export TENFOLD_RELEASE := $(firstword $(addprefix models/releases/,$(filter $(RE
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser typescript run quick coverage test test-core test-browser accept truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-engines bench-log bench-start bench-first bench-ledger bench-history bench-http bench-book bench-click bench-profile bench-cluster screenshots faults figures space lock clean
+.PHONY: help setup browser typescript run quick coverage test test-core test-browser accept truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-engines bench-log bench-loans bench-restart bench-start bench-first bench-ledger bench-history bench-http bench-book bench-click bench-profile bench-cluster screenshots faults figures space lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -118,6 +118,9 @@ bench: bench-engines  ## the engines side by side; a score, its reasons and what
 bench-engines: setup  ## engines and other programs on the same trees, one row to 48,744; bits on other processors
 	$(BIN)/python -m profiling.benchmarks.engines
 	$(BIN)/python -m profiling.benchmarks.processors
+
+bench-loans: setup  ## 150,000 loans of 39 columns: first questions, draft, release, release with rivals
+	$(BIN)/python -m profiling.benchmarks.own_loans
 
 bench-log: setup  ## a million lines of a performance log read, and a score's p99 with the Performance page open
 	$(BIN)/python -m profiling.benchmarks.log

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.draft.accept import likely_target
 from models.draft.again import moved
 from models.draft.codes import find_codes
 from models.draft.columns import CHOICE, CODE, DAY, IDENTIFIER, LONG_LIST, NUMBER, column
@@ -181,12 +182,27 @@ def test_codes(values: list[float], codes: tuple[float, ...]) -> None:
         ("target", {"0": 70, "1": 30}, ("1",), True), ("good", {"0": 30, "1": 70}, ("0",), False),
         ("class", {"1": 700, "2": 300}, ("2",), True), ("bad", {"0": 30, "1": 70}, ("1",), True),
         ("MIS_Status", {"P I F": 8, "CHGOFF": 2}, ("CHGOFF",), False),
+        ("loan_repaid", {"yes": 8, "no": 2}, ("no",), False), ("Contentieux", {"O": 2, "N": 8}, ("O",), False),
+        ("answer", {"yes": 8, "no": 2}, ("no",), True), ("default_flag", {"true": 2, "false": 8}, ("true",), False),
+        ("esito", {"Saldato": 8, "Insoluto": 2, "In corso": 3}, ("Insoluto",), False),
+        ("Status", {"zurückgezahlt": 8, "nicht zurückgezahlt": 2}, ("nicht zurückgezahlt",), False),
+        ("loan_status", {"Unpaid": 2, "Paid": 8}, ("Unpaid",), False),
+        ("estado", {"pagado": 8, "no pagado": 2, "vigente": 5}, ("no pagado",), False),
+        ("bad", {"1.0": 2, "0.0": 8}, ("1.0",), False),
     ],
 )  # fmt: skip
 def test_polarity(name: str, values: dict[str, int], bad: tuple[str, ...], asked: bool) -> None:
     """Which value is bad is asked unless a word or the name says it; the default is the rarer one."""
     found = find_outcome(name, pd.Series([value for value, loans in values.items() for _ in range(loans)]))
     assert (found.bad, bool(found.doubt)) == (bad, asked)
+
+
+def test_the_outcome_of_a_file_is_not_an_earlier_record(tmp_path: Path) -> None:
+    """What says how a loan ended is its status, not yes and no of an earlier one."""
+    frame = messy_loans.loans(600)
+    frame["Loan_Status"] = frame.pop("bad").map({1: "Charged Off", 0: "Fully Paid"})
+    frame.to_csv(tmp_path / "loans.csv", index=False)
+    assert likely_target(tmp_path / "loans.csv") == "Loan_Status"
 
 
 def test_outcomes_that_are_not_known_yet() -> None:
@@ -387,6 +403,25 @@ def test_markup_in_a_file_stays_text(tmp_path: Path) -> None:
     assert "&lt;b&gt;" in write_report(made, "mine")
     recipe = tomllib.loads(written(made, tmp_path).read_text("utf-8"))
     assert {one["column"] for one in recipe["fields"].values()} >= {'<b>"x"\n#ASK'}
+
+
+@pytest.mark.slow
+def test_what_a_file_holds_beside_loans(tmp_path: Path) -> None:
+    """Loans twice, another outcome, a weight and a date of birth are noticed; the day of application is the other."""
+    frame = messy_loans.loans(400)[["income", "seniority", "prior_record", "job", "bad"]]
+    rng = np.random.default_rng(0)
+    frame["data_nascita"] = [f"{1 + at % 28:02d}.{1 + at % 12:02d}.{1950 + at % 40}" for at in range(400)]
+    frame["closed_on"] = np.where(frame["bad"] == 1, "03.04.2021", "")
+    frame["richiesta"] = [f"{1 + at % 28:02d}.{1 + at % 12:02d}.{2019 + at % 3}" for at in range(400)]
+    frame["bad_12m"] = np.where(rng.random(400) < 0.2, 1 - frame["bad"], frame["bad"])
+    frame["weight"] = rng.uniform(0.5, 2, 400).round(3)
+    pd.concat([frame, frame.head(30)]).to_csv(tmp_path / "loans.csv", index=False)
+    made = drafted(tmp_path / "loans.csv", "bad", ask=("weight", "bad_12m"))
+    assert any("30 loans are the same as an earlier one" in note for note in made.look.notes)
+    asked = {question.key: question.text for question in made.questions}
+    assert "Is richiesta the day of application?" in asked["loans.date"]
+    assert asked["loans.weight"].endswith("applicant can answer? weight")
+    assert asked["fields"].endswith("applied for? bad_12m")
 
 
 @pytest.mark.slow

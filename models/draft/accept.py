@@ -30,7 +30,7 @@ import pandas as pd
 from inference.errors import TenfoldError
 from models.draft.detect import detect
 from models.draft.draft import LEFT_OUT, Draft, Request, draft, look
-from models.draft.outcome import NAMES_BAD, NAMES_GOOD, NoOutcome, find_outcome
+from models.draft.outcome import ENDED_BADLY, NAMES_BAD, NAMES_GOOD, NoOutcome, find_outcome
 from models.draft.progress import Bars
 from models.draft.recipe_writer import write_recipe
 from models.prohibited import words
@@ -38,7 +38,10 @@ from models.recipe_file import read_recipe
 from models.toml_file import BadFile
 
 ANSWERS = "accept.toml"
-NAMES_OUTCOME = NAMES_BAD | NAMES_GOOD | {"target", "status", "outcome", "class", "kredit", "label", "y"}
+OUTCOMES = "target status outcome class kredit label y esito estado statut etat ergebnis resultado".split()
+NAMES_OUTCOME = NAMES_BAD | NAMES_GOOD | {*OUTCOMES}
+UNNAMED = "column_"  # how the columns of a file without a header are called
+EARLIER = set("prior previous past earlier prev history".split())
 NOT_LOANS = {".md", ".toml", ".txt~", ".html"}
 
 
@@ -100,7 +103,11 @@ def known_aucs(file: Path) -> dict[str, str]:
         return {}
     rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in file.read_text("utf-8").splitlines()]
     head = next((row for row in rows if "known AUC" in row), None)
-    return {} if head is None else {row[0]: row[head.index("known AUC")] for row in rows if len(row) == len(head)}
+    return (
+        {}
+        if head is None
+        else {row[0].partition(",")[0]: row[head.index("known AUC")] for row in rows if len(row) == len(head)}
+    )
 
 
 def read_again(draft: Draft) -> None:
@@ -161,10 +168,14 @@ def likely_target(file: Path) -> str:
     frame = detect(file).frame
     best, most = "", 0
     for name in frame.columns:
-        points = 2 * bool(set(words(name)) & NAMES_OUTCOME) + bool(outcome_words(name, frame[name]))
-        points += 2 * (frame[name].nunique() == 2)
+        named = bool(set(words(name)) & NAMES_OUTCOME or ENDED_BADLY.search(name.lower()))
+        points = 3 * named + 2 * outcome_words(name, frame[name]) + (frame[name].nunique() == 2)
+        points -= 3 * bool(set(words(name)) & EARLIER)
         if points > most:
             best, most = name, points
+    two_valued = [name for name in frame.columns if frame[name].nunique() == 2]
+    if most < 3 and len(two_valued) == 1 and all(name.startswith(UNNAMED) for name in frame.columns):
+        return str(two_valued[0])  # of a file without a header; which value is bad is asked
     if most < 3:
         raise NoOutcome(f"no column of {file.name} sounds like an outcome: name it as target in {ANSWERS}")
     return best

@@ -95,6 +95,11 @@ def detect(file: Path) -> Detection:
         notes.append("taken as not stated: " + ", ".join(repr(text) for text in missing))
     if uneven := raw.attrs[UNEVEN]:
         notes.append(f"{uneven:,} lines have another number of cells than the header: left out")
+    if repeated := int(frame.duplicated().sum()):
+        notes.append(
+            f"{repeated:,} loans are the same as an earlier one in every column: where they are one loan twice, it is "
+            "on both sides of a split, and all figures flatter"
+        )
     notes += [f"column {name[: name.rindex(' (')]!r} is repeated: renamed {name!r}" for name in doubled(frame.columns)]
     return Detection(reading, tuple(notes), evidence, frame)
 

@@ -32,7 +32,7 @@ from models.draft.detect import Detection, detect
 from models.draft.directions import Directions, verify
 from models.draft.form import Field, fields
 from models.draft.judging import Auc, Labels, Table, auc, auc_alone, table, unseen
-from models.draft.leaks import AFTERWARDS, ALONE, PRICED, Leak, filled_auc, leaks_alone, leaks_together
+from models.draft.leaks import ALONE, PRICED, Leak, filled_auc, leaks_alone, leaks_together, sounds_later
 from models.draft.outcome import Outcome, find_outcome
 from models.draft.questions import Question, first_questions, more_questions
 from models.draft.selection import MOST_FIELDS, MOST_LOANS, Later, Selection, judge_later, sample, select, steps
@@ -43,6 +43,7 @@ from models.prohibited import aged, answered, named, words
 
 FIELDS, FEW_FIELDS = 10, 5  # that a draft proposes; where few loans went bad
 FEWEST_BAD, FEW_BAD = 30, 100  # below the first nothing can be learnt, below the second a scorecard at most
+MOSTLY = 0.02  # share of the loans that may lack the day of application
 EMPTY = 0.98  # share of missing cells above which a column says nothing
 BEST_SHARE = 0.7  # of the loans would be approved, for a look at groups
 ASKED, NOT_ASKED, LEFT_OUT, LOOKED_AT = "asked", "not asked", "left out", "kept to look at"
@@ -188,7 +189,9 @@ def look(request: Request, progress: Progress) -> Look:
             filled[name] = max(presence_auc, 1 - presence_auc)
         tick()
     leaks = tuple(leaks_alone([columns[name] for name in candidates], alone, bad))
-    days = [column for column in columns.values() if column.kind == DAY]
+    # A date of birth is no day of application, and a day that only some loans have is not theirs all.
+    days = [column for name, column in columns.items() if column.kind == DAY and not aged(name)]
+    days.sort(key=lambda column: column.missing > MOSTLY)
     questions = first_questions(outcome, detection.decimal_evidence, detection.reading.decimal, days, request.date)
     return Look(
         request=request, digest=digest, reading=with_words(detection, columns, request), notes=detection.notes,
@@ -328,7 +331,7 @@ def final_verdicts(look: Look, leaks: Sequence[Leak], chosen: Selection) -> dict
 
 def warnings(name: str) -> str:
     """Warnings about what a name may mean; nothing is decided by them."""
-    remarks = ["; its name sounds like what came after"] if AFTERWARDS.search(name) else []
+    remarks = ["; its name sounds like what came after"] if sounds_later(name) else []
     remarks += ["; its name sounds like the lender's own price or grade"] if PRICED.search(name) else []
     return "".join(remarks)
 

@@ -23,10 +23,17 @@ MOST_PAIRED = 40  # columns of numbers that are looked at two by two
 # Names that sound like what happened after the loan was made. They only warn: as a filter they drop honest columns.
 AFTERWARDS = re.compile(
     r"charge.?off|chgoff|recover|collection|settle|last_?pymnt|last_?pay|total_?(rec|pymnt|paid)|out_?prncp|outstanding|"
-    r"outcome|status|default|write.?off|closed|prepaid|balancegross|repaid|rückzahl|mahnung|inkasso|recouvr|remboursé",
+    r"outcome|status|default|write.?off|closed|prepaid|balancegross|repaid|rückzahl|mahnung|inkasso|recouvr|remboursé|"
+    r"insolut|castigad|fallid|notleidend|(^|_)bad(_|$)",
     re.IGNORECASE,
 )
+WEIGHTS = set("weight weights gewicht poids peso pesi sampling".split())  # of a loan, not of an applicant
 PRICED = re.compile(r"int(erest)?_?rate|grade|apr$|score_?band|rate_?spread|zinssatz|taux_?int", re.IGNORECASE)
+
+
+def sounds_later(name: str) -> bool:
+    """Whether a name sounds like what came after the loan was made, such as another outcome."""
+    return bool(AFTERWARDS.search(name))
 
 
 @dataclass(frozen=True, slots=True)

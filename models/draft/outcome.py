@@ -9,26 +9,32 @@ import numpy.typing as npt
 import pandas as pd
 
 from inference.errors import TenfoldError
+from models.draft.columns import YES
 from models.prohibited import words
 
 # Whole answers, in small letters.
 BAD = set(
-    "bad default defaulted delinquent late loss nok yes y true schlecht ausfall ausgefallen ja j oui si sí sim mauvais "
-    "défaut defaut impayé impaye impagado impago moroso inadimplente insolvente cattivo b".split()
+    "bad default defaulted delinquent late loss nok schlecht ausfall ausgefallen mauvais défaut defaut impayé impaye "
+    "impagado impago moroso inadimplente insolvente cattivo b".split()
 )
 GOOD = set(
-    "good paid repaid performing ok no n false gut nein non não nao bon payé paye remboursé pagado bueno bom pago "
-    "buono pagato g".split()
+    "good paid repaid performing ok gut bon payé paye remboursé pagado bueno bom pago buono pagato g bezahlt".split()
 )
+# Answers to what the column's name asks: whether yes is bad, only the name can say.
+YES_ANSWERS = YES - {"1"}
+NO_ANSWERS = set("no n false f nein non não nao".split())
 # Parts of answers that say how a loan ended …
 ENDED_BADLY = re.compile(
     r"charge[ds]?.{0,2}off|chgoff|written?.?off|write.?off|default|foreclos|repossess|bankrupt|collection|uneinbringlich|"
-    r"ausfall|ausgefallen|gekündigt|abgeschrieben|passé en perte|contentieux|fallido|castigad|prejuízo|sofferenza"
+    r"ausfall|ausgefallen|gekündigt|abgeschrieben|notleidend|inkasso|zwangs|passé en perte|contentieux|impay|douteux|"
+    r"irrécouvrable|recouvrement|fallido|castigad|incobrable|impagad|moros|en mora|prejuízo|inadimpl|sofferenza|"
+    r"insolut|insolven|deteriorat|non.?performing"
 )
 ENDED_WELL = re.compile(
-    r"fully paid|paid (in full|off|up)|p ?i ?f|repaid|prepaid|settled in full|zurückgezahlt|getilgt|soldé|remboursé|"
-    r"liquidado|quitado|estinto"
+    r"fully paid|paid (in full|off|up)|p ?i ?f|repaid|prepaid|settled in full|zurückgezahlt|zurückbezahlt|getilgt|"
+    r"abbezahlt|soldé|remboursé|liquidad|quitad|reembolsad|pagad[oa]|estint|saldat|rimborsat"
 )
+NOT = re.compile(r"\b(not|un|nicht|non|no|não|pas)\b|^un")  # "not fully paid", "nicht zurückgezahlt", "unpaid"
 # … and that it has not ended.
 OPEN = re.compile(
     r"current|in grace|grace period|issued|open|active|ongoing|late \(|days late|in arrears|laufend|offen|en cours|"
@@ -81,7 +87,6 @@ def find_outcome(target: str, texts: pd.Series, given_bad: Sequence[str] = ()) -
     """The outcome in a column of texts; `given_bad` are the values that the analyst says are bad."""
     counts = {str(value): int(loans) for value, loans in texts.value_counts().items()}
     values = {value: value.lower() for value in counts if loans_enough(counts, value)}
-    rare = [value for value in counts if value not in values]
     if given_bad:
         if unknown := [value for value in given_bad if value not in counts]:
             raise NoOutcome(f"--bad: {target} has no {', '.join(unknown)}; it has {listed(counts)}")
@@ -94,8 +99,11 @@ def find_outcome(target: str, texts: pd.Series, given_bad: Sequence[str] = ()) -
         )
     if len(values) < 2:
         raise NoOutcome(f"{target} has only one value, {listed(values)}: nothing can be learnt from it")
-    bad = [value for value, text in values.items() if text in BAD or ENDED_BADLY.search(text)]
-    good = [value for value, text in values.items() if text in GOOD or ENDED_WELL.search(text)]
+    answers = [[value for value, text in values.items() if text in said] for said in (NO_ANSWERS, YES_ANSWERS)]
+    if all(len(said) == 1 for said in answers):
+        return by_name(target, texts, counts, [value for said in answers for value in said])
+    bad = [value for value, text in values.items() if text in BAD or ENDED_BADLY.search(text) or unpaid(text)]
+    good = [value for value, text in values.items() if (text in GOOD or ENDED_WELL.search(text)) and not unpaid(text)]
     both = set(bad) & set(good)
     if bad and good and not both:
         unclear = [value for value, text in values.items() if value not in {*bad, *good} and not OPEN.search(text)]
@@ -105,17 +113,27 @@ def find_outcome(target: str, texts: pd.Series, given_bad: Sequence[str] = ()) -
         raise NoOutcome(
             f"{target} has the values {listed(values)}, and no word says which are bad: name them with --bad"
         )
-    return by_name(target, texts, counts, sorted(values, key=lambda value: (numeric(value), value)), rare)
+    return by_name(target, texts, counts, sorted(values, key=lambda value: (numeric(value), value)))
 
 
-def by_name(target: str, texts: pd.Series, counts: Mapping[str, int], two: list[str], rare: list[str]) -> Outcome:
-    """Two values without words: the target's name says what the larger one means, or the analyst is asked."""
+def unpaid(text: str) -> bool:
+    """Whether a small text says that a loan was not repaid."""
+    return bool(NOT.search(text) and re.search(r"paid|pay|zahlt|tilgt|rembours|pagad|pagat|rimbors|saldat", text))
+
+
+def by_name(target: str, texts: pd.Series, counts: Mapping[str, int], two: list[str]) -> Outcome:
+    """Two values without words, or no and yes: the target's name says what the second one means, or the analyst is
+    asked."""
     low, high = two
     named = {*words(target), *re.findall(r"[a-z]+", target.lower())}
     joined = re.sub(r"[^a-z]", "", target.lower())
-    names_bad = bool(named & NAMES_BAD or re.search(r"bad|default|dlq|delinq|impay|ausfall", joined))
+    names_bad = bool(
+        named & NAMES_BAD
+        or re.search(r"bad|default|dlq|delinq|impay|ausfall", joined)
+        or ENDED_BADLY.search(target.lower())
+    )
     names_good = bool(named & NAMES_GOOD or re.search(r"good|repaid|nondefault|notdefault", joined))
-    if names_bad != names_good and numeric(high) != np.inf:
+    if names_bad != names_good and (numeric(high) != np.inf or high.lower() in YES_ANSWERS):
         bad, good = (high, low) if names_bad else (low, high)
         share = counts[bad] / (counts[low] + counts[high])
         doubt = f"the name says that {bad} is bad, but then {share:.0%} went bad" if share > 0.5 else ""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from models.draft.columns import Column
 from models.draft.form import Field
-from models.draft.leaks import AFTERWARDS, FILLED_TELLS, Leak
+from models.draft.leaks import FILLED_TELLS, WEIGHTS, Leak, sounds_later
 from models.draft.outcome import Outcome, listed
+from models.prohibited import words
 
 MOST_OUTSIDE = 0.02  # share of the loans that may be left out without a question
 
@@ -86,7 +87,11 @@ def more_questions(
             for field in fields
             if filled.get(field.column, 0.5) > 0.5 + FILLED_TELLS
         ]
-        + [field.column for field in fields if AFTERWARDS.search(field.column)],
+        + [field.column for field in fields if sounds_later(field.column)],
+    )  # fmt: skip
+    ask(
+        "loans.weight", "Is this a weight of the loans, and nothing that an applicant can answer?", "no, asked",
+        [field.column for field in fields if field.kind == "number" and set(words(field.column)) & WEIGHTS],
     )  # fmt: skip
     ask(
         "fields.….not_stated", "What do these numbers mean, which stand apart from all others?", "not stated",

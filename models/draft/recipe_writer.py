@@ -76,7 +76,7 @@ def loans(draft: Draft) -> list[str]:
         lines.append(f"date = {text(look.request.date)}  # month of application: later loans judge")
     if draft.look.customers:
         lines += [*question_comments(draft, "loans.group"), f"group = {text(draft.look.customers)}"]
-    lines += question_comments(draft, "loans.leave_out")
+    lines += [*question_comments(draft, "loans.weight"), *question_comments(draft, "loans.leave_out")]
     for key, role in (("leave_out", LEFT_OUT), ("not_asked", NOT_ASKED)):
         rows = [
             (column, why)
