@@ -100,11 +100,15 @@ def redrawn(typed: object, release: Release, form_values: FormValues, texts: Tex
     if form_values.with_reference:
         values.append(form_values.reference(content.get("reference")) or "")
     lost = tuple(
-        labelled(text_of(row, "label"), text_of(row, "text"), texts)
+        labelled(text_of(row, "label"), f"{text_of(row, 'text')} {text_of(row, 'unit')}".strip(), texts)
         for name, row in rows.items()
         if name not in kept and text_of(row, "text")
     )
-    added = [field.label[texts.language] for field in release.form.fields if field.name not in rows]
+    added = [
+        field.label[texts.language]
+        for field in release.form.fields
+        if field.name not in kept and (field.name not in rows or text_of(rows[field.name], "text"))
+    ]
     said = Redrawn(
         texts("redrawn.lead", release=release.name),
         texts("redrawn.case") if content.get("case") is True else "",
