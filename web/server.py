@@ -76,6 +76,7 @@ async def assemble(
         title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT,
         middleware=middleware(scorer, settings, recorder, accounts, security_log),
     )  # fmt: skip
+    app.include_router(desk_routes(recorder, lender))  # routes are tried in this order: the busiest first
     throttle = Throttle()
     app.include_router(Login(accounts, scorer.release.manifest.title, throttle, security_log).routes())
     app.include_router(health_routes(scorer, settings, ledger))
@@ -84,7 +85,6 @@ async def assemble(
     app.include_router(ReleasePages(recorder.state, scorer.release, ledger).routes())
     app.include_router(performance_routes(scorer, settings, ledger is not None))
     app.include_router(asset_routes())
-    app.include_router(desk_routes(recorder, lender))
     if ledger is not None:
         app.include_router(CasePages(recorder, lender, accounts).routes())
         app.include_router(HistoryPages(scorer, ledger, lender).routes())
