@@ -25,7 +25,7 @@ from inference.settings import RELEASES, ROOT, default_release
 from ledger.readonly import ReadOnlyStore
 from ledger.verify import verify
 from profiling.benchmarks.restart import EARLIER, restart
-from profiling.benchmarks.serving import START, answers, free_port
+from profiling.benchmarks.serving import answers, free_port
 from web.carried import Carried
 from web.desk.waiting_answers import UnreadAnswers
 from web.handover import meeting_place, predecessor
@@ -33,6 +33,8 @@ from web.listening import passed_on
 from web.security.accounts import Accounts
 from web.security.limits import Sender
 from web.security.throttle import Throttle, tries
+
+START = 300  # seconds that a server may take on a busy machine
 
 
 @contextmanager
@@ -98,7 +100,9 @@ def test_who_is_logged_in_stays_and_who_guesses_waits(tmp_path: Path) -> None:
         with server(tmp_path, "--replace", port=port, said=rf"process {old.pid} has ended", TENFOLD_USERS=str(users)):
             assert old.wait(60) == 0
             assert ann.get("/history").status_code == 200
-            assert httpx.post(f"{url}/login", data={"name": "bob", "password": "x"}).status_code == 429
+            # The wait has passed; the failures still count. A server that began anew would let five in.
+            wrong = [httpx.post(f"{url}/login", data={"name": "bob", "password": str(n)}).status_code for n in range(2)]
+            assert wrong == [401, 429]
     assert f'"replaces":{old.pid}' in (tmp_path / "security.jsonl").read_text()
 
 
