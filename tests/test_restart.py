@@ -34,6 +34,13 @@ from web.security.accounts import Accounts
 from web.security.limits import Sender
 from web.security.throttle import Throttle, tries
 
+# What systemd does before it starts a service: the socket is descriptor 3, and the variables say so.
+ACTIVATED = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.executable, [sys.executable, "app.py"])
+"""
 START = 300  # seconds that a server may take on a busy machine
 
 
@@ -159,15 +166,14 @@ def test_sockets_of_a_supervisor(tmp_path: Path) -> None:
             **os.environ, "TMPDIR": str(tmp_path), "TENFOLD_USERS": "off", "TENFOLD_LEDGER": "off",
             "TENFOLD_LOG": "off", "TENFOLD_SECURITY_LOG": "off", "NOTIFY_SOCKET": str(tmp_path / "notify"),
         }  # fmt: skip
-        activated = f"exec 3<&{held.fileno()}; LISTEN_FDS=1 LISTEN_PID=$$ exec {sys.executable} app.py"
+        command = [sys.executable, "-c", ACTIVATED, str(held.fileno())]
 
         def started() -> "subprocess.Popen[bytes]":
-            return stack.enter_context(
-                subprocess.Popen(["sh", "-c", activated], cwd=ROOT, env=environment, pass_fds=[held.fileno()])
-            )
+            return stack.enter_context(subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=[held.fileno()]))
 
         for _ in range(2):
             process = started()
+            assert process.poll() is None
             # Before it is there: the request waits in the socket that the supervisor holds.
             assert httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=START).status_code == 200
             assert supervisor.recv(100) == f"READY=1\nMAINPID={process.pid}".encode()
