@@ -155,6 +155,9 @@ bench-profile: setup browser  ## profilers side by side on five programs; a log 
 	$(BIN)/python -m profiling.benchmarks.profilers
 	$(BIN)/python -m profiling.documents.figures
 
+bench-restart: setup  ## a server replaced by another one under load, with another release: requests, failed, slowest
+	$(BIN)/python -m profiling.benchmarks.restart
+
 screenshots: setup browser  ## the README's pictures of the desk, taken anew
 	$(BIN)/python -m profiling.documents.screenshots
 

@@ -46,7 +46,7 @@ class Lines(asyncio.Protocol):
         self._act, self._ended, self._rest = act, ended, begun
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's has all its methods, and is none by type
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has all its methods, though not its type
         self.data_received(b"")
 
     def data_received(self, data: bytes) -> None:
@@ -95,11 +95,11 @@ class Replaceable:
             self._greeting = asyncio.get_running_loop().create_task(self._greet(connection))
 
     async def _greet(self, connection: socket.socket) -> None:
-        self._successor = lines = Lines(self._asked, self._left)
+        self._successor = lines = Lines(self._hear, self._left)
         connection.setblocking(False)
         await asyncio.get_running_loop().connect_accepted_socket(lambda: lines, connection)
 
-    def _asked(self, line: bytes) -> None:
+    def _hear(self, line: bytes) -> None:
         assert self._successor is not None  # noqa: S101 - it has just sent a line
         if line == TAKE:
             self._successor.say(json.dumps(self._carried.give(self._tell)).encode())
@@ -156,6 +156,11 @@ class Predecessor:
         """This server accepts connections: the other may end."""
         if self._lines is not None:
             self._lines.say(SERVING)
+
+    def close(self) -> None:
+        """Take nothing: it goes on alone."""
+        for opened in (self._connection, *self.sockets):
+            opened.close()
 
 
 def predecessor(pid: int | None, port: int) -> Predecessor:

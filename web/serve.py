@@ -113,7 +113,7 @@ class Ending:
 
 def serve(app: ASGIApp, settings: Settings, release: str, place: Listening, carried: Carried) -> None:
     """Serve until stopped or replaced. Returns after Ctrl-C and when replaced; SIGTERM raises `SystemExit(0)`, so that
-    callers can clean up. `release` is told to whoever replaces this server."""
+    callers can clean up. `release` is told to the server that replaces this one."""
     print_lines()
     logging.getLogger("uvicorn.error").addFilter(Sparing())
     config = uvicorn.Config(

@@ -260,6 +260,8 @@ FAULTS = {
     "erasure_reader": "a purge held up by a reader, while a server records",
     "server_kills": "the whole server killed (-9) under load, every open request sent again",
     "stops": "stopped (SIGTERM) under load, with clients that hold half a request open",
+    "restart": "replaced under load by a server of another release",
+    "restart_killed": "replaced by one that is killed or stopped before it answers, at random moments",
     "load_xgboost": "64 clients × 10,000 requests, xgboost, each answer compared with the serial one",
     "load_onnx": "the same, onnx",
     "load_onedal": "the same, onedal",

@@ -86,32 +86,36 @@ def redrawn(typed: object, release: Release, form_values: FormValues, texts: Tex
     }
     values: list[object] = []
     ticked: set[str] = set()
-    kept: set[str] = set()
+    taken_over: set[str] = set()
     for field in release.form.fields:
         row = rows.get(field.name)
         value = None if row is None else kept_value(row, field, texts.language)
         if value is not None:
-            kept.add(field.name)
+            taken_over.add(field.name)
         elif row is not None and stays_open(row, field):
-            kept.add(field.name)
+            taken_over.add(field.name)
             ticked.add(field.name)
         values.append(("" if value is None else value) if isinstance(field, NumberField) else value)
     values += [field.name in ticked for field in optional(release.form)]
     if form_values.with_reference:
         values.append(form_values.reference(content.get("reference")) or "")
     lost = tuple(
-        labelled(text_of(row, "label"), text_of(row, "text"), texts)
+        labelled(text_of(row, "label"), f"{text_of(row, 'text')} {text_of(row, 'unit')}".strip(), texts)
         for name, row in rows.items()
-        if name not in kept and text_of(row, "text")
+        if name not in taken_over and text_of(row, "text")
     )
-    added = [field.label[texts.language] for field in release.form.fields if field.name not in rows]
-    said = Redrawn(
+    added = [
+        field.label[texts.language]
+        for field in release.form.fields
+        if field.name not in taken_over and (field.name not in rows or text_of(rows[field.name], "text"))
+    ]
+    message = Redrawn(
         texts("redrawn.lead", release=release.name),
         texts("redrawn.case") if content.get("case") is True else "",
         lost,
         texts("redrawn.added", fields=", ".join(added)) if added else "",
     )
-    return {"values": values, "html": render(said, texts)}
+    return {"values": values, "html": render(message, texts)}
 
 
 def kept_value(row: Mapping[str, Any], field: Field, language: str) -> str | None:
