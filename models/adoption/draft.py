@@ -21,6 +21,7 @@ from models.prohibited import named as prohibited_in
 HEAD = """\
 # Drafted from a model: names, ranges and choices are guesses from where its trees split. Read every line.
 # Lines marked ASK must be answered, and the mark taken away. models/adoption/ADOPT.md explains all keys.
+# A text is one for both languages, or {{ en = "…", fr = "…" }}.
 name = {name}
 title = {title}
 date = 2000-01-01       # ASK of the model
