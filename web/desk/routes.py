@@ -13,6 +13,7 @@ from starlette.types import Scope
 from inference.errors import InvalidApplication
 from inference.fields import NumberField
 from inference.policy import APPROVE
+from inference.release import Release
 from ledger import cases
 from ledger.cases import TO_DECIDE, Case
 from ledger.errors import UNREADABLE, LedgerUnavailable, cause
@@ -30,6 +31,7 @@ from web.pages.languages import HOME, UP
 from web.pages.templates import View, render
 from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import Person, person_of
+from web.problems import drawn_for_another
 from web.recording import Recorder
 from web.security.security_log import allowed, log_event
 
@@ -57,12 +59,14 @@ def desk_routes(recorder: Recorder, lender: Lender) -> APIRouter:
             ("take", desk.take),
             ("read", desk.read),
         ):
-            router.add_route(f"{HOME[language]}desk/{name}", answered(function), methods=["POST"])
+            route = answered(function, recorder.scorer.release)
+            router.add_route(f"{HOME[language]}desk/{name}", route, methods=["POST"])
     return router
 
 
-def answered(function: Any) -> Any:
-    """A route for a function that takes a JSON object and returns HTML or JSON values."""
+def answered(function: Any, release: Release) -> Any:
+    """A route for a function that takes a JSON object and returns HTML or JSON values. A form that was drawn for
+    another release is refused: its fields may mean something else. The page's script then has it drawn anew."""
 
     async def route(request: Request) -> Response:
         # Another site cannot send this content type without a preflight request, which is not answered.
@@ -72,6 +76,8 @@ def answered(function: Any) -> Any:
             body = orjson.loads(await request.body())
         except ValueError:
             return Response("", 400, HEADERS)
+        if isinstance(body, dict) and body.get("release", release.digest) != release.digest:
+            return drawn_for_another(release).response()
         result = await function(body if isinstance(body, dict) else {}, request.scope)
         if isinstance(result, str):
             return HTMLResponse(result, headers=HEADERS)
