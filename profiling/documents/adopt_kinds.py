@@ -250,8 +250,8 @@ def dict_with_scaler(folder: Path) -> Dumped:
     scaler = StandardScaler().fit(frame.to_numpy())
     model = classifier().fit(scaler.transform(frame.to_numpy()), bad)
     expected = model.predict_proba(scaler.transform(frame.to_numpy()))[:, 1]
-    held = {"model": model, "scaler": scaler, "features": list(frame.columns), "threshold": 0.4}
-    return Dumped(dumped(held, folder), raw_table()[0], expected)
+    parts = {"model": model, "scaler": scaler, "features": list(frame.columns), "threshold": 0.4}
+    return Dumped(dumped(parts, folder), raw_table()[0], expected)
 
 
 def label_codes() -> tuple[pd.DataFrame, Any]:
