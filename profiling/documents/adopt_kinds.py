@@ -355,9 +355,9 @@ def codes_and_bands(folder: Path) -> Dumped:
 def wide_native(folder: Path) -> Dumped:
     frame, bad = table()
     model = classifier(n_estimators=60).fit(frame, bad)
-    asked = [name for name in frame.columns if name != "home_not_stated"]
+    names = [name for name in frame.columns if name != "home_not_stated"]
     expected = model.predict_proba(frame.assign(home_not_stated=0.0))[:, 1]
-    return Dumped(saved(model, folder, "ubj"), frame, expected, fields=wide_fields(asked))
+    return Dumped(saved(model, folder, "ubj"), frame, expected, fields=wide_fields(names))
 
 
 def old_pickle(folder: Path) -> Dumped:
