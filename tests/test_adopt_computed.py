@@ -1,5 +1,6 @@
 """Columns computed of the answers, and answers left open: every loan's probability as the source has it, to the bit."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,9 @@ def test_bands_and_logarithms_need_no_column(tmp_path: Path) -> None:
     model = classifier(n_estimators=80, max_depth=5).fit(frame, bad)
     form = form_of(tmp_path, list(frame.columns), *NUMBERS.values(), BANDS)
     assert not {"log_amount", "seniority_new", "seniority_band"} & set(form.builder.columns)
+    booster, _ = rewritten(booster_of(model), form, list(frame.columns))
+    trees = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]["model"]["trees"]
+    assert np.isfinite([number for tree in trees for number in tree["split_conditions"]]).all()  # as ONNX needs it
     raw, _ = raw_table()
     assert (served(model, form, list(frame.columns), raw) == model.predict_proba(frame)[:, 1]).all()
     at_edges = raw.head(200).assign(seniority=np.tile([1, 2, 3, 5, 10, 11, 0, 4], 25))

@@ -127,6 +127,8 @@ def regions(tree: Mapping[str, Any], node: int, source: Reads, threshold: float)
         if merged and merged[-1][1] == child:
             merged.pop()
         merged.append((end, child))
+        if end == np.inf:  # of the last band: nothing lies above it
+            break
     return merged
 
 
