@@ -170,7 +170,7 @@ def refuse_text(content: bytes, how: str) -> None:
     """Raise `WrongKind` where the bytes are a text."""
     head = content[:4096].lstrip()
     if is_native(content):
-        raise WrongKind(f"it is a native XGBoost model, {how or 'but'} not as it was saved: unpack it, and adopt that")
+        raise WrongKind(f"it is a native XGBoost model, {how}not as it was saved: unpack it, and adopt that")
     if head.startswith(b"tree\nversion="):
         raise WrongKind(f"it is {how}a LightGBM model (text). {ONLY}")
     if head[:1] in (b"{", b"[") and is_text(head, cut=True):
