@@ -23,7 +23,7 @@ def is_name(value: object) -> bool:
     return isinstance(value, str) and bool(re.fullmatch(r"[a-z][a-z0-9_]*", value)) and not iskeyword(value)
 
 
-def known(
+def check_keys(
     file: TomlFile,
     key: Key,
     table: Any,
@@ -88,7 +88,7 @@ def field_spec(
         file.wrong(key, "as a name small letters, digits and _ are needed")
     is_choice = isinstance(about, Mapping) and "choices" in about
     keys = (*CHOICE, *choice) if is_choice else (*NUMBER, *number)
-    if not known(file, key, about, keys, ("label", "example", "choices" if is_choice else "range")):
+    if not check_keys(file, key, about, keys, ("label", "example", "choices" if is_choice else "range")):
         return None
     label = texts(file, (*key, "label"), about["label"], empty=False)
     common: dict[str, Any] = {"help": texts(file, (*key, "help"), about.get("help", "")), "example": about["example"]}
@@ -113,7 +113,7 @@ def number_spec(
     pair = about["range"]
     numbers = isinstance(pair, list) and len(pair) == 2 and all(type(end) in (int, float) for end in pair)
     if not numbers or not pair[0] <= pair[1] or any(abs(end) > 1e15 or not math.isfinite(end) for end in pair):
-        file.wrong((*key, "range"), f"the smallest answer and the largest are needed, got {shown(pair)}")
+        file.wrong((*key, "range"), f"the smallest answer and the largest are needed, got {shortened(pair)}")
         return None
     for flag in ("whole", "optional"):
         if not isinstance(about.get(flag, False), bool):
@@ -155,7 +155,7 @@ def choice_spec(
 def reasons(file: TomlFile, key: Key, value: Any, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What applicants are told: code -> text; with `columns` (and `when`) for what the answer makes of other ones."""
     key = (*key, "reasons")
-    if not known(file, key, value, list(value) if isinstance(value, Mapping) else []):
+    if not check_keys(file, key, value, list(value) if isinstance(value, Mapping) else []):
         return []
     answers = (
         [*(choice["code"] for choice in spec.get("choices", ())), ANY] if "choices" in spec else [HIGH, LOW, NOT_STATED]
@@ -187,7 +187,7 @@ def standard_reasons(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*spec["reasons"], *(reason(code, f"{en}: {words[code][0]}", f"{fr} : {words[code][1]}") for code in more)]
 
 
-def shown(value: Any) -> str:
+def shortened(value: Any) -> str:
     """A value in a message, cut where it is long."""
     text = repr(value) if not isinstance(value, list) or len(value) < 5 else f"{len(value)} values"
     return text if len(text) <= 60 else text[:59] + "…"

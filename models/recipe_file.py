@@ -20,11 +20,11 @@ from inference.rows import RowBuilder
 from inference.tree_reasons import ONE_ANSWER
 from models.form_file import (
     DIRECTIONS,
+    check_keys,
     field_spec,
     is_name,
-    known,
     number_of,
-    shown,
+    shortened,
     text_of,
     texts,
 )
@@ -178,9 +178,9 @@ def read_recipe(file: Path, *, python_source: bool = False) -> RecipeFile:
 
 
 def parsed(toml: TomlFile, python_source: bool) -> RecipeFile | None:
-    content = toml.said
+    content = toml.content
     needed = ("format", "name", "title", "date", "notice", "loans", "policy", "fields")
-    if not known(toml, (), content, TOP, needed):
+    if not check_keys(toml, (), content, TOP, needed):
         return None
     if content["format"] != FORMAT:
         toml.wrong(("format",), f"{FORMAT} is the only one there is, got {content['format']!r}")
@@ -196,14 +196,14 @@ def parsed(toml: TomlFile, python_source: bool) -> RecipeFile | None:
     policy, points = policy_of(toml, content["policy"], content.get("points", {}), fields)
     model = model_of(toml, content.get("model", {}))
     split = content.get("split", {})
-    known(toml, ("split",), split, SPLIT)
+    check_keys(toml, ("split",), split, SPLIT)
     folds = int(number_of(toml, ("split", "folds"), split.get("folds", 5), 2, 20, whole_only=True))
     repeats = int(number_of(toml, ("split", "repeats"), split.get("repeats", 5), 1, 20, whole_only=True))
     test_from = month_of(toml, ("split", "test_from"), split["test_from"]) if "test_from" in split else None
     if test_from is not None and loans is not None and not loans.date:
         toml.wrong(("split", "test_from"), "without loans.date no loan is later than another")
     draft = content.get("draft", {})
-    known(toml, ("draft",), draft, DRAFT)
+    check_keys(toml, ("draft",), draft, DRAFT)
     card = governance(toml, content["card"]) if "card" in content else None
     if loans is None or fields is None:
         return None
@@ -242,7 +242,7 @@ def month_of(toml: TomlFile, key: Key, value: Any) -> int | None:
 def list_of_texts(toml: TomlFile, key: Key, value: Any) -> list[str]:
     """Texts; numbers are taken as they are written, since columns of digits are read as texts."""
     if not isinstance(value, list) or not all(type(item) in (str, int, float, bool) for item in value):
-        toml.wrong(key, f"a list of texts is needed, got {shown(value)}")
+        toml.wrong(key, f"a list of texts is needed, got {shortened(value)}")
         return []
     return [item if isinstance(item, str) else f"{item:.15g}" if type(item) is float else str(item) for item in value]
 
@@ -293,13 +293,13 @@ def column(toml: TomlFile, spec: Mapping[str, Any], about: Mapping[str, Any], lo
     coded: frozenset[float | str] = frozenset(list_of_texts(toml, (*key, "not_stated"), not_stated))
     if not is_choice:
         if not isinstance(not_stated, list) or not all(type(value) in (int, float) for value in not_stated):
-            toml.wrong((*key, "not_stated"), f"a list of numbers is needed, got {shown(not_stated)}")
+            toml.wrong((*key, "not_stated"), f"a list of numbers is needed, got {shortened(not_stated)}")
         else:
             coded = frozenset(float(value) for value in not_stated)
     values: dict[str, str] = {}
     if is_choice:
         listed = about.get("values", {})
-        known(toml, (*key, "values"), listed, codes)
+        check_keys(toml, (*key, "values"), listed, codes)
         for code in codes:
             answers = list_of_texts(toml, (*key, "values", code), listed[code]) if code in listed else [code]
             for value in answers:
@@ -341,7 +341,7 @@ def source(toml: TomlFile, value: Any, python_source: bool) -> Source | None:
     """The table [loans]."""
     key = ("loans",)
     needed = ("horizon", "declined") if python_source else ("file", "target", "bad", "good", "horizon", "declined")
-    if not known(toml, key, value, LOANS, needed, HINTS):
+    if not check_keys(toml, key, value, LOANS, needed, HINTS):
         return None
     before = len(toml.problems)
     bad = list_of_texts(toml, (*key, "bad"), value.get("bad", []))
@@ -401,7 +401,7 @@ def whys(toml: TomlFile, key: Key, value: Any) -> dict[str, str]:
         return {}
     reasons: dict[str, str] = {}
     for index, entry in enumerate(value):
-        if known(toml, (*key, index), entry, ("column", "why"), ("column", "why")):
+        if check_keys(toml, (*key, index), entry, ("column", "why"), ("column", "why")):
             name = str(entry["column"])
             if name in reasons:
                 toml.wrong((*key, index), f"{name} is listed twice")
@@ -433,7 +433,7 @@ def policy_of(
     """Policy and points; break-even is 600 points by default."""
     key = ("policy",)
     scale = {"anchor": 600.0, "odds": 1.0, "double": 20.0}
-    if not known(toml, key, table, POLICY, ("margin", "lgd", "refer_band")):
+    if not check_keys(toml, key, table, POLICY, ("margin", "lgd", "refer_band")):
         return {}, scale
     margin = number_of(toml, (*key, "margin"), table["margin"], 1e-6, 10)
     lgd = number_of(toml, (*key, "lgd"), table["lgd"], 1e-6, 1)
@@ -449,7 +449,7 @@ def policy_of(
                 toml.wrong((*key, role), f"a number field that is always stated is needed, got {table[role]!r}")
             policy[role] = table[role]
     scale["odds"] = lgd / margin
-    if known(toml, ("points",), points, list(scale)):
+    if check_keys(toml, ("points",), points, list(scale)):
         scale |= {name: number_of(toml, ("points", name), value, -1e6, 1e6) for name, value in points.items()}
     try:
         Points(**scale)
@@ -461,7 +461,7 @@ def policy_of(
 def model_of(toml: TomlFile, table: Any) -> dict[str, Any]:
     """The table [model] as attributes of `RecipeFile`."""
     key = ("model",)
-    if not known(toml, key, table, MODEL):
+    if not check_keys(toml, key, table, MODEL):
         table = {}
     parameters: dict[str, Any] = {}
     for name, (theirs, low, high, default) in PARAMETERS.items():
@@ -493,7 +493,7 @@ def model_of(toml: TomlFile, table: Any) -> dict[str, Any]:
 
 def governance(toml: TomlFile, value: Any) -> Governance | None:
     """The table [card]."""
-    if not known(toml, ("card",), value, (*CARD, "maker"), CARD):
+    if not check_keys(toml, ("card",), value, (*CARD, "maker"), CARD):
         return None
     words = {name: text_of(toml, ("card", name), value[name]) for name in CARD[:3]}
     days = {

@@ -54,7 +54,7 @@ class TomlFile:
     """What a file says, where it says so, and the problems found so far."""
 
     file: Path | str
-    said: Mapping[str, Any]
+    content: Mapping[str, Any]
     lines: Mapping[Key, int]
     text: str = ""
     problems: list[Problem] = field(default_factory=list)
@@ -99,7 +99,7 @@ class TomlFile:
     def questions(self) -> list[Problem]:
         """What is still marked ASK: a value, the comment behind a value, or a line of comment with `# ASK` in it."""
         questions = {}
-        values = dict(leaves(self.said))
+        values = dict(leaves(self.content))
         for key, line in self.lines.items():
             value = values.get(key)
             if isinstance(value, str) and value.strip().startswith(ASK):

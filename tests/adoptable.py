@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import joblib
 import numpy as np
 import pandas as pd
-from xgboost import XGBClassifier
 
 from models.adoption import adopt
-from models.data import loans
+from profiling.documents.adopt_loans import classifier, raw_table, table
+
+__all__ = ["FIELDS", "SENSIBLE", "Files", "classifier", "files", "raw_table", "standardised", "table"]
 
 TOML = re.search(r"```toml\n(.*?)```", Path(adopt.__file__).with_name("ADOPT.md").read_text("utf-8"), re.DOTALL)
 assert TOML
@@ -31,24 +32,6 @@ class Files(NamedTuple):
         return hashlib.sha256(self.pickle.read_bytes()).hexdigest()
 
 
-def table() -> tuple[pd.DataFrame, Any]:
-    """The loans as the features that the form of ADOPT.md sets, raw, and which went bad."""
-    frame = loans.consumer()
-    bad = frame.pop("bad")
-    frame = frame.fillna({"income": 0, "assets": 0}).rename(columns={"term": "time"})
-    frame["records"] = (frame.pop("prior_record") == "yes").astype(int)
-    return pd.get_dummies(frame, columns=["job", "home"]).astype(float), bad
-
-
-def raw_table() -> tuple[pd.DataFrame, Any]:
-    """The loans before anything is made of them: eight numbers, and two columns of texts."""
-    frame = loans.consumer()
-    bad = frame.pop("bad")
-    frame = frame.fillna({"income": 0, "assets": 0}).rename(columns={"term": "time"})
-    frame["records"] = (frame.pop("prior_record") == "yes").astype(int)
-    return frame.astype({"job": object, "home": object}), bad
-
-
 def standardised(more: int = 60) -> tuple[pd.DataFrame, Any]:
     """The same as the study had them: scaled, beside many features that no form asks for, some of them telling."""
     frame, bad = table()
@@ -58,11 +41,6 @@ def standardised(more: int = 60) -> tuple[pd.DataFrame, Any]:
     gender = {"CODE_GENDER_M": random.integers(0, 2, len(bad))}
     frame = pd.concat([frame, pd.DataFrame({**telling, **noise, **gender})], axis=1)
     return (frame - frame.mean()) / frame.std(), bad
-
-
-def classifier(**parameters: Any) -> XGBClassifier:
-    """A small one, the same on every run."""
-    return XGBClassifier(**{"n_estimators": 40, "max_depth": 3, "learning_rate": 0.2, "n_jobs": 1, **parameters})
 
 
 def files(folder: Path, model: Any, columns: Any, fields: str = FIELDS) -> Files:

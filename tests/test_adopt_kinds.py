@@ -1,9 +1,13 @@
 """Adoption of models as people keep them: every kind made here gives a release that predicts as it did, 0 differing."""
 
-import hashlib
+import gzip
+import importlib.util
 import json
 import pickle
 import re
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +15,11 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from adoptable import classifier, raw_table, table
 from parts import training_of
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     MinMaxScaler,
@@ -25,73 +29,39 @@ from sklearn.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
-from xgboost import XGBClassifier
+from xgboost import Booster, DMatrix, XGBClassifier, XGBRegressor, XGBRFClassifier
 
 from inference.engines import XGBoostEngine
 from inference.errors import TenfoldError
-from inference.fields import NumberField
 from inference.reasons import Reasons
-from inference.release import Release
 from inference.scorer import Scorer
 from models.__main__ import main
 from models.adoption.adopt import Adoption, adopt
 from models.adoption.checks import FAILS, PASSES, WARNS, Verdict
 from models.adoption.fields_file import read_features
 from models.adoption.kinds import WrongKind, look
-from models.data import loans
+from models.adoption.trees import read_forest
+from models.adoption.unpickle import PickleRefused, booster_of, folded, inputs_before, load, taken_apart
+from models.export import as_onnx
+from profiling.documents.adopt_loans import (
+    CHOICES,
+    NUMBERS,
+    classifier,
+    differing,
+    digest,
+    drafted,
+    raw_table,
+    released,
+    scored,
+    table,
+)
 
 pytestmark = pytest.mark.slow
-NUMBERS = ["amount", "price", "time", "income", "expenses", "assets", "seniority", "records"]
-CHOICES = ["job", "home"]
-
-
-def digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def drafted(model: Path, folder: Path, features: Path | None = None) -> Path:
-    """The fields file that `--draft` writes, its open questions answered."""
-    given = [str(model), *([str(features)] if features else []), "--draft", "--into", str(folder)]
-    if model.suffix == ".pkl":
-        given += ["--sha256", digest(model)]
-    assert main(["adopt", *given]) == 0
-    (file,) = folder.glob("*.toml")
-    text = file.read_text("utf-8").replace("ASK", "was asked")
-    file.write_text(re.sub(r"^range = .*$", "range = [0, 10_000_000]", text, flags=re.MULTILINE), "utf-8")
-    return file
-
-
-def released(model: Path, folder: Path, **more: Any) -> Adoption:
-    """The release of a model, by its drafted form; made in spite of verdicts that only other answers would mend."""
-    fields = more.pop("fields", None) or drafted(model, folder, more.get("features"))
-    sha256 = digest(model) if model.suffix == ".pkl" else None
-    return adopt(model, more.pop("features", None), fields, sha256, folder / "out", force=True, **more)
-
-
-def scored(release: Release, answers: pd.DataFrame) -> np.ndarray[Any, Any]:
-    """What its engine says of these answers, a column a field of the form."""
-    form = release.form
-    table_of = answers.astype(object).where(answers.notna(), None)
-    values = form.encode({name: table_of[name].tolist() for name in form.names})
-    return XGBoostEngine(release).predict_proba(release.rows.build(values))
-
-
-def differing(release: Release, answers: pd.DataFrame, expected: Any) -> int:
-    """How many of all committed loans get another probability, to the last bit of float32."""
-    found = scored(release, answers)
-    assert len(found) == len(loans.consumer()) == len(expected)
-    return int((found != np.asarray(expected, np.float32)).sum())
+ELSEWHERE = Path(__file__).with_name("models_elsewhere")
 
 
 def verdict(found: Adoption, question: str) -> Verdict:
     return next(one for one in found.verdicts if one.question == question)
-
-
-def answers_of(frame: pd.DataFrame) -> pd.DataFrame:
-    """Raw columns as answers: as a drafted form names its fields and codes."""
-    answers = frame.copy()
-    answers["records"] = answers["records"].map({0: "no", 1: "yes"}) if "records" in answers else None
-    return answers
 
 
 def dumped(model: Any, folder: Path) -> Path:
@@ -123,7 +93,7 @@ def test_a_native_file_needs_no_digest_and_no_list(
     found = released(file, tmp_path)
     assert found.source.startswith(f"native model ({ending.upper()}): XGBClassifier")
     assert found.release
-    assert differing(found.release, answers_of(raw[0]), plain.predict_proba(table()[0])[:, 1]) == 0
+    assert differing(found.release, raw[0], plain.predict_proba(table()[0])[:, 1]) == 0
 
 
 def test_a_native_file_that_stopped_early_predicts_as_its_classifier(
@@ -137,7 +107,7 @@ def test_a_native_file_that_stopped_early_predicts_as_its_classifier(
     model.save_model(tmp_path / "best.json")
     found = released(tmp_path / "best.json", tmp_path)
     assert found.release
-    assert differing(found.release, answers_of(raw[0]), model.predict_proba(frame)[:, 1]) == 0
+    assert differing(found.release, raw[0], model.predict_proba(frame)[:, 1]) == 0
 
 
 def test_a_broken_native_file_is_a_clear_error(plain: XGBClassifier, tmp_path: Path) -> None:
@@ -161,7 +131,7 @@ def test_an_mlflow_folder(plain: XGBClassifier, raw: tuple[pd.DataFrame, Any], t
     assert look(folder).file == folder / "model.ubj"
     found = released(folder, tmp_path)
     assert found.release
-    assert differing(found.release, answers_of(raw[0]), plain.predict_proba(table()[0])[:, 1]) == 0
+    assert differing(found.release, raw[0], plain.predict_proba(table()[0])[:, 1]) == 0
     (folder / "MLmodel").write_text("flavors:\n  python_function:\n    loader_module: x\n  lightgbm:\n    data: m\n")
     with pytest.raises(WrongKind, match="MLflow saved lightgbm there"):
         look(folder)
@@ -179,7 +149,7 @@ def test_a_dict_of_a_model_and_its_features(
     held = {"model": model, "features": list(frame.columns), "threshold": 0.4}
     found = released(dumped(held, tmp_path), tmp_path)
     assert found.release
-    assert differing(found.release, answers_of(raw[0]), model.predict_proba(frame)[:, 1]) == 0
+    assert differing(found.release, raw[0], model.predict_proba(frame)[:, 1]) == 0
     assert "ASK" not in capsys.readouterr().err
 
 
@@ -222,9 +192,7 @@ def test_a_pipeline_predicts_as_before(kind: str, raw: tuple[pd.DataFrame, Any],
     assert verdict(found, "same as the source").figures["difference"] == 0
     assert found.release
     assert training_of(found.release)["adopted"]["steps"]
-    records = found.release.form.fields[found.release.form.position("records")]
-    answers = frame if isinstance(records, NumberField) else answers_of(frame)
-    assert differing(found.release, answers, pipeline.predict_proba(frame)[:, 1]) == 0
+    assert differing(found.release, frame, pipeline.predict_proba(frame)[:, 1]) == 0
 
 
 # --- what is refused, and what is said ---
@@ -238,7 +206,7 @@ def refused() -> dict[str, Any]:
         "PolynomialFeatures is not one that can be told exactly": make_pipeline(
             PolynomialFeatures(2), classifier(n_estimators=2)
         ).fit(numbers, bad),
-        "holds a dict with 2 XGBoost models": {
+        "holds a dict or list with 2 XGBoost models": {
             "one": classifier(n_estimators=2).fit(numbers, bad),
             "two": classifier(n_estimators=2).fit(numbers, bad),
         },
@@ -249,7 +217,9 @@ def refused() -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("told", ["PolynomialFeatures is not", "holds a dict with 2", "sparse matrix, in which"])
+@pytest.mark.parametrize(
+    "told", ["PolynomialFeatures is not", "holds a dict or list with 2", "sparse matrix, in which"]
+)
 def test_what_cannot_be_told_exactly_is_refused(told: str, tmp_path: Path) -> None:
     """With the step, the key or the column by name."""
     (held,) = (one for key, one in refused().items() if key.startswith(told))
@@ -294,7 +264,7 @@ def test_a_model_where_1_means_good_is_turned_round(raw: tuple[pd.DataFrame, Any
     assert verdict(turned, "directions").figures["reversed"] == 0
     assert turned.release
     expected = model.predict_proba(frame)[:, 0]
-    assert np.abs(scored(turned.release, answers_of(raw[0])) - expected).max() <= 1e-6
+    assert np.abs(scored(turned.release, raw[0]) - expected).max() <= 1e-6
 
 
 def test_weights_and_missing_values_are_said(raw: tuple[pd.DataFrame, Any], tmp_path: Path) -> None:
@@ -302,7 +272,9 @@ def test_weights_and_missing_values_are_said(raw: tuple[pd.DataFrame, Any], tmp_
     frame, bad = table()
     frame = frame.assign(income=frame["income"].where(frame["income"] > 0))
     classifier(scale_pos_weight=11).fit(frame, bad).save_model(tmp_path / "w.ubj")
-    found = released(tmp_path / "w.ubj", tmp_path)
+    found = released(
+        tmp_path / "w.ubj", tmp_path, edit=lambda text: re.sub('if_not_stated = "missing".*\n', "", text, count=1)
+    )
     weighted, missing = verdict(found, "level of the PDs"), verdict(found, "missing values")
     assert weighted.outcome == missing.outcome == verdict(found, "directions").outcome == WARNS
     assert weighted.figures["intercept"] == pytest.approx(-np.log(11))
@@ -329,7 +301,7 @@ def test_columns_that_nobody_is_asked_may_be_missing_or_constant(raw: tuple[pd.D
     found = released(tmp_path / "m.json", tmp_path, fields=fields)
     assert found.release
     flat = holes.assign(assets=np.nan, job_fixed=1.0, job_part_time=0.0, job_freelance=0.0, job_other=0.0)
-    assert differing(found.release, answers_of(raw[0]), model.predict_proba(flat)[:, 1]) == 0
+    assert differing(found.release, raw[0], model.predict_proba(flat)[:, 1]) == 0
 
 
 def test_seventeen_fields_are_served(tmp_path: Path) -> None:
@@ -357,16 +329,16 @@ def test_a_scaler_in_a_file_of_its_own(raw: tuple[pd.DataFrame, Any], tmp_path: 
     model = classifier().fit(scaler.transform(frame), bad)
     model.save_model(tmp_path / "model.json")
     joblib.dump(scaler, tmp_path / "scaler.pkl")
-    steps = {"steps": tmp_path / "scaler.pkl", "steps_sha256": digest(tmp_path / "scaler.pkl")}
-    given = ["--steps", str(steps["steps"]), "--steps-sha256", str(steps["steps_sha256"])]
+    steps = {"steps": tmp_path / "scaler.pkl"}
+    given = ["--steps", str(steps["steps"]), "--steps-sha256", digest(steps["steps"])]
     assert main(["adopt", str(tmp_path / "model.json"), "--draft", "--into", str(tmp_path), *given]) == 0
     fields = tmp_path / "model.toml"
     text = re.sub(r"^range = .*$", "range = [0, 10_000_000]", fields.read_text("utf-8"), flags=re.MULTILINE)
     fields.write_text(text.replace("ASK", "was asked"), "utf-8")
-    found = released(tmp_path / "model.json", tmp_path, fields=fields, **steps)
+    found = released(tmp_path / "model.json", tmp_path, fields=fields, steps=steps["steps"])
     assert found.release
     expected = model.predict_proba(scaler.transform(frame))[:, 1]
-    assert differing(found.release, answers_of(raw[0]), expected) == 0
+    assert differing(found.release, raw[0], expected) == 0
 
 
 def test_lists_in_other_encodings_and_in_json(tmp_path: Path) -> None:
@@ -376,3 +348,124 @@ def test_lists_in_other_encodings_and_in_json(tmp_path: Path) -> None:
     for name, content in made.items():
         (tmp_path / name).write_bytes(content)
         assert read_features(tmp_path / name) == ["a", "b"]
+
+
+def test_models_of_other_programs_are_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """Files that LightGBM, CatBoost, skops and an old XGBoost wrote: said without a digest, with the way out."""
+    says = {
+        "lightgbm_4.7.0.pkl": "it holds LGBMClassifier, a LightGBM model",
+        "lightgbm_4.7.0.txt": "a LightGBM model (text)",
+        "catboost_1.2.10.cbm": "a CatBoost model",
+        "catboost_1.2.10.json": "a CatBoost model (JSON)",
+        "catboost_1.2.10.pkl": "it holds CatBoostClassifier, a CatBoost model",
+        "model.skops": "save_model('model.json'), or dump it by joblib",
+        "xgboost_1.4.2.pkl": "pip install xgboost==1.4.2",
+    }
+    for name, text in says.items():
+        assert main(["adopt", str(ELSEWHERE / name)]) == 2
+        assert text in capsys.readouterr().err, name
+
+
+def test_other_ways_to_keep_a_model_are_named(plain: XGBClassifier, tmp_path: Path) -> None:
+    """ONNX, PMML, dumps of trees, configurations, zips, gzip of a native file, TensorFlow's folders."""
+    plain.save_model(tmp_path / "m.json")
+    native = (tmp_path / "m.json").read_bytes()
+    plain.get_booster().dump_model(tmp_path / "dump.txt")
+    plain.get_booster().dump_model(tmp_path / "dump.json", dump_format="json")
+    (tmp_path / "config.json").write_text(plain.get_booster().save_config())
+    (tmp_path / "native.json.gz").write_bytes(gzip.compress(native))
+    (tmp_path / "m.pmml").write_text('<?xml version="1.0"?>\n<PMML xmlns="http://www.dmg.org/PMML-4_4"></PMML>')
+    for_onnx = XGBClassifier(n_estimators=2).fit(table()[0].to_numpy(), table()[1])
+    (tmp_path / "m.onnx").write_bytes(as_onnx(for_onnx))
+    with zipfile.ZipFile(tmp_path / "both.zip", "w") as archive:
+        archive.writestr("model.json", native)
+        archive.writestr("features.txt", "a")
+    (tmp_path / "tf").mkdir()
+    (tmp_path / "tf" / "saved_model.pb").write_bytes(b"")
+    says = {
+        "dump.txt": "a text of an XGBoost model's trees (dump_model)",
+        "dump.json": "a list of an XGBoost model's trees (dump_model)",
+        "config.json": "an XGBoost configuration (save_config), which holds no trees",
+        "native.json.gz": "a native XGBoost model, compressed, not as it was saved: unpack it",
+        "m.pmml": "a PMML document",
+        "m.onnx": "an ONNX model",
+        "both.zip": "a zip file of model.json, features.txt: unpack it",
+        "tf": "TensorFlow saved a model there",
+    }
+    for name, text in says.items():
+        with pytest.raises(WrongKind, match=re.escape(text)):
+            look(tmp_path / name)
+
+
+def test_what_an_old_xgboost_saved_natively_predicts_as_there(raw: tuple[pd.DataFrame, Any], tmp_path: Path) -> None:
+    """The way out of its pickle: the JSON of XGBoost 1.4.2 gives the probabilities that it gave."""
+    frame, _ = table()
+    features = tmp_path / "features.txt"
+    features.write_text("\n".join(frame.columns))
+    found = released(ELSEWHERE / "xgboost_1.4.2.json", tmp_path, features=features)
+    assert found.release
+    expected = np.load(ELSEWHERE / "xgboost_1.4.2_pd.npy")
+    assert np.abs(scored(found.release, raw[0].head(len(expected))) - expected).max() <= 1e-6
+
+
+def searched() -> Any:
+    return GridSearchCV(classifier(n_estimators=5), {"max_depth": [2, 3]}, cv=2).fit(*table())
+
+
+# What is kept, by how: each with a column of probabilities a loan.
+WAYS: dict[str, Any] = {
+    "GridSearchCV": (searched, lambda model: model.predict_proba(table()[0])[:, 1]),
+    "XGBRFClassifier": (
+        lambda: XGBRFClassifier(n_estimators=20, max_depth=3, random_state=0).fit(*table()),
+        lambda model: model.predict_proba(table()[0])[:, 1],
+    ),
+    "reg:logistic": (
+        lambda: XGBRegressor(objective="reg:logistic", n_estimators=10, max_depth=3).fit(*table()),
+        lambda model: model.predict(table()[0]),
+    ),
+    "bytes of save_raw": (
+        lambda: classifier(n_estimators=5).fit(*table()).get_booster().save_raw("ubj"),
+        lambda raw: Booster(model_file=raw).predict(DMatrix(table()[0])),
+    ),
+    "a tuple of model and names": (
+        lambda: (classifier(n_estimators=5).fit(table()[0].to_numpy(), table()[1]), list(table()[0].columns)),
+        lambda pair: pair[0].predict_proba(table()[0].to_numpy())[:, 1],
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_other_ways_to_dump_a_model(way: str, raw: tuple[pd.DataFrame, Any]) -> None:
+    """What chooses a model is that model; a regressor of reg:logistic gives probabilities; bytes are a native file."""
+    make, predict = WAYS[way]
+    model = make()
+    parts = taken_apart(pickle.loads(pickle.dumps(model)))  # noqa: S301 - our own
+    found = booster_of(parts.model).inplace_predict(table()[0].to_numpy())
+    assert (found == predict(model).astype(np.float32)).all()
+    read_forest(booster_of(parts.model))  # a plain sum of trees, as a release needs
+
+
+def test_steps_that_only_training_takes_are_passed_by() -> None:
+    """A Pipeline of imbalanced-learn is named with the way out where that is not installed."""
+    file = ELSEWHERE / "imblearn_0.14.2.pkl"
+    if importlib.util.find_spec("imblearn") is None:
+        with pytest.raises(PickleRefused, match="not hasattr"):
+            load(file.read_bytes())
+        return
+    parts = taken_apart(load(file.read_bytes()))
+    inputs = inputs_before(parts, [f"f{index}" for index in range(18)])
+    assert inputs is not None
+    rows = table()[0].to_numpy()
+    found = folded(booster_of(parts.model), inputs, [], sparse=False).inplace_predict(rows.astype(np.float32))
+    assert (found == parts.model.predict_proba(parts.steps[0].transform(rows))[:, 1]).all()
+
+
+def test_what_only_the_dumping_program_defines_is_said(tmp_path: Path) -> None:
+    """A function of `__main__`, and a compression whose package is not here."""
+    script = "import joblib, pickle, sys\nclass Own: pass\npickle.dump(Own(), open(sys.argv[1], 'wb'))"
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "own.pkl")], check=True)
+    with pytest.raises(PickleRefused, match="only the program that dumped it defines"):
+        load((tmp_path / "own.pkl").read_bytes())
+    if importlib.util.find_spec("lz4") is None:
+        with pytest.raises(PickleRefused, match="pip install lz4"):
+            load((ELSEWHERE / "xgboost_lz4.pkl").read_bytes())

@@ -89,8 +89,8 @@ def test_a_row_is_zeros_but_for_the_answers(parse: Any) -> None:
         ('name = "short"', "", "name is missing"),
         ('"short"', '"Short Name"', "line 1: name: small letters"),
         ("date = 2026-01-31", 'date = "2026-01-31"', "such as 2026-01-31 without quotes"),
-        ("threshold = 0.2", "threshold = 20", "lie between 0 and 1"),
-        ("threshold = 0.2", 'threshold = "x"', "could not convert"),
+        ("threshold = 0.2", "threshold = 20", "line 4: threshold: a number from 0 to 1 is needed, got 20"),
+        ("threshold = 0.2", 'threshold = "x"', "line 4: threshold: a number from 0 to 1"),
         ("threshold = 0.2", "threshold = 0.9", "which no applicant can have: set refer_band below 0.11"),
         ("range = [0, 1000]", "", "line 5: fields.income: range is missing"),
         ("range = [0, 1000]", f"range = [0, {10**400}]", "fields.income.range: the smallest answer and the largest"),
@@ -131,7 +131,11 @@ def test_a_row_is_zeros_but_for_the_answers(parse: Any) -> None:
             "line 8: fields.income.usual: a part of the range 0 to 1000",
         ),
         ("range = [0, 1000]", "range = [0, 1000]\nusual = [100.2, 100.8]\nwhole = true", "fields.income.usual: a part"),
-        ("threshold = 0.2", "threshold = 0.2\npoints = { anchr = 1 }", "Unexpected keyword argument 'anchr'"),
+        (
+            "threshold = 0.2",
+            "threshold = 0.2\npoints = { anchr = 1 }",
+            "line 5: points.anchr: anchr means nothing here",
+        ),
         ("threshold = 0.2", "threshold = 0.2\ncalibration = { slope = -1 }", "slope > 0"),
     ],
 )

@@ -13,9 +13,9 @@ from adoptable import classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from xgboost import XGBClassifier, XGBRegressor
+from xgboost import XGBClassifier, XGBRanker, XGBRegressor
 
-from models.adoption.unpickle import BadPickle, PickleRefused, booster_of, convert, probabilities
+from models.adoption.unpickle import BadPickle, PickleRefused, booster_of, convert, probabilities, taken_apart
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(600, 5)).astype(np.float32)
@@ -95,8 +95,9 @@ def unfit() -> dict[str, Any]:
     return {
         "a LogisticRegression": LogisticRegression().fit(X, Y),
         "CalibratedClassifierCV, .* `calibration`": CalibratedClassifierCV(classifier()),
-        "GridSearchCV, .* best_estimator_": GridSearchCV(classifier(), {}),
-        "a XGBRegressor": XGBRegressor(),
+        "GridSearchCV keeps no model": GridSearchCV(classifier(), {}),
+        "XGBRegressor is not fitted": XGBRegressor(objective="reg:logistic"),
+        "a XGBRanker, .* an order": XGBRanker(),
         "a ndarray": X,
         "missing=0.0": classifier(missing=0.0, n_estimators=2).fit(X, Y),
         "not fitted": classifier(),
@@ -107,7 +108,7 @@ def unfit() -> dict[str, Any]:
 def test_what_is_no_plain_classifier_is_refused_by_name(told: str) -> None:
     """With the reason, and what to do instead."""
     with pytest.raises(PickleRefused, match=told):
-        booster_of(unfit()[told])
+        booster_of(taken_apart(unfit()[told]).model)
 
 
 def test_code_in_a_pickle_is_not_told_what_the_environment_holds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +131,7 @@ def test_code_in_a_pickle_is_not_told_what_the_environment_holds(monkeypatch: py
         (pickle.dumps(Calls(exec, "raise SystemExit('gone\\x1b[2J')")), r"status 1 and left no model\ngone\[2J$"),
         (pickle.dumps(Calls(exec, "raise ValueError('on purpose')")), r"cannot be loaded \(ValueError: on purpose\)"),
         (pickle.dumps(Calls(exec, "while True: print('x' * 2**24)")), r"cannot be loaded \(OSError: .*too large"),
-        (b"cposix_gone\nmodel\n.", "needs a module that is not here: No module named 'posix_gone'"),
+        (b"cposix_gone\nmodel\n.", "needs the module posix_gone, which is not installed here"),
         (b"", r"cannot be loaded \(EOFError"),
         (b"amount,bad\n1200,0\n", "cannot be loaded"),
         (pickle.dumps(X)[:-500], "cannot be loaded .* Is it whole"),

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from inference.blocks import Matrix
 from inference.engines import XGBoostEngine
 from inference.errors import TenfoldError
 from inference.fields import ChoiceField, NumberField
@@ -24,17 +23,26 @@ from inference.manifest import FORMAT
 from inference.release import MODEL, ONNX, Release
 from inference.scorer import Scorer
 from models.adoption.checks import FAILS, Verdict, verdicts
+from models.adoption.computed import MISSING
 from models.adoption.draft import draft
-from models.adoption.fields_file import MISSING, BadFields, FieldsFile, read_features, read_fields
-from models.adoption.folding import fix, turn_round
+from models.adoption.fields_file import (
+    BadFields,
+    FieldsFile,
+    ModelInputs,
+    computed_names,
+    read_features,
+    read_fields,
+)
+from models.adoption.folding import decimals, fix, refold, turn_round
 from models.adoption.kinds import Kept, look
 from models.adoption.past_loans import measured, read_loans
-from models.adoption.trees import UnfitModel, read_forest
-from models.adoption.unpickle import BadPickle, Converted, convert
+from models.adoption.trees import Forest, UnfitModel, read_forest
+from models.adoption.unpickle import About, BadPickle, Converted, convert
 from models.export import LIBRARIES, as_onnx, golden, put_file, write_release
 from models.model_card.card import CARD
 
 COMPARED = 512  # applications that pickle and release both score
+LEFT_OPEN = 0.1  # share of them that leaves an optional answer open
 SECONDS = 120.0
 INDENT = textwrap.TextWrapper(width=100, initial_indent=" " * 8, subsequent_indent=" " * 10)
 UNFIT = {  # before the notice, which stands under every score, of a release made by --force
@@ -61,7 +69,7 @@ class Adoption(NamedTuple):
     @property
     def fails(self) -> bool:
         """Whether a verdict fails."""
-        return any(one.outcome == FAILS for one in self.verdicts)
+        return any(verdict.outcome == FAILS for verdict in self.verdicts)
 
 
 class WrongDigest(TenfoldError):
@@ -114,7 +122,7 @@ def run(given: argparse.Namespace) -> int:
                 "a fields file is needed (.toml), the form of the model: "
                 f"tenfold adopt --draft {given.model} writes one to be corrected"
             )
-        found = adopt_source(
+        adoption = adopt_source(
             source, features, fields, given.into, loans=given.loans, force=given.force, seconds=given.timeout
         )
     except TenfoldError as error:
@@ -123,14 +131,14 @@ def run(given: argparse.Namespace) -> int:
     except OSError as error:  # of the folder that the release goes into
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
         return 2
-    print(json.dumps(as_json(found), indent=2, ensure_ascii=False) if given.json else as_text(found))
-    return 1 if found.fails else 0
+    print(json.dumps(as_json(adoption), indent=2, ensure_ascii=False) if given.json else as_text(adoption))
+    return 1 if adoption.fails else 0
 
 
 class Source(NamedTuple):
     """A model's file that may be loaded, with what stands before it."""
 
-    kept: Kept
+    model: Kept
     steps: bytes | None
 
     @classmethod
@@ -138,26 +146,27 @@ class Source(NamedTuple):
         cls, model: Path, sha256: str | None, steps: Path | None = None, steps_sha256: str | None = None
     ) -> "Source":
         """Looks at the kind first. Raises `WrongKind`, or `WrongDigest` for a pickle of another digest than given."""
-        kept = look(model)
-        if not kept.native:
-            trusted(kept.file, kept.content, sha256, "--sha256")
+        looked_at = look(model)
+        if not looked_at.native:
+            trusted(looked_at.file, looked_at.content, sha256, "--sha256")
         if steps is None:
-            return cls(kept, None)
+            return cls(looked_at, None)
         try:
             content = steps.read_bytes()
         except OSError as error:
             raise WrongDigest(f"{steps}: {error.strerror}") from None
         trusted(steps, content, steps_sha256, "--steps-sha256")
-        return cls(kept, content)
+        return cls(looked_at, content)
 
-    def opened(self, names: Sequence[str] | None, rows: Matrix | None, seconds: float) -> Converted:
+    def opened(self, names: Sequence[str] | None, rows: Any, seconds: float, computed: Sequence[str] = ()) -> Converted:
         """What comes out of it, in a process of its own."""
         try:
             return convert(
-                self.kept.content, rows, seconds, native=self.kept.native, steps=self.steps, names=names
+                self.model.content, rows, seconds, native=self.model.native, steps=self.steps, names=names,
+                computed=computed,
             )  # fmt: skip
         except BadPickle as error:
-            raise BadPickle(f"{self.kept.file}: {error}") from None
+            raise BadPickle(f"{self.model.file}: {error}") from None
 
 
 def adopt(
@@ -196,38 +205,26 @@ def adopt_source(
     listed = None if features is None else read_features(features)
     if not fields.is_file():
         raise BadFields(f"{fields}: No such file")
-    first = source.opened(listed, None, seconds)
-    file, about = source.kept.file, first.about
+    computed = computed_names(fields)
+    first = source.opened(listed, None, seconds, computed)
+    file, about = source.model.file, first.about
     try:
         booster, names = columns_of(first, listed, features)
-        said = read_fields(fields, names, about.codes, about.fills)
-        past = None if loans is None else read_loans(loans, said.form)
-        values = applications(said)
-        model = json.loads(booster.save_raw("json"))
-        fix(model, {names.index(one): value for one, value in said.unasked.items()})
-        if said.good:
-            turn_round(model)
-        expected = said_by_source(source, said, listed, values, seconds)
-        forest = read_forest(booster)
-        turned = booster_of_json(model) if said.unasked or said.good else booster
-        served = replace(read_forest(turned), seen_missing=forest.seen_missing)
+        form = read_fields(fields, names, ModelInputs(about.codes, about.fills, about.functions))
+        past = None if loans is None else read_loans(loans, form.form)
+        values = applications(form)
+        expected = source_probabilities(source, form, names, listed, values, seconds, computed)
+        turned, forest = rewritten(booster, form, names)
     except (BadPickle, UnfitModel) as error:
         raise type(error)(f"{file}: {error}") from None
-    told = booster.attr("source")
-    adopted = {"file": file.name, "sha256": hashlib.sha256(source.kept.content).hexdigest(), "source": told}
-    if about.steps:
-        adopted["steps"] = list(about.steps)
-    if said.unasked:
-        adopted["unasked"] = {one: MISSING if value is None else value for one, value in said.unasked.items()}
-    if said.good:
-        adopted["positive"] = "good"
+    origin = booster.attr("source")
     manifest = {
-        **said.manifest,
+        **form.manifest,
         "format": FORMAT,
-        "columns": [{"name": name, "index": at, "monotone": 0} for at, name in enumerate(names)],
+        "columns": [{"name": name, "index": index, "monotone": 0} for index, name in enumerate(form.builder.columns)],
         "population": None,
         "training": {
-            "adopted": adopted,
+            "adopted": what_was_adopted(source, form, about, origin),
             "libraries": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         },
         "golden": [],
@@ -237,21 +234,21 @@ def adopt_source(
         release = write_release(manifest, files, Path(folder))
         engine = XGBoostEngine(release)
         scorer = Scorer(release, engine)
-        named = about.names is not None
-        found = verdicts(scorer, said, served, values, expected, named=named)
-        if (about.folded or said.unasked) and not said.good and found[0].figures["difference"] != 0:
+        checked = verdicts(scorer, form, forest, values, expected, named=about.names is not None)
+        difference = checked[0].figures["difference"]
+        if (about.folded or form.unasked or form.reads is not None) and not form.good and difference != 0:
             raise UnfitModel(
-                f"{file}: with its input steps in its trees it differs by up to {found[0].figures['difference']:.2g} "
-                "from what it says itself, and must not differ at all. Train it on the raw values"
+                f"{file}: with what was done to its inputs in its trees it differs by up to {difference:.2g} from what "
+                "it says itself, and must not differ at all. Train it on the raw values"
             )
-        manifest["golden"] = golden(said.form, scorer.pds)
+        manifest["golden"] = golden(form.form, scorer.pds)
         if past is not None:
-            learnt = next(one for one in found if one.question == "missing values").figures
+            learnt = next(verdict for verdict in checked if verdict.question == "missing values").figures
             missing = [*learnt["optional"], *learnt["unasked"]]
-            manifest["population"], verdict = measured(scorer, past, missing, good=said.good)
-            found.append(verdict)
+            manifest["population"], verdict = measured(scorer, past, missing, good=form.good)
+            checked.append(verdict)
         files[ONNX] = as_onnx(engine.classifier)
-    adoption = Adoption(found, f"{source.kept.kind}: {told}" if source.kept.native else told, None)
+    adoption = Adoption(checked, f"{source.model.kind}: {origin}" if source.model.native else origin, None)
     if adoption.fails:
         if not force:
             return adoption
@@ -260,6 +257,44 @@ def adopt_source(
     adoption = adoption._replace(release=release)
     put_file(release.folder / CARD, as_card(adoption).encode())
     return adoption
+
+
+def rewritten(booster: Any, form: FieldsFile, names: Sequence[str]) -> tuple[Any, Forest]:
+    """The booster that the release serves, which reads its columns, and its trees as the checks read them."""
+    seen_missing = read_forest(booster).seen_missing
+    if not form.unasked and not form.good and form.reads is None:
+        return booster, read_forest(booster)
+    model = json.loads(booster.save_raw("json"))
+    fix(model, {names.index(name): value for name, value in form.unasked.items()})
+    if form.good:
+        turn_round(model)
+    if form.reads is not None:
+        refold(model, form.reads, form.builder.columns)
+        seen_missing = frozenset(
+            form.reads[column].column for column in seen_missing if form.reads[column].missing_below is None
+        )
+    turned = booster_of_json(model)
+    return turned, replace(read_forest(turned), seen_missing=seen_missing)
+
+
+def what_was_adopted(source: Source, form: FieldsFile, about: About, origin: str) -> dict[str, Any]:
+    """Where a release comes from, as its manifest says."""
+    adopted: dict[str, Any] = {
+        "file": source.model.file.name,
+        "sha256": hashlib.sha256(source.model.content).hexdigest(),
+        "source": origin,
+    }
+    if about.steps:
+        adopted["steps"] = list(about.steps)
+    if form.unasked:
+        adopted["unasked"] = {name: MISSING if value is None else value for name, value in form.unasked.items()}
+    if form.missing:
+        adopted["missing"] = sorted(form.missing)
+    if columns := [*form.computed.columns, *form.computed.functions, *form.computed.bands]:
+        adopted["computed"] = columns
+    if form.good:
+        adopted["positive"] = "good"
+    return adopted
 
 
 def columns_of(first: Converted, listed: Sequence[str] | None, features: Path | None) -> tuple[Any, list[str]]:
@@ -277,17 +312,20 @@ def columns_of(first: Converted, listed: Sequence[str] | None, features: Path | 
     return booster, list(first.about.names)
 
 
-def said_by_source(
-    source: Source, said: FieldsFile, listed: Sequence[str] | None, values: Any, seconds: float
+def source_probabilities(
+    source: Source,
+    form: FieldsFile,
+    names: Sequence[str],
+    listed: Sequence[str] | None,
+    values: Any,
+    seconds: float,
+    computed: Sequence[str],
 ) -> npt.NDArray[np.float32]:
-    """What the file itself says that the applications' PDs are."""
-    rows = said.builder.build(values)
-    for name, value in said.unasked.items():
-        rows[:, said.builder.columns.index(name)] = np.nan if value is None else value
-    found = source.opened(listed, rows, seconds).probabilities
-    if found is None or found.shape != (COMPARED,):
+    """The probabilities of the applications by the file itself, from its own columns: before anything is rewritten."""
+    predicted = source.opened(listed, form.model_rows(names, values), seconds, computed).probabilities
+    if predicted is None or predicted.shape != (COMPARED,):
         raise BadPickle("the process that loaded it gave no probabilities beside the model")
-    return 1 - found if said.good else found
+    return 1 - predicted if form.good else predicted
 
 
 def write_draft(source: Source, features: Path | None, into: Path, seconds: float) -> Path:
@@ -296,10 +334,10 @@ def write_draft(source: Source, features: Path | None, into: Path, seconds: floa
     first = source.opened(listed, None, seconds)
     try:
         booster, names = columns_of(first, listed, features)
-        text = draft(names, read_forest(booster), first.about, source.kept.file.stem)
+        text = draft(names, read_forest(booster), first.about, source.model.file.stem)
     except UnfitModel as error:
-        raise UnfitModel(f"{source.kept.file}: {error}") from None
-    file = into / f"{source.kept.file.stem}.toml"
+        raise UnfitModel(f"{source.model.file}: {error}") from None
+    file = into / f"{source.model.file.stem}.toml"
     try:
         into.mkdir(parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as stream:
@@ -347,9 +385,9 @@ def match_features(booster: Any, names: Sequence[str], file: Path) -> None:
     """Refuse a feature list that is not the model's: one out of step would put answers into other columns."""
     if booster.num_features() != len(names):
         raise UnfitModel(f"the model has {booster.num_features()} features, and {file} names {len(names)}")
-    for at, (has, named) in enumerate(zip(booster.feature_names or names, names, strict=True), 1):
+    for line, (has, named) in enumerate(zip(booster.feature_names or names, names, strict=True), 1):
         if has != named:
-            raise UnfitModel(f"feature {at} of the model is {has}, and line {at} of {file} says {named}")
+            raise UnfitModel(f"feature {line} of the model is {has}, and line {line} of {file} says {named}")
 
 
 def applications(fields: FieldsFile, seed: int = 2) -> Any:
@@ -361,47 +399,54 @@ def applications(fields: FieldsFile, seed: int = 2) -> Any:
             columns.append(random.integers(len(field.choices), size=COMPARED).astype(np.float64))
         elif isinstance(field, NumberField):
             drawn = random.uniform(*field.usual, COMPARED)
+            drawn = decimals(drawn.astype(np.float32)).clip(field.minimum, field.maximum)
             columns.append(np.clip(np.round(drawn), field.minimum, field.maximum) if field.whole else drawn)
+            if field.optional:
+                columns[-1][random.random(COMPARED) < LEFT_OPEN] = np.nan
     values = np.stack(columns, axis=1)
     values[0] = fields.form.parse(fields.form.example).values
     return values
 
 
-def as_text(found: Adoption) -> str:
+def as_text(adoption: Adoption) -> str:
     """The verdicts for a person at a terminal."""
-    lines = [f"The model: {found.source}.", ""]
-    for one in found.verdicts:
-        lines.append(f"{one.outcome.upper() if one.outcome == FAILS else one.outcome:<7} {one.question}")
-        lines += [line for text in one.text.split("\n") for line in INDENT.wrap(text)]
+    lines = [f"The model: {adoption.source}.", ""]
+    for verdict in adoption.verdicts:
+        outcome = verdict.outcome.upper() if verdict.outcome == FAILS else verdict.outcome
+        lines.append(f"{outcome:<7} {verdict.question}")
+        lines += [line for text in verdict.text.split("\n") for line in INDENT.wrap(text)]
     lines.append("")
-    if found.release is None:
+    if adoption.release is None:
         lines.append("No release was made, since a verdict fails. --force makes one that says so under every score.")
     else:
-        lines.append(f"{found.release.folder}: digest {found.release.digest}")
-        lines.append(f"Serve it: TENFOLD_RELEASE={found.release.folder} python app.py")
+        lines.append(f"{adoption.release.folder}: digest {adoption.release.digest}")
+        lines.append(f"Serve it: TENFOLD_RELEASE={adoption.release.folder} python app.py")
     return "\n".join(lines)
 
 
-def as_json(found: Adoption) -> dict[str, Any]:
+def as_json(adoption: Adoption) -> dict[str, Any]:
     """The same for a machine, with the applications behind the figures."""
-    release = found.release
+    release = adoption.release
     return {
-        "source": found.source,
-        "verdicts": [one._asdict() for one in found.verdicts],
+        "source": adoption.source,
+        "verdicts": [verdict._asdict() for verdict in adoption.verdicts],
         "release": release and {"folder": str(release.folder), "digest": release.digest},
     }
 
 
-def as_card(found: Adoption) -> str:
+def as_card(adoption: Adoption) -> str:
     """The model card of an adopted release: what is known of it, which is its verdicts."""
-    assert found.release is not None  # noqa: S101 - a card lies in a release
-    manifest = found.release.manifest
+    assert adoption.release is not None  # noqa: S101 - a card lies in a release
+    manifest = adoption.release.manifest
     training: dict[str, Any] = manifest.training
     about = training["adopted"]
-    sections = [f"### {one.question}: {one.outcome}\n\n" + one.text.replace("\n", "\n\n") for one in found.verdicts]
+    sections = [
+        f"### {verdict.question}: {verdict.outcome}\n\n" + verdict.text.replace("\n", "\n\n")
+        for verdict in adoption.verdicts
+    ]
     return (
         f"# Model card: {manifest.title.en}\n\n{manifest.notice.en}\n\n"
-        f"- Release `{found.release.name}`, dated {manifest.date}\n"
+        f"- Release `{adoption.release.name}`, dated {manifest.date}\n"
         f"- Adopted from `{about['file']}`, sha256 `{about['sha256']}`: {about['source']}, "
         f"{len(manifest.columns)} features\n"
         "- Training loans and their window: not known here\n\n"

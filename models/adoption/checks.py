@@ -58,8 +58,8 @@ def verdicts(
 
 def same(scorer: Scorer, values: npt.NDArray[np.float64], expected: npt.NDArray[np.float32]) -> Verdict:
     """Whether the release gives the probabilities that the model's own file gives."""
-    found = scorer.engine.predict_proba(scorer.release.rows.build(values))
-    difference = float(np.abs(found.astype(np.float64) - expected).max())
+    predicted = scorer.engine.predict_proba(scorer.release.rows.build(values))
+    difference = float(np.abs(predicted.astype(np.float64) - expected).max())
     text = f"{len(values)} applications; largest difference of the probabilities {difference:.2g}."
     return Verdict("same as the source", PASSES if difference <= SAME else FAILS, text, {"difference": difference})
 
@@ -97,60 +97,76 @@ def level(fields: FieldsFile, forest: Forest) -> Verdict:
 def not_stated(fields: FieldsFile, forest: Forest) -> Verdict:
     """Whether the model learnt what a missing value means, and is given a number in its place."""
     names = fields.builder.columns
-    learnt = {names[at] for at in forest.seen_missing}
-    asked = {column for columns in fields.columns.values() for column in columns}
+    learnt = {names[column] for column in forest.seen_missing}
+    filled = {column for columns in fields.columns.values() for column in columns}
     optional = {
-        fields.columns[field.name][0]: fields.unstated.get(field.name, 0.0)
-        for field in fields.form.fields
-        if isinstance(field, NumberField) and field.optional
+        column: fields.unstated.get(name, 0.0)
+        for name, column in fields.number_columns.items()
+        if optional_number(fields, name)
     }
     left_open = sorted(learnt & optional.keys())
-    never_asked = sorted(learnt - asked - fields.stated)
-    question, figures = "missing values", {"learnt": sorted(learnt), "optional": left_open, "unasked": never_asked}
-    if not left_open and not never_asked:
-        text = "No column that may be missing here was trained with missing values."
-        return Verdict(question, PASSES, text, figures)
+    undefined = sorted(learnt & set(fields.computed.columns))
+    never_asked = sorted(learnt - filled - fields.stated)
+    question = "missing values"
+    figures = {"learnt": sorted(learnt), "optional": left_open, "undefined": undefined, "unasked": never_asked}
     lines = []
     if left_open:
-        told = ", ".join(f"{name} ({optional[name]:g})" for name in left_open)
+        with_numbers = ", ".join(f"{name} ({optional[name]:g})" for name in left_open)
         lines.append(
-            f"Trained with missing values, but where an answer is left open the row holds a number: {told}. Ask for "
-            "it, or say a better number in `if_not_stated`."
+            "Trained with missing values, but where an answer is left open the row holds a number: "
+            f'{with_numbers}. if_not_stated = "missing" serves it as missing, exactly.'
+        )
+    if undefined:
+        lines.append(
+            f"Trained with missing values, but 0 where it is undefined: {listed(undefined)}. "
+            'undefined = "missing" serves it as missing.'
         )
     if never_asked:
         lines.append(
             f"Trained with missing values, but served with zeros, since nobody is asked: {listed(never_asked)}. "
-            '`unasked = "missing"` serves them as missing.'
+            'unasked = "missing" serves them as missing.'
         )
-    return Verdict(question, WARNS, "\n".join(lines), figures)
+    if lines:
+        return Verdict(question, WARNS, "\n".join(lines), figures)
+    text = "No column that may be missing here was trained with missing values."
+    if fields.missing:
+        names_of = listed(sorted(fields.missing))
+        text = f"Where an answer is left open the model gets a missing value, as in training: {names_of}."
+    return Verdict(question, PASSES, text, figures)
+
+
+def optional_number(fields: FieldsFile, name: str) -> bool:
+    """Whether a number may be left open, and then is a number for the model."""
+    field = fields.form.fields[fields.form.position(name)]
+    return isinstance(field, NumberField) and field.optional and name not in fields.missing
 
 
 def decisions(scorer: Scorer, fields: FieldsFile, forest: Forest) -> Verdict:
     """Whether the form can bring about every decision."""
-    found = reach(scorer, fields, forest)
-    cutoffs = scorer.release.policy.cutoffs(found.highest.application)
-    least, most = found.bounds
+    extremes = reach(scorer, fields, forest)
+    cutoffs = scorer.release.policy.cutoffs(extremes.highest.application)
+    least, most = extremes.bounds
     text = (
-        f"Lowest PD found {found.lowest.pd:.1%} ({found.lowest.decision}), highest {found.highest.pd:.1%} "
-        f"({found.highest.decision}); approves below {cutoffs.refer_from:.1%}, declines above "
+        f"Lowest PD found {extremes.lowest.pd:.1%} ({extremes.lowest.decision}), highest {extremes.highest.pd:.1%} "
+        f"({extremes.highest.decision}); approves below {cutoffs.refer_from:.1%}, declines above "
         f"{cutoffs.decline_from:.1%}."
     )
     outcome = PASSES
-    if found.highest.decision != DECLINE:
+    if extremes.highest.decision != DECLINE:
         outcome = FAILS
         proof = f"no usual answers give a PD above {most:.1%}"
         text += f"\nIt can decline nobody: {proven(proof, most <= cutoffs.decline_from)}"
-    if found.lowest.decision != APPROVE:
+    if extremes.lowest.decision != APPROVE:
         outcome = FAILS
         proof = f"no usual answers give a PD below {least:.1%}"
         text += f"\nIt can approve nobody: {proven(proof, least >= cutoffs.refer_from)}"
-    if outcome == PASSES and not found.referred:
+    if outcome == PASSES and not extremes.referred:
         outcome = WARNS
         text += "\nNo application was found that is referred."
     answers = scorer.release.form.answers
     figures = {
-        "lowest": {"pd": found.lowest.pd, "answers": answers(found.lowest.application)},
-        "highest": {"pd": found.highest.pd, "answers": answers(found.highest.application)},
+        "lowest": {"pd": extremes.lowest.pd, "answers": answers(extremes.lowest.application)},
+        "highest": {"pd": extremes.highest.pd, "answers": answers(extremes.highest.application)},
         "proven": {"lowest": least, "highest": most},
         "refer_from": cutoffs.refer_from,
         "decline_from": cutoffs.decline_from,
@@ -174,8 +190,8 @@ def directions(scorer: Scorer, fields: FieldsFile, forest: Forest) -> Verdict:
     contrary = 0
     sentences: list[str] = []
     figures: dict[str, dict[str, Any]] = {}
-    for at, field in enumerate(fields.form.fields):
-        swept = sweep(search, bases, at)
+    for position, field in enumerate(fields.form.fields):
+        swept = sweep(search, bases, position)
         if np.ptp(swept, axis=1).max() <= SAME:
             idle.append(field.name)
         if not isinstance(field, NumberField):
@@ -192,16 +208,17 @@ def directions(scorer: Scorer, fields: FieldsFile, forest: Forest) -> Verdict:
         worse = against >= along
         contrary += worse
         outcome = FAILS if worse or outcome == FAILS else WARNS
-        pair = [at_level(bases[base], at, search.levels[at][level]) for level in (start, end)]
+        pair = [with_answer(bases[base], position, search.levels[position][level]) for level in (start, end)]
         pds = [float(swept[base, level]) for level in (start, end)]
         figures[field.name] |= {
             "pds": pds,
-            "answers": [scorer.release.form.answers(one) for one in pair],
+            "answers": [scorer.release.form.answers(application) for application in pair],
         }
+        shown = [field.show(application.values[position], "en") for application in pair]
         went = "raises" if sign < 0 else "lowers"
         sentences.append(
             f"{field.name}: more of it {'mostly ' if worse else ''}{went} the PD, from {pds[0]:.1%} at "
-            f"{field.show(pair[0].values[at], 'en')} to {pds[1]:.1%} at {field.show(pair[1].values[at], 'en')}."
+            f"{shown[0]} to {pds[1]:.1%} at {shown[1]}."
             + ("" if worse else f" The largest move as it should is {along:.1%}.")
         )
     if idle:
@@ -226,24 +243,24 @@ def directions(scorer: Scorer, fields: FieldsFile, forest: Forest) -> Verdict:
     return Verdict("directions", outcome, "\n".join(sentences), {"fields": figures, "idle": idle, "reversed": contrary})
 
 
-def sweep(search: Search, bases: npt.NDArray[np.float64], at: int) -> npt.NDArray[np.float64]:
+def sweep(search: Search, bases: npt.NDArray[np.float64], position: int) -> npt.NDArray[np.float64]:
     """PDs (n_bases, n_levels) along the levels of one field; not stated, which stands nowhere, is left out."""
-    levels = search.levels[at][~np.isnan(search.levels[at])]
+    levels = search.levels[position][~np.isnan(search.levels[position])]
     trial = np.repeat(bases, len(levels), axis=0)
-    trial[:, at] = np.tile(levels, len(bases))
+    trial[:, position] = np.tile(levels, len(bases))
     return search.pds(trial).reshape(len(bases), len(levels))
 
 
 def move(swept: npt.NDArray[np.float64]) -> tuple[float, tuple[int, int, int]]:
     """The largest rise from a level to a later one, and where: (base, from level, to level)."""
     rises = swept - np.minimum.accumulate(swept, axis=1)
-    base, end = (int(one) for one in np.unravel_index(int(rises.argmax()), rises.shape))
+    base, end = map(int, np.unravel_index(int(rises.argmax()), rises.shape))
     return float(rises[base, end]), (base, int(swept[base, : end + 1].argmin()), end)
 
 
-def at_level(base: npt.NDArray[np.float64], at: int, value: float) -> Application:
+def with_answer(base: npt.NDArray[np.float64], position: int, value: float) -> Application:
     """The application with one answer changed."""
-    return Application((*base[:at].tolist(), float(value), *base[at + 1 :].tolist()))
+    return Application((*base[:position].tolist(), float(value), *base[position + 1 :].tolist()))
 
 
 def scales(fields: FieldsFile, forest: Forest) -> Verdict:
@@ -256,19 +273,21 @@ def scales(fields: FieldsFile, forest: Forest) -> Verdict:
     elsewhere: list[str] = []
     figures, used = {}, 0
     for field in fields.form.fields:
-        if not isinstance(field, NumberField):
+        if not isinstance(field, NumberField) or field.name not in fields.number_columns:
             continue
-        at = thresholds[fields.columns[field.name][0]].astype(np.float64)
-        if not len(at):
+        splits = thresholds[fields.number_columns[field.name]].astype(np.float64)
+        if field.name in fields.missing:  # what is missing is told apart at the range's lower end
+            splits = splits[splits != np.float32(field.minimum)]
+        if not len(splits):
             continue
         used += 1
-        outside = float(np.mean((at <= field.minimum) | (at > field.maximum)))
-        largest, reach = float(np.abs(at).max()), max(abs(end) for end in field.usual)
-        figures[field.name] = {"thresholds": [float(at.min()), float(at.max())], "outside": outside}
-        if outside > FOREIGN or (largest <= SCALED_WITHIN and largest < TINY * reach):
+        outside = float(np.mean((splits <= field.minimum) | (splits > field.maximum)))
+        largest, farthest = float(np.abs(splits).max()), max(abs(end) for end in field.usual)
+        figures[field.name] = {"thresholds": [float(splits.min()), float(splits.max())], "outside": outside}
+        if outside > FOREIGN or (largest <= SCALED_WITHIN and largest < TINY * farthest):
             (scaled if largest <= SCALED_WITHIN else elsewhere).append(
-                f"{field.name}: splits from {at.min():.3g} to {at.max():.3g}, answers from {field.minimum:,.10g} to "
-                f"{field.maximum:,.10g} ({outside:.0%} of splits beyond them)."
+                f"{field.name}: splits from {splits.min():.3g} to {splits.max():.3g}, answers from "
+                f"{field.minimum:,.10g} to {field.maximum:,.10g} ({outside:.0%} of splits beyond them)."
             )
     text = f"{used - len(scaled) - len(elsewhere)} of {used} number fields that it uses are split where answers lie."
     if scaled:
@@ -286,28 +305,37 @@ def never_set(fields: FieldsFile, forest: Forest) -> Verdict:
     """Which columns are 0 for everyone, and how much of the model hangs on them."""
     reached = {column for columns in fields.columns.values() for column in columns}
     names = fields.builder.columns
-    gains, splits = forest.gains(), [len(one) for one in forest.thresholds()]
-    missed = [at for at, name in enumerate(names) if name not in reached | fields.stated]
-    used = sorted((at for at in missed if splits[at]), key=lambda at: -gains[at])
+    gains, splits = forest.gains(), [len(numbers) for numbers in forest.thresholds()]
+    missed = [column for column, name in enumerate(names) if name not in reached | fields.stated]
+    used = sorted((column for column in missed if splits[column]), key=lambda column: -gains[column])
     gain = float(gains[missed].sum() / gains.sum()) if gains.sum() else 0.0
-    share = sum(splits[at] for at in missed) / sum(splits)
+    share = sum(splits[column] for column in missed) / sum(splits)
     text = (
         f"{len(missed)} of {len(names)} features are 0 for every applicant; {share:.0%} of the splits and {gain:.0%} "
         "of the gain hang on them"
     )
-    text += f", most on {', '.join(names[at] for at in used[:5])}." if used else "."
+    text += f", most on {', '.join(names[column] for column in used[:5])}." if used else "."
     outcome = FAILS if gain > 0.5 else WARNS if used else PASSES
     text += zeros_mean(fields, forest, used)
     if outcome == FAILS:
         text += "\nMost of what the model learnt cannot be told to it: train one on the form's own answers."
-    figures = {"features": [names[at] for at in missed], "used": len(used), "share_of_splits": share, "gain": gain}
+    figures = {
+        "features": [names[column] for column in missed],
+        "used": len(used),
+        "share_of_splits": share,
+        "gain": gain,
+    }
     return Verdict("features never set", outcome, text, figures)
 
 
 def zeros_mean(fields: FieldsFile, forest: Forest, used: Sequence[int]) -> str:
     """What 0 says of an applicant, in columns of 0 and 1 that nobody is asked about."""
     names, thresholds = fields.builder.columns, forest.thresholds()
-    flags = [names[at] for at in used if len(thresholds[at]) and 0 < thresholds[at].min() <= thresholds[at].max() <= 1]
+    flags = [
+        names[column]
+        for column in used
+        if len(thresholds[column]) and 0 < thresholds[column].min() <= thresholds[column].max() <= 1
+    ]
     text = ""
     for stem, group in grouped(flags).items():
         if len(group) > 1:
@@ -327,7 +355,7 @@ def grouped(names: Sequence[str]) -> dict[str, list[str]]:
 
 def prohibited(fields: FieldsFile, forest: Forest) -> Verdict:
     """Whether the model has columns named for what credit must not be decided on. A field of that name is refused."""
-    splits = dict(zip(fields.builder.columns, (len(one) for one in forest.thresholds()), strict=True))
+    splits = dict(zip(fields.builder.columns, map(len, forest.thresholds()), strict=True))
     named = [name for name in splits if prohibited_in(name)]
     if not named:
         return Verdict("prohibited attributes", PASSES, "No feature is named for one.", {"features": []})

@@ -66,9 +66,13 @@ def one_loan(row: dict[str, str], form: Form, place: str) -> tuple[tuple[float, 
         return form.parse(answers).values, int(row[OUTCOME])
     except InvalidApplication as error:
         needed = "; ".join(
-            f"{one.field}: {one.allowed} is needed"
-            + (f", and this may be {' or '.join(f'{meant:.15g}' for meant in one.readings)}" if one.readings else "")
-            for one in error.problems
+            f"{problem.field}: {problem.allowed} is needed"
+            + (
+                f", and this may be {' or '.join(f'{meant:.15g}' for meant in problem.readings)}"
+                if problem.readings
+                else ""
+            )
+            for problem in error.problems
         )
         raise BadLoans(f"{place}: {needed}") from None
 
@@ -82,23 +86,23 @@ def measured(
     file has turned the model round.
     """
     pds = scorer.pds(loans.values)
-    found = measures(loans.bad, pds)
+    overall = measures(loans.bad, pds)
     ranges = intervals(loans.bad, [pds])
     low, high = ranges["bad_rate"]
     text = (
-        f"{len(loans.bad):,} loans, which the model may have been trained on: AUC {found['auc']:.3f} "
-        f"({ranges['auc'][0]:.3f}–{ranges['auc'][1]:.3f}); mean PD {found['mean_pd']:.1%}, went bad "
-        f"{found['bad_rate']:.1%} ({low:.1%}–{high:.1%})."
+        f"{len(loans.bad):,} loans, which the model may have been trained on: AUC {overall['auc']:.3f} "
+        f"({ranges['auc'][0]:.3f}–{ranges['auc'][1]:.3f}); mean PD {overall['mean_pd']:.1%}, went bad "
+        f"{overall['bad_rate']:.1%} ({low:.1%}–{high:.1%})."
     )
     outcome = PASSES
-    if not low <= found["mean_pd"] <= high:
+    if not low <= overall["mean_pd"] <= high:
         outcome = WARNS
         text += f"\nThe level of the PDs is not that of these loans. {remedy(scorer, loans)}"
     if ranges["auc"][0] <= 0.5:
         outcome = FAILS
         text += "\nIt tells good from bad no better than chance."
     if ranges["auc"][1] < 0.5:
-        text += f"\nThe higher its PD, the fewer went bad (AUC {1 - found['auc']:.3f} the other way round): "
+        text += f"\nThe higher its PD, the fewer went bad (AUC {1 - overall['auc']:.3f} the other way round): "
         text += 'positive = "good" is wrong.' if good else 'as if 1 meant good. positive = "good" turns it round.'
     if missing:
         other = as_missing(scorer, loans, missing)
@@ -109,7 +113,7 @@ def measured(
     of = "PDs of the loans given at adoption, which the model may have been trained on"
     by = by_answer(scorer.release.form, loans.values, loans.bad, pds)
     return {**population(of, loans.bad, pds), "by": by}, Verdict(
-        "past loans", outcome, text, {"measures": found, "intervals": ranges}
+        "past loans", outcome, text, {"measures": overall, "intervals": ranges}
     )
 
 
@@ -117,9 +121,9 @@ def as_missing(scorer: Scorer, loans: PastLoans, columns: Sequence[str]) -> dict
     """The measures where the columns are missing, as in training, for loans of which nothing is stated there."""
     release = scorer.release
     rows = release.rows.build(loans.values)
-    (block,) = release.manifest.features
+    block = release.manifest.features[0]
     if not isinstance(block, PlacedSpec):
-        raise TypeError("an adopted release has one block of placed columns")
+        raise TypeError("an adopted release begins with a block of placed columns")
     owner = {column: release.form.position(name) for name, column in block.numbers.items()}
     for column in columns:
         open_here = np.isnan(loans.values[:, owner[column]]) if column in owner else np.ones(len(rows), bool)

@@ -12,12 +12,15 @@ import numpy.typing as npt
 from inference.application import Application
 from inference.fields import NumberField
 from inference.scorer import Scorer
+from models.adoption.computed import Span
 from models.adoption.fields_file import FieldsFile
+from models.adoption.folding import decimals
 from models.adoption.trees import Forest
 
 Floats = npt.NDArray[np.float64]
 FLAGS = (0.0, 1.0)  # what a column of a choice holds
 MOST_LEVELS = 64  # of one field
+EVEN_LEVELS = 33  # of a field that arithmetic takes
 RANDOM, STARTS, ROUNDS = 512, 16, 10
 
 
@@ -63,13 +66,13 @@ class Search:
 
     def __init__(self, scorer: Scorer, levels: Sequence[Floats]) -> None:
         self.scorer, self.levels = scorer, levels
-        self.first = np.array([one[0] for one in levels])
-        self.last = np.array([one[-1] for one in levels])
+        self.first = np.array([answers[0] for answers in levels])
+        self.last = np.array([answers[-1] for answers in levels])
         self.referred = False
 
     def draw(self, random: np.random.Generator, count: int) -> Floats:
         """Random applications, (count, n_fields)."""
-        return np.stack([random.choice(one, count) for one in self.levels], axis=1)
+        return np.stack([random.choice(answers, count) for answers in self.levels], axis=1)
 
     def pds(self, values: Floats) -> Floats:
         """Their PDs (m,); remembers whether one lies in the refer band."""
@@ -83,12 +86,12 @@ class Search:
         current, best = starts.copy(), sign * self.pds(starts)
         for _ in range(ROUNDS):
             before = best
-            for at, levels in enumerate(self.levels):
+            for position, levels in enumerate(self.levels):
                 trial = np.repeat(current, len(levels), axis=0)
-                trial[:, at] = np.tile(levels, len(current))
-                found = (sign * self.pds(trial)).reshape(len(current), len(levels))
-                current[:, at] = levels[found.argmax(axis=1)]
-                best = found.max(axis=1)
+                trial[:, position] = np.tile(levels, len(current))
+                signed = (sign * self.pds(trial)).reshape(len(current), len(levels))
+                current[:, position] = levels[signed.argmax(axis=1)]
+                best = signed.max(axis=1)
             if (best <= before).all():
                 break
         application = Application(tuple(current[int(best.argmax())].tolist()))
@@ -100,17 +103,25 @@ class Search:
 def all_levels(fields: FieldsFile, forest: Forest) -> list[Floats]:
     """For each field the usual answers that the model can tell apart, not stated among them."""
     thresholds = forest.thresholds()
-    at = {name: index for index, name in enumerate(fields.builder.columns)}
+    places = {name: index for index, name in enumerate(fields.builder.columns)}
+    own = fields.number_columns
     return [
-        levels(field, thresholds[at[fields.columns[field.name][0]]])
+        levels(
+            field,
+            thresholds[places[own[field.name]]] if field.name in own else np.zeros(0, np.float32),
+            EVEN_LEVELS if field.name in fields.computed.operands else 2,
+        )
         if isinstance(field, NumberField)
         else np.arange(len(field.choices), dtype=np.float64)
         for field in fields.form.fields
     ]
 
 
-def levels(field: NumberField, thresholds: npt.NDArray[np.float32]) -> Floats:
-    """Sorted: the ends and each threshold with what lies just below it, thinned evenly where too many; then NaN."""
+def levels(field: NumberField, thresholds: npt.NDArray[np.float32], even: int) -> Floats:
+    """Sorted: the ends and each threshold with what lies just below it, thinned evenly where too many; then NaN.
+
+    `even` numbers from end to end are among them: where arithmetic takes the answer, no threshold is known for it.
+    """
     low, high = field.usual
     if field.whole:
         above = np.ceil(thresholds.astype(np.float64))
@@ -118,19 +129,23 @@ def levels(field: NumberField, thresholds: npt.NDArray[np.float32]) -> Floats:
         low, high = np.ceil(low), np.floor(high)
     else:
         above = thresholds.astype(np.float64)
-        below = np.nextafter(thresholds, np.float32(-np.inf)).astype(np.float64)
-    found = np.unique(np.concatenate([[low, high], above, below]))
-    found = found[(found >= low) & (found <= high)]
-    if len(found) > MOST_LEVELS:
-        found = found[np.linspace(0, len(found) - 1, MOST_LEVELS).round().astype(int)]
-    return np.append(found, np.nan) if field.optional else found
+        below = decimals(np.nextafter(thresholds, np.float32(-np.inf)))
+    between = np.linspace(low, high, even)
+    answers = np.unique(np.concatenate([np.round(between) if field.whole else between, above, below]))
+    answers = answers[(answers >= low) & (answers <= high)]
+    if len(answers) > MOST_LEVELS:
+        answers = answers[np.linspace(0, len(answers) - 1, MOST_LEVELS).round().astype(int)]
+    return np.append(answers, np.nan) if field.optional else answers
 
 
 def ranges(fields: FieldsFile, n_columns: int) -> tuple[list[float], list[float]]:
     """What each column can hold with usual answers: 0 and 0 where the form never sets it."""
     low, high = [0.0] * n_columns, [0.0] * n_columns
-    at = {name: index for index, name in enumerate(fields.builder.columns)}
+    places = {name: index for index, name in enumerate(fields.builder.columns)}
+    spans: dict[str, Span] = {}
     for field in fields.form.fields:
+        if isinstance(field, NumberField):
+            spans[field.name] = Span(float(field.usual[0]), float(field.usual[1]), field.optional)
         for column in fields.columns[field.name]:
             least, most = field.usual if isinstance(field, NumberField) else FLAGS
             if isinstance(field, NumberField) and field.optional:
@@ -139,7 +154,10 @@ def ranges(fields: FieldsFile, n_columns: int) -> tuple[list[float], list[float]
             elif field.name in fields.codes:
                 numbers = fields.codes[field.name].values()
                 least, most = min(*numbers, 0.0), max(*numbers, 0.0)
-            low[at[column]], high[at[column]] = float(np.float32(least)), float(np.float32(most))
+            low[places[column]], high[places[column]] = float(np.float32(least)), float(np.float32(most))
+    for column, span in fields.computed.spans(spans).items():
+        least, most = (min(span.low, 0.0), max(span.high, 0.0)) if span.undefined else (span.low, span.high)
+        low[places[column]], high[places[column]] = float(np.float32(least)), float(np.float32(most))
     return low, high
 
 

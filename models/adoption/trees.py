@@ -45,18 +45,18 @@ class Tree:
         value = float(self.value[node])
         if self.left[node] == LEAF:
             return value, value
-        at = int(self.column[node])
-        lowest, highest = low[at], high[at]
-        found = []
+        column = int(self.column[node])
+        lowest, highest = low[column], high[column]
+        ends = []
         if lowest < value:
-            high[at] = min(highest, float(np.nextafter(self.value[node], np.float32(-np.inf))))
-            found.append(self.extremes(low, high, self.left[node]))
-            high[at] = highest
+            high[column] = min(highest, float(np.nextafter(self.value[node], np.float32(-np.inf))))
+            ends.append(self.extremes(low, high, self.left[node]))
+            high[column] = highest
         if highest >= value:
-            low[at] = max(lowest, value)
-            found.append(self.extremes(low, high, self.right[node]))
-            low[at] = lowest
-        return min(one for one, _ in found), max(one for _, one in found)
+            low[column] = max(lowest, value)
+            ends.append(self.extremes(low, high, self.right[node]))
+            low[column] = lowest
+        return min(least for least, _ in ends), max(greatest for _, greatest in ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Forest:
         """Of each column, the thresholds of its splits, sorted; one that splits twice is there twice."""
         columns = np.concatenate([tree.column[tree.splits] for tree in self.trees])
         values = np.concatenate([tree.value[tree.splits] for tree in self.trees])
-        return [np.sort(values[columns == at]) for at in range(self.n_columns)]
+        return [np.sort(values[columns == column]) for column in range(self.n_columns)]
 
     def gains(self) -> npt.NDArray[np.float64]:
         """Of each column, the gain of its splits together, (n_columns,)."""
@@ -121,7 +121,7 @@ def seen_missing(specs: Sequence[Mapping[str, Any]]) -> frozenset[int]:
         for column, left, way in zip(spec["split_indices"], spec["left_children"], spec["default_left"], strict=True):
             if left != LEAF:
                 ways.setdefault(column, set()).add(bool(way))
-    return frozenset(column for column, found in ways.items() if len(found) > 1)
+    return frozenset(column for column, sides in ways.items() if len(sides) > 1)
 
 
 def read_tree(spec: Mapping[str, Any]) -> Tree:

@@ -5,6 +5,7 @@ processes that would stay away from the caller; it is no sandbox. Load only what
 it, but XGBoost does not check it either, so that a broken one may crash: it is read here too.
 """
 
+import importlib.util
 import io
 import json
 import math
@@ -18,23 +19,33 @@ import numpy as np
 import numpy.typing as npt
 
 from inference import confined
-from inference.blocks import Matrix
 from inference.errors import TenfoldError
 from inference.release import LARGEST, MODEL
 from models.adoption.folding import LARGEST as INFINITE
 from models.adoption.folding import LEAF, refold
-from models.adoption.input_steps import CODE, FLAG, Inputs, StepRefused, inputs_of, name_of
+from models.adoption.input_steps import CODE, FLAG, Floats, Inputs, StepRefused, inputs_of, is_sampler, name_of
 
 # In the folder that parent and child share, beside MODEL:
 PICKLE, STEPS, NATIVE, NAMES, ROWS = "pickle", "steps", "native", "names.json", "rows.npy"
 PROBABILITIES, ABOUT, REFUSED, OUTPUT = "probabilities.npy", "about.json", "refused.txt", "output.txt"
+LZ4 = b"\x04\x22\x4d\x18"  # how its files begin
 DISK = 4 * LARGEST  # bytes that it may write, beside the pickle itself
 ABOUT_LARGEST = 1 << 24
 REMEDIES = {
-    "CalibratedClassifierCV": "dump the XGBClassifier within, and give two numbers as `calibration` in the fields file",
-    "GridSearchCV": "dump its best_estimator_",
-    "RandomizedSearchCV": "dump its best_estimator_",
+    "CalibratedClassifierCV": "its sigmoids or steps are fitted to p and not to its log-odds, and it averages several "
+    "models. Train one XGBClassifier, and give two numbers as `calibration` in the fields file: --loans computes them",
+    "XGBRanker": "it gives an order and no probability; train an XGBClassifier",
 }
+# What chooses a model and then predicts with that one alone: where it keeps it.
+CHOOSERS = {
+    "GridSearchCV": "best_estimator_",
+    "RandomizedSearchCV": "best_estimator_",
+    "HalvingGridSearchCV": "best_estimator_",
+    "HalvingRandomSearchCV": "best_estimator_",
+    "TunedThresholdClassifierCV": "estimator_",
+    "FixedThresholdClassifier": "estimator_",
+}
+Rows = npt.NDArray[np.floating[Any]]
 NAMELESS = "its columns have no names: give a features file, with the raw columns in the order that it takes them"
 
 
@@ -47,6 +58,7 @@ class About(NamedTuple):
     choices: Mapping[str, Mapping[str, str]] = {}  # raw column -> code -> the column that is 1 for it ("" for none)
     codes: Mapping[str, Mapping[str, float]] = {}  # raw column -> code -> its number
     fills: Mapping[str, float] = {}  # raw column -> what stands for a missing number
+    functions: Mapping[str, Sequence[str]] = {}  # raw column -> the functions that steps apply to it (FUNCTIONS)
 
 
 class BadPickle(TenfoldError):
@@ -63,16 +75,18 @@ class Converted(NamedTuple):
 
 def convert(
     content: bytes,
-    rows: Matrix | None,
+    rows: Rows | None,
     seconds: float,
     *,
     native: bool = False,
     steps: bytes | None = None,
     names: Sequence[str] | None = None,
+    computed: Sequence[str] = (),
 ) -> Converted:
-    """Load a model in a child process, save it natively, and let it predict `rows` (m, n_features) float32.
+    """Load a model in a child process, save it natively, and let it predict `rows` (m, n_features).
 
-    `steps` is a pickle of what stands before the model, `names` are those of the raw columns where the file has none.
+    `steps` is a pickle of what stands before the model, `names` are those of the raw columns where the file has none,
+    `computed` those of raw columns that are computed of several answers.
     Raises `BadPickle` where the child refuses, crashes, or takes longer than `seconds`.
     """
     with TemporaryDirectory(prefix="adopt-") as name:
@@ -80,8 +94,8 @@ def convert(
         (folder / (NATIVE if native else PICKLE)).write_bytes(content)
         if steps is not None:
             (folder / STEPS).write_bytes(steps)
-        if names is not None:
-            (folder / NAMES).write_text(json.dumps(list(names)), "utf-8")
+        known_before = {"names": None if names is None else list(names), "computed": list(computed)}
+        (folder / NAMES).write_text(json.dumps(known_before), "utf-8")
         if rows is not None:
             np.save(folder / ROWS, rows)
         ended = run_child(folder, seconds)
@@ -101,13 +115,18 @@ def read_about(file: Path) -> About:
     try:
         if file.stat().st_size > ABOUT_LARGEST:
             raise ValueError("too long")
-        said = json.loads(file.read_text("utf-8"))
-        names = None if said["names"] is None else tuple(clean(one) for one in said["names"])
+        noted = json.loads(file.read_text("utf-8"))
+        names = None if noted["names"] is None else tuple(map(clean, noted["names"]))
         return About(
-            names, bool(said["folded"]), tuple(clean(one) for one in said["steps"]),
-            {clean(raw): {clean(code): clean(one) for code, one in of.items()} for raw, of in said["choices"].items()},
-            {clean(raw): {clean(code): float(one) for code, one in of.items()} for raw, of in said["codes"].items()},
-            {clean(raw): float(one) for raw, one in said["fills"].items()},
+            names,
+            bool(noted["folded"]),
+            tuple(map(clean, noted["steps"])),
+            {clean(raw): {clean(code): clean(column) for code, column in codes.items()}
+             for raw, codes in noted["choices"].items()},
+            {clean(raw): {clean(code): float(number) for code, number in codes.items()}
+             for raw, codes in noted["codes"].items()},
+            {clean(raw): float(number) for raw, number in noted["fills"].items()},
+            {clean(raw): tuple(map(clean, applied)) for raw, applied in noted["functions"].items()},
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise BadPickle("the process that loaded it left no account of its columns") from None
@@ -117,7 +136,7 @@ def clean(text: Any) -> str:
     """A name without what could command a terminal."""
     if not isinstance(text, str):
         raise TypeError("no text")
-    return "".join(one for one in text if one.isprintable())
+    return "".join(letter for letter in text if letter.isprintable())
 
 
 def run_child(folder: Path, seconds: float) -> confined.Ended:
@@ -145,7 +164,7 @@ def printable(file: Path, length: int) -> str:
     with file.open("rb") as stream:
         stream.seek(max(0, file.stat().st_size - length))
         text = stream.read().decode("utf-8", "replace")
-    return "".join(one for one in text if one.isprintable() or one == "\n").strip()
+    return "".join(letter for letter in text if letter.isprintable() or letter == "\n").strip()
 
 
 # --- in the child ---
@@ -166,72 +185,92 @@ def main(folder: Path) -> int:
 
 
 def adopt(folder: Path) -> None:
-    given = json.loads((folder / NAMES).read_text("utf-8")) if (folder / NAMES).is_file() else None
+    known_before = json.loads((folder / NAMES).read_text("utf-8"))
     if (folder / NATIVE).is_file():
-        held = load_native((folder / NATIVE).read_bytes())
+        loaded = load_native((folder / NATIVE).read_bytes())
     else:
-        held = load((folder / PICKLE).read_bytes())
-    kept = taken_apart(held)
+        loaded = load((folder / PICKLE).read_bytes())
+    parts = taken_apart(loaded)
     if (folder / STEPS).is_file():
         before = load((folder / STEPS).read_bytes())
-        kept = kept._replace(steps=(before, *kept.steps))
-    booster = booster_of(kept.model)
-    inputs = inputs_before(kept, given)
+        parts = parts._replace(steps=(before, *parts.steps))
+    booster = booster_of(parts.model)
+    inputs = inputs_before(parts, known_before["names"])
     if inputs is not None and not inputs.plain:
-        booster = folded(booster, inputs, is_sparse(kept, inputs))
-    about = account(kept, booster, inputs)
+        booster = folded(booster, inputs, known_before["computed"], sparse=is_sparse(parts, inputs))
+    about = account(parts, booster, inputs)
     (folder / ABOUT).write_text(json.dumps(about._asdict()), "utf-8")
     if (folder / ROWS).is_file():
         rows = np.load(folder / ROWS)
         if booster.num_features() == rows.shape[1]:
-            np.save(folder / PROBABILITIES, predicted(kept, inputs, rows))
+            np.save(folder / PROBABILITIES, predicted(parts, inputs, rows))
     (folder / MODEL).write_bytes(booster.save_raw("ubj"))
 
 
 class Parts(NamedTuple):
     """What a pickled object is made of."""
 
-    model: Any  # an XGBClassifier or a Booster
+    model: Any  # an XGBClassifier, an XGBRegressor or a Booster
     steps: tuple[Any, ...] = ()  # what stands before it, fitted
     names: tuple[str, ...] | None = None  # of the raw columns, where they are kept beside it
 
 
-def taken_apart(held: Any) -> Parts:
+def taken_apart(loaded: Any) -> Parts:
     """A model, the steps before it, and the names of its columns, from what people pickle."""
-    if type(held).__name__ == "Pipeline" and hasattr(held, "steps"):
-        *before, (_, last) = held.steps
+    kind = type(loaded).__name__
+    if kind in CHOOSERS:
+        chosen_model = getattr(loaded, CHOOSERS[kind], None)
+        if chosen_model is None:
+            raise PickleRefused(f"its {kind} keeps no model (refit=False, or not fitted): fit the best one and dump it")
+        return taken_apart(chosen_model)
+    if isinstance(loaded, bytes | bytearray):  # what Booster.save_raw gives
+        return Parts(load_native(bytes(loaded)))
+    if kind == "Pipeline" and hasattr(loaded, "steps"):
+        *before, (_, last) = loaded.steps
         inner = taken_apart(last)
         return inner._replace(steps=(*(step for _, step in before), *inner.steps))
-    if isinstance(held, dict):
-        return of_dict(held)
-    return Parts(held)
+    if isinstance(loaded, dict):
+        return of_dict(loaded)
+    if isinstance(loaded, list | tuple):
+        return of_dict(dict(enumerate(loaded)))
+    return Parts(loaded)
 
 
-def of_dict(held: dict[Any, Any]) -> Parts:
-    """A dict that holds a model, and perhaps one transformer and the names of the columns."""
-    from xgboost import Booster, XGBClassifier
+def ends_in_model(value: Any) -> bool:
+    """Whether a value is an XGBoost model, or chooses one, or ends in one."""
+    from xgboost import Booster, XGBModel
 
-    ends = (Booster, XGBClassifier)
-    models = {key: one for key, one in held.items() if isinstance(one, ends) or type(one).__name__ == "Pipeline"}
-    if len(models) > 1:  # a Pipeline that does not end in a model is what stands before it
-        models = {key: one for key, one in models.items() if isinstance(one, ends) or isinstance(one[-1], ends)}
-    keys = ", ".join(f"{key!r} ({type(one).__name__})" for key, one in list(held.items())[:20])
+    kind = type(value).__name__
+    if kind in CHOOSERS:
+        return ends_in_model(getattr(value, CHOOSERS[kind], None))
+    if kind == "Pipeline" and hasattr(value, "steps"):
+        return ends_in_model(value.steps[-1][1])
+    return isinstance(value, Booster | XGBModel)
+
+
+def of_dict(table: dict[Any, Any]) -> Parts:
+    """A dict or list that holds a model, and perhaps one transformer and the names of the columns."""
+    models = {key: value for key, value in table.items() if ends_in_model(value)}
+    keys = ", ".join(f"{key!r} ({type(value).__name__})" for key, value in list(table.items())[:20])
     if len(models) != 1:
         raise PickleRefused(
-            f"it holds a dict with {len(models)} XGBoost models, and exactly one is needed: {keys}. Dump that one, or "
-            "a dict of it and its features"
+            f"it holds a dict or list with {len(models)} XGBoost models, and exactly one is needed: {keys}. Dump that "
+            "one, or a dict of it and its features"
         )
-    ((at, model),) = models.items()
-    steps = {key: one for key, one in held.items() if key != at and hasattr(one, "transform")}
+    ((model_key, model),) = models.items()
+    steps = {key: value for key, value in table.items() if key != model_key and hasattr(value, "transform")}
     if len(steps) > 1:
-        raise PickleRefused(f"it holds a dict with several steps before the model, in no order that it tells: {keys}")
+        raise PickleRefused(
+            f"it holds several steps beside the model, and nothing says in which order they come: {keys}. Dump a "
+            "Pipeline of them and the model"
+        )
     parts = taken_apart(model)
     parts = parts._replace(steps=(*steps.values(), *parts.steps))
     width = getattr(parts.steps[0], "n_features_in_", None) if parts.steps else booster_width(parts.model)
     listed = [
-        tuple(map(str, one)) for key, one in held.items()
-        if isinstance(one, list | tuple | np.ndarray) or type(one).__name__ == "Index"
-        if len(one) == width and all(isinstance(name, str) for name in one)
+        tuple(map(str, value)) for value in table.values()
+        if isinstance(value, list | tuple | np.ndarray) or type(value).__name__ == "Index"
+        if len(value) == width and all(isinstance(name, str) for name in value)
     ]  # fmt: skip
     return parts._replace(names=listed[0] if listed else None)
 
@@ -243,47 +282,63 @@ def booster_width(model: Any) -> int | None:
         return None  # not fitted: booster_of says so
 
 
-def inputs_before(kept: Parts, given: Sequence[str] | None) -> Inputs | None:
+def inputs_before(parts: Parts, given: Sequence[str] | None) -> Inputs | None:
     """What the steps make of the raw columns; None without steps."""
-    if not kept.steps:
+    if not parts.steps:
         return None
-    known = getattr(kept.steps[0], "feature_names_in_", None)
-    names = tuple(map(str, known)) if known is not None else kept.names or given
+    first = next((step for step in parts.steps if not is_sampler(step)), None)
+    names_known = getattr(first, "feature_names_in_", None)
+    names = tuple(map(str, names_known)) if names_known is not None else parts.names or given
+    if names is None:
+        names = booster_names(parts.model)
     if names is None:
         raise PickleRefused(NAMELESS)
-    if len(names) != kept.steps[0].n_features_in_:
-        raise PickleRefused(f"its first step takes {kept.steps[0].n_features_in_} columns, and {len(names)} are named")
+    width = getattr(first, "n_features_in_", len(names))
+    if len(names) != width:
+        raise PickleRefused(f"its first step takes {width} columns, and {len(names)} are named")
     try:
-        inputs = inputs_of(kept.steps, names, frame=known is not None)
+        inputs = inputs_of(parts.steps, names, frame=names_known is not None)
     except StepRefused as refusal:
         raise PickleRefused(str(refusal)) from None
-    if len(inputs.columns) != booster_width(kept.model):
+    if len(inputs.columns) != booster_width(parts.model):
         raise PickleRefused(
-            f"its steps give {len(inputs.columns)} columns, and its model takes {booster_width(kept.model)}"
+            f"its steps give {len(inputs.columns)} columns, and its model takes {booster_width(parts.model)}"
         )
     return inputs
 
 
-def is_sparse(kept: Parts, inputs: Inputs) -> bool:
+def booster_names(model: Any) -> tuple[str, ...] | None:
+    """The columns as the model names them, where steps name none."""
+    names = (model if hasattr(model, "num_features") else model.get_booster()).feature_names
+    return None if names is None else tuple(names)
+
+
+def transformed(parts: Parts, table: Any) -> Any:
+    """The table behind all steps."""
+    for step in parts.steps:
+        if not is_sampler(step) and step is not None and step != "passthrough":
+            table = step.transform(table)
+    return table
+
+
+def is_sparse(parts: Parts, inputs: Inputs) -> bool:
     """Whether the model is given a sparse matrix, in which XGBoost takes zeros for missing."""
-    table = inputs.given(sample(inputs))
-    for step in kept.steps:
-        table = step.transform(table)
+    table = transformed(parts, inputs.given(sample(inputs)))
     return not isinstance(table, np.ndarray) and hasattr(table, "tocsr")
 
 
-def sample(inputs: Inputs) -> Matrix:
+def sample(inputs: Inputs) -> Floats:
     """A row with one code of each raw column that has codes."""
-    row = np.zeros((1, len(inputs.names)), np.float32)
+    row = np.zeros((1, len(inputs.names)))
     seen = set()
-    for one in inputs.columns:
-        if one.kind == FLAG and one.raw not in seen:
-            seen.add(one.raw)
-            row[0, inputs.names.index(name_of(one))] = 1
+    for entry in inputs.columns:
+        if entry.kind == FLAG and entry.raw not in seen:
+            seen.add(entry.raw)
+            row[0, inputs.names.index(name_of(entry))] = 1
     return row
 
 
-def folded(booster: Any, inputs: Inputs, sparse: bool) -> Any:
+def folded(booster: Any, inputs: Inputs, computed: Sequence[str], *, sparse: bool) -> Any:
     """The booster that gives for raw columns what it gives behind the steps."""
     from xgboost import Booster
 
@@ -291,7 +346,7 @@ def folded(booster: Any, inputs: Inputs, sparse: bool) -> Any:
     model = json.loads(booster.save_raw("json"))
     if sparse:
         without_missing(model, inputs)
-    refold(model, inputs.reads(), inputs.names)
+    refold(model, inputs.reads(computed), inputs.names)
     new = Booster(model_file=bytearray(json.dumps(model).encode()))
     new.set_attr(**attributes)
     return new
@@ -304,63 +359,66 @@ def without_missing(model: dict[str, Any], inputs: Inputs) -> None:
         for node, child in enumerate(left):
             if child == LEAF:
                 continue
-            zero, one = bool(tree["default_left"][node]), values[node] > 1
+            zero_left, one_left = bool(tree["default_left"][node]), values[node] > 1
             column = inputs.columns[tree["split_indices"][node]]
             if column.kind == FLAG and not column.done:
-                values[node] = 1.0 if zero != one else INFINITE if zero else -INFINITE
-                if one and not zero:
+                values[node] = 1.0 if zero_left != one_left else INFINITE if zero_left else -INFINITE
+                if one_left and not zero_left:
                     left[node], right[node] = right[node], left[node]
-            elif zero != (values[node] > 0):
+            elif zero_left != (values[node] > 0):
                 raise PickleRefused(
                     f"its steps give a sparse matrix, in which XGBoost takes the zeros of {column.raw} for missing. "
                     "Train it with sparse_threshold=0 and sparse_output=False"
                 )
 
 
-def account(kept: Parts, booster: Any, inputs: Inputs | None) -> About:
+def account(parts: Parts, booster: Any, inputs: Inputs | None) -> About:
     if inputs is None:
-        names = booster.feature_names or kept.names
-        if kept.names and booster.feature_names and list(kept.names) != list(booster.feature_names):
+        names = booster.feature_names or parts.names
+        if parts.names and booster.feature_names and list(parts.names) != list(booster.feature_names):
             raise PickleRefused("the features beside its model are not those that the model itself names")
         return About(None if names is None else tuple(names))
     choices: dict[str, dict[str, str]] = {}
-    for one in inputs.columns:
-        if one.kind == FLAG:
-            found = choices.setdefault(one.raw, {str(code): "" for code in one.all_codes})
-            found[str(one.code)] = name_of(one)
+    functions: dict[str, list[str]] = {}
+    for entry in inputs.columns:
+        if entry.kind == FLAG:
+            codes_of = choices.setdefault(entry.raw, {str(code): "" for code in entry.all_codes})
+            codes_of[str(entry.code)] = name_of(entry)
+        if entry.function:
+            functions.setdefault(entry.raw, []).append(entry.function)
     codes = {
-        one.raw: {str(code): float(at) for at, code in enumerate(one.codes)}
-        for one in inputs.columns
-        if one.kind == CODE
+        entry.raw: {str(code): float(number) for number, code in enumerate(entry.codes)}
+        for entry in inputs.columns
+        if entry.kind == CODE
     }
-    fills = {one.raw: one.fill for one in inputs.columns if one.fill is not None}
-    steps = tuple(type(step).__name__ for step in kept.steps)
-    return About(inputs.names, not inputs.plain, steps, choices, codes, fills)
+    fills = {entry.raw: entry.fill for entry in inputs.columns if entry.fill is not None}
+    steps = tuple(type(step).__name__ for step in parts.steps)
+    return About(inputs.names, not inputs.plain, steps, choices, codes, fills, functions)
 
 
-def predicted(kept: Parts, inputs: Inputs | None, rows: Matrix) -> npt.NDArray[np.float32]:
+def predicted(parts: Parts, inputs: Inputs | None, rows: Rows) -> npt.NDArray[np.float32]:
     """What the pickled object itself says of these rows of the release."""
     if inputs is None:
-        return probabilities(kept.model, rows)
+        return probabilities(parts.model, rows)
     try:
-        table = inputs.given(rows)
-        for step in kept.steps:
-            table = step.transform(table)
-        return probabilities(kept.model, table)
+        return probabilities(parts.model, transformed(parts, inputs.given(rows.astype(np.float64))))
     except Exception as error:
         text = str(error).partition("\n")[0][:300]
         raise PickleRefused(f"it cannot predict what the form asks ({type(error).__name__}: {text})") from None
 
 
 def load_native(content: bytes) -> Any:
-    """What `save_model` wrote: an XGBClassifier where one did, which stops at its best iteration; else a Booster."""
-    from xgboost import Booster, XGBClassifier
+    """What `save_model` or `save_raw` wrote: an estimator, which stops at its best iteration, where one did; else a
+    Booster."""
+    from xgboost import Booster, XGBClassifier, XGBRegressor
 
     try:
         booster = Booster(model_file=bytearray(content))
-        if booster.attr("scikit_learn") is None:
+        notes = json.loads(booster.attr("scikit_learn") or "{}")
+        estimator = {"classifier": XGBClassifier, "regressor": XGBRegressor}.get(notes.get("_estimator_type"))
+        if estimator is None:
             return booster
-        model = XGBClassifier()
+        model = estimator()
         model.load_model(bytearray(content))
     except Exception as error:
         text = str(error).partition("\n")[0][:200]
@@ -372,10 +430,22 @@ def load(content: bytes) -> Any:
     """The pickled object: here its code runs."""
     import joblib  # reads what joblib.dump and pickle.dump write, compressed or not
 
+    if content.startswith(LZ4) and importlib.util.find_spec("lz4") is None:
+        raise PickleRefused(
+            "joblib compressed it with lz4, which is not installed here: pip install lz4, or dump it again with "
+            "joblib.dump(model, file, compress=3)"
+        )
     try:
         return joblib.load(io.BytesIO(content))
     except ModuleNotFoundError as error:
-        raise PickleRefused(f"it needs a module that is not here: {error}. Dump a plain XGBClassifier") from None
+        raise PickleRefused(without_module(str(error.name or error))) from None
+    except AttributeError as error:
+        text = str(error).partition("\n")[0][:200]
+        if "__main__" in text:
+            raise PickleRefused(
+                f"it needs what only the program that dumped it defines ({text}). Dump the fitted XGBClassifier alone"
+            ) from None
+        raise PickleRefused(f"it was dumped with other versions of its packages than are here ({text})") from None
     except Exception as error:
         text = str(error).partition("\n")[0][:200]
         raise PickleRefused(
@@ -384,40 +454,69 @@ def load(content: bytes) -> Any:
         ) from None
 
 
+def without_module(name: str) -> str:
+    """What to do about a pickle that needs a package which is not here."""
+    package = name.partition(".")[0]
+    if package == "imblearn":
+        return (
+            "it is a Pipeline of imbalanced-learn (imblearn), which is not installed here. Install it, or dump what "
+            "predicts: sklearn.pipeline.Pipeline([(name, step) for name, step in model.steps if not hasattr(step, "
+            "'fit_resample')])"
+        )
+    return f"it needs the module {name}, which is not installed here. Install it, or dump a plain XGBClassifier"
+
+
 def booster_of(model: Any) -> Any:
     """The booster with exactly the trees that the object predicts with, and a note of where it came from.
 
     An XGBClassifier stops at its best iteration, a Booster takes all trees. Cut so, both ways agree.
     """
-    from xgboost import Booster, XGBClassifier
+    from xgboost import Booster, XGBClassifier, XGBRegressor
 
     kind = type(model).__name__
-    if not isinstance(model, Booster | XGBClassifier):
+    if not isinstance(model, Booster | XGBClassifier | XGBRegressor):
         remedy = REMEDIES.get(kind, "train an XGBClassifier with objective binary:logistic")
         raise PickleRefused(f"it holds a {kind}, and only an XGBClassifier or a Booster can be adopted: {remedy}")
     if isinstance(model, Booster):
         booster, best = model, None
     else:
         if not model.__sklearn_is_fitted__():
-            raise PickleRefused("its classifier is not fitted: dump it after fit")
+            raise PickleRefused(f"its {kind} is not fitted: dump it after fit")
         if not math.isnan(model.missing):
             raise PickleRefused(
-                f"its classifier takes {model.missing!r} for missing (missing={model.missing!r}), and a release's rows "
+                f"its {kind} takes {model.missing!r} for missing (missing={model.missing!r}), and a release's rows "
                 "have no missing values. Train it without that setting"
             )
         booster = model.get_booster()
         best = booster.attr("best_iteration")
     rounds = booster.num_boosted_rounds()
-    kept = rounds if best is None else int(best) + 1
-    booster = booster[:kept] if kept < rounds else booster.copy()  # the object itself has yet to predict
-    booster.set_attr(best_iteration=None, best_score=None, source=f"{kind}, {kept} of {rounds} rounds")
+    used = rounds if best is None else int(best) + 1
+    booster = booster[:used] if used < rounds else booster.copy()  # the object itself has yet to predict
+    booster = as_classifier(booster)
+    booster.set_attr(best_iteration=None, best_score=None, source=f"{kind}, {used} of {rounds} rounds")
     return booster
 
 
-def probabilities(model: Any, rows: Matrix) -> npt.NDArray[np.float32]:
+def as_classifier(booster: Any) -> Any:
+    """The booster with binary:logistic in place of reg:logistic, whose trees and probabilities are the same."""
+    from xgboost import Booster
+
+    model = json.loads(booster.save_raw("json"))
+    if model["learner"]["objective"]["name"] != "reg:logistic":
+        return booster
+    attributes = booster.attributes()
+    model["learner"]["objective"]["name"] = "binary:logistic"
+    new = Booster(model_file=bytearray(json.dumps(model).encode()))
+    new.set_attr(**attributes)
+    return new
+
+
+def probabilities(model: Any, rows: Rows) -> npt.NDArray[np.float32]:
     """What the pickled object itself says of these rows."""
     if hasattr(model, "predict_proba"):
         return np.asarray(model.predict_proba(rows), np.float32)[:, 1]
+    if hasattr(model, "get_booster"):  # a regressor: its prediction is the probability
+        return np.asarray(model.predict(rows), np.float32).reshape(-1)
     return np.asarray(model.inplace_predict(rows), np.float32).reshape(len(rows), -1)[:, 0]
 
 
