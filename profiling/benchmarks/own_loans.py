@@ -32,11 +32,11 @@ def main() -> int:
     parser.add_argument("--file", type=Path, help="only write the file of loans")
     options = parser.parse_args()
     if options.file:
-        made(options.loans).to_csv(options.file, index=False)
+        messy_loans(options.loans).to_csv(options.file, index=False)
         return 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made(options.loans).to_csv(folder / "large.csv", index=False)
+        messy_loans(options.loans).to_csv(folder / "large.csv", index=False)
         new = ["new", str(folder / "large.csv"), "--target", "charged_off", "--out", str(folder)]
         lines, draft = run(new)
         first = next(seconds for seconds, line in lines if line.startswith("First questions"))
@@ -52,7 +52,7 @@ def main() -> int:
     return 0
 
 
-def made(number: int) -> pd.DataFrame:
+def messy_loans(number: int) -> pd.DataFrame:
     """`number` loans of COLUMNS columns, the outcome last."""
     every = loans.sba()
     chance = np.random.default_rng(0)
@@ -60,21 +60,21 @@ def made(number: int) -> pd.DataFrame:
     sector = frame["naics"].str[:2]
     outcome = frame.pop("charged_off").map({True: "yes", False: "no"})
     frame = frame.drop(columns=["charged_off_month", "approved", "naics"])
-    frame.insert(0, "loan_id", [f"L{at:07d}" for at in range(number)])
+    frame.insert(0, "loan_id", [f"L{number_of_loan:07d}" for number_of_loan in range(number)])
     frame["sector"] = sector
     frame["amount_cents"] = frame["amount"] * 100
     frame["guaranteed"] = (frame["amount"] * frame["guaranteed_share"]).round(2)
     frame["jobs"] = frame["jobs_created"].fillna(0) + frame["jobs_retained"].fillna(0)
     frame["amount_per_employee"] = (frame["amount"] / frame["employees"].clip(lower=1)).round(2)
     while frame.shape[1] < COLUMNS - 1:
-        at = frame.shape[1]
+        position = frame.shape[1]
         kinds = (
             np.where(chance.random(number) < 0.1, np.nan, chance.lognormal(8, 1, number).round(2)),
             chance.poisson(2, number),
             chance.choice(["a", "b", "c", "d"], number),
             (frame["amount"] * chance.lognormal(0, 0.3, number)).round(),
         )
-        frame[f"other_{at}"] = kinds[at % len(kinds)]
+        frame[f"other_{position}"] = kinds[position % len(kinds)]
     return frame.assign(charged_off=outcome)
 
 

@@ -17,21 +17,23 @@ from inference.release import Release
 from web.desk.form import FormValues
 from web.desk.gradio_hooks import policy, rewritten
 from web.desk.number_box import shown_in_box
-from web.desk.redrawn import KEY, Typed, redrawn
+from web.desk.redrawn import KEY, redrawn
 from web.pages.answers import kind_of, row_id
 from web.pages.frame import Banner, Visitor, banner, visitor
 from web.pages.languages import UP, page_language
 from web.pages.templates import for_script, render
-from web.pages.texts import LANGUAGES, Texts, texts_in
+from web.pages.texts import LANGUAGES, texts_in
 
 
 @dataclass(frozen=True)
 class OnTheDesk:
-    """What the desk's script inserts into the header: who is logged in, or that no login is needed."""
+    """What the desk's script inserts: into the header, who is logged in or that no login is needed; into the form, what
+    was typed into the form of another release, if this page is drawn in its place."""
 
     template: ClassVar[str] = "desk/visitor_now.html"
     visitor: Visitor | None
     banner: Banner | None
+    typed: Markup | None  # JSON
 
 
 @dataclass(frozen=True)
@@ -88,15 +90,10 @@ class PageDress:
     def head(self, language: str, scope: Scope) -> str:
         """What is added to the page's head: what it needs before Gradio starts, and who is logged in."""
         texts, up = texts_in(language), UP[language]
-        shown = OnTheDesk(visitor(scope, texts, up), banner(scope, texts))
-        return self.heads[language] + render(shown, texts) + self._typed(scope, texts)
-
-    def _typed(self, scope: Scope, texts: Texts) -> Markup:
-        """What was typed into the form of another release, if this page is drawn in its place."""
-        if scope.get(KEY) is None:
-            return Markup()
-        facts = redrawn(scope[KEY], self._release, self._form_values[texts.language], texts)
-        return render(Typed(for_script(facts)), texts)
+        typed = None
+        if scope.get(KEY) is not None:
+            typed = for_script(redrawn(scope[KEY], self._release, self._form_values[language], texts))
+        return self.heads[language] + render(OnTheDesk(visitor(scope, texts, up), banner(scope, texts), typed), texts)
 
 
 def head(release: Release, language: str) -> Markup:

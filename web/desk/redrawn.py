@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import orjson
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,14 +25,6 @@ from web.pages.texts import Texts
 KEY = "tenfold.typed"  # of a request's scope
 MOST_FIELDS = 40
 LONGEST_TYPED = 200  # characters of a label or an answer that is shown again
-
-
-@dataclass(frozen=True)
-class Typed:
-    """What the page's script fills the form with."""
-
-    template: ClassVar[str] = "desk/typed_before.html"
-    facts: Markup  # JSON
 
 
 @dataclass(frozen=True)
