@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from inference.scorer import Scorer
 from inference.settings import Settings
+from ledger.drafts import Drafts
 from ledger.ledger import Ledger
 from web.api.routes import ApiFirst, api_router
 from web.cases.history import HistoryPages
@@ -80,7 +81,8 @@ async def assemble(
     app.include_router(ReleasePages(recorder.state, scorer.release, ledger).routes())
     app.include_router(performance_routes(scorer, settings, ledger is not None))
     app.include_router(asset_routes())
-    app.include_router(desk_routes(recorder, lender))
+    drafts = None if ledger is None else Drafts(ledger.store.path, settings.draft_days)
+    app.include_router(desk_routes(recorder, lender, drafts))
     if ledger is not None:
         app.include_router(CasePages(recorder, lender, accounts).routes())
         app.include_router(HistoryPages(scorer, ledger, lender).routes())

@@ -97,6 +97,7 @@ def head(release: Release, language: str) -> Markup:
     known = {
         "language": language,
         "thousands": THOUSANDS[language],
+        "untouched": texts("form.untouched", count="{count}"),
         "rows": [
             {
                 "name": field.name,

@@ -44,8 +44,8 @@ RULES = [
         (PAGES + r"logout", LOGGED_IN),
         (r"/api/v1/.+", LOGGED_IN),
         (r"/|/fr|/fr/", LOGGED_IN),
-        (PAGES + r"desk/(?:score|try|take|read)", LOGGED_IN),
-        (PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|notified|notice|notice\.pdf))?", LOGGED_IN),
+        (PAGES + r"desk/(?:score|compare|try|take|read|drafts|keep|discard)", LOGGED_IN),
+        (PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|withdraw|notified|notice|notice\.pdf))?", LOGGED_IN),
         (PAGES + r"(?:history|performance|model-card)", LOGGED_IN),
         (r"/model-card/[^/]+", LOGGED_IN),
         # Only those of Gradio's many routes that its page loads: no uploads, files, proxies or logins.
