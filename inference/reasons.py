@@ -58,8 +58,8 @@ class Reasons:
         return self._between(self._reference, application)
 
     def between(self, before: Application, after: Application) -> Explanation:
-        """What moved the PD from one application to another, with `before` in the reference applicant's place: only answers
-        that differ have an effect."""
+        """What moved the PD from one application to another: `before` takes the reference applicant's place, so only
+        answers that differ have an effect."""
         return self._between(np.array(before.values, np.float64), after)
 
     def _between(self, reference: npt.NDArray[np.float64], application: Application) -> Explanation:

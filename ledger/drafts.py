@@ -1,6 +1,6 @@
 """Drafts: forms that people who are logged in have begun, in a file beside the ledger, erased after some days.
 
-A draft is what somebody typed, as they typed it. It is not a record: nothing is decided on it, nothing is chained. It is
+A draft is what somebody typed, as they typed it. It is not a record: nothing is decided on it or chained to it. It is
 erased once its case is decided, once its owner discards it, or some days after its last change. Then no byte of it is
 left: SQLite overwrites it, and its log is emptied.
 """

@@ -19,7 +19,6 @@ from web.pages.templates import render
 from web.pages.texts import Texts
 from web.recording import Recorder
 
-
 KEYS = {
     "score": "Enter", "send": "Ctrl+Enter", "form": "F2", "decide": "F4", "back": "F8", "new": "F9", "move": "Tab",
     "choose": "←+→", "list": "?",
@@ -52,7 +51,7 @@ class ShortKey:
 
 @dataclass(frozen=True)
 class Footer:
-    """The release's notice, name and model card; the list of keys; cards for the case that the server is unreachable; and an element for
+    """The release's notice, name and model card; the list of keys; cards for an unreachable server; and an element for
     announcements to screen readers."""
 
     template: ClassVar[str] = "desk/footer.html"

@@ -38,6 +38,9 @@ class Beside:
     effects: Effects | None
     announced: str  # for screen readers
     back: PutButton
+    was: str = ""  # suggestion and PD, as scored and now, for the line that stays in view on a phone
+    now: str = ""
+    decision: str = ""  # now: approve, refer or decline
 
 
 @dataclass(frozen=True)
@@ -110,4 +113,7 @@ class Panel:
             None if moved is None else replace(effects(moved, is_now, release, texts), still=""),
             texts("whatif.announce", decision=suggested[1], pd=figures.pd(now.pd)),
             back,
+            f"{suggested[0]} {figures.pd(scored.pd)}",
+            f"{suggested[1]} {figures.pd(now.pd)}",
+            now.decision,
         )

@@ -417,12 +417,30 @@
     of = id;
     seen = found.seen;
     fill(found.values);
-    leaveUntouched();
+    await openedAs(() => shows(found.values));
   };
 
   /** @type {Contents} what was put into the form, and not typed */
   let untouched = {};
-  const leaveUntouched = () => setTimeout(() => { untouched = contents(); openedNow(); understand(NUMBERS); }, 400);
+  /** @type {(done: () => boolean) => Promise<void>} once Gradio has filled its widgets, or a second later */
+  const drawnAs = (done) => new Promise((resolve) => {
+    const until = performance.now() + 1000;
+    const look = () => {
+      if (done() || performance.now() > until) resolve();
+      else requestAnimationFrame(look);
+    };
+    look();
+  });
+  /** @type {(done: () => boolean) => Promise<void>} the form, once it is filled so, is as nobody has touched it */
+  const openedAs = async (done) => {
+    await drawnAs(done);
+    untouched = contents();
+    openedNow();
+    refresh();
+    understand(NUMBERS);
+  };
+  const isEmpty = () => Object.values(contents()).every((answer) => answer === "");
+  const isExample = () => JSON.stringify(contents()) === example;
 
   // ---- the form's key, and what is kept of it ---------------------------------------------------------------
 
@@ -469,25 +487,17 @@
     kept = draft();
     if (person && id) ask("discard", { id });
   };
-  /** @type {(values: unknown[]) => Promise<void>} once Gradio has filled its widgets, or a second later */
-  const filled = (values) => new Promise((resolve) => {
-    const until = performance.now() + 1000;
-    const look = () => {
-      const done = facts.rows.every((fact, at) => {
-        if (fact.kind === "list") return Boolean(inputOf(rowOf(fact)).value) === Boolean(values[at]);
-        if (fact.kind === "radio") return (within(rowOf(fact), "input:checked")?.value ?? null) === (values[at] ?? null);
-        return inputOf(rowOf(fact)).value === (values[at] ?? "");
-      });
-      if (done || performance.now() > until) setTimeout(resolve, 0);
-      else requestAnimationFrame(look);
-    };
-    look();
+  /** @type {(values: unknown[]) => boolean} whether the widgets show these values; of a list only whether it has one */
+  const shows = (values) => facts.rows.every((fact, at) => {
+    if (fact.kind === "list") return Boolean(inputOf(rowOf(fact)).value) === Boolean(values[at]);
+    if (fact.kind === "radio") return (within(rowOf(fact), "input:checked")?.value ?? null) === (values[at] ?? null);
+    return inputOf(rowOf(fact)).value === (values[at] ?? "");
   });
   /** @type {(form: any) => Promise<void>} a form that was begun, as it was left */
   const goOn = async (form) => {
     Object.assign(window, { deskValues: form.values });
     byId("put").click();
-    await filled(form.values);
+    await drawnAs(() => shows(form.values));
     openedNow(form.touched);
     of = form.of ?? "";
     seen = form.seen ?? "";
@@ -582,9 +592,8 @@
       stopCorrecting(); // what is typed next is somebody else's
       discard();
       useKey(mint());
-      leaveUntouched();
       show(intro, contents());
-      setTimeout(() => { scored = contents(); refresh(); inputOf(rowOf(facts.rows[0])).focus(); }, 100);
+      openedAs(isEmpty).then(() => { scored = contents(); refresh(); inputOf(rowOf(facts.rows[0])).focus(); });
     });
     for (const kind of ["input", "change", "click", "keyup", "pointerup", "focusout"])
       document.addEventListener(kind, refreshSoon, true);
@@ -662,17 +671,15 @@
       discard();
       useKey(mint());
       stopCorrecting();
-      leaveUntouched();
-      for (const delay of [100, 400]) setTimeout(refresh, delay); // Gradio fills the form in a moment
+      openedAs(isExample); // Gradio fills the form in a moment
     });
     // ?of=ID: an earlier case's answers, to be corrected.
     const id = new URLSearchParams(location.search).get("of");
     if (id) await take(id);
     if (person && !(await findDraft(keyOfTab(), id ?? "")) && !id) {
       byId("reset").click();
-      await filled(facts.rows.map((fact) => (fact.kind === "number" ? "" : null)));
-      scored = untouched = contents();
-      openedNow();
+      await openedAs(isEmpty);
+      scored = contents();
     }
     if (!key) useKey(mint());
     byId("result").addEventListener("click", (event) => {
@@ -689,7 +696,8 @@
     });
     drawnOnce = true;
     new ResizeObserver(() => {
-      document.documentElement.style.setProperty("--head", `${byId("header").offsetHeight}px`);
+      const stays = getComputedStyle(byId("header")).position === "sticky"; // not on a small screen
+      document.documentElement.style.setProperty("--head", `${stays ? byId("header").offsetHeight : 0}px`);
     }).observe(byId("header"));
     document.documentElement.classList.remove("opening");
     dispatchEvent(new Event("desk-drawn"));
