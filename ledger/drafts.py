@@ -92,7 +92,7 @@ class Drafts:
 
     @contextmanager
     def _opened(self, make: bool = False) -> Iterator[sqlite3.Connection | None]:
-        """The open file; None if there is none and none is to be made."""
+        """The open file; None if it does not exist and is not to be made."""
         with self._lock:
             try:
                 if not self.path.exists():

@@ -216,7 +216,7 @@ def test_a_header_is_read_whatever_the_rest_is() -> None:
 
 def test_every_kind_has_a_class_of_its_own() -> None:
     """Named as its kind is."""
-    assert len(KINDS) == 11
+    assert len(KINDS) == 12
     assert {kind: made.__name__.lower() for kind, made in KINDS.items()} == {kind: kind for kind in KINDS}
     assert {Event.__subclasses__().count(made) for made in KINDS.values()} == {1}
 

@@ -434,7 +434,7 @@ class Case:
         for block in Reader(page).blocks if page else ():
             if "table.beside" in block.within:
                 self.beside(block)
-            elif "div.bar" in block.within or block.attributes.get("class") == "bar":
+            elif "div.bar" in block.within or block.tag == "section":
                 self.in_view(block)
             elif "table.effects" in block.within:
                 self.why(block, self.now, "panel", against)

@@ -46,10 +46,10 @@ class FormCases:
             return remembered
         return await run_in_threadpool(self._read, by, form)
 
-    def remember(self, by: str, form: str, found: FormCase) -> None:
+    def remember(self, by: str, form: str, form_case: FormCase) -> None:
         """The case as it is after a score of this form."""
         self._remembered.pop((by, form), None)
-        self._remembered[by, form] = found
+        self._remembered[by, form] = form_case
         if len(self._remembered) > REMEMBERED:
             del self._remembered[next(iter(self._remembered))]
 
@@ -63,11 +63,11 @@ class FormCases:
     def _read(self, by: str, form: str) -> FormCase:
         try:
             with self._ledger.store.reading() as connection:
-                return self._found(connection, by, form)
+                return self._case_of(connection, by, form)
         except UNREADABLE as error:
             raise LedgerUnavailable(cause(error)) from None
 
-    def _found(self, connection: sa.Connection, by: str, form: str) -> FormCase:
+    def _case_of(self, connection: sa.Connection, by: str, form: str) -> FormCase:
         name = form
         while True:
             key = Key(f"form {by}", name, SAME_FORM)

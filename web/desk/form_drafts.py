@@ -134,6 +134,6 @@ def is_key(id: object) -> bool:
 
 
 def parsed(draft: FormDraft) -> dict[str, Any]:
-    """A draft's content; empty if it is none."""
+    """A draft's content; empty if it cannot be used."""
     content = orjson.loads(draft.content)
     return content if isinstance(content, dict) else {}

@@ -145,12 +145,11 @@ class DeskRoutes:
         assert self._form_cases is not None  # noqa: S101 - checked by `score`
         by, form = self._by(person), str(body["key"])
         for _ in range(TRIES):
-            found = await self._form_cases.find(by, form)
-            case = found.case
+            key, case = await self._form_cases.find(by, form)
             if case is not None and not only_own_scores_since(case, body.get("seen"), by):
                 return self._moved(case, person)
             try:
-                answer = await self._scored(body, person, case, None if case else found.key)
+                answer = await self._scored(body, person, case, None if case else key)
             except CaseMoved:
                 self._form_cases.forget(by, form)
                 continue
@@ -158,7 +157,7 @@ class DeskRoutes:
             if case is None and answer.record.header.id != answer.score.request_id:
                 continue  # another click of the same form began the case meanwhile
             shown = Case((*(case.events if case else ()), answer.record.event))
-            self._form_cases.remember(by, form, FormCase(found.key, shown))
+            self._form_cases.remember(by, form, FormCase(key, shown))
             return self._card(answer, case, person)
         return self._moved(case, person)
 
