@@ -78,9 +78,8 @@ def test_what_is_overwritten_is_gone(ledger: Path) -> None:
 def test_drafts_are_few_and_short(ledger: Path) -> None:
     """The oldest goes first; a text that is too long is not kept, and says so."""
     for number in range(MOST + 5):
-        Drafts(ledger, clock=clock_at(NOW.replace(minute=number % 60, hour=number // 60))).keep(
-            "ann", f"{number:032x}", "x"
-        )
+        moment = NOW.replace(minute=number)
+        Drafts(ledger, clock=clock_at(moment)).keep("ann", f"{number:032x}", "x")
     drafts = Drafts(ledger, clock=at(2))
     assert {int(draft.id, 16) for draft in drafts.of("ann")} == set(range(5, MOST + 5))
     assert not drafts.keep("ann", KEY, "x" * (LONGEST + 1))
@@ -100,9 +99,8 @@ def test_a_purge_erases_old_drafts_too(ledger: Path, capsys: pytest.CaptureFixtu
     """The command names their number, and their bytes are gone with those of cases."""
     with closing(Ledger(ledger)):
         pass
-    old = datetime(2020, 1, 1, tzinfo=UTC)
-    Drafts(ledger, clock=clock_at(old)).keep("ann", KEY, "canary-old")
     Drafts(ledger).keep("ann", OTHER, "canary-new")
+    Drafts(ledger, clock=clock_at(datetime(2020, 1, 1, tzinfo=UTC))).keep("ann", KEY, "canary-old")
     assert main(["--ledger", str(ledger), "purge", "--before", "2020-01-01"]) == 0
     assert "1 drafts erased" in capsys.readouterr().out
     assert b"canary-old" not in bytes_of(ledger)
