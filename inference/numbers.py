@@ -125,6 +125,8 @@ class Grammar:
         sides = (("before", before), ("after", after))
         wrong = [(side, text, kind) for side, text in sides if text and (kind := self.unit.trouble(text))]
         if not wrong:
+            if not (before and after):
+                return None
             codes = [set(currencies(text)) for text in (before, after)]
             return _Trouble("extra_after", after) if all(codes) and codes[0].isdisjoint(codes[1]) else None
         side, text, kind = wrong[0]

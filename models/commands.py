@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from inference.errors import TenfoldError
@@ -13,7 +14,7 @@ from models.draft.command import add_command as add_new
 from models.evaluation import report
 from models.export import export, make_current
 from models.lender_loans import by_reason, load_loans
-from models.model_card.card import write_card
+from models.model_card.card import card_files
 from models.own_loans import summary, train_file
 from models.recipe_file import read_recipe
 from models.recipes import RECIPES
@@ -102,8 +103,8 @@ def main(arguments: list[str] | None = None) -> int:
         started = time.monotonic()
         trained = train(RECIPES[name])
         evaluation = report(trained)
-        release = export(trained, {**evaluation.metrics, "stability": of_trained(trained)}, RELEASES)
-        write_card(release, trained, evaluation)
+        metrics = {**evaluation.metrics, "stability": of_trained(trained)}
+        release = export(trained, metrics, RELEASES, partial(card_files, trained=trained, report=evaluation))
         make_current(release)
         print(evaluation.text)
         print(f"{release.folder.name}: digest {release.digest}, {time.monotonic() - started:.0f} s\n")

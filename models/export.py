@@ -8,7 +8,6 @@ import platform
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -23,26 +22,35 @@ from inference.errors import BadRelease
 from inference.fields import ChoiceField, NumberField
 from inference.manifest import FORMAT
 from inference.release import MODEL, ONNX, TABLES, Release, open_release
+from models.interrupts import temporary_folder, uninterrupted
 from models.metrics import Floats, Labels, deciles
 from models.train import Trained
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "xgboost-cpu", "onnxmltools")
 ENOUGH = 100  # loans with the same answer, for a percentile among them
 OPSET = 15  # of ONNX: old enough for current runtimes
+Card = Callable[[Release], Mapping[str, bytes]]  # an opened release -> the files that describe it, by name
 
 
-def export(trained: Trained, metrics: Mapping[str, Any], releases: Path) -> Release:
-    """Write the release into `releases`, beside earlier ones of the same recipe, and open it."""
+def no_card(release: Release) -> Mapping[str, bytes]:
+    return {}
+
+
+def export(trained: Trained, metrics: Mapping[str, Any], releases: Path, card: Card = no_card) -> Release:
+    """Write the release, with its model card, into `releases`, beside earlier ones of the same recipe, and open it."""
     files = {MODEL: bytes(trained.model.get_booster().save_raw("ubj")), ONNX: as_onnx(trained.model)}
     if trained.tables:
         files[TABLES] = tables_as_bytes(trained.tables)
-    return write_release(describe(trained, metrics), files, releases)
+    return write_release(describe(trained, metrics), files, releases, card)
 
 
-def write_release(manifest: Mapping[str, Any], files: Mapping[str, bytes], releases: Path) -> Release:
+def write_release(
+    manifest: Mapping[str, Any], files: Mapping[str, bytes], releases: Path, card: Card = no_card
+) -> Release:
     """Write the files and the manifest over them into `releases`, in a folder named by its digest, and open it.
 
-    Nothing in `releases` is deleted or written over: if the same release already exists, it is left as it is.
+    `card` gives the files that describe the opened release; the digest does not cover them. Nothing else in `releases`
+    is deleted or written over: if the same release already exists, only its description is written anew.
     Raises `BadRelease` if the new one cannot be opened or its name is taken by something else.
     """
     listed = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
@@ -52,12 +60,14 @@ def write_release(manifest: Mapping[str, Any], files: Mapping[str, bytes], relea
     folder = releases / f"{manifest['name']}-{digest[:12]}"
     releases.mkdir(parents=True, exist_ok=True)
     # Built outside the releases, so that a killed process leaves no partial release behind.
-    with TemporaryDirectory(prefix=f".{manifest['name']}.", dir=releases) as parent:
-        building = Path(parent) / folder.name
+    with temporary_folder(releases, f".{manifest['name']}.") as parent:
+        building = parent / folder.name
         building.mkdir()
         for name, data in {**files, "manifest.json": content}.items():
             put_file(building / name, data)
-        open_release(building, digest)
+        description = card(open_release(building, digest))
+        for name, data in description.items():
+            put_file(building / name, data)
         try:
             building.rename(folder)
         except OSError:  # of several kinds: POSIX replaces an empty folder, and refuses any other
@@ -65,23 +75,28 @@ def write_release(manifest: Mapping[str, Any], files: Mapping[str, bytes], relea
                 raise
     sync_folder(releases)
     try:
-        return open_release(folder, digest)
+        release = open_release(folder, digest)
     except BadRelease as error:
         reason = f"{error.actual} in {error.file}, and left it as it is; move the folder away first"
         raise BadRelease(folder, "no such folder, or this same release in it", reason) from error
+    for name, data in description.items():
+        if not (folder / name).exists() or (folder / name).read_bytes() != data:
+            put_file(folder / name, data)
+    return release
 
 
 def put_file(file: Path, content: bytes) -> None:
     """Replace a file atomically and sync it; after a kill or a power cut the old file is still there."""
     new = file.with_name(f".{file.name}.{os.getpid()}.new")
-    try:
-        with new.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(new, file)
-    finally:
-        new.unlink(missing_ok=True)
+    with uninterrupted:
+        try:
+            with new.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(new, file)
+        finally:
+            new.unlink(missing_ok=True)
     sync_folder(file.parent)
 
 

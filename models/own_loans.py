@@ -20,7 +20,7 @@ from models.export import export, month_text
 from models.form_file import standard_reasons
 from models.lender_loans import LoadedLoans, load_loans
 from models.metrics import Floats
-from models.model_card.card import write_card
+from models.model_card.card import card_files
 from models.recipe import Lender, Loans, Recipe
 from models.recipe_file import SCORECARD, TREES, RecipeFile, read_recipe
 from models.toml_file import BadFile
@@ -71,8 +71,7 @@ def train_file(file: Path, out: Path, *, rivals: bool = False) -> OwnRelease:
         "directions": directions(trained),
         "groups": looked_at(trained),
     }
-    release = export(trained, metrics, out)
-    write_card(release, trained, evaluation)
+    release = export(trained, metrics, out, lambda release: card_files(release, trained, evaluation))
     return OwnRelease(release, trained, evaluation, loaded)
 
 
@@ -402,7 +401,8 @@ def summary(own_release: OwnRelease) -> str:
     nested = own_release.trained.recipe.lender.draft.get("nested_auc") if own_release.trained.recipe.lender else None
     if nested is not None:
         lines.append(
-            f"AUC with the fields chosen inside the folds (from the draft): {nested:.3f}. That is the one to expect."
+            f"AUC with the fields chosen on other loans than those that judge, from the draft: {nested:.3f}. "
+            "That is the one to expect."
         )
     lines += ["", own_release.report.text, ""]
     if not any(row["model"] == ALL_COLUMNS for row in rows):

@@ -48,7 +48,7 @@ HINTS = {
 }
 SPLIT = ("folds", "repeats", "test_from")
 POLICY = ("margin", "lgd", "refer_band", "amount", "guarantee", "rare_below")
-DRAFT = ("nested_auc", "interval", "all_columns_auc", "certain", "interchangeable", "tried", "note")
+DRAFT = ("nested_auc", "interval", "judged_by", "all_columns_auc", "certain", "interchangeable", "tried", "note")
 MODEL = (
     "kind", "trees", "depth", "learning_rate", "min_child_weight", "subsample", "colsample_bytree", "reg_lambda",
     "max_bin", "calibration", "teacher", "half_life", "blur", "directions", "accept_auc",

@@ -222,7 +222,7 @@ def cross_validate(
     splits = [list(folds(sample, repeat, k)) for repeat in range(repeats)]
     jobs = [pair for repeat in splits for pair in repeat]
     models = "all columns" if full else "folds"
-    predictions = Parallel(n_jobs=2)(
+    predictions = Parallel(n_jobs=2, backend="threading")(
         delayed(one_fold)(*job) for job in tqdm(jobs, desc=f"{recipe.name}: {models}", disable=None)
     )
     everyone = np.arange(len(sample))

@@ -1,15 +1,10 @@
 """A draft from a lender's file: how it is read, what its columns are, what leaks, what is asked, what is written."""
 
 import argparse
-import os
 import re
-import signal
-import subprocess
-import sys
 import tomllib
 from collections.abc import Callable
 from datetime import date
-from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,14 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from inference.settings import ROOT
 from models.draft.again import moved
 from models.draft.codes import find_codes
 from models.draft.columns import CHOICE, CODE, DAY, IDENTIFIER, LONG_LIST, NUMBER, column
 from models.draft.command import add_command
 from models.draft.detect import detect
 from models.draft.draft import Draft, Request, TooFewBad, draft, look
-from models.draft.form import bounds, field_name, label_of
+from models.draft.form import bounds, field, field_name, label_of
 from models.draft.judging import auc, auc_alone, auc_with_interval, table
 from models.draft.leaks import sums
 from models.draft.outcome import NoOutcome, find_outcome
@@ -299,6 +293,15 @@ def test_names() -> None:
     assert label_of("NumberOfDependents") == "Number Of Dependents"
 
 
+def test_answers_that_are_called_other_or_not_stated() -> None:
+    """They are that choice: rare answers join the first, empty cells the second, and each stands for itself once."""
+    cells = ["other"] * 90 + ["Not stated"] * 60 + ["fixed"] * 40 + ["rare"] * 2 + [None] * 3
+    found = field(column("job", pd.Series(cells, dtype="str"), "."), 0, ())
+    assert found.choices == {"other": ("other", "other"), "not_stated": ("Not stated", "Not stated"),
+                             "fixed": ("fixed", "fixed")}  # fmt: skip
+    assert found.values == {"other": ("other",), "not_stated": ("Not stated",), "fixed": ("fixed",)}
+
+
 # --- a whole draft
 
 
@@ -476,24 +479,48 @@ def test_what_moved() -> None:
     assert moved(old, old)[1:] == []
 
 
+# --- dates and customers
+
+
 @pytest.mark.slow
-def test_ctrl_c_leaves_nothing_half(tmp_path: Path) -> None:
-    """Stopped while it chooses, the command says so, ends with 130, and has written nothing."""
-    messy_loans.loans(4000).to_csv(tmp_path / "loans.csv", index=False)
-    out = tmp_path / "out"
-    arguments = ["new", str(tmp_path / "loans.csv"), "--target", "bad", "--out", str(out)]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "models", *arguments],
-        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell may have it ignored
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("First questions"):
-                break
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "nothing was written" in errors
-    assert not out.exists()
+def test_dated_loans_are_judged_by_later_ones(tmp_path: Path) -> None:
+    """A column that told only in earlier years flatters in folds, and not on later loans."""
+    frame = messy_loans.loans(4000)
+    rng = np.random.default_rng(0)
+    month = np.sort(rng.integers(0, 48, len(frame)))
+    frame["issued"] = [f"{2020 + at // 12}-{at % 12 + 1:02d}-15" for at in month]
+    frame["told"] = np.where(month < 36, rng.normal(1.5 * frame["bad"], 1), rng.normal(0, 1, len(frame)))
+    frame.to_csv(tmp_path / "loans.csv", index=False)
+    made = drafted(tmp_path / "loans.csv", "bad", date="issued")
+    assert made.later is not None
+    assert "told" in made.selection.fields
+    assert made.expected == made.later.auc
+    assert made.later.auc.value < made.selection.nested.value - 0.03
+    file = written(made, tmp_path)
+    file.write_text(file.read_text("utf-8").replace("# ASK", "#"), "utf-8")
+    recipe = read_recipe(file)
+    assert recipe.draft["nested_auc"] == pytest.approx(made.later.auc.value, abs=1e-4)
+    assert recipe.draft["judged_by"].startswith(
+        f"{made.later.loans:,} later loans ({made.later.bad} bad), from 2023-01 on"
+    )
+    assert recipe.draft["judged_by"] in write_report(made, "mine")
+
+
+@pytest.mark.slow
+def test_a_customer_is_never_on_both_sides(tmp_path: Path) -> None:
+    """Five loans of each customer that end alike: what names the customer tells nothing about other customers."""
+    rng = np.random.default_rng(0)
+    customers = np.repeat(np.arange(400), 5)
+    bad = np.repeat(rng.random(400) < 0.3, 5).astype(int)
+    own = np.repeat(rng.normal(0, 1, 400), 5)  # the same in all of a customer's loans, and says nothing else
+    order = rng.permutation(len(bad))
+    frame = pd.DataFrame({
+        "customer_id": 70_000 + customers, "own": own, "also": np.repeat(rng.normal(0, 1, 400), 5),
+        "noise": rng.normal(0, 1, len(bad)), "bad": bad,
+    }).iloc[order]  # fmt: skip
+    frame.to_csv(tmp_path / "loans.csv", index=False)
+    made = drafted(tmp_path / "loans.csv", "bad")
+    assert made.look.customers == "customer_id"
+    assert made.verdicts["customer_id"] == ("left out", "names the customer, who has several loans")
+    assert made.selection.nested.low < 0.55
+    assert 'group = "customer_id"' in written(made, tmp_path).read_text("utf-8")

@@ -15,9 +15,9 @@ from test_deciding import LENDER, SENTENCE, Office, office
 
 from inference.number_format import write_number
 from ledger import queries
-from ledger.cases import OPEN, SETTLED, WITHDRAWN, Case
+from ledger.cases import OPEN, SETTLED, Case
 from ledger.decisions import withdrawal
-from ledger.events import SCORED, Scored, Withdrawn
+from ledger.events import SCORED, WITHDRAWN, Scored, Withdrawn
 from ledger.retention import purge
 from web.desk.form_case import FormCases
 from web.pages.texts import texts_in

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from inference.intervals import wilson
 from models.evaluation import FREE, RELEASE, SCORECARD, Report, Result, report
 from models.export import export
-from models.model_card.card import write_card
+from models.model_card.card import card_files
 from models.recipes.consumer import RECIPE
 from models.stability import of_trained
 from models.train import Trained, train
@@ -45,8 +46,8 @@ def test_rivals_see_the_same_loans_and_are_calibrated(trained: Trained, found: R
 
 def test_the_ends_are_told_in_manifest_and_card(trained: Trained, found: Report, tmp_path: Path) -> None:
     """Every row has its lowest and highest tenth; the card shows the same table, and says who the rivals are."""
-    release = export(trained, {**found.metrics, "stability": of_trained(trained)}, tmp_path)
-    write_card(release, trained, found)
+    metrics = {**found.metrics, "stability": of_trained(trained)}
+    release = export(trained, metrics, tmp_path, partial(card_files, trained=trained, report=found))
     table = json.loads((release.folder / "manifest.json").read_bytes())["training"]["metrics"]["table"]
     assert len(table) == 3
     for row in table:

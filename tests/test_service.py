@@ -114,6 +114,28 @@ def state(bank: Bank) -> str:
     return str(found)
 
 
+def scored(bank: Bank) -> tuple[str, str, str]:
+    """What a score's answer says of the release: one, one of a batch, and the case's page."""
+    example = open_scorer(bank.settings).release.form.example
+    one = bank.client.post("/api/v1/score", json={"answers": example})
+    many = bank.client.post("/api/v1/score:batch", json={"items": [{"answers": example}]})
+    page = bank.page(f"/record/{one.json()['id']}")
+    card = re.search(r'<p class="not-in-service">(.*?)</p>', page)
+    return one.json()["state"], many.json()["items"][0]["state"], card[1] if card else ""
+
+
+def test_every_score_says_draft_until_service(bank: Bank) -> None:
+    """The API's answers, and the card of the case: one that a draft made stays one, whatever comes later."""
+    bank.enter("meg")
+    assert scored(bank) == (DRAFT, DRAFT, EN("result.draft"))
+    early = bank.client.get("/api/v1/decisions?kind=scored").json()["items"][0]["id"]
+    assert bank.put(bank.form(bank.first))[0] == 303
+    assert scored(bank) == (IN_SERVICE, IN_SERVICE, "")
+    assert EN("result.draft") in bank.page(f"/record/{early}")
+    assert bank.put(bank.form(bank.second))[0] == 303
+    assert scored(bank)[:2] == (REPLACED, REPLACED)
+
+
 def test_a_draft_becomes_a_release_in_service(bank: Bank) -> None:
     """Until then every page says so, in both languages; from then on none does, and the record says who, what and on
     which evidence."""

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from jinja2 import StrictUndefined, UndefinedError
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from test_architecture import MODULES
 
 from inference.settings import ROOT
 from web.pages.frame import Banner, frame
-from web.pages.templates import FOLDER, TEMPLATES, View, markdown, render
+from web.pages.templates import FOLDER, View, markdown, render, templates_in
 from web.pages.texts import LANGUAGES, Texts, texts_in
 
 MARKUP = """<b id="planted">'&"</b><script>planted()</script>"""
@@ -45,6 +45,10 @@ class Marked(Texts):
 
     def __call__(self, key: str, **values: object) -> str:
         return super().__call__(key, **values) + MARKUP
+
+
+MARKED = {language: Marked(language, texts_in(language).words) for language in LANGUAGES}
+TEMPLATES = templates_in(texts_in("en"))
 
 
 def sample(hint: Any, full: bool) -> Any:
@@ -134,7 +138,7 @@ def test_every_template_has_a_view() -> None:
 def test_markup_in_any_text_stays_text(template: str, full: bool) -> None:
     """Of a view, and of the page's words, in elements and attributes; with all lists empty too."""
     for language in LANGUAGES:
-        texts = Marked(language, texts_in(language).words) if full else texts_in(language)
+        texts = MARKED[language] if full else texts_in(language)
         read = Planted()
         read.feed(rendered(sample_of(VIEWS[template], full), texts))
         read.close()
@@ -196,6 +200,37 @@ def test_a_name_that_a_view_lacks_is_an_error() -> None:
     assert TEMPLATES.undefined is StrictUndefined
     with pytest.raises(UndefinedError):
         TEMPLATES.from_string("{{ view.nothing }}").render(view=Banner("open", ""))
+
+
+def test_texts_are_put_in_place_when_a_template_is_compiled() -> None:
+    """Escaped, in each language; a text with values is asked for when the template is rendered."""
+    source = '<i title="{{ texts("form.score") }}">{{ texts("result.recorded", seq=view) }}</i>'
+    for language in LANGUAGES:
+        texts, marked = texts_in(language), MARKED[language]
+        for these in (texts, marked):
+            score, recorded = escape(these("form.score")), escape(these("result.recorded", seq="<7>"))
+            template = templates_in(these).from_string(source)
+            assert template.render(view="<7>") == f'<i title="{score}">{recorded}</i>'
+        assert texts("form.score") in templates_in(texts).compile(source, raw=True)
+        assert "result.recorded" in templates_in(texts).compile(source, raw=True)
+    with pytest.raises(KeyError, match="nothing"):
+        TEMPLATES.from_string('{{ texts("nothing") }}')
+
+
+@pytest.mark.parametrize(
+    ("source", "rendered"),
+    [
+        ("{{ view }}", "7"),
+        ("{{ texts }}", "Texts("),
+        ("{{ texts.language }}", "en"),
+        ('{{ texts("form.score")|length }}', "5"),
+        ('{{ [texts("form.score")]|length }}', "1"),
+        ('{% if texts("form.score") %}yes{% endif %}', "yes"),
+        ("{{ '{{ texts(1) }}' }}", "{{ texts(1) }}"),
+    ],
+)
+def test_what_only_looks_like_a_text_is_left_alone(source: str, rendered: str) -> None:
+    assert TEMPLATES.from_string(source).render(view=7).startswith(rendered)
 
 
 def test_templates_switch_nothing_off() -> None:

@@ -33,6 +33,7 @@ from web.pages.figures import Figures, figures_for, write_exact_percent, write_s
 from web.pages.templates import render
 from web.pages.texts import LANGUAGES, texts_in
 from web.recording import ScoredAnswer
+from web.service_state import IN_SERVICE, STATES
 
 LENDER = read_lender(None)
 MARKUP = "<script>alert('x')</script>\"&"
@@ -307,3 +308,13 @@ def test_where_it_stands(scorer: Scorer, score: Score, language: str) -> None:
             found += 1
             assert localised(f"{group.loans:,}", language) in card
     assert found
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_card_says_what_its_release_is(scorer: Scorer, score: Score, language: str) -> None:
+    """A draft, a demonstration and one that was replaced say so first; one in service says nothing."""
+    texts, answer = texts_in(language), told(scorer, score)
+    for state in STATES:
+        card = parsed(score_card(answer._replace(state=state), scorer.release, texts, LENDER))
+        notes = [part.text for part in card.iter("p") if part.get("class") == "not-in-service"]
+        assert notes == ([] if state == IN_SERVICE else [texts(f"result.{state}")])

@@ -20,13 +20,14 @@ from web.service_state import ServiceState
 
 class ScoredAnswer(NamedTuple):
     """A score that may be shown, with the sequence number of its record, its explanation and principal reasons if they
-    were requested, and its record if there is a ledger."""
+    were requested, its record if there is a ledger, and what the release is: one of `web.service_state.STATES`."""
 
     score: Score
     seq: int | None
     explanation: Explanation | None
     principal: list[str] | None
     record: Record | None = None
+    state: str = ""
 
 
 class Recorder:
@@ -57,12 +58,13 @@ class Recorder:
         score cannot be recorded, and then nobody may see it; `KeyReused`; `CaseMoved` if `corrects` has changed.
         """
         score = self.make(answers)
+        state = self.state.known or await run_in_threadpool(self.state.now)
         explanation = principal = None
         if explain:  # a thousand predictions, so not on the event loop's thread
             explanation = await run_in_threadpool(self.reasons.explain, score.application)
             principal = [] if score.decision == APPROVE else self.reasons.principal(explanation, score.application)
         if self.ledger is None:
-            return ScoredAnswer(score, None, explanation, principal)
+            return ScoredAnswer(score, None, explanation, principal, None, state)
         draft = scored(
             score,
             self.scorer.release,
@@ -77,7 +79,7 @@ class Recorder:
         if corrects:
             draft = corrects.continued(draft)
         record = await self.ledger.submit_in_loop(draft)
-        return ScoredAnswer(score, record.seq, explanation, principal, record)
+        return ScoredAnswer(score, record.seq, explanation, principal, record, state)
 
     def make(self, answers: Mapping[str, object]) -> Score:
         """The score, counted but not recorded."""

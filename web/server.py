@@ -74,6 +74,8 @@ async def assemble(
         title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT,
         middleware=middleware(scorer, settings, recorder, accounts, security_log),
     )  # fmt: skip
+    drafts = None if ledger is None else Drafts(ledger.store.path, settings.draft_days)
+    app.include_router(desk_routes(recorder, lender, drafts))  # routes are tried in this order: the busiest first
     app.include_router(Login(accounts, scorer.release.manifest.title, security_log=security_log).routes())
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))
@@ -81,8 +83,6 @@ async def assemble(
     app.include_router(ReleasePages(recorder.state, scorer.release, ledger).routes())
     app.include_router(performance_routes(scorer, settings, ledger is not None))
     app.include_router(asset_routes())
-    drafts = None if ledger is None else Drafts(ledger.store.path, settings.draft_days)
-    app.include_router(desk_routes(recorder, lender, drafts))
     if ledger is not None:
         app.include_router(CasePages(recorder, lender, accounts).routes())
         app.include_router(HistoryPages(scorer, ledger, lender).routes())

@@ -42,11 +42,18 @@ class ServiceState:
         with self._ledger.store.reading() as connection:
             return service(connection)
 
+    @property
+    def known(self) -> str:
+        """The state where no ledger has to be asked; else nothing."""
+        if self._release.manifest.is_demonstration:
+            return DEMONSTRATION
+        return DRAFT if self._ledger is None else ""
+
     def now(self) -> str:
         """One of `STATES`, asked of the ledger each time: another process may have written. Where the ledger cannot be
         read, a draft, for nothing shows that it is more."""
-        if self._release.manifest.is_demonstration:
-            return DEMONSTRATION
+        if self.known:
+            return self.known
         try:
             return state_of(self._release.manifest, self._release.digest, self.service())
         except UNREADABLE:
@@ -61,6 +68,13 @@ class ServiceState:
         return history is None or all(
             change.release != release.digest or change.seq > seq for change in history.changes
         )
+
+    def then(self, release: Release | None, seq: int) -> str:
+        """What a release was when it made the score that is record `seq`, where that score should say so; else nothing.
+        None is a release that is gone."""
+        if release is not None and release.manifest.is_demonstration:
+            return DEMONSTRATION
+        return DRAFT if self.was_draft(release, seq) else ""
 
 
 class TellState:

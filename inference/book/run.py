@@ -157,4 +157,4 @@ def versions(engine: str) -> dict[str, str]:
     """
     modules = ("numpy", "pyarrow", *MODULES[engine])
     stated = {name: getattr(sys.modules[name], "__version__", None) for name in modules}
-    return {name: str(said or version("scikit-learn-intelex")) for name, said in stated.items()}
+    return {name: str(text or version("scikit-learn-intelex")) for name, text in stated.items()}

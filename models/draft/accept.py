@@ -9,7 +9,9 @@ or from the file named by --answers, one table per file:
     ask = ["age"]
     known_auc = 0.84    # printed beside the result
 
-For a file that is not named there, the column whose name or values sound most like an outcome is used.
+For a file that is not named there, the column whose name or values sound most like an outcome is used, and a known AUC
+is taken from a table of a README.md in the folder, if it has a column that is called so. Each recipe that is drafted is
+also read again: whatever stands in a file, nothing but its questions may be open.
 """
 
 import argparse
@@ -18,7 +20,9 @@ import time
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -28,7 +32,10 @@ from models.draft.detect import detect
 from models.draft.draft import LEFT_OUT, Draft, Request, draft, look
 from models.draft.outcome import NAMES_BAD, NAMES_GOOD, NoOutcome, find_outcome
 from models.draft.progress import Bars
+from models.draft.recipe_writer import write_recipe
 from models.prohibited import words
+from models.recipe_file import read_recipe
+from models.toml_file import BadFile
 
 ANSWERS = "accept.toml"
 NAMES_OUTCOME = NAMES_BAD | NAMES_GOOD | {"target", "status", "outcome", "class", "kredit", "label", "y"}
@@ -49,7 +56,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def run(options: argparse.Namespace) -> int:
-    """1 where a file stopped with an error that is no refusal."""
+    """1 where a recipe was drafted that cannot be read again."""
     answers = answers_of(options.answers or options.folder / ANSWERS)
     files = sorted(
         file
@@ -59,26 +66,51 @@ def run(options: argparse.Namespace) -> int:
         and not file.name.startswith(".")
         and options.only in file.name
     )
+    status = 0
+    known = known_aucs(options.folder / "README.md")
     lines = [
-        "| file | loans | bad | questions | fields | nested AUC | known | first questions | all |",
-        "| --- " * 9 + "|",
+        "| file | loans | bad | questions | columns left out | fields | nested AUC | known | first questions | all |",
+        "| --- " * 10 + "|",
     ]
     for file in files:
         print(f"\n== {file.name}", flush=True)
-        answered = answers.get(file.name, {})
+        answered = {"known_auc": known.get(file.name, ""), **answers.get(file.name, {})}
         try:
             lines.append(accepted(file, answered))
+        except BadFile as error:
+            print(f"fault: {error}", flush=True)
+            lines.append(f"| {file.name} | fault: the recipe cannot be read again |" + " |" * 8)
+            status = 1
         except TenfoldError as error:
             print(f"refused: {error}", flush=True)
-            lines.append(f"| {file.name} | refused: {str(error)[:120]} |")
+            lines.append(f"| {file.name} | refused: {' '.join(str(error).split())[:200]} |" + " |" * 8)
     print("\n" + "\n".join(lines))
-    return 0
+    return status
 
 
 def answers_of(file: Path) -> Mapping[str, Mapping[str, Any]]:
     with suppress(FileNotFoundError):
         return tomllib.loads(file.read_text("utf-8"))
     return {}
+
+
+def known_aucs(file: Path) -> dict[str, str]:
+    """File -> its known AUC, of a Markdown table that has a column "known AUC"."""
+    if not file.exists():
+        return {}
+    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in file.read_text("utf-8").splitlines()]
+    head = next((row for row in rows if "known AUC" in row), None)
+    return {} if head is None else {row[0]: row[head.index("known AUC")] for row in rows if len(row) == len(head)}
+
+
+def read_again(draft: Draft) -> None:
+    """Raise `BadFile` if the drafted recipe has a problem other than its open questions."""
+    with TemporaryDirectory() as folder:
+        recipe = Path(folder) / "draft.toml"
+        recipe.write_text(write_recipe(draft, "draft", date(2026, 1, 1), "accept"), "utf-8")
+        opened = read_recipe(recipe).open
+    if len(opened) != len(draft.questions):
+        raise BadFile(recipe, opened)
 
 
 def accepted(file: Path, answers: Mapping[str, Any]) -> str:
@@ -94,12 +126,14 @@ def accepted(file: Path, answers: Mapping[str, Any]) -> str:
         first = time.monotonic() - started
         proposal = draft(overview, bars, workers=os.cpu_count() or 1)
     total = time.monotonic() - started
+    read_again(proposal)
     print(findings(proposal), flush=True)
     bad = proposal.look.bad
-    known_auc = answers.get("known_auc", "")
+    left_out = [becomes for becomes, _ in proposal.verdicts.values()].count(LEFT_OUT)
     return (
-        f"| {file.name} | {len(bad):,} | {bad.mean():.1%} | {len(proposal.questions)} | {len(proposal.fields)} | "
-        f"{proposal.selection.nested} | {known_auc} | {first:.0f} s | {total:.0f} s |"
+        f"| {file.name} | {len(bad):,} | {bad.mean():.1%} | {len(proposal.questions)} | {left_out} of "
+        f"{len(proposal.verdicts)} | {len(proposal.fields)} | {proposal.expected} | {answers['known_auc']} | "
+        f"{first:.0f} s | {total:.0f} s |"
     )
 
 
@@ -116,6 +150,8 @@ def findings(draft: Draft) -> str:
     lines.append(f"certain: {', '.join(draft.selection.certain)}")
     lines.append(f"interchangeable: {', '.join(draft.selection.interchangeable)}")
     lines.append(f"nested AUC {draft.selection.nested}; all columns {draft.all_columns:.3f}")
+    if draft.later:
+        lines.append(f"on {draft.judged_by}: {draft.later.auc}")
     curve = ", ".join(f"{size}: {auc.value:.3f}" for size, auc in draft.selection.curve.items())
     return "\n".join([*lines, f"by number of fields: {curve}"])
 

@@ -19,6 +19,7 @@ from models.draft.form import field_name
 from models.draft.progress import Bars
 from models.draft.recipe_writer import write_recipe
 from models.draft.report import write_report
+from models.interrupts import uninterrupted
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -55,7 +56,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Draft, and print the first questions as soon as they are known. Return 130, and write nothing, after Ctrl-C."""
+    """Draft, and print the first questions as soon as they are known."""
     name = field_name(options.name or options.file.stem, (), before="loans")
     recipe, report = options.out / f"{name}.toml", options.out / f"{name}.draft.html"
     try:
@@ -70,9 +71,6 @@ def run(options: argparse.Namespace) -> int:
             bars.end()
             print(first_words(overview), flush=True)
             proposal = draft(overview, bars, workers=os.cpu_count() or 1)
-    except KeyboardInterrupt:
-        print("\nStopped; nothing was written.", file=sys.stderr)
-        return 130
     except TenfoldError as error:
         print(error, file=sys.stderr)
         return 1
@@ -103,20 +101,21 @@ def request_from(options: argparse.Namespace, earlier: Any) -> Request:
 
 
 def write_whole(texts: dict[Path, str]) -> None:
-    """Write each file completely or not at all."""
+    """Write all files completely, or none."""
     parts = {file.with_name(f".{file.name}.part"): file for file in texts}
-    try:
-        for part, file in parts.items():
-            part.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(texts[file], "utf-8")
-        for part, file in parts.items():
-            part.replace(file)
-    except OSError as error:
-        raise TenfoldError(f"{error.filename}: {error.strerror}") from None
-    finally:
-        for part in parts:
-            with suppress(OSError):
-                part.unlink()
+    with uninterrupted:
+        try:
+            for part, file in parts.items():
+                part.parent.mkdir(parents=True, exist_ok=True)
+                part.write_text(texts[file], "utf-8")
+            for part, file in parts.items():
+                part.replace(file)
+        except OSError as error:
+            raise TenfoldError(f"{error.filename}: {error.strerror}") from None
+        finally:
+            for part in parts:
+                with suppress(OSError):
+                    part.unlink()
 
 
 def command_line(options: argparse.Namespace) -> str:
@@ -145,8 +144,7 @@ def last_words(draft: Draft, recipe: Path, report: Path) -> str:
     lines = ["More questions:", *questions(more)] if more else []
     lines += [f"Leak: {leak.name}: {leak.why}." for leak in draft.leaks[len(draft.look.leaks) :]]
     lines += [
-        f"AUC of the {len(draft.fields)} fields proposed, on loans that neither the choice nor the model has seen: "
-        f"{draft.selection.nested}",
+        f"AUC of the {len(draft.fields)} fields proposed, on {draft.judged_by}: {draft.expected}",
         f"  {recipe}   answer its lines marked ASK; `tenfold check {recipe}` lists them",
         f"  {report}   what the loans say",
     ]

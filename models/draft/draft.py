@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from inference.errors import TenfoldError
@@ -30,12 +31,14 @@ from models.draft.columns import (
 from models.draft.detect import Detection, detect
 from models.draft.directions import Directions, verify
 from models.draft.form import Field, fields
-from models.draft.judging import Labels, Table, auc, auc_alone, table, unseen
+from models.draft.judging import Auc, Labels, Table, auc, auc_alone, table, unseen
 from models.draft.leaks import AFTERWARDS, ALONE, PRICED, Leak, filled_auc, leaks_alone, leaks_together
 from models.draft.outcome import Outcome, find_outcome
 from models.draft.questions import Question, first_questions, more_questions
-from models.draft.selection import MOST_LOANS, Selection, sample, select, steps
+from models.draft.selection import MOST_FIELDS, MOST_LOANS, Later, Selection, judge_later, sample, select, steps
+from models.export import month_text
 from models.loans_file import Reading, sha256
+from models.own_loans import later_from
 from models.prohibited import aged, answered, named, words
 
 FIELDS, FEW_FIELDS = 10, 5  # that a draft proposes; where few loans went bad
@@ -84,6 +87,7 @@ class Look:
     filled: Mapping[str, float]  # candidate -> AUC of whether it is filled, 0.5 and above
     leaks: tuple[Leak, ...]
     questions: tuple[Question, ...]
+    customers: str  # the column that names customers with several loans; "" without one
 
     @property
     def bad(self) -> Labels:
@@ -127,7 +131,22 @@ class Draft:
     groups: tuple[Group, ...]
     questions: tuple[Question, ...]
     sampled: int  # loans that choices were made on; all of them if the file is small
-    customers: str
+    later: Later | None  # the proposal judged by time, where the loans are dated
+
+    @property
+    def expected(self) -> Auc:
+        """The AUC to expect: by later loans if they are dated, else with the choice repeated in each fold."""
+        return self.later.auc if self.later else self.selection.nested
+
+    @property
+    def judged_by(self) -> str:
+        """What `expected` was found on, in words."""
+        if self.later is None:
+            return "loans that neither the choice nor the model has seen"
+        return (
+            f"{self.later.loans:,} later loans ({self.later.bad:,} bad), from {month_text(self.later.start)} on, which "
+            "neither the choice nor the model has seen"
+        )
 
 
 def look(request: Request, progress: Progress) -> Look:
@@ -158,7 +177,8 @@ def look(request: Request, progress: Progress) -> Look:
             replace(described, codes=find_codes(described.values)) if described.kind == NUMBER else described
         )
         tick()
-    verdicts = left_out(columns, request)
+    customers = customers_of(columns, len(bad))
+    verdicts = left_out(columns, request, customers)
     candidates = tuple(name for name in columns if name not in verdicts)
     alone, filled = {}, {}
     for name in names:
@@ -174,6 +194,7 @@ def look(request: Request, progress: Progress) -> Look:
         request=request, digest=digest, reading=with_words(detection, columns, request), notes=detection.notes,
         decimal_evidence=detection.decimal_evidence, outcome=outcome, columns=columns, verdicts=verdicts,
         candidates=candidates, alone=alone, filled=filled, leaks=leaks, questions=tuple(questions),
+        customers=customers,
     )  # fmt: skip
 
 
@@ -189,7 +210,7 @@ def with_words(detection: Detection, columns: Mapping[str, Column], request: Req
     return replace(detection.reading, missing=missing, dates=forms[0] if forms else "")
 
 
-def left_out(columns: Mapping[str, Column], request: Request) -> dict[str, tuple[str, str]]:
+def left_out(columns: Mapping[str, Column], request: Request, customers: str) -> dict[str, tuple[str, str]]:
     """Columns that cannot be asked, however useful, and why."""
     verdicts: dict[str, tuple[str, str]] = {}
     seen: dict[int, str] = {}
@@ -204,6 +225,9 @@ def left_out(columns: Mapping[str, Column], request: Request) -> dict[str, tuple
             continue
         elif name == request.date:
             verdicts[name] = (LEFT_OUT, "the day of application")
+            continue
+        elif name == customers:
+            verdicts[name] = (LEFT_OUT, "names the customer, who has several loans")
             continue
         elif described.kind == IDENTIFIER:
             why = "identifier: one value per loan"
@@ -242,7 +266,8 @@ def draft(look: Look, progress: Progress, workers: int = 2) -> Draft:
     usable = [look.columns[name] for name in look.candidates if name not in leaking]
     if len(usable) < 2:
         raise TenfoldError(f"{request.file}: fewer than two columns can be asked")
-    every = table(usable, bad)
+    customers = look.customers
+    every = table(usable, bad, people_of(look.columns[customers]) if customers else None)
     some = every.of(every.names, sample(bad, MOST_LOANS))
     tick = progress.stage("looking for leaks that only work together", 3)
     joint_leaks, all_columns, worth = leaks_together(usable, some, look.alone, request.ask, tick)
@@ -251,27 +276,37 @@ def draft(look: Look, progress: Progress, workers: int = 2) -> Draft:
     every = every.of([column.name for column in remaining])
     number = min(FEW_FIELDS if look.few else FIELDS, len(remaining))
     chosen = select(every, number, workers, progress.stage("choosing fields, five times and once", steps(every)))
+    later = by_time(look, every, number, progress)
     chosen_columns = [look.columns[name] for name in chosen.fields]
-    judged = table(chosen_columns, bad)
-    judged = judged.of(judged.names, sample(bad, MOST_LOANS))
+    judged = every.of(chosen.fields, sample(bad, MOST_LOANS))
     tick = progress.stage("verifying directions", len(chosen_columns) + 2)
     directions = verify(chosen_columns, judged, bad, workers, tick)
     form = fields(chosen_columns, directions.accepted)
     verdicts = final_verdicts(look, leaks, chosen)
     groups = looked_at(look, table(chosen_columns, bad), chosen, verdicts)
-    customers = customers_of(look)
     more = more_questions(
         form, look.columns, leaks, look.filled, customers, len(bad),
         [column.name for column in chosen_columns if aged(column.name)],
     )  # fmt: skip
-    if chosen.nested.value > ALONE:
-        text = f"Why can these fields tell good from bad with AUC {chosen.nested}, which hardly any loans allow?"
+    expected = later.auc if later else chosen.nested
+    if expected.value > ALONE:
+        text = f"Why can these fields tell good from bad with AUC {expected}, which hardly any loans allow?"
         more.append(Question("model.accept_auc", text, "none, training refuses until it is said"))
     return Draft(
         look=look, leaks=leaks, all_columns=all_columns, worth=worth, selection=chosen, directions=directions,
         fields=tuple(form), verdicts=verdicts, groups=groups, questions=(*look.questions, *more),
-        sampled=min(len(bad), MOST_LOANS), customers=customers,
+        sampled=min(len(bad), MOST_LOANS), later=later,
     )  # fmt: skip
+
+
+def by_time(look: Look, every: Table, number: int, progress: Progress) -> Later | None:
+    """The proposal judged by the last quarter of the loans by time; None without a date, or with too few loans."""
+    if not look.request.date:
+        return None
+    months = look.columns[look.request.date].values
+    start = later_from(months[np.isfinite(months)].astype(np.int32))
+    tick = progress.stage("choosing on earlier loans, judging by later ones", min(MOST_FIELDS, len(every.names)))
+    return judge_later(every, months, start, number, tick)
 
 
 def final_verdicts(look: Look, leaks: Sequence[Leak], chosen: Selection) -> dict[str, tuple[str, str]]:
@@ -298,13 +333,21 @@ def warnings(name: str) -> str:
     return "".join(remarks)
 
 
-def customers_of(look: Look) -> str:
+def customers_of(columns: Mapping[str, Column], loans: int) -> str:
     """The column that identifies customers with several loans, by its name and values; else ""."""
-    for name, described in look.columns.items():
-        many = described.kind in (CODE, TEXT, LONG_LIST, NUMBER) and 0.1 < described.distinct / len(look.bad) < 0.98
+    for name, described in columns.items():
+        many = described.kind in (CODE, TEXT, LONG_LIST, NUMBER) and 0.1 < described.distinct / loans < 0.98
         if many and set(words(name)) & CUSTOMERS:
             return name
     return ""
+
+
+def people_of(column: Column) -> npt.NDArray[np.int64]:
+    """The customer of each loan (n,), numbered; a loan without one is a customer's only one."""
+    people = np.unique(column.values, return_inverse=True)[1].astype(np.int64)
+    without = ~np.isfinite(column.values)
+    people[without] = len(people) + np.arange(int(without.sum()))
+    return people
 
 
 def looked_at(

@@ -104,13 +104,17 @@ def choice_field(column: Column, name: str, label: str) -> Field:
     else:
         for index in sorted(own, key=lambda index: column.answers[index]) if column.digits else own:
             text = column.answers[index]
-            code = field_name(text, {*choices, OTHER, NOT_STATED}, before="v")
+            # An answer that the file itself calls "other" or "not stated" is that choice, and not a second one.
+            plain = field_name(text, choices, before="v")
+            code = (
+                plain if plain in (OTHER, NOT_STATED) else field_name(text, {*choices, OTHER, NOT_STATED}, before="v")
+            )
             choices[code] = (text, text)
             values[code] = (text,)
     if rare:
-        choices[OTHER] = ("Other", "Autre")
+        choices.setdefault(OTHER, ("Other", "Autre"))
     if len(stated) < len(column.values):
-        choices[NOT_STATED] = ("Not stated", "Non précisé")
+        choices.setdefault(NOT_STATED, ("Not stated", "Non précisé"))
     example = next(iter(sorted(values, key=lambda code: -loans[column.answers.index(values[code][0])])))
     return Field(
         name=name, column=column.name, label=label, kind=CHOICE, choices=choices, values=values, example=example,

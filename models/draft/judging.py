@@ -9,7 +9,7 @@ import numpy.typing as npt
 import xgboost
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from models.draft.columns import CHOICE, NUMBER, Column, Floats
 
@@ -89,24 +89,28 @@ class Table:
     values: Matrix  # (n, len(names)), NaN where missing
     kinds: tuple[str, ...]  # XGBoost's: "q" a number, "c" a choice
     bad: Labels  # (n,)
+    people: npt.NDArray[np.int64] | None = None  # (n,): the customer of each loan, if several have more than one
 
     def of(self, names: Sequence[str], loans: npt.NDArray[np.intp] | None = None) -> "Table":
         """The table of some columns and some loans."""
         positions = [self.names.index(name) for name in names]
-        values, bad = (self.values, self.bad) if loans is None else (self.values[loans], self.bad[loans])
+        values, bad, people = self.values, self.bad, self.people
+        if loans is not None:
+            values, bad, people = values[loans], bad[loans], None if people is None else people[loans]
         return Table(
             tuple(names),
             np.ascontiguousarray(values[:, positions]),
             tuple(self.kinds[column] for column in positions),
             bad,
+            people,
         )
 
 
-def table(columns: Sequence[Column], bad: Labels) -> Table:
+def table(columns: Sequence[Column], bad: Labels, people: npt.NDArray[np.int64] | None = None) -> Table:
     """Numbers as they are, choices by position; codes are missing."""
     values = np.column_stack([column.clean for column in columns]).astype(np.float32)
     kinds = tuple("c" if column.kind == CHOICE else "q" for column in columns)
-    return Table(tuple(column.name for column in columns), values, kinds, bad)
+    return Table(tuple(column.name for column in columns), values, kinds, bad, people)
 
 
 def parameters(table: Table, seed: int, threads: int) -> dict[str, object]:
@@ -135,11 +139,16 @@ def predict(model: xgboost.Booster, table: Table) -> Floats:
     return np.asarray(model.predict(data), np.float64)
 
 
-def folds(bad: Labels, number: int, seed: int = 0) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-    """Loans to learn from and loans to judge by, `number` times; each loan is judged once."""
+def folds(table: Table, number: int, seed: int = 0) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """Loans to learn from and loans to judge by, `number` times; each loan is judged once.
+
+    All loans of a customer are on the same side.
+    """
+    bad = table.bad
     number = max(2, min(number, int(bad.sum()), int(len(bad) - bad.sum())))
-    cut = StratifiedKFold(number, shuffle=True, random_state=seed)
-    return [(learn, judge) for learn, judge in cut.split(np.zeros(len(bad)), bad)]
+    kind = StratifiedKFold if table.people is None else StratifiedGroupKFold
+    cut = kind(number, shuffle=True, random_state=seed)
+    return [(learn, judge) for learn, judge in cut.split(np.zeros(len(bad)), bad, table.people)]
 
 
 def unseen(
@@ -153,7 +162,7 @@ def unseen(
 ) -> Floats:
     """Each loan's PD by a model that has not seen it."""
     risk = np.empty(len(table.bad))
-    for learn, judge in folds(table.bad, number, seed):
+    for learn, judge in folds(table, number, seed):
         model = fit(table.of(table.names, learn), rounds, seed=seed, directions=directions, threads=threads)
         risk[judge] = predict(model, table.of(table.names, judge))
     return risk
@@ -164,7 +173,7 @@ def drops(table: Table, *, number: int, rounds: int, seed: int = 0, threads: int
     rng = np.random.default_rng(seed)
     base = np.empty(len(table.bad))
     shuffled = np.empty((len(table.names), len(table.bad)))
-    for learn, judge in folds(table.bad, number, seed):
+    for learn, judge in folds(table, number, seed):
         model = fit(table.of(table.names, learn), rounds, seed=seed, threads=threads)
         part = table.of(table.names, judge)
         base[judge] = predict(model, part)

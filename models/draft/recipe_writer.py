@@ -41,18 +41,14 @@ def top(draft: Draft, name: str, today: date, command: str) -> list[str]:
         f"date = {today.isoformat()}  # of the release; no clock enters it",
         f'notice = {{ en = "Trained on {loans:,} loans of one lender.", '
         f'fr = "Entraîné sur {french} crédits d’un seul prêteur." }}',
-        f"limits = {texts(limits(draft))}",
+        f"limits = {texts(limits(draft))}  # yours; what follows from this file (declined, dates, groups) is added",
     ]
 
 
 def limits(draft: Draft) -> list[str]:
-    """Limits of a score that the draft can prove."""
-    sentences = ["Approved loans only: nothing is known of applicants who were declined."]
-    if not draft.look.request.date:
-        sentences.append("Undated: nothing shows how the model ages.")
-    if more := more_loans_needed(draft.look):
-        sentences.append(more)
-    return sentences
+    """Limits of a score that only the draft knows; training adds those that follow from the recipe itself."""
+    more = more_loans_needed(draft.look)
+    return [more] if more else []
 
 
 def loans(draft: Draft) -> list[str]:
@@ -78,14 +74,14 @@ def loans(draft: Draft) -> list[str]:
     ]
     if look.request.date:
         lines.append(f"date = {text(look.request.date)}  # month of application: later loans judge")
-    if draft.customers:
-        lines += [*question_comments(draft, "loans.group"), f"group = {text(draft.customers)}"]
+    if draft.look.customers:
+        lines += [*question_comments(draft, "loans.group"), f"group = {text(draft.look.customers)}"]
     lines += question_comments(draft, "loans.leave_out")
     for key, role in (("leave_out", LEFT_OUT), ("not_asked", NOT_ASKED)):
         rows = [
             (column, why)
             for column, (becomes, why) in draft.verdicts.items()
-            if becomes == role and column not in (look.request.date, draft.customers)
+            if becomes == role and column not in (look.request.date, draft.look.customers)
         ]
         if rows:
             listed = [f"  {{ column = {text(column)}, why = {text(why)} }}," for column, why in rows]
@@ -100,8 +96,9 @@ def draft_table(draft: Draft) -> list[str]:
     chosen = draft.selection
     return [
         "[draft]  # what the draft found; the model card leads with the nested figure, since a choice flatters itself",
-        f"nested_auc = {chosen.nested.value:.4f}",
-        f"interval = [{chosen.nested.low:.4f}, {chosen.nested.high:.4f}]",
+        f"nested_auc = {draft.expected.value:.4f}",
+        f"interval = [{draft.expected.low:.4f}, {draft.expected.high:.4f}]",
+        *([f"judged_by = {text(draft.judged_by)}"] if draft.later else []),
         f"all_columns_auc = {draft.all_columns:.4f}",
         f"certain = {texts(chosen.certain)}",
         f"interchangeable = {texts(chosen.interchangeable)}",

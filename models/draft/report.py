@@ -84,6 +84,7 @@ class Report:
     went_bad: int
     rate: float
     nested: str
+    judged_by: str
     all_columns: float
     few: str
     sampled: str
@@ -127,7 +128,8 @@ def view(draft: Draft, name: str) -> Report:
     points, ticks = curve(draft)
     return Report(
         name=name, file=look.request.file.name, loans=len(bad), went_bad=int(bad.sum()), rate=float(bad.mean()),
-        nested=str(chosen.nested), all_columns=draft.all_columns, few=more_loans_needed(look), sampled=sampled(draft),
+        nested=str(draft.expected), judged_by=draft.judged_by, all_columns=draft.all_columns,
+        few=more_loans_needed(look), sampled=sampled(draft),
         questions=draft.questions, notes=look.notes, left=left_out(draft), points=points, ticks=ticks,
         certain=chosen.certain, folds=chosen.folds,
         interchangeable=[(name, chosen.chosen.get(name, 0)) for name in chosen.interchangeable],

@@ -18,6 +18,7 @@ from models.draft.threads import threads
 MOST_FIELDS = 15  # of the curve
 FOLDS = 5
 MOST_LOANS = 24_000  # loans for a choice, and for a point of the curve
+FEWEST = 25  # loans of each outcome, to choose and to judge by time
 MOST_JUDGED = 10_000  # loans per fold, for the curve; the proposal is judged on all loans
 
 Loans = npt.NDArray[np.intp]
@@ -80,7 +81,7 @@ def elimination(table: Table, tick: Callable[[], None]) -> BySize:
 
 def select(table: Table, number: int, workers: int, tick: Callable[[], None]) -> Selection:
     """The `number` best fields of a table, with the nested curve. `tick` is called `steps(table)` times."""
-    parts = folds(table.bad, FOLDS)
+    parts = folds(table, FOLDS)
 
     def one_fold(part: tuple[Loans, Loans]) -> tuple[BySize, dict[int, tuple[Loans, Floats]], Floats]:
         learn, judge = part
@@ -116,6 +117,33 @@ def select(table: Table, number: int, workers: int, tick: Callable[[], None]) ->
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The proposal judged by time: fields chosen on earlier loans, judged by later ones."""
+
+    start: int  # the first month that judges
+    loans: int
+    bad: int
+    auc: Auc
+
+
+def judge_later(table: Table, months: Floats, start: int, number: int, tick: Callable[[], None]) -> Later | None:
+    """Choose on the loans before the month `start`, judge by those from then on; None where either side has too few.
+
+    A later loan of a customer who has an earlier one does not judge. Ticks as often as `elimination`.
+    """
+    learn, judge = np.flatnonzero(months < start), np.flatnonzero(months >= start)
+    if table.people is not None:
+        judge = judge[~np.isin(table.people[judge], table.people[learn])]
+    if any(min(table.bad[side].sum(), (table.bad[side] == 0).sum()) < FEWEST for side in (learn, judge)):
+        return None
+    path = elimination(table.of(table.names, learn[sample(table.bad[learn], MOST_LOANS)]), tick)
+    names = path[min(number, max(path))]
+    risk = predict(fit(table.of(names, learn), ROUNDS), table.of(names, judge))
+    bad = table.bad[judge]
+    return Later(start, len(judge), int(bad.sum()), auc_with_interval(bad, risk))
+
+
 def pooled(bad: Labels, by_fold: Sequence[tuple[Loans, Floats]]) -> Auc:
     """The AUC over the loans of all folds."""
     loans = np.concatenate([judged for judged, _ in by_fold])
@@ -124,5 +152,5 @@ def pooled(bad: Labels, by_fold: Sequence[tuple[Loans, Floats]]) -> Auc:
 
 def steps(table: Table) -> int:
     """How often `select` ticks."""
-    sizes, number = min(MOST_FIELDS, len(table.names)), len(folds(table.bad, FOLDS))
+    sizes, number = min(MOST_FIELDS, len(table.names)), len(folds(table, FOLDS))
     return number * 2 * sizes + sizes

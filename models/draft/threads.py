@@ -1,4 +1,4 @@
-"""Fit models in parallel threads (XGBoost releases the GIL) that end soon after the user interrupts."""
+"""Fit models in parallel threads (XGBoost releases the GIL) that end soon after one of them fails."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ class Stopped(Exception):
 
 @contextmanager
 def threads(workers: int, tick: Callable[[], None]) -> Iterator[tuple[ThreadPoolExecutor, Callable[[], None]]]:
-    """A pool, and the tick that its tasks call. After an error, or Ctrl-C, they end at their next tick."""
+    """A pool, and the tick that its tasks call. After an error they end at their next tick."""
     stop = Event()
 
     def checked() -> None:

@@ -1,4 +1,4 @@
-"""Write MODEL_CARD.md and its plots into a release's folder; the digest does not cover them.
+"""MODEL_CARD.md and its plots, for a release's folder; the digest does not cover them.
 
 The headings follow Mitchell et al. 2019, "Model cards for model reporting" (doi 10.1145/3287560.3287596).
 Every figure comes from the training run that made the release; words about the loans come from the recipe.
@@ -17,7 +17,6 @@ from inference.reasons import MOST_PRINCIPAL
 from inference.release import Release
 from models import stability
 from models.evaluation import ALL_COLUMNS, FREE, REAL_TIME, SCORECARD, Report, Result
-from models.export import put_file
 from models.model_card import captions as readings
 from models.model_card import lender_parts, plots
 from models.model_card.captions import percent, rate
@@ -63,8 +62,8 @@ class Findings:
         return self.release.manifest.training
 
 
-def write_card(release: Release, trained: Trained, report: Report) -> None:
-    """Write the model card and its plots (SVG) beside the release's files."""
+def card_files(release: Release, trained: Trained, report: Report) -> dict[str, bytes]:
+    """The model card and its plots (SVG), by the names of their files."""
     findings = find(release, trained, report)
     samples = [result.sample for result in findings.headline]
     pictures = {
@@ -76,9 +75,7 @@ def write_card(release: Release, trained: Trained, report: Report) -> None:
     }
     if trained.recipe.later:
         pictures["vintages"] = plots.vintages(findings.books)
-    for name, picture in pictures.items():
-        put_file(release.folder / f"{name}.svg", picture.encode())
-    put_file(release.folder / CARD, card(findings).encode())
+    return {**{f"{name}.svg": picture.encode() for name, picture in pictures.items()}, CARD: card(findings).encode()}
 
 
 def find(release: Release, trained: Trained, report: Report) -> Findings:

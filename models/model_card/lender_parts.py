@@ -30,12 +30,14 @@ def lead(lender: Lender, rows: Sequence[Mapping[str, Any]]) -> str:
     else:
         low, high = draft.get("interval", (None, None))
         within = "" if low is None else f" (95 % interval {low:.3f}–{high:.3f})"
+        judged_by = draft.get("judged_by")
+        chosen = f"on {judged_by}" if judged_by else "with the fields chosen anew inside each fold"
         flatters = (
             "; that flatters, since the fields were chosen on these same loans" if headline["auc"] > nested else ""
         )
         first = (
-            f"**AUC to expect: {nested:.3f}**{within}, with the fields chosen anew inside each fold. With the fields "
-            f"as they are it is {headline['auc']:.3f} on unseen loans{flatters}"
+            f"**AUC to expect: {nested:.3f}**{within}, {chosen}. With the fields as they are it is "
+            f"{headline['auc']:.3f} on unseen loans{flatters}"
         )
     every = next(
         (row for row in rows if row["model"] == ALL_COLUMNS and row["sample"] == headline["sample"].partition(",")[0]),

@@ -1,5 +1,5 @@
-"""The work stays in view: the application beside the decision, what a change would do, whose decision it is; nothing typed
-is lost, everything works by the keyboard, and nobody acts under another's name."""
+"""The work stays in view: the application beside the decision, what a change would do, whose decision it is; nothing
+typed is lost, everything works by the keyboard, and nobody acts under another's name."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 from live import Desk, Server, releases
-from playwright.sync_api import Browser, Page, Playwright, Response, expect
+from playwright.sync_api import Browser, Dialog, Page, Playwright, Response, expect
 from test_officer import decide, scored
 
 from inference.fields import NumberField
@@ -23,7 +23,8 @@ PASSWORD = "canary-Passw0rd-7f3a91"  # noqa: S105
 IN_VIEW = """(element) => {
   const { left, top, width, height, bottom } = element.getBoundingClientRect();
   const hit = document.elementFromPoint(left + width / 2, top + height / 2);
-  return width > 0 && top >= 0 && bottom <= innerHeight && (element === hit || element.contains(hit) || hit?.contains(element));
+  const own = element === hit || element.contains(hit) || hit?.contains(element);
+  return width > 0 && top >= 0 && bottom <= innerHeight && own;
 }"""
 
 
@@ -113,7 +114,7 @@ def test_nothing_is_pressed_through_another(open_desk: Open) -> None:
 
 
 def test_a_change_shows_at_once_beside_the_form(open_desk: Open) -> None:
-    """Before and after, what moved, the way back; wherever the page was scrolled to; and no form to decide meanwhile."""
+    """Before and after, what moved, the way back, wherever the page was scrolled to; and no decision meanwhile."""
     desk = open_desk()
     scored(desk)
     page, field = desk.page, first_number(desk)
@@ -240,7 +241,8 @@ def test_what_is_under_way_shows_itself(open_desk: Open, spare_server: Server) -
         took = page.evaluate("""async () => {
           const started = performance.now();
           document.querySelector("#score").click();
-          while (document.querySelector("#outcome").getAttribute("aria-busy") !== "true" && performance.now() < started + 5000)
+          const shown = () => document.querySelector("#outcome").getAttribute("aria-busy") === "true";
+          while (!shown() && performance.now() < started + 5000)
             await new Promise((resolve) => setTimeout(resolve, 5));
           return performance.now() - started;
         }""")
@@ -310,7 +312,12 @@ def test_reload_back_and_the_other_language_lose_nothing(open_desk: Open, closed
     desk = logged_in(open_desk, closed)
     page = desk.page
     asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
     typed(desk, "LOST-1")
     page.reload()
     desk.ready()

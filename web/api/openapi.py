@@ -19,6 +19,11 @@ REASONS: dict[str, Any] = {
 MOST_ITEMS = 1000  # a batch
 MOST_LISTED, LISTED = 200, 50  # records per page: most, and by default
 LONGEST_KEY = 200  # characters
+STATE = {
+    "enum": list(STATES),
+    "description": "What the release is that serves: a demonstration, a draft that no manager has put into service, in "
+    "service, or replaced by another one",
+}
 LISTED_UP_TO = 60  # choices; for longer lists see GET /release
 Schema = dict[str, Any]
 
@@ -131,7 +136,7 @@ def schemas(release: Release) -> Schema:
         "id": text, "decision": {"enum": ["approve", "refer", "decline"]}, "pd": probability, "points": number,
         "break_even": probability, "refer_from": probability, "decline_from": number, "unusual": texts,
         "reasons": REASONS, "release_name": text, "release": text, "engine": text,
-        "recorded": recorded,
+        "recorded": recorded, "state": STATE,
     }  # fmt: skip
     problem = {
         "type": text, "title": text, "status": {"type": "integer"}, "detail": text,
@@ -168,7 +173,7 @@ def schemas(release: Release) -> Schema:
             {**closed({"status": {"const": 200}, **scored})}, ref("Problem")]}}}),
         "Problem": {"type": "object", "properties": problem, "required": ["type", "title", "status"]},
         "Release": {"type": "object", "properties": {"name": text, "digest": text, "engine": text, "date": text,
-                    "state": {"enum": list(STATES)}, "fields": {"type": "array"}, "policy": {"type": "object"},
+                    "state": STATE, "fields": {"type": "array"}, "policy": {"type": "object"},
                     "model_card": text},
                     "required": ["name", "digest", "fields"]},
         "Records": closed({"items": {"type": "array", "items": {"type": "object"}},

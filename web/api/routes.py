@@ -19,7 +19,6 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference.errors import InvalidApplication
-from inference.scorer import Score
 from ledger import cases, errors, queries
 from ledger.errors import LedgerUnavailable
 from ledger.events import SCORED
@@ -29,7 +28,7 @@ from web.api.openapi import LISTED, LONGEST_KEY, MOST_ITEMS, MOST_LISTED, behind
 from web.pages.answers import LONGEST_REFERENCE
 from web.person import CLOSED, mode_of, only_of, person_of
 from web.problems import JSON, PREFIX, Refusal, invalid, read_json
-from web.recording import Recorder
+from web.recording import Recorder, ScoredAnswer
 from web.security.security_log import allowed, log_event
 
 logger = logging.getLogger(__name__)
@@ -141,7 +140,7 @@ class Api:
         key = idempotency_key(request, raw)
         by = client(request)
         answer = await self._recorder.score(item.answers, by=by, channel="api", reference=item.reference, key=key)
-        return self._answer(answer.score, answer.record)
+        return self._answer(answer)
 
     async def score_batch(self, request: Request) -> dict[str, Any]:
         """Score many; each succeeds or fails on its own."""
@@ -159,7 +158,7 @@ class Api:
                 answer = await self._recorder.score(
                     item.answers, by=by, channel="api", reference=item.reference, key=its_key
                 )
-                return {"status": 200, **self._answer(answer.score, answer.record)}
+                return {"status": 200, **self._answer(answer)}
             except InvalidApplication as error:
                 return invalid(error).problem
             except Refusal as refusal:
@@ -175,14 +174,17 @@ class Api:
             await asyncio.sleep(0)
         return {"items": answers}
 
-    def _answer(self, score: Score, record: Record | None) -> dict[str, Any]:
-        """The response to a score: what its record says, which an earlier request may have made, and where it is."""
+    def _answer(self, answer: ScoredAnswer) -> dict[str, Any]:
+        """The response to a score: what its record says, which an earlier request may have made, where it is, and what
+        the release is that serves now."""
+        score, record = answer.score, answer.record
         if record is None:
             content = {name: getattr(score, name) for name in OF_SCORE}
-            return {"id": score.request_id, **content, **self._unrecorded}
+            return {"id": score.request_id, **content, **self._unrecorded, "state": answer.state}
         content = {"reasons": None, **(record.personal_json or {}), **record.exact_json}
         recorded = {"seq": record.seq, "time": content["time"], "hash": record.hash.hex()}
-        return {"id": content["id"], **{name: content[name] for name in PUBLIC}, "recorded": recorded}
+        public = {name: content[name] for name in PUBLIC}
+        return {"id": content["id"], **public, "recorded": recorded, "state": answer.state}
 
     async def decisions(self, request: Request) -> dict[str, Any]:
         """Records, the newest first, a page at a time."""

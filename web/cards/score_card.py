@@ -22,6 +22,7 @@ from web.pages.figures import figures_for
 from web.pages.templates import View, render
 from web.pages.texts import Texts
 from web.recording import ScoredAnswer
+from web.service_state import IN_SERVICE
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class ScoreCard:
     deciding: View | None
     policy: tuple[PolicyRow, ...]
     source: str
+    not_in_service: str  # what the release is, if it does not serve for decisions
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def score_card(
         deciding=deciding,
         policy=policy_rows(cuts, texts, figures),
         source=source,
+        not_in_service="" if answer.state in ("", IN_SERVICE) else texts(f"result.{answer.state}"),
     )
     return render(view, texts)
 

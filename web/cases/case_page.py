@@ -94,10 +94,11 @@ class CasePage:
 
 def case_body(
     opened: Opened, reader: CaseReader, lender: Lender, texts: Texts, person: Person | None, reviewers: Sequence[str],
-    action: str = "", problems: Problems | None = None, values: Form | None = None,
+    action: str = "", problems: Problems | None = None, values: Form | None = None, state: str = "",
 ) -> CaseBody:  # fmt: skip
-    """The content of a case's page. `problems` are why the last form, for `action`, was not recorded; `values` are that
-    form's values."""
+    """The content of a case's page. `state` is what the release was when it made the score. `problems` are why the last
+    form, for `action`, was not recorded; `values` are that form's values.
+    """
     case = opened.case
     forms = CaseForms(lender, texts, root_from("record/x", texts), person, reviewers)
     objecting = action == "contest" and case.state in IN_FORCE  # that form was sent, and is shown again
@@ -106,7 +107,7 @@ def case_body(
     if case.state in IN_FORCE:
         objection = Objection(forms.contest(case, *((problems, values) if objecting else (None, None))), objecting)
     can_correct = case.state in TO_DECIDE and case.score.answers is not None
-    card = recorded_card(opened, texts, lender)
+    card = recorded_card(opened, texts, lender, state)
     return CaseBody(
         heading=heading(case, texts),
         outcome=forms.outcome(case),
@@ -131,15 +132,14 @@ def heading(case: Case, texts: Texts) -> str:
     return texts("record.title_number", seq=write_number(case.first.seq, texts.language))
 
 
-def recorded_card(opened: Opened, texts: Texts, lender: Lender) -> Markup | None:
+def recorded_card(opened: Opened, texts: Texts, lender: Lender, state: str) -> Markup | None:
     """The card of the recorded score; None if the score cannot be computed again."""
     score, release, recorded = opened.score, opened.release, opened.case.score
     if score is None or release is None:
         return None
     as_it_was = score._replace(request_id=recorded.id)
-    return score_card(
-        ScoredAnswer(as_it_was, opened.case.first.seq, opened.explanation, opened.drafts), release, texts, lender
-    )  # fmt: skip
+    answer = ScoredAnswer(as_it_was, opened.case.first.seq, opened.explanation, opened.drafts, state=state)
+    return score_card(answer, release, texts, lender)
 
 
 def figures(score: Scored, texts: Texts) -> str:

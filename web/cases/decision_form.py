@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 from urllib.parse import quote
+
+from markupsafe import Markup
 
 from inference.number_format import write_number
 from inference.policy import APPROVE, DECLINE, REFER
@@ -14,7 +17,7 @@ from web.cases.rules import SHORTEST_TEXT, version_of
 from web.lender import DIRECTIONS, Lender, reason_text
 from web.pages.forms import LONGEST_NAME, LONGEST_TEXT, Form, form_value
 from web.pages.languages import HOME
-from web.pages.templates import View
+from web.pages.templates import View, render
 from web.pages.texts import Texts
 from web.person import Person
 
@@ -58,6 +61,14 @@ class ReasonCodes:
 
     direction: str
     label: str
+    options: Markup
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a list."""
+
+    template: ClassVar[str] = "cases/options.html"
     choices: tuple[Choice, ...]
 
 
@@ -274,9 +285,10 @@ class CaseForms:
     def codes(self, way: str, chosen: str) -> ReasonCodes:
         """The reason codes of one direction."""
         texts = self._texts
-        codes = self._lender.codes[way].items()
-        choices = tuple(Choice(code, words[texts.language], code == chosen) for code, words in codes)
-        return ReasonCodes(way, texts(f"decide.why_{way}"), choices)
+        codes = self._lender.codes[way]
+        texts_by_code = tuple((code, words[texts.language]) for code, words in codes.items())
+        options = options_for(texts_by_code, chosen if chosen in codes else "", texts)
+        return ReasonCodes(way, texts(f"decide.why_{way}"), options)
 
     def agreeing(self, case: Case, problems: Problems, form: Form) -> AgreementForm:
         """The form for a second person."""
@@ -323,6 +335,12 @@ class CaseForms:
     def problem(self, part: str, problems: Problems) -> str:
         """What is wrong with an input of the form, or an empty string."""
         return self._texts(f"decide.problem.{problems[part]}") if part in problems else ""
+
+
+@lru_cache(maxsize=256)  # of a lender's own codes, in each language, with each of them chosen
+def options_for(codes: tuple[tuple[str, str], ...], chosen: str, texts: Texts) -> Markup:
+    """The options of a list of codes (code, text), which are the same in every form."""
+    return render(Options(tuple(Choice(code, text, code == chosen) for code, text in codes)), texts)
 
 
 def unplaced_texts(form: Form, boxes: Sequence[str]) -> tuple[str, ...]:

@@ -100,7 +100,8 @@ class CasePages:
     ) -> CaseBody:  # fmt: skip
         """The content of a case's page."""
         reviewers = self.reviewers()
-        return case_body(opened, self._reader, self._lender, texts, person, reviewers, action, problems, values)
+        state = self._state.then(opened.release, opened.case.score.seq)
+        return case_body(opened, self._reader, self._lender, texts, person, reviewers, action, problems, values, state)
 
     def sent(self, action: str) -> Handler:
         """The handler of a form: it records the form, or returns it with its errors."""

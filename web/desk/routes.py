@@ -282,7 +282,8 @@ class DeskRoutes:
             return ""
         case, person = opened.case, person_of(scope)
         score = opened.score._replace(request_id=case.score.id)
-        answer = ScoredAnswer(score, case.first.seq, opened.explanation, opened.drafts)
+        state = self._recorder.state.then(opened.release, case.score.seq)
+        answer = ScoredAnswer(score, case.first.seq, opened.explanation, opened.drafts, state=state)
         section = self._form(person).section(case, self._release, opened.drafts)
         return score_card(answer, self._release, self._texts, self._lender, section)
 

@@ -9,7 +9,7 @@ LANGUAGES = ("en", "fr")
 FOLDER = Path(__file__).with_name("texts")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared as itself: templates are kept for each
 class Texts:
     """The texts in one language: `texts("form.score")`, `texts("problem.too_large", high="10")`."""
 
