@@ -246,7 +246,7 @@ def test_nothing_is_done_in_another_persons_name(app: TestClient) -> None:
         "reason_incomplete": "income",
         "justification": "x" * 20,
     }
-    assert ben.post(f"/record/{id}/decide", data=decision).status_code == 404  # not his case at all
+    assert ben.post(f"/record/{id}/decide", data=decision).status_code == 409
     ann = as_person(app, "ann")
     assert ann.post(f"/record/{id}/decide", data={**decision, "as": "ben"}).status_code == 409
     assert ann.post(f"/record/{id}/decide", data=decision).headers["x-recorded"] == "yes"

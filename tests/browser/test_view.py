@@ -89,7 +89,7 @@ def test_from_the_suggestion_to_record_without_scrolling(
     desk.shoot(f"50-in-view-{name}", full=False)
     desk.axe()
     page.mouse.move(1000, 400)
-    page.mouse.wheel(0, 5000)  # over the right side: the page goes, the application stays
+    page.mouse.wheel(0, 300)  # over the right side: the page goes, the application stays
     page.wait_for_function("scrollY > 100")
     assert in_view(page, "#score")
     assert in_view(page, "#field-" + first_number(desk).name)
@@ -296,14 +296,14 @@ def kept(text: str) -> Callable[[Response], bool]:
 def typed(desk: Desk, reference: str, amount: str = "1234") -> None:
     """An application that was begun, and what the server has of it."""
     desk.box(first_number(desk).name).fill(amount)
-    desk.option("job", "partime").check()
+    desk.option("job", "freelance").check()
     with desk.page.expect_response(kept(reference)):
         desk.page.locator("#reference input, #reference textarea").fill(reference)
 
 
 def holds(desk: Desk, reference: str, amount: str = "1,234") -> None:
     expect(desk.box(first_number(desk).name)).to_have_value(amount)
-    expect(desk.option("job", "partime")).to_be_checked()
+    expect(desk.option("job", "freelance")).to_be_checked()
     expect(desk.page.locator("#reference input, #reference textarea")).to_have_value(reference)
 
 
@@ -363,7 +363,7 @@ def test_a_reload_while_deciding_loses_nothing(open_desk: Open, closed: Server) 
     page.reload()
     desk.ready()
     expect(desk.box(first_number(desk).name)).to_have_value("")
-    expect(page.locator("#unfinished")).to_be_empty()
+    expect(page.locator("#unfinished")).not_to_contain_text("LOST-2")
 
 
 def test_a_crash_of_the_browser_loses_nothing(open_desk: Open, closed: Server, playwright: Playwright) -> None:
@@ -447,4 +447,4 @@ def test_nobody_acts_under_anothers_name(open_desk: Open, closed: Server) -> Non
     desk.ready()
     expect(page.locator("#visitor")).to_contain_text("bob")
     other.close()
-    desk.complaints = [one for one in desk.complaints if "409" not in one and "404" not in one]
+    desk.complaints = [one for one in desk.complaints if "409" not in one]  # the browser's word on what was refused

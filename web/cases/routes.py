@@ -110,16 +110,16 @@ class CasePages:
             form = await read_form(request)
             if form is None:
                 return HTMLResponse("", 413, HEADERS)
+            person = person_of(request.scope)
+            if person is not None and form_value(form, "as", LONGEST_NAME) not in ("", person.name):
+                return HTMLResponse("", 409, HEADERS)  # the page shows the name of somebody who was logged in before
             opened = await self.requested_case(request)
             if isinstance(opened, str):
                 return HTMLResponse("", 404 if opened == "missing" else 503, HEADERS)
             problems: Problems = {}
-            person = person_of(request.scope)
             if person is not None and person.machine:
                 log_event(request.scope, "role_refused", route=action, why="people-decide")
                 return HTMLResponse("", 403, HEADERS)  # people decide
-            if person is not None and form_value(form, "as", LONGEST_NAME) not in ("", person.name):
-                return HTMLResponse("", 409, HEADERS)  # the page shows the name of somebody who was logged in before
             seen = case_at(opened.case, form_value(form, "seen"))
             try:
                 draft = await run_in_threadpool(self.draft, action, opened, seen, form, person)
