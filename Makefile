@@ -30,6 +30,8 @@ setup: .venv/everything  ## create .venv and install everything: training, profi
 	@echo "Installing everything into .venv with $(PYTHON) (once; half a minute, or two with a slow network) …"
 	$(call install,requirements-dev.lock)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .  # the command tenfold
+	@echo "Compiling the engine on bits (once; a quarter of a minute) …"
+	@$(BIN)/python -m inference compile >.venv/compile.log 2>&1 || echo "Not compiled (.venv/compile.log says why): each start does"
 	@touch .venv/serving $@
 
 .venv/serving: requirements.lock
@@ -137,6 +139,7 @@ bench-click: setup browser  ## from click to changed result, beside a bare Gradi
 
 bench-profile: setup browser  ## profilers side by side on five programs; a log of 200 MB and a .prof of 100,000 functions
 	$(BIN)/python -m profiling.benchmarks.profilers
+	$(BIN)/python -m profiling.documents.figures
 
 screenshots: setup browser  ## the README's pictures of the desk, taken anew
 	$(BIN)/python -m profiling.documents.screenshots

@@ -1,29 +1,50 @@
 """`python app.py`: puts settings, release, scorer, ledger, desk and server together, and serves."""
 
+import argparse
 import faulthandler
 import gc
 import sys
+from collections.abc import Sequence
 
-from inference.errors import TenfoldError
-from inference.scorer import open_scorer
+from inference.errors import BadSetting, TenfoldError
+from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
-from ledger.ledger import open_ledger
+from ledger.ledger import Ledger, open_ledger
 from web.lender import check_reason_texts, read_lender
+from web.listening import Listening, listening
 from web.person import OPEN
 from web.security.accounts import MODES, Accounts, check_ledger_may_be_open, mode
 from web.security.connections import bound_connections
 from web.security.security_log import SecurityLog
-from web.serve import check_address, serve
+from web.serve import serve
 from web.service_state import DRAFT, ServiceState, with_release_in_service
 
+HERE = "the server on PORT"
 
-def main() -> int:
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    root = argparse.ArgumentParser(
+        prog="tenfold serve",
+        description="Serve the desk and the API. Settings are environment variables: see the README.",
+    )
+    root.add_argument(
+        "--replace", metavar="PID", nargs="?", const=HERE,
+        help="take the place of a running server of this user, without a failed request: process PID, or else the one "
+        "on PORT. It answers until this one is ready, and goes on if this one cannot start",
+    )  # fmt: skip
+    return root
+
+
+def main(arguments: Sequence[str] = ()) -> int:
     """Serve until stopped. Exit status 1, with a message, if a setting or the release cannot be used."""
+    options = parser().parse_args(arguments)
     gc.disable()  # collecting garbage took a quarter of the start, and found none
     faulthandler.enable()  # prints a stack trace if a release crashes XGBoost
+    place = Listening()
     try:
         settings = Settings.from_environment()
-        check_address(settings.host, settings.port)
+        settings, place = listening(settings, options.replace is not None, process(options.replace))
         if warning := bound_connections():
             print(f"Tenfold: {warning}", file=sys.stderr)  # noqa: T201
         lender = read_lender(settings.lender)
@@ -35,8 +56,11 @@ def main() -> int:
         ledger = open_ledger(settings.ledger, print)
         if access == OPEN and ledger is not None:
             check_ledger_may_be_open(ledger, settings)
+        if place.predecessor is not None:
+            check_ready(scorer, settings, ledger)
     except TenfoldError as error:
-        print(f"Tenfold cannot start: {error}", file=sys.stderr)  # noqa: T201
+        goes_on = f". Process {place.predecessor.pid} goes on" if place.predecessor else ""
+        print(f"Tenfold cannot start: {str(error).rstrip('.')}{goes_on}", file=sys.stderr)  # noqa: T201
         return 1
     # Gradio takes seconds to import, so errors in the settings are reported first.
     from web.operations.health import log_problems
@@ -52,9 +76,15 @@ def main() -> int:
     gc.enable()
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"Tenfold: {scorer.release.name} on http://{host}:{settings.port} ({MODES[access]})", flush=True)  # noqa: T201
-    security_log.write("started", mode=access, release=scorer.release.name, host=settings.host, port=settings.port)
+    replaced = place.predecessor.pid if place.predecessor else None
+    security_log.write(
+        "started", mode=access, release=scorer.release.name, host=settings.host, port=settings.port, replaces=replaced
+    )
     try:
-        serve(app, settings)
+        serve(app, settings, scorer.release.name, place, app.state.carried)
+    except BadSetting as error:
+        print(f"Tenfold cannot start: {error}", file=sys.stderr)  # noqa: T201
+        return 1
     finally:
         security_log.write("stopped")
         security_log.close()
@@ -65,5 +95,22 @@ def main() -> int:
     return 0
 
 
+def process(named: str | None) -> int | None:
+    """The number of the process to replace; None is the one on PORT. Raises `BadSetting`."""
+    if named is None or named == HERE:
+        return None
+    if not (named.isascii() and named.isdigit()):
+        raise BadSetting(f"--replace: the number of a process is needed, or nothing for the one on PORT; got {named!r}")
+    return int(named)
+
+
+def check_ready(scorer: Scorer, settings: Settings, ledger: Ledger | None) -> None:
+    """A server that is not ready does not replace one that is. Raises `BadSetting`."""
+    from web.operations.health import readiness
+
+    if problems := readiness(scorer, settings, ledger)["problems"]:
+        raise BadSetting(f"--replace: {'; '.join(problems)}")
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -20,7 +20,9 @@ class Command(NamedTuple):
 FIRST = {
     "serve": Command("app", (), "serve the desk and the API on http://127.0.0.1:7860"),
     "score": Command("inference.__main__", ("score",), "score one application"),
-    "book": Command("inference.__main__", ("book",), "score a file of applications: Parquet or CSV in and out"),
+    "book": Command(
+        "ledger.books", (), "score a file of applications, and record the run; Parquet, CSV, Arrow or XLSX"
+    ),
     "train": Command("models.__main__", ("train",), "train, evaluate and export releases"),
     "profile": Command("profiling.__main__", (), "profile code, compare profiles, read performance logs"),
 }
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     try:
         run = import_module(command.module).main
-        return int(run() if command.module == "app" else run([*command.words, *words[1:]]))
+        return int(run([*command.words, *words[1:]]))
     except TenfoldError as error:
         print(f"tenfold {words[0]}: {error}", file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""The command line: `python -m inference score`, `book`, `check`, `rows`, `numbers`."""
+"""The command line: `python -m inference score`, `book`, `check`, `rows`, `numbers`, `compile`."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from inference.application import Form
-from inference.engines import golden_differences, open_engine
+from inference.engines import BinsEngine, golden_differences, open_engine
 from inference.errors import InvalidApplication, TenfoldError
 from inference.extras import MissingExtra, extra
 from inference.fields import NOT_STATED, NumberField, shorten
@@ -18,7 +18,7 @@ from inference.numbers import DECIMAL
 from inference.release import open_release
 from inference.rows import RowBuilder
 from inference.scorer import Score, Scorer, open_scorer
-from inference.settings import Settings
+from inference.settings import Settings, current_releases
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,7 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
     rows = commands.add_parser("rows", help="list the columns of a release's rows")
     rows.add_argument("--source", action="store_true", help="print the function that writes a row instead")
     commands.add_parser("numbers", help="list which forms of numbers are read and which are ambiguous")
-    for command in (score, check, rows):
+    compiling = commands.add_parser(
+        "compile", help="compile the loops of engine bins now, so that no start has to (default: all embedded releases)"
+    )
+    for command in (score, check, rows, compiling):
         command.add_argument(
             "--release", type=Path, help="release folder (default: TENFOLD_RELEASE or the default release)"
         )
@@ -60,6 +63,11 @@ def main(arguments: list[str] | None = None) -> int:
             settings = replace(settings, release=options.release, release_digest=None)
         if options.command == "check":
             print(check_release(settings))
+            return 0
+        if options.command == "compile":
+            for folder in [options.release] if options.release else current_releases().values():
+                engine = open_engine(BinsEngine.name, open_release(folder))
+                print(f"engine {engine.name} is compiled for release {folder.name}")
             return 0
         if options.command == "rows":
             print(list_columns(open_release(settings.release, settings.release_digest).rows, source=options.source))

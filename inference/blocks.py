@@ -228,8 +228,9 @@ class OneHot:
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
         columns = self.column_of_choice[indices(quantities[self.slot])]
-        known = np.flatnonzero(columns >= 0)
-        rows[known, columns[known]] = 1.0
+        cells = np.arange(0, rows.size, rows.shape[1]) + columns  # in the flat matrix, which is quicker to index
+        known = columns >= 0
+        rows.reshape(-1)[cells if known.all() else cells[known]] = 1.0
 
 
 class CodeSpec(Spec, frozen=True, tag="code"):
@@ -362,7 +363,8 @@ class History:
         table = plan.tables[spec.table]
         if table.values.shape != (len(table.keys) + 1, len(self.columns)):
             raise ValueError(f"table {spec.table} has shape {table.values.shape}")
-        self.values = table.values
+        self.values = np.ascontiguousarray(table.values)
+        self.slices = self.values.view(f"V{self.values.itemsize * len(self.columns)}").ravel()  # copied as bytes
         self.span = plan.take(self.columns)
         self.new: list[tuple[int, KeyPart]] = []  # parts that no earlier block computes, with their slots
         parts = []
@@ -401,8 +403,11 @@ class History:
         quantities.extend(part.many(quantities[part.slot]) for _, part in self.new)  # type: ignore[misc]
         keys = np.zeros(len(rows), np.intp)
         for slot, size in self.key:
-            keys = keys * size + quantities[slot].astype(np.intp)
-        rows[:, self.span] = self.values[self.rows_of_key[keys]]
+            keys = keys * size + quantities[slot].astype(np.intp, copy=False)
+        if len(rows):
+            place = self.span.start * rows.itemsize
+            as_bytes = np.ndarray(len(rows), self.slices.dtype, rows, place, rows.strides[:1])
+            as_bytes[:] = self.slices[self.rows_of_key[keys]]
 
 
 class KeyPart:

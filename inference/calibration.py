@@ -17,7 +17,7 @@ STEEPEST = 30.0
 
 def logit(p: Floats) -> Floats:
     """Log-odds of probabilities of any shape, clipped to ± 16.1 so that all are finite."""
-    p = np.clip(p, EDGE, HIGHEST)
+    p = np.minimum(np.maximum(p, EDGE), HIGHEST)  # np.clip takes ten times as long for a few numbers
     return np.log(p / (1.0 - p))
 
 
@@ -58,4 +58,4 @@ class Calibration(Struct, frozen=True, forbid_unknown_fields=True):
 
     def log_odds(self, p: Floats) -> Floats:
         """The model's probabilities -> log-odds of the PDs, any shape: `logit(pds(p))` within 1e-12, and quicker."""
-        return np.clip(self.intercept + self.slope * logit(p), -FARTHEST, FARTHEST)
+        return np.minimum(np.maximum(self.intercept + self.slope * logit(p), -FARTHEST), FARTHEST)

@@ -155,7 +155,8 @@ class BinsEngine:
         from xgboost import DMatrix
 
         rows = self._forest.edges()
-        different = self._forest.margins(rows) != booster.predict(DMatrix(rows), output_margin=True)
+        margins = np.concatenate([self._forest.margins(part) for part in np.split(rows, self._forest.SIZES)])
+        different = margins != booster.predict(DMatrix(rows), output_margin=True)
         if different.any():
             raise EngineUnavailable(
                 f"engine {self.name} is refused: {different.sum()} of {len(rows)} margins of release {release.name} "

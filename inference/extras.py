@@ -8,7 +8,7 @@ from inference.errors import TenfoldError
 EXTRAS = {  # extra -> the modules that its packages provide
     "train": ("pandas", "pyarrow", "matplotlib", "optbinning", "onnx", "onnxmltools", "tqdm", "python_calamine"),
     "engines": ("onnxruntime", "daal4py", "numba"),
-    "book": ("pyarrow", "fsspec"),
+    "book": ("pyarrow", "fsspec", "python_calamine"),
     "profile": ("jinja2", "orjson", "psutil", "snakeviz"),
 }
 

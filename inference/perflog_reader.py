@@ -1,7 +1,5 @@
-"""Reads performance logs: ours, and the older format of the study that preceded this project.
+"""Reads performance logs into arrays: ours, and those of the older format (`inference/perflog_lines.py`).
 
-`inference/perflog.py` describes ours. The older format is JSON lines with `timestamp`, `duration` in seconds,
-`cpu_percent`, `memory_usage_MB`, `prediction` and `input`; the last holds an applicant's answers and is not read.
 A line that cannot be read is counted and reported with its position and what is wrong, without its content.
 """
 
@@ -9,49 +7,18 @@ import math
 import struct
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
-STAGES = ("validate", "row", "predict", "policy")
-FIGURES = ("total", *STAGES, "thread_cpu", "cpu_percent", "rss_mb")  # ms, ms …, ms, % of one core, MB
+from inference.perflog_lines import FIGURES, NAN, Line, interval_length, stage_times, utc_seconds
+
 RECORD = np.dtype([("minute", "<i8"), ("group", "<i4"), *((name, "<f4") for name in FIGURES)])
 pack = struct.Struct(f"<qi{len(FIGURES)}f").pack  # one RECORD as bytes
-NAN = math.nan
-OLDER = ("(older log)", "(older log)")  # the older format names neither release nor engine
-LENGTHS = (1, 5, 15, 60, 4 * 60, 24 * 60, 7 * 24 * 60, 28 * 24 * 60)  # of a time interval, minutes
+UNNAMED = ("(older log)", "(older log)")  # the older format names neither release nor engine
 MOST_SHOWN = 20  # broken lines that are listed; the rest are only counted
-
-
-class Milliseconds(TypedDict):
-    """The time of each stage of a score."""
-
-    total: float
-    validate: float
-    row: float
-    predict: float
-    policy: float
-
-
-class Line(TypedDict, total=False):
-    """A valid line. Reading anything else raises an error."""
-
-    time: str
-    release: str
-    engine: str
-    ms: Milliseconds
-    thread_cpu_ms: float
-    cpu_percent: float | None
-    rss_mb: float | None
-    error: str
-    dropped: int
-    # the older format
-    timestamp: float | str
-    duration: float
-    memory_usage_MB: float
 
 
 class Broken(NamedTuple):
@@ -142,19 +109,19 @@ class LogReader:
         cpu, rss = entry["cpu_percent"], entry["rss_mb"]
         self._scores += pack(
             minute, self._group((entry["release"], entry["engine"])),
-            ms["total"], ms["validate"], ms["row"], ms["predict"], ms["policy"], entry["thread_cpu_ms"],
-            NAN if cpu is None else cpu, NAN if rss is None else rss,
+            *stage_times(ms), entry["thread_cpu_ms"], NAN if cpu is None else cpu, NAN if rss is None else rss,
         )  # fmt: skip
 
     def _take_older(self, entry: Line) -> None:
-        when = entry["timestamp"]
-        minute = int(when // 60) if isinstance(when, int | float) else self._minute(when.replace(",", "."))
+        when, ms = entry["timestamp"], entry["duration"] * 1e3
+        minute = self._minute(when) if isinstance(when, str) else int(utc_seconds(when) // 60)
         unknown = [NAN] * (len(FIGURES) - 3)
-        ms = entry["duration"] * 1e3
         if not math.isfinite(ms):
             raise ValueError("duration")
-        figures = (ms, *unknown, entry["cpu_percent"], entry["memory_usage_MB"])
-        self._scores += pack(minute, self._group(OLDER), *figures)
+        cpu, rss = entry["cpu_percent"], entry["memory_usage_MB"]
+        self._scores += pack(
+            minute, self._group(UNNAMED), ms, *unknown, NAN if cpu is None else cpu, NAN if rss is None else rss
+        )
 
     def _group(self, names: tuple[str, str]) -> int:
         number = self._group_of.get(names)
@@ -168,24 +135,19 @@ class LogReader:
         """An ISO time as UTC minutes since 1970; a time without a zone is UTC."""
         if len(time) == len("2026-01-01T00:00:00.000000Z") and time[-1] == "Z" and time[:16] in self._minute_of:
             return self._minute_of[time[:16]]
-        moment = datetime.fromisoformat(time)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        minute = int(moment.timestamp() // 60)
+        minute = int(utc_seconds(time) // 60)
         if time[-1] == "Z":
             self._minute_of[time[:16]] = minute
         return minute
 
 
 def over_time(records: LogRecords, most: int) -> tuple[int, dict[int, LogRecords]]:
-    """Group scores into at most `most` time intervals, of the shortest possible of LENGTHS.
+    """Group scores into at most `most` time intervals, of the shortest possible length.
 
     Returns the length in minutes, and for every interval with scores, in order: its first minute since 1970 -> scores.
     """
     minutes = records.minutes
-    first, last = int(minutes.min()), int(minutes.max())
-    length = next(
-        (minutes_long for minutes_long in LENGTHS if last // minutes_long - first // minutes_long < most), LENGTHS[-1]
-    )
+    length = interval_length(int(minutes.min()), int(minutes.max()), most)
     starts = minutes - minutes % length
     return length, {int(start): records.where(starts == start) for start in np.unique(starts)}
 

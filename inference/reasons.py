@@ -66,15 +66,19 @@ class Reasons:
         """Predict all coalitions of the fields that differ from the reference in one batch, or use the trees."""
         values = np.array(application.values, np.float64)
         # Here NaN (not stated or unset) equals NaN.
-        differing = np.flatnonzero(~((values == reference) | (np.isnan(values) & np.isnan(reference))))
+        pairs = enumerate(zip(application.values, reference.tolist(), strict=True))
+        differing = [position for position, (own, other) in pairs if own != other and (own == own or other == other)]
         if self._trees is not None and len(differing) > MOST_DIFFERING:
             both = np.stack([values, reference])
             pd, reference_pd = self.pds(both).tolist()
             effects = self._trees.effects(*self._release.rows.build(both))
             return Explanation(pd, reference_pd, tuple(effects.tolist()))
-        present = coalitions(len(differing))
-        batch = np.tile(reference, (len(present), 1))
-        batch[:, differing] = np.where(present, values[differing], reference[differing])
+        batch = np.empty((2 ** len(differing), len(values)))
+        batch[0] = reference
+        for player, position in enumerate(differing):  # the coalitions without it, then the same with it
+            with_player = batch[2**player : 2 ** (player + 1)]
+            with_player[:] = batch[: 2**player]
+            with_player[:, position] = values[position]
         p = self._engine.predict_proba(self._release.rows.build(batch)).astype(np.float64)
         effects = np.zeros(len(values))
         effects[differing] = weights(len(differing)) @ self._release.calibration.log_odds(p)

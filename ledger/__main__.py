@@ -15,6 +15,7 @@ from pathlib import Path
 from inference.errors import TenfoldError
 from inference.settings import RELEASES, Settings
 from ledger import errors, queries
+from ledger.books import how_to_repeat
 from ledger.cleaning import Cleaner
 from ledger.drafts import Drafts
 from ledger.errors import LedgerUnavailable
@@ -213,7 +214,10 @@ def run_show(ledger: ReadOnlyStore, options: argparse.Namespace) -> int:
         records = queries.by_id(connection, [options.id]) + queries.following(connection, options.id)
     if not records:
         raise LedgerUnavailable(f"{options.id}: no such record")
-    shown = [{**record.body_json, "hash": record.hash.hex(), "personal": record.personal_json} for record in records]
+    shown = [
+        {**record.body_json, "hash": record.hash.hex(), "personal": record.personal_json, **how_to_repeat(record)}
+        for record in records
+    ]
     print(json.dumps(shown, indent=2, ensure_ascii=False))
     return 0
 

@@ -19,6 +19,7 @@ AGREED, CONTESTED = "agreed", "contested"
 NOTIFIED, HELD, RELEASED, CLEANED = "notified", "held", "released", "cleaned"
 SERVICED = "serviced"
 WITHDRAWN = "withdrawn"
+BOOK_SCORED = "book_scored"
 EXACT = ("pd", "points")  # of a score: exact in the personal part, rounded in the body; exact in the body in format 1
 
 
@@ -187,6 +188,27 @@ class Serviced(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BookScored(Event):
+    """A file of applications was scored; its rows are not in the ledger, so none of them can be decided on.
+
+    `input` is the file's SHA-256, of several that of what sha256sum prints for them; `output` is the `sha256` of the
+    run's `_SUCCESS`; `options` are the words of `tenfold book` that decide its bytes. Digests are in hex.
+    """
+
+    release: str  # digest
+    release_name: str
+    engine: str
+    input: str
+    output: str
+    rows: int
+    scored: int
+    rejected: int
+    options: Names
+    files: Names | None = None
+    folder: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown(Event):
     """A record of a kind that this program does not know, with its whole content."""
 
@@ -197,6 +219,7 @@ KINDS: Mapping[str, type[Event]] = {
     BEGUN: Begun, SCORED: Scored, DECIDED: Decided, AGREED: Agreed, CONTESTED: Contested, NOTIFIED: Notified,
     HELD: Held, RELEASED: Released, PURGED: Purged, CLEANED: Cleaned, SERVICED: Serviced,
     WITHDRAWN: Withdrawn,
+    BOOK_SCORED: BookScored,
 }  # fmt: skip
 
 

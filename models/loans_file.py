@@ -8,7 +8,7 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import python_calamine
 
+from inference.book.workbooks import cell_text
 from inference.errors import TenfoldError
 
 CSV, EXCEL, PARQUET = "csv", "excel", "parquet"
@@ -235,14 +236,8 @@ def excel_rows(book: python_calamine.CalamineWorkbook, sheet: str) -> list[list[
 
 
 def excel_text(cell: object, decimal: str) -> str:
-    """A typed cell as the text that a CSV would have."""
-    if isinstance(cell, bool):
-        return str(cell).lower()
-    if isinstance(cell, float):
-        return str(int(cell)) if cell.is_integer() and abs(cell) < 2**53 else repr(cell).replace(".", decimal)
-    if isinstance(cell, datetime):
-        cell = cell.date()
-    return cell.isoformat() if isinstance(cell, date) else str(cell)
+    """A typed cell as the text that a CSV would have; of a moment its day."""
+    return cell_text(cell.date() if isinstance(cell, datetime) else cell, decimal)
 
 
 def parquet_table(file: Path) -> pa.Table:

@@ -2,7 +2,12 @@
 
 import json
 import math
+import os
+import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,10 +27,11 @@ from inference.errors import EngineUnavailable
 from inference.fields import NumberField
 from inference.reasons import Reasons
 from inference.release import Release, open_release
+from inference.settings import ROOT
 
 Floats = npt.NDArray[np.float32]
 AROUND = sorted(
-    {0, 1, FEW, FEW + 1, 64, 64 * SMALL, 64 * SMALL + 1, 32 * LARGE, 32 * LARGE + 1, 64 * LARGE, 64 * LARGE + 1}
+    {0, 1, FEW, FEW + 1, 64, 65, 64 * SMALL, 64 * SMALL + 1, 32 * LARGE, 32 * LARGE + 1, 64 * LARGE, 64 * LARGE + 1}
 )
 
 
@@ -107,6 +113,23 @@ def test_forests_of_many_kinds(
     assert same(forest.margins(rows), margins_of(booster, rows))
 
 
+def test_more_thresholds_of_a_column_than_a_byte_counts() -> None:
+    """Of columns at the ends of a tile of 16; between them none is split."""
+    drawn = np.random.default_rng(13)
+    values = np.zeros((6000, 35), np.float32)
+    values[:, [0, 15, 16, 34]] = drawn.normal(size=(6000, 4))
+    bad = (
+        np.sin(9 * values[:, 0]) + values[:, 15] + values[:, 16] + values[:, 34] + drawn.normal(size=6000) > 0
+    ).astype(int)
+    given = {"objective": "binary:logistic", "nthread": 1, "tree_method": "exact", "max_depth": 6}
+    booster = xgboost.train(given, xgboost.DMatrix(values, bad), 60)
+    forest = Forest(booster)
+    begins = forest._for_blocks[1]
+    assert np.diff(begins).max() > 255
+    rows = forest.edges(3000)
+    assert same(forest.margins(rows), margins_of(booster, rows))
+
+
 @pytest.mark.parametrize("count", AROUND)
 def test_any_number_of_rows(count: int) -> None:
     """None, one, and around the sizes at which another loop takes over."""
@@ -160,6 +183,7 @@ def test_rows_need_not_be_contiguous() -> None:
         ({"max_depth": DEEPEST + 3, "min_child_weight": 0}, f"splits deep; at most {DEEPEST}"),
         ({"objective": "reg:squarederror"}, "its objective is reg:squarederror"),
         ({"objective": "binary:logitraw"}, "its objective is binary:logitraw"),
+        ({"objective": "multi:softprob", "num_class": 2}, "its objective is multi:softprob"),
         ({"booster": "dart", "rate_drop": 0.5}, "its booster is dart"),
         ({"booster": "gblinear", "tree_method": "auto"}, "its booster is gblinear"),
     ],
@@ -181,6 +205,67 @@ def test_categories_are_refused() -> None:
     booster = xgboost.train({"objective": "binary:logistic", "max_cat_to_onehot": 1, "nthread": 1}, data, 3)
     with pytest.raises(UnfitForest, match="categorical"):
         Forest(booster)
+
+
+# --- compiled code ---
+
+OPENED = """
+import json, sys
+import numpy, xgboost
+from inference.bins import Forest, kernels
+forest = Forest(xgboost.Booster(model_file=sys.argv[1]))
+rows = forest.edges(20)
+expected = forest.margins(rows[:1]).tolist()  # a loop of its own
+kernel = kernels.margins_one_by_one
+print(json.dumps({"margins": forest.margins(rows[:8]).tolist(), "compiled": sum(kernel.stats.cache_misses.values()),
+                  "read": sum(kernel.stats.cache_hits.values())}))
+"""
+
+
+# Permissions bind root too, without these two capabilities.
+AS_OTHERS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
+
+
+@pytest.mark.slow
+def test_compiled_code_is_kept_and_may_be_unwritable_damaged_or_nowhere(tmp_path: Path) -> None:
+    """It is compiled once; read where nothing can be written; compiled again where it is damaged or has no place."""
+    model = tmp_path / "model.json"
+    booster = trained(12, max_depth=1)
+    booster.save_model(model)
+    home = tmp_path / "home"
+    copy = tmp_path / "code" / "inference"
+    shutil.copytree(ROOT / "inference", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    kept = copy / "bins" / "__pycache__"
+
+    def opened() -> dict[str, Any]:
+        environment = {**os.environ, "PYTHONPATH": str(copy.parent), "HOME": str(home), "XDG_CACHE_HOME": str(home)}
+        done = subprocess.run(
+            [*AS_OTHERS, sys.executable, "-c", OPENED, model], env=environment, cwd=tmp_path, capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout)
+        assert answer.pop("margins") == margins_of(booster, Forest(booster).edges(20)[:8]).tolist()
+        return answer
+
+    def writable(folder: Path, mode: int) -> None:
+        for inside in (*folder.rglob("*"), folder):
+            inside.chmod(mode if inside.is_dir() else mode & 0o666)
+
+    assert opened() == {"compiled": 1, "read": 0}
+    assert opened() == {"compiled": 0, "read": 1}
+    writable(copy, 0o555)
+    assert opened() == {"compiled": 0, "read": 1}
+    for file in kept.glob("*one_by_one*.nbc"):
+        file.chmod(0o644)
+        file.write_bytes(file.read_bytes()[:1000])
+    assert opened() == {"compiled": 1, "read": 0}
+    writable(copy, 0o777)
+    shutil.rmtree(kept)
+    writable(copy, 0o555)
+    home.write_text("a file, so that no folder can be made here")
+    assert opened() == {"compiled": 1, "read": 0}
+    assert not kept.exists()
 
 
 # --- as an engine ---

@@ -5,14 +5,20 @@ import json
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from zipfile import ZipFile
 
+import fsspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 import pytest
+import python_calamine
 from book_files import applications, csv_text, form_of_release, parquet, rejected, score, scores
+from workbooks import write_xlsx
 
-from inference.book import sources
+from inference.book import parquet_files
 from inference.book.errors import BadBook
 from inference.book.records import chunks
 from inference.book.sources import CsvSource, Told, open_source
@@ -263,7 +269,7 @@ def test_large_row_groups_are_read_in_parts(
     tmp_path: Path, expected: pa.Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the same rows, and the same numbers of those that are refused."""
-    monkeypatch.setattr(sources, "LARGEST_GROUP", 50)
+    monkeypatch.setattr(parquet_files, "LARGEST_GROUP", 50)
     rows = [row | ({"amount": None} if at == 277 else {}) for at, row in enumerate(ROWS)]
     assert score(parquet(tmp_path / "in.parquet", rows, 170), tmp_path / "out", "--rows-a-part", 40) == 0
     assert [(line["row"], line["problem"]) for line in rejected(tmp_path / "out")] == [("278", "not_stated")]
@@ -301,3 +307,157 @@ def test_columns_of_a_type_that_cannot_hold_the_answers_are_refused_at_once(tmp_
     file = parquet(tmp_path / "in.parquet", [row | {"amount": value} for row in ROWS])
     with pytest.raises(BadBook, match=r"column 'amount' holds .*, but amount is a number"):
         open_source(str(file), FORM, {}, Told())
+
+
+# --- Arrow, workbooks, addresses ---
+
+
+def arrow(file: Path, rows: list[dict[str, object]], *, stream: bool = False, batch: int = 70) -> Path:
+    table = pa.Table.from_pylist(rows)
+    with (ipc.new_stream if stream else ipc.new_file)(file, table.schema) as writer:
+        writer.write_table(table, max_chunksize=batch)
+    return file
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_arrow_files_and_streams(tmp_path: Path, expected: pa.Table, stream: bool) -> None:
+    """In parts that batches lie across; refused rows have their numbers."""
+    assert score(arrow(tmp_path / "in.arrow", ROWS, stream=stream), tmp_path / "out", "--rows-a-part", 100) == 0
+    assert scores(tmp_path / "out").equals(expected)
+    assert len(list((tmp_path / "out" / "parts").iterdir())) == 3
+    rows = [row | {"amount": -1.0} if at == 222 else row for at, row in enumerate(ROWS)]
+    assert score(arrow(tmp_path / "in.arrow", rows, stream=stream), tmp_path / "bad", "--rows-a-part", 100) == 0
+    assert [line["row"] for line in rejected(tmp_path / "bad")] == ["223"]
+
+
+def test_a_stream_that_is_cut_off_or_followed_by_another_is_refused(tmp_path: Path) -> None:
+    """Wherever it is cut, between two batches too: never the rows until there as if they were all."""
+    content = arrow(tmp_path / "whole.arrows", ROWS, stream=True).read_bytes()
+    for end in (len(content) - 8, len(content) - 1, len(content) - 3000, 300, 3):
+        assert "in.arrows" in refusal(tmp_path, content[:end], "in.arrows")
+    assert "no end mark" in refusal(tmp_path, content[:-8], "in.arrows")
+    assert "something follows the stream's end" in refusal(tmp_path, content + content, "in.arrows")
+
+
+def test_an_arrow_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    """Its footer is missing."""
+    content = arrow(tmp_path / "whole.arrow", ROWS).read_bytes()
+    for end in (len(content) - 1, len(content) // 2, 8):
+        assert "in.arrow" in refusal(tmp_path, content[:end], "in.arrow")
+    assert "the file is empty" in refusal(tmp_path, b"", "in.arrow")
+
+
+def sheet_of(rows: list[dict[str, object]]) -> list[list[object]]:
+    return [list(rows[0]), *(["" if value is None else value for value in row.values()] for row in rows)]
+
+
+def test_a_workbook_has_the_scores_of_a_parquet_file(tmp_path: Path, expected: pa.Table) -> None:
+    """Numbers as numbers, ids as texts; blank rows count, as in the spreadsheet."""
+    lines = [[], *sheet_of(ROWS[:100]), [], *sheet_of(ROWS)[101:]]
+    lines[151] = [cell if at != 1 else "many" for at, cell in enumerate(lines[151])]
+    write_xlsx(tmp_path / "in.xlsx", {"loans": lines})
+    assert score(tmp_path / "in.xlsx", tmp_path / "out", "--rows-a-part", 77) == 0
+    found = scores(tmp_path / "out")
+    refused = lines[151][0]
+    assert found.equals(expected.filter(pc.not_equal(expected["loan_id"], refused)))
+    assert [(line["row"], line["field"], line["got"]) for line in rejected(tmp_path / "out")] == [
+        ("152", "amount", "'many'")
+    ]
+
+
+def test_numbers_beside_texts_in_a_workbook_mean_the_same(tmp_path: Path, expected: pa.Table) -> None:
+    """A column with numbers and texts: 18.125 is never taken for 18125, and texts are read by the decimal mark."""
+    rows = [row | {"amount": str(row["amount"]).replace(".", ",")} if at % 2 else row for at, row in enumerate(ROWS)]
+    rows[0] = rows[0] | {"amount": 1118.125}
+    write_xlsx(tmp_path / "in.xlsx", {"loans": sheet_of(rows)})
+    assert score(tmp_path / "in.xlsx", tmp_path / "out", "--decimal", ",") == 0
+    assert not rejected(tmp_path / "out")
+    assert scores(tmp_path / "out").slice(1).equals(expected.slice(1))
+    plain = parquet(tmp_path / "one.parquet", rows[:1])
+    assert score(plain, tmp_path / "one") == 0
+    assert scores(tmp_path / "out").slice(0, 1).equals(scores(tmp_path / "one"))
+
+
+def test_which_sheet_is_told(tmp_path: Path, expected: pa.Table, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of several none is guessed; what is no workbook is refused."""
+    write_xlsx(tmp_path / "in.xlsx", {"notes": [["read me"]], "loans": sheet_of(ROWS)})
+    assert score(tmp_path / "in.xlsx", tmp_path / "out") == 1
+    assert "--sheet takes one of 'notes', 'loans'" in capsys.readouterr().err
+    assert score(tmp_path / "in.xlsx", tmp_path / "out", "--sheet", "loan") == 1
+    assert "there is no sheet 'loan'" in capsys.readouterr().err
+    assert score(tmp_path / "in.xlsx", tmp_path / "out", "--sheet", "loans") == 0
+    assert scores(tmp_path / "out").equals(expected)
+    assert "sheet loans" in capsys.readouterr().err
+    assert score(tmp_path / "in.xlsx", tmp_path / "out2", "--sheet", "notes") == 1
+    assert "no column for 'amount'" in capsys.readouterr().err
+    assert "is not a workbook" in refusal(tmp_path, b"PK\x03\x04 but no more", "bad.xlsx")
+    unnamed = sheet_of(ROWS)
+    unnamed[5].append("a note")
+    write_xlsx(tmp_path / "in.xlsx", {"loans": unnamed})
+    assert score(tmp_path / "in.xlsx", tmp_path / "out3") == 1
+    assert "row 6 has a value in a column without a name" in capsys.readouterr().err
+
+
+def test_a_workbook_out_reads_as_what_was_written(tmp_path: Path) -> None:
+    """Floats to the last bit; ids and long numbers as texts; what XML cannot hold, and what looks like a formula."""
+    odd = ["00017", "=1+1", "a<b&c", "bell\x07", "_x0007_", " two\nlines ", None, "é€"]
+    more = [{"note": odd[at % len(odd)], "long": 2**60 + at, "flag": at % 2 == 0} for at in range(len(ROWS))]
+    book = parquet(tmp_path / "in.parquet", [row | extra for row, extra in zip(ROWS, more, strict=True)])
+    assert score(book, tmp_path / "out", "--rows-a-part", 100) == 0
+    for name in ("a.xlsx", "b.xlsx"):
+        assert score(book, tmp_path / name, "--rows-a-part", 100) == 0
+    assert (tmp_path / "a.xlsx").read_bytes() == (tmp_path / "b.xlsx").read_bytes()
+    header, *cells = python_calamine.CalamineWorkbook.from_path(tmp_path / "a.xlsx").get_sheet_by_index(0).to_python()
+    table = scores(tmp_path / "out")
+    assert header == table.column_names
+    for name, column in zip(table.column_names, zip(*cells, strict=True), strict=True):
+        written = [
+            "" if value is None else str(value) if name == "long" else value for value in table[name].to_pylist()
+        ]
+        assert list(column) == written, name
+
+
+def test_addresses_that_fsspec_knows(tmp_path: Path, expected: pa.Table, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file inside an archive and in memory, a folder there; what cannot be opened says why."""
+    memory = fsspec.filesystem("memory")
+    content = csv_text(ROWS).encode()
+    with memory.open("/book/in.csv", "wb") as stream:
+        stream.write(content)
+    for number, start in enumerate((0, 150)):
+        with memory.open(f"/book/parts/{number}.parquet", "wb") as stream:
+            pq.write_table(pa.Table.from_pylist(ROWS[start : start + 150]), stream)
+    with ZipFile(tmp_path / "in.zip", "w") as archive:
+        archive.writestr("in.csv", content)
+    try:
+        for number, address in enumerate(
+            ("memory://book/in.csv", "memory://book/parts", f"zip://in.csv::{tmp_path / 'in.zip'}")
+        ):
+            assert score(address, tmp_path / f"out{number}") == 0
+            assert scores(tmp_path / f"out{number}").equals(expected)
+    finally:
+        memory.rm("/book", recursive=True)
+    assert score("memory://book/in.csv", tmp_path / "gone") == 1
+    assert "memory://book/in.csv" in capsys.readouterr().err
+    assert score("nothing://book/in.csv", tmp_path / "gone") == 1
+    assert "Protocol not known" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "arrow", "xlsx"])
+def test_a_wrong_schema_is_refused_before_anything_is_opened(
+    tmp_path: Path, ending: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the engine is: with all that is missing and the nearest names."""
+    rows = [{{"amount": "Amount", "price": "prices"}.get(name, name): row[name] for name in row} for row in ROWS[:9]]
+    file = tmp_path / f"in.{ending}"
+    if ending == "csv":
+        file.write_text(csv_text(rows))
+    elif ending == "parquet":
+        parquet(file, rows)
+    elif ending == "arrow":
+        arrow(file, rows)
+    else:
+        write_xlsx(file, {"loans": sheet_of(rows)})
+    monkeypatch.setattr("inference.book.command.open_engine", lambda *_: pytest.fail("the engine was opened"))
+    assert score(file, tmp_path / "out") == 1
+    assert "no column for 'amount' (nearest: 'Amount'), 'price' (nearest: 'prices'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -87,7 +87,7 @@ def test_drafts_are_few_and_short(ledger: Path) -> None:
 
 
 def test_another_file_is_left_alone(ledger: Path) -> None:
-    """A file in the place of the drafts that is none of ours is refused and not changed."""
+    """A file in the place of the drafts that is not ours is refused and not changed."""
     drafts_beside(ledger).write_bytes(b"something else entirely, and long enough to be looked at " * 20)
     before = drafts_beside(ledger).read_bytes()
     with pytest.raises(LedgerUnavailable):
@@ -238,7 +238,7 @@ def test_nothing_is_done_in_another_persons_name(app: TestClient) -> None:
     assert 'name="as" value="ann"' in card
     ben = as_person(app, "ben")
     for what in ("score", "compare", "try", "take", "read", "drafts", "keep", "discard"):
-        assert ben.post(f"/desk/{what}", json={"as": "ann", "id": KEY}).status_code == 409
+        assert ben.post(f"/desk/{what}", json={"as": "ann", "id": KEY}).status_code == 412
     decision = {
         "seen": shown,
         "as": "ann",
@@ -246,9 +246,9 @@ def test_nothing_is_done_in_another_persons_name(app: TestClient) -> None:
         "reason_incomplete": "income",
         "justification": "x" * 20,
     }
-    assert ben.post(f"/record/{id}/decide", data=decision).status_code == 409
+    assert ben.post(f"/record/{id}/decide", data=decision).status_code == 412
     ann = as_person(app, "ann")
-    assert ann.post(f"/record/{id}/decide", data={**decision, "as": "ben"}).status_code == 409
+    assert ann.post(f"/record/{id}/decide", data={**decision, "as": "ben"}).status_code == 412
     assert ann.post(f"/record/{id}/decide", data=decision).headers["x-recorded"] == "yes"
     assert (
         texts_in("en")("decide.by", decision=texts_in("en")("decided.incomplete"), by="ann")

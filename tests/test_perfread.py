@@ -15,7 +15,8 @@ from perflog_lines import line
 from inference.errors import InvalidApplication
 from inference.measure import Clock
 from inference.perflog import PerformanceLog
-from inference.perflog_reader import FIGURES, LogReader, over_time, quantiles
+from inference.perflog_lines import FIGURES
+from inference.perflog_reader import LogReader, over_time, quantiles
 from inference.scorer import Scorer
 from web.operations.log_tail import LogTail
 

@@ -268,6 +268,23 @@ def test_profiles_of_other_pythons_are_read(module: str, minor: int, tmp_path: P
     assert drawn.seconds == pytest.approx(found.seconds, rel=0.05)
 
 
+@pytest.mark.parametrize(
+    "name", ["314-cProfile", "314-profile", "315-profile", "315-profiling.tracing", "315-sampling"]
+)
+def test_kept_profiles_of_the_newest_pythons_are_read(name: str) -> None:
+    """Of 3.14 and 3.15, its package `profiling` included: every call is counted, and the boxes hold all own time."""
+    profile = read_profile(Path(__file__).with_name("profiles") / f"{name}.prof")
+    calls = {function.name: entry.cost.calls for function, entry in profile.entries.items()}
+    if name == "315-sampling":
+        assert profile.sampled
+        assert calls == {"<module>": 30, "fib": 20, "named": 10, "dumps": 10}
+    else:
+        assert (calls["named"], calls["dumps"], calls["fib"]) == (40, 40, 465)
+    drawn = tree(profile)
+    assert drawn.covered > 0.95
+    assert drawn.seconds == pytest.approx(profile.seconds, rel=0.01)
+
+
 def test_a_code_object_stands_only_where_a_name_does(tmp_path: Path) -> None:
     """Of it the name is taken; anywhere else it is refused, and so is a damaged one."""
     code = compile("def f():\n  return [lambda: (1j, ..., frozenset([2]), b'x') for _ in {3}]", "<café>", "exec")

@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -95,6 +96,7 @@ LINES = b"".join(
         lambda lines: lines.decode().encode("utf-16"),
         lambda lines: b"\xfe\xff" + lines.decode().encode("utf-16-be"),
         lambda lines: lines.decode().encode("utf-16-le"),
+        lambda lines: lines.decode().encode("utf-32"),
         gzip.compress,
         bz2.compress,
         lzma.compress,
@@ -108,6 +110,7 @@ LINES = b"".join(
         "UTF-16",
         "UTF-16 BE",
         "UTF-16 unmarked",
+        "UTF-32",
         "gz",
         "bz2",
         "xz",
@@ -126,6 +129,32 @@ def test_a_log_is_read_however_it_was_written(written: Callable[[bytes], bytes],
     command = [sys.executable, "-m", "profiling", "log", "-"]
     done = subprocess.run(command, input=written(LINES), capture_output=True, check=True, cwd=ROOT)
     assert b"3 scores." in done.stdout
+
+
+def test_what_is_no_text_costs_its_line_and_no_other(tmp_path: Path) -> None:
+    """Half a character in UTF-16, and half of its bytes at the end; the lines around it are read."""
+    text = LINES.decode()
+    file = tmp_path / "scores.jsonl"
+    file.write_bytes(b"\xff\xfe" + text.encode("utf-16-le") + b"\x00\xd8\n\0" + text.encode("utf-16-le") + b"{")
+    reader = read_file(file)
+    assert len(reader.scores) == 6
+    assert {reason: skipped.lines for reason, skipped in reader.skipped.items()} == {
+        "not JSON: cut short, two lines in one, or other text": 2
+    }
+
+
+@pytest.mark.parametrize("magic", [b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"7z\xbc\xaf\x27\x1c", b"\x04\x22\x4d\x18"])
+def test_a_compression_that_is_not_read_is_named(
+    magic: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And other files are read all the same."""
+    (tmp_path / "a.jsonl.zst").write_bytes(magic + b"more")
+    (tmp_path / "b.jsonl").write_bytes(LINES)
+    assert main(["log", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "3 scores, in 2 files." in said
+    assert "1 line without a score:" in said
+    assert re.search(r"1: compressed by .+, which is not read here: unpack it first \(first in .+a\.jsonl\.zst", said)
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
@@ -148,10 +177,16 @@ def test_a_folder_and_its_rotated_files_are_read(tmp_path: Path, capsys: pytest.
     (tmp_path / "scores-1.jsonl").write_bytes(LINES)
     (tmp_path / "scores.jsonl.1").write_bytes(LINES)
     (tmp_path / "scores.jsonl.2.gz").write_bytes(gzip.compress(LINES))
+    (tmp_path / "app.log-20261123").write_bytes(LINES)
+    (tmp_path / "2026-11").mkdir()
+    (tmp_path / "2026-11" / "APP.LOG-20261122.gz").write_bytes(gzip.compress(LINES))
+    (tmp_path / ".trash").mkdir()
+    (tmp_path / ".trash" / "scores.jsonl").write_bytes(LINES)
+    (tmp_path / "catalog.txt").write_bytes(LINES)
     (tmp_path / "README.md").write_text("no log")
     (tmp_path / "scores.jsonl").symlink_to("scores-1.jsonl")
     assert main(["log", str(tmp_path), str(tmp_path / "scores-1.jsonl")]) == 0
-    assert "9 scores, in 3 files." in capsys.readouterr().out
+    assert "15 scores, in 5 files." in capsys.readouterr().out
     empty = tmp_path / "empty"
     empty.mkdir()
     assert main(["log", str(empty)]) == 2
@@ -288,7 +323,9 @@ def test_before_and_after_a_date_or_a_release() -> None:
         assert changes[0].ratio.low < 0.5 < changes[0].ratio.high < 0.6
         assert changes[0].verdict.startswith("faster by ")
         assert next(one for one in changes if one.what == "CPU").verdict == "unchanged"
-        assert (moment is None) == where.startswith("b")
+        assert moment == scores.times[-1]
+    mixed = scores_of([(f"2026-11-23T12:00:0{second}Z", name, [1.0]) for second, name in enumerate("aba")])
+    assert split(mixed, "b")[1] is None
 
 
 def test_a_split_of_nothing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -306,13 +343,13 @@ def test_the_stretches_of_time_hold_all_scores() -> None:
     times = ["2026-11-23T00:00:00.000000Z", "2026-11-23T00:59:00.000000Z", "2026-11-23T09:30:00.000000Z"]
     scores = scores_of([(one, "a", [1.0]) for one in times])
     length, parts = stretches(scores, 48)
-    assert length == 15
+    assert length == 15 * 60
     assert list(parts.values()) == [[0], [1], [2]]
-    offsets = [scores.times[place] // 60 - start for start, places in parts.items() for place in places]
+    offsets = [scores.times[place] - start for start, places in parts.items() for place in places]
     assert len(offsets) == 3
     assert max(offsets) < length
     length, parts = stretches(scores, 2)
-    assert length == 24 * 60
+    assert length == 24 * 60 * 60
     assert list(parts.values()) == [[0, 1, 2]]
 
 

@@ -87,6 +87,24 @@ def test_functions_of_two_profiles_are_matched() -> None:
     assert first[lonely[0]] not in second.values()
 
 
+def test_a_function_that_moved_is_matched_by_its_name() -> None:
+    """Where it is the only one of that name without a match on both sides; not a lambda, an __init__, or one in C."""
+    cost = Cost(1, 1, 1.0, 1.0)
+    old = [
+        Function("/x/app_before.py", line, name) for line, name in enumerate(("predict", "<lambda>", "__init__", "a"))
+    ]
+    new = [
+        Function("/x/app_after.py", line, name) for line, name in enumerate(("predict", "<lambda>", "__init__", "a"))
+    ]
+    first, second = matched(
+        [
+            profile("a", *((function, cost, {}) for function in (*old, Function("~", 0, "sum")))),
+            profile("b", *((function, cost, {}) for function in (*new, Function("/x/more.py", 1, "a")))),
+        ]
+    )
+    assert {function.name for function, number in second.items() if number in first.values()} == {"predict"}
+
+
 def test_the_facts_are_those_of_the_profile(tmp_path: Path) -> None:
     """Calls, own and cumulative time, callers, and boxes that refer to functions that are there."""
     main_, work = Function("/x/a.py", 1, "main"), Function("/x/a.py", 5, "work")

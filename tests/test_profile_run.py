@@ -18,10 +18,11 @@ from inference.settings import ROOT
 from profiling.__main__ import main
 from profiling.study.calls import BadTarget, Call, Target, calls, target, value
 from profiling.study.equality import equal
-from profiling.study.intervals import Interval, quantile, ratio, resampled, verdict
+from profiling.study.intervals import Interval, factors, quantile, ratio, resampled, verdict
 from profiling.study.measuring import timed
 from profiling.study.prof_reader import read_profile
-from profiling.study.timings import BadTimings, load
+from profiling.study.timings import BadTimings, Timings, load
+from profiling.study.verdicts import of_timings
 
 SHOP = """
 import asyncio, json, threading
@@ -152,6 +153,31 @@ def test_a_function_of_a_profile_can_be_judged_alone(shop: Path, capsys: pytest.
     assert "needs something to compare" in capsys.readouterr().err
 
 
+def test_files_are_written_by_their_option_and_not_by_their_name(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Markdown into change.txt, JSON into change.md; and with nothing to compare that is said, with status 2."""
+    rows = ["--rows", "rows.csv", "-n", "10"]
+    assert main(["run", "shop:slow", *rows, "-o", "slow.prof"]) == 0
+    files = ["--markdown", "change.txt", "--json", "change.md"]
+    assert main(["run", "shop:slow", *rows, "--against", "slow.prof", *files]) == 0
+    assert (shop / "change.txt").read_text().startswith("### shop:slow")
+    change = json.loads((shop / "change.md").read_text())["changes"][0]
+    assert change["verdict"] in (shop / "change.txt").read_text()
+    capsys.readouterr()
+    for option in ("--markdown", "--json"):
+        assert main(["run", "shop:slow", *rows, option, "alone.txt"]) == 2
+        assert f"{option} needs something to compare with" in capsys.readouterr().err
+    assert not (shop / "alone.txt").exists()
+
+
+def test_factors_have_three_figures() -> None:
+    """A ratio near 1 is told from 1, and one far from it is no power of ten."""
+    assert factors(Interval(1.04, 1.004, 1.08)) == "× 1.00 to 1.08"
+    assert factors(Interval(0.005, 0.00412, 0.0061)) == "× 0.00412 to 0.00610"
+    assert factors(Interval(1500, 1234.4, 2000)) == "× 1,234 to 2,000"
+
+
 def test_two_functions_on_the_same_rows(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Equal results first, then in turn; both profiles are left."""
     command = ["before-after", "shop:slow", "shop.py:quick", "--rows", "rows.csv", "-n", "30", "--out", "kept"]
@@ -165,6 +191,17 @@ def test_two_functions_on_the_same_rows(shop: Path, capsys: pytest.CaptureFixtur
     assert (
         main(["before-after", "shop:quick", "shop:slow", "--rows", "rows.csv", "-n", "30", "--fail-over", "1.5"]) == 1
     )
+
+
+def test_each_quantile_has_its_own_figures() -> None:
+    """p99 stands beside the ratio of p99, not beside that of the middle."""
+    wall = [float(number) for number in range(1, 101)]
+    before, after = Timings("a", wall, wall), Timings("b", [2 * seconds for seconds in wall], wall)
+    for q in (0.5, 0.9, 0.99):
+        change = of_timings(before, after, q=q)[0]
+        assert change.before == pytest.approx(np.quantile(wall, q))
+        assert change.after == pytest.approx(2 * np.quantile(wall, q))
+        assert change.ratio.value == pytest.approx(2)
 
 
 def test_functions_that_differ_are_not_timed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,6 +247,17 @@ def test_what_a_call_leaves_behind_is_said(capsys: pytest.CaptureFixture[str]) -
     left = re.search(r"leaves ([\d.]+) KB", capsys.readouterr().out)
     assert left is not None
     assert 1.9 < float(left[1]) < 2.6
+
+
+def test_the_most_memory_is_no_less_than_what_is_held(capsys: pytest.CaptureFixture[str]) -> None:
+    """Linux counts pages in batches, so that its peak can lag behind what is resident."""
+    assert main(["run", "shop:leaking", "-n", "5"]) == 0
+    memory = re.search(
+        r"Memory: ([\d.,]+) MB resident before, ([\d.,]+) after, ([\d.,]+) at most", capsys.readouterr().out
+    )
+    assert memory is not None
+    before, after, most = (float(text.replace(",", "")) for text in memory.groups())
+    assert most >= max(before, after)
 
 
 def test_a_function_that_gives_something_else_each_time_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -298,6 +346,29 @@ def test_a_script_runs_in_processes_of_its_own(shop: Path) -> None:
     assert re.search(r"Memory: [\d.,]+ MB resident at most", done.stdout)
     assert any(one.name == "dumps" for one in read_profile(shop / "job.prof").entries)
     assert not (shop / "x").exists()
+
+
+@pytest.mark.slow
+def test_a_script_is_main_and_its_threads_are_counted(shop: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What it defines can be pickled, it finds its own modules; what its threads did is said, and how it ended."""
+    (shop / "job.py").write_text(
+        "import pickle, sys, threading, shop\n"
+        "class Loan: pass\n"
+        "assert type(pickle.loads(pickle.dumps(Loan()))) is Loan\n"
+        "assert not any('profiling' in entry for entry in sys.path[:1])\n"
+        "thread = threading.Thread(target=shop.slow, args=(1, 2))\n"
+        "thread.start()\nthread.join()\nsys.exit(3)\n"
+    )
+    assert main(["run", "-o", "job.prof", "job.py"]) == 0
+    printed = capfd.readouterr()
+    assert "Traceback" not in printed.err
+    assert re.search(
+        r"[\d,]+ of about [\d,]+ calls are in the profile: the others ran in 1 other thread, which", printed.out
+    )
+    assert "The script ended with status 3." in printed.out
+    assert any(function.name == "<module>" for function in read_profile(shop / "job.prof").entries)
+    assert main(["run", "-o", "no/such/job.prof", "job.py"]) == 2
+    assert "job.prof: cannot be written: No such file" in capfd.readouterr().err
 
 
 @pytest.mark.slow

@@ -22,6 +22,10 @@ FAILING = f"""
 import asyncio, sys, threading
 from pathlib import Path
 from inference.settings import Settings
+from web.carried import Carried
+from web.desk.waiting_answers import UnreadAnswers
+from web.listening import Listening
+from web.security.throttle import Throttle
 from web.serve import serve
 WORD = {ALL!r}
 def thread():
@@ -46,7 +50,8 @@ async def app(scope, receive, send):
             raise RuntimeError(WORD) from error
     await send({{"type": "http.response.start", "status": 204, "headers": []}})
     await send({{"type": "http.response.body", "body": b""}})
-serve(app, Settings(release=Path(), port=int(sys.argv[1])))
+settings = Settings(release=Path(), port=int(sys.argv[1]))
+serve(app, settings, "none", Listening(), Carried(Throttle(), UnreadAnswers()))
 """
 
 

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from inference.errors import InvalidApplication, Problem, TenfoldError
+from inference.release import Release
 
 PREFIX = "/api/v1"  # of the API; all its errors are problems
 HEADERS = {"Cache-Control": "no-store"}
@@ -32,6 +33,13 @@ def invalid(error: InvalidApplication) -> Refusal:
     """The refusal of an application, with every invalid field."""
     title = "The application cannot be scored"
     return Refusal(422, "invalid-application", title, errors=[problem_json(problem) for problem in error.problems])
+
+
+def drawn_for_another(release: Release) -> Refusal:
+    """The refusal of what was made for another release than the one that serves."""
+    title = "Another release serves than the one this was made for"
+    detail = f"Nothing was scored. {PREFIX}/release describes the one that serves"
+    return Refusal(409, "another-release", title, detail, release_name=release.name, release=release.digest)
 
 
 def problem_json(problem: Problem) -> dict[str, str]:

@@ -12,12 +12,14 @@ from inference.settings import Settings
 from ledger.drafts import Drafts
 from ledger.ledger import Ledger
 from web.api.routes import ApiFirst, api_router
+from web.carried import Carried
 from web.cases.history import HistoryPages
 from web.cases.routes import CasePages
 from web.desk.blocks import build_desk
 from web.desk.gradio_api import Endpoint
 from web.desk.gradio_hooks import NO_OTHER_ORIGIN, mount
 from web.desk.page_rewrite import PageDress
+from web.desk.redrawn import TypedBefore
 from web.desk.routes import desk_routes
 from web.lender import Lender, check_reason_texts, read_lender
 from web.operations.health import health_routes
@@ -34,6 +36,7 @@ from web.security.entrance import Entrance
 from web.security.limits import Limits
 from web.security.login import Login
 from web.security.security_log import SecurityLog
+from web.security.throttle import Throttle
 from web.service_state import TellState
 
 # Otherwise FastAPI would report requests and errors to any OpenTelemetry collector it finds. So would Gradio's app: see
@@ -51,7 +54,7 @@ def create_app(
     security_log: SecurityLog | None = None,
 ) -> FastAPI:
     """The app for a scorer. `lender` and `accounts` default to those that the settings name; without a security log
-    none is written."""
+    none is written. Its `state.carried` is what a server that replaces this one takes on."""
     return asyncio.run(assemble(scorer, settings, ledger, lender, accounts, security_log))
 
 
@@ -76,7 +79,8 @@ async def assemble(
     )  # fmt: skip
     drafts = None if ledger is None else Drafts(ledger.store.path, settings.draft_days)
     app.include_router(desk_routes(recorder, lender, drafts))  # routes are tried in this order: the busiest first
-    app.include_router(Login(accounts, scorer.release.manifest.title, security_log=security_log).routes())
+    throttle = Throttle()
+    app.include_router(Login(accounts, scorer.release.manifest.title, throttle, security_log).routes())
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))
     app.include_router(model_card_routes(scorer.release, ledger is not None))
@@ -87,6 +91,7 @@ async def assemble(
         app.include_router(CasePages(recorder, lender, accounts).routes())
         app.include_router(HistoryPages(scorer, ledger, lender).routes())
     endpoint = Endpoint(recorder)
+    app.state.carried = Carried(throttle, endpoint.unread)
     app.include_router(endpoint.routes())  # in front of Gradio's own
     for language in ("fr", "en"):  # the longer path first, since "/" matches everything
         desk = build_desk(recorder, texts_in(language), endpoint if HOME[language] == "/" else None)
@@ -113,8 +118,10 @@ def middleware(
         *(() if settings.origins else [NO_OTHER_ORIGIN]),
         # The state of the release, for pages.
         Middleware(TellState, state=recorder.state),
+        # A page that is drawn in place of one for another release: from here on like any other.
+        Middleware(TypedBefore),
         # The language, before a page is chosen.
         Middleware(LanguageChoice),
         # Innermost: rewrites Gradio's responses.
-        Middleware(PageDress, release=scorer.release),
+        Middleware(PageDress, release=scorer.release, recorded=recorder.ledger is not None),
     ]

@@ -10,11 +10,14 @@ from inference.extras import extra
 from inference.trees import Booster
 
 FEW = 12  # rows; so many are walked one by one, more go in blocks
-SMALL, LARGE = 2, 8  # words a block: 128 rows for the coalitions of seven fields, 512 for a batch
+# Words a block: 64 and 128 rows for the coalitions of six and seven fields, 512 for a batch.
+LEAST, SMALL, LARGE = 1, 2, 8
 
 
 class Forest:
     """The trees of an `xgboost.Booster`. Thread-safe."""
+
+    SIZES = (1, 1 + 64 * LEAST, 1 + 64 * (LEAST + SMALL))  # rows split here are predicted by each of the loops
 
     def __init__(self, booster: Booster) -> None:
         """Read the trees. Raises `UnfitForest` where they lie outside the bounds, `MissingExtra` without Numba."""
@@ -26,9 +29,9 @@ class Forest:
         self.n_features, self._kernels, self._depth = conditions.n_features, kernels, conditions.depth
         self._conditions = len(conditions.thresholds)
         self._base = np.float32(kernels.log_odds(np.float32(conditions.base)))
+        leaves = np.tile(conditions.leaves, (1, -(-kernels.WIDEST // 2**conditions.depth)))  # a register at least
         self._for_blocks = (
-            conditions.columns, conditions.begins, conditions.middles, conditions.thresholds, conditions.nodes,
-            conditions.leaves,
+            conditions.columns, conditions.begins, conditions.middles, conditions.thresholds, conditions.nodes, leaves,
         )  # fmt: skip
         by_node = (
             conditions.of_column[conditions.nodes],
@@ -51,7 +54,7 @@ class Forest:
         rest = len(rows) % (64 * LARGE)
         small = rest if rest <= 64 * LARGE // 2 else 0  # rows at the end for which small blocks are quicker
         self._by_blocks(LARGE, rows[: len(rows) - small], margins[: len(rows) - small])
-        self._by_blocks(SMALL, rows[len(rows) - small :], margins[len(rows) - small :])
+        self._by_blocks(LEAST if small <= 64 else SMALL, rows[len(rows) - small :], margins[len(rows) - small :])
         return margins
 
     def _by_blocks(self, words: int, rows: Floats, margins: Floats) -> None:

@@ -3,33 +3,41 @@
 Many rows. For a block of rows each condition becomes a few words of 64 bits, a bit a row. A tree then has for each of
 its levels a plane of bits, whether a row goes right there: at the root the condition's own; at a deeper level a choice
 among the level's conditions by the planes above it, `low ^ ((low ^ high) & plane)`, 64 rows an operation. Read across
-the planes, a row's bits are the number of its leaf. Margins are summed in the order of the trees in float32, as XGBoost
-sums them, so they are equal to the last bit.
+the planes, a row's bits are the number of its leaf. Where the processor can pick 16 or 8 numbers out of a register at
+once (AVX-512, AVX2), a tree's leaves lie in registers; elsewhere each row looks its own up. Margins are summed in the
+order of the trees in float32, as XGBoost sums them, so they are equal to the last bit.
 
 One row. All trees go down one level at a time: no step waits for the one before it of the same tree.
 
-Numba has no way to say "compare 64 floats, give 64 bits", nor "to these bytes add a bit where that word has one".
-LLVM has: the two intrinsics below are a few lines of its language, the same on every processor.
+Numba has no way to say "compare 64 floats, give 64 bits", nor "to these bytes add a bit where that word has one", nor
+"pick by these numbers out of that register". LLVM has: the intrinsics below are a few lines of its language, the same
+on every processor.
 """
 
 import math
-from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
+from llvmlite import binding, ir  # type: ignore[import-untyped]
+from numba import config, types
 from numba.extending import intrinsic
 
-BIT, BYTE, WORD, FLOAT = ir.IntType(1), ir.IntType(8), ir.IntType(64), ir.FloatType()
+from inference.bins.compiled import Loop, loop
+
+BIT, BYTE, INT, WORD, FLOAT = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
 ROWS = 64  # a word
-Kernel: TypeAlias = Callable[..., None]  # Numba's own types are known only to Numba
+WIDEST = 16  # float32 in the widest register
 Untyped: TypeAlias = Any  # llvmlite has no types: its values, and what Numba hands over
 
 
-def vector(kind: ir.Type) -> ir.VectorType:
-    return ir.VectorType(kind, ROWS)
+def vector(kind: ir.Type, count: int = ROWS) -> ir.VectorType:
+    return ir.VectorType(kind, count)
+
+
+def every(kind: ir.Type, value: int, count: int = ROWS) -> ir.Constant:
+    """A constant, `count` times."""
+    return ir.Constant(vector(kind, count), [value] * count)
 
 
 def address(context: Untyped, builder: Untyped, kind: Untyped, array: Untyped, start: Untyped, of: ir.Type) -> Untyped:
@@ -72,8 +80,7 @@ def to_add_bit(_: Untyped, numbers: Untyped, start: Untyped, word: Untyped, bit:
     def code(context: Untyped, builder: Untyped, signature: Untyped, given: Untyped) -> Untyped:
         where = address(context, builder, signature.args[0], given[0], given[1], BYTE)
         chosen = builder.bitcast(given[2], vector(BIT))
-        none = ir.Constant(vector(BYTE), [0] * ROWS)
-        added = builder.select(chosen, spread(builder, given[3], BYTE), none)
+        added = builder.select(chosen, spread(builder, given[3], BYTE), every(BYTE, 0))
         before = builder.load(where)
         before.align = 1
         builder.store(builder.or_(before, added), where).align = 1
@@ -85,28 +92,185 @@ def to_add_bit(_: Untyped, numbers: Untyped, start: Untyped, word: Untyped, bit:
 add_bit: Untyped = intrinsic(to_add_bit)
 
 
+def to_go_down(_: Untyped, bits: Untyped, nodes: Untyped, tree: Untyped, planes: Untyped, depth: Untyped,
+               words: Untyped) -> Untyped:  # fmt: skip
+    """All levels of a tree for a block: from the conditions' `bits` (n_conditions + 1, words) and the tree's conditions
+    `nodes` (n_trees, 2**depth - 1) to its `planes` (depth, words). Depth and words are constants."""
+    levels, count = depth.literal_value, words.literal_value
+
+    def code(context: Untyped, builder: Untyped, signature: Untyped, given: Untyped) -> Untyped:
+        answers, asked, rights = (
+            context.make_array(signature.args[position])(context, builder, given[position]).data
+            for position in (0, 1, 3)
+        )
+        own = builder.gep(asked, [builder.mul(given[2], ir.Constant(WORD, 2**levels - 1))])
+        block = ir.VectorType(WORD, count).as_pointer()
+        planes_above: list[Untyped] = []
+
+        def words_of(data: Untyped, row: Untyped) -> Untyped:
+            return builder.bitcast(builder.gep(data, [builder.mul(row, ir.Constant(WORD, count))]), block)
+
+        def chosen(node: int, level: int) -> Untyped:
+            """What a row answers at that level if it is at that node, a level above or more."""
+            if level == 0:
+                condition = builder.load(builder.gep(own, [ir.Constant(WORD, node)]))
+                return builder.load(words_of(answers, builder.zext(condition, WORD)), align=8)
+            low, high = (chosen(2 * node + side, level - 1) for side in (1, 2))
+            plane = planes_above[len(planes_above) - level]
+            return builder.xor(low, builder.and_(builder.xor(low, high), plane))
+
+        for level in range(levels):
+            planes_above.append(chosen(0, level))
+            builder.store(planes_above[-1], words_of(rights, ir.Constant(WORD, level)), align=8)
+        return context.get_dummy_value()
+
+    return types.void(bits, nodes, types.intp, planes, depth, words), code
+
+
+go_down: Untyped = intrinsic(prefer_literal=True)(to_go_down)
+
+
+def lanes(depth: int) -> int:
+    """How many leaves a register holds from which the processor can pick by numbers; 0 where looking up is quicker."""
+    known = config.CPU_FEATURES
+    features = binding.get_host_cpu_features().flatten() if known is None else known
+    if "+avx512f" in features and "+avx512bw" in features:
+        return WIDEST
+    return 8 if "+avx2" in features and depth <= 4 else 0
+
+
+def to_add_leaves(_: Untyped, sums: Untyped, planes: Untyped, word: Untyped, leaves: Untyped, tree: Untyped,
+                  depth: Untyped, width: Untyped) -> Untyped:  # fmt: skip
+    """To 64 sums from `sums[64 * word]`: of a tree the leaves that that word of the planes chooses. `planes` (depth,
+    words); `leaves` (n_trees, at least `width`); depth and width are constants."""
+    levels, count = depth.literal_value, width.literal_value
+
+    def code(context: Untyped, builder: Untyped, signature: Untyped, given: Untyped) -> Untyped:
+        def array(position: int) -> Untyped:
+            return context.make_array(signature.args[position])(context, builder, given[position])
+
+        rights = array(1)
+        words = builder.extract_value(rights.shape, 1)
+        numbers = every(BYTE, 0)
+        for level in range(levels):
+            place = builder.add(builder.mul(ir.Constant(WORD, level), words), given[2])
+            right = builder.bitcast(builder.load(builder.gep(rights.data, [place])), vector(BIT))
+            bit = every(BYTE, 1 << (levels - 1 - level))
+            numbers = builder.or_(numbers, builder.select(right, bit, every(BYTE, 0)))
+        own = array(3)
+        begin = builder.gep(own.data, [builder.mul(given[4], builder.extract_value(own.shape, 1))])
+        registers = []
+        for first in range(0, max(2**levels, count), count):
+            where = builder.gep(begin, [ir.Constant(WORD, first)])
+            registers.append(builder.load(builder.bitcast(where, vector(FLOAT, count).as_pointer()), align=4))
+        start = builder.mul(given[2], ir.Constant(WORD, ROWS))
+        for first in range(0, ROWS, count):
+            of_these = ir.Constant(vector(INT, count), list(range(first, first + count)))
+            bytes_chosen = builder.shuffle_vector(numbers, ir.Constant(vector(BYTE), ir.Undefined), of_these)
+            number = builder.zext(bytes_chosen, vector(INT, count))
+            chosen = [pick(builder, register, number, count) for register in registers]
+            bit = count
+            while len(chosen) > 1:
+                upper = builder.icmp_unsigned("!=", builder.and_(number, every(INT, bit, count)), every(INT, 0, count))
+                chosen = [builder.select(upper, high, low) for low, high in zip(chosen[::2], chosen[1::2], strict=True)]
+                bit *= 2
+            where = builder.gep(array(0).data, [builder.add(start, ir.Constant(WORD, first))])
+            where = builder.bitcast(where, vector(FLOAT, count).as_pointer())
+            builder.store(builder.fadd(builder.load(where, align=4), chosen[0]), where, align=4)
+        return context.get_dummy_value()
+
+    return types.void(sums, planes, types.intp, leaves, types.intp, depth, width), code
+
+
+def pick(builder: Untyped, register: Untyped, number: Untyped, count: int) -> Untyped:
+    """`register[number]` for each lane. LLVM sees one permutation in this, where the processor has it."""
+    within = builder.and_(number, every(INT, count - 1, count))
+    picked = ir.Constant(vector(FLOAT, count), ir.Undefined)
+    for lane in range(count):
+        at_lane = ir.Constant(INT, lane)
+        entry = builder.extract_element(register, builder.extract_element(within, at_lane))
+        picked = builder.insert_element(picked, entry, at_lane)
+    return picked
+
+
+add_leaves: Untyped = intrinsic(prefer_literal=True)(to_add_leaves)
+
+
+def to_turn(_: Untyped, rows: Untyped, row: Untyped, column: Untyped, tile: Untyped, begin: Untyped) -> Untyped:
+    """16 rows of 16 columns each, from `rows[row, column]`, to 16 columns of 16 rows each, at `tile[:, begin]`."""
+
+    def code(context: Untyped, builder: Untyped, signature: Untyped, given: Untyped) -> Untyped:
+        def each(position: int, row: Untyped, column: Untyped) -> list[Untyped]:
+            array = context.make_array(signature.args[position])(context, builder, given[position])
+            width = builder.extract_value(array.shape, 1)
+            places = [builder.add(row, ir.Constant(WORD, further)) for further in range(WIDEST)]
+            starts = [builder.gep(array.data, [builder.add(builder.mul(place, width), column)]) for place in places]
+            return [builder.bitcast(start, vector(FLOAT, WIDEST).as_pointer()) for start in starts]
+
+        lines = [builder.load(where, align=4) for where in each(0, given[1], given[2])]
+        step = 1
+        while step < WIDEST:  # swap blocks of `step` off the diagonal
+            lanes_kept = [lane if not lane & step else WIDEST + (lane ^ step) for lane in range(WIDEST)]
+            lanes_moved = [lane | step if not lane & step else WIDEST + lane for lane in range(WIDEST)]
+            for upper in range(WIDEST):
+                if not upper & step:
+                    pair = lines[upper], lines[upper | step]
+                    lines[upper], lines[upper | step] = (
+                        builder.shuffle_vector(*pair, ir.Constant(vector(INT, WIDEST), lanes_of))
+                        for lanes_of in (lanes_kept, lanes_moved)
+                    )
+            step *= 2
+        for line, where in zip(lines, each(3, ir.Constant(WORD, 0), given[4]), strict=True):
+            builder.store(line, where, align=4)
+        return context.get_dummy_value()
+
+    return types.void(rows, types.intp, types.intp, tile, types.intp), code
+
+
+turn: Untyped = intrinsic(to_turn)
+
+
+@loop()
+def read_columns(rows, first, count, column, tile):  # type: ignore[no-untyped-def]
+    """`count` rows from `rows[first]`, 16 columns from `column` or as many as there are, into `tile` (16, block)."""
+    width = min(WIDEST, rows.shape[1])
+    turned = 0
+    if width == WIDEST:
+        turned = count // WIDEST * WIDEST
+        for row in range(0, turned, WIDEST):
+            turn(rows, first + row, column, tile, row)
+    for row in range(turned, count):
+        for further in range(width):
+            tile[further, row] = rows[first + row, column + further]
+
+
 @cache
-def for_blocks(words: int, depth: int) -> Kernel:
+def for_blocks(words: int, depth: int) -> Loop:
     """The kernel for blocks of 64 * `words` rows and trees of that depth."""
     block = ROWS * words
-    half = max(1, 2 ** (depth - 2) if depth > 1 else 1)
+    width = lanes(depth)
+    in_registers = width > 0
+    width = width or WIDEST
 
-    @njit(nogil=True, cache=True)
+    @loop()
     def margins(rows, columns, begins, middles, thresholds, nodes_asked, leaves, base, bits, out):  # type: ignore[no-untyped-def]
-        """Fill `out` (m,) with the margins of `rows` (m, n_features); `bits` (n_conditions + 1, words) is room."""
-        values = np.zeros(block, np.float32)
+        """Fill `out` (m,) with the margins of `rows` (m, n_features); `bits` (n_conditions + 1, words) is room.
+        `leaves` (n_trees, 2**depth, and at least WIDEST)."""
+        tile = np.zeros((WIDEST, block), np.float32)
         leaf = np.empty(block, np.uint8)
         planes = np.empty((depth, words), np.uint64)
-        choice = np.empty((half, words), np.uint64)
         never = bits.shape[0] - 1
         for word in range(words):
             bits[never, word] = 0
         for first in range(0, rows.shape[0], block):
             count = min(block, rows.shape[0] - first)
+            read = -WIDEST
             for used in range(columns.shape[0]):
                 column = columns[used]
-                for row in range(count):
-                    values[row] = rows[first + row, column]
+                if column >= read + WIDEST:
+                    read = max(0, min(column, rows.shape[1] - WIDEST))
+                    read_columns(rows, first, count, read, tile)
+                values = tile[column - read]
                 for number in range(begins[used], middles[used]):
                     for word in range(words):
                         bits[number, word] = met(values, ROWS * word, thresholds[number])
@@ -115,43 +279,25 @@ def for_blocks(words: int, depth: int) -> Kernel:
                         bits[number, word] = met_or_missing(values, ROWS * word, thresholds[number])
             sums = np.full(block, base, np.float32)
             for tree in range(nodes_asked.shape[0]):
-                for row in range(block):
-                    leaf[row] = 0
-                for level in range(depth):
-                    nodes = 1 << level
-                    if level == 0:
-                        for word in range(words):
-                            planes[0, word] = bits[nodes_asked[tree, 0], word]
-                    else:
-                        left = nodes >> 1
-                        for pair in range(left):
-                            low = nodes_asked[tree, nodes - 1 + 2 * pair]
-                            high = nodes_asked[tree, nodes + 2 * pair]
-                            for word in range(words):
-                                lower = bits[low, word]
-                                choice[pair, word] = lower ^ ((lower ^ bits[high, word]) & planes[level - 1, word])
-                        above = level - 2
-                        while left > 1:
-                            left >>= 1
-                            for pair in range(left):
-                                for word in range(words):
-                                    lower = choice[2 * pair, word]
-                                    higher = choice[2 * pair + 1, word]
-                                    choice[pair, word] = lower ^ ((lower ^ higher) & planes[above, word])
-                            above -= 1
-                        for word in range(words):
-                            planes[level, word] = choice[0, word]
+                go_down(bits, nodes_asked, tree, planes, depth, words)
+                if in_registers:
                     for word in range(words):
-                        add_bit(leaf, ROWS * word, planes[level, word], np.uint8(1 << (depth - 1 - level)))
-                for row in range(block):
-                    sums[row] += leaves[tree, leaf[row]]
+                        add_leaves(sums, planes, word, leaves, tree, depth, width)
+                else:
+                    for row in range(block):
+                        leaf[row] = 0
+                    for level in range(depth):
+                        for word in range(words):
+                            add_bit(leaf, ROWS * word, planes[level, word], np.uint8(1 << (depth - 1 - level)))
+                    for row in range(block):
+                        sums[row] += leaves[tree, leaf[row]]
             for row in range(count):
                 out[first + row] = sums[row]
 
     return margins
 
 
-@njit(nogil=True, cache=True)
+@loop()
 def margin_of_one(rows, row, columns, thresholds, when_missing, leaves, base):  # type: ignore[no-untyped-def]
     """The margin of `rows[row]`; of each tree's nodes (n_trees, 2**depth - 1) column, threshold, and whether NaN goes
     right."""
@@ -172,21 +318,21 @@ def margin_of_one(rows, row, columns, thresholds, when_missing, leaves, base):  
     return margin
 
 
-@njit(nogil=True, cache=True)
+@loop()
 def margins_one_by_one(rows, columns, thresholds, when_missing, leaves, base, out):  # type: ignore[no-untyped-def]
     """Fill `out` (m,) row by row."""
     for row in range(rows.shape[0]):
         out[row] = margin_of_one(rows, row, columns, thresholds, when_missing, leaves, base)
 
 
-@njit(nogil=True, cache=True)
+@loop()
 def log_odds(probability):  # type: ignore[no-untyped-def]
     """The margin of a base score, as XGBoost computes it: in float32, with the C library's logf."""
     unit = np.float32(1.0)
     return -np.float32(math.log(unit / probability - unit))
 
 
-@njit(nogil=True, cache=True)
+@loop()
 def probabilities(margins):  # type: ignore[no-untyped-def]
     """XGBoost's logistic in float32, with the C library's expf; in place."""
     unit, most = np.float32(1.0), np.float32(88.7)

@@ -22,23 +22,22 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from inference.bins.compiled import FOLDER
 from inference.blocks import Block, KeyPart
 from inference.row_compiler import statements
 
 Writer: TypeAlias = Callable[..., None]
 ManyWriter: TypeAlias = Callable[[npt.NDArray[np.float64], npt.NDArray[np.float32]], None]
-FOLDER = Path(__file__).with_name("__pycache__")  # trusted as the compiled Python in it is
 LOOK_UP = re.compile(r"\b(c\d+)\(")  # c1(q3, -1)
 COPY = re.compile(r"^raw\[(\d+):(\d+)\] = (c\d+)\[(.+)\]$")  # raw[356:536] = c8[q10]
 FLOAT = 4  # bytes
 HEAD = """from math import nan
 
-from numba import njit
-
+from inference.bins.compiled import loop
 from inference.bins.many_rows import band, copy, look_up
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@loop(error_model="numpy")
 """
 
 
@@ -77,7 +76,7 @@ def compiled(text: str) -> Writer:
         module = sys.modules[name] = module_from_spec(ModuleSpec(name, loader, origin=str(file)))
         loader.exec_module(module)  # compiled code finds its module by name
     else:
-        code = compile(text.replace(", cache=True", ""), str(file), "exec")
+        code = compile(text, str(file), "exec")
         exec(code, module.__dict__)  # noqa: S102 - our own statements
     write: Writer = module.write
     return write

@@ -7,7 +7,6 @@ in this installation is tried once a process, and where they do not, `math` is c
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import cache
 from typing import NamedTuple
 
@@ -19,7 +18,6 @@ import pyarrow.compute as pc
 from inference.application import Application
 from inference.calibration import EDGE, HIGHEST, STEEPEST, Calibration
 from inference.engines import Engine
-from inference.extras import MissingExtra
 from inference.policy import APPROVE, DECISIONS, Points
 from inference.reasons import Reasons
 from inference.release import Release
@@ -84,8 +82,6 @@ class BatchScorer:
         self.release, self.engine, self.reasons = release, engine, reasons
         self._reasons = None if reasons == NO_ROWS else Reasons(release, engine)
         self._functions = functions()
-        with suppress(MissingExtra):  # the same rows, only slower
-            release.rows.compile_loop()
 
     def score(self, values: Floats) -> Scored:
         """Encoded answers (m, n_fields) float64."""

@@ -1,34 +1,58 @@
 """`tenfold book IN OUT`: a file of applications in, their scores out."""
 
 import argparse
+import ctypes
 import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
 
 from inference.book.batches import REASONS, BatchScorer
 from inference.book.errors import BadBook
 from inference.book.parts import PartLog, RunFolder, Totals
 from inference.book.run import Book, score_book
 from inference.book.sources import ROWS_A_PART, SEPARATORS, Source, Told, open_source
-from inference.engines import open_engine
+from inference.engines import ENGINES, open_engine
 from inference.errors import TenfoldError
-from inference.release import open_release
+from inference.release import Release, open_release
 from inference.settings import Settings
 
+M_ARENA_MAX = -8  # of glibc's malloc.h
 STOPPED = 130  # as a shell has it after Ctrl-C
-NAMES = {"csv": "CSV", "parquet": "Parquet"}
+NAMES = {"csv": "CSV", "parquet": "Parquet", "arrow": "Arrow", "xlsx": "a workbook"}
+ENDINGS = (".parquet", ".csv", ".xlsx")  # of one file
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 
 
-def main(arguments: list[str]) -> int:
-    """Exit status: 0 scored, though rows may be refused; 1 it stopped, and why; 130 after Ctrl-C."""
+class ScoredBook(NamedTuple):
+    """A run that has ended, for a record of it."""
+
+    release: Release
+    engine: str
+    files: Sequence[Mapping[str, object]]  # name, bytes and sha256 of each
+    totals: Totals
+    folder: Path  # the run's, with _SUCCESS
+    options: tuple[str, ...]  # of the command, all that decide the bytes beside the release
+
+
+Record = Callable[[ScoredBook], str]
+
+
+def main(arguments: list[str], record: Record | None = None) -> int:
+    """Exit status: 0 scored, though rows may be refused; 1 it stopped, and why; 130 after Ctrl-C.
+
+    `record` keeps a record of the run and gives its id.
+    """
     given = parser().parse_args(arguments)
     try:
-        return run(given)
+        return run(given, record)
     except TenfoldError as error:
         print(error, file=sys.stderr)
         return 1
@@ -44,18 +68,23 @@ def parser() -> argparse.ArgumentParser:
         epilog="Texts for numbers are read as 'tenfold numbers' lists. Rows that are refused go to rejected.csv.",
     )
     parser.add_argument(
-        "input", metavar="IN", help="a .parquet or .csv file (.csv.gz, .csv.zst), or a folder of .parquet"
+        "input",
+        metavar="IN",
+        help="a .parquet, .csv (.csv.gz, .csv.zst), .arrow or .xlsx file, or a folder of .parquet; also an address "
+        "that fsspec knows (s3://…)",
     )
     parser.add_argument(
-        "output", metavar="OUT", help="a folder of parts; or one file, where it ends in .parquet or .csv"
+        "output", metavar="OUT", help="a folder of parts; or one file, where it ends in .parquet, .csv or .xlsx"
     )
     parser.add_argument("--release", type=Path, help="a release folder (else TENFOLD_RELEASE, else the default)")
+    parser.add_argument("--engine", choices=ENGINES, help="else TENFOLD_ENGINE, else xgboost")
     parser.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="the column of a field")
     parser.add_argument(
         "--separator", help=f"of a CSV file: a character, or {', '.join(NAMED)} (else found out, and said)"
     )
     parser.add_argument("--encoding", help="of a CSV file (else UTF-8, or what a byte order mark says)")
     parser.add_argument("--decimal", choices=[".", ","], help="the decimal mark of texts (else found out, and said)")
+    parser.add_argument("--sheet", help="of a workbook that has several")
     parser.add_argument("--format", choices=["parquet", "csv"], default="parquet", help="of the parts in a folder")
     parser.add_argument("--resume", action="store_true", help="go on with what is whole in OUT")
     parser.add_argument(
@@ -70,20 +99,32 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def run(given: argparse.Namespace) -> int:
+def use_little_memory() -> None:
+    """Give back what was freed: Arrow's own pools and one arena a thread keep some 40 MB, and score no faster."""
+    pa.set_memory_pool(pa.system_memory_pool())
+    with suppress(AttributeError):  # another C library than glibc
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+
+
+def run(given: argparse.Namespace, record: Record | None = None) -> int:
+    use_little_memory()
     settings = Settings.from_environment()
     if given.release:
         settings = replace(settings, release=given.release, release_digest=None)
     release = open_release(settings.release, settings.release_digest)
+    if given.engine:
+        settings = replace(settings, engine=given.engine)
     mapping = read_mapping(given.map, release.form.names)
-    options = Told(NAMED.get(given.separator, given.separator), given.encoding, given.decimal, given.rows_a_part)
+    separator = NAMED.get(given.separator, given.separator)
+    options = Told(separator, given.encoding, given.decimal, given.sheet, given.rows_a_part)
     if options.separator is not None and (len(options.separator) != 1 or not options.separator.isascii()):
         raise BadBook(f"--separator {options.separator}: one ASCII character is needed, or {', '.join(NAMED)}")
     if given.workers < 1 or given.rows_a_part < 1:
         raise BadBook("--workers, --rows-a-part: one at least is needed")
     output = Path(given.output)
-    ending = output.suffix.removeprefix(".") if output.suffix in (".parquet", ".csv") else None
-    folder = RunFolder(output.with_name(output.name + ".parts") if ending else output, ending or given.format)
+    ending = output.suffix in ENDINGS
+    form = {".csv": "csv", "": given.format}.get(output.suffix if ending else "", "parquet")
+    folder = RunFolder(output.with_name(output.name + ".parts") if ending else output, form)
     if ending and output.exists() and not given.resume:
         raise BadBook(f"{output} exists already")
     source = open_source(given.input, release.form, mapping, options)
@@ -104,15 +145,30 @@ def run(given: argparse.Namespace) -> int:
         progress=progress,
     )
     progress.end()
+    ended = ScoredBook(release, scorer.engine.name, source.files(), totals, folder.folder, options_of(book, given))
+    recorded = {} if record is None else {"record": record(ended)}
     say(
         {
             "event": "done",
             **summary(totals),
+            **recorded,
             "output": str(output),
             "rejected_file": str(folder.folder / "rejected.csv"),
         }
     )
     return 0
+
+
+def options_of(book: Book, given: argparse.Namespace) -> tuple[str, ...]:
+    """The words that repeat a run, whatever the environment and the file's beginning say."""
+    reading = book.source.reading()
+    words = ["--engine", book.scorer.engine.name]
+    for field, column in book.mapping.items():
+        words += ["--map", f"{field}={column}"]
+    for name in ("separator", "encoding", "decimal", "sheet"):
+        words += [f"--{name}", str(reading[name])] if name in reading else []
+    words += ["--format", book.folder.form, "--rows-a-part", str(book.source.rows_a_part)]
+    return (*words, "--reasons", given.reasons)
 
 
 def summary(totals: Totals) -> dict[str, object]:
@@ -147,6 +203,7 @@ def print_words(event: Mapping[str, object]) -> None:
     if event["event"] == "reading":
         separator = str(event.get("separator", ""))
         sentences = [f"read as {NAMES[str(event['format'])]}"]
+        sentences += [f"sheet {event['sheet']}"] if "sheet" in event else []
         sentences += (
             [f"encoding {event['encoding']}", f"separator {SEPARATORS.get(separator, separator)}"] if separator else []
         )
@@ -157,6 +214,8 @@ def print_words(event: Mapping[str, object]) -> None:
     print(event["output"])
     if counts["rejected"]:
         print(f"refused rows: {event['rejected_file']}")
+    if "record" in event:
+        print(f"record in the ledger: {event['record']}")
 
 
 class Progress:

@@ -20,7 +20,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol, TextIO
+from typing import BinaryIO, Protocol, TextIO, cast
 
 import msgspec
 import pyarrow as pa
@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 from msgspec import Struct
 
 from inference.book.errors import BookStopped, OtherRun
+from inference.book.workbooks import sheet_writer
 from inference.errors import Problem
 
 REJECTED = ("file", "row", "field", "problem", "allowed", "got", "hint")
@@ -187,7 +188,7 @@ class RunFolder:
         with hidden(joined) as temporary:
             parts = [self.part(number) for number in sorted(logs)]
             if self.form == "parquet":
-                with batch_writer(temporary, pq.read_schema(parts[0]), "parquet") as writer:
+                with batch_writer(temporary, pq.read_schema(parts[0]), joined.suffix.removeprefix(".")) as writer:
                     for part in parts:
                         with pq.ParquetFile(part, pre_buffer=False) as file:
                             for batch in file.iter_batches(1 << 16, use_threads=False):
@@ -207,18 +208,32 @@ def append(file: Path, stream: BinaryIO, skip: int) -> None:
 
 
 @contextmanager
-def batch_writer(file: Path, schema: pa.Schema, form: str) -> Iterator[Writer]:
-    """Writes batches into a file: CSV for people and old programs, else Parquet."""
+def batch_writer(file: Path | pa.NativeFile, schema: pa.Schema, form: str) -> Iterator[Writer]:
+    """Writes batches into a file: CSV or XLSX for people and old programs, else Parquet."""
     if form == "csv":
         plain = pa.schema([(field.name, decoded(field.type)) for field in schema])
-        with pcsv.CSVWriter(str(file), plain, write_options=pcsv.WriteOptions(quoting_style="needed")) as lines:
+        with pcsv.CSVWriter(file, plain, write_options=pcsv.WriteOptions(quoting_style="needed")) as lines:
             yield CsvLines(lines, plain)
+        return
+    if form == "xlsx":
+        with sheet_writer(cast(Path, file), schema.names) as sheet:
+            yield sheet
         return
     few = [field.name for field in schema if pa.types.is_dictionary(field.type)]
     with pq.ParquetWriter(
         file, schema, compression="zstd", compression_level=1, use_dictionary=few or False, write_statistics=False
     ) as batches:
         yield ParquetBatches(batches)
+
+
+def can_hold(form: str, field: pa.Field) -> bool:
+    """Whether a format can hold a column of this type: tried with nothing in it."""
+    try:
+        with batch_writer(pa.BufferOutputStream(), pa.schema([field]), form) as writer:
+            writer.write(pa.record_batch([pa.nulls(1, field.type)], schema=pa.schema([field])))
+    except pa.ArrowException:
+        return False
+    return True
 
 
 class ParquetBatches:
@@ -269,6 +284,9 @@ def hidden(file: Path) -> Iterator[Path]:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         why = "there is no room left: make room, then --resume goes on" if full else error.strerror or error
         raise BookStopped(f"{file} cannot be written: {why}") from None
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_text(file: Path, text: str) -> None:

@@ -15,11 +15,12 @@ import pyarrow as pa
 from inference.book.batches import ADDED, BatchScorer
 from inference.book.columns import check
 from inference.book.errors import BadBook, BookStopped, TooManyBad
-from inference.book.parts import PartLog, RunFolder, Totals, rejected_lines
+from inference.book.parts import PartLog, RunFolder, Totals, can_hold, rejected_lines
 from inference.book.sources import Part, Source
 from inference.policy import DECISIONS
 
 FORMAT = 1
+NAMES = {"csv": "CSV", "parquet": "Parquet"}  # of parts
 MODULES = {  # what makes a book's bits, by engine; beside NumPy and pyarrow
     "xgboost": ("xgboost",),
     "onnx": ("onnxruntime",),
@@ -41,9 +42,10 @@ class Book:
         clash = [name for name in self.carried if name in (*ADDED, "reasons")]
         if clash:
             raise BadBook(f"column {clash[0]!r} would be there twice, from the file and from the scores: rename it")
-        nested = [name for name in self.carried if pa.types.is_nested(source.schema.field(name).type)]
-        if nested and folder.form == "csv":
-            raise BadBook(f"column {nested[0]!r} holds {source.schema.field(nested[0]).type}, which CSV cannot hold")
+        for name in self.carried:
+            if not can_hold(folder.form, source.schema.field(name)):
+                kind = source.schema.field(name).type
+                raise BadBook(f"column {name!r} holds {kind}, which {NAMES[folder.form]} cannot hold")
 
     def manifest(self) -> dict[str, object]:
         """All that decides what bytes come out."""
@@ -157,4 +159,4 @@ def versions(engine: str) -> dict[str, str]:
     """
     modules = ("numpy", "pyarrow", *MODULES[engine])
     stated = {name: getattr(sys.modules[name], "__version__", None) for name in modules}
-    return {name: str(text or version("scikit-learn-intelex")) for name, text in stated.items()}
+    return {name: str(module_version or version("scikit-learn-intelex")) for name, module_version in stated.items()}

@@ -305,6 +305,7 @@ def ratios(figures: Mapping[str, Any]) -> dict[str, float]:
     at_eight = figures["API, onnx"]["connections"]["8"]
     return {
         "http_onnx_over_echo": rate("API, onnx") / rate(ECHO),
+        "http_bins_over_echo": rate("API, bins") / rate(ECHO),
         "http_onnx_over_bytes_back": rate("API, onnx") / rate(BYTES),
         "http_ledger_over_no_ledger": (
             figures["API, onnx, ledger"]["connections"]["64"]["rate"]

@@ -3,7 +3,7 @@
 What each adds to the program's time, which of the program's own functions its report shows, how large the report is,
 and how long it takes from there to a picture in a browser. cProfile with our report, and with SnakeViz;
 pyinstrument and py-spy, which sample, each with its own report. Then what a log of 200 MB and a .prof of 100,000
-functions cost us.
+functions cost us, and how long `tenfold profile` takes to start. `make figures` writes the table of docs/profiling.md.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from profiling.benchmarks.chromium import launch
 from profiling.benchmarks.peers_installed import library
 
 PROGRAMS = Path(__file__).with_name("programs")
+PROFILERS = ("Tenfold", "SnakeViz", "pyinstrument", "py-spy")
 NAMES = ("short_calls", "deep_recursion", "threads", "async_tasks", "numpy_heavy")
 FUNCTIONS = 100_000
 LOG_LINES = 650_000  # 200 MB
@@ -65,9 +66,10 @@ def main() -> int:
             figures["programs"][name] = compared(name, Path(folder), options.rounds, environment, browser)
             print(as_lines(name, figures["programs"][name]), flush=True)
         figures["large"] = large(Path(folder), options.functions, options.lines, browser)
+        figures["starts"] = starts(Path(folder), options.rounds)
         browser.close()
-    for what, row in figures["large"].items():
-        print(f"{what}: " + ", ".join(f"{key} {value:,.1f}" for key, value in row.items()))
+    for what, row in {**figures["large"], **figures["starts"]}.items():
+        print(f"{what}: " + ", ".join(f"{key} {value:,.2f}" for key, value in row.items()))
     if not options.dry:
         results.merge("profilers", figures)
     return 0
@@ -187,12 +189,14 @@ def shown(profiler: str, report: Path) -> Iterator[str]:
 
 
 def opened(browser: Browser, url: str, selector: str, report: Path, wanted: set[str]) -> set[str]:
-    """Open a report until its picture is there; those of the functions that it shows or holds."""
+    """Open a report until its picture is there; those of the functions that are in its file."""
     page = browser.new_page()
     page.goto(url, timeout=PATIENCE)
     page.locator(selector).first.wait_for(state="attached", timeout=PATIENCE)
-    text = page.content() + report.read_text("utf-8", "replace")
     page.close()
+    text = report.read_text(
+        "utf-8", "replace"
+    )  # of the page also SnakeViz's own scripts would count, which say "worker"
     return {name for name in wanted if re.search(rf"\b{name}\b", text)}
 
 
@@ -220,6 +224,42 @@ def large(folder: Path, functions: int, lines: int, browser: Browser) -> dict[st
             "MB": file.stat().st_size / 1e6, "seconds": reading, "MB of memory": holding,
         },
     }  # fmt: skip
+
+
+STARTED = """
+import sys
+from profiling.__main__ import main
+try:
+    main(sys.argv[1:])
+except SystemExit:
+    pass
+heavy = sorted({"gradio", "xgboost", "numpy", "pandas"} & sys.modules.keys())
+sys.exit(f"imported: {heavy}" if heavy else 0)
+"""
+
+
+def starts(folder: Path, rounds: int) -> dict[str, dict[str, float]]:
+    """Seconds and MB of commands that have next to nothing to do, the least of the rounds.
+
+    Each fails where it imports Gradio, XGBoost, NumPy or pandas.
+    """
+    file, lines, module = folder / "small.prof", folder / "small.jsonl", folder / "small_module.py"
+    file.write_bytes(marshal.dumps(many(10)))
+    lines.write_text('{"timestamp": "2026-01-01T00:00:00Z", "duration": 0.01}\n')
+    module.write_text("def work():\n    return 1\n")
+    commands = {
+        "profile --help": ["--help"],
+        "profile report FILE.prof": ["report", str(file)],
+        "profile log FILE.jsonl": ["log", str(lines)],
+        "profile run FILE.py:function -n 1": ["run", f"{module}:work", "-n", "1"],
+        "python -c pass": [],
+    }
+    figures = {}
+    for name, words in commands.items():
+        command = [sys.executable, "-c", STARTED if words else "pass", *words]
+        runs = [log.run(command, ROOT)[1:] for _ in range(rounds)]
+        figures[name] = {"seconds": min(run[0] for run in runs), "MB of memory": max(run[1] for run in runs)}
+    return figures
 
 
 def many(functions: int) -> dict[Any, Any]:

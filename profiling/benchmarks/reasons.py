@@ -69,6 +69,7 @@ def main() -> int:
         name = release.manifest.name
         figures[name] = measured = bench(release, loans)
         ratios[f"reasons_over_pred_contribs_{name}"] = measured["xgboost"] / measured["pred_contribs"]
+        ratios[f"reasons_over_pred_contribs_bins_{name}"] = measured["bins"] / measured["pred_contribs"]
         moved = measured["fields_moved"]
         timed = ", ".join(f"{way} {µs / 1e3:.2f} ms" for way, µs in measured.items() if way != "fields_moved")
         print(f"{name}: {timed}; {moved:g} fields differ from the reference, {2**moved:,.0f} rows (medians)")

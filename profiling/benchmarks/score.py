@@ -140,6 +140,7 @@ def main() -> int:
         "score_onnx_us": p50["onnx"],
         "legacy_over_score_xgboost": p50[BEFORE] / p50["xgboost"],
         "legacy_over_score_onnx": p50[BEFORE] / p50["onnx"],
+        "score_bins_over_predict_proba": max(row["bins"]["p50"] / row[BARE]["p50"] for row in figures.values()),
     }
     print("\n" + ", ".join(f"{name} {value:.3g}" for name, value in ratios.items()))
     results.merge("score", {"rounds": rounds, **figures}, ratios)

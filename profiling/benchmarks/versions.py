@@ -95,8 +95,8 @@ def main() -> int:
                 environment["TENFOLD_RELEASE"] = str(code / release.folder.relative_to(ROOT))
                 targets[name, ledger] = target
                 urls[name, ledger] = stack.enter_context(served(target.command, "/readyz", environment, code))
-        found = clicks({name: urls[name, True] + "/" for name in codes}, given.clicks)
-        for name, milliseconds in found.items():
+        times = clicks({name: urls[name, True] + "/" for name in codes}, given.clicks)
+        for name, milliseconds in times.items():
             figures[name]["click to changed result, ms"] = [milliseconds]
         for _ in range(given.rounds):
             for connections in CONNECTIONS:

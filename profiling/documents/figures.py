@@ -1,4 +1,4 @@
-"""Write the figures of both READMEs from the releases and bench.json; --check compares.
+"""Write the figures of both READMEs and of docs/profiling.md from the releases and bench.json; --check compares.
 
 `python -m profiling.documents.figures`. A block is the text between `<!-- figures:NAME -->` and `<!-- /figures -->`,
 which is never edited by hand.
@@ -18,10 +18,12 @@ from profiling.benchmarks import engines as bench_engines
 from profiling.benchmarks import first as bench_first
 from profiling.benchmarks import history as bench_history
 from profiling.benchmarks import http as bench_http
+from profiling.benchmarks import profilers as bench_profilers
 from profiling.benchmarks import score as bench_score
 
 README = ROOT / "README.md"
 STUDY = ROOT / "profiling" / "README.md"
+PROFILING = ROOT / "docs" / "profiling.md"
 BLOCK = re.compile(r"(<!-- figures:(\w+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
 
 
@@ -222,6 +224,33 @@ def reasons() -> str:
     return "\n".join(lines)
 
 
+def profilers() -> str:
+    """Profilers side by side on the same five programs, large files, and how long a command takes to start."""
+    figures = results.read().get("profilers")
+    if figures is None:
+        return "`make bench-profile` has not run here yet."
+    lines = [
+        "| program | profiler | time added | its functions shown | report | to the picture |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for program, by_profiler in figures["programs"].items():
+        title = f"{program.replace('_', ' ')}, {by_profiler['alone']['seconds']:.1f} s"
+        for name in bench_profilers.PROFILERS:
+            row = by_profiler[name]
+            cells = (
+                [f"{row['added']:+.0%}", f"{row['functions']} of {row['of']}", f"{row['bytes'] / 1e3:,.0f} KB",
+                 f"{row['opening_s']:.1f} s"]
+                if "added" in row else [f"failed: {row['failed']}", "–", "–", "–"]
+            )  # fmt: skip
+            lines.append(f"| {title} | {name} | " + " | ".join(cells) + " |")
+            title = ""
+    for section in ("large", "starts"):
+        lines.append("")
+        for what, row in figures[section].items():
+            lines.append(f"- {what}: " + ", ".join(f"{key} {value:,.2f}" for key, value in row.items()) + ".")
+    return "\n".join([*lines, "", f"Least of {figures['rounds']} rounds, on {figures['machine']}."])
+
+
 FAULTS = {
     "ledger_kills": "a writing process killed (-9) at random moments",
     "erasure_kill_pwrite64": "a purge killed (-9) at its n-th write, for every n, and finished by the next command",
@@ -329,6 +358,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "history": history,
     "reasons": reasons,
     "faults": faults,
+    "profilers": profilers,
     "ratios": ratios,
 }
 
@@ -341,7 +371,7 @@ def with_figures(text: str) -> str:
 def main() -> int:
     """Exit status 1 with --check where a README differs."""
     differ = False
-    for file in (README, STUDY):
+    for file in (README, STUDY, PROFILING):
         before = file.read_text(encoding="utf-8")
         after = with_figures(before)
         differ |= before != after

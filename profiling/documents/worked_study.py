@@ -79,9 +79,9 @@ ROWS = ",".join(FIELDS) + "\n" + "".join(
 COMMANDS = (  # those of the page
     "run app_before:predict --rows rows.csv -o before.prof --html before.html",
     "run app_after:predict --rows rows.csv --against before.prof --fail-over 1.2 -o after.prof --html after.html",
+    "log app.jsonl --split after --html log.html",
     "before-after app_before:predict app_after:predict --rows rows.csv --html both.html --markdown change.md",
     "report before.prof after.prof --function score",
-    "log app.jsonl --split after --html log.html",
 )
 
 

@@ -96,7 +96,7 @@ def compared(
         notes += [f"{name}: {note}" for note in thread_notes(threads)]
         if out:
             out.mkdir(parents=True, exist_ok=True)
-            keep(profiler, out / f"{name}{suffix}.prof")
+            keep(measuring.as_prof(profiler), out / f"{name}{suffix}.prof")
             save(beside(out / f"{name}{suffix}.prof"), timing)
     return Comparison(timings, profiles, verdicts.of_timings(timings[0], timings[1]), notes)
 

@@ -4,9 +4,10 @@ One or two profiles share one list of functions; a function in both appears once
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from profiling.output import printable
 from profiling.study.names import BUILTIN, Group, label, package, short_file, title
 from profiling.study.prof_reader import Cost, Function, Profile
 from profiling.study.tree import Tree, tree
@@ -32,8 +33,8 @@ def facts(profiles: Sequence[Profile], group: Group = package) -> Facts:
         "functions": {
             "name": [label(function) for function in listed],
             "place": [f"{short_file(function)}:{function.line}" if short_file(function) else "" for function in listed],
-            "file": [function.file if function.file != "~" else "" for function in listed],
-            "group": [group(function) or BUILTIN for function in listed],
+            "file": [printable(function.file) if function.file != "~" else "" for function in listed],
+            "group": [printable(group(function) or BUILTIN) for function in listed],
         },
         "profiles": [
             facts_of(profile, boxes, {function: place[n] for function, n in number_of.items() if n in place})
@@ -96,7 +97,8 @@ def matched(profiles: Sequence[Profile]) -> list[dict[Function, int]]:
     """A number for each function of each profile, the same for one function in both.
 
     The same function has the same file, from its package on, and the same name. Several of one name in a file match in
-    the order of their lines if both profiles have as many, and else by line.
+    the order of their lines if both profiles have as many, and else by line. A function of Python that is left over on
+    both sides matches the only one of its name that is, whatever the file: it moved, or stands in a mended copy.
     """
     by_title: list[dict[str, list[Function]]] = []
     for profile in profiles:
@@ -115,4 +117,18 @@ def matched(profiles: Sequence[Profile]) -> list[dict[Function, int]]:
                 key = (name, index, 0) if alike else (name, function.line, 1)
                 mine[function] = keys.setdefault(key, len(keys))
         numbers.append(mine)
+    if len(numbers) == 2:
+        left_over = [only_names(mine, numbers[1 - side].values()) for side, mine in enumerate(numbers)]
+        for name in left_over[0].keys() & left_over[1].keys():
+            numbers[1][left_over[1][name]] = numbers[0][left_over[0][name]]
     return numbers
+
+
+def only_names(mine: Mapping[Function, int], others: Collection[int]) -> dict[str, Function]:
+    """The functions of Python without a match that have a name of their own and share it with none of these."""
+    names: dict[str, list[Function]] = {}
+    matched_numbers = set(others)
+    for function, number in mine.items():
+        if number not in matched_numbers and function.file != "~" and not function.name.startswith(("<", "__")):
+            names.setdefault(function.name, []).append(function)
+    return {name: functions[0] for name, functions in names.items() if len(functions) == 1}

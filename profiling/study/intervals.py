@@ -77,8 +77,18 @@ def verdict(change: Interval, more: str = "slower", less: str = "faster") -> str
     return f"cannot be told apart ({change.low:.2f} to {change.high:.2f} times)"
 
 
+def factors(change: Interval) -> str:
+    """An interval of ratios as factors of three figures: × 1.07 to 1.53, × 0.00412 to 0.00431."""
+    digits = [max(0, 2 - math.floor(math.log10(max(end, 1e-12)))) for end in (change.low, change.high)]
+    low, high = (f"{end:,.{count}f}" for end, count in zip((change.low, change.high), digits, strict=True))
+    return f"× {low}" if low == high else f"× {low} to {high}"
+
+
 def times(change: Interval) -> str:
     """An interval of ratios, with digits to match its width."""
-    digits = 2 if change.high < 1.995 else 1 if change.high < 99.95 else 0
-    low, high = (f"{end:,.{digits}f}" for end in (change.low, change.high))
+
+    def figure(end: float) -> str:
+        return f"{end:,.{2 if change.high < 1.995 else 1 if end < 99.95 else 0}f}"
+
+    low, high = figure(change.low), figure(change.high)
     return f"{low} times" if low == high else f"{low} to {high} times"

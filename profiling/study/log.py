@@ -2,13 +2,15 @@
 
 import argparse
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
 from inference.errors import TenfoldError
-from profiling.output import write_text
+from inference.perflog_lines import FIGURES, STAGES
+from profiling.output import counted, write_text
 from profiling.study.intervals import quantile, ratio
-from profiling.study.log_reader import FIGURES, STAGES, LogReader, Scores, files_of, form, stretches
+from profiling.study.log_reader import UNITS, LogReader, Scores, files_of, form, stretches
 from profiling.study.log_views import log_report, plot
 from profiling.study.pages import render, write_page
 from profiling.study.report import aligned, concluded
@@ -18,6 +20,8 @@ from profiling.study.views import Table
 Q = (0.5, 0.9, 0.99, 1.0)
 DAY = 24 * 60 * 60
 MOST_DRAWN = 100  # stretches of time
+MOST_KINDS = 10  # of refused scores, by name
+UNIT_OF = {milliseconds: unit for unit, milliseconds in UNITS.items() if unit != "us"}
 
 
 class BadSplit(TenfoldError):
@@ -114,7 +118,9 @@ def number(value: float, digits: int) -> str:
 
 
 def split(scores: Scores, place: str) -> tuple[list[Change], float | None]:
-    """How latency, CPU and memory changed, and when, in seconds since 1970, where a date was given.
+    """How latency, CPU and memory changed, and when, in seconds since 1970: at the date, or where the release begins.
+
+    None for a release that was in use beside others.
 
     Raises `BadSplit` if it is neither a date nor a release, or if one side is empty.
     """
@@ -132,6 +138,9 @@ def split(scores: Scores, place: str) -> tuple[list[Change], float | None]:
     sides = [[index for index, is_later in enumerate(later) if is_later is side] for side in (False, True)]
     if not all(sides):
         raise BadSplit(f"--split {place}: nothing to compare, all {len(scores):,} scores lie on one side")
+    if moment is None:
+        ends, begins = max(scores.times[index] for index in sides[0]), min(scores.times[index] for index in sides[1])
+        moment = begins if ends <= begins else None
     basis = f"{len(sides[0]):,} and {len(sides[1]):,} lines, 95 % intervals that take lines as independent"
     changes = []
     for q in Q[:-1]:
@@ -150,18 +159,20 @@ def split(scores: Scores, place: str) -> tuple[list[Change], float | None]:
 def footnotes(reader: LogReader) -> str:
     """What else the logs contain, as text."""
     scores, files = reader.scores, reader.files
-    lines = [f"{len(scores):,} scores." if files == 1 else f"{len(scores):,} scores, in {files:,} files."]
-    for line_form, count in reader.forms.most_common(3):
-        keys = ", ".join(f"{part} {key!r}" for part, key in zip(("time", "duration"), line_form[:2], strict=True))
-        unit = {1e3: "s", 1.0: "ms", 1e-3: "µs", 1e-6: "ns"}[line_form.unit]
-        lines.append(f"{count:,} of them by the keys {keys} in {unit}.")
+    read = counted(len(scores), "score")
+    lines = [f"{read}." if files == 1 else f"{read}, in {files:,} files."]
+    keys: Counter[tuple[str, str, float]] = Counter()
+    for line_form, count in reader.forms.items():
+        keys[line_form[:3]] += count
+    for (time, duration, unit), count in keys.most_common(3):
+        lines.append(f"{count:,} of them by the keys time {time!r}, duration {duration!r} in {UNIT_OF[unit]}.")
     if reader.errors:
-        kinds = ", ".join(f"{kind} {count:,}" for kind, count in reader.errors.most_common())
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in reader.errors.most_common(MOST_KINDS))
         lines.append(f"{reader.errors.total():,} refused: {kinds}.")
     if reader.dropped:
-        lines.append(f"{reader.dropped:,} lines that the log could not write, by its own count.")
+        lines.append(f"{counted(reader.dropped, 'line')} that the log could not write, by its own count.")
     if reader.skipped:
-        lines.append(f"{sum(skipped.lines for skipped in reader.skipped.values()):,} lines that are no score:")
+        lines.append(f"{counted(sum(skipped.lines for skipped in reader.skipped.values()), 'line')} without a score:")
         lines += [
             f"  {skipped.lines:,}: {what} (first in {skipped.file}, line {skipped.line:,})"
             for what, skipped in sorted(reader.skipped.items(), key=lambda item: -item[1].lines)

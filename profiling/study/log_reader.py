@@ -7,19 +7,19 @@ place where that was first seen and without any of its content.
 import io
 import json
 import math
+import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, AnyStr, NamedTuple
 
 from inference.errors import TenfoldError
 from inference.extras import extra
-from profiling.study.compression import DAMAGED, opened
+from inference.perflog_lines import FIGURES, LENGTHS, NAN, STAGES, interval_length, utc_seconds
+from profiling.output import printable
+from profiling.study.compression import DAMAGED, NotUnpacked, opened
 
-STAGES = ("validate", "row", "predict", "policy")  # of our own lines
-FIGURES = ("total", *STAGES, "thread_cpu", "cpu_percent", "rss_mb")  # ms, ms …, ms, % of one core, MB
 UNITS = {"s": 1e3, "ms": 1.0, "us": 1e-3, "µs": 1e-3, "ns": 1e-6}  # in ms
 PARTS = ("time", "duration", "cpu", "memory", "release", "engine")
 TIMES = ("time", "timestamp", "ts", "@timestamp", "datetime", "asctime", "date")
@@ -29,9 +29,12 @@ DURATIONS = tuple(
     for name in ("duration", "latency", "elapsed", "took", "response_time", "request_time", "runtime")
 )
 CPUS, MEMORIES = ("cpu_percent", "cpu"), ("rss_mb", "memory_usage_MB", "memory_mb", "memory_usage_mb")
-LOGS = (".jsonl", ".ndjson", ".json", ".log")
-LENGTHS = (1, 5, 15, 60, 4 * 60, 24 * 60, 7 * 24 * 60, 28 * 24 * 60)  # of a stretch of time, minutes
-NAN = math.nan
+LOG = re.compile(r"[^.].*\.(?:jsonl|ndjson|json|log)(?:[.-].*)?", re.IGNORECASE)  # a.log, a.jsonl.2.gz, a.log-20261123
+SECONDS = (1, 5, 15, *(60 * minutes for minutes in LENGTHS))  # of a stretch of time
+LARGEST = 1e15  # of a figure: more is a mistake, and would make sums and axes infinite
+LONGEST = 2**20  # bytes or characters of a line
+MOST_NAMES = 500  # releases with their engines, and kinds of errors; others are counted together
+OTHERS = "(others)"
 
 
 class BadMap(TenfoldError):
@@ -104,18 +107,24 @@ class LogReader:
         """Read one log. Raises OSError if it cannot be opened; a damaged file is read up to the damage."""
         self.files += 1
         number = 0
-        with opened(file) as stream:
-            try:
+        try:
+            with opened(file) as stream:
                 for number, line in enumerate(lines(stream), 1):
-                    self.take(line, str(file), number)
-            except UnicodeError:
-                self.skip("text in no encoding that was recognised: the rest of the file", str(file), number + 1)
-            except (*DAMAGED, OSError) as error:
-                if isinstance(error, OSError) and error.errno is not None:
-                    raise
-                self.skip(
-                    "compressed content that is damaged or cut short: the rest of the file", str(file), number + 1
-                )
+                    if len(line) < LONGEST:
+                        self.take(line, str(file), number)
+                    else:
+                        self.skip(f"longer than {LONGEST:,} bytes", str(file), number)
+        except NotUnpacked as error:
+            self.skip(str(error), str(file), 1)
+        except (*DAMAGED, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            self.skip("compressed content that is damaged or cut short: the rest of the file", str(file), number + 1)
+
+    def count(self, error: Any) -> None:
+        """Count a refused score by its kind."""
+        kind = text(error)
+        self.errors[kind if kind in self.errors or len(self.errors) < MOST_NAMES else OTHERS] += 1
 
     def take(self, line: bytes | str, file: str = "", number: int = 0) -> None:
         """Read one line."""
@@ -147,10 +156,9 @@ class LogReader:
         if when is None:
             return "a time that cannot be read"
         if "dropped" in entry:
-            self.dropped += int(entry["dropped"])
-            return None
+            return self._drop(entry["dropped"])
         if "error" in entry:
-            self.errors[str(entry["error"])] += 1
+            self.count(entry["error"])
             return None
         ms = entry["ms"]
         total = figure(ms.get("total")) if type(ms) is dict else NAN
@@ -164,10 +172,9 @@ class LogReader:
 
     def _any(self, entry: dict[str, Any]) -> str | None:
         """Read a line of another program's log; returns its problem, or None."""
-        if "dropped" in entry and "duration" not in entry:
-            self.dropped += int(figure(entry["dropped"]))
-            return None
         form = self.form or self._form(entry)
+        if form is None and "dropped" in entry:
+            return self._drop(entry["dropped"])
         if form is None:
             return self._lacking(entry)
         moment = value_at(entry, form.time)
@@ -187,6 +194,13 @@ class LogReader:
         self._add(when, duration, *cells)
         return None
 
+    def _drop(self, lines: Any) -> str | None:
+        number = figure(lines)
+        if not number >= 0:
+            return "a count of dropped lines that is no number"
+        self.dropped += int(number)
+        return None
+
     def _lacking(self, entry: dict[str, Any]) -> str:
         if not any(key in entry for key in TIMES):
             return "no time that was recognised: name its key with --map time=KEY,duration=KEY"
@@ -196,6 +210,8 @@ class LogReader:
 
     def _add(self, when: float, total: float, cpu: Any, memory: Any, release: Any, engine: Any) -> None:
         names = (text(release), text(engine))
+        if len(self._names) >= MOST_NAMES and names not in self._names:
+            names = (OTHERS, "–")
         self._times.append(when)
         self._groups.append(self._names.setdefault(names, len(self._names)))
         for column in self._columns.values():
@@ -208,6 +224,8 @@ class LogReader:
         """The form of a line, by its keys; None if they are not recognised."""
         keys = tuple(entry)
         if keys not in self._form_of:
+            if len(self._form_of) > MOST_NAMES:
+                self._form_of.clear()  # of lines that all have other keys, memory would hold every key
             key_names = [
                 next((key for key in names if key in entry), "") for names in (TIMES, DURATIONS, CPUS, MEMORIES)
             ]
@@ -222,25 +240,36 @@ class LogReader:
 
 
 def lines(stream: IO[bytes]) -> Iterator[bytes | str]:
-    """The lines of a log in UTF-8, with or without a byte order mark, or in UTF-16, recognised by its zeros."""
+    """The lines of a log in UTF-8, with or without a byte order mark, or in UTF-16 or 32, recognised by its zeros."""
     beginning = stream.peek(4)[:4] if hasattr(stream, "peek") else b""
-    if beginning[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if beginning in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        yield from decoded(stream, "utf-32")
+    elif beginning[:2] in (b"\xff\xfe", b"\xfe\xff"):
         yield from decoded(stream, "utf-16")
     elif beginning[1:2] == b"\0" or beginning[:1] == b"\0":
         yield from decoded(stream, "utf-16-le" if beginning[1:2] == b"\0" else "utf-16-be")
     else:
         if beginning[:3] == b"\xef\xbb\xbf":
             stream.read(3)
-        yield from stream
+        yield from limited(stream)
 
 
 def decoded(stream: IO[bytes], encoding: str) -> Iterator[str]:
-    """The lines of a file as text; the file stays open."""
-    wrapper = io.TextIOWrapper(stream, encoding)
+    """The lines of a file as text, with marks for what is no text; the file stays open."""
+    wrapper = io.TextIOWrapper(stream, encoding, errors="replace")
     try:
-        yield from wrapper
+        yield from limited(wrapper)
     finally:
         wrapper.detach()
+
+
+def limited(stream: IO[AnyStr]) -> Iterator[AnyStr]:
+    """Lines; of one longer than LONGEST only the beginning, so that a file without line ends takes no memory."""
+    while line := stream.readline(LONGEST):
+        rest = line
+        while len(rest) == LONGEST and rest[-1:] not in (b"\n", "\n"):
+            rest = stream.readline(LONGEST)
+        yield line
 
 
 def value_at(entry: dict[str, Any], key: str) -> Any:
@@ -256,39 +285,43 @@ def value_at(entry: dict[str, Any], key: str) -> Any:
 
 
 def figure(value: Any) -> float:
-    """Return a number, also from text that holds one; NaN for anything else."""
+    """Return a number, also from text that holds one; NaN for anything else, and for one that is too large."""
     kind = type(value)
-    if kind is float or kind is int:
-        return float(value) if abs(value) < 1e300 else NAN
     if kind is str:
         try:
-            return float(value)
+            value = float(value)
         except ValueError:
             return NAN
-    return NAN
+    elif kind is not float and kind is not int:
+        return NAN
+    return float(value) if abs(value) <= LARGEST else NAN
 
 
 def seconds(value: Any) -> float | None:
     """Seconds since 1970 of a time: ISO 8601 (UTC by default), or a number of s, ms, µs or ns; None if not a time."""
     if type(value) is str:
         try:
-            moment = datetime.fromisoformat(value.replace(",", "."))
+            return utc_seconds(value)
         except ValueError:
-            return number_of_seconds(figure(value))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    return number_of_seconds(figure(value))
+            pass
+    return number_of_seconds(value)
 
 
-def number_of_seconds(value: float) -> float | None:
+def number_of_seconds(value: Any) -> float | None:
     """Seconds from a number, by its size: a current time is near 1.8e9 s."""
+    try:
+        number = float(value) if type(value) in (str, int, float) else NAN
+    except (ValueError, OverflowError):
+        return None
     for unit in (1.0, 1e3, 1e6, 1e9):
-        if 1e8 <= value / unit < 1e10:
-            return value / unit
+        if 1e8 <= number / unit < 1e10:
+            return number / unit
     return None
 
 
 def text(value: Any) -> str:
-    return value if type(value) is str else "–" if value is None else str(value)[:80]
+    """A name for tables and terminals: of no more than 80 characters, without any that move the cursor."""
+    return "–" if value is None else printable(str(value)[:80])
 
 
 def unit_of(key: str) -> str:
@@ -324,7 +357,7 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         inside = [path]
         if path.is_dir():
-            inside = [file for file in sorted(path.iterdir()) if file.is_file() and looks_like_a_log(file.name)]
+            inside = sorted(file for file in path.rglob("*") if looks_like_a_log(file.relative_to(path)))
             if not inside:
                 raise FileNotFoundError(
                     2, "a folder without a log (.jsonl, .ndjson, .json, .log, compressed too)", str(path)
@@ -335,20 +368,19 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
     return list(files.values())
 
 
-def looks_like_a_log(name: str) -> bool:
-    """scores.jsonl, scores.jsonl.1, scores-2026-11-23.jsonl.gz."""
-    return any(name.endswith(end) or f"{end}." in name for end in LOGS) and not name.startswith(".")
+def looks_like_a_log(file: Path) -> bool:
+    """Whether a file below a folder is read: scores.jsonl, scores.jsonl.1, 2026-11/app.log-20261123.gz; none hidden."""
+    return not any(part.startswith(".") for part in file.parts) and LOG.fullmatch(file.name) is not None
 
 
 def stretches(scores: Scores, most: int) -> tuple[int, dict[int, list[int]]]:
-    """Measurements by stretches of time of one of LENGTHS, minutes: the shortest that gives at most `most` stretches.
+    """Measurements by stretches of time, the shortest of which there are at most `most`.
 
-    The length, and for each stretch with measurements its first minute since 1970 and their places, in order.
+    The length in seconds, and for each stretch with measurements its first second since 1970 and their places.
     """
-    minutes = [int(time // 60) for time in scores.times]
-    first, last = min(minutes), max(minutes)
-    length = next((length for length in LENGTHS if last // length - first // length < most), LENGTHS[-1])
+    times = [int(time) for time in scores.times]
+    length = interval_length(min(times), max(times), most, SECONDS)
     by_start: dict[int, list[int]] = {}
-    for place, minute in enumerate(minutes):
-        by_start.setdefault(minute - minute % length, []).append(place)
+    for place, time in enumerate(times):
+        by_start.setdefault(time - time % length, []).append(place)
     return length, dict(sorted(by_start.items()))

@@ -41,7 +41,7 @@ class Line:
 class Tick:
     """A mark on an axis."""
 
-    at: float
+    position: float
     text: str
 
 
@@ -94,7 +94,7 @@ def log_report(
     notes: Sequence[str],
     moment: float | None,
 ) -> LogReport:
-    """The report on the logs read; `parts` are stretches of time, by their first minute."""
+    """The report on the logs read; `parts` are stretches of time, by their first second."""
     first, last = (
         datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M") for time in (min(scores.times), max(scores.times))
     )
@@ -110,20 +110,20 @@ def log_report(
 
 def plot(scores: Scores, parts: Mapping[int, Sequence[int]], moment: float | None = None) -> Plot:
     """Quantiles over time, a panel for each figure that the logs have."""
-    minutes = list(parts)
-    first, span = minutes[0], max(minutes[-1] - minutes[0], 1)
+    seconds = list(parts)
+    first, span = seconds[0], max(seconds[-1] - seconds[0], 1)
 
-    def across(minute: float) -> float:
-        share = (minute - first) / span if len(minutes) > 1 else 0.5
+    def across(second: float) -> float:
+        share = (second - first) / span if len(seconds) > 1 else 0.5
         return LEFT + 12 + share * (WIDTH - LEFT - 30)
 
     panels: list[Panel] = []
     for name, title, quantiles in PANELS:
         values = [
-            [(minute, quantile(scores.ordered(name, places), q)) for minute, places in parts.items()]
+            [(second, quantile(scores.ordered(name, places), q)) for second, places in parts.items()]
             for _, q in quantiles
         ]
-        points = [[(minute, value) for minute, value in line if not math.isnan(value)] for line in values]
+        points = [[(second, value) for second, value in line if not math.isnan(value)] for line in values]
         if not any(points):
             continue
         top = len(panels) * HEIGHT + TOP
@@ -138,13 +138,13 @@ def plot(scores: Scores, parts: Mapping[int, Sequence[int]], moment: float | Non
                 title,
                 top,
                 [line_of(kind, line, across, up) for (kind, _), line in zip(quantiles, points, strict=True) if line],
-                [Tick(across(minute), moment_text(minute, span)) for minute in times(minutes)],
+                [Tick(across(second), moment_text(second, span)) for second in times(seconds)],
                 [Tick(up(value), f"{value:,g}") for value in ticks],
             )
         )
     mark = None
-    if moment is not None and minutes[0] <= moment / 60 <= minutes[-1]:
-        mark = across(moment / 60)
+    if moment is not None and seconds[0] <= moment <= seconds[-1]:
+        mark = across(moment)
     label = "; ".join(panel.title for panel in panels)
     return Plot(f"Over time: {label}", WIDTH, len(panels) * HEIGHT, LEFT, HEIGHT - TOP - BOTTOM, panels, mark)
 
@@ -154,7 +154,7 @@ def line_of(kind: str, line: Sequence[tuple[int, float]], across: object, up: ob
     assert callable(across)  # noqa: S101 - for the type checker
     assert callable(up)  # noqa: S101
     points = [
-        Point(across(minute), up(value), f"{moment_text(minute, 0)} UTC: {kind} {value:,.3g}") for minute, value in line
+        Point(across(second), up(value), f"{moment_text(second, 0)} UTC: {kind} {value:,.3g}") for second, value in line
     ]
     return Line(kind, "M" + " L".join(f"{point.x:.1f} {point.y:.1f}" for point in points), points)
 
@@ -168,15 +168,18 @@ def round_ticks(most: float) -> list[float]:
     return [number * step for number in range(math.ceil(most / step - 1e-9) + 1)]
 
 
-def times(minutes: Sequence[int], most: int = 7) -> list[int]:
+def times(seconds: Sequence[int], most: int = 7) -> list[int]:
     """The stretches that are labelled on the axis."""
-    step = math.ceil(len(minutes) / most)
-    return [*minutes[::step]]
+    step = math.ceil(len(seconds) / most)
+    return [*seconds[::step]]
 
 
-def moment_text(minute: float, span: float) -> str:
+def moment_text(second: float, span: float) -> str:
     """A moment as text: only the day if the axis is long."""
-    moment = datetime.fromtimestamp(minute * 60, UTC)
-    return moment.strftime(
-        "%Y-%m-%d" if span > 7 * 24 * 60 else "%m-%d %H:%M" if span > 24 * 60 else "%H:%M" if span else "%Y-%m-%d %H:%M"
-    )
+    moment = datetime.fromtimestamp(second, UTC)
+    day = 24 * 60 * 60
+    if not span:
+        return moment.strftime("%Y-%m-%d %H:%M" if second % 60 == 0 else "%Y-%m-%d %H:%M:%S")
+    if span > 7 * day:
+        return moment.strftime("%Y-%m-%d")
+    return moment.strftime("%m-%d %H:%M" if span > day else "%H:%M" if span > 15 * 60 else "%H:%M:%S")

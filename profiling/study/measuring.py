@@ -1,19 +1,19 @@
 """Measure calls: first without a profiler, then for memory, then under cProfile; sampled stacks on request."""
 
 import cProfile
+import marshal
 import platform
 import sys
-import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Sequence
-from types import FrameType
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from inference.errors import TenfoldError
 from profiling.study.calls import Call, Target
 from profiling.study.equality import TOLERANCE, equal
 from profiling.study.prof_reader import Profile, entries_from
+from profiling.study.script_profile import profiled_with_threads
 from profiling.study.stacks import of_stacks, stacks_of
 from profiling.study.timings import Timings
 
@@ -124,11 +124,12 @@ def memory(target: Target, calls: Sequence[Call], n: int) -> dict[str, float]:
         growth = (tracemalloc.get_traced_memory()[0] - start) / count
     finally:
         tracemalloc.stop()
+    at_end = process.memory_info().rss / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     return {
         "rss_before_mb": at_start,
-        "rss_after_mb": process.memory_info().rss / 2**20,
-        "rss_peak_mb": peak,
+        "rss_after_mb": at_end,
+        "rss_peak_mb": max(peak, at_start, at_end),  # Linux counts in batches, and its peak can lag behind
         "kept_a_call_kb": growth / 1024,
         "most_in_a_call_kb": most / 1024,
     }
@@ -137,25 +138,19 @@ def memory(target: Target, calls: Sequence[Call], n: int) -> dict[str, float]:
 def profiled(name: str, target: Target, calls: Sequence[Call], n: int) -> tuple[cProfile.Profile, Profile, Threads]:
     """n calls under cProfile, in a loop of its own; and what other threads did meanwhile."""
     profiler = cProfile.Profile()
-    counts: dict[int, int] = {}
-
-    def count(frame: FrameType, event: str, _: object) -> None:
-        if event in ("call", "c_call"):
-            thread = threading.get_ident()
-            counts[thread] = counts.get(thread, 0) + 1
-
-    threading.setprofile(count)  # of threads that are started from now on
-    used, mine = time.process_time(), time.thread_time()
-    try:
-        profiler.runcall(repeated, target.call, calls, n)
-    finally:
-        threading.setprofile(None)
-    used, mine = time.process_time() - used, time.thread_time() - mine
-    profiler.create_stats()
+    others = profiled_with_threads(profiler, lambda: profiler.runcall(repeated, target.call, calls, n))
     profile = Profile(name, entries_from(dict(profiler.stats))[0])
-    return profiler, profile, Threads(
-        profile.calls, sum(counts.values()), len(counts), max(0.0, 1 - mine / used) if used > 0.01 else 0.0
-    )  # fmt: skip
+    return profiler, profile, threads_of(profile, others)
+
+
+def as_prof(profiler: cProfile.Profile) -> bytes:
+    """What `Profile.dump_stats` writes."""
+    return marshal.dumps(profiler.stats)
+
+
+def threads_of(profile: Profile, others: Mapping[str, float]) -> Threads:
+    """What a profile saw, beside what the counts of other threads say."""
+    return Threads(profile.calls, int(others["calls"]), int(others["threads"]), others["cpu"])
 
 
 def repeated(call: Callable[[Call], object], calls: Sequence[Call], n: int) -> None:

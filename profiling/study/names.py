@@ -1,18 +1,20 @@
 """Names and groups of functions: groups by a file of patterns, else by package."""
 
 import re
+import sys
 import tomllib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 from inference.errors import TenfoldError
+from profiling.output import printable
 from profiling.study.prof_reader import Function, Profile
 
 Group = Callable[[Function], str | None]  # the group of a function; None leaves it to its callers
 LIBRARY = re.compile(r"(?:site|dist)-packages[/\\]([^/\\]+)")
 STANDARD = re.compile(r"(?:^<frozen|[/\\]lib(?:64)?[/\\]python\d[^/\\]*[/\\]|[/\\]Lib[/\\])")
-INSTALLED = re.compile(r".*(?:site|dist)-packages/|.*/lib(?:64)?/python\d[^/]*/|.*/Lib/")
+INSTALLED = re.compile(r"^(?:.*(?:site|dist)-packages/|.*/lib(?:64)?/python\d[^/]*/|.*/Lib/)")
 LOOP = re.compile(r"[/\\]profiling[/\\]study[/\\](?:measuring|calls)\.py$")  # what calls a function that is profiled
 BUILTIN = "built into Python"
 TENFOLD = Path(__file__).with_name("groups") / "tenfold.toml"
@@ -28,7 +30,9 @@ def package(function: Function) -> str | None:
     if function.file in ("~", ""):
         # <method 'reduce' of 'numpy.ufunc' objects>, <built-in method numpy.array>
         match = re.search(r"(?:of '|method )([a-z_]\w*)\.\w", function.name)
-        return match[1] if match and match[1] != "builtins" else None
+        if not match or match[1] == "builtins":
+            return None
+        return "standard library" if match[1] in sys.stdlib_module_names else match[1]
     if match := LIBRARY.search(function.file):
         return match[1].removesuffix(".py")
     if LOOP.search(function.file):
@@ -109,11 +113,11 @@ def title(function: Function) -> str:
 
 def label(function: Function) -> str:
     """The function's name alone."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", function.name)
+    return printable(re.sub(r" at 0x[0-9a-fA-F]+", "", function.name))
 
 
 def short_file(function: Function) -> str:
     """Its file from the package on, at most three parts; empty for a function in C."""
     if function.file in ("~", ""):
         return ""
-    return "/".join(INSTALLED.sub("", function.file.replace("\\", "/")).split("/")[-3:])
+    return printable("/".join(INSTALLED.sub("", function.file.replace("\\", "/")).split("/")[-3:]))

@@ -5,7 +5,9 @@ that a view lacks is an error.
 """
 
 import json
+from base64 import b64encode
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -36,7 +38,10 @@ def render(view: View) -> str:
 
 
 def environment() -> "Environment":
-    """The templates. In them `for_script(facts)` is JSON for a script element that runs nothing: no text can end it."""
+    """The templates. In them `for_script(facts)` is JSON for a script element that runs nothing: no text can end it.
+
+    `script` is the only script that a page may run; its policy names it by its digest.
+    """
     with extra("profile"):  # imported here: output to a terminal does not need it
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
         from markupsafe import Markup
@@ -52,5 +57,8 @@ def environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    script = (FOLDER / "profile.js").read_text("utf-8")
     jinja.globals["for_script"] = for_script
+    jinja.globals["script"] = Markup(script)  # noqa: S704 - our own file
+    jinja.globals["script_digest"] = b64encode(sha256(script.encode()).digest()).decode()
     return jinja

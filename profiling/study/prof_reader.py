@@ -18,11 +18,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from inference.errors import TenfoldError
-from profiling.study.compression import DAMAGED, opened
+from profiling.output import printable
+from profiling.study.compression import DAMAGED, NotUnpacked, opened
 
 LARGEST = 256 * 2**20  # bytes of a file, decompressed
 DEEPEST = 12  # a profile nests five deep
 DEEPEST_CODE = 100  # functions within functions, each with constants
+MOST_OBJECTS = 20_000_000  # of half a million functions, with two callers each; about 2 GB of memory
+LONGEST_NAME = 2**16  # bytes of a file's or a function's name
+MOST_CALLS, MOST_SECONDS = 2**63, 1e12  # so that sums stay finite
 CODE_AT = (2, 4)  # how deep a function's name stands: in a key, and in that of a caller
 # Of code objects: numbers, objects, objects after the first line's number; and which objects are file and name.
 CODE_LAYOUTS = ((5, 8, 2, 5, 6), (6, 8, 1, 6, 7), (5, 8, 1, 6, 7), (4, 8, 1, 6, 7))  # 3.11 on; 3.8; 3.0; 2
@@ -115,8 +119,8 @@ def read_profile(file: Path) -> Profile:
     try:
         entries, sampled = entries_from(reader.only_value())
     except ValueError as error:
-        raise BadProfile(f"{file}: byte {reader.at:,}: {error}. A file that cProfile wrote is needed") from None
-    return Profile(file.name, entries, sampled)
+        raise BadProfile(f"{file}: byte {reader.position:,}: {error}. A file that cProfile wrote is needed") from None
+    return Profile(printable(file.name), entries, sampled)
 
 
 def read(file: Path) -> bytes:
@@ -126,6 +130,8 @@ def read(file: Path) -> bytes:
             content = stream.read(LARGEST + 1)
     except DAMAGED:
         raise BadProfile(f"{file}: its compressed content is damaged or cut short") from None
+    except NotUnpacked as error:
+        raise BadProfile(f"{file}: {error}") from None
     except OSError as error:
         raise BadProfile(f"{file}: {error.strerror or error}") from None
     if len(content) > LARGEST:
@@ -213,6 +219,8 @@ def added(first: Cost, second: Cost) -> Cost:
 def function_of(key: Any) -> Function:
     if type(key) is not tuple or [type(part) for part in key] != [str, int, str]:
         raise ValueError("found no file, line and name where a function is named")
+    if max(len(key[0]), len(key[2])) > LONGEST_NAME:
+        raise ValueError(f"found a name of more than {LONGEST_NAME:,} characters")
     return Function(*key)
 
 
@@ -221,10 +229,12 @@ def cost_of(figures: Any) -> Cost:
         raise ValueError("found no numbers of calls where they are needed")
     if not all(type(figure) in (int, float) and math.isfinite(figure) for figure in figures) or min(figures[:2]) < 0:
         raise ValueError("found no finite figures where they are needed")
+    if max(figures[:2]) > MOST_CALLS or max(figures[2:]) > MOST_SECONDS:
+        raise ValueError("found figures that no program reaches")
     return Cost(figures[0], figures[1], max(0.0, figures[2]), max(0.0, figures[3]))  # clocks can step back a little
 
 
-def share_of(share: Any, whole: Cost) -> Cost:
+def share_of(share: Any, total: Cost) -> Cost:
     """One caller's share of a function's cost; by calls alone if nothing else was written.
 
     For a caller cProfile writes all calls first and then the non-recursive ones, for a function the other way round;
@@ -233,33 +243,37 @@ def share_of(share: Any, whole: Cost) -> Cost:
     if type(share) is not int:
         cost = cost_of(share)
         return cost._replace(primitive=min(cost[:2]), calls=max(cost[:2]))
-    part = share / max(1, whole.calls)
-    return Cost(share, share, whole.own * part, whole.cumulative * part)
+    if not 0 <= share <= MOST_CALLS:
+        raise ValueError("found no number of calls where it is needed")
+    part = share / max(1, total.calls)
+    return Cost(share, share, total.own * part, total.cumulative * part)
 
 
 class MarshalReader:
     """Reads one object of the marshal format. Raises ValueError, and no other error, if it cannot."""
 
     def __init__(self, content: bytes) -> None:
-        self.content, self.at = content, 0
+        self.content, self.position = content, 0
         self.seen: list[Any] = []  # objects that may be referred to, by number
         self.interned: list[str] = []  # the same for Python 2's texts
         self.depth = 0
+        self.objects = 0
         self.codes = 0  # code objects that are being read
+        self.layout = CODE_LAYOUTS[0]  # of those inside the outermost one: the same Python wrote them
 
     def only_value(self) -> Any:
         """The one object that the file holds."""
         value = self.value()
-        if self.at != len(self.content):
-            raise ValueError(f"found {len(self.content) - self.at:,} bytes after the end")
+        if self.position != len(self.content):
+            raise ValueError(f"found {len(self.content) - self.position:,} bytes after the end")
         return value
 
     def take(self, count: int) -> bytes:
         """The next bytes."""
-        if not 0 <= count <= len(self.content) - self.at:
-            raise ValueError(f"found {len(self.content) - self.at:,} bytes where {count:,} are announced")
-        self.at += count
-        return self.content[self.at - count : self.at]
+        if not 0 <= count <= len(self.content) - self.position:
+            raise ValueError(f"found {len(self.content) - self.position:,} bytes where {count:,} are announced")
+        self.position += count
+        return self.content[self.position - count : self.position]
 
     def number(self, form: str) -> Any:
         """One number of a fixed size."""
@@ -278,6 +292,9 @@ class MarshalReader:
         deepest = DEEPEST_CODE if self.codes else DEEPEST
         if self.depth >= deepest:
             raise ValueError(f"found objects nested more than {deepest} deep")
+        self.objects += 1
+        if self.objects > MOST_OBJECTS:
+            raise ValueError(f"found more than {MOST_OBJECTS:,} objects, which no profile holds")
         number = len(self.seen)
         if code & FLAG_REF:
             self.seen.append(UNFINISHED)  # what is within comes later in the list
@@ -319,42 +336,56 @@ class MarshalReader:
     def items(self, length: str) -> tuple[Any, ...]:
         """A tuple."""
         count = self.number(length)
-        if not 0 <= count <= len(self.content) - self.at:
+        if not 0 <= count <= len(self.content) - self.position:
             raise ValueError(f"found a tuple of {count:,}, more than there are bytes")
         return tuple([self.value() for _ in range(count)])
 
     def code(self) -> str:
-        """The name of a code object. The file does not say which Python wrote it, so each layout is tried."""
-        state = self.at, len(self.seen), len(self.interned), self.depth
-        self.codes += 1
-        try:
-            for numbers, first_objects, last_objects, file, name in CODE_LAYOUTS:
-                self.at, references, interned, self.depth = state
-                del self.seen[references:], self.interned[interned:]
-                try:
-                    self.take(4 * numbers)
-                    objects = [self.value() for _ in range(first_objects)]
-                    self.take(4)
-                    for _ in range(last_objects):
-                        self.value()
-                except ValueError:
-                    continue
-                if type(objects[file]) is type(objects[name]) is str and type(objects[1]) is type(objects[2]) is tuple:
-                    return f"<code object {objects[name]}, file {objects[file]}>"
-        finally:
-            self.codes -= 1
+        """The name of a code object. The file does not say which Python wrote it, so each layout is tried.
+
+        Only for the outermost code object: trying them for each one inside would take 4 to the power of the depth.
+        """
+        if self.codes:
+            return self.code_laid_out(self.layout)
+        state = self.position, len(self.seen), len(self.interned), self.depth
+        for self.layout in CODE_LAYOUTS:
+            self.position, references, interned, self.depth = state
+            del self.seen[references:], self.interned[interned:]
+            self.codes = 1
+            try:
+                return self.code_laid_out(self.layout)
+            except ValueError:
+                continue
+            finally:
+                self.codes = 0
         raise ValueError("found a code object that cannot be read")
 
+    def code_laid_out(self, layout: tuple[int, int, int, int, int]) -> str:
+        """The name of a code object in one layout."""
+        numbers, first_objects, last_objects, file, name = layout
+        self.take(4 * numbers)
+        objects = [self.value() for _ in range(first_objects)]
+        self.take(4)
+        for _ in range(last_objects):
+            self.value()
+        if type(objects[file]) is type(objects[name]) is str and type(objects[1]) is type(objects[2]) is tuple:
+            return f"<code object {objects[name]}, file {objects[file]}>"
+        raise ValueError("found a code object without names")
+
     def table(self) -> dict[Any, Any]:
-        """A dict: keys and values in turn, until a null."""
+        """A dict: keys and values in turn, until a null.
+
+        A key is a text, a number, or a tuple of these. Tuples of tuples are refused: by references a few bytes make
+        one so large that hashing it never ends.
+        """
         table = {}
-        while self.content[self.at : self.at + 1] != b"0":
+        while self.content[self.position : self.position + 1] != b"0":
             key = self.value()
-            try:
-                table[key] = self.value()
-            except TypeError:
-                raise ValueError(f"found a {type(key).__name__} for a key") from None
-        self.at += 1
+            kinds = {type(part) for part in key} if type(key) is tuple else {type(key)}
+            if nested := kinds & {tuple, dict}:
+                raise ValueError(f"found a {nested.pop().__name__} for a key")
+            table[key] = self.value()
+        self.position += 1
         return table
 
 

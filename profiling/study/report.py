@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inference.errors import TenfoldError
+from profiling.output import printable
 from profiling.study import verdicts
 from profiling.study.names import Group, groups, package, read_groups, title
 from profiling.study.pages import write_page
@@ -87,15 +88,17 @@ def concluded(options: argparse.Namespace, changes: Sequence[Change], name: str)
     """Print and write what changed; exit status 1 if it is too slow."""
     if changes:
         print(f"\n{verdicts.as_text(changes)}")
-    for file in (options.json, options.markdown):
+    for file, write in ((options.json, verdicts.write_json), (options.markdown, verdicts.write_markdown)):
         if file and changes:
-            verdicts.write(file, changes, name, options.fail_over)
+            write(file, changes, name, options.fail_over)
             print(f"{file}: written")
+    wanted = [("--json", options.json), ("--markdown", options.markdown), ("--fail-over", options.fail_over)]
+    lacking = [option for option, given in wanted if given is not None]
+    if lacking and not changes:
+        print(f"{lacking[0]} needs something to compare with", file=sys.stderr)
+        return 2
     if options.fail_over is None:
         return 0
-    if not changes:
-        print("--fail-over needs something to compare with", file=sys.stderr)
-        return 2
     failed = verdicts.too_slow(changes, options.fail_over)
     for change in failed:
         print(f"too slow: {change.what} is {change.verdict}; the limit is {options.fail_over:g} times", file=sys.stderr)
@@ -202,7 +205,7 @@ def as_text(profiles: Sequence[Profile], count: int, group: Group = package) -> 
 
 def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], widest: int = 64) -> str:
     """Columns under their heads: the first to the left, figures to the right."""
-    cells = [tuple(cell if len(cell) <= widest else f"…{cell[1 - widest :]}" for cell in row) for row in (heads, *rows)]
+    cells = [[shortened(printable(cell), widest) for cell in row] for row in (heads, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
     return "\n".join(
         "  ".join(
@@ -210,6 +213,10 @@ def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], widest: int = 6
         )
         for row in cells
     )
+
+
+def shortened(text: str, widest: int) -> str:
+    return text if len(text) <= widest else f"…{text[1 - widest :]}"
 
 
 def ms(seconds: float) -> str:
@@ -220,5 +227,5 @@ def ratio(before: float, after: float) -> str:
     return f"{before / after:.2f}" if after else "–"
 
 
-def share(part: float, whole: float) -> str:
-    return f"{part / whole:.1%}" if whole else "–"
+def share(part: float, total: float) -> str:
+    return f"{part / total:.1%}" if total else "–"

@@ -5,8 +5,8 @@ same call gives the same result. Then under cProfile. A script (`run script.py â
 """
 
 import argparse
-import cProfile
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inference.errors import TenfoldError
-from profiling.output import CannotWrite
+from profiling.output import counted, write_bytes
 from profiling.study import calls as calling
-from profiling.study import measuring, verdicts
+from profiling.study import measuring, script_profile, verdicts
 from profiling.study.equality import TOLERANCE
 from profiling.study.intervals import quantile_interval
 from profiling.study.names import read_groups
@@ -92,7 +92,7 @@ def run_target(options: argparse.Namespace, target: calling.Target) -> tuple[Tim
     name = options.output.name if options.output else target.name
     profiler, profile, threads = measuring.profiled(name, target, calls, n)
     if options.output:
-        keep(profiler, options.output)
+        keep(measuring.as_prof(profiler), options.output)
     notes = [*thread_notes(threads), *unlike]
     slower = profile.seconds / max(sum(timings.wall), 1e-9)
     if slower > 1.5:
@@ -114,21 +114,16 @@ def thread_notes(threads: measuring.Threads) -> list[str]:
     if threads.unseen:
         notes.append(
             f"{threads.seen:,} of about {threads.seen + threads.unseen:,} calls are in the profile: the others ran in "
-            f"{threads.others} other threads, which cProfile does not see."
+            f"{counted(threads.others, 'other thread')}, which cProfile does not see."
         )
     if threads.cpu > 0.1:
         notes.append(f"{threads.cpu:.0%} of the CPU time was other threads', which cProfile does not see.")
     return notes
 
 
-def keep(profiler: cProfile.Profile, file: Path) -> None:
-    """Write a .prof, compressed where its name ends in .gz."""
-    try:
-        profiler.dump_stats(file)
-    except OSError as error:
-        raise CannotWrite(f"{file}: cannot be written: {error.strerror or error}") from None
-    if file.suffix == ".gz":
-        file.write_bytes(gzip.compress(file.read_bytes()))
+def keep(content: bytes, file: Path) -> None:
+    """Write a .prof, compressed where its name ends in .gz. Raises `CannotWrite`."""
+    write_bytes(file, gzip.compress(content) if file.suffix == ".gz" else content)
 
 
 def run_script(options: argparse.Namespace) -> tuple[Timings, list[Profile]]:
@@ -149,14 +144,14 @@ def run_script(options: argparse.Namespace) -> tuple[Timings, list[Profile]]:
         if status:
             notes = [f"The script ended with status {status}."]
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "script.prof"
-        child([sys.executable, "-m", "cProfile", "-o", str(file), *script_arguments])
-        if not file.exists():
+        file, counts = Path(folder) / "script.prof", Path(folder) / "threads.json"
+        child([sys.executable, script_profile.__file__, str(file), str(counts), *script_arguments])
+        if not counts.exists():
             raise calling.BadTarget(f"{script}: ended without leaving a profile (a kill, or os._exit)")
         profile = open_profile(file)._replace(name=options.output.name if options.output else script.name)
+        notes += thread_notes(measuring.threads_of(profile, json.loads(counts.read_text("utf-8"))))
         if options.output:
-            content = file.read_bytes()
-            options.output.write_bytes(gzip.compress(content) if options.output.suffix == ".gz" else content)
+            keep(file.read_bytes(), options.output)
     if options.sample:
         notes.append("--sample is for functions: name one (script.py:function).")
     timings = Timings(str(script), wall, cpu, memory={"rss_peak_mb": peak}, machine=measuring.machine(), notes=notes)

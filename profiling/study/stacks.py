@@ -5,7 +5,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from profiling.study.prof_reader import NOTHING, BadProfile, Cost, Entry, Function, Profile, read, read_profile
+from profiling.output import printable
+from profiling.study.prof_reader import (
+    MOST_SECONDS,
+    NOTHING,
+    BadProfile,
+    Cost,
+    Entry,
+    Function,
+    Profile,
+    read,
+    read_profile,
+)
 
 SYNTHETIC = {"[self]": "", "<built-in>": "~", "<thread>": "~"}  # what pyinstrument writes for a file, and what we do
 
@@ -22,11 +33,11 @@ def session(content: bytes, file: str) -> Profile:
     """A session of pyinstrument (`-r session`, `Session.save`), JSON. Raises `BadProfile`."""
     try:
         stacks = stacks_of(json.loads(content)["frame_records"])
-    except (ValueError, TypeError, LookupError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         raise BadProfile(f"{file}: not a session as pyinstrument saves it") from None
     if not stacks:
         raise BadProfile(f"{file}: a session without any sample")
-    return of_stacks(Path(file).name, stacks)
+    return of_stacks(printable(Path(file).name), stacks)
 
 
 def stacks_of(records: Iterable[tuple[Sequence[str], float]]) -> dict[tuple[Function, ...], float]:
@@ -34,6 +45,8 @@ def stacks_of(records: Iterable[tuple[Sequence[str], float]]) -> dict[tuple[Func
     stacks: dict[tuple[Function, ...], float] = {}
     for frames, seconds in records:
         stack = tuple(function for frame in frames if (function := of_frame(frame)) is not None)
+        if not 0 <= seconds <= MOST_SECONDS:
+            raise ValueError("seconds that no program takes")
         stacks[stack] = stacks.get(stack, 0.0) + float(seconds)
     return stacks
 

@@ -64,14 +64,14 @@ def profiled(release: Release, loans: int, out: Path, suffix: str) -> dict[str, 
     with tempfile.TemporaryDirectory() as logs:
         scorer = Scorer(release, XGBoostEngine(release), PerformanceLog(Path(logs) / "predictions.jsonl", 1))
 
-        def before(at: int) -> float:
-            return legacy.predict(features[at])
+        def before(loan: int) -> float:
+            return legacy.predict(features[loan])
 
-        def after(at: int) -> float:
-            return scorer.score(answers[at]).pd
+        def after(loan: int) -> float:
+            return scorer.score(answers[loan]).pd
 
-        def calibrated(at: int) -> float:
-            return float(release.calibration.pds(np.array([before(at)]))[0])
+        def calibrated(loan: int) -> float:
+            return float(release.calibration.pds(np.array([before(loan)]))[0])
 
         off = max(abs(calibrated(loan) - after(loan)) for loan in range(loans))
         if off > TOLERANCE:

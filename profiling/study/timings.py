@@ -8,6 +8,7 @@ from typing import Any
 
 from inference.errors import TenfoldError
 from profiling.output import write_text
+from profiling.study.prof_reader import MOST_SECONDS
 
 FORMAT = "tenfold timings 1"
 
@@ -43,13 +44,15 @@ def save(file: Path, timings: Timings) -> None:
 def load(file: Path) -> Timings:
     """Read timings. Raises `BadTimings` for any other content."""
     try:
-        found: Any = json.loads(file.read_text("utf-8"))
-        if found.pop("format") != FORMAT:
+        content: Any = json.loads(file.read_text("utf-8"))
+        if content.pop("format") != FORMAT:
             raise ValueError
-        timings = Timings(**found)
-        [float(seconds) for seconds in (*timings.wall, *timings.cpu)]
+        timings = Timings(**content)
+        times = [*timings.wall, *timings.cpu]
+        if not all(type(seconds) in (int, float) and 0 <= seconds <= MOST_SECONDS for seconds in times):
+            raise ValueError
     except OSError as error:
         raise BadTimings(f"{file}: {error.strerror or error}") from None
-    except (ValueError, TypeError, LookupError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         raise BadTimings(f"{file}: not timings as `profile run -o` writes them ({FORMAT})") from None
     return timings

@@ -64,15 +64,27 @@ def settled(boxes: list[Box], profile: Profile) -> list[Box]:
 
 def of_stacks(stacks: Mapping[tuple[Function, ...], float], most: int) -> list[Box]:
     """Boxes of true stacks."""
-    seconds: dict[tuple[Function, ...], float] = {}
+    inner: list[dict[Function, int]] = [{}]  # by path, the first being that of no function: callee -> its path
+    function_of = [Function("", 0, "")]
+    caller_of, seconds, own = [-1], [0.0], [0.0]
     for stack, took in stacks.items():
-        for depth in range(1, len(stack) + 1):
-            seconds[stack[:depth]] = seconds.get(stack[:depth], 0.0) + took
-    index_of: dict[tuple[Function, ...], int] = {(): -1}
+        path = 0
+        for function in stack:
+            callee = inner[path].setdefault(function, len(inner))
+            if callee == len(inner):
+                inner.append({})
+                function_of.append(function)
+                caller_of.append(path)
+                seconds.append(0.0)
+                own.append(0.0)
+            path = callee
+            seconds[path] += took
+        own[path] += took
+    index_of = {0: -1}
     boxes: list[Box] = []
-    for path, took in sorted(seconds.items(), key=lambda item: (-item[1], len(item[0])))[:most]:
+    for path in sorted(range(1, len(inner)), key=lambda path: -seconds[path])[:most]:  # a caller's is the earlier one
         index_of[path] = len(boxes)
-        boxes.append(Box(path[-1], index_of[path[:-1]], took, stacks.get(path, 0.0)))
+        boxes.append(Box(function_of[path], index_of[caller_of[path]], seconds[path], own[path]))
     return boxes
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from inference.errors import TenfoldError
 from profiling.output import write_text
-from profiling.study.intervals import Interval, ratio, verdict
+from profiling.study.intervals import Interval, factors, quantile, ratio, verdict
 from profiling.study.names import label, title
 from profiling.study.prof_reader import Cost, Profile, added
 from profiling.study.timings import Timings
@@ -51,11 +51,11 @@ def of_timings(before: Timings, after: Timings, *, q: float = 0.5) -> list[Chang
     for what, old, new in ((f"p{q * 100:.0f}", before.wall, after.wall), ("CPU", before.cpu, after.cpu)):
         if old and new:
             basis = f"{len(old):,} and {len(new):,} calls without a profiler, 95 % intervals"
-            middle = [sorted(values)[len(values) // 2] for values in (old, new)]
+            figures = [quantile(sorted(values), q) for values in (old, new)]
             if min(len(old), len(new)) < 5:
                 changes.append(extremes(what, old, new, f"{len(old)} and {len(new)} runs, the extremes"))
             else:
-                changes.append(Change(what, middle[0], middle[1], ratio(old, new, q), basis))
+                changes.append(Change(what, figures[0], figures[1], ratio(old, new, q), basis))
     return changes
 
 
@@ -133,7 +133,7 @@ def as_markdown(changes: Sequence[Change], title: str, limit: float | None) -> s
         mark = "" if limit is None else "over the limit" if change.ratio.low > limit else "within the limit"
         lines.append(
             f"| {escaped(change.what)} | {change.figures[0]} | {change.figures[1]} | {change.verdict} | "
-            f"× {change.ratio.low:.2g} to {change.ratio.high:.2g} | {mark} |"
+            f"{factors(change.ratio)} | {mark} |"
         )
     return "\n".join(
         [*lines, "", *dict.fromkeys(f"{change.basis[0].upper()}{change.basis[1:]}." for change in changes), ""]
@@ -160,7 +160,7 @@ def as_json(changes: Sequence[Change], title: str, limit: float | None) -> dict[
                 "ratio": change.ratio.value,
                 "low": change.ratio.low,
                 "high": change.ratio.high,
-                "said": change.verdict,
+                "verdict": change.verdict,
                 "basis": change.basis,
             }
             for change in changes
@@ -168,12 +168,14 @@ def as_json(changes: Sequence[Change], title: str, limit: float | None) -> dict[
     }
 
 
-def write(file: Path, changes: Sequence[Change], title: str, limit: float | None) -> None:
-    """Write as Markdown if the file's name ends in .md, else as JSON."""
-    if file.suffix == ".md":
-        write_text(file, as_markdown(changes, title, limit))
-    else:
-        write_text(file, json.dumps(as_json(changes, title, limit), indent=1) + "\n")
+def write_json(file: Path, changes: Sequence[Change], title: str, limit: float | None) -> None:
+    """Write what changed for programs. Raises `CannotWrite`."""
+    write_text(file, json.dumps(as_json(changes, title, limit), indent=1) + "\n")
+
+
+def write_markdown(file: Path, changes: Sequence[Change], title: str, limit: float | None) -> None:
+    """Write what changed for a pull request. Raises `CannotWrite`."""
+    write_text(file, as_markdown(changes, title, limit))
 
 
 def summary(changes: Sequence[Change]) -> str:
@@ -185,8 +187,7 @@ def summary(changes: Sequence[Change]) -> str:
 def as_text(changes: Sequence[Change]) -> str:
     """The summary, and a line for each."""
     lines = [
-        f"{change.what}: {change.verdict} ({change.figures[0]} → {change.figures[1]}; "
-        f"× {change.ratio.low:.2g} to {change.ratio.high:.2g})"
+        f"{change.what}: {change.verdict} ({change.figures[0]} → {change.figures[1]}; {factors(change.ratio)})"
         for change in changes
     ]
     bases = [f"({basis})" for basis in dict.fromkeys(change.basis for change in changes)]

@@ -97,7 +97,7 @@ def bars(profiles: Sequence[Profile], group: Group = package, most: int = 12) ->
     by_group = [groups(profile, group) for profile in profiles]
     names = sorted({*(name for seconds in by_group for name in seconds)}, key=lambda name: -max(
         seconds.get(name, 0.0) for seconds in by_group))  # fmt: skip
-    longest = max((seconds for one in by_group for seconds in one.values()), default=0.0) or 1.0
+    longest = max((seconds for groups_of in by_group for seconds in groups_of.values()), default=0.0) or 1.0
     kinds: tuple[Literal["before", "after"], ...] = ("before", "after") if len(profiles) > 1 else ("after",)
     return [
         Bar(
@@ -106,7 +106,7 @@ def bars(profiles: Sequence[Profile], group: Group = package, most: int = 12) ->
                 BarPart(
                     kind,
                     70 * seconds / longest,
-                    f"{seconds * 1e3:,.1f} ms, {seconds / whole:.1%}" if (whole := profile.seconds) else "0 ms",
+                    f"{seconds * 1e3:,.1f} ms, {seconds / total:.1%}" if (total := profile.seconds) else "0 ms",
                 )
                 for kind, profile, own in zip(kinds, profiles, by_group, strict=True)
                 for seconds in [own.get(name, 0.0)]

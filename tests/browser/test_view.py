@@ -447,4 +447,4 @@ def test_nobody_acts_under_anothers_name(open_desk: Open, closed: Server) -> Non
     desk.ready()
     expect(page.locator("#visitor")).to_contain_text("bob")
     other.close()
-    desk.complaints = [one for one in desk.complaints if "409" not in one]  # the browser's word on what was refused
+    desk.complaints = [one for one in desk.complaints if "412" not in one]  # the browser's word on what was refused

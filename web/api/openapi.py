@@ -124,6 +124,10 @@ def schemas(release: Release) -> Schema:
     probability = {"type": "number", "minimum": 0, "maximum": 1}
     text, number = {"type": "string"}, {"type": "number"}
     texts = {"type": "array", "items": text}
+    expected = {
+        "type": "string", "enum": [release.name, release.digest],
+        "description": "The release that this was made for, by name or digest: if another one serves, 409",
+    }  # fmt: skip
     digest = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
     recorded = {
         "type": ["object", "null"],
@@ -158,13 +162,15 @@ def schemas(release: Release) -> Schema:
                     "pattern": "^[!-~]([ -~]*[!-~])?$",
                     "description": "Your own number of this application",
                 },
+                "release": expected,
             },
             "required": ["answers"],
             "additionalProperties": False,
         },
         "Applications": {
             "type": "object",
-            "properties": {"items": {"type": "array", "items": EACH, "minItems": 1, "maxItems": MOST_ITEMS}},
+            "properties": {"items": {"type": "array", "items": EACH, "minItems": 1, "maxItems": MOST_ITEMS},
+                           "release": expected},
             "required": ["items"],
             "additionalProperties": False,
         },

@@ -27,7 +27,7 @@ from ledger.records import Key, Record
 from web.api.openapi import LISTED, LONGEST_KEY, MOST_ITEMS, MOST_LISTED, behind_login, describe
 from web.pages.answers import LONGEST_REFERENCE
 from web.person import CLOSED, mode_of, only_of, person_of
-from web.problems import JSON, PREFIX, Refusal, invalid, read_json
+from web.problems import JSON, PREFIX, Refusal, drawn_for_another, invalid, read_json
 from web.recording import Recorder, ScoredAnswer
 from web.security.security_log import allowed, log_event
 
@@ -136,6 +136,7 @@ class Api:
     async def score(self, request: Request) -> dict[str, Any]:
         """Score one application."""
         body, raw = await read_json(request)
+        self._check_expected(body)
         item = as_item(body)
         key = idempotency_key(request, raw)
         by = client(request)
@@ -145,6 +146,7 @@ class Api:
     async def score_batch(self, request: Request) -> dict[str, Any]:
         """Score many; each succeeds or fails on its own."""
         body, raw = await read_json(request)
+        self._check_expected(body)
         if set(body) != {"items"} or not isinstance(body["items"], list) or not body["items"]:
             raise Refusal(422, "invalid-request", 'A batch is {"items": [ … ]} with at least one item')
         if len(body["items"]) > MOST_ITEMS:
@@ -173,6 +175,12 @@ class Api:
             )
             await asyncio.sleep(0)
         return {"items": answers}
+
+    def _check_expected(self, body: dict[str, Any]) -> None:
+        """Refuse what its client made for another release than the one that serves, and take the name off."""
+        expected = body.pop("release", self._release.digest)
+        if expected not in (self._release.digest, self._release.name):
+            raise drawn_for_another(self._release)
 
     def _answer(self, answer: ScoredAnswer) -> dict[str, Any]:
         """The response to a score: what its record says, which an earlier request may have made, where it is, and what

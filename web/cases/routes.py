@@ -112,7 +112,7 @@ class CasePages:
                 return HTMLResponse("", 413, HEADERS)
             person = person_of(request.scope)
             if person is not None and form_value(form, "as", LONGEST_NAME) not in ("", person.name):
-                return HTMLResponse("", 409, HEADERS)  # the page shows the name of somebody who was logged in before
+                return HTMLResponse("", 412, HEADERS)  # the page shows the name of somebody who was logged in before
             opened = await self.requested_case(request)
             if isinstance(opened, str):
                 return HTMLResponse("", 404 if opened == "missing" else 503, HEADERS)

@@ -27,7 +27,7 @@ class FormValues:
     """
 
     def __init__(self, form: Form, language: str, with_reference: bool = False) -> None:
-        self.form, self._language, self._with_reference = form, language, with_reference
+        self.form, self._language, self.with_reference = form, language, with_reference
         # A list shows texts; if two choices have the same text, the first is used.
         self._codes = {
             field.name: dict(reversed(offered(field, language)))
@@ -53,7 +53,7 @@ class FormValues:
 
     def reference(self, typed: object) -> str | None:
         """The reference as a single line; None if it is empty."""
-        if not self._with_reference or not isinstance(typed, str):
+        if not self.with_reference or not isinstance(typed, str):
             return None
         shown = "".join(mark if mark.isprintable() else " " for mark in typed)
         return " ".join(shown.split())[:LONGEST_REFERENCE] or None
@@ -63,7 +63,7 @@ class FormValues:
         return [
             *(shown(field, answers.get(field.name), self._language) for field in self.form.fields),
             *(answers.get(field.name) in (None, NOT_STATED) for field in optional(self.form)),
-            *([reference] if self._with_reference else []),
+            *([reference] if self.with_reference else []),
         ]
 
     @property
@@ -77,7 +77,7 @@ class FormValues:
         return [
             *("" if isinstance(field, NumberField) else None for field in self.form.fields),
             *(False for _ in optional(self.form)),
-            *([""] if self._with_reference else []),
+            *([""] if self.with_reference else []),
         ]
 
 

@@ -49,7 +49,7 @@ class Endpoint:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder, self._form = recorder, recorder.scorer.release.form
-        self._unread = UnreadAnswers()
+        self.unread = UnreadAnswers()
 
     def describe(self) -> None:
         """Add the function to the Blocks under construction."""
@@ -130,7 +130,7 @@ class Endpoint:
         """Score, and keep the answer for its client. If there is no room for it, nothing is scored or recorded."""
         sender = Sender.of(request.scope)
         try:
-            coming = self._unread.expect(sender, session, event)
+            self.unread.expect(sender, session, event)
         except Full:
             raise CallRefused(
                 503, "Too many answers wait to be fetched: fetch them, or try again in a minute"
@@ -138,19 +138,18 @@ class Endpoint:
         try:
             answer = orjson.dumps(await self.answer(answers, caller(request)))
         except BaseException:
-            self._unread.forget(sender, session, event)
+            self.unread.forget(sender, session, event)
             raise
-        if not coming.done():  # otherwise it has expired
-            coming.set_result(answer)
+        self.unread.deliver(sender, session, event, answer)
         return JSONResponse({"event_id": event}, 200, HEADERS)
 
     def _stream(
         self, request: Request, session: str, form: Callable[[AsyncIterator[tuple[str, bytes]]], AsyncIterator[bytes]]
     ) -> Response:
         sender = Sender.of(request.scope)
-        if not self._unread.waits(sender, session):
+        if not self.unread.waits(sender, session):
             raise CallRefused(404, "No answer waits here: each is kept for a minute and given once, to who asked")
-        return StreamingResponse(form(self._unread.fetch(sender, session)), 200, HEADERS, STREAM)
+        return StreamingResponse(form(self.unread.fetch(sender, session)), 200, HEADERS, STREAM)
 
     async def _as_called(self, fetched: AsyncIterator[tuple[str, bytes]]) -> AsyncIterator[bytes]:
         async for _, answer in fetched:

@@ -14,13 +14,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference.fields import NumberField
 from inference.numbers import THOUSANDS
 from inference.release import Release
+from web.desk.form import FormValues
 from web.desk.gradio_hooks import policy, rewritten
 from web.desk.number_box import shown_in_box
+from web.desk.redrawn import KEY, Typed, redrawn
 from web.pages.answers import kind_of, row_id
 from web.pages.frame import Banner, Visitor, banner, visitor
 from web.pages.languages import UP, page_language
 from web.pages.templates import for_script, render
-from web.pages.texts import texts_in
+from web.pages.texts import LANGUAGES, Texts, texts_in
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,10 @@ class DeskHead:
 class PageDress:
     """ASGI middleware: rewrites the HTML of the desk, and adds its Content-Security-Policy."""
 
-    def __init__(self, app: ASGIApp, release: Release) -> None:
-        self.app = app
-        self.heads = {language: head(release, language) for language in ("en", "fr")}
+    def __init__(self, app: ASGIApp, release: Release, recorded: bool) -> None:
+        self.app, self._release = app, release
+        self.heads = {language: head(release, language) for language in LANGUAGES}
+        self._form_values = {language: FormValues(release.form, language, recorded) for language in LANGUAGES}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         language = page_language(scope)
@@ -86,7 +89,14 @@ class PageDress:
         """What is added to the page's head: what it needs before Gradio starts, and who is logged in."""
         texts, up = texts_in(language), UP[language]
         shown = OnTheDesk(visitor(scope, texts, up), banner(scope, texts))
-        return self.heads[language] + render(shown, texts)
+        return self.heads[language] + render(shown, texts) + self._typed(scope, texts)
+
+    def _typed(self, scope: Scope, texts: Texts) -> Markup:
+        """What was typed into the form of another release, if this page is drawn in its place."""
+        if scope.get(KEY) is None:
+            return Markup()
+        facts = redrawn(scope[KEY], self._release, self._form_values[texts.language], texts)
+        return render(Typed(for_script(facts)), texts)
 
 
 def head(release: Release, language: str) -> Markup:
@@ -95,6 +105,7 @@ def head(release: Release, language: str) -> Markup:
     up = UP[language]
     title = f"Tenfold · {release.manifest.title[language]}"
     known = {
+        "release": release.digest,
         "language": language,
         "thousands": THOUSANDS[language],
         "untouched": texts("form.untouched", count="{count}"),

@@ -13,6 +13,7 @@ from starlette.types import Scope
 from inference.errors import InvalidApplication
 from inference.fields import NumberField
 from inference.policy import APPROVE
+from inference.release import Release
 from ledger import cases
 from ledger.cases import TO_DECIDE, Case
 from ledger.drafts import Drafts
@@ -35,6 +36,7 @@ from web.pages.languages import HOME, UP
 from web.pages.templates import View, render
 from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import Person, person_of
+from web.problems import drawn_for_another
 from web.recording import Recorder, ScoredAnswer
 from web.security.security_log import allowed, log_event
 
@@ -70,12 +72,14 @@ def desk_routes(recorder: Recorder, lender: Lender, drafts: Drafts | None = None
             ("keep", desk.form_drafts.keep),
             ("discard", desk.form_drafts.discard),
         ):
-            router.add_route(f"{HOME[language]}desk/{name}", answered(function), methods=["POST"])
+            route = answered(function, recorder.scorer.release)
+            router.add_route(f"{HOME[language]}desk/{name}", route, methods=["POST"])
     return router
 
 
-def answered(function: Any) -> Any:
-    """A route for a function that takes a JSON object and returns HTML or JSON values."""
+def answered(function: Any, release: Release) -> Any:
+    """A route for a function that takes a JSON object and returns HTML or JSON values. A form that was drawn for
+    another release is refused: its fields may mean something else. The page's script then has it drawn anew."""
 
     async def route(request: Request) -> Response:
         # Another site cannot send this content type without a preflight request, which is not answered.
@@ -87,7 +91,9 @@ def answered(function: Any) -> Any:
             return Response("", 400, HEADERS)
         body = body if isinstance(body, dict) else {}
         if shows_another(body.get("as"), person_of(request.scope)):
-            return Response("", 409, HEADERS)
+            return Response("", 412, HEADERS)
+        if body.get("release", release.digest) != release.digest:
+            return drawn_for_another(release).response()
         result = await function(body, request.scope)
         if isinstance(result, str):
             return HTMLResponse(result, headers=HEADERS)

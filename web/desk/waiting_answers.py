@@ -6,7 +6,8 @@ fetches, and a copy of the whole page's state, 110 KB, for every made-up session
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from web.security.limits import Sender
@@ -33,6 +34,7 @@ class UnreadAnswers:
     def __init__(self) -> None:
         self._mailboxes: dict[tuple[Sender, str], dict[str, Waiting]] = {}  # each: event -> its answer
         self._counts: Counter[Sender] = Counter()
+        self.copy_to: Callable[[Sender, str, str, str], None] | None = None  # the server that replaces this one
 
     def __len__(self) -> int:
         """The number of answers that wait or are being computed."""
@@ -47,6 +49,31 @@ class UnreadAnswers:
         self._mailboxes.setdefault((sender, session), {})[event] = waiting
         self._counts[sender] += 1
         return waiting.answer
+
+    def deliver(self, sender: Sender, session: str, event: str, answer: bytes) -> None:
+        """The answer to `event` is there. One that has expired meanwhile is dropped."""
+        waiting = self._mailboxes.get((sender, session), {}).get(event)
+        if waiting is None:
+            return
+        waiting.answer.set_result(answer)
+        if self.copy_to is not None:
+            self.copy_to(sender, session, event, answer.decode())
+
+    def answers(self) -> list[tuple[Sender, str, str, str]]:
+        """Every answer that waits: its sender, session, event and JSON."""
+        return [
+            (sender, session, event, waiting.answer.result().decode())
+            for (sender, session), mailbox in self._mailboxes.items()
+            for event, waiting in mailbox.items()
+            if waiting.answer.done()
+        ]
+
+    def adopt(self, sender: Iterable[object], session: str, event: str, answer: str) -> None:
+        """Keep an answer that another server gave. If there is no room, its client is told that none waits."""
+        known_sender = Sender(*sender)  # type: ignore[arg-type]  # as JSON has it
+        with suppress(Full):
+            self.expect(known_sender, session, event)
+            self.deliver(known_sender, session, event, answer.encode())
 
     async def fetch(self, sender: Sender, session: str) -> AsyncIterator[tuple[str, bytes]]:
         """(event, answer) of a session, in the order of the requests, until no answer is left; each is returned once.

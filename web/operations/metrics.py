@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
-from inference.perflog_reader import STAGES
+from inference.perflog_lines import STAGES
 from inference.scorer import Score, Scorer
 from ledger.ledger import Ledger
 

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from inference.number_format import localised, write_number
-from inference.perflog_reader import STAGES, LogReader, LogRecords, over_time, quantiles
+from inference.perflog_lines import STAGES
+from inference.perflog_reader import LogReader, LogRecords, over_time, quantiles
 from inference.scorer import Scorer
 from inference.settings import Settings
 from web.operations.log_tail import MOST_SCORES, LogTail

@@ -7,7 +7,7 @@ before is counted separately, so that attacks by others never delay its owner.
 
 import ipaddress
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from inference.measure import Clock
@@ -81,3 +81,12 @@ class Throttle:
             count, last = self._failures.pop(key, (0, 0.0))
             if key.startswith("network ") and count > 1:
                 self._failures[key] = (count - 1, last)
+
+    def failures(self) -> dict[str, tuple[int, float]]:
+        """By key: how many, and when the last was, on the monotonic clock, which all processes of a machine share."""
+        return dict(self._failures)
+
+    def remember(self, failures: Mapping[str, Sequence[float]]) -> None:
+        """Take on what another server counted, the oldest first."""
+        for key, (count, last) in failures.items():
+            self._failures[key] = (int(count), last)

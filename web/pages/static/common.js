@@ -113,7 +113,7 @@
         button.before(note);
       }
       const { out, other, gone } = section.dataset;
-      note.textContent = answer?.status === 401 ? out : answer?.status === 409 ? other : gone;
+      note.textContent = answer?.status === 401 ? out : answer?.status === 412 ? other : gone;
       return;
     }
     if (answer.headers.get("X-Recorded") === "yes" && plain) return location.reload();

@@ -16,7 +16,7 @@
    * @typedef {Record<string, string | null>} Contents
    */
 
-  /** @type {{ rows: Fact[], thousands: string, untouched: string }} */
+  /** @type {{ release: string, rows: Fact[], thousands: string, untouched: string }} */
   const facts = JSON.parse(document.getElementById("desk-facts").textContent);
   // Who is logged in, by this page; empty without login. The server refuses what is asked in another's name.
   const visitor = /** @type {HTMLTemplateElement} */ (document.getElementById("visitor-now"));
@@ -281,13 +281,14 @@
       const answer = await fetch(`desk/${what}`, {
         method: "POST",
         headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ ...wish, as: person }),
+        body: JSON.stringify({ ...wish, as: person, release: facts.release }),
         keepalive: what === "keep" || what === "discard", // the page may be left meanwhile
         signal: /** @type {any} */ (AbortSignal).timeout(PATIENCE),
       });
       if (answer.ok) return { text: await answer.text() };
       if (answer.status === 401) return { failed: "out" };
-      if (answer.status === 409) return { failed: "other" };
+      if (answer.status === 412) return { failed: "other" }; // somebody else is logged in by now
+      if (answer.status === 409) return { failed: "replaced" }; // another release serves
       // A proxy in front of a stopped server answers for it.
       return { failed: [502, 503, 504].includes(answer.status) ? "gone" : "failed" };
     } catch {
@@ -323,7 +324,28 @@
     if (mine !== turn) return;
     underWay = 0;
     busy(false);
-    show(answer.failed ? byId(`card-${answer.failed}`).innerHTML : answer.text, sent);
+    if (answer.failed === "replaced") redraw();
+    else show(answer.failed ? byId(`card-${answer.failed}`).innerHTML : answer.text, sent);
+  };
+  // The page for the release that serves now, with what was typed: sent along in the request's body, and so in no
+  // address and no storage.
+  let leaving = false;
+  const redraw = () => {
+    const now = contents();
+    const rows = facts.rows.map(({ id, name, kind, unit }) => {
+      const row = byId(id);
+      const label = row.querySelector('[data-testid="block-info"]').textContent.trim();
+      const text = kind === "radio" ? within(row, "input:checked")?.closest("label")?.textContent.trim() : now[name];
+      return { name, kind, unit, label, value: now[name], text };
+    });
+    const form = document.createElement("form");
+    const typed = document.createElement("input");
+    Object.assign(form, { method: "post", action: location.pathname, hidden: true });
+    Object.assign(typed, { name: "typed", value: JSON.stringify({ rows, reference: reference()?.value, case: of !== "" }) });
+    form.append(typed);
+    document.body.append(form);
+    leaving = true;
+    form.submit();
   };
   /** @type {(html: string, contents: Contents) => void} */
   const show = (html, contents) => {
@@ -410,6 +432,7 @@
   /** @type {(id: string) => Promise<void>} */
   const take = async (id) => {
     const answer = await ask("take", { of: id });
+    if (answer.failed === "replaced") return location.reload();
     if (answer.failed) return show(byId(`card-${answer.failed}`).innerHTML, contents());
     const found = JSON.parse(answer.text);
     byId("correcting").innerHTML = found.html;
@@ -633,6 +656,7 @@
       /** @type {NodeListOf<HTMLTextAreaElement>} */
       const areas = document.querySelectorAll(".deciding textarea");
       const begun = [...areas].some((one) => one.value.trim());
+      if (leaving) return;
       if (begun || !(shown || !differ(now, untouched))) event.preventDefault();
     });
     addEventListener("pagehide", () => { if (person) keep(); });
@@ -673,10 +697,19 @@
       stopCorrecting();
       openedAs(isExample); // Gradio fills the form in a moment
     });
+    // Drawn in place of a form for another release.
+    const before = byId("desk-typed");
+    if (before) {
+      const typed = JSON.parse(before.textContent);
+      history.replaceState(null, "", location.pathname); // a reload must not send it again
+      byId("correcting").innerHTML = typed.html;
+      byId("correcting").scrollIntoView({ block: "nearest" });
+      fill(typed.values);
+    }
     // ?of=ID: an earlier case's answers, to be corrected.
     const id = new URLSearchParams(location.search).get("of");
     if (id) await take(id);
-    if (person && !(await findDraft(keyOfTab(), id ?? "")) && !id) {
+    if (!before && person && !(await findDraft(keyOfTab(), id ?? "")) && !id) {
       byId("reset").click();
       await openedAs(isEmpty);
       scored = contents();

@@ -1,0 +1,184 @@
+"""A CSV file, as it is or compressed. Every column is read as text: types are never inferred, so an id keeps its zeros.
+
+What is not told (the encoding, the separator, the decimal mark) is found out from the file's beginning and said.
+"""
+
+import csv
+import gzip
+import io
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import BinaryIO, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pcsv
+
+from inference.application import Form
+from inference.book.columns import raw_answer
+from inference.book.errors import BadBook
+from inference.book.pieces import LANGUAGES, Part, Piece, Ragged, Told, check_columns, cut, digest_of, opened
+from inference.book.records import BLOCK, bom, chunks, record_ends
+from inference.fields import AnswerRefused, NumberField
+from inference.numbers import DECIMAL
+
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+TRIED = 1000  # rows that the decimal mark is found out from
+
+
+class CsvSource:
+    """One CSV file, as it is or compressed."""
+
+    rows: int | None = None
+
+    def __init__(self, path: str, form: Form, mapping: Mapping[str, str], options: Told, block: int = BLOCK) -> None:
+        self._path, self._block, self.rows_a_part = path, block, options.rows_a_part
+        self._name = path.rpartition("/")[2]
+        with self._bytes() as stream:
+            head = stream.read(1 << 20)
+        if not head:
+            raise BadBook(f"{path}: the file is empty")
+        marked = bom(head)
+        self.encoding = options.encoding or (marked[0] if marked else "utf-8")
+        try:
+            text = head[marked[1] if marked else 0 :].decode(self.encoding, errors="ignore")
+        except LookupError:
+            raise BadBook(f"--encoding {options.encoding}: no such encoding") from None
+        needed = {mapping.get(name, name) for name in form.names}
+        self.separator = options.separator or self._separator(text, needed)
+        names = header(text, self.separator)
+        self.schema = pa.schema([(name, pa.string()) for name in names])
+        check_columns(path, self.schema, form, mapping)
+        numbers = {
+            mapping.get(field.name, field.name): field for field in form.fields if isinstance(field, NumberField)
+        }
+        self._types = {
+            name: pa.dictionary(pa.int32(), pa.string()) if name in needed - numbers.keys() else pa.string()
+            for name in names
+        }
+        self.language = LANGUAGES[options.decimal] if options.decimal else self._language(numbers)
+
+    def _separator(self, text: str, needed: Collection[str]) -> str:
+        """The one under which the header has the columns that are needed."""
+        fits = [mark for mark in SEPARATORS if set(needed) <= set(header(text, mark))]
+        if len(fits) > 1:
+            raise BadBook(f"{self._path}: the separator can be {' or '.join(map(repr, fits))}: say --separator")
+        # Where none fits, the one that finds most columns, so that the message can name the nearest ones.
+        return fits[0] if fits else max(SEPARATORS, key=lambda mark: len(header(text, mark)))
+
+    def _language(self, numbers: Mapping[str, NumberField]) -> str:
+        """English, with a decimal point, unless French, with a comma, refuses fewer of the first rows' numbers."""
+        first = next(self._pieces(), None)
+        refused = dict.fromkeys(DECIMAL, 0)
+        if first is not None:
+            for name, field in numbers.items():
+                for text in first.batch.column(name)[:TRIED].to_pylist():
+                    for language in refused:
+                        try:
+                            field.parse(raw_answer(field, text, language))
+                        except AnswerRefused:
+                            refused[language] += 1
+        return "fr" if refused["fr"] < refused["en"] else "en"
+
+    @contextmanager
+    def _bytes(self) -> Iterator[BinaryIO]:
+        """The file's bytes, uncompressed; what is cut off raises `BadBook`."""
+        lowered = self._path.lower()
+        try:
+            with opened(self._path) as stream:
+                if lowered.endswith(".gz"):
+                    with gzip.open(stream) as unpacked:
+                        yield cast(BinaryIO, unpacked)
+                elif lowered.endswith(".zst"):
+                    yield cast(BinaryIO, Unpacked(pa.CompressedInputStream(pa.PythonFile(stream, "r"), "zstd")))
+                else:
+                    yield stream
+        except (EOFError, gzip.BadGzipFile, CutOff) as error:
+            raise BadBook(f"{self._path}: the compressed file is cut off or damaged: {error}") from None
+
+    def reading(self) -> dict[str, object]:
+        return {
+            "format": "csv",
+            "encoding": self.encoding,
+            "separator": self.separator,
+            "decimal": DECIMAL[self.language],
+        }
+
+    def files(self) -> list[dict[str, object]]:
+        return [digest_of(self._path)]
+
+    def parts(self, done: Collection[int]) -> Iterator[Part]:
+        empty = Piece(self._name, self._parse(b"", 0)[0], np.array([], np.int64))
+        return cut(self._pieces(), self.rows_a_part, empty, done)
+
+    def _pieces(self) -> Iterator[Piece]:
+        """The file chunk by chunk."""
+        with self._bytes() as stream:
+            first = True
+            for chunk in chunks(stream, self.encoding, self.separator, self._path, self._block):
+                content, numbers = chunk.content, chunk.numbers
+                if first and len(numbers):
+                    content, numbers, first = without_header(content), numbers[1:], False
+                if not len(numbers):
+                    continue
+                batch, ragged = self._parse(content, len(numbers))
+                complete = np.ones(len(numbers), bool)
+                complete[[record.row for record in ragged]] = False
+                left_out = tuple(record._replace(row=int(numbers[record.row])) for record in ragged)
+                yield Piece(self._name, batch, numbers[complete], left_out)
+
+    def _parse(self, content: bytes, n: int) -> tuple[pa.RecordBatch, list[Ragged]]:
+        """n whole records -> the batch of those with the right number of columns, and the others by their places."""
+        ragged: list[Ragged] = []
+
+        def left_out(row: pcsv.InvalidRow) -> str:
+            ragged.append(Ragged(row.number - 1, row.expected_columns, row.actual_columns))
+            return "skip"
+
+        names = self.schema.names
+        if n == 0:
+            return pa.record_batch([pa.array([], self._types[name]) for name in names], names=names), ragged
+        table = pcsv.read_csv(
+            pa.BufferReader(content),
+            pcsv.ReadOptions(use_threads=False, block_size=len(content) + 1, column_names=names),
+            pcsv.ParseOptions(
+                delimiter=self.separator,
+                newlines_in_values=True,
+                ignore_empty_lines=False,
+                invalid_row_handler=left_out,
+            ),
+            pcsv.ConvertOptions(
+                column_types=self._types, include_columns=names, strings_can_be_null=True, null_values=[""]
+            ),
+        )
+        if table.num_rows + len(ragged) != n:
+            raise BadBook(f"{self._path}: {n:,} rows became {table.num_rows + len(ragged):,} in reading: it is refused")
+        return pa.record_batch([column.combine_chunks() for column in table.columns], names=names), ragged
+
+
+class CutOff(Exception):
+    """A compressed stream that ends too early, or is damaged."""
+
+
+class Unpacked:
+    """Arrow's stream, of which errors are known from those of other files."""
+
+    def __init__(self, stream: pa.NativeFile) -> None:
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        try:
+            content: bytes = self._stream.read(size)
+        except OSError as error:
+            raise CutOff(str(error)) from None
+        return content
+
+
+def header(text: str, separator: str) -> list[str]:
+    """The first record that is not blank."""
+    return next((row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if row), [])
+
+
+def without_header(content: bytes) -> bytes:
+    """Whole records without the first."""
+    return content[int(record_ends(content)[0]) + 1 :]

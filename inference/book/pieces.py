@@ -1,0 +1,196 @@
+"""What every kind of input gives: parts of a fixed number of rows, as pieces with the rows' numbers in the file."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from inference.application import Form
+from inference.book.columns import is_text
+from inference.book.errors import BadBook
+from inference.extras import extra
+from inference.fields import NumberField
+from inference.numbers import DECIMAL
+
+ROWS_A_PART = 131_072
+ROWS_A_BATCH = 65_536
+LANGUAGES = {mark: language for language, mark in DECIMAL.items()}
+
+
+class Ragged(NamedTuple):
+    """A record that has another number of columns than the header."""
+
+    row: int
+    expected: int
+    actual: int
+
+
+class Piece(NamedTuple):
+    """Some rows of a part."""
+
+    file: str  # its name
+    batch: pa.RecordBatch
+    rows: npt.NDArray[np.int64]  # their numbers in the file
+    ragged: tuple[Ragged, ...] = ()
+
+
+class Part(NamedTuple):
+    """The unit of a book: read, scored and written by one worker."""
+
+    number: int
+    read: Callable[[], Iterator[Piece]]
+
+
+class Source(Protocol):
+    """What every kind of input offers."""
+
+    schema: pa.Schema
+    language: str  # how texts for numbers are written
+    rows: int | None  # where the file says it
+    rows_a_part: int
+
+    def reading(self) -> dict[str, object]:
+        """How it is read, for the manifest."""
+
+    def files(self) -> list[dict[str, object]]:
+        """Name, size and digest of each file."""
+
+    def parts(self, done: Collection[int]) -> Iterator[Part]:
+        """All parts but those that are done already, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the user says of a file; None is to be found out."""
+
+    separator: str | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+    sheet: str | None = None  # of a workbook
+    rows_a_part: int = ROWS_A_PART
+
+
+def check_columns(file: str, schema: pa.Schema, form: Form, mapping: Mapping[str, str]) -> None:
+    """Every field has one column, of a type that can hold its answers. Raises `BadBook` with the nearest names."""
+    twice = [name for name, count in Counter(schema.names).items() if count > 1]
+    if twice:
+        raise BadBook(f"{file}: two columns are called {', '.join(map(repr, twice))}")
+    lacking = []
+    for field in form.fields:
+        name = mapping.get(field.name, field.name)
+        if name not in schema.names:
+            near = get_close_matches(name.lower(), {column.lower(): column for column in schema.names}, 3, 0.5)
+            near = [name for name in schema.names if name.lower() in near]
+            lacking.append(f"{name!r}" + (f" (nearest: {', '.join(map(repr, near))})" if near else ""))
+            continue
+        kind = schema.field(name).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if not (is_text(kind) or pa.types.is_null(kind) or (isinstance(field, NumberField) and is_number(kind))):
+            needed = "a number" if isinstance(field, NumberField) else "a code as text"
+            raise BadBook(f"{file}: column {name!r} holds {kind}, but {field.name} is {needed}")
+    if lacking:
+        raise BadBook(
+            f"{file}: no column for {', '.join(lacking)}. It has {', '.join(map(repr, schema.names))}; "
+            "--map field=column gives a field another column's name"
+        )
+
+
+def is_number(kind: pa.DataType) -> bool:
+    is_number: bool = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return is_number
+
+
+def file_of(path: str, digest: "hashlib._Hash", size: int) -> dict[str, object]:
+    return {"name": path.rpartition("/")[2], "bytes": size, "sha256": digest.hexdigest()}
+
+
+def digest_of(path: str) -> dict[str, object]:
+    """Name, size and SHA-256 of a file."""
+    digest, size = hashlib.sha256(), 0
+    with opened(path) as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+            size += len(block)
+    return file_of(path, digest, size)
+
+
+def is_address(path: str) -> bool:
+    """Whether fsspec is to find the file: it has a protocol."""
+    return "://" in path
+
+
+@contextmanager
+def opened(path: str) -> Iterator[BinaryIO]:
+    """A file's bytes, local or wherever fsspec finds them. Raises `BadBook` where they cannot be read."""
+    try:
+        with ExitStack() as stack:
+            yield open_address(path, stack) if is_address(path) else stack.enter_context(open(path, "rb"))
+    except OSError as error:
+        raise BadBook(f"{path}: {error.strerror or error}") from None
+
+
+def open_address(path: str, stack: ExitStack) -> BinaryIO:
+    """By fsspec, whose packages for a protocol raise errors of their own."""
+    with extra("book"):
+        import fsspec
+    try:
+        stream: BinaryIO = stack.enter_context(fsspec.open(path, "rb"))
+    except Exception as error:
+        raise BadBook(f"{path}: {type(error).__name__}: {error}") from None
+    return stream
+
+
+def files_of(path: str) -> list[str] | None:
+    """The .parquet files of a folder, by their names' order; None where the path is no folder."""
+    if not is_address(path):
+        folder = Path(path)
+        files = [str(file) for file in folder.glob("*.parquet")] if folder.is_dir() else None
+    else:
+        with extra("book"):
+            import fsspec
+        try:
+            system, place = fsspec.core.url_to_fs(path)
+            listed = system.ls(place, detail=False) if system.isdir(place) else None
+        except Exception as error:
+            raise BadBook(f"{path}: {type(error).__name__}: {error}") from None
+        files = None if listed is None else [system.unstrip_protocol(file) for file in listed]
+    if files is None:
+        return None
+    names = {file: file.rpartition("/")[2] for file in files}
+    parts = [file for file, name in names.items() if name.endswith(".parquet") and name[0] not in "._"]
+    return sorted(parts, key=lambda file: names[file])
+
+
+def cut(pieces: Iterator[Piece], rows_a_part: int, empty: Piece, done: Collection[int]) -> Iterator[Part]:
+    """Parts of a file that is read from its beginning to its end; those that are done are read and left out."""
+    number, filled, some = 0, 0, list[Piece]()
+    for piece in pieces:
+        start = 0
+        while start < piece.batch.num_rows or (start == 0 and piece.ragged):
+            end = min(piece.batch.num_rows, start + rows_a_part - filled)
+            some.append(sliced(piece, start, end))
+            filled, start = filled + end - start, end
+            if filled == rows_a_part:
+                if number not in done:
+                    yield Part(number, lambda read=some: iter(read))  # type: ignore[misc]
+                number, filled, some = number + 1, 0, []
+            elif end == 0:
+                break
+    if (some or number == 0) and number not in done:
+        yield Part(number, lambda: iter(some or [empty]))
+
+
+def sliced(piece: Piece, start: int, end: int) -> Piece:
+    """Some rows of a piece, with the ragged ones between them."""
+    low = -1 if start == 0 else int(piece.rows[start])
+    high = int(piece.rows[end]) if end < len(piece.rows) else np.iinfo(np.int64).max
+    ragged = tuple(record for record in piece.ragged if low <= record.row < high)
+    return Piece(piece.file, piece.batch.slice(start, end - start), piece.rows[start:end], ragged)

@@ -1,0 +1,240 @@
+"""Workbooks (XLSX): one sheet in, with the rows' numbers as the spreadsheet shows them, and one sheet out.
+
+A cell is read as what is stored, not as it is shown: 75 % is stored as 0.75. A whole number beyond 15 digits is
+written as text, since spreadsheets would round it.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, time
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+import numpy as np
+import pyarrow as pa
+
+from inference.application import Form
+from inference.book.columns import raw_answer
+from inference.book.errors import BadBook, BookStopped
+from inference.book.pieces import LANGUAGES, ROWS_A_BATCH, Part, Piece, Told, check_columns, cut, digest_of, opened
+from inference.extras import extra
+from inference.fields import AnswerRefused, NumberField
+from inference.numbers import DECIMAL
+
+if TYPE_CHECKING:
+    from python_calamine import CalamineSheet
+
+MOST_ROWS = 1_048_576  # of a sheet, its header among them
+LONGEST_TEXT = 32_767  # characters of a cell
+EXACT = 10**15  # from here on a spreadsheet rounds whole numbers
+TRIED = 1000  # rows that the decimal mark is found out from
+Cell = object
+
+
+class WorkbookSource:
+    """One sheet of a workbook, whose first row that is not empty is the header."""
+
+    def __init__(self, path: str, form: Form, mapping: Mapping[str, str], options: Told) -> None:
+        if options.separator or options.encoding:
+            raise BadBook(f"{path}: a workbook has no separator and no encoding")
+        self._path, self._name, self.rows_a_part = path, path.rpartition("/")[2], options.rows_a_part
+        sheet = self._sheet(options.sheet)
+        rows = numbered_rows(sheet)
+        number, header = next(rows, (0, []))
+        if not number:
+            raise BadBook(f"{path}: sheet {self.sheet!r} is empty")
+        self._names = [cell_text(cell) for cell in header]
+        while self._names and not self._names[-1]:
+            self._names.pop()
+        self.schema = pa.schema([(name, pa.string()) for name in self._names])
+        check_columns(path, self.schema, form, mapping)
+        numeric = [field for field in form.fields if isinstance(field, NumberField)]
+        self._numbers = {mapping.get(field.name, field.name): field for field in numeric}
+        self.rows: int | None = None
+        self._open = sheet
+        self.language = LANGUAGES[options.decimal] if options.decimal else self._language(islice(rows, TRIED))
+
+    def _sheet(self, wanted: str | None) -> "CalamineSheet":
+        with extra("book"):
+            import python_calamine
+        try:
+            with opened(self._path) as stream:
+                book = python_calamine.CalamineWorkbook.from_filelike(stream)
+                names = book.sheet_names
+                if wanted is None and len(names) == 1:
+                    wanted = names[0]
+                if wanted not in names:
+                    listed = ", ".join(map(repr, names))
+                    problem = f"there is no sheet {wanted!r}" if wanted else "it has several sheets"
+                    raise BadBook(f"{self._path}: {problem}: --sheet takes one of {listed}")
+                self.sheet = wanted
+                return book.get_sheet_by_name(wanted)
+        except python_calamine.CalamineError as error:
+            raise BadBook(f"{self._path} is not a workbook that can be read: {error}") from None
+
+    def _language(self, rows: Iterator[tuple[int, list[Cell]]]) -> str:
+        """English unless French refuses fewer of the numbers that are texts."""
+        refused = dict.fromkeys(DECIMAL, 0)
+        places = [(self._names.index(name), field) for name, field in self._numbers.items()]
+        for _, cells in rows:
+            for place, field in places:
+                cell = cells[place] if place < len(cells) else ""
+                for language in refused if isinstance(cell, str) and cell else ():
+                    try:
+                        field.parse(raw_answer(field, cell, language))
+                    except AnswerRefused:
+                        refused[language] += 1
+        return "fr" if refused["fr"] < refused["en"] else "en"
+
+    def reading(self) -> dict[str, object]:
+        return {"format": "xlsx", "sheet": self.sheet, "decimal": DECIMAL[self.language]}
+
+    def files(self) -> list[dict[str, object]]:
+        return [digest_of(self._path)]
+
+    def parts(self, done: Collection[int]) -> Iterator[Part]:
+        return cut(self._pieces(), self.rows_a_part, self._piece([]), done)
+
+    def _pieces(self) -> Iterator[Piece]:
+        rows = numbered_rows(self._open)
+        next(rows)  # the header
+        while some := list(islice(rows, ROWS_A_BATCH)):
+            yield self._piece(some)
+
+    def _piece(self, rows: Sequence[tuple[int, list[Cell]]]) -> Piece:
+        width = len(self._names)
+        for number, cells in rows:
+            if any(cell != "" for cell in cells[width:]):
+                raise BadBook(f"{self._path}: row {number:,} has a value in a column without a name")
+        columns = [
+            self._column(name, [cells[place] if place < len(cells) else "" for _, cells in rows])
+            for place, name in enumerate(self._names)
+        ]
+        numbers = np.array([number for number, _ in rows], np.int64)
+        return Piece(self._name, pa.record_batch(columns, names=self._names), numbers)
+
+    def _column(self, name: str, cells: Sequence[Cell]) -> pa.Array:
+        """Texts; numbers where a field asks for numbers and all cells are some."""
+        field = self._numbers.get(name)
+        if field is None:
+            return pa.array([None if cell == "" else cell_text(cell) for cell in cells], pa.string())
+        if all(cell == "" or type(cell) in (int, float) for cell in cells):
+            return pa.array([None if cell == "" else float(cell) for cell in cells], pa.float64())  # type: ignore[arg-type]
+        return pa.array([None if cell == "" else self._number_text(field, cell) for cell in cells], pa.string())
+
+    def _number_text(self, field: NumberField, cell: Cell) -> str:
+        """A number beside texts as a text that means the same."""
+        if type(cell) in (int, float):
+            return field.write(float(cell), self.language)  # type: ignore[arg-type]
+        return cell_text(cell)
+
+
+def numbered_rows(sheet: "CalamineSheet") -> Iterator[tuple[int, list[Cell]]]:
+    """The rows that hold anything, with their numbers in the spreadsheet."""
+    rows: Iterator[list[Cell]] = sheet.iter_rows()  # type: ignore[assignment]  # lists are invariant
+    for number, cells in enumerate(rows, 1):
+        if any(cell != "" for cell in cells):
+            yield number, cells
+
+
+def cell_text(cell: Cell, decimal: str = ".") -> str:
+    """A typed cell as the text that a CSV would have."""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < 2**53 else repr(cell).replace(".", decimal)
+    if isinstance(cell, datetime) and cell.time() == time():
+        cell = cell.date()
+    return cell.isoformat() if isinstance(cell, date) else str(cell)
+
+
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+LINKS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+TYPES = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+AROUND = {  # the files of a workbook beside its sheet: ECMA-376, part 1
+    "[Content_Types].xml": (
+        f'<Types xmlns="{PACKAGE}/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-'
+        f'package.relationships+xml"/><Override PartName="/xl/workbook.xml" ContentType="{TYPES}.sheet.main+xml"/>'
+        f'<Override PartName="/xl/sheet.xml" ContentType="{TYPES}.worksheet+xml"/></Types>'
+    ),
+    "_rels/.rels": (
+        f'<Relationships xmlns="{PACKAGE}/relationships"><Relationship Id="book" Type="{LINKS}/officeDocument" '
+        'Target="xl/workbook.xml"/></Relationships>'
+    ),
+    "xl/workbook.xml": (
+        f'<workbook xmlns="{MAIN}" xmlns:r="{LINKS}"><sheets><sheet name="scores" sheetId="1" r:id="sheet"/></sheets>'
+        "</workbook>"
+    ),
+    "xl/_rels/workbook.xml.rels": (
+        f'<Relationships xmlns="{PACKAGE}/relationships"><Relationship Id="sheet" Type="{LINKS}/worksheet" '
+        'Target="sheet.xml"/></Relationships>'
+    ),
+}
+UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|_x[0-9A-Fa-f]{4}_")
+
+
+class SheetWriter:
+    """Rows of batches, written one after another; two runs write the same bytes."""
+
+    def __init__(self, file: Path, book: ZipFile, names: Sequence[str]) -> None:
+        self._file, self._number = file, 0
+        self._stream = book.open(entry("xl/sheet.xml"), "w", force_zip64=True)
+        self._stream.write(f'<?xml version="1.0" encoding="UTF-8"?><worksheet xmlns="{MAIN}"><sheetData>'.encode())
+        self._line(list(names))
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        columns = [column.to_pylist() for column in batch.columns]
+        for row in zip(*columns, strict=True):
+            self._line(row)
+
+    def close(self) -> None:
+        self._stream.write(b"</sheetData></worksheet>")
+        self._stream.close()
+
+    def _line(self, row: Sequence[object]) -> None:
+        self._number += 1
+        if self._number > MOST_ROWS:
+            raise BookStopped(f"{self._file}: a sheet holds {MOST_ROWS:,} rows: name a .csv or .parquet file")
+        cells = "".join(cell_xml(value, self._number) for value in row)
+        self._stream.write(f'<row r="{self._number}">{cells}</row>'.encode())
+
+
+@contextmanager
+def sheet_writer(file: Path, names: Sequence[str]) -> Iterator[SheetWriter]:
+    """Writes a workbook of one sheet with a header."""
+    with ZipFile(file, "w", ZIP_DEFLATED) as book:
+        for name, text in AROUND.items():
+            book.writestr(entry(name), '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>' + text)
+        writer = SheetWriter(file, book, names)
+        yield writer
+        writer.close()
+
+
+def entry(name: str) -> ZipInfo:
+    """A file of the archive, without the time at which it is written."""
+    info = ZipInfo(name)
+    info.compress_type = ZIP_DEFLATED
+    return info
+
+
+def cell_xml(value: object, row: int) -> str:
+    """A cell after the one before it. Numbers keep all digits; texts are never formulas."""
+    if value is None:
+        return "<c/>"
+    if isinstance(value, bool):
+        return f'<c t="b"><v>{int(value)}</v></c>'
+    if isinstance(value, int | float) and abs(value) < EXACT:  # neither infinite nor NaN
+        return f"<c><v>{value!r}</v></c>"
+    text = value.isoformat() if isinstance(value, date | time) else str(value)
+    if len(text) > LONGEST_TEXT:
+        raise BookStopped(
+            f"row {row:,}: a cell of a workbook holds {LONGEST_TEXT:,} characters, this one {len(text):,}"
+        )
+    # What XML cannot hold is written as _x0007_; so must be a text that looks like that.
+    safe = UNWRITABLE.sub(lambda match: f"_x{ord(match[0][0]):04X}_{match[0][1:]}", text)
+    return f'<c t="inlineStr"><is><t xml:space="preserve">{escape(safe)}</t></is></c>'

@@ -1,0 +1,71 @@
+"""What a line of a performance log holds, for both readers of logs: keys, figures, units, times. Needs no package.
+
+`inference/perflog.py` writes our lines. The older format, of the study that preceded this project, is JSON lines with
+`timestamp`, `duration` in seconds, `cpu_percent`, `memory_usage_MB`, `prediction` and `input`; the last holds an
+applicant's answers and is not read.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from operator import itemgetter
+from typing import TypedDict
+
+NAN = math.nan
+STAGES = ("validate", "row", "predict", "policy")
+FIGURES = ("total", *STAGES, "thread_cpu", "cpu_percent", "rss_mb")  # ms, ms …, ms, % of one core, MB
+stage_times = itemgetter("total", *STAGES)  # of Milliseconds: those of FIGURES, in their order
+LENGTHS = (1, 5, 15, 60, 4 * 60, 24 * 60, 7 * 24 * 60, 28 * 24 * 60)  # of a time interval, minutes
+LATEST = 253_402_300_800  # seconds from 1970 to the year 10000, which no date can name
+
+
+class Milliseconds(TypedDict):
+    """The time of each stage of a score."""
+
+    total: float
+    validate: float
+    row: float
+    predict: float
+    policy: float
+
+
+class Line(TypedDict, total=False):
+    """A valid line."""
+
+    time: str
+    release: str
+    engine: str
+    ms: Milliseconds
+    thread_cpu_ms: float
+    cpu_percent: float | None
+    rss_mb: float | None
+    error: str
+    dropped: int
+    # the older format
+    timestamp: float | str
+    duration: float  # seconds
+    memory_usage_MB: float | None
+
+
+def utc_seconds(time: str | float) -> float:
+    """Seconds since 1970 of a time in ISO 8601, in UTC where it names no zone, or of such a number of seconds.
+
+    Raises ValueError for any other text, and for a time before 1970 or after 9999.
+    """
+    if isinstance(time, str):
+        moment = datetime.fromisoformat(time.replace(",", "."))  # Python's own logs write a comma
+        time = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= time < LATEST:
+        raise ValueError("a time outside of 1970 to 9999")
+    return time
+
+
+def interval_length(first: int, last: int, most: int, lengths: Sequence[int] = LENGTHS) -> int:
+    """The shortest of the lengths, or of twice the longest and so on, that cuts a time into at most `most` intervals.
+
+    `first` and `last` count from 1970, in the unit of the lengths: minutes for LENGTHS.
+    """
+    length, *longer = lengths
+    while last // length - first // length >= most:
+        length = longer.pop(0) if longer else 2 * length
+    return length

@@ -1,0 +1,79 @@
+"""`tenfold book`, with a record of each run: digests of what went in and came out, counts, who; no row."""
+
+import hashlib
+import shlex
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from inference.extras import extra
+from inference.settings import RELEASES, Settings
+from ledger.decisions import new_id
+from ledger.events import BOOK_SCORED, BookScored, Json, UnreadableRecord
+from ledger.ledger import Ledger
+from ledger.records import Draft, Key, Record, write
+from ledger.retention import os_user
+
+if TYPE_CHECKING:
+    from inference.book.command import ScoredBook
+
+
+def main(words: list[str]) -> int:
+    """`tenfold book`: exit status as `inference.book.command` has it. Raises `TenfoldError` where the extra is missing
+    or the ledger cannot be opened; nothing is scored then."""
+    with extra("book"):
+        from inference.book import command
+    path = Settings.from_environment().ledger
+    if path is None or {"-h", "--help"} & set(words):
+        return command.main(words)
+    ledger = Ledger(path)
+    try:
+        return command.main(words, lambda book: str(ledger.append(book_scored(book, by=os_user())).header.id))
+    finally:
+        ledger.close()
+
+
+def book_scored(book: "ScoredBook", *, by: str) -> Draft:
+    """A scored file as a record. The same run that is ended once more, by --resume, is answered with its first record.
+
+    Names of files and folders are in the personal part: somebody may have called a file after a person.
+    """
+    fields: dict[str, Json] = {
+        "by": by,
+        "release": book.release.digest,
+        "release_name": book.release.name,
+        "engine": book.engine,
+        "input": digest_of(book.files),
+        "output": book.totals.sha256,
+        "rows": book.totals.rows,
+        "scored": book.totals.scored,
+        "rejected": book.totals.rejected,
+        "options": list(book.options),
+    }
+    personal: dict[str, Json] = {"files": [str(file["name"]) for file in book.files], "folder": str(book.folder)}
+    content = hashlib.sha256(write({**fields, **personal}).encode()).digest()
+    return Draft(BOOK_SCORED, new_id(), fields, personal, Key("book", f"{book.folder} {content.hex()}", content))
+
+
+def digest_of(files: Sequence[Mapping[str, object]]) -> str:
+    """Of one file its SHA-256; of several that of the lines that `sha256sum` prints for them, in their order."""
+    if len(files) == 1:
+        return str(files[0]["sha256"])
+    lines = "".join(f"{file['sha256']}  {file['name']}\n" for file in files)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def how_to_repeat(record: Record) -> dict[str, str]:
+    """What `ledger show` says beside such a record; nothing for others, nor for one that cannot be parsed."""
+    event = None
+    if record.body_json.get("kind") == BOOK_SCORED:
+        with suppress(UnreadableRecord):
+            event = record.event
+    if not isinstance(event, BookScored):
+        return {}
+    file = event.files[0] if event.files and len(event.files) == 1 else "IN"
+    folder = RELEASES / event.release_name
+    release = str(folder) if folder.is_dir() else event.release_name  # in a folder that only its owner knows
+    command = shlex.join(["tenfold", "book", file, "OUT", "--release", release, *event.options])
+    expected = f"with an input of SHA-256 {event.input}, OUT/_SUCCESS says the sha256 {event.output}"
+    return {"repeat": command, "expected": f"{expected}, by the same versions on the same platform"}
