@@ -54,18 +54,27 @@ class Reasons:
         self._columns = {name: column for column, name in enumerate(release.rows.columns)}
 
     def explain(self, application: Application) -> Explanation:
+        """What moved the PD from the reference applicant's to this application's."""
+        return self._between(self._reference, application)
+
+    def between(self, before: Application, after: Application) -> Explanation:
+        """What moved the PD from one application to another: `before` takes the reference applicant's place, so only
+        answers that differ have an effect."""
+        return self._between(np.array(before.values, np.float64), after)
+
+    def _between(self, reference: npt.NDArray[np.float64], application: Application) -> Explanation:
         """Predict all coalitions of the fields that differ from the reference in one batch, or use the trees."""
         values = np.array(application.values, np.float64)
         # Here NaN (not stated or unset) equals NaN.
-        pairs = enumerate(zip(application.values, self._release.form.reference.values, strict=True))
+        pairs = enumerate(zip(application.values, reference.tolist(), strict=True))
         differing = [position for position, (own, other) in pairs if own != other and (own == own or other == other)]
         if self._trees is not None and len(differing) > MOST_DIFFERING:
-            both = np.stack([values, self._reference])
+            both = np.stack([values, reference])
             pd, reference_pd = self.pds(both).tolist()
             effects = self._trees.effects(*self._release.rows.build(both))
             return Explanation(pd, reference_pd, tuple(effects.tolist()))
         batch = np.empty((2 ** len(differing), len(values)))
-        batch[0] = self._reference
+        batch[0] = reference
         for player, position in enumerate(differing):  # the coalitions without it, then the same with it
             with_player = batch[2**player : 2 ** (player + 1)]
             with_player[:] = batch[: 2**player]
@@ -73,8 +82,8 @@ class Reasons:
         p = self._engine.predict_proba(self._release.rows.build(batch)).astype(np.float64)
         effects = np.zeros(len(values))
         effects[differing] = weights(len(differing)) @ self._release.calibration.log_odds(p)
-        pd, reference = self._release.calibration.pd(float(p[-1])), self._release.calibration.pd(float(p[0]))
-        return Explanation(pd, reference, tuple(effects.tolist()))
+        pd, reference_pd = self._release.calibration.pd(float(p[-1])), self._release.calibration.pd(float(p[0]))
+        return Explanation(pd, reference_pd, tuple(effects.tolist()))
 
     def pds(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """PDs of encoded applications, (m, n_fields) float64 -> (m,) float64. Not logged or recorded."""

@@ -26,6 +26,7 @@ class Settings:
     log_days: int = 190  # days that are kept; 0 keeps all. The EU AI Act requires six months
     security_log: Path | None = ROOT / "logs" / "security.jsonl"  # logins, refusals, who read what; None: `off`
     ledger: Path | None = ROOT / "logs" / "ledger.sqlite3"  # None: `off`, the default of a public demo
+    draft_days: int = 7  # days that a form which somebody has begun is kept beside the ledger; 0 keeps none
     lender: Path | None = None  # reason codes, limits and the words of notices; None: the examples of web/lender.toml
     users: Path | None = ROOT / "logs" / "users.sqlite3"  # who may log in; no login without it or with `off`
     users_named: bool = False  # TENFOLD_USERS names the file, so it must exist
@@ -83,6 +84,8 @@ class Settings:
             values["root_path"] = root_path(variables["TENFOLD_ROOT_PATH"])
         if "TENFOLD_LOG_DAYS" in variables:
             values["log_days"] = whole_number("TENFOLD_LOG_DAYS", variables["TENFOLD_LOG_DAYS"], 0, 36_500)
+        if "TENFOLD_DRAFT_DAYS" in variables:
+            values["draft_days"] = whole_number("TENFOLD_DRAFT_DAYS", variables["TENFOLD_DRAFT_DAYS"], 0, 90)
         if "TENFOLD_RATE" in variables:
             values["rate"] = whole_number("TENFOLD_RATE", variables["TENFOLD_RATE"], 0, 1_000_000)
         if environ.get("SPACE_ID"):

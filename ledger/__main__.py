@@ -17,6 +17,7 @@ from inference.settings import RELEASES, Settings
 from ledger import errors, queries
 from ledger.books import how_to_repeat
 from ledger.cleaning import Cleaner
+from ledger.drafts import Drafts
 from ledger.errors import LedgerUnavailable
 from ledger.events import SCORED
 from ledger.export import export
@@ -279,6 +280,9 @@ def run_purge(ledger: Store, options: argparse.Namespace) -> int:
         print(f"record {record.seq:,} has an odd date, {record.header.time}: it is dated by the records after it")
     if len(result.odd) > MOST_LISTED:
         print(f"{len(result.odd) - MOST_LISTED:,} more records have an odd date")
+    drafts = Drafts(ledger.path, Settings.from_environment().draft_days).erase_old()
+    if drafts:
+        print(f"{drafts:,} drafts erased, whose days were over")
     print("Backups, exports and PDFs made before still hold the erased data: erase it there too, see SECURITY.md.")
     return run_clean(ledger, options)
 

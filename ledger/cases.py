@@ -7,11 +7,13 @@ from typing import NamedTuple, TypeVar
 import sqlalchemy as sa
 
 from ledger import queries
-from ledger.events import Agreed, Contested, Decided, Event, Scored
+from ledger.events import WITHDRAWN, Agreed, Contested, Decided, Event, Scored, Withdrawn
 from ledger.records import Draft, Key, Record, Seen, write
 
 OPEN, WAITING, PENDING, SETTLED, REVIEW = "open", "waiting", "pending", "settled", "review"
 TO_DECIDE = (OPEN, PENDING, REVIEW)
+CAN_BE_WITHDRAWN = (OPEN, PENDING, WAITING)
+DONE = (SETTLED, WITHDRAWN)  # nothing more is expected of anybody
 IN_FORCE = (PENDING, SETTLED)
 NOT_FINAL = ("refer", "incomplete")
 T = TypeVar("T", bound=Event)
@@ -83,13 +85,21 @@ class Case(NamedTuple):
         return objections[-1] if objections else None
 
     @property
+    def withdrawn(self) -> Withdrawn | None:
+        """The record that ended the case without a decision."""
+        return next(iter(self.of_kind(Withdrawn)), None)
+
+    @property
     def _in_force(self) -> bool:
         return in_force(self.decision, self.second)
 
     @property
     def state(self) -> str:
         """`open`: not decided. `waiting`: for a second person. `review`: contested; somebody who has not decided on it
-        must decide. `pending`: referred or incomplete, without a final decision. `settled`: decided."""
+        must decide. `pending`: referred or incomplete, without a final decision. `settled`: decided. `withdrawn`: ended
+        without a decision."""
+        if self.withdrawn is not None:
+            return WITHDRAWN
         decision = self.decision
         if decision and decision.needs_second and self.second is None:
             return WAITING

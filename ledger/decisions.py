@@ -1,4 +1,4 @@
-"""Makes drafts of records: scores that were shown, decisions, agreements, objections, notices and holds."""
+"""Makes drafts of records: scores that were shown, decisions, agreements, objections, notices, holds, withdrawals."""
 
 import hashlib
 import os
@@ -8,10 +8,11 @@ from inference.fields import ChoiceField
 from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
 from inference.scorer import Score
-from ledger.events import AGREED, CONTESTED, DECIDED, HELD, NOTIFIED, RELEASED, SCORED, Json, Object
+from ledger.events import AGREED, CONTESTED, DECIDED, HELD, NOTIFIED, RELEASED, SCORED, WITHDRAWN, Json, Object
 from ledger.records import Draft, Key
 
 DECISIONS = ("approve", "approve_changed", "refer", "decline", "incomplete")
+WITHDRAWALS = ("duplicate", "applicant")  # entered twice, or withdrawn by who applied
 STRICTNESS = {APPROVE: 0, REFER: 1, DECLINE: 2}
 DIGITS = 2  # of a PD kept after erasure: whole per cent. With all digits, most PDs would identify a person
 
@@ -174,6 +175,16 @@ def hold_placed(of: str, *, by: str, reason: str, key: Key | None = None) -> Dra
 def hold_released(of: str, *, by: str, reason: str, key: Key | None = None) -> Draft:
     """The end of a hold on a case, for `reason`."""
     return Draft(RELEASED, new_id(), {"of": of, "by": by}, {"reason": reason}, key)
+
+
+def withdrawal(
+    of: str, reason: str, *, by: str, note: str | None = None, reference: str | None = None, key: Key | None = None
+) -> Draft:
+    """The end, without a decision, of the case that began with the score `of`; `reason` is one of `WITHDRAWALS`."""
+    if reason not in WITHDRAWALS:
+        raise ValueError(f"reason: one of {', '.join(WITHDRAWALS)} is needed, got {reason!r}")
+    fields = {"of": of, "by": by, "reason": reason}
+    return Draft(WITHDRAWN, new_id(), fields, {"reference": reference, "note": note}, key)
 
 
 def new_id() -> str:

@@ -18,6 +18,7 @@ BEGUN, SCORED, DECIDED, PURGED = "begun", "scored", "decided", "purged"
 AGREED, CONTESTED = "agreed", "contested"
 NOTIFIED, HELD, RELEASED, CLEANED = "notified", "held", "released", "cleaned"
 SERVICED = "serviced"
+WITHDRAWN = "withdrawn"
 BOOK_SCORED = "book_scored"
 EXACT = ("pd", "points")  # of a score: exact in the personal part, rounded in the body; exact in the body in format 1
 
@@ -149,6 +150,16 @@ class Released(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn(Event):
+    """The case that began with the score `of` is not to be decided any further."""
+
+    of: str
+    reason: str  # duplicate or applicant
+    reference: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Purged(Event):
     """The personal parts of `records` were erased, given as (first, last) of each run; in format 1 all up to
     `through`."""
@@ -207,6 +218,7 @@ class Unknown(Event):
 KINDS: Mapping[str, type[Event]] = {
     BEGUN: Begun, SCORED: Scored, DECIDED: Decided, AGREED: Agreed, CONTESTED: Contested, NOTIFIED: Notified,
     HELD: Held, RELEASED: Released, PURGED: Purged, CLEANED: Cleaned, SERVICED: Serviced,
+    WITHDRAWN: Withdrawn,
     BOOK_SCORED: BookScored,
 }  # fmt: skip
 

@@ -1,7 +1,8 @@
 """Erases the personal parts of a case together when its retention ends; the chain of decisions stays.
 
 Retention begins for the whole case on the day when the notice of its last decision was handed over, or with that
-decision if no notice is recorded. A case that is open, waits for a second person, is contested or on hold is kept.
+decision if no notice is recorded; for a case that was withdrawn, with its last record. A case that is open, waits for a
+second person, is contested or on hold is kept.
 """
 
 import os
@@ -18,7 +19,7 @@ import sqlalchemy as sa
 from inference.errors import TenfoldError
 from inference.measure import Clock
 from ledger import queries, store
-from ledger.cases import OPEN, PENDING, SETTLED, Case, find
+from ledger.cases import DONE, OPEN, PENDING, SETTLED, Case, find
 from ledger.chronology import Chronology, chronology, number
 from ledger.events import PURGED, Held, Notified, Object, Released
 from ledger.records import BEFORE_ALL, Draft, Record, seal
@@ -119,7 +120,7 @@ def purge_status(case: Case, dates: Chronology, end: str, undecided: bool = Fals
     """`due` if a case is to be erased, otherwise why it is kept."""
     if on_hold(case) is not None:
         return HOLD
-    if case.state != SETTLED and not (undecided and case.state in (OPEN, PENDING)):
+    if case.state not in DONE and not (undecided and case.state in (OPEN, PENDING)):
         return case.state
     return DUE if retention_start(case, dates) < number(end) else RECENT
 

@@ -42,6 +42,9 @@ LISTED = {
         / /fr/ /logout /fr/logout /history /fr/history /performance /fr/performance /model-card
         /fr/model-card /model-card/{name}
         /desk/score /desk/try /desk/take /desk/read /fr/desk/score /fr/desk/try /fr/desk/take /fr/desk/read
+        /desk/compare /desk/drafts /desk/keep /desk/discard
+        /fr/desk/compare /fr/desk/drafts /fr/desk/keep /fr/desk/discard
+        /record/{id}/withdraw /fr/record/{id}/withdraw
         /record/{id}/notified /fr/record/{id}/notified
         /batch /batch/columns.csv /batch/{id} /batch/{id}/progress /batch/{id}/check /batch/{id}/score
         /batch/{id}/cancel /batch/{id}/delete /batch/{id}/result /batch/{id}/rejected /batch/{id}/row

@@ -115,10 +115,9 @@ def test_every_sentence_is_true(drawn: Drawn, record_testsuite_property: Callabl
             case.card(card)
             base = re.search(r'data-answers="([^"]*)"', card)
             assert base
-            case.panel(asked(
-                drawn.client, f"{path}/desk/try", answers=tried, field=form.names[curve_at],
-                base=orjson.loads(html.unescape(base[1])),
-            ))  # fmt: skip
+            scored = orjson.loads(html.unescape(base[1]))
+            case.comparison(asked(drawn.client, f"{path}/desk/compare", answers=tried, base=scored))
+            case.panel(asked(drawn.client, f"{path}/desk/try", field=form.names[curve_at], base=scored))
             said += case.said
             faults += [f"loan {number} {language}: {one}" for one in case.wrong]
         decisions[oracle.decision(oracle.pd, oracle.values)] += 1

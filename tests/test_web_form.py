@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from dataclasses import replace
 
 import gradio as gr
 import pytest
@@ -13,7 +14,7 @@ from inference.fields import NOT_STATED, ChoiceField, field_from_json
 from inference.number_format import write_percent
 from inference.release import open_release
 from inference.settings import default_release
-from web.desk.form import FormValues, Widgets, build_form, optional
+from web.desk.form import FormValues, Widgets, build_form, optional, reference_box
 from web.pages.answers import kind_of, offered, row_id
 from web.pages.texts import FOLDER, LANGUAGES, texts_in
 
@@ -71,7 +72,8 @@ def test_widgets_stand_in_the_order_of_their_values() -> None:
     async def within() -> Widgets:
         release = open_release(default_release())
         with gr.Blocks():
-            return build_form(release.form, release.manifest.groups, texts_in("en"), with_reference=True)
+            texts = texts_in("en")
+            return replace(build_form(release.form, release.manifest.groups, texts), reference=reference_box(texts))
 
     widgets, held = asyncio.run(within()), held_in(with_reference=True)
     assert list(widgets.boxes) == list(held.form.names)

@@ -2,6 +2,7 @@
 
 import html
 import json
+import math
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,6 +16,7 @@ from parts import NAMES, NO_USERS, newest, seen, send, visiting
 from inference.fields import NumberField
 from inference.number_format import write_percent
 from inference.policy import APPROVE
+from inference.reasons import Reasons
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
 from inference.whatif import WhatIf
@@ -49,8 +51,12 @@ class Desk:
             one.name: None if open_.get(one.name) else value for one, value in zip(form.fields, values, strict=False)
         }
 
-    def tried(self, base: object, path: str = "", field: str | None = None, **changed: object) -> str:
-        return str(self.ask("try", path, answers=self.held(**changed), base=base, field=field))
+    def tried(self, base: object, path: str = "", field: str | None = None) -> str:
+        return str(self.ask("try", path, base=base, field=field))
+
+    def compared(self, base: object, path: str = "", **changed: object) -> str:
+        """The form with other answers beside the scored ones."""
+        return str(self.ask("compare", path, answers=self.held(**changed), base=base))
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -84,7 +90,7 @@ def test_the_form_beside_what_was_scored(desk: Desk, language: str, path: str) -
     whatif = WhatIf(desk.scorer.release, desk.scorer.engine)
     half = whatif.score({**example, field.name: field.typical[0]})
     changed: dict[str, Any] = {field.name: int(field.typical[0])}
-    panel = words(desk.tried(example, path, **changed))
+    panel = words(desk.compared(example, path, **changed))
     texts = texts_in(language)
     for score in (whatif.score(example), half):
         assert write_percent(score.pd, language) in panel
@@ -119,7 +125,7 @@ def test_proposals_are_put_into_the_form_and_hold(desk: Desk) -> None:
     changes: list[dict[str, Any]] = [{field.name: field.typical[1], **base} for base in bases] + bases
     for changed in changes:
         answers = {**desk.scorer.release.form.example, **changed}
-        panel = desk.tried(answers, **changed)
+        panel = desk.tried(answers)
         if desk.scorer.score(answers).decision == APPROVE:
             assert texts_in("en")("whatif.approval") not in words(panel)
             continue
@@ -134,15 +140,42 @@ def test_proposals_are_put_into_the_form_and_hold(desk: Desk) -> None:
 
 @pytest.mark.parametrize("base", [None, 7, [], {}, {"amount": "x"}, "x" * 1000])
 def test_a_wish_that_means_nothing_brings_nothing(desk: Desk, base: object) -> None:
-    """No panel, and no error either."""
+    """No panel, no comparison, and no error either."""
     assert desk.tried(base) == ""
+    assert desk.compared(base) == ""
 
 
 def test_a_form_that_cannot_be_scored_is_said_to_be(desk: Desk) -> None:
-    """The panel stays, of the answers that were scored."""
-    panel = desk.tried(desk.scorer.release.form.example, **{amount_of(desk).name: "much"})
+    """With the way back to the answers that were scored."""
+    panel = desk.compared(desk.scorer.release.form.example, **{amount_of(desk).name: "much"})
     assert texts_in("en")("whatif.invalid") in words(panel)
-    assert '<svg class="curve"' in panel
+    assert 'class="put" data-values=' in panel
+    assert "<table" not in panel
+
+
+def test_the_same_answers_are_no_comparison(desk: Desk) -> None:
+    """However they are written."""
+    example = desk.scorer.release.form.example
+    field = amount_of(desk)
+    assert desk.compared(example) == ""
+    assert desk.compared(example, **{field.name: f" {example[field.name]} "}) == ""
+
+
+def test_only_changed_answers_moved_the_pd(desk: Desk) -> None:
+    """A bar for each answer that was changed and none for the others; their effects sum to the PDs' difference."""
+    form, field = desk.scorer.release.form, amount_of(desk)
+    other = next(one for one in form.fields if isinstance(one, NumberField) and one is not field)
+    changed = {field.name: field.typical[0], other.name: other.typical[1]}
+    before, after = form.parse(form.example), form.parse({**form.example, **changed})
+    reasons = Reasons(desk.scorer.release, desk.scorer.engine)
+    moved = reasons.between(before, after)
+    named = {one.name for one, effect in zip(form.fields, moved.effects, strict=True) if effect}
+    assert named <= changed.keys()
+    logit = [math.log(pd / (1 - pd)) for pd in (moved.reference_pd, moved.pd)]
+    assert sum(moved.effects) == pytest.approx(logit[1] - logit[0], abs=1e-6)
+    assert moved.pd == pytest.approx(desk.scorer.score({**form.example, **changed}).pd)
+    panel = desk.compared(form.example, **{name: f"{value:g}" for name, value in changed.items()})
+    assert panel.count('<svg class="effect"') == sum(abs(effect) >= 0.005 for effect in moved.effects) > 0
 
 
 def test_a_case_is_corrected(desk: Desk) -> None:

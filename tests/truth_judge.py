@@ -386,9 +386,9 @@ class Case:
                         self.expect((pd > shown) - (pd < shown) == (self.pd > cut) - (self.pd < cut),
                                     f"card: PD {pd} beside a cut-off of {shown}")  # fmt: skip
 
-    def why(self, block: Block, oracle: Oracle, page: str) -> None:
-        """What moved the PD: by Shapley's own definition."""
-        reference, effects = oracle.effects
+    def why(self, block: Block, oracle: Oracle, page: str, against: tuple[float, list[float]] | None = None) -> None:
+        """What moved the PD: by Shapley's own definition, against the reference applicant or other answers."""
+        reference, effects = against or oracle.effects
         factors = [math.exp(effect) for effect in effects]
         here = f"{page}: why"
         if block.tag == "li":
@@ -409,7 +409,6 @@ class Case:
         row = self.row
         self.read(block.text, here, {
             **fixed,
-            "whatif.why": lambda v: page == "panel",
             "why.lead": lambda v: self.is_percent(v["pd"], oracle.pd) and self.is_percent(v["reference"], reference),
             "why.raises": lambda v: row is not None and effects[row] > 0 and self.is_number(v["factor"], factors[row]),
             "why.lowers": lambda v: row is not None and effects[row] < 0 and self.is_number(v["factor"], factors[row]),
@@ -426,6 +425,34 @@ class Case:
 
     # --- the panel ---
 
+    def comparison(self, page: str) -> None:
+        """The form beside what was scored; nothing where the answers are the same."""
+        same = self.oracle.values == self.now.values
+        self.expect(bool(page) != same, f"comparison of {'the same' if same else 'other'} answers")
+        against = self.now.effects_against(self.oracle.values)
+        self.heads: list[str] = []
+        for block in Reader(page).blocks if page else ():
+            if "table.beside" in block.within:
+                self.beside(block)
+            elif "div.bar" in block.within or block.tag == "section":
+                self.in_view(block)
+            elif "table.effects" in block.within:
+                self.why(block, self.now, "panel", against)
+            elif block.tag in ("h2", "h3", "button"):
+                keys = ("whatif.now_title", "whatif.why", "whatif.back", "whatif.score")
+                self.expect(any(self.fixed(block.text, key) for key in keys), f"panel: {block.text}")
+            else:
+                self.read(block.text, "panel", self.PANEL)
+        self.once("whatif.announce", needed=not same)
+        self.expect(self.said.pop("whatif.lead", 0) <= 1, "panel: lead")
+
+    def in_view(self, block: Block) -> None:
+        """The line that stays in view on a phone: as scored →, and now."""
+        one = self.now if block.tag == "strong" else self.oracle
+        decision, pd = re.split(r" (?=[\d<>])", block.text.removesuffix(" →"), maxsplit=1)
+        good = self.fixed(decision, f"decision.{one.decision(one.pd, one.values)}") and self.is_percent(pd, one.pd)
+        self.expect(good, f"panel: in view: {block.text}")
+
     def panel(self, page: str) -> None:
         """The what-if panel."""
         self.expect(bool(page), "panel: none")
@@ -433,13 +460,8 @@ class Case:
             return
         reader = Reader(page)
         self.told: list[tuple[int, ...]] = []
-        self.heads: list[str] = []
         for block in reader.blocks:
-            if "table.beside" in block.within:
-                self.beside(block)
-            elif "details." in block.within:
-                self.why(block, self.now, "panel")
-            elif "svg.curve" in block.within or "table.effects" in block.within:
+            if "svg.curve" in block.within or "table.effects" in block.within:
                 self.picture(block)
             elif block.tag == "option":
                 self.expect(
@@ -466,9 +488,6 @@ class Case:
         self.once("whatif.amounts", needed=self.oracle.amount_at is not None)
         numeric = isinstance(self.oracle.fields[self.curve_at], NumberField)
         self.once("whatif.curve_approved", needed=numeric)  # also in the picture's own description, read apart
-        same = self.oracle.values == self.now.values
-        self.once("whatif.same", needed=same)
-        self.once("whatif.announce", needed=not same)
 
     @cached_property
     def PANEL(self) -> dict[str, Check]:  # noqa: N802 - a table
@@ -479,7 +498,6 @@ class Case:
         none: Check = lambda v: not self.oracle.proposals and v["fields"] == fields and near(v)  # noqa: E731
         found: dict[str, Check] = {
             "whatif.lead": lambda v: True,
-            "whatif.same": lambda v: now.values == self.oracle.values,
             "whatif.announce": lambda v: now.values != self.oracle.values and self.is_percent(v["pd"], now.pd)
             and self.fixed(v["decision"], f"decision.{now.decision(now.pd, now.values)}"),
             "whatif.none": lambda v: none(v) and count > 1,

@@ -229,8 +229,12 @@ class Oracle:
 
     @cached_property
     def effects(self) -> tuple[float, list[float]]:
-        """The reference applicant's PD, and each field's exact Shapley value in log-odds, from its definition."""
-        reference = tuple(field.reference for field in self.fields)
+        """The reference applicant's PD, and each field's effect against it."""
+        return self.effects_against(tuple(field.reference for field in self.fields))
+
+    def effects_against(self, reference: tuple[float, ...]) -> tuple[float, list[float]]:
+        """The PD of other answers, and each field's exact Shapley value against them in log-odds, from its
+        definition."""
         count = len(self.fields)
         same = [a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(self.values, reference, strict=True)]
         players = [at for at in range(count) if not same[at]]

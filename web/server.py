@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from inference.scorer import Scorer
 from inference.settings import Settings
+from ledger.drafts import Drafts
 from ledger.ledger import Ledger
 from web.api.routes import ApiFirst, api_router
 from web.batch.jobs import Jobs
@@ -81,7 +82,8 @@ async def assemble(
         title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT,
         middleware=middleware(scorer, settings, recorder, accounts, jobs, security_log),
     )  # fmt: skip
-    app.include_router(desk_routes(recorder, lender))  # routes are tried in this order: the busiest first
+    drafts = None if ledger is None else Drafts(ledger.store.path, settings.draft_days)
+    app.include_router(desk_routes(recorder, lender, drafts))  # routes are tried in this order: the busiest first
     throttle = Throttle()
     app.include_router(Login(accounts, scorer.release.manifest.title, throttle, security_log).routes())
     app.include_router(health_routes(scorer, settings, ledger))

@@ -99,7 +99,7 @@ def test_words_in_pictures_stand_apart(browser: Browser, name: str, language: st
         at = number % len(release.form.fields)
         while not isinstance(release.form.fields[at], NumberField):
             at = (at + 1) % len(release.form.fields)
-        shown = panel.write(score, None, None, [], None, at, whatif.curve(score.application, at))
+        shown = panel.write(score, [], None, at, whatif.curve(score.application, at))
         parts.append(f'<div data-case="{number}"><div id="result">{card}</div><div id="tried">{shown}</div></div>')
     style = (FOLDER / "desk.css").read_text("utf-8")
     context = browser.new_context()

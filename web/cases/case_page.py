@@ -10,12 +10,25 @@ from markupsafe import Markup
 from inference.number_format import localised, write_number, write_percent
 from inference.release import Release
 from ledger.cases import IN_FORCE, TO_DECIDE, Case
-from ledger.events import Agreed, Contested, Decided, Event, Held, Notified, Object, Released, Scored, Unknown
+from ledger.events import (
+    Agreed,
+    Contested,
+    Decided,
+    Event,
+    Held,
+    Notified,
+    Object,
+    Released,
+    Scored,
+    Unknown,
+    Withdrawn,
+)
 from ledger.replay import SAME, Replayed
 from web.cards.score_card import score_card
-from web.cases.decision_form import CaseForms, Problems, Section
+from web.cases.decision_form import CaseForms, Outcome, Problems, Section
 from web.cases.keeping_form import Keeping, keeping
 from web.cases.opened import CaseReader, Opened
+from web.cases.withdrawing import WITHDRAW, Withdrawing, withdrawing
 from web.lender import Lender, reason_text
 from web.pages.answers import answer_text, field_label
 from web.pages.forms import Form
@@ -56,7 +69,7 @@ class CaseBody:
 
     template: ClassVar[str] = "cases/case.html"
     heading: str
-    decided: str  # the last decision in words, or an empty string
+    outcome: Outcome | None  # how it was decided or ended
     card: Markup | None  # the card of the recorded score
     figures: str  # the recorded figures, if the score cannot be computed again
     replay: str  # whether computing the score again gives the same result
@@ -65,6 +78,7 @@ class CaseBody:
     section: Section
     objection: Objection | None
     keeping: Keeping
+    withdrawing: Withdrawing | None
     correct: str  # the link to the desk with these answers, or an empty string
     timeline: tuple[Entry, ...]
 
@@ -96,7 +110,7 @@ def case_body(
     card = recorded_card(opened, texts, lender, state)
     return CaseBody(
         heading=heading(case, texts),
-        decided=forms.outcome_text(case),
+        outcome=forms.outcome(case),
         card=card,
         figures="" if card is not None else figures(case.score, texts),
         replay=texts(f"replay.{opened.replayed.outcome}", why="; ".join(findings(opened.replayed, texts))),
@@ -105,6 +119,7 @@ def case_body(
         section=section,
         objection=objection,
         keeping=keeping(forms, case, person, texts),
+        withdrawing=withdrawing(forms, case, texts, *((problems, values) if action == WITHDRAW else (None, None))),
         correct=f"{forms.home}?of={quote(case.first.id)}" if can_correct else "",
         timeline=tuple(entry(event, reader.decided_with(case, event), lender, texts) for event in case.events),
     )
@@ -123,7 +138,7 @@ def recorded_card(opened: Opened, texts: Texts, lender: Lender, state: str) -> M
     if score is None or release is None:
         return None
     as_it_was = score._replace(request_id=recorded.id)
-    answer = ScoredAnswer(as_it_was, recorded.seq, opened.explanation, opened.drafts, state=state)
+    answer = ScoredAnswer(as_it_was, opened.case.first.seq, opened.explanation, opened.drafts, state=state)
     return score_card(answer, release, texts, lender)
 
 
@@ -170,9 +185,7 @@ def answers(opened: Opened, texts: Texts) -> tuple[Answer, ...] | None:
 
 def entry(event: Event, release: Release | None, lender: Lender, texts: Texts) -> Entry:
     """A record in words; `release` has the texts of a decision's reasons."""
-    head = texts(
-        "entry.head", seq=write_number(event.seq, texts.language), time=event.time[:16].replace("T", " "), by=event.by
-    )
+    head = texts("entry.head", time=event.time[:16].replace("T", " "), by=event.by)
     lines = [*event_sentences(event, release, lender, texts), *free_texts(event)]
     return Entry(head, tuple(line for line in lines if line))
 
@@ -206,6 +219,8 @@ def event_sentences(event: Event, release: Release | None, lender: Lender, texts
             return [texts("entry.notified", day=texts.day(event.day))]
         case Held() | Released():
             return [texts(f"entry.{event.kind}")]
+        case Withdrawn():
+            return [texts("entry.withdrawn", reason=texts(f"withdraw.{event.reason}"))]
         case _:  # a record of a later version of Tenfold
             return [texts("entry.other", kind=event.kind)]
 
@@ -215,7 +230,7 @@ def free_texts(event: Event) -> list[str | None]:
     match event:
         case Decided():
             return [event.justification, event.conditions]
-        case Agreed():
+        case Agreed() | Withdrawn():
             return [event.note]
         case Contested():
             return [event.objection]

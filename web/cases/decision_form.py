@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from inference.policy import DECLINE
+from inference.number_format import write_number
+from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
-from ledger.cases import IN_FORCE, OPEN, PENDING, REVIEW, WAITING, Case
+from ledger.cases import CAN_BE_WITHDRAWN, IN_FORCE, OPEN, PENDING, REVIEW, WAITING, Case
 from ledger.decisions import DECISIONS, direction
 from web.cases.rules import SHORTEST_TEXT, version_of
 from web.lender import DIRECTIONS, Lender, reason_text
@@ -22,6 +23,9 @@ from web.person import Person
 
 TEXTS = ("justification", "conditions", "note", "objection")  # written by hand: nobody should have to write them twice
 CHOSEN = ("decision", "agrees", "principal", "reason_")  # choices that are cleared when the case has changed
+SIGNS = {  # whose sign and colour a decision has
+    "approve": APPROVE, "approve_changed": APPROVE, "refer": REFER, "decline": DECLINE, "incomplete": REFER,
+}  # fmt: skip
 Problems = Mapping[str, str]  # input of a form -> what is wrong with it
 
 
@@ -77,6 +81,7 @@ class Sent:
     up: str  # the relative path to the app's root
     seen: str  # `version_of` the case
     failed: bool  # whether some inputs are wrong
+    person: str  # the name of who is logged in; the form is refused if somebody else is by the time it is sent
     signed_as: str  # who is logged in, in words; if empty, the form asks for the name
     name: TextBox
 
@@ -129,9 +134,13 @@ class ObjectionForm:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The last decision, with links to the case and the notice, and to the next application."""
+    """How the case was decided or ended, by whom, with links to the case, the notice and the next application."""
 
-    decided: str
+    decision: str  # approve, refer or decline, whose sign and colour it has; empty if it was withdrawn
+    headline: str  # such as "Approved by anna"
+    model: str  # what the model suggested, to follow the headline
+    note: str  # what is still needed, or an empty string
+    case: str  # such as "Case no. 12"
     has_notice: bool
 
 
@@ -147,6 +156,7 @@ class Section:
     outcome: Outcome | None
     elsewhere: bool  # the form is on the case's page
     waits: bool  # somebody else has to act
+    can_be_withdrawn: bool
     form: View | None
     folded: bool
     open: bool
@@ -204,8 +214,8 @@ class CaseForms:
         """A section that contains this form."""
         problem = self._texts(f"decide.problem.{problems['form']}") if "form" in problems else ""
         return Section(
-            self.path(case), self.home, version_of(case), problem, outcome, elsewhere, waits, form, folded,
-            bool(problems), lost,
+            self.path(case), self.home, version_of(case), problem, outcome, elsewhere, waits,
+            case.state in CAN_BE_WITHDRAWN, form, folded, bool(problems), lost,
         )  # fmt: skip
 
     @property
@@ -217,17 +227,27 @@ class CaseForms:
         """The relative path to a case's page."""
         return f"{self.home.removeprefix('./')}record/{quote(case.first.id)}"
 
-    def outcome_text(self, case: Case) -> str:
-        """The last decision in words; an empty string before the first."""
-        decision = case.decision
-        if decision is None:
-            return ""
-        keys = {OPEN: "decide.not_agreed", WAITING: "decide.waiting", PENDING: "decide.pending"}
-        words = self._texts(f"decided.{decision.decision}")
-        return self._texts(keys.get(case.state, "decide.done"), decision=words, by=decision.by, seq=decision.seq)
-
     def outcome(self, case: Case) -> Outcome | None:
-        return None if case.decision is None else Outcome(self.outcome_text(case), case.state in IN_FORCE)
+        """How the case was decided or ended; None before that. The headline is a person's."""
+        texts, decision, ended = self._texts, case.decision, case.withdrawn
+        number = texts("decide.case", seq=write_number(case.first.seq, texts.language))
+        if ended is not None:
+            return Outcome(
+                "", texts("decide.by", decision=texts("withdraw.done"), by=ended.by),
+                texts("decide.because", reason=texts(f"withdraw.{ended.reason}")), "", number, has_notice=False,
+            )  # fmt: skip
+        if decision is None:
+            return None
+        notes = {OPEN: "decide.not_agreed", WAITING: "decide.waiting", PENDING: "decide.pending"}
+        same = direction(decision.decision, decision.suggested) == "as_suggested"
+        return Outcome(
+            SIGNS[decision.decision],
+            texts("decide.by", decision=texts(f"decided.{decision.decision}"), by=decision.by),
+            texts("decide.same" if same else "decide.model", suggested=texts(f"decision.{decision.suggested}")),
+            texts(notes[case.state]) if case.state in notes else "",
+            number,
+            case.state in IN_FORCE,
+        )
 
     def deciding(
         self, case: Case, release: Release | None, drafts: Sequence[str], problems: Problems, form: Form
@@ -294,7 +314,8 @@ class CaseForms:
         """What all forms have."""
         signed_as = "" if self._person is None else self._texts("decide.as", name=self._person.name)
         name = self.line("name", form, problems, note="decide.trust")
-        return Sent(action, self._up, version_of(case), bool(problems) and "form" not in problems, signed_as, name)
+        failed, person = bool(problems) and "form" not in problems, "" if self._person is None else self._person.name
+        return Sent(action, self._up, version_of(case), failed, person, signed_as, name)
 
     def box(self, name: str, form: Form, problems: Problems) -> TextBox:
         """An input of several lines."""

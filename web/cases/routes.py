@@ -12,11 +12,11 @@ from starlette.concurrency import run_in_threadpool
 from inference.fields import AnswerRefused
 from inference.languages import Text
 from ledger import errors
-from ledger.cases import IN_FORCE, Case
+from ledger.cases import CAN_BE_WITHDRAWN, IN_FORCE, Case
 from ledger.errors import LedgerUnavailable
 from ledger.ledger import CaseMoved
 from ledger.records import Draft
-from web.cases import keeping
+from web.cases import keeping, withdrawing
 from web.cases.case_page import CaseBody, CasePage, case_body, heading
 from web.cases.decision_form import CaseForms, Problems, Section, typed
 from web.cases.keeping_form import keeping_section
@@ -25,6 +25,7 @@ from web.cases.notice_page import notice_page
 from web.cases.notice_pdf import notice_pdf
 from web.cases.opened import CaseReader, Opened
 from web.cases.rules import InvalidDecision, agree, case_at, contest, decide
+from web.cases.withdrawing import WITHDRAW
 from web.lender import Lender
 from web.pages.forms import LONGEST_NAME, Form, form_value, read_form
 from web.pages.frame import HEADERS, frame, page, problem_page, root_from, visitor
@@ -58,7 +59,7 @@ class CasePages:
             for name, function, method in (
                 ("", self.page, "GET"), ("/decide", self.sent("decide"), "POST"),
                 ("/agree", self.sent("agree"), "POST"), ("/contest", self.sent("contest"), "POST"),
-                *((f"/{action}", self.sent(action), "POST") for action in keeping.ACTIONS),
+                *((f"/{action}", self.sent(action), "POST") for action in (WITHDRAW, *keeping.ACTIONS)),
                 ("/notice", self.notice, "GET"), ("/notice.pdf", self.notice_pdf, "GET"),
             ):  # fmt: skip
                 route = readable(function, texts, self._title)
@@ -109,11 +110,13 @@ class CasePages:
             form = await read_form(request)
             if form is None:
                 return HTMLResponse("", 413, HEADERS)
+            person = person_of(request.scope)
+            if person is not None and form_value(form, "as", LONGEST_NAME) not in ("", person.name):
+                return HTMLResponse("", 412, HEADERS)  # the page shows the name of somebody who was logged in before
             opened = await self.requested_case(request)
             if isinstance(opened, str):
                 return HTMLResponse("", 404 if opened == "missing" else 503, HEADERS)
             problems: Problems = {}
-            person = person_of(request.scope)
             if person is not None and person.machine:
                 log_event(request.scope, "role_refused", route=action, why="people-decide")
                 return HTMLResponse("", 403, HEADERS)  # people decide
@@ -167,6 +170,8 @@ class CasePages:
         """The record that a form asks for. Raises `InvalidDecision`."""
         if action == "agree":
             return agree(opened.case, form, person)
+        if action == WITHDRAW:
+            return withdrawing.draft(opened.case, form, person)
         if action in keeping.ACTIONS:
             return keeping.draft(action, opened.case, form, person, self.notices(action, opened))
         if action == "contest":
@@ -195,6 +200,8 @@ class CasePages:
         forms = self.forms(texts, form, person)
         if action == "contest" and problems and "form" not in problems:
             return forms.contest(opened.case, problems, form)
+        if action == WITHDRAW and opened.case.state in CAN_BE_WITHDRAWN:
+            return withdrawing.withdrawal_section(forms, opened.case, texts, problems, form)
         if action in keeping.ACTIONS and keeping.possible(action, opened.case):
             return keeping_section(forms, action, opened.case, texts, problems, form)
         return forms.section(opened.case, opened.release, opened.drafts, problems, form)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import gradio as gr
@@ -10,7 +10,7 @@ import gradio as gr
 from inference.release import Release
 from web.cards.notice_card import NoticeCard, notice
 from web.cards.score_card import IntroCard, intro
-from web.desk.form import FormValues, build_form
+from web.desk.form import FormValues, build_form, reference_box
 from web.desk.gradio_api import Endpoint
 from web.desk.gradio_hooks import SHUT_WHILE_TICKED, DeskBlocks
 from web.pages.frame import frame
@@ -18,6 +18,12 @@ from web.pages.languages import UP
 from web.pages.templates import render
 from web.pages.texts import Texts
 from web.recording import Recorder
+
+KEYS = {
+    "score": "Enter", "send": "Ctrl+Enter", "form": "F2", "decide": "F4", "back": "F8", "new": "F9", "move": "Tab",
+    "choose": "←+→", "list": "?",
+}  # fmt: skip
+OF_CASES = ("decide",)  # keys that need a ledger
 
 
 @dataclass(frozen=True)
@@ -36,14 +42,23 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class ShortKey:
+    """What the keyboard can do at once; web/pages/static/keys.js does it."""
+
+    pressed: tuple[str, ...]
+    does: str
+
+
+@dataclass(frozen=True)
 class Footer:
-    """The release's notice, name and model card; cards for the case that the server is unreachable; and an element for
+    """The release's notice, name and model card; the list of keys; cards for an unreachable server; and an element for
     announcements to screen readers."""
 
     template: ClassVar[str] = "desk/footer.html"
     notice: str
     release: str
     model_card: str
+    keys: tuple[ShortKey, ...]
     offline: tuple[NoticeCard, ...]  # shown by the page's script if the server cannot be reached
 
 
@@ -61,15 +76,19 @@ def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = Non
         with gr.Row(elem_id="desk", equal_height=False):
             with gr.Column(elem_id="application", min_width=0):
                 static(render(FormTitle(), texts), "application-name")
-                widgets = build_form(release.form, release.manifest.groups, texts, with_reference=recorded)
-                with gr.Row(elem_id="actions"):
-                    gr.Button(texts("form.score"), variant="primary", elem_id="score", min_width=0)
-                    reset = gr.Button(texts("form.reset"), elem_id="reset", min_width=0)
-                    example = gr.Button(texts("form.example"), elem_id="example", min_width=0)
-                    put = gr.Button("", elem_id="put", min_width=0)  # clicked only by the page's script
+                with gr.Column(elem_id="fields", min_width=0):
+                    widgets = build_form(release.form, release.manifest.groups, texts)
+                with gr.Column(elem_id="foot", min_width=0):
+                    if recorded:
+                        widgets = replace(widgets, reference=reference_box(texts))
+                    with gr.Row(elem_id="actions"):
+                        gr.Button(texts("form.score"), variant="primary", elem_id="score", min_width=0)
+                        reset = gr.Button(texts("form.reset"), elem_id="reset", min_width=0)
+                        example = gr.Button(texts("form.example"), elem_id="example", min_width=0)
+                        put = gr.Button("", elem_id="put", min_width=0)  # clicked only by the page's script
             with gr.Column(elem_id="outcome", min_width=0):
                 static(render(Answers(intro(release, texts)), texts), "answers")
-        static(render(footer(release, texts), texts), "footer")
+        static(render(footer(release, texts, recorded), texts), "footer")
         form_values = FormValues(release.form, texts.language, recorded)
         fill(example, widgets.all, json.dumps(form_values.example))
         fill(reset, widgets.all, json.dumps(form_values.empty))
@@ -86,11 +105,16 @@ def fill(button: gr.Button, outputs: Sequence[Any], values: str) -> None:
     button.click(None, None, list(outputs), js=f"() => {values}")
 
 
-def footer(release: Release, texts: Texts) -> Footer:
+def footer(release: Release, texts: Texts, ledger: bool) -> Footer:
     """The footer of the page for a release."""
-    offline = tuple(notice(kind, texts) for kind in ("gone", "failed", "out"))
+    offline = tuple(notice(kind, texts) for kind in ("gone", "failed", "out", "other"))
     notice_text = release.manifest.notice[texts.language]
-    return Footer(notice_text, release.name, "model-card", offline)
+    keys = tuple(
+        ShortKey(tuple(pressed.split("+")), texts(f"keys.{name}"))
+        for name, pressed in KEYS.items()
+        if ledger or name not in OF_CASES
+    )
+    return Footer(notice_text, release.name, "model-card", keys, offline)
 
 
 def static(html: str, name: str) -> None:

@@ -100,7 +100,7 @@ class Widgets:
 
     boxes: dict[str, gr.Textbox | gr.Radio | gr.Dropdown]  # one for each field
     not_stated: dict[str, gr.Checkbox]  # one for each optional number
-    reference: gr.Textbox | None  # the officer's own number of the application, if there is a ledger
+    reference: gr.Textbox | None = None  # the officer's own number of the application, if there is a ledger
 
     @property
     def all(self) -> list[Any]:
@@ -108,7 +108,7 @@ class Widgets:
         return [*self.boxes.values(), *self.not_stated.values(), *([self.reference] if self.reference else [])]
 
 
-def build_form(form: Form, groups: Sequence[Group], texts: Texts, *, with_reference: bool = False) -> Widgets:
+def build_form(form: Form, groups: Sequence[Group], texts: Texts) -> Widgets:
     """Draw the form, group by group, inside the current Gradio layout."""
     language = texts.language
     boxes: dict[str, Any] = {}
@@ -132,9 +132,8 @@ def build_form(form: Form, groups: Sequence[Group], texts: Texts, *, with_refere
                             container=False,
                             elem_classes="not-stated",
                         )
-    reference = reference_box(texts) if with_reference else None
     ticks = {field.name: not_stated[field.name] for field in optional(form)}
-    return Widgets({name: boxes[name] for name in form.names}, ticks, reference)
+    return Widgets({name: boxes[name] for name in form.names}, ticks)
 
 
 def reference_box(texts: Texts) -> gr.Textbox:

@@ -105,6 +105,7 @@ def head(release: Release, language: str) -> Markup:
         "release": release.digest,
         "language": language,
         "thousands": THOUSANDS[language],
+        "untouched": texts("form.untouched", count="{count}"),
         "rows": [
             {
                 "name": field.name,

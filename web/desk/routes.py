@@ -16,14 +16,19 @@ from inference.policy import APPROVE
 from inference.release import Release
 from ledger import cases
 from ledger.cases import TO_DECIDE, Case
+from ledger.drafts import Drafts
 from ledger.errors import UNREADABLE, LedgerUnavailable, cause
 from ledger.ledger import CaseMoved
+from ledger.records import Key
 from web.cards.notice_card import notice_card
 from web.cards.problem_card import problem_card
 from web.cards.score_card import score_card
 from web.cases.decision_form import CaseForms
+from web.cases.opened import CaseReader
 from web.cases.rules import case_at, version_of
 from web.desk.form import FormValues
+from web.desk.form_case import FORM_KEY, FormCase, FormCases, only_own_scores_since
+from web.desk.form_drafts import FormDrafts
 from web.desk.number_box import read_box
 from web.desk.whatif_panel import Panel
 from web.lender import Lender
@@ -32,10 +37,11 @@ from web.pages.templates import View, render
 from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import Person, person_of
 from web.problems import drawn_for_another
-from web.recording import Recorder
+from web.recording import Recorder, ScoredAnswer
 from web.security.security_log import allowed, log_event
 
 NOBODY = "desk"  # the name in records if no login is needed
+TRIES = 5  # of a score whose case has changed meanwhile by the same form
 HEADERS = {"Cache-Control": "no-store"}
 
 
@@ -48,16 +54,23 @@ class Correcting:
     impossible: bool
 
 
-def desk_routes(recorder: Recorder, lender: Lender) -> APIRouter:
-    """`POST desk/score`, `desk/try`, `desk/take` and `desk/read`, below each language's desk."""
+def desk_routes(recorder: Recorder, lender: Lender, drafts: Drafts | None = None) -> APIRouter:
+    """`POST desk/score`, `desk/compare`, `desk/try`, `desk/take`, `desk/read`, and `desk/drafts`, `desk/keep` and
+    `desk/discard` for forms that were begun, below each language's desk."""
     router = APIRouter()
+    ledger = recorder.ledger
+    form_cases = None if ledger is None else FormCases(ledger, recorder.scorer.release.digest)
     for language in LANGUAGES:
-        desk = DeskRoutes(recorder, lender, texts_in(language))
+        desk = DeskRoutes(recorder, lender, texts_in(language), form_cases, drafts)
         for name, function in (
             ("score", desk.score),
             ("try", desk.try_out),
+            ("compare", desk.compare),
             ("take", desk.take),
             ("read", desk.read),
+            ("drafts", desk.drafts),
+            ("keep", desk.form_drafts.keep),
+            ("discard", desk.form_drafts.discard),
         ):
             route = answered(function, recorder.scorer.release)
             router.add_route(f"{HOME[language]}desk/{name}", route, methods=["POST"])
@@ -76,31 +89,43 @@ def answered(function: Any, release: Release) -> Any:
             body = orjson.loads(await request.body())
         except ValueError:
             return Response("", 400, HEADERS)
-        if isinstance(body, dict) and body.get("release", release.digest) != release.digest:
+        body = body if isinstance(body, dict) else {}
+        if shows_another(body.get("as"), person_of(request.scope)):
+            return Response("", 412, HEADERS)
+        if body.get("release", release.digest) != release.digest:
             return drawn_for_another(release).response()
-        result = await function(body if isinstance(body, dict) else {}, request.scope)
+        result = await function(body, request.scope)
         if isinstance(result, str):
             return HTMLResponse(result, headers=HEADERS)
-        if result.get("values") is not None:
+        if result.get("values") is not None and body.get("of"):
             log_event(request.scope, "record_read", record=str(body["of"]), what="answers")
         return Response(orjson.dumps(result), 200, HEADERS, "application/json")
 
     return route
 
 
+def shows_another(name: object, person: Person | None) -> bool:
+    """Whether the page shows the name of somebody else than who is logged in now, in another tab of the browser."""
+    return isinstance(name, str) and name != (person.name if person else "")
+
+
 class DeskRoutes:
     """The functions of the desk's routes, in one language."""
 
-    def __init__(self, recorder: Recorder, lender: Lender, texts: Texts) -> None:
+    def __init__(
+        self, recorder: Recorder, lender: Lender, texts: Texts, form_cases: FormCases | None, drafts: Drafts | None
+    ) -> None:
         self._recorder, self._release, self._texts = recorder, recorder.scorer.release, texts
         self._form_values = FormValues(self._release.form, texts.language, recorder.ledger is not None)
         self._lender = lender
+        self._form_cases = form_cases
+        self._cases = None if recorder.ledger is None else CaseReader(recorder.ledger, recorder.scorer)
+        self.form_drafts = FormDrafts(drafts, self._release, texts)
         self._panel = Panel(self._release, texts, self._form_values)
 
     async def score(self, body: dict[str, Any], scope: Scope) -> str:
         """The card for the form's values; a corrected score if they are an earlier case's answers."""
-        texts, ledger, form_values = self._texts, self._recorder.ledger, self._form_values
-        person = person_of(scope)
+        texts, ledger, person = self._texts, self._recorder.ledger, person_of(scope)
         corrects = None
         try:
             if ledger is not None and body.get("of"):
@@ -110,27 +135,64 @@ class DeskRoutes:
                     return self._moved(case, person)
                 if corrects.state not in TO_DECIDE:
                     return notice_card("settled", texts, self._way(corrects, person))
-            answer = await self._recorder.score(
-                form_values.answers(body.get("answers")),
-                by=person.name if person else NOBODY,
-                channel="desk",
-                reference=form_values.reference(body.get("reference")),
-                explain=True,
-                corrects=corrects,
-            )
-            deciding = None
-            if answer.record is not None:
-                # The case as shown here, not as the ledger may have it by now: the decision is about what is shown.
-                shown_case = Case((*(corrects.events if corrects else ()), answer.record.event))
-                answer = answer._replace(score=answer.score._replace(request_id=answer.record.header.id))  # sent twice
-                deciding = self._form(person).section(shown_case, self._release, answer.principal or [])
+            elif self._form_cases is not None and FORM_KEY.fullmatch(str(body.get("key"))):
+                return await self._score_of_form(body, person)
+            answer = await self._scored(body, person, corrects)
         except CaseMoved:
             return self._moved(await self._find(body["of"], scope), person)
         except InvalidApplication as error:
             return problem_card(error.problems, self._release, texts)
         except LedgerUnavailable:
             return notice_card("unrecorded", texts)
-        return score_card(answer, self._release, texts, self._lender, deciding)
+        return self._card(answer, corrects, person)
+
+    async def _score_of_form(self, body: dict[str, Any], person: Person | None) -> str:
+        """The card of a score that belongs to the form's own case, which its first score begins."""
+        assert self._form_cases is not None  # noqa: S101 - checked by `score`
+        by, form = self._by(person), str(body["key"])
+        for _ in range(TRIES):
+            key, case = await self._form_cases.find(by, form)
+            if case is not None and not only_own_scores_since(case, body.get("seen"), by):
+                return self._moved(case, person)
+            try:
+                answer = await self._scored(body, person, case, None if case else key)
+            except CaseMoved:
+                self._form_cases.forget(by, form)
+                continue
+            assert answer.record is not None  # noqa: S101 - there is a ledger
+            if case is None and answer.record.header.id != answer.score.request_id:
+                continue  # another click of the same form began the case meanwhile
+            shown = Case((*(case.events if case else ()), answer.record.event))
+            self._form_cases.remember(by, form, FormCase(key, shown))
+            return self._card(answer, case, person)
+        return self._moved(case, person)
+
+    async def _scored(
+        self, body: dict[str, Any], person: Person | None, corrects: Case | None, key: Key | None = None
+    ) -> ScoredAnswer:
+        return await self._recorder.score(
+            self._form_values.answers(body.get("answers")),
+            by=self._by(person),
+            channel="desk",
+            reference=self._form_values.reference(body.get("reference")),
+            key=key,
+            explain=True,
+            corrects=corrects,
+        )
+
+    def _card(self, answer: ScoredAnswer, before: Case | None, person: Person | None) -> str:
+        """The card of a score, with what can be done with its case now; `before` is the case without this score."""
+        deciding = None
+        if answer.record is not None:
+            # The case as shown here, not as the ledger may have it by now: the decision is about what is shown.
+            shown_case = Case((*(before.events if before else ()), answer.record.event))
+            score = answer.score._replace(request_id=answer.record.header.id)  # sent twice
+            answer = answer._replace(score=score, seq=shown_case.first.seq)
+            deciding = self._form(person).section(shown_case, self._release, answer.principal or [])
+        return score_card(answer, self._release, self._texts, self._lender, deciding)
+
+    def _by(self, person: Person | None) -> str:
+        return person.name if person else NOBODY
 
     def _form(self, person: Person | None) -> CaseForms:
         return CaseForms(self._lender, self._texts, UP[self._texts.language], person)
@@ -144,7 +206,7 @@ class DeskRoutes:
         return self._form(person).elsewhere(case, {}, {})
 
     async def try_out(self, body: dict[str, Any], scope: Scope) -> str:
-        """The what-if panel: the scored answers (`base`) beside the form's current ones. Nothing is recorded."""
+        """What if, of the scored answers (`base`): what would make it an approval, and a curve. Nothing is recorded."""
         return await run_in_threadpool(self._tried, body)
 
     def _tried(self, body: dict[str, Any]) -> str:
@@ -153,19 +215,31 @@ class DeskRoutes:
             scored = whatif.score(base if isinstance(base, dict) else {})
         except InvalidApplication:
             return ""
-        now = explanation = None
-        with suppress(InvalidApplication):
-            now = whatif.score(self._form_values.answers(body.get("answers")))
-        if now is not None and now.application != scored.application:
-            explanation = self._recorder.reasons.explain(now.application)
         index = (
             form.names.index(body["field"]) if body.get("field") in form.names else self._release.policy.amount_at or 0
         )
         application = scored.application
         proposals = [] if scored.decision == APPROVE else whatif.approvals(application)
-        return self._panel.write(
-            scored, now, explanation, proposals, whatif.amounts(application), index, whatif.curve(application, index)
-        )
+        amounts, curve = whatif.amounts(application), whatif.curve(application, index)
+        return self._panel.write(scored, proposals, amounts, index, curve)
+
+    async def compare(self, body: dict[str, Any], scope: Scope) -> str:
+        """The scored answers (`base`) beside the form's current ones, and what moved; empty if they are the same."""
+        return await run_in_threadpool(self._compared, body)
+
+    def _compared(self, body: dict[str, Any]) -> str:
+        whatif, reasons, base = self._recorder.whatif, self._recorder.reasons, body.get("base")
+        now = None
+        try:
+            scored = whatif.score(base if isinstance(base, dict) else {})
+        except InvalidApplication:
+            return ""
+        with suppress(InvalidApplication):
+            now = whatif.score(self._form_values.answers(body.get("answers")))
+        if now is not None and now.application == scored.application:
+            return ""
+        moved = None if now is None else reasons.between(scored.application, now.application)
+        return render(self._panel.beside(scored, now, moved), self._texts)
 
     async def read(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
         """How the texts of number boxes (`numbers`: field name -> text) are read: field name -> `read_box`."""
@@ -192,6 +266,32 @@ class DeskRoutes:
             "html": render(correcting, texts),
             "seen": version_of(case),
         }
+
+    async def drafts(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
+        """A form that was begun, with the card of its case; or a list of those that the person has begun."""
+        form, others = await self.form_drafts.find(body.get("id"), scope)
+        if form is None:
+            return {"form": None, "html": others}
+        correcting = ""
+        if form["of"] and (case := await self._find(form["of"], scope)):
+            lead = self._texts("correct.lead", seq=case.first.seq)
+            correcting = render(Correcting(lead, impossible=False), self._texts)
+        card = await run_in_threadpool(self._card_of, form["case"], scope) if form["case"] else ""
+        if card:
+            log_event(scope, "record_read", record=form["case"], what="answers")
+        return {"form": {**form, "card": card, "correcting": correcting}, "html": ""}
+
+    def _card_of(self, id: str, scope: Scope) -> str:
+        """The card of a case as it is now; empty if it cannot be shown."""
+        opened = "missing" if self._cases is None else self._cases.open(id, scope)
+        if isinstance(opened, str) or opened.score is None or opened.case.score.release != self._release.digest:
+            return ""
+        case, person = opened.case, person_of(scope)
+        score = opened.score._replace(request_id=case.score.id)
+        state = self._recorder.state.then(opened.release, case.score.seq)
+        answer = ScoredAnswer(score, case.first.seq, opened.explanation, opened.drafts, state=state)
+        section = self._form(person).section(case, self._release, opened.drafts)
+        return score_card(answer, self._release, self._texts, self._lender, section)
 
     async def _find(self, id: object, scope: Scope) -> Case | None:
         """The case of a record, if this person may see it."""

@@ -1,8 +1,8 @@
-"""What if: the form's current answers beside the scored ones, what would make it an approval, and a field's curve."""
+"""What if: the form's current answers beside the scored ones; what would make it an approval, and a field's curve."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from markupsafe import Markup
@@ -31,13 +31,16 @@ class ComparedRow:
 
 @dataclass(frozen=True)
 class Beside:
-    """The scored answers and the form's current ones side by side, and what moves the PD now."""
+    """The scored answers and the form's current ones side by side, and what moved the PD between them."""
 
     template: ClassVar[str] = "desk/beside.html"
-    rows: tuple[ComparedRow, ...]
+    rows: tuple[ComparedRow, ...]  # none if the form cannot be scored
     effects: Effects | None
     announced: str  # for screen readers
     back: PutButton
+    was: str = ""  # suggestion and PD, as scored and now, for the line that stays in view on a phone
+    now: str = ""
+    decision: str = ""  # now: approve, refer or decline
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,9 @@ class CurveOption:
 
 @dataclass(frozen=True)
 class WhatIfPanel:
-    """The whole panel."""
+    """What would make it an approval, and a curve."""
 
     template: ClassVar[str] = "desk/whatif.html"
-    beside: Beside | None
-    alone: str  # why there is no comparison
     approvals: Approvals
     options: tuple[CurveOption, ...]
     curve: CurveLine | ChoiceBars
@@ -70,26 +71,14 @@ class Panel:
     def write(
         self,
         scored: Score,
-        now: Score | None,
-        explanation: Explanation | None,
         proposals: Sequence[Proposal],
         amounts: Amounts | None,
         index: int,
         curve: Curve,
     ) -> Markup:
-        """The panel's HTML. `now` is the score of the form's current answers, None if they are invalid; `explanation`
-        is that of `now`."""
+        """The panel's HTML."""
         release, texts = self._release, self._texts
-        beside, alone = None, ""
-        if now is None:
-            alone = texts("whatif.invalid")
-        elif now.application == scored.application:
-            alone = texts("whatif.same")
-        else:
-            beside = self.beside(scored, now, explanation)
         panel = WhatIfPanel(
-            beside,
-            alone,
             approvals(scored, proposals, amounts, release, texts, self._form_values),
             tuple(
                 CurveOption(field.name, field.label[texts.language], number == index)
@@ -99,9 +88,13 @@ class Panel:
         )
         return render(panel, texts)
 
-    def beside(self, scored: Score, now: Score, explanation: Explanation | None) -> Beside:
-        """The scored answers and the form's current ones side by side."""
+    def beside(self, scored: Score, now: Score | None, moved: Explanation | None) -> Beside:
+        """The scored answers and the form's current ones side by side; `now` is None if the form cannot be scored,
+        `moved` is what moved the PD from the one to the other."""
         release, texts, language = self._release, self._texts, self._texts.language
+        back = put_button(scored.application, texts("whatif.back"), release, self._form_values)
+        if now is None:
+            return Beside((), None, texts("whatif.invalid"), back)
         figures = figures_for(release, language, pd_and_cut_offs(scored), pd_and_cut_offs(now))
         was, is_now = scored.application, now.application
         suggested = [texts(f"decision.{score.decision}") for score in (scored, now)]
@@ -117,7 +110,10 @@ class Panel:
                 )
         return Beside(
             tuple(rows),
-            None if explanation is None else effects(explanation, is_now, release, texts),
+            None if moved is None else replace(effects(moved, is_now, release, texts), still=""),
             texts("whatif.announce", decision=suggested[1], pd=figures.pd(now.pd)),
-            put_button(was, texts("whatif.back"), release, self._form_values),
+            back,
+            f"{suggested[0]} {figures.pd(scored.pd)}",
+            f"{suggested[1]} {figures.pd(now.pd)}",
+            now.decision,
         )

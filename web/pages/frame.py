@@ -37,6 +37,7 @@ class Visitor:
 
     template: ClassVar[str] = "visitor.html"
     person: str
+    name: str  # sent with all that the page's script asks for, so that nothing is done in another's name
     logout: str
 
 
@@ -112,7 +113,7 @@ def visitor(scope: Scope, texts: Texts, up: str) -> Visitor | None:
     if person is None:
         return None
     person_text = texts("visitor.person", name=person.name, role=texts(f"role.{person.role}"))
-    return Visitor(person_text, f"{up}{HOME[texts.language].lstrip('/')}logout")
+    return Visitor(person_text, person.name, f"{up}{HOME[texts.language].lstrip('/')}logout")
 
 
 def banner(scope: Scope, texts: Texts) -> Banner | None:

@@ -90,6 +90,7 @@
     const button = form.querySelector("button");
     if (button.disabled) return;
     button.disabled = true;
+    button.setAttribute("aria-busy", "true");
     const content = new URLSearchParams(/** @type {any} */ (new FormData(form))); // of texts alone, no files
     const officer = content.get("name");
     if (officer) remember(OFFICER, officer);
@@ -103,6 +104,7 @@
     } catch { /* said below */ }
     if (html === null || !answer.ok) {
       button.disabled = false;
+      button.removeAttribute("aria-busy");
       let note = form.querySelector(".form-problem");
       if (!note) {
         note = document.createElement("p");
@@ -110,7 +112,8 @@
         note.setAttribute("role", "alert");
         button.before(note);
       }
-      note.textContent = answer?.status === 401 ? section.dataset.out : section.dataset.gone;
+      const { out, other, gone } = section.dataset;
+      note.textContent = answer?.status === 401 ? out : answer?.status === 412 ? other : gone;
       return;
     }
     if (answer.headers.get("X-Recorded") === "yes" && plain) return location.reload();
@@ -125,6 +128,7 @@
       made.innerHTML = html;
       fresh = made.firstElementChild;
       section.replaceWith(fresh);
+      dispatchEvent(new CustomEvent("section-replaced", { detail: fresh }));
     }
     /** @type {NodeListOf<HTMLInputElement>} */
     const invalid = fresh.querySelectorAll("[aria-invalid]");

@@ -16,8 +16,12 @@
    * @typedef {Record<string, string | null>} Contents
    */
 
-  /** @type {{ release: string, rows: Fact[], thousands: string }} */
+  /** @type {{ release: string, rows: Fact[], thousands: string, untouched: string }} */
   const facts = JSON.parse(document.getElementById("desk-facts").textContent);
+  // Who is logged in, by this page; empty without login. The server refuses what is asked in another's name.
+  const visitor = /** @type {HTMLTemplateElement} */ (document.getElementById("visitor-now"));
+  const person = /** @type {HTMLElement} */ (visitor.content.querySelector("[data-person]"))?.dataset.person ?? "";
+  if (person) document.documentElement.classList.add("opening"); // the form opens empty: its example is not shown first
   /** @type {(id: string) => HTMLElement} */
   const byId = (id) => document.getElementById(id);
   /** @type {(fact: Fact) => HTMLElement} */
@@ -192,10 +196,13 @@
   const refresh = () => {
     const now = contents();
     const changed = JSON.stringify(now);
-    if (changed !== last && base()) tryOut(250);
+    const stale = differ(now, scored);
+    if (changed !== last && base()) compare(stale ? 100 : 0);
     last = changed;
-    byId("example-mark").classList.toggle("gone", changed !== example || of !== "");
-    byId("result").classList.toggle("stale", differ(now, scored));
+    byId("example-mark").classList.toggle("gone", changed !== example || of !== "" || person !== "");
+    byId("result").classList.toggle("stale", stale);
+    markUntouched(now);
+    keepSoon();
     for (const fact of facts.rows) if (byId(`${fact.id}-error`)?.dataset.of !== String(now[fact.name])) clearError(fact);
   };
   let waiting = false;
@@ -203,6 +210,29 @@
     if (waiting) return;
     waiting = true;
     requestAnimationFrame(() => requestAnimationFrame(() => { waiting = false; refresh(); }));
+  };
+
+  // ---- what nobody has touched ------------------------------------------------------------------------------
+
+  /** @type {Set<string>} names of fields that somebody has filled in, changed or chosen again */
+  const touched = new Set();
+  /** @type {Contents} what the form was opened with */
+  let opened = {};
+  /** @type {(now: Contents) => void} */
+  const markUntouched = (now) => {
+    for (const fact of facts.rows) {
+      if (meant(fact, now[fact.name]) !== meant(fact, opened[fact.name])) touched.add(fact.name);
+      rowOf(fact).toggleAttribute("data-untouched", !touched.has(fact.name));
+    }
+    const left = facts.rows.length - touched.size;
+    byId("untouched").textContent = touched.size && left ? facts.untouched.replace("{count}", String(left)) : "";
+  };
+  /** @type {(names?: unknown) => void} the form as it is now is how it was opened; `names` were touched before */
+  const openedNow = (names) => {
+    opened = contents();
+    touched.clear();
+    if (Array.isArray(names)) for (const fact of facts.rows) if (names.includes(fact.name)) touched.add(fact.name);
+    markUntouched(opened);
   };
 
   // ---- errors under their fields ----------------------------------------------------------------------------
@@ -252,12 +282,14 @@
         ...(wish && {
           method: "POST",
           headers: { "Content-Type": "application/json" },
-          body: JSON.stringify({ ...wish, release: facts.release }),
+          body: JSON.stringify({ ...wish, as: person, release: facts.release }),
+          keepalive: path === "desk/keep" || path === "desk/discard", // the page may be left meanwhile
         }),
         signal: /** @type {any} */ (AbortSignal).timeout(PATIENCE),
       });
       if (answer.ok) return { text: await answer.text() };
       if (answer.status === 401) return { failed: "out" };
+      if (answer.status === 412) return { failed: "other" }; // somebody else is logged in by now
       if (answer.status === 409) return { failed: "replaced" }; // another release serves
       // A proxy in front of a stopped server answers for it.
       return { failed: [502, 503, 504].includes(answer.status) ? "gone" : "failed" };
@@ -266,15 +298,34 @@
     }
   };
 
+  // A request that takes longer than a glance shows itself, and the button waits for it.
+  const GLANCE = 80; // ms
+  let busyTimer = 0;
+  /** @type {(on: boolean) => void} */
+  const busy = (on) => {
+    clearTimeout(busyTimer);
+    const show = () => {
+      byId("outcome").setAttribute("aria-busy", String(on));
+      byId("score").setAttribute("aria-disabled", String(on));
+    };
+    if (on) busyTimer = setTimeout(show, GLANCE);
+    else if (byId("outcome").getAttribute("aria-busy") === "true") show();
+  };
+
   let turn = 0;
+  let underWay = 0; // the turn whose answer has not come
   let of = ""; // the case whose answers are being corrected
   let seen = ""; // its last record, when its answers were put into the form, or in the card on display
   const score = async () => {
-    const mine = ++turn;
+    if (underWay && underWay === turn) return;
+    const mine = underWay = ++turn;
     const sent = contents();
     seen = within(byId("result"), '[data-state="score"] [data-seen]')?.dataset.seen ?? seen;
-    const answer = await ask("desk/score", { answers: sent, reference: reference()?.value ?? "", of, seen });
+    busy(true);
+    const answer = await ask("desk/score", { answers: sent, reference: reference()?.value ?? "", key, of, seen });
     if (mine !== turn) return;
+    underWay = 0;
+    busy(false);
     if (answer.failed === "replaced") redraw();
     else show(answer.failed ? byId(`card-${answer.failed}`).innerHTML : answer.text, sent);
   };
@@ -302,7 +353,9 @@
   const show = (html, contents) => {
     byId("result").innerHTML = html;
     const card = within(byId("result"), ".card");
+    byId("now").replaceChildren();
     scored = contents;
+    lift(card);
     showErrors(card);
     byId("announcer").textContent = card.dataset.announce ?? "";
     if (card.dataset.state === "score") tryOut(600);
@@ -311,9 +364,37 @@
     refresh();
   };
 
+  // What a person has decided stands above what the model suggested; on a phone too, in the line that stays.
+  /** @type {(card: Element) => void} */
+  const lift = (card) => {
+    const decided = card?.querySelector(".decide .decided");
+    if (!decided) return;
+    card.querySelector(":scope > div").prepend(decided.closest(".decide"));
+    card.querySelector(":scope > .bar").replaceChildren(decided.querySelector(".decision").cloneNode(true));
+  };
+
+  // ---- the form beside what was scored ----------------------------------------------------------------------
+
+  let compareTimer = 0;
+  let compared = 0;
+  /** @type {(delay: number) => void} */
+  const compare = (delay) => {
+    clearTimeout(compareTimer);
+    const mine = ++compared;
+    compareTimer = setTimeout(async () => {
+      if (!base()) return;
+      const answer = differ(contents(), scored) ? await ask("desk/compare", { answers: contents(), base: base() }) : { text: "" };
+      if (mine !== compared || !base()) return;
+      byId("now").innerHTML = answer.text ?? ""; // one that fails says nothing, rather than something old
+      if (answer.text !== "" || !differ(contents(), scored)) return;
+      scored = contents(); // other texts, the same answers
+      refreshSoon();
+    }, delay);
+  };
+
   // ---- what if ----------------------------------------------------------------------------------------------
 
-  // The panel follows the form a moment after the last change, and is not asked for while clicks follow clicks.
+  // The panel is of what was scored; it is not asked for while clicks follow clicks.
   /** @type {string | null} of the curve */
   let field = null;
   let timer = 0;
@@ -325,12 +406,10 @@
     timer = setTimeout(async () => {
       if (!base()) return;
       const mine = ++tries;
-      const answer = await ask("desk/try", { answers: contents(), base: base(), field });
+      const answer = await ask("desk/try", { base: base(), field });
       if (mine !== tries || !base()) return;
-      const open = byId("tried").querySelector("details")?.open;
       const focused = document.activeElement?.id === "curve-field";
-      byId("tried").innerHTML = answer.text ?? ""; // one that fails says nothing, rather than something old
-      if (open) byId("tried").querySelector("details")?.setAttribute("open", "");
+      byId("tried").innerHTML = answer.text ?? "";
       if (focused) byId("curve-field")?.focus();
       const bars = byId("tried").querySelector(".bars");
       /** @type {HTMLElement} */
@@ -347,6 +426,11 @@
     for (const delay of [100, 400]) setTimeout(refresh, delay);
     setTimeout(() => understand(NUMBERS), 400);
   };
+  /** @type {(values: string) => void} another form's answers (JSON); the reference stays */
+  const put = (values) => {
+    const wanted = JSON.parse(values);
+    fill(reference() ? [...wanted.slice(0, -1), reference().value] : wanted);
+  };
   /** @type {(id: string) => Promise<void>} */
   const take = async (id) => {
     const answer = await ask("desk/take", { of: id });
@@ -358,7 +442,7 @@
     of = id;
     seen = found.seen;
     fill(found.values);
-    leaveUntouched();
+    await openedAs(() => shows(found.values));
   };
 
   // A row of a file, which is scored at once; a second time only if somebody asks for it.
@@ -370,26 +454,133 @@
     const row = JSON.parse(answer.text);
     byId("correcting").innerHTML = row.html;
     fill(row.values);
-    leaveUntouched();
-    setTimeout(score, 500); // once Gradio has filled the form
+    await openedAs(() => shows(row.values));
+    await score();
   };
 
   /** @type {Contents} what was put into the form, and not typed */
   let untouched = {};
-  const leaveUntouched = () => setTimeout(() => { untouched = contents(); understand(NUMBERS); }, 400);
+  /** @type {(done: () => boolean) => Promise<void>} once Gradio has filled its widgets, or a second later */
+  const drawnAs = (done) => new Promise((resolve) => {
+    const until = performance.now() + 1000;
+    const look = () => {
+      if (done() || performance.now() > until) resolve();
+      else requestAnimationFrame(look);
+    };
+    look();
+  });
+  /** @type {(done: () => boolean) => Promise<void>} the form, once it is filled so, is as nobody has touched it */
+  const openedAs = async (done) => {
+    await drawnAs(done);
+    untouched = contents();
+    openedNow();
+    refresh();
+    understand(NUMBERS);
+  };
+  const isEmpty = () => Object.values(contents()).every((answer) => answer === "");
+  const isExample = () => JSON.stringify(contents()) === example;
+
+  // ---- the form's key, and what is kept of it ---------------------------------------------------------------
+
+  // The key ties the scores of one form to one case. It is random, and all that a browser keeps, for a reload.
+  const TAB = "tenfold-form";
+  const mint = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  let key = "";
+  /** @type {(name: string) => void} */
+  const useKey = (name) => {
+    key = name;
+    try { sessionStorage.setItem(TAB, key); } catch { /* a private window */ }
+  };
+  const keyOfTab = () => { try { return sessionStorage.getItem(TAB) ?? ""; } catch { return ""; } };
+
+  let keepTimer = 0;
+  let kept = ""; // what the server has
+  let lost = false; // it could not be sent
+  const decision = () => {
+    /** @type {HTMLFormElement} */
+    const form = byId("result").querySelector(".deciding");
+    const own = ["up", "seen", "as", "name"];
+    return form ? [.../** @type {any} */ (new FormData(form))].filter(([name]) => !own.includes(name)) : [];
+  };
+  const draft = () => JSON.stringify({
+    answers: contents(), reference: reference()?.value ?? "", touched: [...touched], of, seen, decision: decision(),
+    case: within(byId("result"), '[data-state="score"] [data-record]')?.dataset.record.split("/").pop() ?? "",
+    stale: differ(contents(), scored),
+  });
+  const keep = async () => {
+    clearTimeout(keepTimer);
+    const now = draft();
+    if (!drawnOnce || now === kept || !(touched.size || reference()?.value)) return;
+    kept = now;
+    const answer = await ask("desk/keep", { id: key, draft: JSON.parse(now) });
+    lost = answer.text === undefined || !JSON.parse(answer.text).kept;
+  };
+  const keepSoon = () => {
+    if (!person) return;
+    clearTimeout(keepTimer);
+    keepTimer = setTimeout(keep, 400);
+  };
+  const discard = (id = key) => {
+    clearTimeout(keepTimer);
+    kept = draft();
+    if (person && id) ask("desk/discard", { id });
+  };
+  /** @type {(values: unknown[]) => boolean} whether the widgets show these values; of a list only whether it has one */
+  const shows = (values) => facts.rows.every((fact, at) => {
+    if (fact.kind === "list") return Boolean(inputOf(rowOf(fact)).value) === Boolean(values[at]);
+    if (fact.kind === "radio") return (within(rowOf(fact), "input:checked")?.value ?? null) === (values[at] ?? null);
+    return inputOf(rowOf(fact)).value === (values[at] ?? "");
+  });
+  /** @type {(form: any) => Promise<void>} a form that was begun, as it was left */
+  const goOn = async (form) => {
+    Object.assign(window, { deskValues: form.values });
+    byId("put").click();
+    await drawnAs(() => shows(form.values));
+    openedNow(form.touched);
+    of = form.of ?? "";
+    seen = form.seen ?? "";
+    byId("unfinished").replaceChildren();
+    if (form.card) {
+      show(form.card, form.stale ? {} : contents());
+      for (const [name, value] of form.decision ?? []) {
+        /** @type {NodeListOf<HTMLInputElement>} */
+        const inputs = byId("result").querySelectorAll(`.deciding [name="${CSS.escape(name)}"]`);
+        for (const input of inputs)
+          if (!input.matches("[type=radio], [type=checkbox]")) input.value = value;
+          else if (input.value === value) input.checked = true;
+      }
+    }
+    kept = draft();
+    await understand(NUMBERS);
+  };
+  /** @type {(id: string, correcting?: string) => Promise<boolean>} whether there was such a form, and not of another case
+      than the one that is being corrected; otherwise the others are listed */
+  const findDraft = async (id, correcting = "") => {
+    const answer = await ask("desk/drafts", { id });
+    if (answer.failed) return false;
+    const found = JSON.parse(answer.text);
+    if (!correcting) byId("unfinished").innerHTML = found.html;
+    if (!found.form || (correcting && found.form.of !== correcting)) return false;
+    if (found.form.correcting) byId("correcting").innerHTML = found.form.correcting;
+    useKey(id);
+    await goOn(found.form);
+    return true;
+  };
   const stopCorrecting = () => {
-    of = "";
+    of = seen = "";
     byId("correcting").replaceChildren();
     if (location.search) history.replaceState(null, "", location.pathname);
   };
 
   // ---- start ------------------------------------------------------------------------------------------------
 
-  const start = () => {
+  let drawnOnce = false; // the form is as it was opened, and what changes from now on was typed
+  const start = async () => {
     for (const name of ["visitor", "banner"]) byId(name).innerHTML = byId(`${name}-now`).innerHTML;
     dress();
     scored = contents();
     example = JSON.stringify(scored);
+    openedNow();
     const intro = byId("result").innerHTML;
 
     const form = byId("application");
@@ -435,10 +626,12 @@
     byId("score").addEventListener("click", (event) => { if (event.detail < 2) score(); });
     byId("reset").addEventListener("click", () => {
       turn += 1; // whatever is under way is no longer wanted
+      busy(false);
       stopCorrecting(); // what is typed next is somebody else's
-      leaveUntouched();
+      discard();
+      useKey(mint());
       show(intro, contents());
-      setTimeout(() => { scored = contents(); refresh(); inputOf(rowOf(facts.rows[0])).focus(); }, 100);
+      openedAs(isEmpty).then(() => { scored = contents(); refresh(); inputOf(rowOf(facts.rows[0])).focus(); });
     });
     for (const kind of ["input", "change", "click", "keyup", "pointerup", "focusout"])
       document.addEventListener(kind, refreshSoon, true);
@@ -462,12 +655,17 @@
       const proposal = targetOf(event).closest("button.put");
       const values = proposal?.dataset.values;
       if (!values) return;
-      const filled = JSON.parse(values);
-      fill(reference() ? [...filled.slice(0, -1), reference().value] : filled);
+      put(values);
     });
-    // Another language, a reload or a closed tab takes along what was typed: the browser asks first. Nothing of it is
-    // kept anywhere.
+    byId("now").addEventListener("click", (event) => {
+      /** @type {HTMLElement} */
+      const button = targetOf(event).closest("button");
+      if (button?.matches(".score-now")) score();
+      if (button?.matches(".put")) put(button.dataset.values);
+    });
+    // Without login another language, a reload or a closed tab takes along what was typed: the browser asks first.
     addEventListener("beforeunload", (event) => {
+      if (person && !lost) return; // the server keeps it
       const now = contents();
       const shown = byId("result").querySelector('[data-state="score"]') && !differ(now, scored);
       /** @type {NodeListOf<HTMLTextAreaElement>} */
@@ -476,11 +674,43 @@
       if (leaving) return;
       if (begun || !(shown || !differ(now, untouched))) event.preventDefault();
     });
+    addEventListener("pagehide", () => { if (person) keep(); });
+    form.addEventListener("click", (event) => {
+      // An answer that is chosen again, or ticked, was looked at.
+      const row = targetOf(event).closest?.(".field");
+      const fact = facts.rows.find((one) => one.id === row?.id);
+      if (!event.isTrusted || !fact || !targetOf(event).matches("input[type=radio], input[type=checkbox]")) return;
+      touched.add(fact.name);
+      refreshSoon();
+    });
+    form.addEventListener("beforeinput", (event) => {
+      const fact = factOf(targetOf(event));
+      if (fact && event.isTrusted) touched.add(fact.name); // typed anew, even if it is the same number
+    });
+    byId("result").addEventListener("input", keepSoon);
+    addEventListener("section-replaced", (event) => {
+      /** @type {Element} */
+      const section = /** @type {CustomEvent} */ (event).detail;
+      if (!section.querySelector(".decided")) return;
+      lift(section.closest(".card"));
+      discard();
+    });
+    byId("unfinished").addEventListener("click", (event) => {
+      /** @type {HTMLElement} */
+      const button = targetOf(event).closest("button[data-draft]");
+      if (!button) return;
+      if (button.matches(".go-on")) { findDraft(button.dataset.draft); return; }
+      ask("desk/discard", { id: button.dataset.draft });
+      const list = button.closest("ul");
+      button.closest("li").remove();
+      if (!list.children.length) byId("unfinished").replaceChildren();
+    });
     untouched = scored;
     byId("example").addEventListener("click", () => {
+      discard();
+      useKey(mint());
       stopCorrecting();
-      leaveUntouched();
-      for (const delay of [100, 400]) setTimeout(refresh, delay); // Gradio fills the form in a moment
+      openedAs(isExample); // Gradio fills the form in a moment
     });
     // Drawn in place of a form for another release.
     const before = byId("desk-typed");
@@ -493,7 +723,13 @@
     }
     // ?of=ID: an earlier case's answers, to be corrected.
     const id = new URLSearchParams(location.search).get("of");
-    if (id) take(id);
+    if (id) await take(id);
+    if (!before && person && !(await findDraft(keyOfTab(), id ?? "")) && !id) {
+      byId("reset").click();
+      await openedAs(isEmpty);
+      scored = contents();
+    }
+    if (!key) useKey(mint());
     // ?row=FILE.PLACE: a row of a file.
     const [file, place] = (new URLSearchParams(location.search).get("row") ?? "").split(".");
     if (/^[0-9a-f]{32}$/.test(file) && /^[0-9]+$/.test(place ?? "")) open(file, place);
@@ -509,8 +745,15 @@
       event.preventDefault();
       inputOf(byId(row.hash.slice(1))).focus();
     });
+    drawnOnce = true;
+    new ResizeObserver(() => {
+      const stays = getComputedStyle(byId("header")).position === "sticky"; // not on a small screen
+      document.documentElement.style.setProperty("--head", `${stays ? byId("header").offsetHeight : 0}px`);
+    }).observe(byId("header"));
+    document.documentElement.classList.remove("opening");
     dispatchEvent(new Event("desk-drawn"));
     document.documentElement.dataset.desk = "ready";
+    refresh();
   };
 
   const drawn = () =>
