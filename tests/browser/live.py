@@ -77,6 +77,7 @@ class Server:
             "TMPDIR": str(self.writable),
             "TENFOLD_LOG": str(self.log),
             "TENFOLD_LEDGER": str(self.ledger),
+            "TENFOLD_SECURITY_LOG": str(self.writable / "security.jsonl"),
             "TENFOLD_BATCH": str(self.writable / "batch"),
             "TENFOLD_USERS": str(self.users) if self.users.exists() else "off",
             "TENFOLD_RELEASE": str(self.checkout / "models" / "releases" / self.release.name),

@@ -54,7 +54,7 @@ def test_people_can_read_it(
         assert (texts("card.in_english") in page.locator("main").inner_text()) == (language == "fr")
     for element in ("document.documentElement", "document.querySelector('nav.pages')"):
         assert page.evaluate(f"{element}.scrollWidth <= {element}.clientWidth"), element
-    names = [texts(f"nav.{name}") for name in ("desk", "history", "performance", "model")]
+    names = [texts(f"nav.{name}") for name in ("desk", "history", "batch", "performance", "model")]
     assert page.locator("nav.pages a").all_inner_texts() == names
     assert page.locator("nav.pages [aria-current=page]").evaluate("a => a.getAttribute('href')").endswith(here)
     desk.axe()
