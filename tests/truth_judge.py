@@ -12,6 +12,7 @@ from truth_oracle import NEAR, Oracle
 from truth_reader import Block, Reader, number, pattern, readings, spoken
 
 from inference.fields import ChoiceField, Field, NumberField
+from inference.settings import ROOT
 from web.pages.answers import choice_text
 from web.pages.texts import texts_in
 
@@ -110,6 +111,7 @@ class Case:
                 self.card_block(block, section)
         self.scale(reader)
         self.tied()
+        self.expect(self.said["result.demonstration"] + self.said["result.draft"] == 1, "card: what the release is")
         self.once("result.expects")
         self.once("result.observed", needed=bool(self.population and self.population.get("bands")))
         self.once("result.rank", needed=bool(self.population))
@@ -178,7 +180,11 @@ class Case:
         mine: Check = lambda v: self.is_percent(v["pd"], self.pd, "pd") and self.is_number(v["points"], self.points)  # noqa: E731
         at = self.release.points.of
         people = 1000 * self.pd
+        # The project's own releases demonstrate; others are drafts here, where no ledger says that one is in service.
+        demonstrates = self.release.folder.parent == ROOT / "models" / "releases"
         found: dict[str, Check] = {
+            "result.demonstration": lambda v: demonstrates,
+            "result.draft": lambda v: not demonstrates,
             "result.announce": lambda v: mine(v) and self.fixed(v["decision"], f"decision.{self.decision}"),
             "result.expects": lambda v: abs(number(v["people"], self.language)[0] - people) <= 1
             and 0.5 <= people < 999.6 and number(v["people"], self.language)[0] not in (0, 1, 1000),
