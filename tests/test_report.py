@@ -172,7 +172,8 @@ def test_both_paths_are_profiled_for_every_release(folder: Path) -> None:
     before, after = (
         groups(read_profile(folder / f"{name}.prof"), read_groups(TENFOLD)) for name in ("before", "after")
     )
-    assert next(iter(before)) == "pandas"
+    # Beside XGBoost, whose threads wait for processors where the machine is busy.
+    assert next(name for name in before if name != "xgboost") == "pandas"
     assert "pandas" not in after
     assert {"validation", "row", "xgboost", "policy", "log", "scorer"} <= after.keys()
     facts = re.search(r'id="facts">(.+?)</script>', (folder / "report.html").read_text("utf-8"))
