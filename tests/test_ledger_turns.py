@@ -4,6 +4,8 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import closing, contextmanager
@@ -53,13 +55,18 @@ def beside(file: Path) -> Path:
     return file.with_name(f"{file.name}-turns")
 
 
+def next_to(file: Path) -> Path:
+    """The lock of who is next in line."""
+    return file.with_name(f"{file.name}-turns-next")
+
+
 def draft(name: str) -> Draft:
     return Draft("scored", name, {"decision": "refer", "by": "api"}, {"reference": name})
 
 
-def free(file: Path) -> bool:
-    """Whether it is nobody's turn."""
-    descriptor = os.open(beside(file), os.O_RDWR)
+def free(lock: Path) -> bool:
+    """Whether nobody holds a lock."""
+    descriptor = os.open(lock, os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -79,17 +86,17 @@ def test_a_write_waits_for_its_turn(file: Path, monkeypatch: pytest.MonkeyPatch)
         assert ledger.head()[0] == 1
         other.communicate("")  # its turn ends
         assert [one.result().seq for one in waiting] == [2, 3, 4]
-    assert free(file)
+    assert free(beside(file))
 
 
 def test_a_killed_process_gives_its_turn_back(file: Path) -> None:
     """The system does, at once."""
     with closing(Ledger(file)) as ledger:
         with held(beside(file)) as other:
-            assert not free(file)
+            assert not free(beside(file))
             other.kill()
             assert other.wait() == -9
-            assert free(file)
+            assert free(beside(file))
         assert ledger.append(draft("case")).seq == 2
 
 
@@ -97,15 +104,58 @@ def test_a_stopped_process_holds_nobody_up(file: Path) -> None:
     """After a while the others write without a turn; SQLite's own lock keeps the chain whole."""
     with closing(Ledger(file)) as ledger, held(beside(file)):
         assert ledger.append(draft("case")).seq == 2
-        assert not free(file)
+        assert not free(beside(file))
     with closing(Store(file)) as opened:
         assert verify(opened).problem is None
 
 
+def test_only_one_write_waits_for_a_stopped_process(file: Path) -> None:
+    """The next ones do not wait again, nor stand in line; once the process has ended they take turns as before."""
+    with closing(Ledger(file)) as ledger:
+        with held(beside(file)):
+            for number in range(20):
+                assert ledger.append(draft(f"case-{number}")).seq == number + 2
+            (in_line,) = [thread for thread in threading.enumerate() if thread.name == "turn"]
+        in_line.join(60)
+        assert free(beside(file))
+        with held(beside(file)) as other:
+            waiting = ledger.submit(draft("case"))
+            with pytest.raises(NotYet):
+                waiting.result(0.2)
+            other.communicate("")
+            assert waiting.result().seq == 22
+
+
+def test_who_stands_in_line_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that asks again at once comes after one that waits."""
+    monkeypatch.setattr(turns, "PATIENCE", 600.0)
+    file = tmp_path / "turns"
+    here, there = turns.Turns(file), turns.Turns(file)  # two descriptors lock as two processes do
+    order = []
+
+    def wait() -> None:
+        with there.turn():
+            order.append("there")
+
+    for _ in range(50):
+        waiting = threading.Thread(target=wait)
+        with here.turn():
+            waiting.start()
+            while free(file.with_name("turns-next")):
+                time.sleep(0.001)
+        with here.turn():
+            order.append("here")
+        waiting.join()
+    assert order == ["there", "here"] * 50
+    here.close()
+    there.close()
+
+
 def test_the_lock_file_is_its_owners_alone(file: Path) -> None:
     Ledger(file).close()
-    assert beside(file).stat().st_mode & 0o777 == 0o600
-    assert beside(file).read_bytes() == b""
+    for lock in (beside(file), next_to(file)):
+        assert lock.stat().st_mode & 0o777 == 0o600
+        assert lock.read_bytes() == b""
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
