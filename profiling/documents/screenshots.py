@@ -84,7 +84,7 @@ def notice(browser: Browser, url: str, answers: Mapping[str, object], number: in
         box.check()
     page.fill(".deciding input[name=name]", "Ann")
     page.click(".deciding button[type=submit]")
-    page.wait_for_selector(".decided")
+    page.wait_for_selector(".decided", state="attached")  # shown as the headline
     for language in ("en", "fr"):
         page.goto(f"{url}/record/{score['id']}/notice?lang={language}")
         page.screenshot(path=DOCS / f"notice-{number}-{language}.png", full_page=True)
