@@ -126,8 +126,8 @@ def test_a_mapping_by_api_and_what_is_missing_without_it(client: TestClient) -> 
     [
         ("?colour=red", named("a.csv"), b"x", 422, "invalid-request"),
         ("?map=nothing=a", named("a.csv"), b"x", 422, "invalid-request"),
-        ("?map=amount=a&map=amount=b", named("a.csv"), b"x", 422, "invalid-request"),
-        ("?map=amount=term", named("a.csv"), b"x", 422, "invalid-request"),
+        ("?map=amount=a&map=amount=b", named("a.csv"), b"x", 409, "columns-clash"),
+        ("?map=amount=term", named("a.csv"), b"x", 409, "columns-clash"),
         ("?decimal=;", named("a.csv"), b"x", 422, "invalid-request"),
         ("?separator=ab", named("a.csv"), b"x", 422, "invalid-request"),
         ("?encoding=../x", named("a.csv"), b"x", 422, "invalid-request"),

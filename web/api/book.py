@@ -1,5 +1,6 @@
 """Files by API: send one, ask how far it is, fetch its scores, delete it."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.message import Message
@@ -11,6 +12,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from inference.application import Form
 from inference.extras import how_to_install
+from web.api.openapi import ENCODING, SEPARATOR
 from web.batch.access import job_of, owner_of
 from web.batch.exchange import Order
 from web.batch.jobs import DONE, ENDINGS, FAILED, Job, Jobs, NoRoom
@@ -69,19 +71,21 @@ class BookApi:
         mapping = {}
         for pair in given.getlist("map"):
             field, sign, column = pair.partition("=")
-            if not sign or not column or field not in self._form.names or field in mapping:
-                raise Refusal(422, "invalid-request", "map: field=column is needed, once a field")
+            if not sign or not column or field not in self._form.names:
+                raise Refusal(422, "invalid-request", "map: field=column is needed")
+            if field in mapping:
+                raise Refusal(409, "columns-clash", "map: a field has two columns")
             mapping[field] = column
         columns = {name: mapping.get(name, name) for name in self._form.names}
         if len(set(columns.values())) < len(columns):
-            raise Refusal(422, "invalid-request", "map: a column would be read for two fields")
+            raise Refusal(409, "columns-clash", "map: a column would be read for two fields")
         separator, decimal = given.get("separator"), given.get("decimal")
         reasons, encoding = given.get("reasons", REASONS[0]), given.get("encoding")
-        if separator is not None and (len(separator) != 1 or not separator.isascii()):
-            raise Refusal(422, "invalid-request", "separator: one ASCII character is needed")
+        if separator is not None and not re.fullmatch(SEPARATOR, separator):
+            raise Refusal(422, "invalid-request", "separator: one printable ASCII character, or a tab, is needed")
         if decimal not in (None, *DECIMALS) or reasons not in REASONS:
             raise Refusal(422, "invalid-request", f"decimal: {' or '.join(DECIMALS)}; reasons: {', '.join(REASONS)}")
-        if encoding is not None and not encoding.replace("-", "").replace("_", "").isalnum():
+        if encoding is not None and not re.fullmatch(ENCODING, encoding):
             raise Refusal(422, "invalid-request", "encoding: a name such as cp1252 is needed")
         if given.get("for", "page") != "page":
             raise Refusal(422, "invalid-request", "for: page, or nothing")

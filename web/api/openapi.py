@@ -1,5 +1,6 @@
 """The API's OpenAPI description, made from the release: its fields, bounds and choices, and a valid example."""
 
+import re
 from typing import Any
 
 from inference.fields import NOT_STATED, ChoiceField, Field, NumberField
@@ -61,7 +62,7 @@ def describe(release: Release, with_ledger: bool) -> Schema:
         "/api/v1/ledger/head": {
             "get": operation("head", "The last record's hash, for somebody else to keep", "Head", errors=(404, 503))
         },
-        **book_paths(),
+        **book_paths(release),
     }  # fmt: skip
     return {
         "openapi": "3.1.0",
@@ -76,23 +77,28 @@ def describe(release: Release, with_ledger: bool) -> Schema:
     }
 
 
+BINARY = {"type": "string", "format": "binary", "minLength": 1}
 FORMATS = {
-    "text/csv": {"type": "string"},
-    "application/vnd.apache.parquet": {"type": "string", "format": "binary"},
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": {"type": "string", "format": "binary"},
+    "text/csv": {"type": "string", "minLength": 1},
+    "application/vnd.apache.parquet": BINARY,
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": BINARY,
 }
 
 
-def book_paths() -> Schema:
+SEPARATOR = "[ -~\\t]"  # of a CSV file
+ENCODING = "[A-Za-z0-9_-]+"
+
+
+def book_paths(release: Release) -> Schema:
     """The routes of files: web/api/book.py."""
+    pair = {"type": "string", "pattern": f"^(?:{'|'.join(map(re.escape, release.form.names))})=[^\\n]+$"}
     id = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-    text = {"type": "string", "minLength": 1}
     queries = (
-        ("map", {"type": "array", "items": text}, "FIELD=COLUMN, where a field's column has another name"),
-        ("separator", {"type": "string", "minLength": 1, "maxLength": 1}, "Of a CSV file; else found out"),
+        ("map", {"type": "array", "items": pair}, "FIELD=COLUMN, where a field's column has another name"),
+        ("separator", {"type": "string", "pattern": f"^{SEPARATOR}$"}, "Of a CSV file; else found out"),
         (
             "encoding",
-            {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"},
+            {"type": "string", "pattern": f"^{ENCODING}$"},
             "Of a CSV file; else UTF-8, or its byte order mark",
         ),
         ("decimal", {"enum": [".", ","]}, "The decimal mark of texts; else found out"),
@@ -108,8 +114,8 @@ def book_paths() -> Schema:
     ]
     name = {"name": "Content-Disposition", "in": "header", "schema": {"type": "string"},
             "description": "attachment; filename=NAME: its ending says the format, else Content-Type"}  # fmt: skip
-    send = operation("send_file", "Send a file of applications to be scored", "File", errors=(413, 415, 422, 501, 507),
-                     parameters=[*parameters, name])  # fmt: skip
+    send = operation("send_file", "Send a file of applications to be scored", "File", parameters=[*parameters, name],
+                     errors=(409, 413, 415, 422, 501, 507))  # fmt: skip
     send["requestBody"] = {"required": True, "content": {kind: {"schema": schema} for kind, schema in FORMATS.items()}}
     send["responses"]["202"] = {**send["responses"].pop("200"), "description": "Taken: ask at Location",
                                 "headers": {"Location": {"schema": {"type": "string"}}}}  # fmt: skip

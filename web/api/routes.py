@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 from msgspec import to_builtins
@@ -47,31 +47,30 @@ class Item(NamedTuple):
     reference: str | None
 
 
+Function: TypeAlias = Callable[[Request], Awaitable[Any]]
 AS_JSON = [(b"content-type", JSON.encode()), (b"cache-control", b"no-store")]
 
 
 def api_router(recorder: Recorder, jobs: Jobs) -> Router:
     """All routes."""
     api, book = Api(recorder), BookApi(jobs, recorder.scorer.release.form)
-    routes = [
-        Route(PREFIX + path, ApiRoute(function), methods=[method])
-        for method, path, function in (
-            ("POST", "/score", api.score),
-            ("POST", "/score:batch", api.score_batch),
-            ("GET", "/decisions", api.decisions),
-            ("GET", "/decisions/{id}", api.decision),
-            ("GET", "/release", api.release),
-            ("GET", "/ledger/head", api.head),
-            ("GET", "/openapi.json", api.openapi),
-            ("POST", "/book", book.send),
-            ("GET", "/book", book.listed),
-            ("GET", "/book/{id}", book.state),
-            ("DELETE", "/book/{id}", book.delete),
-            ("GET", "/book/{id}/result", book.result),
-            ("GET", "/book/{id}/rejected", book.rejected),
-        )
-    ]
-    return Router(routes)
+    functions: dict[str, dict[str, Function]] = {
+        "/score": {"POST": api.score},
+        "/score:batch": {"POST": api.score_batch},
+        "/decisions": {"GET": api.decisions},
+        "/decisions/{id}": {"GET": api.decision},
+        "/release": {"GET": api.release},
+        "/ledger/head": {"GET": api.head},
+        "/openapi.json": {"GET": api.openapi},
+        "/book": {"POST": book.send, "GET": book.listed},
+        "/book/{id}": {"GET": book.state, "DELETE": book.delete},
+        "/book/{id}/result": {"GET": book.result},
+        "/book/{id}/rejected": {"GET": book.rejected},
+    }
+    # One route a path, so that the answer to any other method lists all that it has.
+    return Router(
+        [Route(PREFIX + path, ApiRoute(methods), methods=list(methods)) for path, methods in functions.items()]
+    )
 
 
 class ApiFirst:
@@ -101,17 +100,17 @@ class ApiFirst:
 
 
 class ApiRoute:
-    """A route for a function that returns JSON values or a response, or raises.
+    """A route for functions, by method, that return JSON values or a response, or raise.
 
     It is an ASGI app, which Starlette calls directly; a function would be wrapped in several layers.
     """
 
-    def __init__(self, function: Callable[[Request], Awaitable[Any]]) -> None:
-        self._function = function
+    def __init__(self, functions: Mapping[str, Function]) -> None:
+        self._functions = {**functions, "HEAD": functions["GET"]} if "GET" in functions else functions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            result = await self._function(Request(scope, receive))
+            result = await self._functions[scope["method"]](Request(scope, receive))
             response = result if isinstance(result, Response) else None
             answer = b"" if response else orjson.dumps(result)
         except Refusal as refusal:
