@@ -44,10 +44,6 @@ class TooManyRows(BadBook):
 def main(arguments: Sequence[str]) -> int:
     """Exit status: 0 done, 1 it cannot be done, and standard error says why."""
     os.nice(NICENESS)
-    if os.environ.get("TENFOLD_ENGINE") != "bins":
-        # Compiling the loop that builds rows takes longer than most files, and here it cannot be kept on disk: without
-        # Numba the same rows are built by NumPy.
-        sys.modules["numba"] = None  # type: ignore[assignment]
     what, folder = arguments[0], Path(arguments[1])
     order = msgspec.json.decode((folder / "order.json").read_bytes(), type=Order)
     settings = Settings.from_environment()

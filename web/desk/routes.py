@@ -19,7 +19,7 @@ from ledger.cases import TO_DECIDE, Case
 from ledger.drafts import Drafts
 from ledger.errors import UNREADABLE, LedgerUnavailable, cause
 from ledger.ledger import CaseMoved
-from ledger.records import Key
+from ledger.records import Key, Record
 from web.cards.notice_card import notice_card
 from web.cards.problem_card import problem_card
 from web.cards.score_card import score_card
@@ -144,7 +144,8 @@ class DeskRoutes:
             return problem_card(error.problems, self._release, texts)
         except LedgerUnavailable:
             return notice_card("unrecorded", texts)
-        return self._card(answer, corrects, person)
+        shown = None if answer.record is None else with_score(corrects, answer.record)
+        return self._card(answer, shown, person)
 
     async def _score_of_form(self, body: dict[str, Any], person: Person | None) -> str:
         """The card of a score that belongs to the form's own case, which its first score begins."""
@@ -162,9 +163,9 @@ class DeskRoutes:
             assert answer.record is not None  # noqa: S101 - there is a ledger
             if case is None and answer.record.header.id != answer.score.request_id:
                 continue  # another click of the same form began the case meanwhile
-            shown = Case((*(case.events if case else ()), answer.record.event))
+            shown = with_score(case, answer.record)
             self._form_cases.remember(by, form, FormCase(key, shown))
-            return self._card(answer, case, person)
+            return self._card(answer, shown, person)
         return self._moved(case, person)
 
     async def _scored(
@@ -180,15 +181,13 @@ class DeskRoutes:
             corrects=corrects,
         )
 
-    def _card(self, answer: ScoredAnswer, before: Case | None, person: Person | None) -> str:
-        """The card of a score, with what can be done with its case now; `before` is the case without this score."""
+    def _card(self, answer: ScoredAnswer, case: Case | None, person: Person | None) -> str:
+        """The card of a score, with what can be done with its case; None if nothing is recorded."""
         deciding = None
-        if answer.record is not None:
-            # The case as shown here, not as the ledger may have it by now: the decision is about what is shown.
-            shown_case = Case((*(before.events if before else ()), answer.record.event))
+        if case is not None and answer.record is not None:
             score = answer.score._replace(request_id=answer.record.header.id)  # sent twice
-            answer = answer._replace(score=score, seq=shown_case.first.seq)
-            deciding = self._form(person).section(shown_case, self._release, answer.principal or [])
+            answer = answer._replace(score=score, seq=case.first.seq)
+            deciding = self._form(person).section(case, self._release, answer.principal or [])
         return score_card(answer, self._release, self._texts, self._lender, deciding)
 
     def _by(self, person: Person | None) -> str:
@@ -308,3 +307,9 @@ class DeskRoutes:
             return await run_in_threadpool(read)
         except UNREADABLE as error:
             raise LedgerUnavailable(cause(error)) from None
+
+
+def with_score(case: Case | None, record: Record) -> Case:
+    """A case with one more score, or the new case that begins with it: as shown here, not as the ledger may have it by
+    now, since the decision is about what is shown."""
+    return Case((*(case.events if case else ()), record.event))
