@@ -1,0 +1,155 @@
+"""Bad loans observed over expected, by calendar month, from a life table; and a CUSUM that says when it is too much.
+
+The life table is how many loans went bad at each month of age, per unit of PD lent, over the months of a reference.
+Expected in a later month is what it gives for the loans of that month's ages (indirect standardisation; Breslow and Day
+1987, chapter 2). Bad loans come in waves, so they vary more than a Poisson count does: the excess that the reference
+months show divides every later difference (McCullagh and Nelder 1989, chapter 6).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+ALLOWANCE, LIMIT = 1.0, 8.0  # of the CUSUM, in standard deviations: k and h
+LEAST_EXPECTED = 1.0  # bad loans a month; months with fewer are put together with the next
+LEAST_BAD = 20  # in the reference months: with fewer, no life table is made
+SMOOTHED = 3  # months of age
+
+
+class LifeTable(NamedTuple):
+    """Bad loans per unit of PD, by month of age."""
+
+    rates: Floats  # (ages,)
+    bad: int  # in the reference months
+
+    def rates_at(self, ages: Ints) -> Floats:
+        """Rates at ages; beyond the last one, the last one's."""
+        return self.rates[np.minimum(ages, len(self.rates) - 1)]
+
+
+class Cohorts(NamedTuple):
+    """Loans by the month in which they were granted, and their bad ones by month of age."""
+
+    first: int  # months since year 0 of the first cohort
+    weight: Floats  # (cohorts,) sum of PDs
+    bad: Floats  # (cohorts, ages)
+
+
+class Month(NamedTuple):
+    """Bad loans of a calendar month, or of several put together."""
+
+    month: int  # the last one, months since year 0
+    observed: float
+    expected: float
+    z: float  # excess in standard deviations
+    cusum: float
+    alarm: bool
+    reference: bool  # whether it is one of the months of the life table
+
+
+class Watched(NamedTuple):
+    """The months, and how much more than Poisson counts the reference months vary."""
+
+    months: tuple[Month, ...]
+    dispersion: float
+
+
+def month(day: str) -> int:
+    """Months since year 0 of an ISO date or month."""
+    return int(day[:4]) * 12 + int(day[5:7]) - 1
+
+
+def month_name(number: int) -> str:
+    """The ISO month of a number of months since year 0."""
+    return f"{number // 12:04d}-{number % 12 + 1:02d}"
+
+
+def cohorts(granted: Ints, pd: Floats, bad: Ints) -> Cohorts:
+    """Loans as cohorts. `granted` and `bad` are months since year 0, `bad` is -1 where a loan did not go bad; (n,)."""
+    first, last = int(granted.min()), int(granted.max())
+    went = bad >= granted
+    ages = int((bad[went] - granted[went]).max()) + 1 if went.any() else 1
+    grid = np.zeros((last - first + 1, ages))
+    np.add.at(grid, (granted[went] - first, bad[went] - granted[went]), 1)
+    weight = np.zeros(last - first + 1)
+    np.add.at(weight, granted - first, pd)
+    return Cohorts(first, weight, grid)
+
+
+def life_table(loans: Cohorts, start: int, end: int) -> LifeTable | None:
+    """The table of the calendar months from `start` to before `end`; None if too few loans went bad in them."""
+    cohort, age = np.indices(loans.bad.shape)
+    calendar = loans.first + cohort + age
+    used = (calendar >= start) & (calendar < end)
+    bad = float((loans.bad * used).sum())
+    if bad < LEAST_BAD:
+        return None
+    weight = (loans.weight[:, None] * used).sum(0)
+    seen = np.flatnonzero(weight > 0)
+    last = int(seen[-1])
+    rates = np.where(weight > 0, (loans.bad * used).sum(0) / np.maximum(weight, 1e-12), np.nan)[: last + 1]
+    return LifeTable(smoothed(rates), int(bad))
+
+
+def smoothed(rates: Floats) -> Floats:
+    """Moving averages over three months of age, of those that were seen; a gap has the rate before it."""
+    half = SMOOTHED // 2
+    averages = np.empty(len(rates))
+    for age in range(len(rates)):
+        near = rates[max(0, age - half) : age + half + 1]
+        near = near[~np.isnan(near)]
+        averages[age] = near.mean() if len(near) else (averages[age - 1] if age else 0.0)
+    return averages
+
+
+def counts(loans: Cohorts, table: LifeTable, start: int, end: int) -> list[tuple[int, float, float]]:
+    """(month, observed, expected) of the calendar months from `start` to before `end`."""
+    rows = []
+    for calendar in range(start, end):
+        ages = calendar - loans.first - np.arange(len(loans.weight))
+        born = ages >= 0
+        within = born & (ages < loans.bad.shape[1])
+        observed = float(loans.bad[np.flatnonzero(within), ages[within]].sum())
+        rows.append((calendar, observed, float((loans.weight[born] * table.rates_at(ages[born])).sum())))
+    return rows
+
+
+def watch(loans: Cohorts, table: LifeTable, reference: tuple[int, int], end: int) -> Watched:
+    """All months from the reference's first to before `end`; the CUSUM begins after the reference."""
+    start, calm_end = reference
+    rows = together(counts(loans, table, start, calm_end), LEAST_EXPECTED)
+    later = together(counts(loans, table, calm_end, end), LEAST_EXPECTED)
+    squares = [(observed - expected) ** 2 / expected for _, observed, expected in rows if expected > 0]
+    dispersion = max(1.0, float(np.mean(squares))) if squares else 1.0
+    scores = [(o - e) / (e * dispersion) ** 0.5 if e > 0 else 0.0 for _, o, e in rows + later]
+    sums = [0.0] * len(rows) + cusum(scores[len(rows) :])
+    return Watched(
+        tuple(
+            Month(calendar, o, e, z, s, s > LIMIT, calendar < calm_end)
+            for (calendar, o, e), z, s in zip(rows + later, scores, sums, strict=True)
+        ),
+        dispersion,
+    )
+
+
+def together(rows: list[tuple[int, float, float]], least: float) -> list[tuple[int, float, float]]:
+    """Rows in which at least so many are expected: smaller ones are put together with the next; a rest is left out."""
+    rows_together, observed, expected = [], 0.0, 0.0
+    for calendar, o, e in rows:
+        observed, expected = observed + o, expected + e
+        if expected >= least:
+            rows_together.append((calendar, observed, expected))
+            observed = expected = 0.0
+    return rows_together
+
+
+def cusum(scores: list[float], allowance: float = ALLOWANCE) -> list[float]:
+    """Upper CUSUM of standardised values: S = max(0, S + z − k) (Page 1954; Montgomery, section 9.1)."""
+    sums, level = [], 0.0
+    for z in scores:
+        level = max(0.0, level + z - allowance)
+        sums.append(level)
+    return sums
