@@ -63,16 +63,18 @@ class ScoredBy:
     digest: str
     name: str
     cases: int
+    first_day: str  # ISO date of its first score
 
 
 def releases(connection: sa.Connection) -> list[ScoredBy]:
     """The releases that scored, the last one that did first."""
     rows = connection.exec_driver_sql(
-        "SELECT json_extract(body, '$.release'), json_extract(body, '$.release_name'), count(*), max(seq) FROM entries "
-        'WHERE kind = ? AND "of" IS NULL GROUP BY 1 ORDER BY 4 DESC',
+        "SELECT json_extract(body, '$.release'), json_extract(body, '$.release_name'), count(*), "
+        "min(substr(time, 1, 10)), max(seq) FROM entries "
+        'WHERE kind = ? AND "of" IS NULL GROUP BY 1 ORDER BY 5 DESC',
         (SCORED,),
     )
-    return [ScoredBy(digest, name, count) for digest, name, count, _ in rows]
+    return [ScoredBy(digest, name, count, day) for digest, name, count, day, _ in rows]
 
 
 def lent(connection: sa.Connection, release: str) -> Lent:

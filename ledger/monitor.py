@@ -23,7 +23,7 @@ from ledger.lent import AS_SUGGESTED, UNDECIDED, UNKNOWN, Lent, lent, releases
 LEAST = 30  # loans of which the outcome is known; with fewer no rate is judged
 EARLY = 0.2  # of the loans: while more than these are not known, a rate that is neither above nor below is not judged
 BANDS = 5
-REFERENCE_MONTHS = 12
+REFERENCE_MONTHS = 24
 ABOVE, BELOW, WITHIN, TOO_EARLY, TOO_FEW = "above", "below", "within", "too_early", "too_few"
 HOLDS, ALARM, CANNOT_SAY = "holds", "alarm", "cannot_say"
 DIRECTIONS = (AS_SUGGESTED, "more_lenient", "stricter", UNDECIDED)
@@ -131,7 +131,7 @@ def monitor(connection: sa.Connection, today: str, folders: list[Path], wanted: 
         names = ", ".join(by.name for by in scored) or "none"
         raise NothingToMonitor(f"no case was scored by such a release. The ledger has scores by: {names}")
     loans = lent(connection, chosen.digest)
-    first = int(loans.granted.min()) if len(loans) else month(today)
+    first = month(chosen.first_day)
     calm = wanted.reference or (first, first + REFERENCE_MONTHS)
     until = wanted.until if wanted.until is not None else complete(loans.last_day)
     name = f"{month_name(calm[0])} to {month_name(calm[1] - 1)}"

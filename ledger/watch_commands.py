@@ -30,7 +30,7 @@ def add_watch_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument("--release", default="", metavar="NAME", help="which one (default: the last that scored)")
     command.add_argument(
         "--reference", type=months_of, metavar="FIRST:LAST",
-        help="months to learn from, such as 2027-01:2027-12 (default: the first 12 in which loans were granted)",
+        help="months to learn from, such as 2027-01:2027-12 (default: the first 24 in which the release scored)",
     )  # fmt: skip
     command.add_argument(
         "--until", type=month_of, metavar="MONTH",

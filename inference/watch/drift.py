@@ -5,8 +5,8 @@ freedom, times 1/n + 1/N (Yurdakul and Naranjo 2020, doi 10.21314/JRMV.2020.227)
 hundred loans a month, and a PSI counts here only if it is above both. `python -m models chance` simulates it.
 """
 
+import math
 from collections.abc import Mapping
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -79,12 +79,23 @@ def pooled(counts: Ints, frequent: npt.NDArray[np.bool_]) -> Ints:
 
 
 def chi_squared(probability: float, freedom: int) -> float:
-    """Quantile of χ² (Wilson and Hilferty 1931); exact for one degree of freedom, within 1 % beyond."""
-    normal = NormalDist()
-    if freedom == 1:
-        return normal.inv_cdf((1 + probability) / 2) ** 2
-    part = 2 / (9 * freedom)
-    return freedom * float((1 - part + normal.inv_cdf(probability) * part**0.5) ** 3)
+    """Quantile of χ² for a whole number of degrees of freedom, by bisection."""
+    low, high = 0.0, 1e4
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (low, middle) if above(middle, freedom) < 1 - probability else (middle, high)
+    return high
+
+
+def above(value: float, freedom: int) -> float:
+    """Probability of a χ² above a value (Abramowitz and Stegun 1964, 26.4.4 and 26.4.5)."""
+    half, odd = value / 2, freedom % 2
+    total = math.erfc(half**0.5) if odd else math.exp(-half)
+    term = math.exp(-half) * (half**0.5 / math.gamma(1.5) if odd else half)
+    for step in range((freedom - 1) // 2):
+        total += term
+        term *= half / (step + 1.5 if odd else step + 2)
+    return total
 
 
 def drifts(counts: Mapping[str, Ints], reference: Mapping[str, Ints]) -> dict[str, Drift]:

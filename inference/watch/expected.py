@@ -2,8 +2,9 @@
 
 The life table is how many loans went bad at each month of age, per unit of PD lent, over the months of a reference.
 Expected in a later month is what it gives for the loans of that month's ages (indirect standardisation; Breslow and Day
-1987, chapter 2). Bad loans come in waves, so they vary more than a Poisson count does: the excess that the reference
-months show divides every later difference (McCullagh and Nelder 1989, chapter 6).
+1987, chapter 2); loans older than any that the reference saw are left out of both sides. Bad loans come in waves, so
+they vary more than a Poisson count does: the excess that the reference months show divides every later difference
+(McCullagh and Nelder 1989, chapter 6), and so does what is not known of the table, made of so many bad loans.
 """
 
 from typing import NamedTuple
@@ -22,12 +23,8 @@ SMOOTHED = 3  # months of age
 class LifeTable(NamedTuple):
     """Bad loans per unit of PD, by month of age."""
 
-    rates: Floats  # (ages,)
+    rates: Floats  # (ages,) from 0 on: those that the reference saw
     bad: int  # in the reference months
-
-    def rates_at(self, ages: Ints) -> Floats:
-        """Rates at ages; beyond the last one, the last one's."""
-        return self.rates[np.minimum(ages, len(self.rates) - 1)]
 
 
 class Cohorts(NamedTuple):
@@ -81,17 +78,18 @@ def cohorts(granted: Ints, pd: Floats, bad: Ints) -> Cohorts:
 
 def life_table(loans: Cohorts, start: int, end: int) -> LifeTable | None:
     """The table of the calendar months from `start` to before `end`; None if too few loans went bad in them."""
-    cohort, age = np.indices(loans.bad.shape)
+    # Ages that were seen without a bad loan belong to it: nothing goes bad there.
+    bad_at = np.pad(loans.bad, ((0, 0), (0, max(0, end - loans.first - loans.bad.shape[1]))))
+    cohort, age = np.indices(bad_at.shape)
     calendar = loans.first + cohort + age
     used = (calendar >= start) & (calendar < end)
-    bad = float((loans.bad * used).sum())
-    if bad < LEAST_BAD:
+    bad = (bad_at * used).sum(0)
+    if bad.sum() < LEAST_BAD:
         return None
     weight = (loans.weight[:, None] * used).sum(0)
-    seen = np.flatnonzero(weight > 0)
-    last = int(seen[-1])
-    rates = np.where(weight > 0, (loans.bad * used).sum(0) / np.maximum(weight, 1e-12), np.nan)[: last + 1]
-    return LifeTable(smoothed(rates), int(bad))
+    last = int(np.flatnonzero(weight > 0)[-1])
+    rates = np.where(weight > 0, bad / np.maximum(weight, 1e-12), np.nan)[: last + 1]
+    return LifeTable(smoothed(rates), int(bad.sum()))
 
 
 def smoothed(rates: Floats) -> Floats:
@@ -106,14 +104,14 @@ def smoothed(rates: Floats) -> Floats:
 
 
 def counts(loans: Cohorts, table: LifeTable, start: int, end: int) -> list[tuple[int, float, float]]:
-    """(month, observed, expected) of the calendar months from `start` to before `end`."""
+    """(month, observed, expected) of the calendar months from `start` to before `end`, of ages in the table."""
     rows = []
     for calendar in range(start, end):
         ages = calendar - loans.first - np.arange(len(loans.weight))
-        born = ages >= 0
-        within = born & (ages < loans.bad.shape[1])
+        seen = (ages >= 0) & (ages < len(table.rates))
+        within = seen & (ages < loans.bad.shape[1])
         observed = float(loans.bad[np.flatnonzero(within), ages[within]].sum())
-        rows.append((calendar, observed, float((loans.weight[born] * table.rates_at(ages[born])).sum())))
+        rows.append((calendar, observed, float((loans.weight[seen] * table.rates[ages[seen]]).sum())))
     return rows
 
 
@@ -124,7 +122,8 @@ def watch(loans: Cohorts, table: LifeTable, reference: tuple[int, int], end: int
     later = together(counts(loans, table, calm_end, end), LEAST_EXPECTED)
     squares = [(observed - expected) ** 2 / expected for _, observed, expected in rows if expected > 0]
     dispersion = max(1.0, float(np.mean(squares))) if squares else 1.0
-    scores = [(o - e) / (e * dispersion) ** 0.5 if e > 0 else 0.0 for _, o, e in rows + later]
+    # Var(O − E): that of the count, and e² / bad, that of an expectation from so many bad loans (both dispersed).
+    scores = [(o - e) / (dispersion * e * (1 + e / table.bad)) ** 0.5 if e > 0 else 0.0 for _, o, e in rows + later]
     sums = [0.0] * len(rows) + cusum(scores[len(rows) :])
     return Watched(
         tuple(
