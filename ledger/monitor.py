@@ -102,23 +102,6 @@ class Wanted(NamedTuple):
     until: int | None = None  # the last month that is complete
 
 
-def months_of(text: str) -> tuple[int, int]:
-    """Parse `2027-01:2027-12`: the first month, and the one after the last. Raises `ValueError`."""
-    first, _, last = text.partition(":")
-    start, end = month_of(first), month_of(last or first) + 1
-    if end <= start:
-        raise ValueError("the last month comes before the first")
-    return start, end
-
-
-def month_of(text: str) -> int:
-    """Parse `2027-01`. Raises `ValueError`."""
-    year, _, number = text.partition("-")
-    if len(year) != 4 or len(number) != 2 or not 1 <= int(number) <= 12:
-        raise ValueError("a month like 2027-01 is needed")
-    return int(year) * 12 + int(number) - 1
-
-
 def monitor(connection: sa.Connection, today: str, folders: list[Path], wanted: Wanted | None = None) -> Monitored:
     """Monitor a release; `today` is an ISO date, and `folders` are releases, to read the form. Raises
     `NothingToMonitor`."""

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from inference.settings import RELEASES
-from ledger.monitor import ALARM, CANNOT_SAY, HOLDS, Wanted, monitor, month_of, months_of
+from inference.watch.expected import month_of, months_of
+from ledger.monitor import ALARM, CANNOT_SAY, HOLDS, Wanted, monitor
 from ledger.monitor_text import as_json, sentences
 from ledger.outcome_file import read_outcomes, words_of
 from ledger.outcomes import record_outcomes

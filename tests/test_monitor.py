@@ -12,7 +12,7 @@ from ledger_cases import writing_to
 
 from inference.release import Release, open_release
 from inference.settings import RELEASES, default_release
-from inference.watch.expected import month
+from inference.watch.expected import month, months_of
 from ledger import cases, queries
 from ledger.__main__ import main
 from ledger.cases import SETTLED, WAITING
@@ -31,7 +31,6 @@ from ledger.monitor import (
     Monitored,
     Wanted,
     monitor,
-    months_of,
     verdict,
 )
 from ledger.outcome_file import OURS, read_outcomes

@@ -64,6 +64,23 @@ def month_name(number: int) -> str:
     return f"{number // 12:04d}-{number % 12 + 1:02d}"
 
 
+def months_of(text: str) -> tuple[int, int]:
+    """Parse `2027-01:2027-12`: the first month, and the one after the last. Raises `ValueError`."""
+    first, _, last = text.partition(":")
+    start, end = month_of(first), month_of(last or first) + 1
+    if end <= start:
+        raise ValueError("the last month comes before the first")
+    return start, end
+
+
+def month_of(text: str) -> int:
+    """Parse `2027-01`. Raises `ValueError`."""
+    year, _, number = text.partition("-")
+    if len(year) != 4 or len(number) != 2 or not 1 <= int(number) <= 12:
+        raise ValueError("a month like 2027-01 is needed")
+    return int(year) * 12 + int(number) - 1
+
+
 def cohorts(granted: Ints, pd: Floats, bad: Ints) -> Cohorts:
     """Loans as cohorts. `granted` and `bad` are months since year 0, `bad` is -1 where a loan did not go bad; (n,)."""
     first, last = int(granted.min()), int(granted.max())
