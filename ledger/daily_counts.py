@@ -4,7 +4,7 @@ A day's counts hold nothing of an applicant. Answers are counted while they are 
 in whole per cent, and so it is from the beginning, lest a purge look like drift.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from inference.watch.series import SCORE, Reference, reference, summed
 from ledger import queries
 from ledger.decisions import rounded
 from ledger.events import SCORED, Scored
+from ledger.replay import release_folder
 
 LEAST = 50  # scores, of a reference and of a month: with fewer nothing is said
 Row = tuple[str, float, tuple[object, ...] | None]  # day, PD, answers in the form's order
@@ -51,15 +52,13 @@ class Drifted(NamedTuple):
         return self.scores < LEAST or not any(month_of.drift for month_of in self.months)
 
 
-def form_of(folders: list[Path], digest: str) -> Form | None:
-    """The form of the release with a digest; None if it is not in these folders."""
-    for folder in folders:
-        if folder.name.endswith(digest[:12]):
-            try:
-                return open_release(folder, digest).form
-            except BadRelease:
-                return None
-    return None
+def form_of(folders: Iterable[Path], digest: str) -> Form | None:
+    """The form of the release with a digest; None if none of these folders is that release."""
+    folder = release_folder(folders, digest)
+    try:
+        return None if folder is None else open_release(folder, digest).form
+    except BadRelease:
+        return None
 
 
 def rows_of(connection: sa.Connection, release: str, form: Form | None) -> Iterator[Row]:

@@ -5,19 +5,19 @@ A rate is judged by what cannot change any more: above the PD only if the loans 
 whatever becomes of the others; below only if it would stay there were all of them bad.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
+from inference.application import Form
 from inference.errors import TenfoldError
 from inference.intervals import wilson
 from inference.watch.expected import LEAST_BAD, Watched, cohorts, life_table, month, month_name, watch
-from ledger.daily_counts import Drifted, drifted, form_of
+from ledger.daily_counts import Drifted, drifted
 from ledger.lent import AS_SUGGESTED, UNDECIDED, UNKNOWN, Lent, lent, releases
 
 LEAST = 30  # loans of which the outcome is known; with fewer no rate is judged
@@ -42,7 +42,8 @@ class Rate:
     known: int  # of which the outcome is known
     bad: int
     mean_pd: float  # of all of them
-    rate: float  # bad among the known ones; NaN without any
+    at_least: float  # bad among all of them: the rate can only rise from there
+    rate: float  # bad among the known ones; NaN while many are not, as what is known early is mostly bad
     low: float  # 95 % interval of that rate
     high: float
     verdict: str  # above, below, within, too_early, too_few
@@ -102,9 +103,11 @@ class Wanted(NamedTuple):
     until: int | None = None  # the last month that is complete
 
 
-def monitor(connection: sa.Connection, today: str, folders: list[Path], wanted: Wanted | None = None) -> Monitored:
-    """Monitor a release; `today` is an ISO date, and `folders` are releases, to read the form. Raises
-    `NothingToMonitor`."""
+def monitor(
+    connection: sa.Connection, today: str, form_of: Callable[[str], Form | None], wanted: Wanted | None = None
+) -> Monitored:  # fmt: skip
+    """Monitor a release. `today` is an ISO date; `form_of` gives the form of a release by its digest, None if that is
+    not here. Raises `NothingToMonitor`."""
     wanted = wanted or Wanted()
     scored = releases(connection)
     chosen = next((by for by in scored if not wanted.release or by.name == wanted.release), None) or next(
@@ -124,7 +127,7 @@ def monitor(connection: sa.Connection, today: str, folders: list[Path], wanted: 
         chosen.name, chosen.digest, sum(by.cases for by in scored) - chosen.cases, len(loans), loans.erased,
         dict(loans.not_lent), name, "" if until is None else month_name(until),
         tuple(bands(loans)), tuple(quarters(loans)), tuple(overrides(loans)), watched, bad,
-        drifted(connection, chosen.digest, form_of(folders, chosen.digest), calm, end, name),
+        drifted(connection, chosen.digest, form_of(chosen.digest), calm, end, name),
     )  # fmt: skip
 
 
@@ -174,9 +177,16 @@ def rate_of(name: str, loans: Lent, chosen: npt.NDArray[np.bool_]) -> Rate:
     """The rate of some loans."""
     outcome, mean_pd = loans.outcome[chosen], float(loans.pd[chosen].mean())
     known, bad = int((outcome != UNKNOWN).sum()), int((outcome == 1).sum())
-    low, high = wilson(bad, known)
-    rate = bad / known if known else float("nan")
-    return Rate(name, len(outcome), known, bad, mean_pd, rate, low, high, verdict(len(outcome), known, bad, mean_pd))
+    loans_known = known if not_known_few(len(outcome), known) else 0
+    low, high = wilson(bad, loans_known)
+    rate = bad / loans_known if loans_known else float("nan")
+    judged = verdict(len(outcome), known, bad, mean_pd)
+    return Rate(name, len(outcome), known, bad, mean_pd, bad / len(outcome), rate, low, high, judged)
+
+
+def not_known_few(loans: int, known: int) -> bool:
+    """Whether the outcomes of nearly all loans are known."""
+    return loans - known <= EARLY * loans
 
 
 def verdict(loans: int, known: int, bad: int, mean_pd: float) -> str:
@@ -187,4 +197,4 @@ def verdict(loans: int, known: int, bad: int, mean_pd: float) -> str:
         return ABOVE
     if wilson(bad + loans - known, loans)[1] < mean_pd:
         return BELOW
-    return TOO_EARLY if loans - known > EARLY * loans else WITHIN
+    return WITHIN if not_known_few(loans, known) else TOO_EARLY

@@ -95,7 +95,12 @@ def rates(head: str, rows: Sequence[Rate]) -> Iterator[str]:
         return
     yield f"{head:16}{'loans':>9}{'known':>9}{'bad':>8}{'mean PD':>9}{'bad rate':>10}  95 % interval"
     for row in rows:
-        rate = "" if math.isnan(row.rate) else f"{row.rate:10.1%}  {row.low:.1%} – {row.high:.1%}".replace("%", " %")
+        rate = (
+            f"  at least {row.at_least:.1%}"
+            if math.isnan(row.rate)
+            else f"{row.rate:10.1%}  {row.low:.1%} – {row.high:.1%}"
+        )
+        rate = rate.replace("%", " %")
         yield (
             f"{row.name:16}{row.loans:9,}{row.known:9,}{row.bad:8,}{100 * row.mean_pd:7.1f} %{rate:28}  "
             f"{VERDICTS[row.verdict]}"

@@ -3,10 +3,12 @@
 import argparse
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from inference.settings import RELEASES
 from inference.watch.expected import month_of, months_of
+from ledger.daily_counts import form_of
 from ledger.monitor import ALARM, CANNOT_SAY, HOLDS, Wanted, monitor
 from ledger.monitor_text import as_json, sentences
 from ledger.outcome_file import read_outcomes, words_of
@@ -63,5 +65,5 @@ def monitor_of(ledger: ReadOnlyStore, options: argparse.Namespace) -> tuple[str,
     wanted = Wanted(options.release, options.reference, options.until)
     today = datetime.now(UTC).date().isoformat()
     with ledger.reading() as connection:
-        monitored = monitor(connection, today, release_folders(options.releases), wanted)
+        monitored = monitor(connection, today, partial(form_of, release_folders(options.releases)), wanted)
     return as_json(monitored) if options.json else "\n".join(sentences(monitored)), STATUS[monitored.state]

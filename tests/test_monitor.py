@@ -3,6 +3,7 @@
 import json
 from contextlib import closing
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import lent_ledgers
@@ -16,6 +17,7 @@ from inference.watch.expected import month, months_of
 from ledger import cases, queries
 from ledger.__main__ import main
 from ledger.cases import SETTLED, WAITING
+from ledger.daily_counts import form_of
 from ledger.decisions import withdrawal
 from ledger.events import Outcome
 from ledger.lent import lent, releases
@@ -58,7 +60,7 @@ def ledgers(tmp_path_factory: pytest.TempPathFactory, release: Release) -> dict[
 
 def monitored(file: Path, wanted: Wanted | None = None, today: str = TODAY) -> Monitored:
     with closing(Store(file)) as store, store.reading() as connection:
-        return monitor(connection, today, sorted(RELEASES.glob("*-*")), wanted)
+        return monitor(connection, today, partial(form_of, sorted(RELEASES.glob("*-*"))), wanted)
 
 
 def test_a_book_that_holds_is_silent(ledgers: dict[str, Path]) -> None:
@@ -87,7 +89,9 @@ def test_a_book_that_gets_worse_alarms_within_months(ledgers: dict[str, Path]) -
     assert by_quarter["2023 Q2"].verdict == WITHIN
     assert by_quarter["2026 Q3"].verdict in (TOO_EARLY, TOO_FEW)
     for rate in seen.quarters:
-        assert not rate.known or rate.low <= rate.rate <= rate.high
+        assert np.isnan(rate.rate) == (rate.known < 0.8 * rate.loans)
+        assert np.isnan(rate.rate) or rate.low <= rate.rate <= rate.high
+        assert rate.at_least == rate.bad / rate.loans
 
 
 def test_overrides_are_told_by_their_direction(ledgers: dict[str, Path]) -> None:

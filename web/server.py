@@ -27,6 +27,7 @@ from web.lender import Lender, check_reason_texts, read_lender
 from web.operations.health import health_routes
 from web.operations.metrics import metrics_routes
 from web.operations.model_card import model_card_routes
+from web.operations.monitor import MonitorPages
 from web.operations.performance import performance_routes
 from web.operations.releases import ReleasePages
 from web.pages.assets import asset_routes
@@ -94,6 +95,7 @@ async def assemble(
     app.include_router(asset_routes())
     app.include_router(BatchPages(jobs, scorer.release, ledger is not None).routes())
     if ledger is not None:
+        app.include_router(MonitorPages(scorer.release, ledger).routes())
         app.include_router(CasePages(recorder, lender, accounts).routes())
         app.include_router(HistoryPages(scorer, ledger, lender).routes())
     endpoint = Endpoint(recorder)
