@@ -30,7 +30,7 @@ DIRECTIONS = (AS_SUGGESTED, "more_lenient", "stricter", UNDECIDED)
 
 
 class NothingToMonitor(TenfoldError):
-    """No score of such a release is in the ledger, or the months asked for are none."""
+    """No score of such a release is in the ledger."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Monitored:
 
     @property
     def first_alarm(self) -> str:
-        """The month in which the running alarm of bad loans began; empty where there is none."""
+        """The month in which the running alarm of bad loans began; empty without an alarm."""
         began = ""
         for of_month in () if self.watched is None else self.watched.months:
             began = (began or month_name(of_month.month)) if of_month.alarm else ""

@@ -123,7 +123,9 @@ def line_of(number: int, cells: Mapping[str, str], words: Mapping[str, str], tod
     outcome = words.get(cells["outcome"])
     if outcome is None:
         known = ", ".join(map(repr, words))
-        problems.append(f"line {number:,}: the outcome is none of {known}. --bad and --repaid add words, or --recipe")
+        problems.append(
+            f"line {number:,}: the outcome is not one of {known}. --bad and --repaid add words, or --recipe"
+        )
     try:
         day = date.fromisoformat(cells["date"])
         if day > today:

@@ -3,7 +3,7 @@
     digest = the first 16 bytes of HMAC-SHA-256(key, reference), in hex
 
 A purge keeps them in its record. The key is in a file beside the ledger, never in it: references are often numbers in
-a row, and whoever had both could try them all. Without the key the digests say nothing; removing its file makes that
+a row, and anyone who had both could try them all. Without the key the digests say nothing; removing its file makes that
 final. Until then they are pseudonyms, so personal data: SECURITY.md.
 """
 
@@ -28,7 +28,7 @@ def key_file(ledger: Path) -> Path:
 
 
 def key_beside(ledger: Path, *, make: bool = False) -> bytes | None:
-    """The key of a ledger, (32,) bytes; None if there is none and none is to be made. Raises `LedgerUnavailable`."""
+    """The key of a ledger, (32,) bytes; None without a key, unless `make` is set. Raises `LedgerUnavailable`."""
     file = key_file(ledger)
     try:
         if make and not file.exists():
@@ -44,7 +44,7 @@ def key_beside(ledger: Path, *, make: bool = False) -> bytes | None:
         key = b""
     if len(key) != KEY_BYTES:
         raise LedgerUnavailable(
-            f"{file}: {KEY_BYTES * 2} hexadecimal digits are needed. Put back the key from a backup; if there is none, "
+            f"{file}: {KEY_BYTES * 2} hexadecimal digits are needed. Put back the key from a backup; without one, "
             "move the file away: the next purge makes another key, and cases erased before are named by their ids"
         )
     return key

@@ -1,4 +1,4 @@
-"""What drift looks like where there is none: `python -m models chance [release …]`.
+"""How often drift is seen although nothing changed: `python -m models chance RELEASE`.
 
 Reference and months are drawn from the same loans, so that every alarm is false. A plain PSI of 0.1 fires all the
 time at the numbers that most lenders have; the limit of inference/watch/drift.py is to fire in at most 1 % of months.

@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     turning.add_argument(
         "releases", nargs="*", type=Path, metavar="release", help="release folders; all embedded ones if none is named"
     )
-    drawing = commands.add_parser("chance", help="see how often drift is seen where there is none")
+    drawing = commands.add_parser("chance", help="see how often drift is seen although nothing changed")
     telling = commands.add_parser("story", help="play dated loans in order, and see when a monitor would have alarmed")
     for command in (drawing, telling):
         command.add_argument("release", type=Path, help="a release folder")

@@ -215,7 +215,7 @@ def sentences(told: Story) -> Iterator[str]:
 
 
 def calibration_broke(told: Story) -> str:
-    """The first quarter from which on the interval of every bad rate lies above the mean PD; empty if there is none."""
+    """The first quarter from which on the interval of every bad rate lies above the mean PD; empty if it does not."""
     broke = ""
     for quarter in told.quarters:
         if quarter.loans:

@@ -116,7 +116,7 @@ def test_every_bad_line_is_named_at_once_and_nothing_is_recorded(
     said = capsys.readouterr().err
     for part in (
         "12 problems", "line 3: no case has this id", "line 4: no case has this reference",
-        "line 5: 2 cases have this reference", "line 6: the outcome is none of", "line 7: the date is not like",
+        "line 5: 2 cases have this reference", "line 6: the outcome is not one of", "line 7: the date is not like",
         "line 8: the date lies in the future", "line 9: the date lies before the case's first score, 2026-01-03",
         "line 10: line 2 says otherwise", "line 11: neither an id nor a reference",
         "line 12: the id and the reference belong to different cases", "line 13: 3 columns", "line 14: no case",
@@ -137,7 +137,7 @@ def test_every_bad_line_is_named_at_once_and_nothing_is_recorded(
         (("id,outcome,date", '"new,bad,2026-06-01'), "line 2"),
     ],
 )
-def test_a_file_that_is_none_is_refused(tmp_path: Path, lines: tuple[str, ...], why: str) -> None:
+def test_a_file_without_outcomes_is_refused(tmp_path: Path, lines: tuple[str, ...], why: str) -> None:
     with pytest.raises(BadOutcomes, match=why):
         read_outcomes(csv(tmp_path, *lines), words_of(None), TODAY)
 
@@ -196,7 +196,7 @@ def test_a_broken_key_is_said(ledger: Path, tmp_path: Path, capsys: pytest.Captu
 
 
 def test_an_outcome_does_not_prolong_the_retention_of_an_open_case(tmp_path: Path) -> None:
-    """A lender that decides elsewhere purges open cases by their last record: an outcome is none of the case's."""
+    """A lender that decides elsewhere purges open cases by their last record: an outcome does not count."""
     file = tmp_path / "ledger.sqlite3"
     with writing_to(file) as write:
         write.score("2022-01-01", "old")

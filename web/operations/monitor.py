@@ -20,6 +20,7 @@ from ledger import queries
 from ledger.daily_counts import LEAST as LEAST_SCORES
 from ledger.daily_counts import MonthOfScores
 from ledger.errors import UNREADABLE, LedgerUnavailable
+from ledger.events import OUTCOME, PURGED
 from ledger.ledger import Ledger
 from ledger.monitor import ALARM, CANNOT_SAY, LEAST, Monitored, NothingToMonitor, Rate, Wanted, monitor
 from web.operations.performance import Figure, Table, integer
@@ -51,7 +52,8 @@ class MonitorPage:
 
 
 class MonitorPages:
-    """The page in every language. What a ledger of this head says today is worked out once."""
+    """The page in every language. It is worked out once a day, and anew after outcomes and purges: what was scored and
+    decided today is in no month that is judged yet."""
 
     def __init__(self, release: Release, ledger: Ledger) -> None:
         self._release, self._ledger = release, ledger
@@ -78,7 +80,7 @@ class MonitorPages:
     def monitored(self, connection: sa.Connection) -> Monitored | None:
         """What there is to say of the release; None if it has not scored."""
         today = datetime.now(UTC).date().isoformat()
-        state = (queries.last(connection), today)
+        state = (today, queries.last_of(connection, OUTCOME), queries.last_of(connection, PURGED))
         if self._known[0] != state:
             try:
                 measured = monitor(connection, today, self.form_of, Wanted(self._release.digest))
@@ -130,7 +132,7 @@ def conclusion(monitored: Monitored, release: Release, texts: Texts) -> tuple[st
 
 
 def facts(monitored: Monitored, texts: Texts) -> tuple[str, ...]:
-    """How many loans there are, and which cases are none."""
+    """How many loans there are, and which cases are no loans."""
     lines = [texts("monitor.lent", count=integer(monitored.loans, texts))]
     if monitored.until:
         lines.append(texts("monitor.until", month=monitored.until))
