@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 # Installs in a seventh of pip's time; where it cannot, pip does.
 UV := 0.13.9
+# Tests start hundreds of programs, and each would compile all that it imports where this is set.
+unexport PYTHONDONTWRITEBYTECODE
 # A release by its recipe's name, the one that DEFAULT lists: make run RELEASE=sba; or by its folder
 RELEASE ?=
 ifneq ($(RELEASE),)
