@@ -139,8 +139,8 @@ def test_a_book_that_gets_worse_alarms_and_one_that_does_not_is_silent() -> None
 
 
 def test_waves_of_bad_loans_alarm_seldom() -> None:
-    """Months that vary by a third: the reference's own excess divides the differences. Without it more than three times as
-    many alarm."""
+    """Months that vary by a third: the reference's own excess divides the differences. Without it more than three times
+    as many alarm."""
     start, alarms, plain = month("2020-01"), 0, 0
     reference = (start, start + 24)
     for seed in range(20):
