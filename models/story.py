@@ -151,19 +151,19 @@ def null(watched: Watched) -> float:
     return alarms / DRAWS
 
 
-def text(told: Story) -> str:
+def text(tale: Story) -> str:
     """The story, as a Markdown table and sentences."""
     lines = [
-        f"{told.release}: {told.loans:,} loans in the order in which things happened",
-        f"life table of {named(told.reference)} ({told.bad:,} bad loans recorded then, dispersion "
-        f"{told.dispersion:.1f}); CUSUM k = {ALLOWANCE:g}, h = {LIMIT:g}; drift against {named(told.drift_reference)}",
+        f"{tale.release}: {tale.loans:,} loans in the order in which things happened",
+        f"life table of {named(tale.reference)} ({tale.bad:,} bad loans recorded then, dispersion "
+        f"{tale.dispersion:.1f}); CUSUM k = {ALLOWANCE:g}, h = {LIMIT:g}; drift against {named(tale.drift_reference)}",
         "",
         "| quarter | loans | mean PD | bad in the end | observed | expected | O/E | CUSUM | months in alarm "
         "| PSI of the score | months with a PSI ≥ 0.1 | above the limit |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: | --- |",
     ]
-    lines += [row_of(quarter) for quarter in told.quarters]
-    return "\n".join([*lines, "", *sentences(told)])
+    lines += [row_of(quarter) for quarter in tale.quarters]
+    return "\n".join([*lines, "", *sentences(tale)])
 
 
 def row_of(quarter: Quarter) -> str:
@@ -180,15 +180,15 @@ def row_of(quarter: Quarter) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def sentences(told: Story) -> Iterator[str]:
+def sentences(tale: Story) -> Iterator[str]:
     """When calibration broke, when the monitor alarmed, and how often in vain."""
-    broke = calibration_broke(told)
+    broke = calibration_broke(tale)
     yield (
         f"In hindsight the bad rate lies above the mean PD in every quarter from {broke} on."
         if broke
         else "In hindsight the bad rate of the last quarter does not lie above its mean PD."
     )
-    judged = [row for row in told.watched if not row.reference]
+    judged = [row for row in tale.watched if not row.reference]
     alarms = [row.month for row in judged if row.alarm]
     if alarms:
         first = alarms[0]
@@ -205,19 +205,19 @@ def sentences(told: Story) -> Iterator[str]:
         yield f"The monitor did not alarm in {len(judged)} months."
     yield (
         f"Histories of {DRAWN_MONTHS} months without a change, made of {BLOCK}-month blocks of the reference: "
-        f"{told.null:.1%} alarm."
+        f"{tale.null:.1%} alarm."
     )
     yield (
-        f"Drift: {len(told.drift_alarms)} of {told.drift_months} months after {named(told.drift_reference)} have a "
-        f"series above its limit" + (f", the first {month_name(told.drift_alarms[0])}." if told.drift_alarms else ".")
+        f"Drift: {len(tale.drift_alarms)} of {tale.drift_months} months after {named(tale.drift_reference)} have a "
+        f"series above its limit" + (f", the first {month_name(tale.drift_alarms[0])}." if tale.drift_alarms else ".")
     )
     yield "One history describes; it does not validate."
 
 
-def calibration_broke(told: Story) -> str:
+def calibration_broke(tale: Story) -> str:
     """The first quarter from which on the interval of every bad rate lies above the mean PD; empty if it does not."""
     broke = ""
-    for quarter in told.quarters:
+    for quarter in tale.quarters:
         if quarter.loans:
             broke = (broke or quarter.name) if quarter.low > quarter.mean_pd else ""
     return broke

@@ -17,8 +17,9 @@ from inference.number_format import write_number
 from inference.scorer import open_scorer
 from inference.settings import Settings, default_release
 from inference.watch.expected import month
-from ledger.events import OUTCOME
+from ledger.events import OUTCOME, Outcome
 from ledger.ledger import Ledger
+from ledger.queries import records
 from ledger.records import Draft
 from web.pages.texts import LANGUAGES, texts_in
 from web.security.accounts import Accounts
@@ -80,6 +81,22 @@ def test_it_says_what_the_ledger_says(bank: tuple[str, TestClient], language: st
     assert texts("monitor.verdict.above") in page
     assert texts("monitor.direction.more_lenient") in page
     assert texts("monitor.quarter", year="2023", quarter="1") in page
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_of_a_case_says_what_became_of_it(bank: tuple[str, TestClient], language: str) -> None:
+    """In the language of the page, with the day."""
+    kind, client = bank
+    if kind == "empty":
+        return
+    enter(client, "meg")
+    texts = texts_in(language)
+    ledger: Ledger = client.app.state.ledger  # type: ignore[attr-defined]
+    with ledger.store.reading() as connection:
+        record = next(records(connection, [OUTCOME])).event
+    assert isinstance(record, Outcome)
+    page = seen(client, {"en": "", "fr": "/fr"}[language] + f"/record/{record.of}")
+    assert texts(f"entry.outcome_{record.outcome}", day=texts.day(record.day)) in page
 
 
 def test_it_is_for_managers_and_leads_from_the_releases(bank: tuple[str, TestClient]) -> None:
