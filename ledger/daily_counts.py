@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import orjson
 import sqlalchemy as sa
 
 from inference.application import Form
@@ -17,12 +18,15 @@ from inference.release import open_release
 from inference.watch.drift import Drift, Floats, Ints
 from inference.watch.expected import month
 from inference.watch.series import SCORE, Reference, reference, summed
-from ledger import queries
 from ledger.decisions import rounded
-from ledger.events import SCORED, Scored
+from ledger.events import SCORED
 from ledger.replay import release_folder
 
 LEAST = 50  # scores, of a reference and of a month: with fewer nothing is said
+SCORES = """
+SELECT substr(e.time, 1, 10), json_extract(e.body, '$.pd'), json_extract(p.body, '$.answers')
+FROM entries e LEFT JOIN personal p ON p.seq = e.seq
+WHERE e.kind = ? AND e."of" IS NULL AND json_extract(e.body, '$.release') = ? ORDER BY e.seq"""
 Row = tuple[str, float, tuple[object, ...] | None]  # day, PD, answers in the form's order
 
 
@@ -62,14 +66,12 @@ def form_of(folders: Iterable[Path], digest: str) -> Form | None:
 
 
 def rows_of(connection: sa.Connection, release: str, form: Form | None) -> Iterator[Row]:
-    """The first scores of a release's cases."""
-    for record in queries.records(connection, [SCORED]):
-        event = record.event
-        if isinstance(event, Scored) and event.of is None and event.release == release:
-            answers = event.answers
-            known = form is not None and answers is not None and all(name in answers for name in form.names)
-            values = tuple(answers[name] for name in form.names) if known and form and answers else None
-            yield event.time[:10], rounded(event.pd), values
+    """The first scores of a release's cases. Not by their events: a page waits for all of them."""
+    names = () if form is None else form.names
+    for day, pd, text in connection.exec_driver_sql(SCORES, (SCORED, release)):
+        answers: dict[str, object] = orjson.loads(text) if form is not None and text is not None else {}
+        known = bool(answers) and all(name in answers for name in names)
+        yield day, rounded(pd), tuple(answers[name] for name in names) if known else None
 
 
 def encoded(form: Form | None, rows: list[Row]) -> tuple[Floats, Floats]:
