@@ -35,6 +35,8 @@ OTHERS = {
         "open a release and score its golden applications; for a NAME.toml, list its open questions",
     ),
     "choose": Command("models.__main__", ("choose",), "compare groups of columns by what they add"),
+    "compare": Command("models.__main__", ("compare",), "see who would be decided otherwise by another release"),
+    "evaluate": Command("models.__main__", ("evaluate",), "measure a release on loans whose end is known"),
     "ledger": Command("ledger.__main__", (), "verify, replay, export, back up, purge the record of decisions"),
     "monitor": Command("ledger.__main__", ("monitor",), "whether a release still holds: outcomes and drift"),
     "new": Command("models.__main__", ("new",), "draft a recipe from a file of past loans"),

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from inference.application import Form
 from inference.errors import TenfoldError
 from inference.intervals import wilson
-from inference.watch.expected import LEAST_BAD, Watched, cohorts, life_table, month, month_name, watch
+from inference.watch.expected import LEAST_BAD, Watched, cohorts, life_table, month, month_name, quarter_name, watch
 from ledger.daily_counts import Drifted, drifted
 from ledger.lent import AS_SUGGESTED, UNDECIDED, UNKNOWN, Lent, lent, releases
 
@@ -161,8 +161,7 @@ def bands(loans: Lent) -> Iterator[Rate]:
 def quarters(loans: Lent) -> Iterator[Rate]:
     """Loans by the quarter in which they were granted."""
     for quarter in np.unique(loans.granted // 3):
-        name = f"{quarter // 4:04d} Q{quarter % 4 + 1}"
-        yield rate_of(name, loans, loans.granted // 3 == quarter)
+        yield rate_of(quarter_name(quarter), loans, loans.granted // 3 == quarter)
 
 
 def overrides(loans: Lent) -> Iterator[Rate]:

@@ -15,6 +15,7 @@ from models.chance import NUMBERS, chance, scored, table
 from models.draft.accept import add_command as add_accept
 from models.draft.command import add_command as add_new
 from models.evaluation import report
+from models.evidence.command import add_commands
 from models.export import export, make_current
 from models.lender_loans import by_reason, load_loans
 from models.model_card.card import card_files
@@ -86,8 +87,9 @@ def main(arguments: list[str] | None = None) -> int:
     add_command(commands)
     add_new(commands)
     add_accept(commands)
+    add_commands(commands)
     options = parser.parse_args(arguments)
-    if options.command in ("adopt", "new", "accept"):
+    if options.command in ("adopt", "new", "accept", "evaluate", "compare"):
         return int(options.run(options))
     if options.command == "search":
         print(search(RECIPES[options.recipe], options.candidates))

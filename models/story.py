@@ -27,6 +27,7 @@ from inference.watch.expected import (
     cusum,
     life_table,
     month_name,
+    quarter_name,
     watch,
 )
 from inference.watch.series import SCORE, reference
@@ -127,7 +128,7 @@ def quarters(
         bad = int(loans.bad[chosen].sum())
         low, high = wilson(bad, int(chosen.sum()))
         yield Quarter(
-            f"{quarter // 4} Q{quarter % 4 + 1}", int(chosen.sum()),
+            quarter_name(quarter), int(chosen.sum()),
             float(pds[chosen].mean()) if chosen.any() else float("nan"),
             bad / int(chosen.sum()) if chosen.any() else float("nan"), low, high,
             sum(row.observed for row in months), sum(row.expected for row in months),

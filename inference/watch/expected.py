@@ -64,6 +64,11 @@ def month_name(number: int) -> str:
     return f"{number // 12:04d}-{number % 12 + 1:02d}"
 
 
+def quarter_name(number: int) -> str:
+    """The name of a number of quarters since year 0: 2027 Q1."""
+    return f"{number // 4:04d} Q{number % 4 + 1}"
+
+
 def months_of(text: str) -> tuple[int, int]:
     """Parse `2027-01:2027-12`: the first month, and the one after the last. Raises `ValueError`."""
     first, _, last = text.partition(":")

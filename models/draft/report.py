@@ -18,6 +18,7 @@ from models.draft.judging import Labels, binned
 from models.draft.leaks import DROP, TOGETHER, Leak
 from models.draft.questions import Question
 
+TEMPLATES = Path(__file__).with_name("templates")
 BINS = 10
 MOST_ANSWERS = 12
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640.0, 260.0, 44.0, 34.0, 12.0  # of the curve, in its own units
@@ -105,9 +106,10 @@ class Report:
     columns: Sequence[ColumnView]
 
 
-def environment() -> Environment:
+def environment(*folders: Path) -> Environment:
+    """Templates of these folders, with those of this package, such as the style that reports share."""
     jinja = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        loader=FileSystemLoader([*folders, TEMPLATES]),
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     jinja.filters |= {"percent": percent, "count": "{:,}".format, "places": "{:.3f}".format, "short": "{:g}".format}
