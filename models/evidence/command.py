@@ -11,6 +11,7 @@ from typing import Any
 from inference.errors import TenfoldError
 from inference.release import open_release
 from models.draft.command import write_whole
+from models.draft.report import percent
 from models.evidence.compare import compare, text, write_list
 from models.evidence.evaluate import Evaluation, as_json, evaluate
 from models.evidence.report import write_report
@@ -75,7 +76,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 def summary(found: Evaluation) -> list[str]:
     """The main figures, for the terminal."""
-    lines = [
+    return [
         f"{found.release} on {found.loans:,} loans, {found.bad:,} bad"
         f"{f', of {found.months}' if found.months else ''}: {found.standing}.",
         ", ".join(
@@ -83,9 +84,9 @@ def summary(found: Evaluation) -> list[str]:
             for label, measure in ((name, found.discrimination[key]) for name, key in
                                    (("AUC", "auc"), ("Gini", "gini"), ("KS", "ks"), ("Brier", "brier")))
         ),
-        f"mean PD {found.discrimination['mean_pd'].value:.1%}, went bad {found.discrimination['bad_rate'].value:.1%}",
+        f"mean PD {percent(found.discrimination['mean_pd'].value)}, "
+        f"went bad {percent(found.discrimination['bad_rate'].value)}",
     ]  # fmt: skip
-    return lines
 
 
 def run_compare(options: argparse.Namespace) -> None:

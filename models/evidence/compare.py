@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from inference.policy import DECISIONS
+from models.draft.report import percent
 from models.evidence.decisions import Decided, Swap, suggestions, swap
 from models.evidence.figures import Measure, discrimination
 from models.evidence.scored_loans import LATER, SEEN, STANDING, Mask, NoLoans, ScoredLoans
@@ -92,16 +93,16 @@ def sentences(found: Comparison) -> Iterator[str]:
     """What changes."""
     changed = found.swap
     before, after = changed.approved_bad_rates
-    yield (
-        f"{changed.otherwise:,} of {changed.loans:,} loans ({changed.otherwise / changed.loans:.1%}) would be decided "
-        "otherwise."
-    )
+    part = percent(changed.otherwise / changed.loans)
+    yield f"{changed.otherwise:,} of {changed.loans:,} loans ({part}) would be decided otherwise."
     yield (
         f"Approved by the old release only: {named(changed.only_old)}. By the new one only: {named(changed.only_new)}. "
-        f"The bad rate of what is approved goes from {before:.1%} to {after:.1%}."
+        f"The bad rate of what is approved goes from {percent(before)} to {percent(after)}."
     )
     gained = changed.only_new.earned - changed.only_old.earned
-    yield f"Approving the one in place of the other earns {gained:+,.0f}."
+    if changed.otherwise:
+        more = "less" if gained < 0 else "more"
+        yield f"Approving the latter in place of the former earns {abs(gained):,.0f} {more}."
 
 
 def named(one: Decided) -> str:
@@ -109,7 +110,7 @@ def named(one: Decided) -> str:
     rates = one.rates
     if not rates.loans:
         return "none"
-    return f"{rates.loans:,}, of which {rates.rate:.1%} went bad ({rates.low:.1%}–{rates.high:.1%})"
+    return f"{rates.loans:,}, of which {percent(rates.rate)} went bad ({percent(rates.low)}–{percent(rates.high)})"
 
 
 def table(head: str, rows: list[Decided]) -> Iterator[str]:
@@ -128,8 +129,8 @@ def terms(found: Comparison) -> str:
     covered = " of what no guarantee covers" if found.guaranteed else ""
     other = "" if found.same_terms else " These are the terms of the new release; the old one has others."
     return (
-        f"{what} A repaid loan earns {found.margin:.1%} of it, a bad one loses {found.lgd:.0%}{covered}: assumptions of "
-        f"the policy, not what was earned.{other}"
+        f"{what} A repaid loan earns {percent(found.margin)} of it, a bad one loses {percent(found.lgd)}{covered}: "
+        f"assumptions of the policy, not what was earned.{other}"
     )
 
 

@@ -1,7 +1,7 @@
 """What a release's policy would have decided of loans whose end is known, and what that earns or loses.
 
-A loan of 1 earns the policy's margin if it is repaid, and loses the loss given default of what no guarantee covers if it
-goes bad: the same two assumptions that set the break-even PD.
+A loan of 1 earns the policy's margin if it is repaid. If it goes bad, it loses the loss given default of what no
+guarantee covers. The same two assumptions set the break-even PD.
 """
 
 from collections.abc import Sequence

@@ -65,8 +65,8 @@ def evaluate(scored: ScoredLoans, against: Comparison | None = None) -> Evaluati
     tried = judging.values[np.sort(np.random.default_rng(0).permutation(len(judging))[:LOANS])]
     return Evaluation(
         release.name, release.digest, scored.source, STANDING[scored.standing], judging.span, len(judging),
-        int(bad.sum()), discrimination(bad, pds), tenths, brier(bad, pds, tenths), gained, curve, drift_against, by_quarter,
-        by_decision(judging), segments(release.form, judging), group_tables(judging),
+        int(bad.sum()), discrimination(bad, pds), tenths, brier(bad, pds, tenths), gained, curve,
+        drift_against, by_quarter, by_decision(judging), segments(release.form, judging), group_tables(judging),
         stability(release.form, release.policy, serving(release), tried), len(tried),
         against,
     )  # fmt: skip

@@ -182,7 +182,7 @@ def quarters(scored: ScoredLoans) -> tuple[str, list[Quarter]]:
 
 
 def drifted(found: list[Quarter]) -> list[tuple[str, int, float]]:
-    """Each series with the number of quarters above its limit and its largest PSI; the score first, then the largest."""
+    """Each series, quarters above its limit and its largest PSI; the score first, then the largest."""
     after = [quarter.drift for quarter in found if quarter.drift]
     names = list(after[0]) if after else []
     series = [

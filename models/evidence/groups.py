@@ -16,7 +16,7 @@ from models.draft.judging import Table, unseen
 from models.evidence.decisions import suggestions
 from models.evidence.figures import Rates, auc, rates
 from models.evidence.scored_loans import Mask, ScoredLoans
-from models.metrics import Floats
+from models.metrics import Floats, Labels
 from models.own_loans import FEWEST_OF_GROUP, groups_of
 
 MOST = 30_000  # loans by which it is judged whether the answers tell a group
@@ -75,11 +75,13 @@ def group_tables(scored: ScoredLoans) -> list[GroupTable]:
 def group_of(label: str, scored: ScoredLoans, mask: Mask, approved: Mask) -> Group:
     """The figures of one group."""
     bad, pds = scored.bad[mask], scored.pds[mask]
-    good = approved[mask][bad == 0]
-    return Group(
-        rates(label, bad, pds), float(approved[mask].mean()), float(good.mean()) if len(good) else float("nan"),
-        auc(bad, pds), told(scored, mask),
-    )  # fmt: skip
+    return Group(rates(label, bad, pds), *shares(approved[mask], bad), auc(bad, pds), told(scored, mask))
+
+
+def shares(approved: Mask, bad: Labels) -> tuple[float, float]:
+    """The share of loans (m,) that is approved, and of the repaid ones; NaN without any of these."""
+    good = approved[bad == 0]
+    return float(approved.mean()), float(good.mean()) if len(good) else float("nan")
 
 
 def told(scored: ScoredLoans, mask: Mask) -> float:

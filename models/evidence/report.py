@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from inference.watch.series import SCORE
-from models.draft.report import environment
+from models.draft.report import environment, percent
 from models.evidence.charts import Axis, Chart, dot, line, of_row, of_shares, top_of
 from models.evidence.compare import sentences, terms
 from models.evidence.decisions import Decided
@@ -128,8 +128,8 @@ def level(found: Evaluation) -> str:
         else "not different from the mean PD beyond chance"
     )  # fmt: skip
     return (
-        f"The bad rate of all, {happened.value:.1%} ({happened.low:.1%}–{happened.high:.1%}), is {side} "
-        f"({predicted:.1%})."
+        f"The bad rate of all, {percent(happened.value)} ({percent(happened.low)}–{percent(happened.high)}), is "
+        f"{side} ({percent(predicted)})."
     )
 
 
@@ -158,7 +158,8 @@ def calibration_chart(found: Evaluation) -> Chart:
 
 def tip(group: Rates) -> str:
     """What a dot says when it is pointed at."""
-    return f"mean PD {group.mean_pd:.1%}, bad rate {group.rate:.1%} ({group.low:.1%}–{group.high:.1%})"
+    ends = f"{percent(group.low)}–{percent(group.high)}"
+    return f"mean PD {percent(group.mean_pd)}, bad rate {percent(group.rate)} ({ends})"
 
 
 def quarters_chart(found: Evaluation) -> Chart | None:

@@ -33,10 +33,13 @@ LATER, FOLDS, GIVEN, SEEN = "later", "folds", "given", "seen"  # how it stands w
 STANDING = {
     LATER: "loans granted after those that the release was trained on",
     FOLDS: (
-        "the loans that the release was trained on; each PD comes from a model of the same recipe that had not seen the "
-        "loan"
+        "the loans that the release was trained on; each PD comes from a model of the same recipe that had not seen "
+        "the loan"
     ),
-    GIVEN: "loans of a file; whether the release was trained on some of them is not known. If it was, these figures flatter",
+    GIVEN: (
+        "loans of a file; whether the release was trained on some of them is not known. If it was, these figures "
+        "flatter it"
+    ),
     SEEN: "the loans that the release was trained on: these figures flatter it",
 }
 
@@ -164,7 +167,8 @@ def enough(scored: ScoredLoans) -> ScoredLoans:
     bad = int(judging.bad.sum())
     if min(bad, len(judging) - bad) < FEWEST:
         raise NoLoans(
-            f"{scored.source}: {len(judging):,} loans to judge by, {bad:,} of them bad; {FEWEST} of each outcome are needed"
+            f"{scored.source}: {len(judging):,} loans to judge by, {bad:,} of them bad; {FEWEST} of each outcome "
+            "are needed"
         )
     return scored
 
