@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from inference.errors import BadSetting, TenfoldError
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
+from ledger.due import DueDays
 from ledger.endpoints import read_webhooks
 from ledger.ledger import Ledger, open_ledger
 from ledger.outbox import Outbox
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     security_log.write(
         "started", mode=access, release=scorer.release.name, host=settings.host, port=settings.port, replaces=replaced
     )
-    sender = Sender(ledger, outbox, hooks) if ledger and outbox and hooks else None
+    sender = Sender(ledger, outbox, hooks, DueDays()) if ledger and outbox and hooks else None
     try:
         serve(app, settings, scorer.release.name, place, app.state.carried)
     except BadSetting as error:

@@ -18,10 +18,10 @@ from ledger.records import iso_time
 
 
 class DueDays(NamedTuple):
-    """What a lender decides about due days. `decision_days` None: decisions are not due on any day."""
+    """On which day a case is due, and how long before it an event is sent. An objection is due by its own deadline."""
 
-    decision_days: int | None = None  # from the first score to a decision in force
-    reminder_days: int = 0  # an event is sent so many days before
+    decision_days: int | None = None  # from the first score to a decision in force; None: there is no such day
+    reminder_days: int = 5
 
 
 class DueCase(NamedTuple):

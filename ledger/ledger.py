@@ -24,7 +24,7 @@ from ledger import errors, queries, store
 from ledger.cleaning import Cleaner
 from ledger.errors import LedgerUnavailable
 from ledger.events import BEGUN
-from ledger.outbox import Outbox, make_outbox
+from ledger.outbox import EndpointState, Outbox, endpoint_states, has_outbox, make_outbox
 from ledger.records import BEFORE_ALL, FORMAT, Draft, Key, Record, seal
 from ledger.store import Store
 
@@ -130,6 +130,12 @@ class Ledger:
                 return query(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._searches, ask)
+
+    def endpoint_states(self) -> list[EndpointState]:
+        """How many events wait and failed, by endpoint; empty where none are sent."""
+        with self.store.reading() as connection:
+            driver = queries.driver(connection)
+            return endpoint_states(driver) if has_outbox(driver) else []
 
     def head(self) -> tuple[int, str]:
         """Sequence and hash (hex) of the last record, to be kept elsewhere."""

@@ -23,6 +23,7 @@ LONGEST_REST = 86_400.0  # that a receiver may ask for
 JITTER = 0.2  # part of a pause, at random, so that many senders do not come back together
 LEASE = 40.0  # seconds that an endpoint belongs to one process, from its last turn; longer than a turn and a try take
 AT_ONCE = 50  # events of a turn
+FAR = 2 * 86_400.0  # seconds; a time further ahead was written while a clock was, and is over
 SENT_DAYS, FAILED_DAYS = 30, 180  # that rows are kept
 A_DAY = 86_400
 COLUMNS = "number, endpoint, id, kind, record, day, added, attempts, next, tried, status, problem, delivered"
@@ -73,13 +74,13 @@ class Outcome(NamedTuple):
 
 
 class EndpointState(NamedTuple):
-    """What is kept of an endpoint."""
+    """How it stands with an endpoint."""
 
     name: str
     waiting: int
-    failed: int
-    delivered: int
     oldest: str | None  # when the oldest event that waits was added
+    failed: int
+    delivered: str | None  # when an event was delivered last
     rests_until: float
     failures: int  # in a row
 
@@ -149,7 +150,7 @@ def take_turn(
         settle(connection, endpoint, outcome, now)
     connection.execute(
         "INSERT INTO senders (endpoint, holder, held_until) VALUES (?1, ?2, ?3) ON CONFLICT (endpoint) DO UPDATE "
-        "SET holder = ?2, held_until = ?3 WHERE holder = ?2 OR held_until < ?4",
+        "SET holder = ?2, held_until = ?3 WHERE holder = ?2 OR held_until NOT BETWEEN ?4 AND ?3",
         (endpoint, holder, now + LEASE, now),
     )
     held_by, rests_until = connection.execute(
@@ -157,7 +158,7 @@ def take_turn(
     ).fetchone()
     if held_by != holder:
         return []
-    due = [] if rests_until > now else due_now(connection, endpoint, now, AT_ONCE)
+    due = [] if now < rests_until < now + FAR else due_now(connection, endpoint, now, AT_ONCE)
     if not due:
         leave(connection, endpoint, holder)
     return due
@@ -179,18 +180,22 @@ def leave(connection: sqlite3.Connection, endpoint: str, holder: str) -> None:
 
 def due_now(connection: sqlite3.Connection, endpoint: str, now: float, limit: int) -> list[Delivery]:
     """Events of an endpoint whose time has come, the longest waiting first."""
-    rows = connection.execute(
-        f"SELECT {COLUMNS} FROM outbox WHERE endpoint = ? AND next <= ? ORDER BY next, number LIMIT ?",  # noqa: S608
-        (endpoint, now, limit),
-    )
-    return [Delivery(*row) for row in rows]
+    for when, moment in (("next <= ?", now), ("next >= ?", now + FAR)):
+        rows = connection.execute(
+            f"SELECT {COLUMNS} FROM outbox WHERE endpoint = ? AND {when} ORDER BY next, number LIMIT ?",  # noqa: S608
+            (endpoint, moment, limit),
+        ).fetchall()
+        if rows:
+            return [Delivery(*row) for row in rows]
+    return []
 
 
 def something_is_due(connection: sqlite3.Connection, endpoint: str, holder: str, now: float) -> bool:
     """Whether a turn would give anything; reads only."""
     row = connection.execute(
-        "SELECT holder = ?2 OR held_until < ?3, rests_until <= ?3 FROM senders WHERE endpoint = ?1",
-        (endpoint, holder, now),
+        "SELECT holder = ?2 OR held_until NOT BETWEEN ?3 AND ?4, rests_until <= ?3 OR rests_until >= ?5 "
+        "FROM senders WHERE endpoint = ?1",
+        (endpoint, holder, now, now + LEASE, now + FAR),
     ).fetchone()
     return (row is None or all(row)) and bool(due_now(connection, endpoint, now, 1))
 
@@ -205,7 +210,7 @@ def settle(connection: sqlite3.Connection, endpoint: str, outcome: Outcome, now:
             values,
         )
         connection.execute(
-            "UPDATE senders SET failures = 0, rests_until = 0 WHERE endpoint = :endpoint AND failures > 0", values
+            "UPDATE senders SET failures = 0, rests_until = 0, delivered = :tried WHERE endpoint = :endpoint", values
         )
         return
     row = connection.execute(
@@ -266,15 +271,26 @@ STATES = {
 }
 
 
-def states(connection: sqlite3.Connection) -> list[EndpointState]:
-    """What is kept of each endpoint that has a row, by name."""
-    rows = connection.execute(
-        "SELECT o.endpoint, sum(next IS NOT NULL), sum(next IS NULL AND delivered IS NULL), "
-        "sum(delivered IS NOT NULL), min(CASE WHEN next IS NOT NULL THEN added END), "
-        "coalesce(s.rests_until, 0), coalesce(s.failures, 0) "
-        "FROM outbox o LEFT JOIN senders s ON s.endpoint = o.endpoint GROUP BY o.endpoint ORDER BY o.endpoint"
+def endpoint_states(connection: sqlite3.Connection) -> list[EndpointState]:
+    """What waits and failed for each endpoint, by name. Reads what waits or failed, and none of what was delivered."""
+    waiting = {
+        name: (count, oldest)
+        for name, count, oldest in connection.execute(
+            f"SELECT endpoint, count(*), min(added) FROM outbox WHERE {STATES['waiting']} GROUP BY endpoint"  # noqa: S608
+        )
+    }
+    failed = dict(
+        connection.execute(f"SELECT endpoint, count(*) FROM outbox WHERE {STATES['failed']} GROUP BY endpoint")  # noqa: S608
     )
-    return [EndpointState(*row) for row in rows]
+    senders = {row[0]: row[1:] for row in connection.execute(
+        "SELECT endpoint, delivered, rests_until, failures FROM senders"
+    )}  # fmt: skip
+    return [
+        EndpointState(
+            name, *waiting.get(name, (0, None)), failed.get(name, 0), *senders.get(name, (None, 0.0, 0))
+        )
+        for name in sorted({*waiting, *failed, *senders})
+    ]  # fmt: skip
 
 
 def send_again(connection: sqlite3.Connection, number: int, now: float) -> bool:

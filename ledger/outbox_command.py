@@ -63,7 +63,9 @@ def run_endpoints(path: Path, options: argparse.Namespace) -> int:
     """A line for each endpoint, with how much waits or failed."""
     hooks = configured()
     known = {} if hooks is None else {endpoint.name: endpoint for endpoint in hooks.endpoints}
-    states = read(path, lambda connection: {state.name: state for state in outbox.states(queries.driver(connection))})
+    states = read(
+        path, lambda connection: {state.name: state for state in outbox.endpoint_states(queries.driver(connection))}
+    )
     if not states and not known:
         print(NOTHING)
         return WELL
@@ -71,8 +73,10 @@ def run_endpoints(path: Path, options: argparse.Namespace) -> int:
     for name in sorted({*states, *known}):
         state, endpoint = states.get(name), known.get(name)
         events = f" ({', '.join(endpoint.kinds)})" if endpoint else " (in no settings here: nothing is sent to it)"
-        counts = f"{state.waiting:,} waiting, {state.failed:,} failed, {state.delivered:,} delivered" if state else "–"
+        counts = f"{state.waiting:,} waiting, {state.failed:,} failed" if state else "nothing yet"
         print(f"{name}{events}: {counts}")
+        if state and state.delivered:
+            print(f"  the last one was delivered at {state.delivered}")
         if state and state.oldest:
             print(f"  the oldest has waited since {state.oldest}")
         if state and state.rests_until > now:

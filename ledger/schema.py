@@ -129,8 +129,11 @@ OUTBOX: Objects = {
     "kind TEXT NOT NULL, record TEXT NOT NULL, day TEXT, added TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, "
     "next REAL, tried TEXT, status INTEGER, problem TEXT, delivered TEXT, UNIQUE (endpoint, id))",
     ("index", "outbox_by_next"): "CREATE INDEX outbox_by_next ON outbox (endpoint, next) WHERE next IS NOT NULL",
+    ("index", "outbox_failed"): "CREATE INDEX outbox_failed ON outbox (endpoint) "
+    "WHERE next IS NULL AND delivered IS NULL",
     ("table", "senders"): "CREATE TABLE senders (endpoint TEXT PRIMARY KEY, holder TEXT NOT NULL, "
-    "held_until REAL NOT NULL, rests_until REAL NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0)",
+    "held_until REAL NOT NULL, rests_until REAL NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0, "
+    "delivered TEXT)",
 }
 
 

@@ -1,8 +1,8 @@
-"""A receiver of webhooks as a process of its own: `python webhook_receiver.py PORT FILE SECRET`. Standard library alone.
+"""A receiver of webhooks as a process of its own: `python webhook_receiver.py PORT FILE SECRET`.
 
-It verifies each request by what Standard Webhooks says, written here anew, and appends a line of JSON to FILE, on disk
-before it answers 200; what does not verify is a line too, and is answered 400. A file FILE.status holds another answer,
-if it is there.
+Standard library alone. It verifies each request by what Standard Webhooks says, written here anew, and appends a line
+of JSON to FILE, on disk before it answers 200; what does not verify is a line too, and is answered 400. A file
+FILE.status holds another answer, if it is there.
 """
 
 import base64
