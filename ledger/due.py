@@ -56,6 +56,6 @@ def due_between(connection: sa.Connection, days: DueDays, first: date, last: dat
 
 
 def add_due(connection: sqlite3.Connection, outbox: Outbox, due: list[DueCase], now: float) -> int:
-    """Write the events of due cases to the outbox; each once, whoever finds it and however often."""
+    """Write the events of due cases to the outbox; each once, however often it is found."""
     events = [Event(f"{DUE}_{case.record}_{case.day}", DUE, case.record, case.day, iso_time(now), now) for case in due]
     return outbox.add_events(connection, events)

@@ -221,9 +221,9 @@ def settle(connection: sqlite3.Connection, endpoint: str, outcome: Outcome, now:
     if row is None:
         return  # dropped meanwhile, or delivered by the process that had the endpoint after this one
     attempts, failures = row
-    asked = min(outcome.pause or 0.0, LONGEST_REST)
-    again = None if attempts >= len(RETRIES) else now + max(jittered(RETRIES[attempts]), asked)
-    rest = now + max(jittered(RESTS[min(failures, len(RESTS) - 1)]), asked)
+    pause = min(outcome.pause or 0.0, LONGEST_REST)
+    again = None if attempts >= len(RETRIES) else now + max(jittered(RETRIES[attempts]), pause)
+    rest = now + max(jittered(RESTS[min(failures, len(RESTS) - 1)]), pause)
     connection.execute(
         "UPDATE outbox SET attempts = attempts + 1, tried = :tried, next = :next, status = :status, "
         "problem = :problem WHERE number = :number",
@@ -294,7 +294,7 @@ def endpoint_states(connection: sqlite3.Connection) -> list[EndpointState]:
 
 
 def send_again(connection: sqlite3.Connection, number: int, now: float) -> bool:
-    """Have a delivery tried at once, with the webhook-id that it had; False if there is none of this number."""
+    """Have a delivery tried at once, with the webhook-id that it had; False if no row has this number."""
     row = connection.execute("SELECT endpoint FROM outbox WHERE number = ?", (number,)).fetchone()
     if row is None:
         return False

@@ -53,7 +53,7 @@ class Sender:
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._news = {endpoint.name: asyncio.Event() for endpoint in hooks.endpoints}
-        self._said: dict[str, str] = {}  # the last problem of each endpoint, so that it is logged once
+        self._logged: dict[str, str] = {}  # the last problem of each endpoint, so that it is logged once
         self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
         outbox.added = self.look
         self._thread.start()
@@ -162,14 +162,14 @@ class Sender:
 
     def _log(self, name: str, problem: str | None) -> None:
         """Log the problem of an endpoint when it begins, and its end."""
-        if problem == self._said.get(name):
+        if problem == self._logged.get(name):
             return
         if problem is None:
             logger.warning("webhooks: %s takes events again", name)
-            del self._said[name]
+            del self._logged[name]
         else:
             logger.warning("webhooks: %s: %s. 'tenfold outbox' lists what waits", name, problem)
-            self._said[name] = problem
+            self._logged[name] = problem
 
     async def _wait(self, name: str) -> None:
         """Wait for news, or for the next look. After news a moment more, so that scores in a row share a turn."""

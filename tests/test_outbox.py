@@ -491,7 +491,7 @@ def test_rows_of_long_ago_are_removed(file: Path, clock: Time) -> None:
 
 
 def test_due_cases(file: Path) -> None:
-    """Undecided ones before their day, objections before their deadline; each once, whoever looks and how often."""
+    """Undecided ones before their day, objections before their deadline; each once, however often it is looked for."""
     time_of = Time(at("2026-11-01").timestamp())
     given = hooks("http://127.0.0.1:1")
     days = DueDays(decision_days=30, reminder_days=5)

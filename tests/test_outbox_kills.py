@@ -42,7 +42,7 @@ class Place:
         self.webhooks.chmod(0o600)
 
     def lines(self) -> list[dict[str, Any]]:
-        """What the receiver has on disk; a last line that a kill cut off is none."""
+        """What the receiver has on disk; a last line that a kill cut off does not count."""
         text = self.received.read_text() if self.received.exists() else ""
         return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
