@@ -10,7 +10,9 @@ import base64
 import hashlib
 import hmac
 import logging
+import os
 import secrets
+import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -148,7 +150,9 @@ def why_no_connection(error: BaseException) -> str:
             return f"its certificate is not accepted: {cause.verify_message}"
         if isinstance(cause, ssl.SSLError):
             return "no TLS connection"
-        if isinstance(cause, OSError) and cause.errno is not None and cause.strerror:
-            return f"no connection: {cause.strerror}"
+        if isinstance(cause, socket.gaierror):
+            return "no connection: its name is not known"
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return f"no connection: {os.strerror(cause.errno)}"  # asyncio's own message has the address
         cause = cause.__cause__ or cause.__context__
     return "no connection"

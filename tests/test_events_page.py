@@ -82,7 +82,7 @@ def test_managers_see_what_waits_and_what_failed(place: tuple[TestClient, Ledger
     score(ledger, "two")
     give_up(ledger, "one")
     shown = text_of(client)
-    assert "core scored" in shown
+    assert "core Events scored Waiting" in shown
     assert "Waiting 1" in shown
     assert "Given up 1" in shown
     assert re.search(r"1 2026-11-18 \d\d:\d\d UTC core scored Given up 10 answered 500 Send again", shown)

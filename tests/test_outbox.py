@@ -337,6 +337,25 @@ def test_tls_is_checked(file: Path, receiver: Receiver) -> None:
     assert receiver.got == []
 
 
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://127.0.0.1:1", "no connection: Connection refused"),
+        ("http://[::1]:1", "no connection: "),
+        ("https://nowhere.invalid", "no connection: its name is not known"),
+    ],
+)
+def test_a_receiver_that_is_not_there(file: Path, url: str, says: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The problem is in our words: no address, which the system's message has."""
+    with sending(file, hooks(url)) as ledger:
+        score(ledger)
+        wait_for(lambda: rows(ledger)[0].problem)
+        problem = str(rows(ledger)[0].problem)
+    assert problem.startswith(says)
+    for hidden in ("127.0.0.1", "::1", "nowhere", "hidden"):
+        assert hidden not in problem + caplog.text
+
+
 def test_one_endpoint_holds_up_no_other(file: Path, receiver: Receiver) -> None:
     """While one says nothing, the other gets all; one that refuses one event gets the others."""
     going = threading.Event()
@@ -518,8 +537,8 @@ def test_due_cases(file: Path) -> None:
         assert due("2026-11-26", "2026-11-27") == [*first, ("later", "2026-12-02")]
         assert due("2026-12-05", "2026-12-05") == [(objection, "2026-12-10")]
         with ledger.store.reading() as connection:
-            nothing = due_between(connection, DueDays(), date(2026, 11, 1), date(2026, 12, 9))
-            assert list(nothing) == []
+            alone = due_between(connection, DueDays(), date(2026, 11, 1), date(2026, 12, 9))
+            assert list(alone) == [(objection, "2026-12-10")]  # decisions are due only where a lender says so
 
         def told() -> set[str]:
             return {row.id for row in rows(ledger) if row.kind == "due"}

@@ -33,7 +33,6 @@ class EndpointCard:
     """One endpoint. `facts` are pairs of a name and a value."""
 
     name: str
-    events: str
     facts: tuple[tuple[str, str], ...]
     warning: str
     can_test: bool
@@ -160,8 +159,10 @@ class EventsPages:
     def endpoint_card(self, name: str, state: EndpointState | None, texts: Texts) -> EndpointCard:
         """One endpoint: what it gets, what waits, what failed."""
         endpoint = self._hooks.endpoint(name)
-        events = ", ".join(texts(f"events.kind.{kind}") for kind in endpoint.kinds) if endpoint else ""
         facts = [(texts("events.waiting"), str(state.waiting if state else 0))]
+        if endpoint:
+            kinds = ", ".join(texts(f"events.kind.{kind}") for kind in endpoint.kinds)
+            facts.insert(0, (texts("events.kinds"), kinds))
         if state and state.oldest:
             facts.append((texts("events.oldest"), moment(state.oldest)))
         facts.append((texts("events.failed"), str(state.failed if state else 0)))
@@ -172,7 +173,7 @@ class EventsPages:
             again = moment(iso_time(state.rests_until))
             warning = texts("events.rests", count=state.failures, time=again)
         return EndpointCard(
-            name, events, tuple(facts), warning, endpoint is not None, bool(endpoint and state and state.failed)
+            name, tuple(facts), warning, endpoint is not None, bool(endpoint and state and state.failed)
         )
 
 
