@@ -356,6 +356,19 @@ def test_a_receiver_that_is_not_there(file: Path, url: str, says: str, caplog: p
         assert hidden not in problem + caplog.text
 
 
+def test_a_receiver_that_refuses_is_left_alone(file: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of twenty events that wait one is tried; then the endpoint rests, and the others count no try."""
+    monkeypatch.setattr(outbox, "RESTS", (3_600,))
+    receiver.answer = lambda handler: reply(handler, 503)
+    given = hooks(receiver.url)
+    with ledger_with(file, given) as (ledger, box):
+        for number in range(20):
+            score(ledger, f"s{number}")
+        with closing(Sender(ledger, box, given)):
+            wait_for(lambda: any(row.problem for row in rows(ledger)))
+            assert sum(row.attempts for row in rows(ledger)) == len(receiver.got) == 1
+
+
 def test_one_endpoint_holds_up_no_other(file: Path, receiver: Receiver) -> None:
     """While one says nothing, the other gets all; one that refuses one event gets the others."""
     going = threading.Event()
