@@ -16,6 +16,8 @@ from ledger.events import CONTESTED
 from ledger.outbox import DUE, Event, Outbox
 from ledger.records import iso_time
 
+LATE = 7  # days
+
 
 class DueDays(NamedTuple):
     """On which day a case is due, and how long before it an event is sent. An objection is due by its own deadline."""
@@ -32,7 +34,8 @@ class DueCase(NamedTuple):
 
 
 def due_between(connection: sa.Connection, days: DueDays, first: date, last: date) -> Iterator[DueCase]:
-    """What is still to be done, of all that a reminder falls due for from one day to another, both included."""
+    """What is still to be done: decisions whose reminder falls on a day from `first` to `last`, both included, and
+    objections whose reminder was due by `last` and whose deadline has not passed by more than `LATE` days."""
     if days.decision_days is not None:
         ahead = timedelta(days=days.decision_days - days.reminder_days)
         rows = connection.exec_driver_sql(
@@ -49,7 +52,8 @@ def due_between(connection: sa.Connection, days: DueDays, first: date, last: dat
         deadline = record.body_json.get("deadline")
         if not isinstance(deadline, str):
             continue
-        if first <= date.fromisoformat(deadline) - timedelta(days=days.reminder_days) <= last:
+        until = date.fromisoformat(deadline)
+        if until - timedelta(days=days.reminder_days) <= last <= until + timedelta(days=LATE):
             case = cases.find(connection, record.header.id)
             if case is not None and case.state == REVIEW and case.contest and case.contest.id == record.header.id:
                 yield DueCase(record.header.id, deadline)

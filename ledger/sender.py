@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from inference.measure import Clock
 from ledger import errors, queries, webhooks
-from ledger.due import DueDays, add_due, due_between
+from ledger.due import LATE, DueDays, add_due, due_between
 from ledger.endpoints import Endpoint, Webhooks
 from ledger.errors import LedgerUnavailable
 from ledger.ledger import Ledger
@@ -36,7 +36,6 @@ TURN = 5.0  # seconds after which a turn ends and is noted, whatever is left of 
 ENDING = 3.0  # seconds for the try in progress when the server stops
 AFTER_PROBLEM = 30.0  # seconds until the next try to read or write the ledger
 DAILY_LOOK = 3_600.0  # seconds between looks for cases that are due and rows of long ago
-CATCH_UP = 7  # days: what fell due while no server ran
 PROBLEMS = (*errors.UNREADABLE, LedgerUnavailable)
 T = TypeVar("T")
 
@@ -187,16 +186,16 @@ class Sender:
                 await self._stopping.wait()
 
     async def _look_daily(self) -> None:
-        """Find what falls due, and erase rows of long ago."""
-        first: date | None = None
+        """Find what falls due, also what did while no server ran, and erase rows of long ago."""
+        first: date | None = None  # the first day whose decisions were not looked for yet
         while not self._stopping.is_set():
             now = self._clock.utc()
             today = datetime.fromtimestamp(now, UTC).date()
-            first = first or today - timedelta(days=CATCH_UP)
+            first = first or today - timedelta(days=LATE)
             try:
                 await self._remind(first, today, now)
                 await self._change(partial(erase_old, now=now))
-                first = today
+                first = today + timedelta(days=1)
             except PROBLEMS as error:
                 logger.error("webhooks: due cases cannot be found: %s", errors.cause(error))
             await self._pause(DAILY_LOOK)

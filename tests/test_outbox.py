@@ -548,7 +548,11 @@ def test_due_cases(file: Path) -> None:
         first = [("open", "2026-12-01"), ("referred", "2026-12-01"), ("second", "2026-12-01")]
         assert due("2026-11-26", "2026-11-26") == first
         assert due("2026-11-26", "2026-11-27") == [*first, ("later", "2026-12-02")]
-        assert due("2026-12-05", "2026-12-05") == [(objection, "2026-12-10")]
+        against = [(objection, "2026-12-10")]
+        looked = [
+            day for day in ("2026-12-04", "2026-12-05", "2026-12-17", "2026-12-18") if due("2027-01-01", day) == against
+        ]
+        assert looked == ["2026-12-05", "2026-12-17"]
         with ledger.store.reading() as connection:
             alone = due_between(connection, DueDays(), date(2026, 11, 1), date(2026, 12, 9))
             assert list(alone) == [(objection, "2026-12-10")]  # decisions are due only where a lender says so
@@ -602,6 +606,20 @@ def test_what_is_erased_is_in_no_byte_of_ledger_outbox_or_drafts(file: Path, rec
             }  # fmt: skip
     assert file.with_name("ledger.sqlite3-drafts").exists()
     assert found not in bytes_of(file)
+
+
+def test_a_backup_has_the_same_ids(file: Path, receiver: Receiver, tmp_path: Path) -> None:
+    """What waited when it was made is sent from it too, if a server is started on it, with the webhook-id it had."""
+    given, copy = hooks(receiver.url), tmp_path / "backup" / "copy.sqlite3"
+    with ledger_with(file, given) as (ledger, _):
+        decision = ledger.append(decided(score(ledger), "approve", "refer", by="ann")).header.id
+    assert main(["--ledger", str(file), "backup", str(copy)]) == 0
+    assert problem(copy) is None
+    for place in (file, copy):
+        with sending(place, given) as ledger:
+            wait_for(lambda ledger=ledger: not rows(ledger, state="waiting"))  # type: ignore[misc]
+    told = [headers["webhook-id"] for headers, _ in receiver.got]
+    assert told == ["scored_one", f"decided_{decision}"] * 2
 
 
 def test_verify_covers_the_tables_and_not_their_rows(file: Path) -> None:
