@@ -24,6 +24,7 @@ from ledger.sender import Sender
 from web.server import create_app
 
 __all__ = ["receiver"]  # a fixture
+pytestmark = pytest.mark.slow
 NOW = Time(1_795_000_000.0)
 
 

@@ -78,13 +78,19 @@ def receiver() -> Iterator[Receiver]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     made.url = f"http://127.0.0.1:{server.server_port}"
     yield made
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pause between news and a turn: nothing here is about it."""
+    monkeypatch.setattr("ledger.sender.GATHER", 0.0)
 
 
 @pytest.fixture
@@ -305,6 +311,7 @@ def test_a_long_answer_is_not_read(file: Path, receiver: Receiver) -> None:
         wait_for(lambda: rows(ledger)[0].delivered)
 
 
+@pytest.mark.slow
 def test_a_slow_answer_ends(file: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte now and then keeps nobody: the whole try has one limit."""
     going = threading.Event()
@@ -387,6 +394,7 @@ def hang(handler: BaseHTTPRequestHandler, going: threading.Event) -> None:
     reply(handler, 200)
 
 
+@pytest.mark.slow
 def test_no_score_waits_for_a_receiver(file: Path, receiver: Receiver) -> None:
     """A hundred scores are on disk and answered while the receiver has not answered one; each costs one statement
     more than without an outbox, and no commit more."""
@@ -522,6 +530,7 @@ def test_rows_of_long_ago_are_removed(file: Path, clock: Time) -> None:
 # --- days on which cases are due ---
 
 
+@pytest.mark.slow
 def test_due_cases(file: Path) -> None:
     """Undecided ones before their day, objections before their deadline; each once, however often it is looked for."""
     time_of = Time(at("2026-11-01").timestamp())
@@ -578,6 +587,7 @@ def test_due_cases(file: Path) -> None:
 # --- erased, verified ---
 
 
+@pytest.mark.slow
 def test_what_is_erased_is_in_no_byte_of_ledger_outbox_or_drafts(file: Path, receiver: Receiver) -> None:
     """A case with answers, notes and a draft of the form, sent to a receiver that echoes the name: after the purge no
     byte of the ledger's files, of the outbox in it and of the drafts beside it holds the name. The rows stay."""
@@ -608,6 +618,7 @@ def test_what_is_erased_is_in_no_byte_of_ledger_outbox_or_drafts(file: Path, rec
     assert found not in bytes_of(file)
 
 
+@pytest.mark.slow
 def test_a_backup_has_the_same_ids(file: Path, receiver: Receiver, tmp_path: Path) -> None:
     """What waited when it was made is sent from it too, if a server is started on it, with the webhook-id it had."""
     given, copy = hooks(receiver.url), tmp_path / "backup" / "copy.sqlite3"
@@ -683,6 +694,7 @@ def command(file: Path, *words: str) -> int:
     return main(["--ledger", str(file), "outbox", *words])
 
 
+@pytest.mark.slow
 def test_the_command(
     file: Path, receiver: Receiver, webhooks_file: Path, capsys: pytest.CaptureFixture[str], clock: Time
 ) -> None:
