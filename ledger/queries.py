@@ -261,3 +261,9 @@ def last(connection: sa.Connection) -> tuple[int, bytes] | None:
     """`head`, for readers."""
     row = connection.exec_driver_sql(HEAD).first()
     return None if row is None else (row[0], row[1])
+
+
+def last_of(connection: sa.Connection, kind: str) -> int:
+    """Sequence of the last record of a kind; 0 if there is no such record."""
+    last_seq = connection.execute(sa.select(sa.func.max(ENTRIES.c.seq)).where(ENTRIES.c.kind == kind)).scalar()
+    return last_seq or 0

@@ -29,6 +29,7 @@ from web.operations.events import EventsPages
 from web.operations.health import health_routes
 from web.operations.metrics import metrics_routes
 from web.operations.model_card import model_card_routes
+from web.operations.monitor import MonitorPages
 from web.operations.performance import performance_routes
 from web.operations.releases import ReleasePages
 from web.pages.assets import asset_routes
@@ -96,6 +97,7 @@ async def assemble(
     app.include_router(asset_routes())
     app.include_router(BatchPages(jobs, scorer.release, ledger is not None).routes())
     if ledger is not None:
+        app.include_router(MonitorPages(scorer.release, ledger).routes())
         app.include_router(CasePages(recorder, lender, accounts).routes())
         app.include_router(HistoryPages(scorer, ledger, lender).routes())
         app.include_router(

@@ -40,6 +40,7 @@ RULES = [
         (PAGES + r"history/overrides|" + PAGES + r"record/[^/]+/(?:hold|release)", ALL_SEEING),
         (PAGES + r"events", ALL_SEEING),
         (PAGES + r"releases(?:/[\w.-]+(?:/[\w.-]+)?)?", ALL_SEEING),
+        (PAGES + r"monitor", ALL_SEEING),
         (r"/metrics", METERING),
         (r"/api/v1/ledger/head", ALL_SEEING),
         (PAGES + r"logout", LOGGED_IN),
