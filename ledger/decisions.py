@@ -8,7 +8,20 @@ from inference.fields import ChoiceField
 from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
 from inference.scorer import Score
-from ledger.events import AGREED, CONTESTED, DECIDED, HELD, NOTIFIED, RELEASED, SCORED, WITHDRAWN, Json, Object
+from ledger.events import (
+    AGREED,
+    ASSIGNED,
+    CONTESTED,
+    DECIDED,
+    HELD,
+    NOTED,
+    NOTIFIED,
+    RELEASED,
+    SCORED,
+    WITHDRAWN,
+    Json,
+    Object,
+)
 from ledger.records import Draft, Key
 
 DECISIONS = ("approve", "approve_changed", "refer", "decline", "incomplete")
@@ -185,6 +198,18 @@ def withdrawal(
         raise ValueError(f"reason: one of {', '.join(WITHDRAWALS)} is needed, got {reason!r}")
     fields = {"of": of, "by": by, "reason": reason}
     return Draft(WITHDRAWN, new_id(), fields, {"reference": reference, "note": note}, key)
+
+
+def assigned(
+    of: str, *, by: str, to: str, note: str | None = None, reference: str | None = None, key: Key | None = None
+) -> Draft:
+    """The case that began with the score `of` is given to `to`."""
+    return Draft(ASSIGNED, new_id(), {"of": of, "by": by, "to": to}, {"reference": reference, "note": note}, key)
+
+
+def noted(of: str, *, by: str, note: str, reference: str | None = None, key: Key | None = None) -> Draft:
+    """A note on the case that began with the score `of`."""
+    return Draft(NOTED, new_id(), {"of": of, "by": by}, {"reference": reference, "note": note}, key)
 
 
 def new_id() -> str:

@@ -19,6 +19,7 @@ AGREED, CONTESTED = "agreed", "contested"
 NOTIFIED, HELD, RELEASED, CLEANED = "notified", "held", "released", "cleaned"
 SERVICED = "serviced"
 WITHDRAWN = "withdrawn"
+ASSIGNED, NOTED = "assigned", "noted"
 BOOK_SCORED = "book_scored"
 EXACT = ("pd", "points")  # of a score: exact in the personal part, rounded in the body; exact in the body in format 1
 
@@ -160,6 +161,25 @@ class Withdrawn(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned(Event):
+    """The case that began with the score `of` is given to somebody, whose turn it is until somebody decides."""
+
+    of: str
+    to: str
+    reference: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(Event):
+    """Somebody wrote a note on the case that began with the score `of`."""
+
+    of: str
+    reference: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Purged(Event):
     """The personal parts of `records` were erased, given as (first, last) of each run; in format 1 all up to
     `through`."""
@@ -218,7 +238,7 @@ class Unknown(Event):
 KINDS: Mapping[str, type[Event]] = {
     BEGUN: Begun, SCORED: Scored, DECIDED: Decided, AGREED: Agreed, CONTESTED: Contested, NOTIFIED: Notified,
     HELD: Held, RELEASED: Released, PURGED: Purged, CLEANED: Cleaned, SERVICED: Serviced,
-    WITHDRAWN: Withdrawn,
+    WITHDRAWN: Withdrawn, ASSIGNED: Assigned, NOTED: Noted,
     BOOK_SCORED: BookScored,
 }  # fmt: skip
 
