@@ -41,6 +41,7 @@ def scored(
     reasons: list[str] | None = None,
     corrects: str | None = None,
     key: Key | None = None,
+    applicant: str | None = None,
 ) -> Draft:
     """A score as a record. `by` is the officer or the client; `raw` are the answers as received.
 
@@ -67,7 +68,7 @@ def scored(
         "unusual": list(score.unusual),
         "of": corrects,
     }
-    personal = {
+    personal: dict[str, Json] = {
         "answers": answers(score, release, raw),
         "row": hashlib.sha256(score.row).hexdigest(),
         "reference": reference,
@@ -75,6 +76,8 @@ def scored(
         "points": score.points,
         "reasons": reasons,
     }
+    if applicant is not None:
+        personal["applicant"] = applicant
     return Draft(SCORED, score.request_id, fields, personal, key)
 
 

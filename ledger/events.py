@@ -82,6 +82,7 @@ class Scored(Event):
     row: str | None = None  # SHA-256 in hex
     reference: str | None = None
     reasons: Names | None = None
+    applicant: str | None = None  # a name or number, where the lender asks for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from web.batch.routes import BatchPages
 from web.carried import Carried
 from web.cases.history import HistoryPages
 from web.cases.routes import CasePages
+from web.cases.work import WorkPages
 from web.desk.blocks import build_desk
 from web.desk.gradio_api import Endpoint
 from web.desk.gradio_hooks import NO_OTHER_ORIGIN, mount
@@ -25,6 +26,7 @@ from web.desk.redrawn import TypedBefore
 from web.desk.routes import desk_routes
 from web.lender import Lender, check_reason_texts, read_lender
 from web.operations.health import health_routes
+from web.operations.manage import manage_routes
 from web.operations.metrics import metrics_routes
 from web.operations.model_card import model_card_routes
 from web.operations.performance import performance_routes
@@ -40,6 +42,7 @@ from web.security.login import Login
 from web.security.security_log import SecurityLog
 from web.security.throttle import Throttle
 from web.service_state import TellState
+from web.work_count import TellCount
 
 # Otherwise FastAPI would report requests and errors to any OpenTelemetry collector it finds. So would Gradio's app: see
 # web/security/entrance.py.
@@ -85,17 +88,20 @@ async def assemble(
     drafts = None if ledger is None else Drafts(ledger.store.path, settings.draft_days)
     app.include_router(desk_routes(recorder, lender, drafts))  # routes are tried in this order: the busiest first
     throttle = Throttle()
-    app.include_router(Login(accounts, scorer.release.manifest.title, throttle, security_log).routes())
+    first_page = "" if ledger is None else "work"
+    app.include_router(Login(accounts, scorer.release.manifest.title, throttle, security_log, first_page).routes())
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))
     app.include_router(model_card_routes(scorer.release, ledger is not None))
     app.include_router(ReleasePages(recorder.state, scorer.release, ledger).routes())
     app.include_router(performance_routes(scorer, settings, ledger is not None))
+    app.include_router(manage_routes(scorer.release.manifest.title, ledger is not None))
     app.include_router(asset_routes())
     app.include_router(BatchPages(jobs, scorer.release, ledger is not None).routes())
     if ledger is not None:
         app.include_router(CasePages(recorder, lender, accounts).routes())
         app.include_router(HistoryPages(scorer, ledger, lender).routes())
+        app.include_router(WorkPages(ledger, lender, scorer.release, drafts).routes())
     endpoint = Endpoint(recorder)
     app.state.carried = Carried(throttle, endpoint.unread)
     app.include_router(endpoint.routes())  # in front of Gradio's own
@@ -136,6 +142,8 @@ def middleware(
         *(() if settings.origins else [NO_OTHER_ORIGIN]),
         # The state of the release, for pages.
         Middleware(TellState, state=recorder.state),
+        # How many cases wait for the visitor, for pages too.
+        *(() if recorder.ledger is None else [Middleware(TellCount, ledger=recorder.ledger)]),
         # A page that is drawn in place of one for another release: from here on like any other.
         Middleware(TypedBefore),
         # The language, before a page is chosen.

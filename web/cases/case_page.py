@@ -12,10 +12,12 @@ from inference.release import Release
 from ledger.cases import IN_FORCE, TO_DECIDE, Case
 from ledger.events import (
     Agreed,
+    Assigned,
     Contested,
     Decided,
     Event,
     Held,
+    Noted,
     Notified,
     Object,
     Released,
@@ -185,7 +187,8 @@ def answers(opened: Opened, texts: Texts) -> tuple[Answer, ...] | None:
 
 def entry(event: Event, release: Release | None, lender: Lender, texts: Texts) -> Entry:
     """A record in words; `release` has the texts of a decision's reasons."""
-    head = texts("entry.head", time=event.time[:16].replace("T", " "), by=event.by)
+    moment = lender.work.local(event.time)
+    head = texts("entry.head", time=f"{moment:%Y-%m-%d %H:%M}", zone=f"{moment:%Z}", by=event.by)
     lines = [*event_sentences(event, release, lender, texts), *free_texts(event)]
     return Entry(head, tuple(line for line in lines if line))
 
@@ -221,6 +224,10 @@ def event_sentences(event: Event, release: Release | None, lender: Lender, texts
             return [texts(f"entry.{event.kind}")]
         case Withdrawn():
             return [texts("entry.withdrawn", reason=texts(f"withdraw.{event.reason}"))]
+        case Assigned():
+            return [texts("entry.assigned", to=event.to)]
+        case Noted():
+            return [texts("entry.noted")]
         case _:  # a record of a later version of Tenfold
             return [texts("entry.other", kind=event.kind)]
 
@@ -230,7 +237,7 @@ def free_texts(event: Event) -> list[str | None]:
     match event:
         case Decided():
             return [event.justification, event.conditions]
-        case Agreed() | Withdrawn():
+        case Agreed() | Withdrawn() | Assigned() | Noted():
             return [event.note]
         case Contested():
             return [event.objection]

@@ -23,6 +23,7 @@ from web.pages.frame import Banner, Visitor, banner, visitor
 from web.pages.languages import UP, page_language
 from web.pages.templates import for_script, render
 from web.pages.texts import LANGUAGES, texts_in
+from web.work_count import count_for
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class OnTheDesk:
     template: ClassVar[str] = "desk/visitor_now.html"
     visitor: Visitor | None
     banner: Banner | None
+    count: str  # of cases that wait for who is logged in
     typed: Markup | None  # JSON
 
 
@@ -93,7 +95,8 @@ class PageDress:
         typed = None
         if scope.get(KEY) is not None:
             typed = for_script(redrawn(scope[KEY], self._release, self._form_values[language], texts))
-        return self.heads[language] + render(OnTheDesk(visitor(scope, texts, up), banner(scope, texts), typed), texts)
+        now = OnTheDesk(visitor(scope, texts, up), banner(scope, texts), count_for(scope), typed)
+        return self.heads[language] + render(now, texts)
 
 
 def head(release: Release, language: str) -> Markup:

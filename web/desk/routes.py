@@ -120,7 +120,7 @@ class DeskRoutes:
         self._lender = lender
         self._form_cases = form_cases
         self._cases = None if recorder.ledger is None else CaseReader(recorder.ledger, recorder.scorer)
-        self.form_drafts = FormDrafts(drafts, self._release, texts)
+        self.form_drafts = FormDrafts(drafts, self._release, texts, lender.work)
         self._panel = Panel(self._release, texts, self._form_values)
 
     async def score(self, body: dict[str, Any], scope: Scope) -> str:

@@ -577,6 +577,8 @@
   let drawnOnce = false; // the form is as it was opened, and what changes from now on was typed
   const start = async () => {
     for (const name of ["visitor", "banner"]) byId(name).innerHTML = byId(`${name}-now`).innerHTML;
+    const count = document.querySelector("#header .count"); // not without a ledger
+    if (count) count.textContent = visitor.dataset.count;
     dress();
     scored = contents();
     example = JSON.stringify(scored);
@@ -724,7 +726,10 @@
     // ?of=ID: an earlier case's answers, to be corrected.
     const id = new URLSearchParams(location.search).get("of");
     if (id) await take(id);
-    if (!before && person && !(await findDraft(keyOfTab(), id ?? "")) && !id) {
+    // ?draft=KEY: a form that was begun, from the page Work.
+    const begun = new URLSearchParams(location.search).get("draft");
+    if (begun) history.replaceState(null, "", location.pathname);
+    if (!before && person && !(await findDraft(begun ?? keyOfTab(), id ?? "")) && !id) {
       byId("reset").click();
       await openedAs(isEmpty);
       scored = contents();
