@@ -106,7 +106,8 @@ async def assemble(
     app.state.carried = Carried(throttle, endpoint.unread)
     app.include_router(endpoint.routes())  # in front of Gradio's own
     for language in ("fr", "en"):  # the longer path first, since "/" matches everything
-        desk = build_desk(recorder, texts_in(language), endpoint if HOME[language] == "/" else None)
+        applicant = (lender.work.applicant or {}).get(language, "")
+        desk = build_desk(recorder, texts_in(language), endpoint if HOME[language] == "/" else None, applicant)
         mount(app, desk, HOME[language].rstrip("/") or "/")
     return app
 

@@ -117,7 +117,7 @@ def case_body(
         figures="" if card is not None else figures(case.score, texts),
         replay=texts(f"replay.{opened.replayed.outcome}", why="; ".join(findings(opened.replayed, texts))),
         same=opened.replayed.outcome == SAME,
-        answers=answers(opened, texts),
+        answers=answers(opened, lender, texts),
         section=section,
         objection=objection,
         keeping=keeping(forms, case, person, texts),
@@ -168,14 +168,16 @@ def findings(replayed: Replayed, texts: Texts) -> list[str]:
     return sentences
 
 
-def answers(opened: Opened, texts: Texts) -> tuple[Answer, ...] | None:
-    """The answers, in the form's order; None if they were erased."""
+def answers(opened: Opened, lender: Lender, texts: Texts) -> tuple[Answer, ...] | None:
+    """Who applies, where that is recorded, and the answers in the form's order; None if they were erased."""
     recorded, release = opened.case.score.answers, opened.release
     if recorded is None:
         return None
     before: Object = opened.case.first.answers or recorded
     order = [name for name in release.form.names if name in recorded] if release else []
-    rows = []
+    applicant, asked = opened.case.score.applicant, lender.work.applicant
+    label = asked[texts.language] if asked is not None else texts("work.applicant")
+    rows = [] if applicant is None else [Answer(label, applicant, "")]
     for name in [*order, *(name for name in recorded if name not in order)]:
         field = release.form.fields[release.form.names.index(name)] if release and name in release.form.names else None
         label = field_label(name, field, texts.language)

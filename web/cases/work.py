@@ -13,7 +13,6 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from inference.fields import NumberField
 from inference.number_format import write_number, write_percent
 from inference.release import Release
 from ledger import cases, queries
@@ -24,7 +23,6 @@ from ledger.ledger import Ledger
 from web.cases.routes import readable
 from web.cases.status import age, due
 from web.lender import Lender
-from web.pages.answers import answer_text
 from web.pages.frame import HEADERS, frame, page
 from web.pages.languages import HOME
 from web.pages.texts import LANGUAGES, Texts, texts_in
@@ -198,14 +196,9 @@ class WorkPages:
         return Cell(column, when.day, when.left, when.mark)
 
     def _amount(self, case: Case, texts: Texts) -> str:
-        """The amount as the served release writes it; of another release as a number."""
-        place = self._release.policy.amount_at
-        if place is None or case.score.answers is None:
-            return ""
-        field = self._release.form.fields[place]
-        raw = case.score.answers.get(field.name)
-        if case.score.release == self._release.digest and isinstance(field, NumberField):
-            return answer_text(raw, field, texts.language)
+        """The amount of the loan, in the release's unit; empty if it was erased or is not asked."""
+        place, answers = self._release.policy.amount_at, case.score.answers
+        raw = None if place is None or answers is None else answers.get(self._release.form.names[place])
         return write_number(float(raw), texts.language) if isinstance(raw, (int, float)) else ""
 
     def _begun(self, person: Person | None, texts: Texts) -> tuple[DraftRow, ...]:

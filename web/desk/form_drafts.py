@@ -16,7 +16,7 @@ from inference.fields import NOT_STATED, AnswerRefused, NumberField
 from inference.release import Release
 from ledger.drafts import Drafts, FormDraft
 from ledger.errors import LedgerUnavailable
-from web.desk.form import FormValues, optional, shown
+from web.desk.form import FormValues, optional, shown, single_line
 from web.desk.form_case import FORM_KEY
 from web.pages.templates import render
 from web.pages.texts import LANGUAGES, Texts
@@ -121,6 +121,7 @@ class FormDrafts:
         case = content.get("case")
         return {
             "values": [*widgets, *ticks, reference if isinstance(reference, str) else ""],
+            "applicant": single_line(content.get("applicant")) or "",
             "touched": content.get("touched"),
             "decision": content.get("decision"),
             "of": content.get("of"),
