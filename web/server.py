@@ -39,8 +39,10 @@ from web.security.accounts import Accounts
 from web.security.entrance import Entrance
 from web.security.limits import Limits
 from web.security.login import Login
+from web.security.password_pages import PasswordPages
 from web.security.security_log import SecurityLog
 from web.security.throttle import Throttle
+from web.security.users_page import UserPages
 from web.service_state import TellState
 from web.work_count import TellCount
 
@@ -90,12 +92,15 @@ async def assemble(
     throttle = Throttle()
     first_page = "" if ledger is None else "work"
     app.include_router(Login(accounts, scorer.release.manifest.title, throttle, security_log, first_page).routes())
+    title, has_ledger = scorer.release.manifest.title, ledger is not None
+    app.include_router(PasswordPages(accounts, title, throttle, security_log, has_ledger).routes())
+    app.include_router(UserPages(accounts, title, security_log, lender.work, has_ledger).routes())
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))
     app.include_router(model_card_routes(scorer.release, ledger is not None))
     app.include_router(ReleasePages(recorder.state, scorer.release, ledger).routes())
     app.include_router(performance_routes(scorer, settings, ledger is not None))
-    app.include_router(manage_routes(scorer.release.manifest.title, ledger is not None))
+    app.include_router(manage_routes(title, has_ledger))
     app.include_router(asset_routes())
     app.include_router(BatchPages(jobs, scorer.release, ledger is not None).routes())
     if ledger is not None:

@@ -92,7 +92,7 @@ def frame(
     paths = {"work": "work", "desk": "", "history": "history", "manage": "manage", "model": "model-card"}
     for of_ledger in () if ledger else ("work", "history"):
         del paths[of_ledger]
-    if here == "login":
+    if here in ("login", "invitation"):
         paths = {}
     # From the desk each opens in its own tab, so that nobody loses what they typed.
     pages = [

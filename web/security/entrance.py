@@ -35,9 +35,10 @@ RULES = [
     (re.compile(pattern), who)
     for pattern, who in (
         (r"/livez|/readyz", NOBODY),
-        (PAGES + r"login", NOBODY),
+        (PAGES + r"(?:login|invitation)", NOBODY),
         (r"/desk/[0-9a-f]{12}/[a-z]+\.(?:css|js|svg)", NOBODY),  # style and script: as public as the source
         (PAGES + r"history/overrides|" + PAGES + r"record/[^/]+/(?:hold|release)", ALL_SEEING),
+        (PAGES + r"users", ALL_SEEING),
         (PAGES + r"releases(?:/[\w.-]+(?:/[\w.-]+)?)?", ALL_SEEING),
         (r"/metrics", METERING),
         (r"/api/v1/ledger/head", ALL_SEEING),
@@ -46,7 +47,7 @@ RULES = [
         (r"/|/fr|/fr/", LOGGED_IN),
         (PAGES + r"desk/(?:score|compare|try|take|read|drafts|keep|discard)", LOGGED_IN),
         (PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|withdraw|notified|notice|notice\.pdf))?", LOGGED_IN),
-        (PAGES + r"(?:history|performance|model-card|batch|manage)", LOGGED_IN),
+        (PAGES + r"(?:history|performance|model-card|batch|manage|password)", LOGGED_IN),
         (PAGES + r"work(?:/[a-z]{1,20})?", LOGGED_IN),
         (PAGES + r"batch/columns\.csv", LOGGED_IN),
         (PAGES + r"batch/[^/]+(?:/(?:progress|check|score|cancel|delete|result|rejected|row))?", LOGGED_IN),
