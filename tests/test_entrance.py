@@ -47,6 +47,7 @@ LISTED = {
         /desk/compare /desk/drafts /desk/keep /desk/discard
         /fr/desk/compare /fr/desk/drafts /fr/desk/keep /fr/desk/discard
         /record/{id}/withdraw /fr/record/{id}/withdraw
+        /record/{id}/assign /fr/record/{id}/assign /record/{id}/note /fr/record/{id}/note
         /record/{id}/notified /fr/record/{id}/notified
         /batch /batch/columns.csv /batch/{id} /batch/{id}/progress /batch/{id}/check /batch/{id}/score
         /batch/{id}/cancel /batch/{id}/delete /batch/{id}/result /batch/{id}/rejected /batch/{id}/row
@@ -459,7 +460,7 @@ def test_invented_names_keep_nobody_at_their_address_out(
 def test_login_leads_nowhere_else(visitor: TestClient, wanted: str) -> None:
     """Only a path of ours is followed afterwards."""
     answer = log_in(visitor, "ann", next=wanted)
-    assert answer.headers["location"] == "/"
+    assert answer.headers["location"] == "/work"
     assert wanted not in visitor.get("/login", params={"next": wanted}, headers={"Cookie": ""}).text
 
 

@@ -28,8 +28,10 @@ from ledger.events import (
 from ledger.replay import SAME, Replayed
 from web.cards.score_card import score_card
 from web.cases.decision_form import CaseForms, Outcome, Problems, Section
+from web.cases.handing_on import HandingOn, handing_on
 from web.cases.keeping_form import Keeping, keeping
 from web.cases.opened import CaseReader, Opened
+from web.cases.status import status
 from web.cases.withdrawing import WITHDRAW, Withdrawing, withdrawing
 from web.lender import Lender, reason_text
 from web.pages.answers import answer_text, field_label
@@ -71,6 +73,7 @@ class CaseBody:
 
     template: ClassVar[str] = "cases/case.html"
     heading: str
+    status: str  # what is expected, of whom, by when
     outcome: Outcome | None  # how it was decided or ended
     card: Markup | None  # the card of the recorded score
     figures: str  # the recorded figures, if the score cannot be computed again
@@ -81,6 +84,7 @@ class CaseBody:
     objection: Objection | None
     keeping: Keeping
     withdrawing: Withdrawing | None
+    handing: tuple[HandingOn, ...]
     correct: str  # the link to the desk with these answers, or an empty string
     timeline: tuple[Entry, ...]
 
@@ -112,6 +116,7 @@ def case_body(
     card = recorded_card(opened, texts, lender, state)
     return CaseBody(
         heading=heading(case, texts),
+        status=status(case, lender.work, texts, lender.work.today()),
         outcome=forms.outcome(case),
         card=card,
         figures="" if card is not None else figures(case.score, texts),
@@ -122,6 +127,7 @@ def case_body(
         objection=objection,
         keeping=keeping(forms, case, person, texts),
         withdrawing=withdrawing(forms, case, texts, *((problems, values) if action == WITHDRAW else (None, None))),
+        handing=handing_on(forms, case, texts, reviewers, {action: (problems or {}, values or {})}),
         correct=f"{forms.home}?of={quote(case.first.id)}" if can_correct else "",
         timeline=tuple(entry(event, reader.decided_with(case, event), lender, texts) for event in case.events),
     )
