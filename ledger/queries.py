@@ -149,8 +149,8 @@ def work(
 ) -> list[tuple[str, Record]]:  # fmt: skip
     """Cases in a state in which something is still expected, those due first: (queue day, first score).
 
-    `viewer` sees them (empty for those who see all); `mine`: only those whose turn is the viewer's; `after` is the queue
-    day and the sequence of the last one seen.
+    `viewer` sees them (empty for those who see all); `mine`: only those whose turn is the viewer's; `after` is the
+    queue day and the sequence of the last one seen.
     """
     days = {seq: day for day, seq in connection.execute(work_query(state, viewer, limit, after, mine))}
     rows = connection.execute(WITH_PERSONAL.where(ENTRIES.c.seq.in_(days)))

@@ -188,7 +188,10 @@ def test_managers_alone(app: TestClient, accounts: Accounts) -> None:
     bearer = {"Authorization": f"Bearer {accounts.add_token('core', 'manager')}"}
     sent = {"action": "add", "name": "cyd", "role": "manager"}
     assert app.post("/users", data=sent, headers=bearer).status_code == 403
-    assert app.post("/password", data={"present": PASSWORD, "password": NEW, "again": NEW}, headers=bearer).status_code == 403
+    assert (
+        app.post("/password", data={"present": PASSWORD, "password": NEW, "again": NEW}, headers=bearer).status_code
+        == 403
+    )
     as_person(app, "meg")
     assert app.post("/users", data=sent, headers={"Origin": "http://elsewhere.example"}).status_code == 403
     assert not accounts.knows("cyd")

@@ -1,5 +1,6 @@
-"""The page Work, the count in the header, the page Manage: who sees which case in which list, in which order, until when."""
+"""The page Work, the count in the header, the page Manage: who sees which case in which list, in which order."""
 
+import html
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from fastapi.testclient import TestClient
 from ledger_cases import bytes_of, case_of, purged
-from parts import NO_USERS, newest, send, visiting
+from parts import NO_USERS, newest, seen, send, visiting
 from test_accounts import PASSWORD, three_people
 
 from inference.errors import BadSetting
@@ -21,7 +22,7 @@ from inference.measure import Clock
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
 from ledger.cleaning import Cleaner
-from ledger.decisions import assigned, contested, decided, scored
+from ledger.decisions import assigned, contested, decided, noted, scored
 from ledger.ledger import Ledger
 from ledger.store import Store
 from ledger.verify import verify
@@ -93,7 +94,9 @@ def case_id(file: Path, reference: str) -> str:
 
 @pytest.fixture
 def visitor(written: Cases, scorer: Scorer, tmp_path: Path) -> Iterator[TestClient]:
-    settings = Settings(release=scorer.release.folder, log=None, ledger=written.ledger.store.path, users=tmp_path / "u.sqlite3")
+    settings = Settings(
+        release=scorer.release.folder, log=None, ledger=written.ledger.store.path, users=tmp_path / "u.sqlite3"
+    )
     with (
         closing(three_people(settings.users)) as accounts,
         closing(written.ledger) as ledger,
@@ -164,7 +167,7 @@ def test_a_list_is_read_page_by_page(visitor: TestClient, written: Cases) -> Non
 
 
 def count(page: str) -> str:
-    return re.findall(r'class="count">([^<]*)<', page)[0]
+    return str(re.findall(r'class="count">([^<]*)<', page)[0])
 
 
 def test_the_header_counts_whose_turn_it_is(visitor: TestClient) -> None:
@@ -278,3 +281,71 @@ def test_a_file_without_the_section_goes_on(tmp_path: Path) -> None:
     assert "[work]" not in text
     (tmp_path / "lender.toml").write_text(text)
     assert read_lender(tmp_path / "lender.toml").work.decision_days == 30
+
+
+# --- given to somebody, noted on ---
+
+
+def test_a_case_is_given_to_somebody(visitor: TestClient, file: Path) -> None:
+    """Who then sees it and has it among what is theirs; who gave it away still sees it."""
+    id = case_id(file, "old-of-ann")
+    enter(visitor, "bob")
+    assert visitor.get(f"/record/{id}").status_code == 404
+    enter(visitor, "ann")
+    for to, problem in (("", "name"), ("nobody", "unknown_person")):
+        answer = visitor.post(f"/record/{id}/assign", data={"to": to, "seen": seen(visitor, id)})
+        assert answer.headers["x-recorded"] == "no"
+        assert TEXTS(f"decide.problem.{problem}") in answer.text
+    assert send(visitor, id, "assign", {"to": "Bob", "assign_note": "canary-handing"})
+    assert "old-of-ann" not in lists(visitor.get("/work").text)["mine"]
+    assert visitor.get(f"/record/{id}").status_code == 200
+    enter(visitor, "bob")
+    assert lists(visitor.get("/work").text)["mine"][0] == "old-of-ann"
+    page = visitor.get(f"/record/{id}").text
+    assert TEXTS("status.turn", name="bob") in page
+    assert "canary-handing" in page
+
+
+def test_what_is_done_is_given_to_nobody(visitor: TestClient, file: Path) -> None:
+    """A note is possible all the same."""
+    id = case_id(file, "done")
+    enter(visitor, "ann")
+    assert not send(visitor, id, "assign", {"to": "bob"})
+    assert not send(visitor, id, "note", {"case_note": "short"})
+    assert send(visitor, id, "note", {"case_note": "canary: the applicant called."})
+    assert "canary: the applicant called." in visitor.get(f"/record/{id}").text
+
+
+def test_who_may_not_decide_sees_who_may(visitor: TestClient, file: Path) -> None:
+    """Instead of a form that would be refused; and the case is given to none of those who may not."""
+    for reference, why in (("needs-second", "agree.wait"), ("objected", "decide.barred")):
+        id = case_id(file, reference)
+        enter(visitor, "ann")
+        page = visitor.get(f"/record/{id}").text
+        assert f"{TEXTS(why)} {TEXTS('decide.able', names='bob, meg')}" in html.unescape(page)
+        assert 'data-action="decide"' not in page
+        assert 'data-action="agree"' not in page
+        assert not send(visitor, id, "assign", {"to": "ann"})
+        enter(visitor, "meg")
+        page = visitor.get(f"/record/{id}").text
+        assert 'data-action="agree"' in page or 'data-action="decide"' in page
+    id = case_id(file, "needs-second")
+    assert send(visitor, id, "assign", {"to": "bob"})
+    enter(visitor, "bob")
+    assert lists(visitor.get("/work").text)["waiting"] == ["needs-second"]
+    assert send(visitor, id, "agree", {"agrees": "yes"})
+    assert "waiting" not in lists(visitor.get("/work").text)
+
+
+def test_notes_are_erased_with_their_case(file: Path, scorer: Scorer) -> None:
+    """They and what was written when a case was given away are in its personal parts."""
+    written = Cases(file, scorer)
+    id = written.score(1500, "erased")
+    written.add(noted(id, by="ann", note="canary-note", reference="erased"))
+    written.add(assigned(id, by="ann", to="bob", note="canary-handing", reference="erased"))
+    written.ledger.close()
+    assert purged(file, (TODAY - timedelta(900)).date().isoformat(), TODAY, undecided=True).parts == 3
+    with closing(Store(file)) as store:
+        Cleaner(store, "test").clean()
+    assert b"canary" not in bytes_of(file)
+    assert case_of(file, id).turn == "bob"

@@ -53,7 +53,9 @@ def work_settings(table: Mapping[str, Any]) -> WorkSettings:
     if applicant is not None and not all(str(applicant.get(language, "")).strip() for language in LANGUAGES):
         raise ValueError(f"work.applicant: a label in {' and '.join(LANGUAGES)} is needed")
     shown = tuple(name for name in columns if name != "applicant" or applicant is not None)
-    return WorkSettings(zone_of(values["time_zone"]), values["decision_days"], values["reminder_days"], shown, applicant)
+    return WorkSettings(
+        zone_of(values["time_zone"]), values["decision_days"], values["reminder_days"], shown, applicant
+    )
 
 
 def zone_of(name: object) -> ZoneInfo:
@@ -61,4 +63,6 @@ def zone_of(name: object) -> ZoneInfo:
     try:
         return ZoneInfo(str(name))
     except (OSError, KeyError, ValueError):  # ZoneInfoNotFoundError is a KeyError
-        raise ValueError(f"work.time_zone: {name}: this system knows no such zone; one like Europe/Paris is needed") from None
+        raise ValueError(
+            f"work.time_zone: {name}: this system knows no such zone; one like Europe/Paris is needed"
+        ) from None

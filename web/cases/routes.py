@@ -39,6 +39,7 @@ from web.security.security_log import log_event
 
 logger = logging.getLogger(__name__)
 RECORDED = "X-Recorded"  # response header: whether the form was recorded; if not, the form comes back with its errors
+OTHER_ACTIONS = (WITHDRAW, *handing_on.ACTIONS, *keeping.ACTIONS)  # than deciding, approving and objecting
 WHOLE = {"X-Page": "whole"}  # response header: the body is the whole content of the case's page, not only the form
 Handler: TypeAlias = Callable[[Request, Texts], Awaitable[Response]]
 
@@ -59,7 +60,7 @@ class CasePages:
             for name, function, method in (
                 ("", self.page, "GET"), ("/decide", self.sent("decide"), "POST"),
                 ("/agree", self.sent("agree"), "POST"), ("/contest", self.sent("contest"), "POST"),
-                *((f"/{action}", self.sent(action), "POST") for action in (WITHDRAW, *handing_on.ACTIONS, *keeping.ACTIONS)),
+                *((f"/{action}", self.sent(action), "POST") for action in OTHER_ACTIONS),
                 ("/notice", self.notice, "GET"), ("/notice.pdf", self.notice_pdf, "GET"),
             ):  # fmt: skip
                 route = readable(function, texts, self._title)

@@ -185,10 +185,9 @@ class WorkPages:
                 return Cell(column, age(case, self._settings, texts, today))
             case "pd":
                 return Cell(column, write_percent(score.pd, texts.language))
-            case "decision" if decision is None:
-                return Cell(column, texts("work.suggested", decision=texts(f"decision.{score.decision}")))
             case "decision":
-                return Cell(column, texts(f"decided.{decision.decision}"))
+                suggested = texts("work.suggested", decision=texts(f"decision.{score.decision}"))
+                return Cell(column, suggested if decision is None else texts(f"decided.{decision.decision}"))
             case "by":
                 by, turn = (decision or case.first).by, case.turn
                 return Cell(column, by, "" if turn in (None, by) else texts("work.turn", name=turn))

@@ -36,7 +36,7 @@ class FormTitle:
 
 @dataclass(frozen=True)
 class ApplicantBox:
-    """The applicant's name or number, which the model does not see. No widget of Gradio's: the page's script reads it."""
+    """The applicant's name or number, which the model does not see. The page's script reads it."""
 
     template: ClassVar[str] = "desk/applicant.html"
     label: str

@@ -1,4 +1,4 @@
-"""The page Manage: the pages that nobody needs all day, each with a line about it, as far as the visitor may open it."""
+"""The page Manage: links to the pages that nobody needs all day, as far as the visitor may open them."""
 
 from dataclasses import dataclass
 from functools import partial

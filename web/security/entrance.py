@@ -46,7 +46,10 @@ RULES = [
         (r"/api/v1/.+", LOGGED_IN),
         (r"/|/fr|/fr/", LOGGED_IN),
         (PAGES + r"desk/(?:score|compare|try|take|read|drafts|keep|discard)", LOGGED_IN),
-        (PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|withdraw|assign|note|notified|notice|notice\.pdf))?", LOGGED_IN),
+        (
+            PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|withdraw|assign|note|notified|notice|notice\.pdf))?",
+            LOGGED_IN,
+        ),
         (PAGES + r"(?:history|performance|model-card|batch|manage|password)", LOGGED_IN),
         (PAGES + r"work(?:/[a-z]{1,20})?", LOGGED_IN),
         (PAGES + r"batch/columns\.csv", LOGGED_IN),

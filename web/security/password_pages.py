@@ -126,9 +126,7 @@ class PasswordPages:
     ) -> Response:
         own = here == OWN
         view = PasswordPage(own, texts(f"{here}.lead", shortest=SHORTEST), problem, done)
-        around = frame(
-            self._title[texts.language], texts, here, scope=request.scope, ledger=self._ledger
-        )
+        around = frame(self._title[texts.language], texts, here, scope=request.scope, ledger=self._ledger)
         return HTMLResponse(page(view, texts, around), status, HEADERS)
 
 
