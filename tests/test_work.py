@@ -121,7 +121,7 @@ def lists(page: str) -> dict[str, list[str]]:
 
 
 def test_work_is_the_first_page_after_a_login(visitor: TestClient) -> None:
-    """In the language of the login; whoever asked for another page gets that one."""
+    """In the language of the login; who asked for another page gets that one."""
     assert enter(visitor, "ann").headers["location"] == "/work"
     assert enter(visitor, "ann", next="history").headers["location"] == "/history"
     visitor.cookies.clear()

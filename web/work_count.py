@@ -34,7 +34,7 @@ class TellCount:
 
 
 def count_for(scope: Scope) -> str:
-    """The number of cases whose turn is that of the person who is logged in; empty if there is none."""
+    """The number of cases whose turn is that of the person who is logged in; empty for 0."""
     count: Callable[[Person], int] | None = scope.get(KEY)
     person = person_of(scope)
     number = 0 if count is None or person is None or person.machine else count(person)

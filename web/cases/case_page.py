@@ -181,8 +181,8 @@ def answers(opened: Opened, lender: Lender, texts: Texts) -> tuple[Answer, ...] 
         return None
     before: Object = opened.case.first.answers or recorded
     order = [name for name in release.form.names if name in recorded] if release else []
-    applicant, asked = opened.case.score.applicant, lender.work.applicant
-    label = asked[texts.language] if asked is not None else texts("work.applicant")
+    applicant, labels = opened.case.score.applicant, lender.work.applicant
+    label = labels[texts.language] if labels is not None else texts("work.applicant")
     rows = [] if applicant is None else [Answer(label, applicant, "")]
     for name in [*order, *(name for name in recorded if name not in order)]:
         field = release.form.fields[release.form.names.index(name)] if release and name in release.form.names else None

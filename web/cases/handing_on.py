@@ -75,13 +75,13 @@ def handing_on(
     forms: CaseForms, case: Case, texts: Texts, users: Collection[str], sent: Mapping[str, tuple[Problems, Form]]
 ) -> tuple[HandingOn, ...]:
     """The forms that are possible now. `sent`: of the form that was sent last, what is wrong and its values."""
-    made = []
+    folded = []
     for action in ACTIONS:
         if possible(action, case):
             problems, form = sent.get(action, ({}, {}))
             section = handing_section(forms, action, case, texts, users, problems, form)
-            made.append(HandingOn(texts(f"hand.{action}"), section, bool(problems)))
-    return tuple(made)
+            folded.append(HandingOn(texts(f"hand.{action}"), section, bool(problems)))
+    return tuple(folded)
 
 
 def handing_section(

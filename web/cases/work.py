@@ -124,10 +124,10 @@ class WorkPages:
         if name not in LISTS or (name == "all" and person is not None and not person.sees_all):
             raise HTTPException(404, "no such list")
         after = (match[1], int(match[2])) if match else None
-        found = await self._ledger.search(
+        listed = await self._ledger.search(
             lambda connection: self._list(connection, name, person, texts, PAGE, after, "")
         )
-        return self._page(request, texts, f"work/{name}", (found,), ())
+        return self._page(request, texts, f"work/{name}", (listed,), ())
 
     def _page(
         self, request: Request, texts: Texts, here: str, lists: tuple[WorkList, ...], drafts: tuple[DraftRow, ...]
@@ -150,14 +150,14 @@ class WorkPages:
         """One list as this visitor sees it, from `after` on."""
         state, mine = LISTS[name]
         viewer = "" if person is None or (person.sees_all and not mine) else person.name
-        found = queries.work(connection, state, viewer, most + 1, after, mine)
+        waiting = queries.work(connection, state, viewer, most + 1, after, mine)
         count = queries.work_count(connection, [state], viewer, MOST, mine)
-        firsts, today = [record for _, record in found[:most]], self._settings.today()
+        firsts, today = [record for _, record in waiting[:most]], self._settings.today()
         by_seq = {case.first.seq: case for case in cases.cases_from(connection, firsts)} if firsts else {}
         up = "" if way else "../"
         more = ""
-        if len(found) > most:
-            day, last = found[most - 1]
+        if len(waiting) > most:
+            day, last = waiting[most - 1]
             more = f"{way}{name}" if way else f"{name}?after={day}.{last.seq}"
         return WorkList(
             name=name,
@@ -201,7 +201,7 @@ class WorkPages:
         return write_number(float(raw), texts.language) if isinstance(raw, (int, float)) else ""
 
     def _begun(self, person: Person | None, texts: Texts) -> tuple[DraftRow, ...]:
-        """Forms that this person has begun, for the release that serves."""
+        """Forms that this person has begun and not scored as they are now, for the release that serves."""
         if self._drafts is None or person is None or person.machine:
             return ()
         try:
@@ -211,8 +211,11 @@ class WorkPages:
         rows = []
         for draft in drafts:
             content = orjson.loads(draft.content)
-            if isinstance(content, dict) and content.get("release") == self._release.digest:
-                reference = str(content.get("reference") or "").strip() or texts("drafts.no_reference")
-                changed = datetime.fromtimestamp(draft.changed, UTC).isoformat()
-                rows.append(DraftRow(f"./?draft={draft.id}", reference, self._settings.moment(changed)))
+            if not isinstance(content, dict) or content.get("release") != self._release.digest:
+                continue
+            if content.get("case") and not content.get("stale"):
+                continue  # it is scored, and so in one of the lists
+            reference = str(content.get("reference") or "").strip() or texts("drafts.no_reference")
+            changed = datetime.fromtimestamp(draft.changed, UTC).isoformat()
+            rows.append(DraftRow(f"./?draft={draft.id}", reference, self._settings.moment(changed)))
         return tuple(rows)
