@@ -22,6 +22,8 @@ from web.security.accounts import LINK_HOURS, Accounts
 from web.security.security_log import SecurityLog
 from web.server import create_app
 
+pytestmark = pytest.mark.slow  # an app is started for each
+
 ORIGIN = {"Origin": "http://127.0.0.1"}
 TEXTS = texts_in("en")
 NEW = "blue kettle on the stove 7"

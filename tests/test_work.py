@@ -32,6 +32,8 @@ from web.pages.texts import texts_in
 from web.server import create_app
 from web.work_settings import COLUMNS
 
+pytestmark = pytest.mark.slow  # an app is started for each
+
 ORIGIN = {"Origin": "http://127.0.0.1"}
 TODAY = datetime.now(UTC)
 TEXTS = texts_in("en")
