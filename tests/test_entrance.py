@@ -39,6 +39,7 @@ LISTED = {
     METERING: "/metrics",
     ALL_SEEING: """/history/overrides /fr/history/overrides /api/v1/ledger/head
         /users /fr/users
+        /events /fr/events /monitor /fr/monitor
         /releases /fr/releases /releases/{id} /fr/releases/{id} /releases/{id}/{name}
         /record/{id}/hold /record/{id}/release /fr/record/{id}/hold /fr/record/{id}/release""",
     LOGGED_IN: """

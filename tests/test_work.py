@@ -191,7 +191,7 @@ def test_the_header_counts_whose_turn_it_is(visitor: TestClient) -> None:
 
 def test_at_most_five_links_a_role(visitor: TestClient) -> None:
     """The rest stands under Manage, as far as each may open it; every link of it leads somewhere."""
-    for name, more in (("ann", set()), ("meg", {"history/overrides", "releases", "users"})):
+    for name, more in (("ann", set()), ("meg", {"history/overrides", "monitor", "events", "releases", "users"})):
         enter(visitor, name)
         page = visitor.get("/manage").text
         header = re.findall(r'<nav class="pages".*?</nav>', page, re.DOTALL)[0]

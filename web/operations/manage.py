@@ -57,7 +57,7 @@ def ways(scope: Scope, ledger: bool) -> dict[str, str]:
     is_manager = person is None or person.sees_all
     named = {"batch": "batch", "performance": "performance"}
     if is_manager:
-        named |= {"overrides": OVERRIDES} if ledger else {}
+        named |= {"overrides": OVERRIDES, "monitor": "monitor", "events": "events"} if ledger else {}
         named |= {"releases": "releases"}
     if mode_of(scope) == CLOSED and person is not None and not person.machine:
         named |= {"users": "users"} if is_manager else {}

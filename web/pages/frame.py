@@ -21,7 +21,15 @@ POLICY = (
 HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
 
 OVERRIDES = "history/overrides"
-UNDER_MANAGE = ("batch", "performance", "releases", "users", "password")  # pages that the page Manage links to
+UNDER_MANAGE = (
+    "batch",
+    "performance",
+    "monitor",
+    "events",
+    "releases",
+    "users",
+    "password",
+)  # pages that the page Manage links to
 
 
 @dataclass(frozen=True)
