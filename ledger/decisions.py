@@ -8,7 +8,20 @@ from inference.fields import ChoiceField
 from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
 from inference.scorer import Score
-from ledger.events import AGREED, CONTESTED, DECIDED, HELD, NOTIFIED, RELEASED, SCORED, WITHDRAWN, Json, Object
+from ledger.events import (
+    AGREED,
+    ASSIGNED,
+    CONTESTED,
+    DECIDED,
+    HELD,
+    NOTED,
+    NOTIFIED,
+    RELEASED,
+    SCORED,
+    WITHDRAWN,
+    Json,
+    Object,
+)
 from ledger.records import Draft, Key
 
 DECISIONS = ("approve", "approve_changed", "refer", "decline", "incomplete")
@@ -28,6 +41,7 @@ def scored(
     reasons: list[str] | None = None,
     corrects: str | None = None,
     key: Key | None = None,
+    applicant: str | None = None,
 ) -> Draft:
     """A score as a record. `by` is the officer or the client; `raw` are the answers as received.
 
@@ -54,7 +68,7 @@ def scored(
         "unusual": list(score.unusual),
         "of": corrects,
     }
-    personal = {
+    personal: dict[str, Json] = {
         "answers": answers(score, release, raw),
         "row": hashlib.sha256(score.row).hexdigest(),
         "reference": reference,
@@ -62,6 +76,8 @@ def scored(
         "points": score.points,
         "reasons": reasons,
     }
+    if applicant is not None:
+        personal["applicant"] = applicant
     return Draft(SCORED, score.request_id, fields, personal, key)
 
 
@@ -185,6 +201,18 @@ def withdrawal(
         raise ValueError(f"reason: one of {', '.join(WITHDRAWALS)} is needed, got {reason!r}")
     fields = {"of": of, "by": by, "reason": reason}
     return Draft(WITHDRAWN, new_id(), fields, {"reference": reference, "note": note}, key)
+
+
+def assigned(
+    of: str, *, by: str, to: str, note: str | None = None, reference: str | None = None, key: Key | None = None
+) -> Draft:
+    """The case that began with the score `of` is given to `to`."""
+    return Draft(ASSIGNED, new_id(), {"of": of, "by": by, "to": to}, {"reference": reference, "note": note}, key)
+
+
+def noted(of: str, *, by: str, note: str, reference: str | None = None, key: Key | None = None) -> Draft:
+    """A note on the case that began with the score `of`."""
+    return Draft(NOTED, new_id(), {"of": of, "by": by}, {"reference": reference, "note": note}, key)
 
 
 def new_id() -> str:

@@ -20,6 +20,7 @@ AGREED, CONTESTED = "agreed", "contested"
 NOTIFIED, HELD, RELEASED, CLEANED = "notified", "held", "released", "cleaned"
 SERVICED = "serviced"
 WITHDRAWN = "withdrawn"
+ASSIGNED, NOTED = "assigned", "noted"
 BOOK_SCORED = "book_scored"
 OUTCOME = "outcome"
 REPAID, BAD = "repaid", "bad"
@@ -84,6 +85,7 @@ class Scored(Event):
     row: str | None = None  # SHA-256 in hex
     reference: str | None = None
     reasons: Names | None = None
+    applicant: str | None = None  # a name or number, where the lender asks for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +165,25 @@ class Withdrawn(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned(Event):
+    """The case that began with the score `of` is given to somebody, whose turn it is until somebody decides."""
+
+    of: str
+    to: str
+    reference: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(Event):
+    """Somebody wrote a note on the case that began with the score `of`."""
+
+    of: str
+    reference: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome(Event):
     """What became of the loan of the case that began with the score `of`. The last one holds; no decision changes."""
 
@@ -237,7 +258,7 @@ class Unknown(Event):
 KINDS: Mapping[str, type[Event]] = {
     BEGUN: Begun, SCORED: Scored, DECIDED: Decided, AGREED: Agreed, CONTESTED: Contested, NOTIFIED: Notified,
     HELD: Held, RELEASED: Released, PURGED: Purged, CLEANED: Cleaned, SERVICED: Serviced,
-    WITHDRAWN: Withdrawn,
+    WITHDRAWN: Withdrawn, ASSIGNED: Assigned, NOTED: Noted,
     BOOK_SCORED: BookScored, OUTCOME: Outcome,
 }  # fmt: skip
 

@@ -151,10 +151,51 @@ def condition(name: str, value: str) -> sa.ColumnElement[bool]:
     if name == "overridden":
         return CASES.c.overridden == (1 if value == "yes" else 0)
     if name == "decision" and value == "waiting":
-        return CASES.c.waiting == 1
+        return CASES.c.state == "waiting"
+    if name == "decision" and value == "open":
+        return sa.and_(CASES.c.decision.is_(None), CASES.c.state == "open")
     if name == "decision":
-        return CASES.c.decision.is_(None) if value == "open" else CASES.c.decision == value
+        return CASES.c.decision == value
     raise ValueError(f"cases cannot be filtered by {name}")
+
+
+def work(
+    connection: sa.Connection, state: str, viewer: str, limit: int, after: tuple[str, int] | None = None,
+    mine: bool = False,
+) -> list[tuple[str, Record]]:  # fmt: skip
+    """Cases in a state in which something is still expected, those due first: (queue day, first score).
+
+    `viewer` sees them (empty for those who see all); `mine`: only those whose turn is the viewer's; `after` is the
+    queue day and the sequence of the last one seen.
+    """
+    days = {seq: day for day, seq in connection.execute(work_query(state, viewer, limit, after, mine))}
+    rows = connection.execute(WITH_PERSONAL.where(ENTRIES.c.seq.in_(days)))
+    records = {record.seq: record for record in (Record(*row) for row in rows)}
+    return [(day, records[seq]) for seq, day in days.items()]
+
+
+def work_query(
+    state: str, viewer: str, limit: int, after: tuple[str, int] | None, mine: bool
+) -> sa.Select[str, int]:  # fmt: skip
+    """The query of `work`: a range of one index, in its order."""
+    query = sa.select(CASES.c.queue_day, CASES.c.seq).where(CASES.c.viewer == viewer, CASES.c.state == state)
+    query = query.where(CASES.c.queue_day >= (after[0] if after else ""))  # also tells SQLite that the index has all
+    if after is not None:
+        query = query.where(sa.or_(CASES.c.queue_day > after[0], CASES.c.seq > after[1]))
+    if mine:
+        query = query.where(CASES.c.mine == 1)
+    return query.order_by(CASES.c.queue_day, CASES.c.seq).limit(limit)
+
+
+def work_count(connection: sa.Connection, states: Collection[str], viewer: str, most: int, mine: bool = False) -> int:
+    """The number of cases of `work` in some states, counted up to `most`."""
+    counted = 0
+    for state in states:
+        rows = work_query(state, viewer, most - counted, None, mine).order_by(None).subquery()
+        counted += connection.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one()
+        if counted >= most:
+            break
+    return counted
 
 
 def directions(connection: sa.Connection) -> list[tuple[str, str, str | None, int]]:

@@ -10,6 +10,7 @@ from inference.errors import BadSetting
 from inference.fields import ANY, ChoiceField, Field, without_reason
 from inference.release import Release
 from web.pages.texts import LANGUAGES
+from web.work_settings import WorkSettings, work_settings
 
 EXAMPLE = Path(__file__).with_name("lender.toml")
 DIRECTIONS = ("more_lenient", "stricter", "incomplete")
@@ -30,6 +31,7 @@ class Lender:
     second_person_above: Mapping[str, float]
     codes: Mapping[str, Mapping[str, Mapping[str, str]]]
     reason_texts: Mapping[str, Mapping[str, Mapping[str, str]]]  # by field and code, in place of the release's
+    work: WorkSettings
 
     @property
     def is_example(self) -> bool:
@@ -68,7 +70,7 @@ def read_lender(file: Path | None) -> Lender:
 
 def lender_from(settings: Mapping[str, Any]) -> Lender:
     """The settings, checked."""
-    known = {"contest_days", "creditor", "notice", "second_person_above", "reason_texts", *DIRECTIONS}
+    known = {"contest_days", "creditor", "notice", "second_person_above", "reason_texts", "work", *DIRECTIONS}
     if unknown := sorted(settings.keys() - known):
         raise ValueError(f"{', '.join(unknown)}: no such setting")
     days = settings["contest_days"]
@@ -89,6 +91,7 @@ def lender_from(settings: Mapping[str, Any]) -> Lender:
             field: {code: texts(text, f"reason_texts.{field}.{code}") for code, text in by_code.items()}
             for field, by_code in settings.get("reason_texts", {}).items()
         },
+        work=work_settings(settings.get("work", {})),
     )
 
 

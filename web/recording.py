@@ -50,6 +50,7 @@ class Recorder:
         key: Key | None = None,
         explain: bool = False,
         corrects: Case | None = None,
+        applicant: str | None = None,
     ) -> ScoredAnswer:
         """The score, once its record is on disk; with an explanation if `explain`.
 
@@ -75,6 +76,7 @@ class Recorder:
             reasons=principal,
             corrects=corrects.first.id if corrects else None,
             key=key,
+            applicant=applicant,
         )
         if corrects:
             draft = corrects.continued(draft)

@@ -18,6 +18,7 @@ from web.batch.routes import BatchPages
 from web.carried import Carried
 from web.cases.history import HistoryPages
 from web.cases.routes import CasePages
+from web.cases.work import WorkPages
 from web.desk.blocks import build_desk
 from web.desk.gradio_api import Endpoint
 from web.desk.gradio_hooks import NO_OTHER_ORIGIN, mount
@@ -27,6 +28,7 @@ from web.desk.routes import desk_routes
 from web.lender import Lender, check_reason_texts, read_lender
 from web.operations.events import EventsPages
 from web.operations.health import health_routes
+from web.operations.manage import manage_routes
 from web.operations.metrics import metrics_routes
 from web.operations.model_card import model_card_routes
 from web.operations.monitor import MonitorPages
@@ -40,9 +42,12 @@ from web.security.accounts import Accounts
 from web.security.entrance import Entrance
 from web.security.limits import Limits
 from web.security.login import Login
+from web.security.password_pages import PasswordPages
 from web.security.security_log import SecurityLog
 from web.security.throttle import Throttle
+from web.security.users_page import UserPages
 from web.service_state import TellState
+from web.work_count import TellCount
 
 # Otherwise FastAPI would report requests and errors to any OpenTelemetry collector it finds. So would Gradio's app: see
 # web/security/entrance.py.
@@ -88,18 +93,24 @@ async def assemble(
     drafts = None if ledger is None else Drafts(ledger.store.path, settings.draft_days)
     app.include_router(desk_routes(recorder, lender, drafts))  # routes are tried in this order: the busiest first
     throttle = Throttle()
-    app.include_router(Login(accounts, scorer.release.manifest.title, throttle, security_log).routes())
+    first_page = "" if ledger is None else "work"
+    app.include_router(Login(accounts, scorer.release.manifest.title, throttle, security_log, first_page).routes())
+    title, has_ledger = scorer.release.manifest.title, ledger is not None
+    app.include_router(PasswordPages(accounts, title, throttle, security_log, has_ledger).routes())
+    app.include_router(UserPages(accounts, title, security_log, lender.work, has_ledger).routes())
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))
     app.include_router(model_card_routes(scorer.release, ledger is not None))
     app.include_router(ReleasePages(recorder.state, scorer.release, ledger).routes())
     app.include_router(performance_routes(scorer, settings, ledger is not None))
+    app.include_router(manage_routes(title, has_ledger))
     app.include_router(asset_routes())
     app.include_router(BatchPages(jobs, scorer.release, ledger is not None).routes())
     if ledger is not None:
         app.include_router(MonitorPages(scorer.release, ledger).routes())
         app.include_router(CasePages(recorder, lender, accounts).routes())
         app.include_router(HistoryPages(scorer, ledger, lender).routes())
+        app.include_router(WorkPages(ledger, lender, scorer.release, drafts).routes())
         app.include_router(
             EventsPages(ledger, read_webhooks(settings.webhooks), scorer.release.manifest.title).routes()
         )
@@ -107,7 +118,8 @@ async def assemble(
     app.state.carried = Carried(throttle, endpoint.unread)
     app.include_router(endpoint.routes())  # in front of Gradio's own
     for language in ("fr", "en"):  # the longer path first, since "/" matches everything
-        desk = build_desk(recorder, texts_in(language), endpoint if HOME[language] == "/" else None)
+        applicant = (lender.work.applicant or {}).get(language, "")
+        desk = build_desk(recorder, texts_in(language), endpoint if HOME[language] == "/" else None, applicant)
         mount(app, desk, HOME[language].rstrip("/") or "/")
     return app
 
@@ -143,6 +155,8 @@ def middleware(
         *(() if settings.origins else [NO_OTHER_ORIGIN]),
         # The state of the release, for pages.
         Middleware(TellState, state=recorder.state),
+        # How many cases wait for the visitor, for pages too.
+        *(() if recorder.ledger is None else [Middleware(TellCount, ledger=recorder.ledger)]),
         # A page that is drawn in place of one for another release: from here on like any other.
         Middleware(TypedBefore),
         # The language, before a page is chosen.

@@ -4,7 +4,7 @@ A form contains the version of the case that it showed, which is the case's last
 version, and the ledger accepts the draft only if that record is still the last.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from inference.errors import TenfoldError
@@ -132,6 +132,12 @@ def contest(
         objection=objection, reference=case.first.reference,
     )  # fmt: skip
     return case.continued(draft)
+
+
+def able(case: Case, names: Collection[str]) -> list[str]:
+    """Those who may decide now, or approve: nobody reviews their own decision."""
+    own = {case.decision.by} if case.state == WAITING and case.decision else set()
+    return [name for name in names if name not in case.barred | own]
 
 
 def missing_name(person: Person) -> dict[str, str]:

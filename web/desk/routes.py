@@ -26,7 +26,7 @@ from web.cards.score_card import score_card
 from web.cases.decision_form import CaseForms
 from web.cases.opened import CaseReader
 from web.cases.rules import case_at, version_of
-from web.desk.form import FormValues
+from web.desk.form import FormValues, single_line
 from web.desk.form_case import FORM_KEY, FormCase, FormCases, only_own_scores_since
 from web.desk.form_drafts import FormDrafts
 from web.desk.number_box import read_box
@@ -120,7 +120,7 @@ class DeskRoutes:
         self._lender = lender
         self._form_cases = form_cases
         self._cases = None if recorder.ledger is None else CaseReader(recorder.ledger, recorder.scorer)
-        self.form_drafts = FormDrafts(drafts, self._release, texts)
+        self.form_drafts = FormDrafts(drafts, self._release, texts, lender.work)
         self._panel = Panel(self._release, texts, self._form_values)
 
     async def score(self, body: dict[str, Any], scope: Scope) -> str:
@@ -179,6 +179,7 @@ class DeskRoutes:
             key=key,
             explain=True,
             corrects=corrects,
+            applicant=single_line(body.get("applicant")) if self._lender.work.applicant else None,
         )
 
     def _card(self, answer: ScoredAnswer, case: Case | None, person: Person | None) -> str:
@@ -263,6 +264,7 @@ class DeskRoutes:
         return {
             "values": self._form_values.values(score.answers, score.reference or ""),
             "html": render(correcting, texts),
+            "applicant": score.applicant or "",
             "seen": version_of(case),
         }
 
