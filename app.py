@@ -91,7 +91,8 @@ def main(arguments: Sequence[str] = ()) -> int:
     security_log.write(
         "started", mode=access, release=scorer.release.name, host=settings.host, port=settings.port, replaces=replaced
     )
-    sender = Sender(ledger, outbox, hooks, DueDays()) if ledger and outbox and hooks else None
+    days = DueDays(lender.work.decision_days, lender.work.reminder_days)
+    sender = Sender(ledger, outbox, hooks, days) if ledger and outbox and hooks else None
     try:
         serve(app, settings, scorer.release.name, place, app.state.carried)
     except BadSetting as error:

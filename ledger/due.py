@@ -11,7 +11,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from ledger import cases, queries
-from ledger.cases import REVIEW, TO_DECIDE, WAITING
+from ledger.cases import OPEN, PENDING, REVIEW, WAITING
 from ledger.events import CONTESTED
 from ledger.outbox import DUE, Event, Outbox
 from ledger.records import iso_time
@@ -40,14 +40,11 @@ def due_between(connection: sa.Connection, days: DueDays, first: date, last: dat
         ahead = timedelta(days=days.decision_days - days.reminder_days)
         rows = connection.exec_driver_sql(
             "SELECT e.id, c.day FROM cases c JOIN entries e ON e.seq = c.seq "
-            "WHERE c.viewer = '' AND c.day BETWEEN ? AND ? ORDER BY c.seq",
-            ((first - ahead).isoformat(), (last - ahead).isoformat()),
+            "WHERE c.viewer = '' AND c.day BETWEEN ? AND ? AND c.state IN (?, ?, ?) ORDER BY c.seq",
+            ((first - ahead).isoformat(), (last - ahead).isoformat(), OPEN, PENDING, WAITING),
         ).all()
         for id, day in rows:
-            case = cases.find(connection, id)
-            if case is not None and case.state in (*TO_DECIDE, WAITING) and case.state != REVIEW:
-                due = date.fromisoformat(day) + timedelta(days=days.decision_days)
-                yield DueCase(id, due.isoformat())
+            yield DueCase(id, (date.fromisoformat(day) + timedelta(days=days.decision_days)).isoformat())
     for record in list(queries.records(connection, [CONTESTED])):
         deadline = record.body_json.get("deadline")
         if not isinstance(deadline, str):
