@@ -10,7 +10,7 @@ from inference.errors import BadSetting, TenfoldError
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
 from ledger.ledger import Ledger, open_ledger
-from web.lender import check_reason_texts, read_lender
+from web.lender import check_reason_texts, read_lender, rules_for
 from web.listening import Listening, listening
 from web.person import OPEN
 from web.security.accounts import MODES, Accounts, check_ledger_may_be_open, mode
@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         settings = with_release_in_service(settings)
         scorer = open_scorer(settings)
         check_reason_texts(lender, scorer.release)
+        rules_for(lender, scorer.release)  # raises where the release has not what they name
         ledger = open_ledger(settings.ledger, print)
         if access == OPEN and ledger is not None:
             check_ledger_may_be_open(ledger, settings)
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     from web.server import create_app, open_jobs
 
     security_log = SecurityLog(None if settings.public_demo else settings.security_log, settings.log_days)
-    jobs = open_jobs(scorer, settings)
+    jobs = open_jobs(scorer, settings, lender.rulebook)
     jobs.recover()
     app = create_app(scorer, settings, ledger, lender, accounts, security_log, jobs)
     for problem in log_problems(settings.log):

@@ -4,9 +4,12 @@ import hashlib
 import os
 from collections.abc import Mapping
 
+from msgspec import to_builtins
+
 from inference.fields import ChoiceField
 from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
+from inference.rules import Ruling
 from inference.scorer import Score
 from ledger.events import AGREED, CONTESTED, DECIDED, HELD, NOTIFIED, RELEASED, SCORED, WITHDRAWN, Json, Object
 from ledger.records import Draft, Key
@@ -26,20 +29,22 @@ def scored(
     channel: str,
     reference: str | None = None,
     reasons: list[str] | None = None,
+    ruling: Ruling | None = None,
     corrects: str | None = None,
     key: Key | None = None,
 ) -> Draft:
     """A score as a record. `by` is the officer or the client; `raw` are the answers as received.
 
     `reasons` are the principal ones as `field/code`, such as `amount/high_for_price`, the strongest first; None if they
-    were not requested. A code reveals something about an answer, so it is in the personal part.
+    were not requested. A code reveals something about an answer, so it is in the personal part; so is the `ruling`,
+    what the lender's rules say with each value and limit, but not its outcome.
 
     The row's digest is personal too: anyone who has the release could try rows until one matches. So are the exact PD
     and points; the body keeps them rounded. The decision and the cut-offs are recorded as they were, not derived from
     the rounded values.
     """
     pd = rounded(score.pd)
-    fields: Object = {
+    fields: dict[str, Json] = {
         "by": by,
         "channel": channel,
         "release": release.digest,
@@ -54,7 +59,9 @@ def scored(
         "unusual": list(score.unusual),
         "of": corrects,
     }
-    personal = {
+    if ruling is not None:
+        fields["outcome"] = ruling.outcome
+    personal: dict[str, Json] = {
         "answers": answers(score, release, raw),
         "row": hashlib.sha256(score.row).hexdigest(),
         "reference": reference,
@@ -62,6 +69,8 @@ def scored(
         "points": score.points,
         "reasons": reasons,
     }
+    if ruling is not None:
+        personal["ruling"] = to_builtins(ruling)
     return Draft(SCORED, score.request_id, fields, personal, key)
 
 

@@ -81,6 +81,13 @@ class Scored(Event):
     row: str | None = None  # SHA-256 in hex
     reference: str | None = None
     reasons: Names | None = None
+    outcome: str | None = None  # with the lender's rules; None where there were none
+    ruling: Object | None = None  # `inference.rules.Ruling`, as JSON
+
+    @property
+    def suggested(self) -> str:
+        """What a person was shown as the suggestion: the outcome with the lender's rules, or else the decision."""
+        return self.outcome or self.decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +211,7 @@ class BookScored(Event):
     scored: int
     rejected: int
     options: Names
+    lender: str | None = None  # SHA-256 of the lender's rules as JSON; None where there were none
     files: Names | None = None
     folder: str | None = None
 

@@ -121,7 +121,8 @@ class DeskRoutes:
         self._form_cases = form_cases
         self._cases = None if recorder.ledger is None else CaseReader(recorder.ledger, recorder.scorer)
         self.form_drafts = FormDrafts(drafts, self._release, texts)
-        self._panel = Panel(self._release, texts, self._form_values)
+        has_rules = recorder.rules is not None and bool(recorder.rules.book.rules)
+        self._panel = Panel(self._release, texts, self._form_values, has_rules)
 
     async def score(self, body: dict[str, Any], scope: Scope) -> str:
         """The card for the form's values; a corrected score if they are an earlier case's answers."""
@@ -288,7 +289,9 @@ class DeskRoutes:
         case, person = opened.case, person_of(scope)
         score = opened.score._replace(request_id=case.score.id)
         state = self._recorder.state.then(opened.release, case.score.seq)
-        answer = ScoredAnswer(score, case.first.seq, opened.explanation, opened.drafts, state=state)
+        answer = ScoredAnswer(
+            score, case.first.seq, opened.explanation, opened.drafts, state=state, ruling=opened.ruling
+        )
         section = self._form(person).section(case, self._release, opened.drafts)
         return score_card(answer, self._release, self._texts, self._lender, section)
 
