@@ -10,7 +10,7 @@ from inference.errors import BadSetting, TenfoldError
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
 from ledger.ledger import Ledger, open_ledger
-from web.lender import check_reason_texts, read_lender, rules_for
+from web.lender import check_reason_texts, questions_for, read_lender, rules_for
 from web.listening import Listening, listening
 from web.person import OPEN
 from web.security.accounts import MODES, Accounts, check_ledger_may_be_open, mode
@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         settings = with_release_in_service(settings)
         scorer = open_scorer(settings)
         check_reason_texts(lender, scorer.release)
+        questions_for(lender, scorer.release)
         rules_for(lender, scorer.release)  # raises where the release has not what they name
         ledger = open_ledger(settings.ledger, print)
         if access == OPEN and ledger is not None:

@@ -157,7 +157,7 @@ class Ruling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def principal_reasons(ruling: Ruling | None, of_model: Sequence[str]) -> list[str]:
-    """Principal reasons, the rules' before the model's, which are none where the model approves."""
+    """Principal reasons, the rules' before the model's, empty where the model approves."""
     return [*(ruling.reasons if ruling is not None else ()), *of_model][:MOST_REASONS]
 
 

@@ -30,6 +30,7 @@ def scored(
     reference: str | None = None,
     reasons: list[str] | None = None,
     ruling: Ruling | None = None,
+    questions: Mapping[str, str] | None = None,
     corrects: str | None = None,
     key: Key | None = None,
 ) -> Draft:
@@ -37,7 +38,8 @@ def scored(
 
     `reasons` are the principal ones as `field/code`, such as `amount/high_for_price`, the strongest first; None if they
     were not requested. A code reveals something about an answer, so it is in the personal part; so is the `ruling`,
-    what the lender's rules say with each value and limit, but not its outcome.
+    what the lender's rules say with each value and limit, but not its outcome, and so are the `questions` that the
+    answers raised: name -> confirmed or open.
 
     The row's digest is personal too: anyone who has the release could try rows until one matches. So are the exact PD
     and points; the body keeps them rounded. The decision and the cut-offs are recorded as they were, not derived from
@@ -71,6 +73,8 @@ def scored(
     }
     if ruling is not None:
         personal["ruling"] = to_builtins(ruling)
+    if questions:
+        personal["questions"] = dict(questions)
     return Draft(SCORED, score.request_id, fields, personal, key)
 
 

@@ -83,6 +83,7 @@ class Scored(Event):
     reasons: Names | None = None
     outcome: str | None = None  # with the lender's rules; None where there were none
     ruling: Object | None = None  # `inference.rules.Ruling`, as JSON
+    questions: Object | None = None  # name of each that the answers raised -> confirmed or open; None: there were none
 
     @property
     def suggested(self) -> str:

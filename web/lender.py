@@ -10,6 +10,8 @@ import msgspec
 
 from inference.errors import BadSetting
 from inference.fields import ANY, ChoiceField, Field, with_path, without_reason
+from inference.languages import Words
+from inference.questions import Question, Questions
 from inference.release import Release
 from inference.rules import REASON, BadRule, LenderRules, Rulebook
 from web.pages.texts import LANGUAGES
@@ -35,6 +37,7 @@ class Lender:
     reason_texts: Mapping[str, Mapping[str, Mapping[str, str]]]  # by field and code, in place of the release's
     rulebook: Rulebook
     rule_texts: Mapping[str, Mapping[str, str]]  # by code and language
+    questions: tuple[Question, ...]  # of the lender's own, beside those of the release
     file: Path
 
     @property
@@ -80,7 +83,7 @@ def lender_from(settings: Mapping[str, Any]) -> Lender:
     """The settings, checked."""
     known = {
         "contest_days", "creditor", "notice", "second_person_above", "reason_texts", *DIRECTIONS,
-        *Rulebook.__struct_fields__,
+        "questions", *Rulebook.__struct_fields__,
     }  # fmt: skip
     if unknown := sorted(settings.keys() - known):
         raise ValueError(f"{', '.join(unknown)}: no such setting")
@@ -106,6 +109,15 @@ def lender_from(settings: Mapping[str, Any]) -> Lender:
         rule_texts={
             entry["code"]: texts(entry, f"rules[{place}]") for place, entry in enumerate(settings.get("rules", ()))
         },
+        questions=tuple(
+            Question(
+                name=text(entry["name"], f"questions[{place}].name"),
+                field=str(entry["field"]),
+                above=str(entry["above"]),
+                text=Words(**texts(entry, f"questions[{place}]")),
+            )
+            for place, entry in enumerate(settings.get("questions", ()))
+        ),
         file=EXAMPLE,
     )
 
@@ -121,6 +133,16 @@ def rulebook_from(settings: Mapping[str, Any]) -> Rulebook:
         return msgspec.convert(content, Rulebook)
     except msgspec.ValidationError as error:
         raise ValueError(with_path(error)) from None
+
+
+def questions_for(lender: Lender, release: Release) -> Questions:
+    """What is asked about odd answers: by the release, and by the lender. Raises `BadSetting` where a question of the
+    lender's names what the release does not have."""
+    try:
+        Questions(lender.questions, release.form)  # so that the path is that of the lender's file
+        return Questions((*release.manifest.questions, *lender.questions), release.form)
+    except ValueError as error:
+        raise BadSetting(f"TENFOLD_LENDER: {lender.file}: {error}. The release is {release.name}") from None
 
 
 def rules_for(lender: Lender, release: Release) -> LenderRules | None:

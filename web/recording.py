@@ -1,12 +1,13 @@
 """Scores for the desk and the API: computed, recorded if there is a ledger, and counted."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 
 from inference.errors import InvalidApplication
 from inference.policy import APPROVE
+from inference.questions import CONFIRMED, OPEN, Questions
 from inference.reasons import Explanation, Reasons
 from inference.rules import LenderRules, Ruling, principal_reasons
 from inference.scorer import Score, Scorer
@@ -31,6 +32,7 @@ class ScoredAnswer(NamedTuple):
     record: Record | None = None
     state: str = ""
     ruling: Ruling | None = None
+    questions: Mapping[str, str] = {}  # name of each that the answers raise -> confirmed or open
 
     @property
     def outcome(self) -> str:
@@ -41,8 +43,15 @@ class ScoredAnswer(NamedTuple):
 class Recorder:
     """Scores and records; without a ledger it only scores. The lender's rules are judged beside each score."""
 
-    def __init__(self, scorer: Scorer, ledger: Ledger | None = None, rules: LenderRules | None = None) -> None:
+    def __init__(
+        self,
+        scorer: Scorer,
+        ledger: Ledger | None = None,
+        rules: LenderRules | None = None,
+        questions: Questions | None = None,
+    ) -> None:
         self.scorer, self.ledger, self.rules = scorer, ledger, rules
+        self.questions = questions or Questions(scorer.release.manifest.questions, scorer.release.form)
         self.reasons = Reasons(scorer.release, scorer.engine)
         self.whatif = WhatIf(scorer.release, scorer.engine)
         self.metrics = Metrics(scorer, ledger)
@@ -58,15 +67,21 @@ class Recorder:
         key: Key | None = None,
         explain: bool = False,
         corrects: Case | None = None,
+        confirmed: Collection[str] = (),
     ) -> ScoredAnswer:
         """The score, once its record is on disk; with an explanation if `explain`.
 
         If `key` was used for the same request before, the record is the earlier one. `corrects` is the case whose
-        answers are corrected, at the version that was shown. Raises `InvalidApplication`; `LedgerUnavailable` if the
+        answers are corrected, at the version that was shown; `confirmed` are names of questions about odd answers to
+        which somebody said that the answers are right. Raises `InvalidApplication`; `LedgerUnavailable` if the
         score cannot be recorded, and then nobody may see it; `KeyReused`; `CaseMoved` if `corrects` has changed.
         """
         score = self.make(answers)
         ruling = None if self.rules is None else self.rules.judge(score.application, score.pd, score.decision)
+        raised = {
+            question.name: CONFIRMED if question.name in confirmed else OPEN
+            for question in self.questions.raised_by(score.application)
+        }
         state = self.state.known or await run_in_threadpool(self.state.now)
         explanation = principal = None
         if explain:  # a thousand predictions, so not on the event loop's thread
@@ -74,7 +89,7 @@ class Recorder:
             principal = [] if score.decision == APPROVE else self.reasons.principal(explanation, score.application)
             principal = principal_reasons(ruling, principal)
         if self.ledger is None:
-            return ScoredAnswer(score, None, explanation, principal, None, state, ruling)
+            return ScoredAnswer(score, None, explanation, principal, None, state, ruling, raised)
         draft = scored(
             score,
             self.scorer.release,
@@ -84,13 +99,14 @@ class Recorder:
             reference=reference,
             reasons=principal,
             ruling=ruling,
+            questions=raised,
             corrects=corrects.first.id if corrects else None,
             key=key,
         )
         if corrects:
             draft = corrects.continued(draft)
         record = await self.ledger.submit_in_loop(draft)
-        return ScoredAnswer(score, record.seq, explanation, principal, record, state, ruling)
+        return ScoredAnswer(score, record.seq, explanation, principal, record, state, ruling, raised)
 
     def make(self, answers: Mapping[str, object]) -> Score:
         """The score, counted but not recorded."""

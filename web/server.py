@@ -24,7 +24,7 @@ from web.desk.gradio_hooks import NO_OTHER_ORIGIN, mount
 from web.desk.page_rewrite import PageDress
 from web.desk.redrawn import TypedBefore
 from web.desk.routes import desk_routes
-from web.lender import Lender, check_reason_texts, read_lender, rules_for
+from web.lender import Lender, check_reason_texts, questions_for, read_lender, rules_for
 from web.operations.health import health_routes
 from web.operations.metrics import metrics_routes
 from web.operations.model_card import model_card_routes
@@ -77,7 +77,7 @@ async def assemble(
     """
     lender = lender or read_lender(settings.lender)
     check_reason_texts(lender, scorer.release)
-    recorder = Recorder(scorer, ledger, rules_for(lender, scorer.release))
+    recorder = Recorder(scorer, ledger, rules_for(lender, scorer.release), questions_for(lender, scorer.release))
     accounts = accounts or Accounts(settings.users)
     jobs = jobs or open_jobs(scorer, settings, lender.rulebook)
     app = FastAPI(

@@ -39,6 +39,20 @@ RULES: dict[str, Any] = {
         "additionalProperties": False,
     },
 }
+WARNINGS: dict[str, Any] = {
+    "type": "array",
+    "description": "Answers that are possible but odd together, as a question for a person; nothing is refused",
+    "items": {
+        "type": "object",
+        "properties": {
+            "code": {"type": "string"},
+            "fields": {"type": "array", "items": {"type": "string"}},
+            "text": {"type": "object", "additionalProperties": {"type": "string"}},
+        },
+        "required": ["code", "fields", "text"],
+        "additionalProperties": False,
+    },
+}
 OFFER: dict[str, Any] = {
     "type": ["object", "null"],
     "description": "The lender's grade with its yearly rate, and the instalment a month: amount × i ÷ (1 − (1 + i)^−n),"
@@ -233,7 +247,7 @@ def schemas(release: Release) -> Schema:
     scored = {
         "id": text, "decision": {"enum": list(DECISIONS), "description": "The model's"},
         "outcome": {"enum": list(DECISIONS), "description": "The strictest of the decision and of the lender's rules"},
-        "rules": RULES, "offer": OFFER, "pd": probability, "points": number,
+        "rules": RULES, "offer": OFFER, "warnings": WARNINGS, "pd": probability, "points": number,
         "break_even": probability, "refer_from": probability, "decline_from": number, "unusual": texts,
         "reasons": REASONS, "release_name": text, "release": text, "engine": text,
         "recorded": recorded, "state": STATE,
@@ -276,6 +290,7 @@ def schemas(release: Release) -> Schema:
         "Problem": {"type": "object", "properties": problem, "required": ["type", "title", "status"]},
         "Release": {"type": "object", "properties": {"name": text, "digest": text, "engine": text, "date": text,
                     "state": STATE, "fields": {"type": "array"}, "policy": {"type": "object"},
+                    "questions": {"type": "array"},
                     "lender": {"type": ["object", "null"], "description": "Its rules with their texts, and its grades"},
                     "model_card": text},
                     "required": ["name", "digest", "fields"]},

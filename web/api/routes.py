@@ -201,13 +201,23 @@ class Api:
         if record is None:
             content = {name: getattr(score, name) for name in OF_SCORE}
             content |= {**ruled(answer.ruling, score.decision), **self._unrecorded}
+            content["warnings"] = self._warnings(answer.questions)
             return {"id": score.request_id, **content, "state": answer.state}
         content = {"reasons": None, **(record.personal_json or {}), **record.exact_json}
         recorded = {"seq": record.seq, "time": content["time"], "hash": record.hash.hex()}
         ruling = content.get("ruling")
         public = {name: content[name] for name in PUBLIC}
+        public["warnings"] = self._warnings(content.get("questions") or {})
         public |= ruled(None if ruling is None else convert(ruling, Ruling), content["decision"])
         return {"id": content["id"], **public, "recorded": recorded, "state": answer.state}
+
+    def _warnings(self, raised: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The questions that answers raised; a person at the desk would be asked them."""
+        return [
+            {"code": question.name, "fields": [question.field, question.above], "text": to_builtins(question.text)}
+            for question in self._recorder.questions.questions
+            if question.name in raised
+        ]
 
     async def decisions(self, request: Request) -> dict[str, Any]:
         """Records, the newest first, a page at a time."""
@@ -258,6 +268,7 @@ class Api:
             "notice": to_builtins(manifest.notice),
             "fields": [{**to_builtins(field), "bounds": field.allowed} for field in manifest.fields],
             "policy": to_builtins(manifest.policy),
+            "questions": to_builtins(self._recorder.questions.questions),
             "lender": None if self._lender is None else rules_in_words(self._lender),
             "metrics": manifest.training.get("metrics"),
             "model_card": "/model-card",

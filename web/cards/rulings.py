@@ -49,7 +49,7 @@ class OfferView:
 
     template: ClassVar[str] = "cards/offer.html"
     grade: str
-    instalment: str  # empty where there is none
+    instalment: str  # empty where it is not known
     computed: str
 
 

@@ -13,6 +13,7 @@ from inference.number_format import write_number
 from inference.release import Release
 from inference.scorer import Score
 from web.cards.comparison import AmongTheSame, Stake, among_the_same, at_stake, in_words, nearest_band
+from web.cards.questions import AskedQuestions, asked_questions
 from web.cards.reasons import WhatMoved, what_moved
 from web.cards.rulings import OfferView, RulingView, offer_view, ruling_view
 from web.cards.scale import loans, scale_for
@@ -33,6 +34,7 @@ class ScoreCard:
     template: ClassVar[str] = "cards/score.html"
     state: ClassVar[str] = "score"
     title: str
+    questions: AskedQuestions | None  # about answers that are odd together
     decision: str  # approve, refer or decline: the outcome with the lender's rules
     suggestion: str  # in words
     pd: str
@@ -85,6 +87,7 @@ def score_card(
         moved = what_moved(explanation, principal or [], outcome, score.application, release, texts, lender)
     view = ScoreCard(
         title=texts("result.title" if outcome == score.decision else "result.title_outcome"),
+        questions=asked_questions(answer, release, texts, lender),
         decision=outcome,
         suggestion=suggestion,
         pd=pd,

@@ -139,7 +139,13 @@ def recorded_card(opened: Opened, texts: Texts, lender: Lender, state: str) -> M
         return None
     as_it_was = score._replace(request_id=recorded.id)
     answer = ScoredAnswer(
-        as_it_was, opened.case.first.seq, opened.explanation, opened.drafts, state=state, ruling=opened.ruling
+        as_it_was,
+        opened.case.first.seq,
+        opened.explanation,
+        opened.drafts,
+        state=state,
+        ruling=opened.ruling,
+        questions=opened.questions,
     )
     return score_card(answer, release, texts, lender)
 

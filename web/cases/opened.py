@@ -42,6 +42,11 @@ class Opened:
         return ruling_of(self.case.score)
 
     @property
+    def questions(self) -> dict[str, str]:
+        """The questions that the answers raised, and how they were answered."""
+        return {name: str(answer) for name, answer in (self.case.score.questions or {}).items()}
+
+    @property
     def amount(self) -> float | None:
         """The amount of the loan; None if no field has it, or the score cannot be computed again."""
         score, release = self.replayed.score, self.release

@@ -172,6 +172,7 @@ class DeskRoutes:
     async def _scored(
         self, body: dict[str, Any], person: Person | None, corrects: Case | None, key: Key | None = None
     ) -> ScoredAnswer:
+        named = body.get("confirmed")
         return await self._recorder.score(
             self._form_values.answers(body.get("answers")),
             by=self._by(person),
@@ -180,6 +181,7 @@ class DeskRoutes:
             key=key,
             explain=True,
             corrects=corrects,
+            confirmed=[name for name in named if isinstance(name, str)] if isinstance(named, list) else (),
         )
 
     def _card(self, answer: ScoredAnswer, case: Case | None, person: Person | None) -> str:
@@ -290,7 +292,13 @@ class DeskRoutes:
         score = opened.score._replace(request_id=case.score.id)
         state = self._recorder.state.then(opened.release, case.score.seq)
         answer = ScoredAnswer(
-            score, case.first.seq, opened.explanation, opened.drafts, state=state, ruling=opened.ruling
+            score,
+            case.first.seq,
+            opened.explanation,
+            opened.drafts,
+            state=state,
+            ruling=opened.ruling,
+            questions=opened.questions,
         )
         section = self._form(person).section(case, self._release, opened.drafts)
         return score_card(answer, self._release, self._texts, self._lender, section)
