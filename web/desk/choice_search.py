@@ -76,7 +76,7 @@ class ChoiceSearch:
             ranks = [rank(word, word_stem, entry) for word, word_stem in wanted]
             if wanted and None not in ranks:
                 ranked.append((sum(value or 0 for value in ranks), len(entry.words), entry.code, entry))
-        return [entry for *_, entry in sorted(ranked, key=lambda found: found[:3])]
+        return [entry for *_, entry in sorted(ranked, key=lambda ranked_entry: ranked_entry[:3])]
 
     def view(self, typed: str, last_used: Sequence[str]) -> FoundChoices | None:
         """What is shown for a text; for none the choices that were used last, or None if there were none."""
@@ -99,11 +99,9 @@ def shown(entries: Sequence[Entry]) -> tuple[FoundChoice, ...]:
 
 def rank(word: str, word_stem: str, entry: Entry) -> int | None:
     """How well a word matches a choice, 0 the best; None if it does not."""
-    if word in entry.words or entry.code.startswith(word):
+    if word_stem in entry.stems or entry.code.startswith(word):
         return 0
-    if word_stem in entry.stems:
-        return 1
-    return 2 if any(other.startswith(word) for other in entry.words) else None
+    return 1 if any(other.startswith(word) for other in entry.words) else None
 
 
 def words_of(text: str) -> tuple[str, ...]:
