@@ -38,7 +38,7 @@ def asked_questions(answer: ScoredAnswer, release: Release, texts: Texts, lender
         if question.name not in answer.questions or not {question.field, question.above} <= set(form.names):
             continue
         fields = [form.names.index(name) for name in (question.field, question.above)]
-        shown = "; ".join(
+        shown = f"{texts('mark.semicolon')} ".join(
             labelled(form.fields[place].label[language], form.fields[place].show(values[place], language), texts)
             for place in fields
         )

@@ -73,7 +73,9 @@ def ruling_view(
     return RulingView(
         "" if ruling.outcome == decision else texts("rules.model", decision=texts(f"decision.{decision}")),
         lines,
-        texts("rules.met", rules="; ".join(figure(check, release, texts) for check in met)) if met else "",
+        texts("rules.met", rules=f"{texts('mark.semicolon')} ".join(figure(check, release, texts) for check in met))
+        if met
+        else "",
     )
 
 
@@ -116,8 +118,10 @@ def figure(check: Check, release: Release, texts: Texts) -> str:
 
 def named(rule: Rule, release: Release, texts: Texts) -> str:
     """What a rule's figure is."""
-    if isinstance(rule, ExposureRule | AffordabilityRule):
-        return texts("rules.exposure" if isinstance(rule, ExposureRule) else "rules.affordability")
+    if isinstance(rule, ExposureRule):
+        return texts("rules.exposure" if release.policy.guaranteed else "rules.exposure_all")
+    if isinstance(rule, AffordabilityRule):
+        return texts("rules.affordability")
     return release.form.fields[place_of(rule, release)].label[texts.language]
 
 
