@@ -14,7 +14,7 @@ from ledger.endpoints import read_webhooks
 from ledger.ledger import Ledger, open_ledger
 from ledger.outbox import Outbox
 from ledger.sender import Sender
-from web.lender import check_reason_texts, read_lender
+from web.lender import check_reason_texts, questions_for, read_lender, rules_for
 from web.listening import Listening, listening
 from web.person import OPEN
 from web.security.accounts import MODES, Accounts, check_ledger_may_be_open, mode
@@ -57,6 +57,8 @@ def main(arguments: Sequence[str] = ()) -> int:
         settings = with_release_in_service(settings)
         scorer = open_scorer(settings)
         check_reason_texts(lender, scorer.release)
+        questions_for(lender, scorer.release)
+        rules_for(lender, scorer.release)  # raises where the release has not what they name
         if hooks is not None and settings.ledger is None:
             raise BadSetting(
                 "TENFOLD_WEBHOOKS: events are kept in the ledger, and this server has none; leave it unset"
@@ -76,7 +78,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     from web.server import create_app, open_jobs
 
     security_log = SecurityLog(None if settings.public_demo else settings.security_log, settings.log_days)
-    jobs = open_jobs(scorer, settings)
+    jobs = open_jobs(scorer, settings, lender.rulebook)
     jobs.recover()
     app = create_app(scorer, settings, ledger, lender, accounts, security_log, jobs)
     for problem in log_problems(settings.log):

@@ -4,9 +4,12 @@ import hashlib
 import os
 from collections.abc import Mapping
 
+from msgspec import to_builtins
+
 from inference.fields import ChoiceField
 from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
+from inference.rules import Ruling
 from inference.scorer import Score
 from ledger.events import (
     AGREED,
@@ -39,6 +42,8 @@ def scored(
     channel: str,
     reference: str | None = None,
     reasons: list[str] | None = None,
+    ruling: Ruling | None = None,
+    questions: Mapping[str, str] | None = None,
     corrects: str | None = None,
     key: Key | None = None,
     applicant: str | None = None,
@@ -46,14 +51,16 @@ def scored(
     """A score as a record. `by` is the officer or the client; `raw` are the answers as received.
 
     `reasons` are the principal ones as `field/code`, such as `amount/high_for_price`, the strongest first; None if they
-    were not requested. A code reveals something about an answer, so it is in the personal part.
+    were not requested. A code reveals something about an answer, so it is in the personal part; so is the `ruling`,
+    what the lender's rules say with each value and limit, but not its outcome, and so are the `questions` that the
+    answers raised: name -> confirmed or open.
 
     The row's digest is personal too: anyone who has the release could try rows until one matches. So are the exact PD
     and points; the body keeps them rounded. The decision and the cut-offs are recorded as they were, not derived from
     the rounded values.
     """
     pd = rounded(score.pd)
-    fields: Object = {
+    fields: dict[str, Json] = {
         "by": by,
         "channel": channel,
         "release": release.digest,
@@ -68,6 +75,8 @@ def scored(
         "unusual": list(score.unusual),
         "of": corrects,
     }
+    if ruling is not None:
+        fields["outcome"] = ruling.outcome
     personal: dict[str, Json] = {
         "answers": answers(score, release, raw),
         "row": hashlib.sha256(score.row).hexdigest(),
@@ -78,6 +87,10 @@ def scored(
     }
     if applicant is not None:
         personal["applicant"] = applicant
+    if ruling is not None:
+        personal["ruling"] = to_builtins(ruling)
+    if questions:
+        personal["questions"] = dict(questions)
     return Draft(SCORED, score.request_id, fields, personal, key)
 
 

@@ -86,6 +86,14 @@ class Scored(Event):
     reference: str | None = None
     reasons: Names | None = None
     applicant: str | None = None  # a name or number, where the lender asks for it
+    outcome: str | None = None  # with the lender's rules; None where there were none
+    ruling: Object | None = None  # `inference.rules.Ruling`, as JSON
+    questions: Object | None = None  # name of each that the answers raised -> confirmed or open; None: there were none
+
+    @property
+    def suggested(self) -> str:
+        """What a person was shown as the suggestion: the outcome with the lender's rules, or else the decision."""
+        return self.outcome or self.decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +252,7 @@ class BookScored(Event):
     scored: int
     rejected: int
     options: Names
+    lender: str | None = None  # SHA-256 of the lender's rules as JSON; None where there were none
     files: Names | None = None
     folder: str | None = None
 

@@ -47,6 +47,7 @@ LISTED = {
         / /fr/ /logout /fr/logout /history /fr/history /performance /fr/performance /model-card
         /fr/model-card /model-card/{name}
         /desk/score /desk/try /desk/take /desk/read /fr/desk/score /fr/desk/try /fr/desk/take /fr/desk/read
+        /desk/search /fr/desk/search
         /desk/compare /desk/drafts /desk/keep /desk/discard
         /fr/desk/compare /fr/desk/drafts /fr/desk/keep /fr/desk/discard
         /record/{id}/withdraw /fr/record/{id}/withdraw

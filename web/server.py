@@ -7,6 +7,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from inference.rules import Rulebook
 from inference.scorer import Scorer
 from inference.settings import Settings
 from ledger.drafts import Drafts
@@ -25,7 +26,7 @@ from web.desk.gradio_hooks import NO_OTHER_ORIGIN, mount
 from web.desk.page_rewrite import PageDress
 from web.desk.redrawn import TypedBefore
 from web.desk.routes import desk_routes
-from web.lender import Lender, check_reason_texts, read_lender
+from web.lender import Lender, check_reason_texts, questions_for, read_lender, rules_for
 from web.operations.events import EventsPages
 from web.operations.health import health_routes
 from web.operations.manage import manage_routes
@@ -82,13 +83,14 @@ async def assemble(
 
     Outside an event loop Gradio creates one for every page, lock and event, and closes none of them.
     """
-    recorder, lender = Recorder(scorer, ledger), lender or read_lender(settings.lender)
+    lender = lender or read_lender(settings.lender)
     check_reason_texts(lender, scorer.release)
+    recorder = Recorder(scorer, ledger, rules_for(lender, scorer.release), questions_for(lender, scorer.release))
     accounts = accounts or Accounts(settings.users)
-    jobs = jobs or open_jobs(scorer, settings)
+    jobs = jobs or open_jobs(scorer, settings, lender.rulebook)
     app = FastAPI(
         title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT,
-        middleware=middleware(scorer, settings, recorder, accounts, jobs, security_log),
+        middleware=middleware(scorer, settings, recorder, accounts, jobs, security_log, lender),
     )  # fmt: skip
     drafts = None if ledger is None else Drafts(ledger.store.path, settings.draft_days)
     app.include_router(desk_routes(recorder, lender, drafts))  # routes are tried in this order: the busiest first
@@ -124,9 +126,9 @@ async def assemble(
     return app
 
 
-def open_jobs(scorer: Scorer, settings: Settings) -> Jobs:
-    """The files of this server, which its release and engine score."""
-    return Jobs(settings, scorer.release.folder, scorer.release.digest, scorer.engine.name)
+def open_jobs(scorer: Scorer, settings: Settings, rulebook: Rulebook | None = None) -> Jobs:
+    """The files of this server, which its release and engine score, with the lender's rules."""
+    return Jobs(settings, scorer.release.folder, scorer.release.digest, scorer.engine.name, rulebook)
 
 
 def middleware(
@@ -136,6 +138,7 @@ def middleware(
     accounts: Accounts,
     jobs: Jobs,
     security_log: SecurityLog | None,
+    lender: Lender,
 ) -> list[Middleware]:
     """The middlewares that every request passes, outermost first."""
     # A browser's preflight request carries no token, so it must be answered before the entrance.
@@ -151,7 +154,7 @@ def middleware(
         # Limits. Bodies are read here, so that no route can forget their limit.
         Middleware(Limits),
         # The API, before everything that only pages need.
-        Middleware(ApiFirst, router=api_router(recorder, jobs)),
+        Middleware(ApiFirst, router=api_router(recorder, jobs, lender)),
         *(() if settings.origins else [NO_OTHER_ORIGIN]),
         # The state of the release, for pages.
         Middleware(TellState, state=recorder.state),

@@ -10,6 +10,7 @@ from inference.number_format import localised, write_percent
 from inference.policy import APPROVE
 from inference.reasons import Explanation
 from inference.release import Release
+from inference.rules import REASON
 from web.lender import Lender, reason_text
 from web.pages.texts import Texts
 
@@ -46,18 +47,19 @@ class WhatMoved:
     lead: str
     effects: Effects
     drafts: tuple[str, ...] | None  # up to four principal reasons, which somebody must confirm
+    confirm: str  # what the drafts are
 
 
 def what_moved(
     explanation: Explanation,
     principal: Sequence[str],
-    decision: str,
+    outcome: str,
     application: Application,
     release: Release,
     texts: Texts,
     lender: Lender,
 ) -> WhatMoved:
-    """The section; it has draft reasons unless the suggestion is an approval."""
+    """The section; it has draft reasons unless the `outcome` is an approval."""
     language = texts.language
     lead = texts(
         "why.lead",
@@ -65,7 +67,13 @@ def what_moved(
         reference=write_percent(explanation.reference_pd, language),
     )
     drafts = tuple(reason_text(code, release, lender, language) for code in principal)
-    return WhatMoved(lead, effects(explanation, application, release, texts), None if decision == APPROVE else drafts)
+    by_rules = any(code.startswith(f"{REASON}/") for code in principal)
+    return WhatMoved(
+        lead,
+        effects(explanation, application, release, texts),
+        None if outcome == APPROVE else drafts,
+        texts("why.confirm_rules" if by_rules else "why.confirm"),
+    )
 
 
 def effects(explanation: Explanation, application: Application, release: Release, texts: Texts) -> Effects:

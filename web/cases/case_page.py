@@ -147,7 +147,15 @@ def recorded_card(opened: Opened, texts: Texts, lender: Lender, state: str) -> M
     if score is None or release is None:
         return None
     as_it_was = score._replace(request_id=recorded.id)
-    answer = ScoredAnswer(as_it_was, opened.case.first.seq, opened.explanation, opened.drafts, state=state)
+    answer = ScoredAnswer(
+        as_it_was,
+        opened.case.first.seq,
+        opened.explanation,
+        opened.drafts,
+        state=state,
+        ruling=opened.ruling,
+        questions=opened.questions,
+    )
     return score_card(answer, release, texts, lender)
 
 
@@ -212,7 +220,8 @@ def event_sentences(event: Event, release: Release | None, lender: Lender, texts
                     decision=texts(f"decision.{event.decision}"),
                     pd=write_percent(event.pd, texts.language),
                     release=event.release_name,
-                )
+                ),
+                texts("entry.outcome", outcome=texts(f"decision.{event.outcome}")) if event.outcome else "",
             ]
         case Decided():
             decision, suggested = texts(f"decided.{event.decision}"), texts(f"decision.{event.suggested}")

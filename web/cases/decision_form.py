@@ -252,10 +252,13 @@ class CaseForms:
             return None
         notes = {OPEN: "decide.not_agreed", WAITING: "decide.waiting", PENDING: "decide.pending"}
         same = direction(decision.decision, decision.suggested) == "as_suggested"
+        suggestion = "decide.same" if same else "decide.model"
+        if case.score_of(decision).decision != decision.suggested:  # the lender's rules made it another one
+            suggestion += "_rules"
         return Outcome(
             SIGNS[decision.decision],
             texts("decide.by", decision=texts(f"decided.{decision.decision}"), by=decision.by),
-            texts("decide.same" if same else "decide.model", suggested=texts(f"decision.{decision.suggested}")),
+            texts(suggestion, suggested=texts(f"decision.{decision.suggested}")),
             texts(notes[case.state]) if case.state in notes else "",
             number,
             case.state in IN_FORCE,
@@ -265,7 +268,7 @@ class CaseForms:
         self, case: Case, release: Release | None, drafts: Sequence[str], problems: Problems, form: Form
     ) -> DecisionForm:
         """The form for a decision."""
-        texts, suggested, chosen = self._texts, case.score.decision, form_value(form, "decision")
+        texts, suggested, chosen = self._texts, case.score.suggested, form_value(form, "decision")
         review = ""
         if case.contest is not None:
             review = texts("decide.review", by=case.contest.reviewer, deadline=texts.day(case.contest.deadline))

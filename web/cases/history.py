@@ -223,6 +223,6 @@ def row(case: Case, texts: Texts, settings: WorkSettings) -> CaseRow:
             outcome = texts("history.other", decision=outcome)
     cells = (
         settings.moment(first.time), first.reference or "", write_percent(score.pd, texts.language),
-        texts(f"decision.{score.decision}"), outcome, by,
+        texts(f"decision.{score.suggested}"), outcome, by,
     )  # fmt: skip
     return CaseRow(f"record/{quote(first.id)}", write_number(first.seq, texts.language), cells)

@@ -53,7 +53,7 @@ def decide(
         problems["name"] = "another_person"
     if choice not in DECISIONS:
         raise InvalidDecision({**problems, "decision": "choose"})
-    departure = direction(choice, score.decision)
+    departure = direction(choice, score.suggested)
     code = form_value(form, f"reason_{departure}") if departure != "as_suggested" else ""
     if departure != "as_suggested" and code not in lender.codes[departure]:
         problems["reason"] = "choose"
@@ -69,7 +69,7 @@ def decide(
     if problems:
         raise InvalidDecision(problems)
     draft = decided(
-        case.first.id, choice, score.decision,
+        case.first.id, choice, score.suggested,
         by=person.name, reference=case.first.reference, score=score.id, reason_code=code or None,
         justification=justification or None, conditions=conditions if choice == "approve_changed" else None,
         reasons=confirmed if by_model else None, needs_second=lender.needs_second(person.role, amount),

@@ -20,7 +20,7 @@ from web.desk.form import FormValues
 from web.desk.gradio_hooks import policy, rewritten
 from web.desk.number_box import shown_in_box
 from web.desk.redrawn import KEY, redrawn
-from web.pages.answers import kind_of, row_id
+from web.pages.answers import is_searched, kind_of, row_id
 from web.pages.assets import takes_gzip
 from web.pages.frame import Banner, Visitor, banner, visitor
 from web.pages.languages import UP, page_language
@@ -51,6 +51,7 @@ class DeskHead:
     title: str
     up: str
     facts: Markup  # JSON
+    searches: bool  # whether a field has a long list of codes
 
 
 class PageDress:
@@ -125,9 +126,11 @@ def head(release: Release, language: str) -> Markup:
                 "id": row_id(field),
                 "kind": kind_of(field),
                 "unit": field.unit[language],
+                "searched": is_searched(field),
                 **(shown_in_box(field, field.typical_answer, language) if isinstance(field, NumberField) else {}),
             }
             for field in release.form.fields
         ],
     }
-    return render(DeskHead(title, up, for_script(known)), texts)
+    searches = any(map(is_searched, release.form.fields))
+    return render(DeskHead(title, up, for_script(known), searches), texts)

@@ -47,7 +47,7 @@ RULES = [
         (PAGES + r"logout", LOGGED_IN),
         (r"/api/v1/.+", LOGGED_IN),
         (r"/|/fr|/fr/", LOGGED_IN),
-        (PAGES + r"desk/(?:score|compare|try|take|read|drafts|keep|discard)", LOGGED_IN),
+        (PAGES + r"desk/(?:score|compare|try|take|read|search|drafts|keep|discard)", LOGGED_IN),
         (
             PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|withdraw|assign|note|notified|notice|notice\.pdf))?",
             LOGGED_IN,

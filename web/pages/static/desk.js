@@ -323,13 +323,16 @@
   let underWay = 0; // the turn whose answer has not come
   let of = ""; // the case whose answers are being corrected
   let seen = ""; // its last record, when its answers were put into the form, or in the card on display
-  const score = async () => {
+  /** @type {(confirmed?: string[]) => Promise<void>} `confirmed`: questions about the answers on display that were answered */
+  const score = async (confirmed = []) => {
     if (underWay && underWay === turn) return;
     const mine = underWay = ++turn;
     const sent = contents();
     seen = within(byId("result"), '[data-state="score"] [data-seen]')?.dataset.seen ?? seen;
     busy(true);
-    const answer = await ask("desk/score", { answers: sent, reference: reference()?.value ?? "", applicant: applicant(), key, of, seen });
+    const answer = await ask("desk/score", {
+      answers: sent, reference: reference()?.value ?? "", applicant: applicant(), key, of, seen, confirmed,
+    });
     if (mine !== turn) return;
     underWay = 0;
     busy(false);
@@ -644,6 +647,14 @@
       useKey(mint());
       show(intro, contents());
       openedAs(isEmpty).then(() => { scored = contents(); refresh(); inputOf(rowOf(facts.rows[0])).focus(); });
+    });
+    // A question about odd answers: they are right, and that is recorded with the same answers; or they are changed.
+    byId("result").addEventListener("click", (event) => {
+      const { confirm, change } = targetOf(event).dataset;
+      if (change) inputOf(byId(change)).focus();
+      if (!confirm) return;
+      const others = [...byId("result").querySelectorAll("[data-confirmed]")].map((one) => /** @type {HTMLElement} */ (one).dataset.confirmed);
+      score([...others, confirm]);
     });
     for (const kind of ["input", "change", "click", "keyup", "pointerup", "focusout"])
       document.addEventListener(kind, refreshSoon, true);
