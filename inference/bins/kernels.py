@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from llvmlite import binding, ir  # type: ignore[import-untyped]
-from numba import config, types
+from numba import config, njit, types
 from numba.extending import intrinsic
 
 from inference.bins.compiled import Loop, loop
@@ -244,6 +244,25 @@ def read_columns(rows, first, count, column, tile):  # type: ignore[no-untyped-d
             tile[further, row] = rows[first + row, column + further]
 
 
+@njit(inline="always")
+def add_trees(bits, nodes_asked, leaves, planes, leaf, sums, depth, words, width, in_registers):  # type: ignore[no-untyped-def]
+    """To the sums of a block: all trees' leaves, in their order. `planes` (depth, words) and `leaf` (block,) are room;
+    the last four are constants."""
+    for tree in range(nodes_asked.shape[0]):
+        go_down(bits, nodes_asked, tree, planes, depth, words)
+        if in_registers:
+            for word in range(words):
+                add_leaves(sums, planes, word, leaves, tree, depth, width)
+        else:
+            for row in range(ROWS * words):
+                leaf[row] = 0
+            for level in range(depth):
+                for word in range(words):
+                    add_bit(leaf, ROWS * word, planes[level, word], np.uint8(1 << (depth - 1 - level)))
+            for row in range(ROWS * words):
+                sums[row] += leaves[tree, leaf[row]]
+
+
 @cache
 def for_blocks(words: int, depth: int) -> Loop:
     """The kernel for blocks of 64 * `words` rows and trees of that depth."""
@@ -278,19 +297,7 @@ def for_blocks(words: int, depth: int) -> Loop:
                     for word in range(words):
                         bits[number, word] = met_or_missing(values, ROWS * word, thresholds[number])
             sums = np.full(block, base, np.float32)
-            for tree in range(nodes_asked.shape[0]):
-                go_down(bits, nodes_asked, tree, planes, depth, words)
-                if in_registers:
-                    for word in range(words):
-                        add_leaves(sums, planes, word, leaves, tree, depth, width)
-                else:
-                    for row in range(block):
-                        leaf[row] = 0
-                    for level in range(depth):
-                        for word in range(words):
-                            add_bit(leaf, ROWS * word, planes[level, word], np.uint8(1 << (depth - 1 - level)))
-                    for row in range(block):
-                        sums[row] += leaves[tree, leaf[row]]
+            add_trees(bits, nodes_asked, leaves, planes, leaf, sums, depth, words, width, in_registers)
             for row in range(count):
                 out[first + row] = sums[row]
 

@@ -151,13 +151,14 @@ def constant(text: str, m: int) -> pa.Array:
 
 def named(flags: npt.NDArray[np.bool_], names: Sequence[str]) -> pa.Array:
     """(m, n) flags -> (m,) texts: of each row the names that are flagged."""
-    places = np.zeros(len(flags), np.int32)
-    texts = {b"": ""}  # the flags of a row, eight a byte -> the text
-    numbers = {b"": 0}
-    flagged = np.flatnonzero(flags.any(axis=1))
-    for row, packed in zip(flagged.tolist(), map(bytes, np.packbits(flags[flagged], axis=1)), strict=True):
-        if packed not in numbers:
-            numbers[packed] = len(texts)
-            texts[packed] = " ".join(name for name, flag in zip(names, flags[row], strict=True) if flag)
-        places[row] = numbers[packed]
-    return pa.DictionaryArray.from_arrays(pa.array(places), pa.array(list(texts.values()))).dictionary_decode()
+    width = -(-len(names) // 8) or 1
+    by_byte = np.zeros((width, len(flags)), np.uint8)  # eight flags a byte, column by column: flags lie so
+    for position in range(len(names)):
+        by_byte[position // 8] |= flags[:, position].view(np.uint8) << np.uint8(position % 8)
+    buffers = [None, pa.py_buffer(np.ascontiguousarray(by_byte.T))]
+    kinds = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(flags), buffers)
+    encoded = kinds.dictionary_encode()
+    distinct = np.frombuffer(b"".join(encoded.dictionary.to_pylist()), np.uint8).reshape(-1, width)
+    flagged = np.unpackbits(distinct, axis=1, count=len(names), bitorder="little").astype(bool)
+    texts = [" ".join(name for name, flag in zip(names, row, strict=True) if flag) for row in flagged.tolist()]
+    return pa.DictionaryArray.from_arrays(encoded.indices, pa.array(texts, pa.string())).dictionary_decode()
