@@ -78,7 +78,8 @@ def run(words: list[str]) -> int:
             return 0
         if options.command == "compile":
             for folder in [options.release] if options.release else current_releases().values():
-                engine = open_engine(BinsEngine.name, open_release(folder))
+                engine = BinsEngine(open_release(folder))
+                engine.compile()
                 print(f"engine {engine.name} is compiled for release {folder.name}")
             return 0
         if options.command == "rows":

@@ -172,7 +172,9 @@ class Policy:
         for place, (position, _, low, high) in enumerate(self._ranges):
             column = values[:, position]
             np.logical_or(column < low, column > high, out=flags[place])
-        for place, ((position, *_), rare) in enumerate(zip(self._rare, self._rare_many, strict=True), len(self._ranges)):
+        for place, ((position, *_), rare) in enumerate(
+            zip(self._rare, self._rare_many, strict=True), len(self._ranges)
+        ):
             flags[place] = rare[np.nan_to_num(values[:, position], nan=len(rare) - 1.0).astype(np.intp)]
         return flags.T
 

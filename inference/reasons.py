@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.application import Application
-from inference.engines import Engine
+from inference.engines import Engine, predict_answers
 from inference.fields import ANY, Field
 from inference.release import Release
 from inference.tree_reasons import TreeReasons
@@ -79,7 +79,7 @@ class Reasons:
             with_player = batch[2**player : 2 ** (player + 1)]
             with_player[:] = batch[: 2**player]
             with_player[:, position] = values[position]
-        p = self._engine.predict_proba(self._release.rows.build(batch)).astype(np.float64)
+        p = predict_answers(self._engine, self._release, batch).astype(np.float64)
         effects = np.zeros(len(values))
         effects[differing] = weights(len(differing)) @ self._release.calibration.log_odds(p)
         pd, reference_pd = self._release.calibration.pd(float(p[-1])), self._release.calibration.pd(float(p[0]))
@@ -87,7 +87,7 @@ class Reasons:
 
     def pds(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """PDs of encoded applications, (m, n_fields) float64 -> (m,) float64. Not logged or recorded."""
-        p = self._engine.predict_proba(self._release.rows.build(values))
+        p = predict_answers(self._engine, self._release, values)
         return self._release.calibration.pds(p.astype(np.float64))
 
     def principal(self, explanation: Explanation, application: Application) -> list[str]:

@@ -1,14 +1,16 @@
 """A forest that predicts what XGBoost predicts, to the last bit."""
 
 import threading
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from inference.bins.conditions import Floats, read_conditions
+from inference.bins.conditions import Floats, Integers, read_conditions
 from inference.extras import extra
 from inference.trees import Booster
 
+Arrays: TypeAlias = tuple[npt.NDArray[Any], ...]
 FEW = 12  # rows; so many are walked one by one, more go in blocks
 # Words a block: 64 and 128 rows for the coalitions of six and seven fields, 512 for a batch.
 LEAST, SMALL, LARGE = 1, 2, 8
@@ -17,6 +19,7 @@ LEAST, SMALL, LARGE = 1, 2, 8
 class Forest:
     """The trees of an `xgboost.Booster`. Thread-safe."""
 
+    WORDS = (LEAST, SMALL, LARGE)
     SIZES = (1, 1 + 64 * LEAST, 1 + 64 * (LEAST + SMALL))  # rows split here are predicted by each of the loops
 
     def __init__(self, booster: Booster) -> None:
@@ -25,9 +28,8 @@ class Forest:
             import numba  # noqa: F401 - not installed everywhere, and takes half a second
 
             from inference.bins import kernels
-        conditions = read_conditions(booster)
+        self.conditions = conditions = read_conditions(booster)
         self.n_features, self._kernels, self._depth = conditions.n_features, kernels, conditions.depth
-        self._conditions = len(conditions.thresholds)
         self._base = np.float32(kernels.log_odds(np.float32(conditions.base)))
         leaves = np.tile(conditions.leaves, (1, -(-kernels.WIDEST // 2**conditions.depth)))  # a register at least
         self._for_blocks = (
@@ -51,20 +53,25 @@ class Forest:
         if len(rows) <= FEW:
             self._kernels.margins_one_by_one(rows, *self._for_one, margins)
             return margins
-        rest = len(rows) % (64 * LARGE)
-        small = rest if rest <= 64 * LARGE // 2 else 0  # rows at the end for which small blocks are quicker
-        self._by_blocks(LARGE, rows[: len(rows) - small], margins[: len(rows) - small])
-        self._by_blocks(LEAST if small <= 64 else SMALL, rows[len(rows) - small :], margins[len(rows) - small :])
+        for words, some in blocks(len(rows)):
+            kernel = self._kernels.for_blocks(words, self._depth)
+            kernel(rows[some], *self._for_blocks, self._base, self._bits(words), margins[some])
         return margins
 
-    def _by_blocks(self, words: int, rows: Floats, margins: Floats) -> None:
-        if len(rows):
-            kernel = self._kernels.for_blocks(words, self._depth)
-            kernel(rows, *self._for_blocks, self._base, self._bits(words), margins)
+    def margins_by_columns(
+        self, words: int, numbers: Floats, places: Integers, of_tables: Arrays, of_columns: Arrays, out: Floats
+    ) -> None:
+        """Fill `out` (m,) with margins of what are no rows: `kernels.for_columns` says how it is given."""
+        kernel = self._kernels.for_columns(words, self._depth)
+        of_trees = (*self._for_blocks[3:], self._base)
+        kernel(numbers, places, of_tables, of_columns, of_trees, self._bits(words), out)
 
     def predict_proba(self, rows: Floats) -> Floats:
         """The same -> probabilities (m,), as the second column of `XGBClassifier.predict_proba`."""
-        margins = self.margins(rows)
+        return self.logistic(self.margins(rows))
+
+    def logistic(self, margins: Floats) -> Floats:
+        """Margins (m,) -> probabilities, in the same memory."""
         self._kernels.probabilities(margins)
         return margins
 
@@ -90,5 +97,13 @@ class Forest:
         except AttributeError:
             rooms = self._room.by_words = {}
         if words not in rooms:
-            rooms[words] = np.empty((self._conditions, words), np.uint64)
+            rooms[words] = np.empty((len(self.conditions.thresholds), words), np.uint64)
         return rooms[words]
+
+
+def blocks(count: int) -> list[tuple[int, slice]]:
+    """How `count` rows are best cut: words a block, and the rows that have such blocks."""
+    rest = count % (64 * LARGE)
+    small = rest if rest <= 64 * LARGE // 2 else 0  # rows at the end for which small blocks are quicker
+    parts = [(LARGE, slice(0, count - small)), (LEAST if small <= 64 else SMALL, slice(count - small, count))]
+    return [(words, some) for words, some in parts if some.start < some.stop]

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from inference.application import Application
 from inference.calibration import EDGE, HIGHEST, STEEPEST, Calibration
-from inference.engines import Engine
+from inference.engines import Engine, predict_answers
 from inference.policy import APPROVE, DECISIONS, Points
 from inference.reasons import Reasons
 from inference.release import Release
@@ -94,7 +94,7 @@ class BatchScorer:
         probabilities = np.empty(len(values), np.float32)
         for start in range(0, len(values), ROWS_AT_ONCE):
             some = slice(start, start + ROWS_AT_ONCE)
-            probabilities[some] = self.engine.predict_proba(self.release.rows.build(values[some]))
+            probabilities[some] = predict_answers(self.engine, self.release, values[some])
         return probabilities
 
     def pds(self, probabilities: npt.NDArray[np.float32]) -> Floats:

@@ -125,9 +125,7 @@ def choices(field: ChoiceField, column: pa.Array) -> tuple[Floats, Flags]:
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if not is_text(kind):
         return nothing_passes(column)
-    # A long list has a thousand distinct codes a batch, most of which stand in it as they are.
-    listed = {code: place for code, place in field.index.items() if field.digits in (None, len(code))}
-    return distinct(field.parse, column, listed)
+    return distinct(field.parse, column, field.listed)
 
 
 def distinct(
