@@ -146,7 +146,7 @@ class BinsEngine:
 
         booster = XGBoostEngine(release).used_trees()
         try:
-            self._forest = Forest(booster)
+            self.forest = Forest(booster)
         except MissingExtra:
             raise missing(self.name) from None
         except UnfitForest as unfit:
@@ -158,8 +158,8 @@ class BinsEngine:
 
         self._release, self._opening = release, threading.Lock()
         self._from_answers: FromAnswers | None = None
-        rows = self._forest.edges()
-        margins = np.concatenate([self._forest.margins(part) for part in np.split(rows, self._forest.SIZES)])
+        rows = self.forest.edges()
+        margins = np.concatenate([self.forest.margins(part) for part in np.split(rows, self.forest.SIZES)])
         different = margins != booster.predict(DMatrix(rows), output_margin=True)
         if different.any():
             raise EngineUnavailable(
@@ -168,7 +168,7 @@ class BinsEngine:
             )
 
     def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return self._forest.predict_proba(rows)
+        return self.forest.predict_proba(rows)
 
     def predict_answers(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
         """Encoded answers, (m, n_fields) float64 -> what `predict_proba` gives for their rows, (m,) float32."""
@@ -178,9 +178,9 @@ class BinsEngine:
         """Opened when it is first asked for, so that a start need not wait; compared with rows before it is used."""
         with self._opening:
             if self._from_answers is None:
-                opened = self._release.rows.to_forest(self._forest)
+                opened = self._release.rows.to_forest(self.forest)
                 values = golden_values(self._release)
-                if not np.array_equal(opened.margins(values), self._forest.margins(self._release.rows.build(values))):
+                if not np.array_equal(opened.margins(values), self.forest.margins(self._release.rows.build(values))):
                     raise EngineUnavailable(
                         f"engine {self.name}: answers of release {self._release.name} give other margins than their "
                         "rows. Use TENFOLD_ENGINE=xgboost"
@@ -191,7 +191,7 @@ class BinsEngine:
     def compile(self) -> None:
         """Compile what is not compiled yet, or read what was, of all that this engine may need."""
         values = golden_values(self._release)[:1]
-        for words in self._forest.WORDS:
+        for words in self.forest.WORDS:
             self.predict_answers(np.repeat(values, 64 * words, axis=0))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.application import Application
-from inference.engines import Engine, predict_answers
+from inference.engines import BinsEngine, Engine, predict_answers
 from inference.fields import ANY, Field
 from inference.release import Release
 from inference.tree_reasons import TreeReasons
@@ -48,7 +48,8 @@ class Reasons:
     """Explains scores of one release with one engine. Thread-safe, like these."""
 
     def __init__(self, release: Release, engine: Engine) -> None:
-        self._trees = TreeReasons(release) if len(release.form.fields) > MOST_FIELDS else None
+        forest = engine.forest if isinstance(engine, BinsEngine) else None
+        self._trees = TreeReasons(release, forest) if len(release.form.fields) > MOST_FIELDS else None
         self._release, self._engine = release, engine
         self._reference = np.array(release.form.reference.values, np.float64)
         self._columns = {name: column for column, name in enumerate(release.rows.columns)}

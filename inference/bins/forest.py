@@ -10,7 +10,9 @@ from inference.bins.conditions import Floats, Integers, read_conditions
 from inference.extras import extra
 from inference.trees import Booster
 
+Doubles: TypeAlias = npt.NDArray[np.float64]
 Arrays: TypeAlias = tuple[npt.NDArray[Any], ...]
+MOST_FIELDS = 64  # of which effects can be computed: a bit of a word for each
 FEW = 12  # rows; so many are walked one by one, more go in blocks
 # Words a block: 64 and 128 rows for the coalitions of six and seven fields, 512 for a batch.
 LEAST, SMALL, LARGE = 1, 2, 8
@@ -74,6 +76,21 @@ class Forest:
         """Margins (m,) -> probabilities, in the same memory."""
         self._kernels.probabilities(margins)
         return margins
+
+    def effects(self, rows: Floats, owners: Integers, shares: tuple[Doubles, Doubles], n_fields: int) -> Doubles:
+        """Shapley values in log-odds, (n_fields,) float64, of the fields of `rows[0]` against those of `rows[1]`, (2,
+        n_features) float32, where each column comes from one field, `owners` (n_features,). At most 64 fields.
+
+        `shares`: of a leaf by how many fields must be in a coalition, and out of it, both (DEEPEST + 1, DEEPEST + 1).
+        """
+        from inference.bins import shapley  # forms with few fields do without
+
+        if not (n_fields <= MOST_FIELDS and rows.shape == (2, self.n_features) == (2, len(owners))):
+            raise ValueError(f"effects of {n_fields} fields and rows {rows.shape} cannot be computed")
+        effects, of = np.zeros(n_fields), self.conditions
+        by_condition = of.of_column, of.thresholds, of.when_missing
+        shapley.add_effects(rows, *by_condition, owners, of.nodes, of.leaves, *shares, effects)
+        return effects
 
     def edges(self, count: int = 2048, seed: int = 0) -> Floats:
         """Rows (count, n_features) float32 where a wrong comparison would show: their values are thresholds, the
