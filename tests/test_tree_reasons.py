@@ -164,12 +164,15 @@ def test_the_engine_on_bits_explains_as_the_reference_does(wide: tuple[Release, 
     release, values = wide
     ways = [Reasons(release, kind(release)) for kind in (XGBoostEngine, BinsEngine)]
     assert [way._trees is not None and way._trees._forest is not None for way in ways] == [False, True]
+    alone = []
     for answers in some(values[:60]):
         application = Application(tuple(answers.tolist()))
         expected, explained = (way.explain(application) for way in ways)
         assert (explained.pd, explained.reference_pd) == (expected.pd, expected.reference_pd)
         np.testing.assert_allclose(explained.effects, expected.effects, rtol=0, atol=1e-9)
         assert ways[1].principal(explained, application) == ways[0].principal(expected, application)
+        alone.append(list(explained.effects))
+    assert ways[1].effects_of_many(values[:60]).tolist() == alone
 
 
 def test_effects_of_more_fields_than_a_word_has_bits_are_by_python() -> None:

@@ -6,7 +6,7 @@ in this installation is tried once a process, and where they do not, `math` is c
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from inference.application import Application
 from inference.calibration import EDGE, HIGHEST, STEEPEST, Calibration
-from inference.engines import Engine, predict_answers
+from inference.engines import BinsEngine, Engine, predict_answers
 from inference.policy import APPROVE, DECISIONS, Points
 from inference.reasons import Reasons
 from inference.release import Release
@@ -121,17 +121,25 @@ class BatchScorer:
             "engine": constant(self.engine.name, m),
         }
         if self._reasons is not None:
-            columns["reasons"] = pa.array(list(self._explained(values, scored.decisions)), pa.string())
+            columns["reasons"] = pa.array(self._explained(values, scored.decisions), pa.string())
         return pa.record_batch([*carried.columns, *columns.values()], names=[*carried.schema.names, *columns])
 
-    def _explained(self, values: Floats, decisions: npt.NDArray[np.int8]) -> Iterator[str]:
+    def _explained(self, values: Floats, decisions: npt.NDArray[np.int8]) -> list[str]:
         """Of each row the principal reasons, `field/code` with a space between them; an empty text where not asked."""
         assert self._reasons is not None  # noqa: S101 - the caller's check
-        for row, decision in zip(values.tolist(), decisions.tolist(), strict=True):
-            application = Application(tuple(row))
-            wanted = self.reasons == ALL_ROWS or DECISIONS[decision] != APPROVE
-            explained = self._reasons.explain(application) if wanted else None
-            yield "" if explained is None else " ".join(self._reasons.principal(explained, application))
+        texts = [""] * len(values)
+        wanted = np.flatnonzero((decisions != DECISIONS.index(APPROVE)) | (self.reasons == ALL_ROWS))
+        for row, reasons in zip(wanted.tolist(), self._principal(values[wanted]), strict=True):
+            texts[row] = " ".join(reasons)
+        return texts
+
+    def _principal(self, values: Floats) -> list[list[str]]:
+        """Of each application, to the last bit as for it alone: other engines predict a row otherwise in a batch."""
+        assert self._reasons is not None  # noqa: S101 - the caller's check
+        if isinstance(self.engine, BinsEngine):
+            return self._reasons.principal_of_many(values)
+        applications = [Application(tuple(row)) for row in values.tolist()]
+        return [self._reasons.principal(self._reasons.explain(alone), alone) for alone in applications]
 
 
 ADDED = (
