@@ -86,6 +86,7 @@ def sources(tmp_path: Path, kind: str) -> tuple[pd.DataFrame, str]:
     return data, '{ format = "parquet" }'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["german", "french", "utf-16", "parquet"])
 def test_the_same_loans_come_out_of_any_file(tmp_path: Path, kind: str) -> None:
     """Titles, totals, separators, encodings, decimal signs: as `read` says, and nothing is lost."""
@@ -380,6 +381,7 @@ def test_rivals_only_where_they_are_asked_for(tmp_path: Path) -> None:
     assert SCORECARD in [row["model"] for row in made.report.rows]
 
 
+@pytest.mark.slow
 def test_check_says_what_is_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit status 1 with each question, 0 where none is left."""
     file = written(tmp_path, frame())

@@ -56,7 +56,7 @@ class Column:
     values: Floats  # (n,): the number, the position in `answers`, or the month; NaN where missing
     answers: tuple[str, ...] = ()  # of a choice or a list, the commonest first; as they stand in the file
     unit: str = ""
-    whole: bool = False
+    integers: bool = False
     codes: tuple[float, ...] = ()  # numbers that do not mean an amount
     form: str = ""  # of dates
     either_order: bool = False  # day and month could be the other way round
@@ -105,8 +105,8 @@ def number_column(described: Column, texts: pd.Series, counts: pd.Series, decima
     samples = [str(value) for value in counts.index[:200]]
     units = {unit(text, decimal) for text in samples} - {""}
     values = described.values[np.isfinite(described.values)]
-    whole, distinct = bool(np.all(values == np.floor(values))), len(np.unique(values))
-    described = replace(described, whole=whole, distinct=distinct)
+    integers, distinct = bool(np.all(values == np.floor(values))), len(np.unique(values))
+    described = replace(described, integers=integers, distinct=distinct)
     if distinct <= 1:
         return described
     one_of_two = distinct == 2 and not described.words and set(samples) <= {"0", "1", "0.0", "1.0", "0,0", "1,0"}
@@ -114,7 +114,7 @@ def number_column(described: Column, texts: pd.Series, counts: pd.Series, decima
         kind = CHOICE if len(counts) <= MOST_CHOICES else LONG_LIST
         described = replace(described, values=positions(texts, counts), distinct=len(counts), words={})
         return replace(described, kind=kind, answers=tuple(samples[:MOST_CHOICES]))
-    if whole and distinct == len(values) > 50 and counts_lines(described.name, values):
+    if integers and distinct == len(values) > 50 and counts_lines(described.name, values):
         return replace(described, kind=IDENTIFIER)
     if may_be_list(values) and not units and not described.words:
         positioned = positions(texts, counts)
@@ -126,9 +126,9 @@ def number_column(described: Column, texts: pd.Series, counts: pd.Series, decima
 
 def positions(texts: pd.Series, counts: pd.Series) -> Floats:
     """Each cell's place among the answers, the commonest first; NaN where missing."""
-    found = counts.index.get_indexer(texts).astype(np.float64)
-    found[found < 0] = np.nan
-    return np.asarray(found, np.float64)
+    places = counts.index.get_indexer(texts).astype(np.float64)
+    places[places < 0] = np.nan
+    return np.asarray(places, np.float64)
 
 
 def day_form(samples: pd.Series) -> tuple[str, bool] | None:
