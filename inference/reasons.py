@@ -188,17 +188,17 @@ class Reasons:
             same_field = np.flatnonzero(chosen == position)
             kinds = np.array([field.answer_kind(value) for value in values[same_field, position].tolist()])
             for kind in np.unique(kinds).tolist():
-                asked = same_field[kinds == kind]
+                of_kind = same_field[kinds == kind]
                 combined = [reason for reason in field.reasons if reason.columns and reason.when in (kind, ANY)]
                 plain = field.plain_reason(kind)
                 names = [plain.code if plain else kind, *(reason.code for reason in combined)]
                 if len(set(names)) < len(names):
-                    codes[asked] = [self._codes([position], values[row])[0] for row in asked]
+                    codes[of_kind] = [self._codes([position], values[row])[0] for row in of_kind]
                     continue
-                codes[asked] = names[0]
+                codes[of_kind] = names[0]
                 columns = [[self._columns[name] for name in reason.columns] for reason in combined]
-                for start in range(0, len(asked) if combined else 0, ROWS_AT_ONCE):
-                    some = asked[start : start + ROWS_AT_ONCE]
+                for start in range(0, len(of_kind) if combined else 0, ROWS_AT_ONCE):
+                    some = of_kind[start : start + ROWS_AT_ONCE]
                     codes[some] = np.array(names, object)[self._lowest(position, columns, values[some])]
         return codes.tolist()
 

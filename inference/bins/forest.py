@@ -1,7 +1,7 @@
 """A forest that predicts what XGBoost predicts, to the last bit."""
 
 import threading
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from inference.extras import extra
 from inference.trees import Booster
 
 Doubles: TypeAlias = npt.NDArray[np.float64]
-Arrays: TypeAlias = tuple[npt.NDArray[Any], ...]
+Arrays: TypeAlias = tuple[npt.NDArray[np.generic], ...]
 MOST_FIELDS = 64  # of which effects can be computed: a bit of a word for each
 FEW = 12  # rows; so many are walked one by one, more go in blocks
 # Words a block: 64 and 128 rows for the coalitions of six and seven fields, 512 for a batch.

@@ -1,7 +1,7 @@
 """From answers to margins without rows: only columns that trees ask for are written, and history is bytes.
 
 The statements are those that write a row (inference/row_compiler.py), in a loop that Numba compiles; what they write is
-kept column by column. A row of a history table is not copied: whoever the applicant is, it meets the same conditions.
+kept column by column. A row of a history table is not copied: it meets the same conditions for every applicant.
 They are a column against thresholds that rise, so one byte a column says how many of them are met, and the loop notes
 only where the bytes of the row begin. A condition of 64 applications is then a comparison of 64 bytes, not floats.
 """
@@ -47,13 +47,15 @@ class FromAnswers:
         lines, arrays = looked_up(features)
         self._forest, self._arrays, self._n_answers = forest, tuple(arrays.values()), n_answers
         conditions = forest.conditions
-        tables = [Table(conditions, arrays[found[3]], *found.groups()) for line in lines if (found := COPY.match(line))]
+        tables = [
+            Table(conditions, arrays[copied[3]], *copied.groups()) for line in lines if (copied := COPY.match(line))
+        ]
         in_table = {column for table in tables for column in range(table.begin, table.end)}
-        asked = [place for place, column in enumerate(conditions.columns.tolist()) if column not in in_table]
-        slot_of = {column: slot for slot, column in enumerate(conditions.columns[asked].tolist())}
+        own_places = [place for place, column in enumerate(conditions.columns.tolist()) if column not in in_table]
+        slot_of = {column: slot for slot, column in enumerate(conditions.columns[own_places].tolist())}
         for line in lines:
-            if (found := READ.search(line)) and int(found[1]) not in in_table:
-                slot_of.setdefault(int(found[1]), len(slot_of))
+            if (read := READ.search(line)) and int(read[1]) not in in_table:
+                slot_of.setdefault(int(read[1]), len(slot_of))
         self._slots = np.full(forest.n_features, len(slot_of), np.int32)  # those that nobody asks for share the last
         self._slots[list(slot_of)] = list(slot_of.values())
         self._write = compiled(loop_of(lines, tables, slot_of, n_answers, list(arrays)))
@@ -66,7 +68,7 @@ class FromAnswers:
             np.array([run.length for run in runs], np.int32),
         )
         ends = conditions.begins[1:]
-        self._of_columns = conditions.begins[:-1][asked], conditions.middles[asked], ends[asked]
+        self._of_columns = conditions.begins[:-1][own_places], conditions.middles[own_places], ends[own_places]
         self._sizes = len(slot_of) + 1, len(tables)
         self._room = threading.local()
 
@@ -76,14 +78,14 @@ class FromAnswers:
             raise ValueError(f"answers: (m, {self._n_answers}) float64 expected, got {values.shape} {values.dtype}")
         by_field, margins = np.ascontiguousarray(values.T, np.float64), np.empty(len(values), np.float32)
         columns, places = self._columns()
-        asked = columns[: len(self._of_columns[0])]
+        compared = columns[: len(self._of_columns[0])]
         for words, some in blocks(len(values)):
             for first in range(some.start, some.stop, AT_ONCE):
                 count = min(AT_ONCE, some.stop - first)
                 columns[:, :count] = 0.0
                 self._write(by_field, first, count, columns, places, self._slots, *self._arrays)
                 out = margins[first : first + count]
-                self._forest.margins_by_columns(words, asked, places, self._of_tables, self._of_columns, out)
+                self._forest.margins_by_columns(words, compared, places, self._of_tables, self._of_columns, out)
         return margins
 
     def predict_proba(self, values: Answers) -> Floats:

@@ -149,11 +149,11 @@ def main() -> int:
                 with tempfile.TemporaryDirectory() as out:
                     taken = stages(release, engine, tape, Path(out) / "run")
                 least = {stage: min(least[stage], taken[stage]) for stage in STAGES}
-            whole = sum(least.values())
-            cells = [f"{least[stage]:.0f}" for stage in STAGES] + [f"{whole:.0f}", f"{alone / whole:.1f}"]
+            together = sum(least.values())
+            cells = [f"{least[stage]:.0f}" for stage in STAGES] + [f"{together:.0f}", f"{alone / together:.1f}"]
             print(f"| {kind} | {' | '.join(cells)} |")
             figures[f"{name}_{kind}"] = least
-            ratios[f"xgboost_bare_over_book_stages_{name}_{kind}"] = alone / whole
+            ratios[f"xgboost_bare_over_book_stages_{name}_{kind}"] = alone / together
         compared = min(given.equal_rows, len(values))
         print(
             f"\nreasons of every row: {rate:,.0f} rows a second; {different:,} of {compared:,} rows differ", flush=True
