@@ -57,6 +57,12 @@ class Reasons:
         self._reference = np.array(release.form.reference.values, np.float64)
         self._columns = {name: column for column, name in enumerate(release.rows.columns)}
 
+    def compile(self) -> None:
+        """Compile, or read, the loop that goes down the trees, where the form has so many fields and the engine one."""
+        if self._trees is not None:
+            (row,) = self._release.rows.build(self._reference[None])
+            self._trees.effects(row, row)
+
     def explain(self, application: Application) -> Explanation:
         """What moved the PD from the reference applicant's to this application's."""
         return self._between(self._reference, application)
