@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 
-from ledger.events import CLEANED, PURGED, SCORED
+from ledger.events import CLEANED, PURGED, SCORED, Object
 from ledger.records import Key, Record
 from ledger.schema import CASES, DIRECTION, ENTRIES, PERSONAL, as_text
 
@@ -19,6 +19,10 @@ HEAD = as_text(sa.select(ENTRIES.c.seq, ENTRIES.c.hash).order_by(ENTRIES.c.seq.d
 LAST_OF_CASE = (
     'WITH RECURSIVE part(id) AS (VALUES (?) UNION SELECT e.id FROM entries e JOIN part ON e."of" = part.id) '
     "SELECT seq, hash FROM entries WHERE id IN part ORDER BY seq DESC LIMIT 1"
+)
+FIRST_OF = (
+    'WITH RECURSIVE up(id, "of") AS (SELECT id, "of" FROM entries WHERE id = ? UNION '
+    'SELECT e.id, e."of" FROM up JOIN entries e ON e.id = up."of") SELECT id FROM up WHERE "of" IS NULL'
 )
 DIRECTIONS = (
     f"SELECT {', '.join(DIRECTION)}, count(*) FROM entries INDEXED BY entries_by_direction "  # noqa: S608
@@ -54,6 +58,18 @@ def by_id(connection: sa.Connection, ids: Sequence[str]) -> list[Record]:
     """Records with these ids, in ledger order."""
     rows = connection.execute(WITH_PERSONAL.where(ENTRIES.c.id.in_(ids)).order_by(ENTRIES.c.seq))
     return [Record(*row) for row in rows]
+
+
+def first_of(connection: sa.Connection, id: str) -> str | None:
+    """The id of the score with which the case of a record began."""
+    first: str | None = connection.exec_driver_sql(FIRST_OF, (id,)).scalar()
+    return first
+
+
+def event_body(connection: sa.Connection, id: str) -> Object | None:
+    """The body of a record, without its personal part; None if there is no such record."""
+    row = connection.execute(sa.select(ENTRIES.c.seq, ENTRIES.c.hash, ENTRIES.c.body).where(ENTRIES.c.id == id)).first()
+    return None if row is None else Record(row[0], row[1], row[2], None, None).body_json
 
 
 def following(connection: sa.Connection, *of: str) -> list[Record]:
@@ -245,3 +261,9 @@ def last(connection: sa.Connection) -> tuple[int, bytes] | None:
     """`head`, for readers."""
     row = connection.exec_driver_sql(HEAD).first()
     return None if row is None else (row[0], row[1])
+
+
+def last_of(connection: sa.Connection, kind: str) -> int:
+    """Sequence of the last record of a kind; 0 if there is no such record."""
+    last_seq = connection.execute(sa.select(sa.func.max(ENTRIES.c.seq)).where(ENTRIES.c.kind == kind)).scalar()
+    return last_seq or 0

@@ -105,7 +105,7 @@ class Replayer:
         return scorer
 
     def _open(self, digest: str, name: str, engine: str) -> Scorer | Finding:
-        folder = self._folder(digest)
+        folder = release_folder(self._folders, digest)
         if folder is None:
             return Finding("release_gone", {"release": name})
         try:
@@ -115,15 +115,16 @@ class Replayer:
         except TenfoldError as error:
             return Finding("release_refused", {"release": name, "error": str(error)})
 
-    def _folder(self, digest: str) -> Path | None:
-        """The release folder whose manifest has this digest."""
-        for folder in self._folders:
-            try:
-                if hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest() == digest:
-                    return folder
-            except OSError:
-                continue
-        return None
+
+def release_folder(folders: Iterable[Path], digest: str) -> Path | None:
+    """The release folder whose manifest has this digest."""
+    for folder in folders:
+        try:
+            if hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest() == digest:
+                return folder
+        except OSError:
+            continue
+    return None
 
 
 def release_folders(parents: Iterable[Path]) -> list[Path]:

@@ -123,6 +123,19 @@ ADDED = [
 
 Objects = Mapping[tuple[str, str], str]  # (kind, name) -> SQL, as sqlite_master holds it
 
+# Only in ledgers whose events are sent (ledger/outbox.py): all of these, or none.
+OUTBOX: Objects = {
+    ("table", "outbox"): "CREATE TABLE outbox (number INTEGER PRIMARY KEY, endpoint TEXT NOT NULL, id TEXT NOT NULL, "
+    "kind TEXT NOT NULL, record TEXT NOT NULL, day TEXT, added TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, "
+    "next REAL, tried TEXT, status INTEGER, problem TEXT, delivered TEXT, UNIQUE (endpoint, id))",
+    ("index", "outbox_by_next"): "CREATE INDEX outbox_by_next ON outbox (endpoint, next) WHERE next IS NOT NULL",
+    ("index", "outbox_failed"): "CREATE INDEX outbox_failed ON outbox (endpoint) "
+    "WHERE next IS NULL AND delivered IS NULL",
+    ("table", "senders"): "CREATE TABLE senders (endpoint TEXT PRIMARY KEY, holder TEXT NOT NULL, "
+    "held_until REAL NOT NULL, rests_until REAL NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0, "
+    "delivered TEXT)",
+}
+
 
 def make_tables(connection: sqlite3.Connection) -> None:
     """Create all tables, indexes and triggers in an empty file."""
@@ -164,6 +177,8 @@ def version_of(connection: sqlite3.Connection) -> int:
 def schema_difference(connection: sqlite3.Connection) -> str | None:
     """The first table, index or trigger that is missing, changed or unknown; None if all are right."""
     actual, required = objects(connection), expected(version_of(connection))
+    if not OUTBOX.keys().isdisjoint(actual):
+        required = {**required, **OUTBOX}
     for kind, name in sorted(required.keys() | actual.keys()):
         if (kind, name) not in actual:
             return f"the {kind} {name} is missing"

@@ -38,7 +38,7 @@ LISTED = {
     NOBODY: "/livez /readyz /login /fr/login /desk/{digest}/{name}",
     METERING: "/metrics",
     ALL_SEEING: """/history/overrides /fr/history/overrides /api/v1/ledger/head
-        /releases /fr/releases /releases/{id} /fr/releases/{id} /releases/{id}/{name}
+        /events /fr/events /monitor /fr/monitor /releases /fr/releases /releases/{id} /fr/releases/{id} /releases/{id}/{name}
         /record/{id}/hold /record/{id}/release /fr/record/{id}/hold /fr/record/{id}/release""",
     LOGGED_IN: """
         / /fr/ /logout /fr/logout /history /fr/history /performance /fr/performance /model-card

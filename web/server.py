@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from inference.scorer import Scorer
 from inference.settings import Settings
 from ledger.drafts import Drafts
+from ledger.endpoints import read_webhooks
 from ledger.ledger import Ledger
 from web.api.routes import ApiFirst, api_router
 from web.batch.jobs import Jobs
@@ -24,9 +25,11 @@ from web.desk.page_rewrite import PageDress
 from web.desk.redrawn import TypedBefore
 from web.desk.routes import desk_routes
 from web.lender import Lender, check_reason_texts, read_lender
+from web.operations.events import EventsPages
 from web.operations.health import health_routes
 from web.operations.metrics import metrics_routes
 from web.operations.model_card import model_card_routes
+from web.operations.monitor import MonitorPages
 from web.operations.performance import performance_routes
 from web.operations.releases import ReleasePages
 from web.pages.assets import asset_routes
@@ -94,8 +97,12 @@ async def assemble(
     app.include_router(asset_routes())
     app.include_router(BatchPages(jobs, scorer.release, ledger is not None).routes())
     if ledger is not None:
+        app.include_router(MonitorPages(scorer.release, ledger).routes())
         app.include_router(CasePages(recorder, lender, accounts).routes())
         app.include_router(HistoryPages(scorer, ledger, lender).routes())
+        app.include_router(
+            EventsPages(ledger, read_webhooks(settings.webhooks), scorer.release.manifest.title).routes()
+        )
     endpoint = Endpoint(recorder)
     app.state.carried = Carried(throttle, endpoint.unread)
     app.include_router(endpoint.routes())  # in front of Gradio's own

@@ -23,6 +23,7 @@ from ledger.events import (
     Unknown,
     Withdrawn,
 )
+from ledger.events import Outcome as LoanOutcome
 from ledger.replay import SAME, Replayed
 from web.cards.score_card import score_card
 from web.cases.decision_form import CaseForms, Outcome, Problems, Section
@@ -221,6 +222,8 @@ def event_sentences(event: Event, release: Release | None, lender: Lender, texts
             return [texts(f"entry.{event.kind}")]
         case Withdrawn():
             return [texts("entry.withdrawn", reason=texts(f"withdraw.{event.reason}"))]
+        case LoanOutcome():
+            return [texts(f"entry.outcome_{event.outcome}", day=texts.day(event.day))]
         case _:  # a record of a later version of Tenfold
             return [texts("entry.other", kind=event.kind)]
 

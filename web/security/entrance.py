@@ -38,7 +38,9 @@ RULES = [
         (PAGES + r"login", NOBODY),
         (r"/desk/[0-9a-f]{12}/[a-z]+\.(?:css|js|svg)", NOBODY),  # style and script: as public as the source
         (PAGES + r"history/overrides|" + PAGES + r"record/[^/]+/(?:hold|release)", ALL_SEEING),
+        (PAGES + r"events", ALL_SEEING),
         (PAGES + r"releases(?:/[\w.-]+(?:/[\w.-]+)?)?", ALL_SEEING),
+        (PAGES + r"monitor", ALL_SEEING),
         (r"/metrics", METERING),
         (r"/api/v1/ledger/head", ALL_SEEING),
         (PAGES + r"logout", LOGGED_IN),
