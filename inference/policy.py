@@ -177,10 +177,15 @@ class Policy:
 
     def unusual_of_many(self, values: Floats) -> npt.NDArray[np.bool_]:
         """`unusual` of many: encoded answers (m, n_fields) -> (m, len(watched)) flags."""
-        flags = [(values[:, position] < low) | (values[:, position] > high) for position, _, low, high in self._ranges]
-        for (position, *_), rare in zip(self._rare, self._rare_many, strict=True):
-            flags.append(rare[np.nan_to_num(values[:, position], nan=len(rare) - 1.0).astype(np.intp)])
-        return np.stack(flags, axis=1) if flags else np.zeros((len(values), 0), bool)
+        flags = np.empty((len(self.watched), len(values)), bool)
+        for place, (position, _, low, high) in enumerate(self._ranges):
+            column = values[:, position]
+            np.logical_or(column < low, column > high, out=flags[place])
+        for place, ((position, *_), rare) in enumerate(
+            zip(self._rare, self._rare_many, strict=True), len(self._ranges)
+        ):
+            flags[place] = rare[np.nan_to_num(values[:, position], nan=len(rare) - 1.0).astype(np.intp)]
+        return flags.T
 
     def decide_many(self, pds: Floats, values: Floats, unusual: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
         """The suggestions of `decide` as places in DECISIONS: PDs (m,), encoded answers (m, n_fields) and their
