@@ -8,7 +8,9 @@ the fields of the form, not the model's columns: a field outside a coalition tak
 the row builder recomputes everything derived from it (ratios, flags, history). With ten fields all 1,024 coalitions fit
 into one batch, so nothing is sampled and nothing is assumed about the model. Fields that equal the reference change no
 coalition: their value is 0, and they are left out of the batch. For a form of more than 16 fields, where many of them
-differ from the reference, the values are computed from the trees (inference/tree_reasons.py); both ways agree.
+differ from the reference, the values are computed from the trees (inference/tree_reasons.py); both ways agree. Only
+where a feature comes from several answers as well, which the trees cannot divide, are they estimated
+(inference/sampled_reasons.py): such an explanation has errors, and gives no principal reasons.
 """
 
 from functools import lru_cache
@@ -22,7 +24,8 @@ from inference.application import Application
 from inference.engines import Engine
 from inference.fields import ANY, Field
 from inference.release import Release
-from inference.tree_reasons import TreeReasons
+from inference.sampled_reasons import estimate
+from inference.tree_reasons import TreeReasons, is_divisible
 
 Row = npt.NDArray[np.float32]  # (n_features,)
 LEAST_PRINCIPAL = np.log(1.05)  # log-odds: a change of the odds by less than 5 % is not a principal reason
@@ -37,18 +40,20 @@ class Explanation(NamedTuple):
     pd: float
     reference_pd: float  # of the reference applicant
     effects: tuple[float, ...]  # in field order, log-odds; they sum to logit(pd) - logit(reference_pd)
+    errors: tuple[float, ...] = ()  # standard errors of the effects if these are estimated; () if they are exact
 
     @property
-    def odds_factors(self) -> tuple[float, ...]:
-        """The effects as factors of the odds of default: 2 doubles them, 0.5 halves them."""
-        return tuple(np.exp(self.effects).tolist())
+    def is_exact(self) -> bool:
+        """Whether a notice may name what raised the risk."""
+        return not self.errors
 
 
 class Reasons:
     """Explains scores of one release with one engine. Thread-safe, like these."""
 
     def __init__(self, release: Release, engine: Engine) -> None:
-        self._trees = TreeReasons(release) if len(release.form.fields) > MOST_FIELDS else None
+        many = len(release.form.fields) > MOST_FIELDS
+        self._trees = TreeReasons(release) if many and is_divisible(release) else None
         self._release, self._engine = release, engine
         self._reference = np.array(release.form.reference.values, np.float64)
         self._columns = {name: column for column, name in enumerate(release.rows.columns)}
@@ -73,6 +78,10 @@ class Reasons:
             pd, reference_pd = self.pds(both).tolist()
             effects = self._trees.effects(*self._release.rows.build(both))
             return Explanation(pd, reference_pd, tuple(effects.tolist()))
+        if len(differing) > MOST_FIELDS:
+            pd, reference_pd = self.pds(np.stack([values, reference])).tolist()
+            effects, errors = estimate(reference, values, differing, self._log_odds)
+            return Explanation(pd, reference_pd, tuple(effects.tolist()), tuple(errors.tolist()))
         batch = np.empty((2 ** len(differing), len(values)))
         batch[0] = reference
         for player, position in enumerate(differing):  # the coalitions without it, then the same with it
@@ -90,9 +99,16 @@ class Reasons:
         p = self._engine.predict_proba(self._release.rows.build(values))
         return self._release.calibration.pds(p.astype(np.float64))
 
+    def _log_odds(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        p = self._engine.predict_proba(self._release.rows.build(values))
+        return self._release.calibration.log_odds(p.astype(np.float64))
+
     def principal(self, explanation: Explanation, application: Application) -> list[str]:
         """The principal reasons, the strongest first: `field/code` of up to four fields that raised the risk most, each
-        by at least `LEAST_PRINCIPAL`. No field is exempt. The code says what is wrong with the answer."""
+        by at least `LEAST_PRINCIPAL`. No field is exempt. The code says what is wrong with the answer. None are drawn
+        from estimated effects."""
+        if not explanation.is_exact:
+            return []
         ranked = sorted(enumerate(explanation.effects), key=lambda pair: -pair[1])
         chosen = [position for position, effect in ranked if effect >= LEAST_PRINCIPAL][:MOST_PRINCIPAL]
         codes = self._codes(chosen, np.array(application.values, np.float64))

@@ -83,6 +83,11 @@ def shares(own: int, other: int) -> tuple[float, float]:
     return gained, lost
 
 
+def is_divisible(release: Release) -> bool:
+    """Whether every column comes from one answer."""
+    return all(isinstance(block, (PlacedSpec, *ONE_ANSWER)) for block in release.manifest.features)
+
+
 def owners(release: Release) -> list[int]:
     """For each column, the position of the field from which it comes."""
     names, owner_of = release.form.names, dict[str, str]()

@@ -51,7 +51,7 @@ POLICY = ("margin", "lgd", "refer_band", "amount", "guarantee", "rare_below")
 DRAFT = ("nested_auc", "interval", "judged_by", "all_columns_auc", "certain", "interchangeable", "tried", "note")
 MODEL = (
     "kind", "trees", "depth", "learning_rate", "min_child_weight", "subsample", "colsample_bytree", "reg_lambda",
-    "max_bin", "calibration", "teacher", "half_life", "blur", "directions", "accept_auc",
+    "max_bin", "calibration", "teacher", "half_life", "blur", "directions", "accept_auc", "reasons",
 )  # fmt: skip
 # XGBoost's names, with sensible bounds and the default.
 PARAMETERS: Mapping[str, tuple[str, float, float, float | None]] = {
@@ -70,6 +70,7 @@ CHOICE_KEYS = (*NUMBER_KEYS, "values")
 LEAVE_OUT, CLIP = "leave_out", "clip"
 TREES, SCORECARD = "trees", "scorecard"
 TEACHERS = ("none", "all columns")
+EXACT, ESTIMATED = "exact", "estimated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -470,7 +471,7 @@ def model_of(toml: TomlFile, table: Any) -> dict[str, Any]:
             parameters[theirs] = number_of(toml, (*key, name), value, low, high, whole_only=name in WHOLE)
     if table.get("calibration", "platt") != "platt":
         toml.wrong((*key, "calibration"), "platt is the one there is: two numbers, linear in log-odds")
-    for name, can in (("kind", (TREES, SCORECARD)), ("teacher", TEACHERS)):
+    for name, can in (("kind", (TREES, SCORECARD)), ("teacher", TEACHERS), ("reasons", (EXACT, ESTIMATED))):
         if table.get(name, can[0]) not in can:
             toml.wrong((*key, name), f"{' or '.join(can)} is needed, got {table[name]!r}")
     blur: dict[str, tuple[float, float]] = {}
@@ -556,15 +557,17 @@ def check_features(
     monotone: Mapping[str, int],
 ) -> None:
     """Build the rows' plan once, so that a wrong name is reported now; skipped if tables of history are needed."""
-    if any(isinstance(feature, HistorySpec) for feature in features):
-        return
     several = [feature for feature in features if not isinstance(feature, ONE_ANSWER)]
-    if len(fields) > MOST_COALITIONS and several:
+    model = toml.content.get("model", {})
+    if len(fields) > MOST_COALITIONS and several and model.get("reasons", EXACT) != ESTIMATED:
         toml.wrong(
             ("features",),
             f"with more than {MOST_COALITIONS} fields every feature must come from one answer, so that a notice can "
-            "say exactly what each did",
+            f'say exactly what each did. Or say model.reasons = "{ESTIMATED}": where more than {MOST_COALITIONS} '
+            "answers differ from the usual ones the effects are then estimates, and no notice names reasons",
         )
+    if any(isinstance(feature, HistorySpec) for feature in features):
+        return
     try:
         form = Form(tuple(field_from_json(plain(spec)) for spec in fields))
         columns = RowBuilder(form, features).columns
