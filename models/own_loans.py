@@ -1,6 +1,6 @@
 """A lender's own release: from a recipe file and its loans to a release folder, with all measurements."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +21,7 @@ from models.form_file import standard_reasons
 from models.lender_loans import LoadedLoans, load_loans
 from models.metrics import Floats
 from models.model_card.card import card_files
+from models.own_history import OwnHistory
 from models.recipe import Lender, Loans, Recipe
 from models.recipe_file import SCORECARD, TREES, RecipeFile, read_recipe
 from models.toml_file import BadFile
@@ -100,6 +101,7 @@ def recipe_of(recipe_file: RecipeFile, loaded: LoadedLoans) -> Recipe:
         policy=policy,
         points=recipe_file.points,
         load=lambda: loans,
+        history=past_loans(recipe_file, loaded.loans) if recipe_file.history else None,
         later=later,
         window=window,
         why_age=recipe_file.why_age,
@@ -116,6 +118,12 @@ def recipe_of(recipe_file: RecipeFile, loaded: LoadedLoans) -> Recipe:
         ),
         lender=lender(recipe_file, loaded, same),
     )
+
+
+def past_loans(recipe_file: RecipeFile, loans: Loans) -> Callable[[], OwnHistory]:
+    """The history of all loans of the file, made when it is needed."""
+    horizon = recipe_file.loans.horizon_months
+    return lambda: OwnHistory(recipe_file.history, recipe_file.fields, loans, horizon)
 
 
 def limits(recipe_file: RecipeFile) -> list[str]:

@@ -1,4 +1,4 @@
-"""Effects of forms with many fields and features made of several answers: estimated, with errors, and no reasons drawn."""
+"""Effects in forms with many fields and features made of several answers: estimated, and no reasons drawn."""
 
 from html import unescape
 from pathlib import Path
@@ -71,7 +71,7 @@ def test_estimates_are_near_all_coalitions(wide: tuple[Release, Any]) -> None:
 
 @pytest.mark.slow
 def test_many_answers_are_estimated_and_give_no_reasons(wide: tuple[Release, Any]) -> None:
-    """More than sixteen that differ: errors beside the effects, the sum exact, the same every time, nothing for a notice."""
+    """More than sixteen that differ: errors beside the effects, an exact sum, the same again, nothing for a notice."""
     release, values = wide
     reasons = Reasons(release, XGBoostEngine(release))
     tried = 0

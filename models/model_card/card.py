@@ -413,15 +413,16 @@ def principal_reasons(findings: Findings) -> str:
     share = percent(counted.without / counted.declines)
     exact = (
         f"In {percent(counted.estimated / counted.declines)} of them more than {MOST_FIELDS} answers differ from the "
-        "reference applicant's: their effects are estimates, shown with intervals, and no reason is drawn from them, so "
-        "a decline needs one in the officer’s own words. All others are exact for this model; the effects "
+        "reference applicant's: their effects are estimates, shown with intervals, and no reason is drawn from them, "
+        "so a decline needs one in the officer’s own words. All others are exact for this model; the effects "
         if counted.estimated
         else "The effects are exact for this model; they "
     )
     return (
         f"Of {counted.of}, the policy above declines {counted.declines:,} that are explained here (drawn with seed "
         f"{SEED}). A row says in how many of them the reason is among the up to {MOST_PRINCIPAL} principal ones: the "
-        f"fields with the strongest effect against the reference applicant. {exact}say nothing about causes. Without any principal reason: {share}.\n\n"
+        f"fields with the strongest effect against the reference applicant. {exact}say nothing about "
+        f"causes. Without any principal reason: {share}.\n\n"
         + table(["reason", "text for the applicant", "of the declines"], rows)
     )
 
