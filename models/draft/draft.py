@@ -173,11 +173,18 @@ def look(request: Request, progress: Progress) -> Look:
     tick = progress.stage("looking at each column", 2 * len(names))
     columns: dict[str, Column] = {}
     for name in names:
-        described = column(name, frame[name], detection.reading.decimal)
+        described = column(
+            name, frame[name], detection.reading.decimal, as_number=name in request.ask, as_day=name == request.date
+        )
         columns[name] = (
             replace(described, codes=find_codes(described.values)) if described.kind == NUMBER else described
         )
         tick()
+    if request.date and (kind := columns[request.date].kind) != DAY:
+        raise TenfoldError(
+            f"--date {request.date}: its cells cannot be read as dates in one form; it looks like a column of the kind "
+            f"{kind}. Write them all as 2026-01-31, or leave --date out"
+        )
     customers = customers_of(columns, len(bad))
     verdicts = left_out(columns, request, customers)
     candidates = tuple(name for name in columns if name not in verdicts)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from models.draft.columns import Column
+from models.draft.columns import DIGITS_ONLY, Column
 from models.draft.form import Field
 from models.draft.leaks import FILLED_TELLS, WEIGHTS, Leak, sounds_later
 from models.draft.outcome import Outcome, listed
@@ -52,9 +52,12 @@ def first_questions(
     if days and not date:
         again = f"Is {days[0].name} the day of application? Then draft again with --date {days[0].name!r}"
         questions.append(Question("loans.date", f"{again}: later loans judge the model.", "no dates, folds judge"))
-    swapped = next((column for column in days if column.name == date and column.either_order), None)
-    if swapped:
-        questions.append(Question("loans.read", f"Does {swapped.name} write the day or the month first?", swapped.form))
+    for column in days:
+        if column.doubt and (column.name == date or column.form in DIGITS_ONLY):
+            without = "" if column.name == date else f"; left out. If it is a number: --ask {column.name!r}"
+            questions.append(
+                Question("loans.read", f"Does {column.name} {column.doubt}?", f"dates by {column.form!r}{without}")
+            )
     return questions
 
 
