@@ -27,7 +27,7 @@ def estimate(
     players = len(differing)
     random = np.random.default_rng(SEED)
     forwards = [random.permutation(players) for _ in range(PAIRS)]
-    orders = np.array([order for one in forwards for order in (one, one[::-1])])  # (2 · PAIRS, players)
+    orders = np.array([order for drawn in forwards for order in (drawn, drawn[::-1])])  # (2 · PAIRS, players)
     place = np.argsort(orders, axis=1)  # when each player comes in
     inside = place[:, None, :] < np.arange(players + 1)[None, :, None]  # (orders, steps, players)
     applications = np.tile(reference, (len(orders) * (players + 1), 1))

@@ -228,7 +228,7 @@ def check_dates(
     reading: Reading,
     found: Mapping[str, npt.NDArray[np.int32]],
 ) -> None:
-    """Note a column of dates of which more than a few cells are none in the form that the recipe gives."""
+    """Note a column of dates where more than a few cells are not in the form that the recipe gives."""
     for role, month in found.items():
         if not (name := getattr(recipe.loans, role)):
             continue

@@ -235,7 +235,7 @@ def is_table(content: Mapping[str, Any], name: str) -> bool:
 
 
 def table_of(toml: TomlFile, key: Key, content: Mapping[str, Any], keys: Sequence[str]) -> Mapping[str, Any]:
-    """A table that may be left out; an empty one where it is none, which is noted."""
+    """A table that may be left out; where something else stands, that is noted and the table is empty."""
     table = content.get(str(key[-1]), {})
     check_keys(toml, key, table, keys)
     return table if isinstance(table, Mapping) else {}
@@ -645,7 +645,7 @@ def check_features(
     numbers = [spec["name"] for spec in fields if spec["kind"] == "number"]
     for name in model["blur"] if is_table(model, "blur") else ():
         if name not in numbers:
-            toml.wrong(("model", "blur", name), f"a number field is needed: {', '.join(numbers) or 'there is none'}")
+            toml.wrong(("model", "blur", name), f"a number field is needed: {', '.join(numbers) or 'no field is one'}")
     for name in monotone:
         stem = name.removesuffix("*")
         if not any(column.startswith(stem) if name.endswith("*") else column == name for column in columns):

@@ -151,5 +151,5 @@ def test_a_recipe_that_says_nothing_of_dates(tmp_path: Path) -> None:
 
 
 def test_an_identifier_stays_one() -> None:
-    """Account numbers that look like days of a month are none."""
+    """Account numbers that look like days of a month are something else."""
     assert column("konto", pd.Series([str(2_019_000_000 + at) for at in range(500)]), ".").kind == IDENTIFIER

@@ -71,7 +71,7 @@ class Column:
     whole: bool = False
     codes: tuple[float, ...] = ()  # numbers that do not mean an amount
     form: str = ""  # of dates
-    doubt: str = ""  # another thing that its dates could mean; "" if there is none
+    doubt: str = ""  # another thing that its dates could mean; "" without one
     words: Mapping[str, int] = field(default_factory=dict)  # texts among numbers -> loans
     digits: bool = False  # few whole numbers, which may name things instead of counting them
 
