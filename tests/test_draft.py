@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from inference.errors import TenfoldError
 from models.draft.accept import likely_target
 from models.draft.again import moved
 from models.draft.codes import find_codes
@@ -512,6 +513,32 @@ def test_what_moved() -> None:
         "loans.bad: ['1'] → ['2']",
     ]
     assert moved(old, old)[1:] == []
+
+
+@pytest.mark.slow
+def test_what_the_analyst_asks_for(tmp_path: Path) -> None:
+    """What cannot be asked is refused at once; what only seems to show a prohibited attribute has to be explained."""
+    frame = messy_loans.loans(900)[["income", "seniority", "prior_record", "job", "bad"]]
+    rng = np.random.default_rng(0)
+    frame["loan_id"] = [f"A{at:05d}" for at in range(900)]
+    frame["constant"] = "x"
+    frame["credit_union"] = np.where(rng.random(900) < 0.3 + 0.3 * frame["bad"], "yes", "no")
+    file = tmp_path / "loans.csv"
+    frame.to_csv(file, index=False)
+    with pytest.raises(TenfoldError, match=r"--ask: cannot be asked: loan_id \(identifier.*\); constant \(the same in"):
+        look(Request(file=file, target="bad", ask=("loan_id", "constant")), Silent())
+    plain = drafted(file, "bad")
+    assert plain.verdicts["credit_union"][0] == "kept to look at"
+    made = drafted(file, "bad", ask=("credit_union",))
+    assert made.verdicts["credit_union"][0] == "asked"
+    recipe = read_recipe(written(made, tmp_path))
+    assert [str(problem) for problem in recipe.open if "not_prohibited" in str(problem)] == [
+        next(str(one) for one in recipe.open if one.key == "loans.not_prohibited.credit_union")
+    ]
+    assert len(recipe.open) == len(made.questions)
+    text = recipe.file.read_text("utf-8").replace("# ASK", "#").replace("ASK: say why it shows none", "a kind of bank")
+    recipe.file.write_text(text, "utf-8")
+    assert read_recipe(recipe.file).open == ()
 
 
 # --- dates and customers

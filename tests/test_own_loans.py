@@ -11,6 +11,7 @@ import pytest
 from lenders import CHOICES, MODEL, NUMBERS, field, frame, written
 from msgspec.json import encode
 from parts import newest, sampler, some
+from workbooks import write_xlsx
 
 from inference.engines import XGBoostEngine
 from inference.release import open_release
@@ -82,11 +83,15 @@ def sources(tmp_path: Path, kind: str) -> tuple[pd.DataFrame, str]:
     if kind == "utf-16":
         file.write_bytes(data.to_csv(index=False, sep="\t").encode("utf-16"))
         return data, '{ encoding = "utf-16", separator = "\\t" }'
+    if kind == "excel":
+        rows = [[float(cell) if cell.replace(".", "").isdigit() else cell for cell in row] for row in data.to_numpy()]
+        write_xlsx(file, {"Notes": [["x"]], "Loans": [["Portfolio"], list(data.columns), *rows]})
+        return data, '{ format = "excel", sheet = "Loans", skip = 1 }'
     data.to_parquet(file)
     return data, '{ format = "parquet" }'
 
 
-@pytest.mark.parametrize("kind", ["german", "french", "utf-16", "parquet"])
+@pytest.mark.parametrize("kind", ["german", "french", "utf-16", "excel", "parquet"])
 def test_the_same_loans_come_out_of_any_file(tmp_path: Path, kind: str) -> None:
     """Titles, totals, separators, encodings, decimal signs: as `read` says, and nothing is lost."""
     data, reading = sources(tmp_path, kind)

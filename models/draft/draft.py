@@ -187,6 +187,8 @@ def look(request: Request, progress: Progress) -> Look:
         )
     customers = customers_of(columns, len(bad))
     verdicts = left_out(columns, request, customers)
+    if cannot := [f"{name} ({verdicts[name][1]})" for name in request.ask if name in verdicts]:
+        raise TenfoldError(f"--ask: cannot be asked: {'; '.join(cannot)}")
     candidates = tuple(name for name in columns if name not in verdicts)
     alone, filled = {}, {}
     for name in names:
@@ -226,10 +228,10 @@ def left_out(columns: Mapping[str, Column], request: Request, customers: str) ->
     seen: dict[int, str] = {}
     for name, described in columns.items():
         why = ""
-        shown = named(name) or (answered(described.answers) if described.kind == CHOICE else [])
+        shown = prohibited(described)
         if described.kind == CONSTANT:
             why = "the same in every loan" if described.missing < 1 else "empty"
-        elif shown:
+        elif shown and name not in request.ask:
             can = described.kind in (CHOICE, NUMBER)
             verdicts[name] = (LOOKED_AT if can else LEFT_OUT, f"shows a prohibited attribute: {', '.join(shown)}")
             continue
@@ -257,6 +259,11 @@ def left_out(columns: Mapping[str, Column], request: Request, customers: str) ->
         if why:
             verdicts[name] = (LEFT_OUT, why)
     return verdicts
+
+
+def prohibited(described: Column) -> list[str]:
+    """What a column's name or answers show of attributes that credit must not be decided on."""
+    return named(described.name) or (answered(described.answers) if described.kind == CHOICE else [])
 
 
 def same_as(column: Column, columns: Mapping[str, Column], seen: dict[int, str]) -> str | None:
@@ -298,6 +305,13 @@ def draft(look: Look, progress: Progress, workers: int = 2) -> Draft:
         form, look.columns, leaks, look.filled, customers, len(bad),
         [column.name for column in chosen_columns if aged(column.name)],
     )  # fmt: skip
+    more += [
+        Question(
+            "loans.not_prohibited", f"Why does {name} show no attribute that credit must not be decided on "
+            f"({', '.join(shown)})?", "none, training refuses until it is said",
+        )
+        for name, shown in confirmed(look).items()
+    ]  # fmt: skip
     expected = later.auc if later else chosen.nested
     if expected.value > ALONE:
         text = f"Why can these fields tell good from bad with AUC {expected}, which hardly any loans allow?"
@@ -307,6 +321,11 @@ def draft(look: Look, progress: Progress, workers: int = 2) -> Draft:
         fields=tuple(form), verdicts=verdicts, groups=groups, questions=(*look.questions, *more),
         sampled=min(len(bad), MOST_LOANS), later=later,
     )  # fmt: skip
+
+
+def confirmed(look: Look) -> dict[str, list[str]]:
+    """Columns that the analyst asks although they seem to show a prohibited attribute -> which."""
+    return {name: shown for name in look.request.ask if (shown := prohibited(look.columns[name]))}
 
 
 def by_time(look: Look, every: Table, number: int, progress: Progress) -> Later | None:
