@@ -18,13 +18,13 @@ from inference.errors import TenfoldError
 from models.draft.accept import likely_target
 from models.draft.again import moved
 from models.draft.codes import find_codes
-from models.draft.columns import CHOICE, CODE, DAY, IDENTIFIER, LONG_LIST, NUMBER, column
+from models.draft.columns import CHOICE, CODE, DAY, IDENTIFIER, LONG_LIST, NUMBER, column, names_customer
 from models.draft.command import add_command
 from models.draft.detect import detect
 from models.draft.draft import Draft, Request, TooFewBad, draft, look
 from models.draft.form import bounds, field, field_name, label_of
 from models.draft.judging import auc, auc_alone, auc_with_interval, table
-from models.draft.leaks import sums
+from models.draft.leaks import missing_tells, sums
 from models.draft.outcome import NoOutcome, find_outcome
 from models.draft.progress import Silent
 from models.draft.recipe_writer import write_recipe
@@ -317,6 +317,36 @@ def test_answers_that_are_called_other_or_not_stated() -> None:
     assert found.choices == {"other": ("other", "other"), "not_stated": ("Not stated", "Not stated"),
                              "fixed": ("fixed", "fixed")}  # fmt: skip
     assert found.values == {"other": ("other",), "not_stated": ("Not stated",), "fixed": ("fixed",)}
+
+
+def test_a_customers_number_is_no_amount() -> None:
+    """Numbers of one length that the name calls a number are codes, in one word too; amounts and counts are not."""
+    rng = np.random.default_rng(0)
+    numbers = pd.Series([str(at) for at in rng.integers(100_000, 103_000, 4000)])
+    for name in ("Kundennummer", "customerid", "Cust_ID", "codcliente", "Vertragsnr.", "branch no"):
+        assert column(name, numbers, ".").kind == CODE, name
+    for name in ("income", "Betrag", "numero_amount", "rate"):
+        assert column(name, numbers, ".").kind == NUMBER, name
+    assert column("open accounts no", pd.Series([str(at) for at in rng.poisson(40, 4000)]), ".").kind == NUMBER
+    for name in ("Kundennummer", "customerid", "codcliente", "client_id"):
+        assert names_customer(name), name
+    for name in ("custom duty", "memberships", "clientele income", "kundenzufriedenheit"):
+        assert not names_customer(name), name
+
+
+def test_cells_that_are_missing_where_loans_went_bad() -> None:
+    """Few loans without a cell, nearly all of them bad: said. As many bad as elsewhere, or too few to tell: not."""
+    rng = np.random.default_rng(0)
+    bad = (rng.random(5000) < 0.2).astype(np.int8)
+    values = rng.normal(50, 10, 5000).round(2).astype(str)
+    told = values.copy()
+    told[np.flatnonzero(bad == 1)[:100]] = ""
+    told[np.flatnonzero(bad == 0)[:6]] = ""
+    even, few = values.copy(), values.copy()
+    even[rng.random(5000) < 0.1] = ""
+    few[np.flatnonzero(bad == 1)[:20]] = ""
+    described = [column("x", pd.Series(one).replace("", None), ".") for one in (told, even, few)]
+    assert [missing_tells(one, bad) for one in described] == ["of the 106 loans without it 94% went bad", "", ""]
 
 
 # --- a whole draft

@@ -3,6 +3,7 @@
 The name decides only what the cells cannot: postcodes without a leading zero, and numbers that merely count lines.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -50,6 +51,12 @@ CUSTOMERS = set(
     "customer cust client borrower member applicant kunde kunden kundennr kreditnehmer emprunteur cliente person "
     "household".split()
 )
+# The same in one word: Kundennummer, customerid, codcliente.
+CUSTOMER = re.compile(
+    r"(?:kunden?|kreditnehmer|darlehensnehmer|debitoren?|customer|cust|client|cliente|borrower|member|applicant|"
+    r"emprunteur|prestatario|mutuatario|mutuario)s?(?:nummer|number|num|nr|no|id|code|key|ref)|(?:cod|id)(?:ice|igo)?client[ei]?"
+)
+NUMBERED = re.compile(r"(?:nummer|number|numero|nr|[ _.-](?:no|id|num|key|ref|code))\.?$", re.IGNORECASE)
 YES_NO = (
     {"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"}, {"ja", "nein"}, {"j", "n"}, {"oui", "non"}, {"o", "n"},
     {"si", "no"}, {"sí", "no"}, {"s", "n"}, {"sim", "não"}, {"sim", "nao"}, {"sì", "no"}, {"1", "0"},
@@ -133,12 +140,22 @@ def number_column(described: Column, texts: pd.Series, counts: pd.Series, decima
         return replace(described, kind=kind, answers=tuple(samples[:MOST_CHOICES]))
     if whole and distinct == len(values) > 50 and counts_lines(described.name, values):
         return replace(described, kind=IDENTIFIER)
+    if whole and distinct > MOST_CHOICES and (names_customer(described.name) or NUMBERED.search(described.name)):
+        lengths = pd.Series(samples).str.len().value_counts(normalize=True)
+        if lengths.index[0] >= 4 and lengths.iloc[0] > 0.9:  # numbers of one length that the name calls a number
+            return replace(described, kind=CODE, values=positions(texts, counts), answers=tuple(samples[:MOST_CHOICES]))
     if may_be_list(values) and not units and not described.words:
         positioned = positions(texts, counts)
         return replace(
             described, kind=CHOICE, values=positioned, answers=tuple(samples), distinct=len(counts), digits=True
         )
     return replace(described, kind=NUMBER, unit=next(iter(units), ""))
+
+
+def names_customer(name: str) -> bool:
+    """Whether a name is that of a customer's number."""
+    plain = "".join(words(name))
+    return bool(set(words(name)) & CUSTOMERS or CUSTOMER.fullmatch(plain))
 
 
 def positions(texts: pd.Series, counts: pd.Series) -> Floats:

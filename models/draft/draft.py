@@ -18,7 +18,6 @@ from models.draft.columns import (
     CHOICE,
     CODE,
     CONSTANT,
-    CUSTOMERS,
     DAY,
     IDENTIFIER,
     LONG_LIST,
@@ -27,6 +26,7 @@ from models.draft.columns import (
     TEXT,
     Column,
     column,
+    names_customer,
 )  # fmt: skip
 from models.draft.detect import Detection, detect
 from models.draft.directions import Directions, verify
@@ -157,9 +157,9 @@ def look(request: Request, progress: Progress) -> Look:
     tick()
     for name in (request.target, *([request.date] if request.date else []), *request.ask):
         if name not in detection.frame.columns:
-            raise TenfoldError(
-                f"{request.file} has no column {name!r}; it has {', '.join(map(repr, detection.frame.columns))}"
-            )
+            near = [other for other in detection.frame if other.strip().lower() == name.strip().lower()]
+            listed = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, detection.frame.columns))}"
+            raise TenfoldError(f"{request.file} has no column {name!r}; {listed}")
     outcome = find_outcome(request.target, detection.frame[request.target], request.bad)
     if (went_bad := int(np.nansum(outcome.values))) < FEWEST_BAD:
         raise TooFewBad(
@@ -302,7 +302,7 @@ def draft(look: Look, progress: Progress, workers: int = 2) -> Draft:
     verdicts = final_verdicts(look, leaks, chosen)
     groups = looked_at(look, table(chosen_columns, bad), chosen, verdicts)
     more = more_questions(
-        form, look.columns, leaks, look.filled, customers, len(bad),
+        form, look.columns, leaks, look.filled, customers, bad,
         [column.name for column in chosen_columns if aged(column.name)],
     )  # fmt: skip
     more += [
@@ -366,7 +366,7 @@ def customers_of(columns: Mapping[str, Column], loans: int) -> str:
     """The column that identifies customers with several loans, by its name and values; else ""."""
     for name, described in columns.items():
         many = described.kind in (CODE, TEXT, LONG_LIST, NUMBER) and 0.1 < described.distinct / loans < 0.98
-        if many and set(words(name)) & CUSTOMERS:
+        if many and names_customer(name):
             return name
     return ""
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from models.draft.columns import DIGITS_ONLY, Column
 from models.draft.form import Field
-from models.draft.leaks import FILLED_TELLS, WEIGHTS, Leak, sounds_later
+from models.draft.judging import Labels
+from models.draft.leaks import FILLED_TELLS, WEIGHTS, Leak, missing_tells, sounds_later
 from models.draft.outcome import Outcome, listed
 from models.prohibited import words
 
@@ -67,7 +68,7 @@ def more_questions(
     leaks: Sequence[Leak],
     filled: Mapping[str, float],
     customers: str,
-    loans: int,
+    bad: Labels,
     ages: Sequence[str],
 ) -> list[Question]:
     """Questions that the proposed form raises."""
@@ -90,6 +91,12 @@ def more_questions(
             for field in fields
             if filled.get(field.column, 0.5) > 0.5 + FILLED_TELLS
         ]
+        + [
+            f"{field.column} ({said})"
+            for field in fields
+            if filled.get(field.column, 0.5) <= 0.5 + FILLED_TELLS
+            and (said := missing_tells(columns[field.column], bad))
+        ]
         + [field.column for field in fields if sounds_later(field.column)],
     )  # fmt: skip
     ask(
@@ -106,7 +113,7 @@ def more_questions(
         "; ",
     )  # fmt: skip
     far = [field for field in fields if field.kind == "number" and field.outside]
-    share = sum(field.outside for field in far) / loans
+    share = sum(field.outside for field in far) / len(bad)
     ask(
         "fields.….range", "Are the bounds right?",
         "loans outside are left out, and counted" + (f" ({share:.1%} of all)" if share > MOST_OUTSIDE else ""),
