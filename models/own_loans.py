@@ -408,14 +408,19 @@ def summary(own_release: OwnRelease) -> str:
         lines += [f"  {count:>9,}  {why}" for why, count in sorted(loaded.left_out.items(), key=lambda item: -item[1])]
     nested = own_release.trained.recipe.lender.draft.get("nested_auc") if own_release.trained.recipe.lender else None
     if nested is not None:
-        lines.append(
-            f"AUC with the fields chosen on other loans than those that judge, from the draft: {nested:.3f}. "
+        own = next(float(row["auc"]) for row in rows if "intervals" in row)
+        expected = (
             "That is the one to expect."
+            if own >= nested
+            else f"This release has {own:.3f} with its fields as they are: expect no more than that."
+        )
+        lines.append(
+            f"AUC with the fields chosen on other loans than those that judge, from the draft: {nested:.3f}. {expected}"
         )
     lines += ["", own_release.report.text, ""]
     if not any(row["model"] == ALL_COLUMNS for row in rows):
         lines.append("The form asks every usable column: there is no larger model to compare with.")
     lines.append(f"{own_release.release.folder}: digest {own_release.release.digest}")
-    lines.append(f"Serve it: TENFOLD_RELEASE={own_release.release.folder} python app.py")
+    lines.append(f"Serve it: TENFOLD_RELEASE={own_release.release.folder} tenfold serve")
     lines.append("It is a draft, and says so, until a manager who did not make it puts it into service: page Releases.")
     return "\n".join(lines)

@@ -16,7 +16,7 @@ import pytest
 
 from inference.errors import TenfoldError
 from models.draft.accept import likely_target
-from models.draft.again import moved
+from models.draft.again import moved, request_of
 from models.draft.codes import find_codes
 from models.draft.columns import CHOICE, CODE, DAY, IDENTIFIER, LONG_LIST, NUMBER, column, names_customer
 from models.draft.command import add_command
@@ -569,6 +569,15 @@ def test_what_the_analyst_asks_for(tmp_path: Path) -> None:
     text = recipe.file.read_text("utf-8").replace("# ASK", "#").replace("ASK: say why it shows none", "a kind of bank")
     recipe.file.write_text(text, "utf-8")
     assert read_recipe(recipe.file).open == ()
+
+
+def test_what_an_earlier_recipe_explains_is_asked_again() -> None:
+    """Ages and names that only seem prohibited, under the column's name; what is explained and not asked is not."""
+    recipe = {
+        "loans": {"target": "bad", "bad": [1], "date": "d", "not_prohibited": {"credit_union": "w", "other": "w"}},
+        "fields": {"years": {"column": "AGE", "why_age": "w"}, "credit_union": {}, "income": {"column": "INC"}},
+    }
+    assert request_of(recipe) == {"target": "bad", "bad": ("1",), "date": "d", "ask": ("AGE", "credit_union")}
 
 
 # --- dates and customers
