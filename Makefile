@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 # Installs in a seventh of pip's time; where it cannot, pip does.
 UV := 0.13.9
+# Tests start hundreds of programs, and each would compile all that it imports where this is set.
+unexport PYTHONDONTWRITEBYTECODE
 # A release by its recipe's name, the one that DEFAULT lists: make run RELEASE=sba; or by its folder
 RELEASE ?=
 ifneq ($(RELEASE),)
@@ -164,13 +166,13 @@ screenshots: setup browser  ## the README's pictures of the desk, taken anew
 mutants: setup  ## small changes of the code, each of which must make a test fail (ONLY=name: those of a file or test)
 	$(BIN)/python tests/mutants/run.py $(ONLY)
 
-faults: setup  ## kill, cut, fill and fuzz in full (two hours; ONLY=name: one of tests/faults); figures go into the README
+faults: setup  ## kill, cut, fill and fuzz in full (two hours; ONLY=name: one of tests/faults); figures go into docs/faults.md
 	@command -v strace >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq strace >/dev/null; } \
 		|| echo "No strace here: failing system calls are left out"
 	FAULTS=full $(BIN)/python -m pytest tests/faults $(if $(ONLY),-k "$(ONLY)")
 	$(BIN)/python -m profiling.documents.figures
 
-figures: setup  ## write the README's figures from the releases and profiling/out/bench.json
+figures: setup  ## write the documents' figures from the releases and profiling/out/bench.json
 	$(BIN)/python -m profiling.documents.figures
 
 space: setup  ## list what would be uploaded to a Hugging Face Space (nothing is sent)

@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     root = argparse.ArgumentParser(
         prog="tenfold serve",
-        description="Serve the desk and the API. Settings are environment variables: see the README.",
+        description="Serve the desk and the API. Settings are environment variables: see docs/operate.md.",
     )
     root.add_argument(
         "--replace", metavar="PID", nargs="?", const=HERE,

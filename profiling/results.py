@@ -1,4 +1,4 @@
-"""Where benchmarks leave their figures: one JSON file, merged over the commands, from which the README is written."""
+"""Where benchmarks leave their figures: one JSON file, merged over the commands; documents get theirs from it."""
 
 import json
 import os

@@ -92,6 +92,7 @@ TYPED = ["inference", "ledger"]
 UNTYPED_PACKAGE = re.compile(r"#.*\b(\w+) has no types")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", TYPED)
 def test_any_is_only_what_a_package_without_types_gives(package: str) -> None:
     """No value of ours is `Any`, or may be: a line that has it says which package it comes from."""
@@ -125,6 +126,7 @@ def test_the_page_has_every_module() -> None:
     assert {file: first_paragraph(file) for file in files} == dict(ORDER)
 
 
+@pytest.mark.slow
 def test_every_import_points_up_the_page() -> None:
     """Within packages too: no module imports what stands below it."""
     at = {
@@ -153,6 +155,7 @@ def test_no_module_is_named_for_leftovers() -> None:
     assert not [name for name in MODULES if leftovers & set(name.split("."))]
 
 
+@pytest.mark.slow
 def test_nothing_outside_the_recipes_knows_a_release_by_name() -> None:
     """The code that serves names no embedded release: another one put in its place just works."""
     serving = [module for module in MODULES if part(module) in ("inference", "ledger", "web", "app")]

@@ -54,6 +54,7 @@ def same(one: Floats, other: Floats) -> bool:
     return one.dtype == other.dtype == np.float32 and one.tobytes() == other.tobytes()
 
 
+@pytest.mark.slow
 def test_all_committed_loans_have_xgboosts_margins(release: Release, engine: XGBoostEngine, real: RealLoans) -> None:
     """Margins and probabilities of every loan that the release's recipe loads; of 1,000 also one by one."""
     booster = engine.classifier.get_booster()
@@ -72,6 +73,7 @@ def test_all_committed_loans_have_xgboosts_margins(release: Release, engine: XGB
     assert same(single, expected[:1000])
 
 
+@pytest.mark.slow
 def test_at_every_threshold_and_beside_it(release: Release, engine: XGBoostEngine) -> None:
     """Thresholds, their neighbours by one unit in the last place, both zeros, subnormal numbers, the largest, NaN."""
     booster = engine.classifier.get_booster()
@@ -85,6 +87,7 @@ def test_at_every_threshold_and_beside_it(release: Release, engine: XGBoostEngin
     assert same(np.concatenate([forest.margins(row[None]) for row in rows[:2000]]), expected[:2000])
 
 
+@pytest.mark.slow
 @settings(max_examples=220, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 10_000),
@@ -113,6 +116,7 @@ def test_forests_of_many_kinds(
     assert same(forest.margins(rows), margins_of(booster, rows))
 
 
+@pytest.mark.slow
 def test_more_thresholds_of_a_column_than_a_byte_counts() -> None:
     """Of columns at the ends of a tile of 16; between them none is split."""
     drawn = np.random.default_rng(13)
@@ -147,6 +151,7 @@ def test_a_forest_without_a_split() -> None:
     )
 
 
+@pytest.mark.slow
 def test_threads_do_not_disturb_each_other() -> None:
     """Eight threads with one forest give what one gives."""
     booster = trained(4, max_depth=6)
@@ -327,6 +332,7 @@ def test_an_engine_that_is_off_by_one_bit_is_refused(release: Release, monkeypat
         BinsEngine(release)
 
 
+@pytest.mark.slow
 def test_reasons_are_the_same(release: Release, engine: XGBoostEngine, real: RealLoans) -> None:
     """Explanations by bins equal those by XGBoost."""
     ways = Reasons(release, open_engine("bins", release)), Reasons(release, engine)

@@ -67,6 +67,7 @@ def test_other_engines_agree(release: Release, scorer: Scorer, real: RealLoans, 
     assert set(batch["engine"].to_pylist()) == {name}
 
 
+@pytest.mark.slow
 def test_arrows_logarithms_have_the_bits_of_pythons() -> None:
     """In the versions that are locked, on this machine: a million values."""
     assert same(ARROW, 1_000_000)

@@ -153,6 +153,7 @@ FORM = form_of(
 TEXTS = st.one_of(st.none(), st.text(max_size=12), st.from_regex(r"[-+]?[0-9]{0,17}[.,]?[0-9]{0,5}", fullmatch=True))
 
 
+@pytest.mark.slow
 @given(st.lists(TEXTS, min_size=1, max_size=30), st.sampled_from(["en", "fr"]))
 @settings(max_examples=1500)
 def test_whatever_text_a_number_is_both_doors_say_the_same(texts: list[str | None], language: str) -> None:
@@ -161,6 +162,7 @@ def test_whatever_text_a_number_is_both_doors_say_the_same(texts: list[str | Non
     compare(pa.record_batch([column] * len(FORM.names), list(FORM.names)), FORM, language)
 
 
+@pytest.mark.slow
 @given(st.lists(st.one_of(st.none(), st.floats()), min_size=1, max_size=50))
 @settings(max_examples=500)
 def test_whatever_float_a_number_is_both_doors_say_the_same(floats: list[float | None]) -> None:

@@ -123,6 +123,7 @@ def test_committed_files_are_small(path: Path) -> None:
     assert path.stat().st_size <= fetch_sba.LIMIT_BYTES == 9_000_000
 
 
+@pytest.mark.slow
 def test_sba_study_rows_answer_every_field(study: pd.DataFrame) -> None:
     """Study rows lie in 2001-01..2007-12, every month has some, and only job counts may be not stated, then both."""
     assert study["approved"].nunique() == 84

@@ -34,6 +34,8 @@ from web.lender import EXAMPLE, Lender, read_lender, reason_text
 from web.pages.texts import LANGUAGES, texts_in
 from web.server import create_app
 
+pytestmark = pytest.mark.slow  # an app is started
+
 SENTENCE = "A sentence that says why."
 MARKUP = "<b onclick=alert(1)>\"'&"
 

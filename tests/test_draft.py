@@ -230,6 +230,7 @@ def test_outcomes_that_are_none() -> None:
 # --- leaks, choice, form
 
 
+@pytest.mark.slow
 def test_auc_with_its_interval() -> None:
     """DeLong's interval is that of the bootstrap, and the value scikit-learn's."""
     rng = np.random.default_rng(0)

@@ -26,6 +26,8 @@ from web.pages.texts import texts_in
 from web.security.accounts import Accounts
 from web.server import create_app
 
+pytestmark = pytest.mark.slow  # an app is started
+
 KEY, OTHER = "a" * 32, "b" * 32
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 

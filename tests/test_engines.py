@@ -36,6 +36,7 @@ def real_rows(release: Release, real: RealLoans) -> Any:
 # --- against XGBoost itself ---
 
 
+@pytest.mark.slow
 def test_xgboosts_classifier_is_the_oracle(release: Release, engine: XGBoostEngine, real: RealLoans) -> None:
     """One row at a time and all at once give exactly what a fresh XGBClassifier reads from the release's file."""
     oracle = xgboost.XGBClassifier(n_jobs=1)
@@ -143,6 +144,7 @@ def test_engines_agree_at_every_threshold(
     record_property(f"rows at thresholds, {other.name} against xgboost", len(rows))
 
 
+@pytest.mark.slow
 def test_engines_agree_on_odd_rows(release: Release, engine: XGBoostEngine, other: Engine) -> None:
     """Zeros, denormals, the largest floats and random rows of all magnitudes: within 1e-6 of XGBoost."""
     random = np.random.default_rng(5)
@@ -171,6 +173,7 @@ def test_engines_score_real_loans_alike(scorer: Scorer, real: RealLoans, other: 
     record_property(f"real loans scored by {other.name} and xgboost", len(real.loans))
 
 
+@pytest.mark.slow
 def test_an_engine_predicts_a_batch_as_its_rows(release: Release, real: RealLoans, other: Engine) -> None:
     """Many at once are what each is by itself, within 1e-6, as float32 of shape (m,)."""
     rows = real_rows(release, real)[:300]
@@ -209,6 +212,7 @@ def test_onnx_needs_the_releases_own_model(release: Release) -> None:
         assert caught.value.file.endswith(ONNX)
 
 
+@pytest.mark.slow
 def test_the_onnx_model_is_an_export_of_the_model(release: Release, engine: XGBoostEngine) -> None:
     """model.onnx is, byte for byte, what exporting the release's model gives."""
     assert release.onnx == as_onnx(engine.classifier)
@@ -258,6 +262,7 @@ def test_a_field_moves_the_pd_one_way(scorer: Scorer, real: RealLoans, name: str
     assert (steps > 0).any(axis=1).mean() > 0.5  # and it does move
 
 
+@pytest.mark.slow
 def test_a_constrained_column_moves_the_pd_one_way(scorer: Scorer, real: RealLoans) -> None:
     """In every release, a constrained column moved by itself in real rows moves p its way or not at all."""
     release, engine = scorer.release, scorer.engine

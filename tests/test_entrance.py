@@ -26,6 +26,8 @@ from web.security.accounts import IDLE, Accounts, mode
 from web.security.entrance import ALL_SEEING, COOKIE, LOGGED_IN, METERING, NOBODY, rule
 from web.server import create_app
 
+pytestmark = pytest.mark.slow  # an app is started
+
 HERE = "http://127.0.0.1"
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 EXAMPLE = open_release(default_release()).form.example

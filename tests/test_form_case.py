@@ -22,6 +22,8 @@ from ledger.retention import purge
 from web.desk.form_case import FormCases
 from web.pages.texts import texts_in
 
+pytestmark = pytest.mark.slow  # an app is started
+
 KEYS = iter(f"{number:032x}" for number in range(1, 1000))
 TEXTS = texts_in("en")
 

@@ -17,6 +17,8 @@ from web.desk.waiting_answers import Full, UnreadAnswers
 from web.security.limits import Sender
 from web.server import create_app
 
+pytestmark = pytest.mark.slow  # an app is started
+
 RUN, CALL = "/gradio_api/run/predict_credit_score", "/gradio_api/call/predict_credit_score"
 JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
 ANN, BOB = Sender("ann", True), Sender("bob", True)

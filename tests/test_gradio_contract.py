@@ -26,6 +26,8 @@ from web.desk import gradio_hooks as hooks
 from web.pages.assets import assets
 from web.server import create_app
 
+pytestmark = pytest.mark.slow  # an app is started
+
 MOVED = f"Gradio {gr.__version__} is not as web/desk/gradio_hooks.py expects it: "
 Made = TypeVar("Made")
 FOREIGN = {"Origin": "https://elsewhere.example", "Cookie": "session=1"}

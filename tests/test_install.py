@@ -84,6 +84,7 @@ def profiles(tmp_path: Path) -> list[str]:
     return files
 
 
+@pytest.mark.slow
 def test_profiles_are_compared_where_nothing_is_installed(tmp_path: Path, profiles: list[str]) -> None:
     """Neither Gradio nor XGBoost, nor any other package; the report as HTML names the extra that it needs."""
     command = [*BARE, "-m", "tenfold", "profile", "report", *profiles]

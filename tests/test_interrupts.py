@@ -121,6 +121,7 @@ sys.exit(run(work))
 """
 
 
+@pytest.mark.slow
 def test_no_folder_and_no_process_stay(tmp_path: Path) -> None:
     """What was being built is removed, and processes that work in parallel end too."""
     with started("-c", IN_A_FOLDER, str(tmp_path)) as process:

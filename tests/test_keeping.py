@@ -28,6 +28,8 @@ from web.pages.texts import texts_in
 from web.security.accounts import Accounts
 from web.server import create_app
 
+pytestmark = pytest.mark.slow  # an app is started
+
 TEXTS = texts_in("en")
 
 

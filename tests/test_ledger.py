@@ -326,6 +326,7 @@ def test_only_a_head_kept_elsewhere_finds_a_cut_or_rewritten_end(
     assert "the chain was rewritten" in str(problem(rewritten, head))
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_any_change_of_any_record_is_found(data: st.DataObject) -> None:
     """Drop, repeat, swap or edit records anywhere: the chain of what comes out is never whole, or it is a beginning."""

@@ -239,6 +239,7 @@ def plan(connection: Any, query: Any) -> str:
     return "; ".join(row[3] for row in rows)
 
 
+@pytest.mark.slow
 def test_every_search_reads_one_viewers_rows(file: Path) -> None:
     """In the order of the page, from where it begins: nothing is sorted, and no other table is read."""
     with closing(Store(file)) as opened, opened.reading() as connection:
@@ -247,6 +248,7 @@ def test_every_search_reads_one_viewers_rows(file: Path) -> None:
             assert found == f"SEARCH cases USING PRIMARY KEY (viewer=?{' AND seq<?' if before else ''})", (asked, found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "index"),
     [
@@ -272,6 +274,7 @@ def flat(record: Any) -> dict[str, Any]:
     return {**(record.personal_json or {}), **record.body_json}
 
 
+@pytest.mark.slow
 def test_overrides_are_counted_from_an_index(file: Path) -> None:
     """By month, direction and reason, as the records say."""
     with closing(Store(file)) as opened, opened.reading() as connection:

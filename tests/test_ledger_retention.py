@@ -247,6 +247,7 @@ def left(file: Path, names: set[str]) -> list[bytes]:
     return [word for word, name in found if name.decode() in names]
 
 
+@pytest.mark.slow
 def test_nothing_erased_is_in_any_byte(file: Path) -> None:
     """Not in the file, unused parts of its pages included, nor in the log; what is kept is there."""
     names = filled(file, 400)

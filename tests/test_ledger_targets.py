@@ -75,6 +75,7 @@ def test_nobody_else_may_write_a_stamp(file: Path, tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "stamps.jsonl").stat().st_mode) == 0o644
 
 
+@pytest.mark.slow
 def test_what_is_no_file_of_ones_own_is_refused(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A device, a pipe, a link, a folder, the ledger, its log, a hard link to it: refused with status 2, untouched."""
     other = tmp_path / "other.csv"

@@ -255,6 +255,7 @@ def read_only(killed: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", [in_use, closed, log_without_index, left_behind, read_only])
 def test_reading_changes_no_byte(
     killed: Path, tmp_path: Path, state: Callable[[Path], Iterator[Path]], capsys: pytest.CaptureFixture[str]

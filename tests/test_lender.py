@@ -28,6 +28,8 @@ from web.pages.texts import LANGUAGES, texts_in
 from web.security.accounts import Accounts
 from web.server import create_app
 
+pytestmark = pytest.mark.slow  # an app is started
+
 OLD = RELEASES / "consumer-9e127c0ee47d"
 TOLD = {"en": "In the lender’s words", "fr": "Dans les mots du prêteur"}
 EXAMPLES = read_lender(None)

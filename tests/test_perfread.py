@@ -118,6 +118,7 @@ def test_a_broken_line_is_counted_and_nothing_of_it_kept(broken: bytes, what: st
     assert reader.broken_lines[0] == ("scores.jsonl", 3, what)
 
 
+@pytest.mark.slow
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([line(), OLDER, line(error="X")])), max_size=8))
 def test_no_bytes_stop_the_reading(lines: list[bytes]) -> None:
     """Every line is a score, an error, blank, or counted as broken."""

@@ -82,6 +82,7 @@ def test_the_older_profile_module_knows_only_calls_by_caller(tmp_path: Path) -> 
     assert sum(cost.own for cost in callers.values()) == pytest.approx(whole.own)
 
 
+@pytest.mark.slow
 @given(NESTED, st.integers(0, 4))
 def test_what_marshal_writes_is_read_back(value: Any, version: int) -> None:
     """Every version of the format, from Python 1.5's to today's."""

@@ -104,6 +104,7 @@ def test_a_session_has_times_that_can_be(seconds: str) -> None:
         session(record("work", seconds), "a.pyisession")
 
 
+@pytest.mark.slow
 def test_a_deep_stack_is_drawn(tmp_path: Path) -> None:
     """20,000 functions, each under the one before: the picture's cost grows with the depth, not with its square."""
     frames = [f"f{number}\0a.py\0{number}" for number in range(20_000)]
@@ -184,6 +185,7 @@ def test_a_count_of_dropped_lines_that_is_no_number_is_skipped(line: bytes, drop
     assert [*reader.skipped] == ["a count of dropped lines that is no number"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1969-12-31T23:59:59Z"])
 def test_a_time_that_no_date_names_is_skipped(time: str, tmp_path: Path) -> None:
     """Others are shown, however far apart."""

@@ -157,6 +157,7 @@ def test_a_compression_that_is_not_read_is_named(
     assert re.search(r"1: compressed by .+, which is not read here: unpack it first \(first in .+a\.jsonl\.zst", said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
 def test_a_compressed_log_that_is_cut_is_read_up_to_there(compress: Callable[[bytes], bytes], tmp_path: Path) -> None:
     """And that is said."""

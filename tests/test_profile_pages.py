@@ -128,6 +128,7 @@ def test_the_facts_are_those_of_the_profile(tmp_path: Path) -> None:
     json.dumps(found)
 
 
+@pytest.mark.slow
 def test_a_profile_of_many_functions_keeps_those_that_matter() -> None:
     """And says how many are left out, and what they hold."""
     entries: dict[Function, Entry] = {}

@@ -102,6 +102,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("shop", None)
 
 
+@pytest.mark.slow
 def test_a_function_is_timed_followed_and_profiled(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Quantiles with intervals, the first call apart, memory, and a profile of as many calls; options may come last."""
     command = ["run", "shop:slow", "--rows", "rows.csv", "-n", "30", "-o", "slow.prof", "--html", "slow.html"]
@@ -122,6 +123,7 @@ def test_a_function_is_timed_followed_and_profiled(shop: Path, capsys: pytest.Ca
     assert '"slow"' in page
 
 
+@pytest.mark.slow
 def test_a_faster_one_is_told_by_intervals(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Against a profile that was kept: the timings beside it are compared; the other way round it fails."""
     rows = ["--rows", "rows.csv", "-n", "40"]
@@ -140,6 +142,7 @@ def test_a_faster_one_is_told_by_intervals(shop: Path, capsys: pytest.CaptureFix
     assert "too slow: p50 is slower by" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_function_of_a_profile_can_be_judged_alone(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By its name; per call where the calls differ; one that is not there is named, with those that are near."""
     rows = ["--rows", "rows.csv"]
@@ -154,6 +157,7 @@ def test_a_function_of_a_profile_can_be_judged_alone(shop: Path, capsys: pytest.
     assert "needs something to compare" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_files_are_written_by_their_option_and_not_by_their_name(
     shop: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -179,6 +183,7 @@ def test_factors_have_three_figures() -> None:
     assert factors(Interval(1500, 1234.4, 2000)) == "× 1,234 to 2,000"
 
 
+@pytest.mark.slow
 def test_two_functions_on_the_same_rows(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Equal results first, then in turn; both profiles are left."""
     command = ["before-after", "shop:slow", "shop.py:quick", "--rows", "rows.csv", "-n", "30", "--out", "kept"]
@@ -223,12 +228,14 @@ def test_coroutines_and_generators_run_to_their_end(name: str, expected: object)
     assert (result["pd"] if name == "later" else result) == expected
 
 
+@pytest.mark.slow
 def test_an_async_function_is_profiled(capsys: pytest.CaptureFixture[str]) -> None:
     """What it awaits is in its profile."""
     assert main(["run", "shop:later", "--rows", "rows.csv", "-n", "20"]) == 0
     assert re.search(r"shop.py: slow +20 ", capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_other_threads_are_said(capsys: pytest.CaptureFixture[str]) -> None:
     """How many calls the profiler saw, of about how many there were; and that it mostly waited."""
     assert main(["run", "shop:in_threads", "-n", "10"]) == 0
@@ -479,6 +486,7 @@ def test_a_verdict_says_the_interval(interval: Interval, said: str) -> None:
     assert verdict(interval) == said
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_ratio_holds_the_true_one() -> None:
     """In about 95 of 100 repetitions, of samples with a known ratio of medians."""
     random = np.random.default_rng(7)

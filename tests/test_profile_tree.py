@@ -145,6 +145,7 @@ def test_a_circle_that_was_entered_halfway_is_drawn() -> None:
 NAMES = st.integers(0, 5).map(lambda at: Function("x.py", at, f"f{at}"))
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(st.lists(NAMES, min_size=1, max_size=8).map(tuple), st.floats(0.001, 10), min_size=1, max_size=20)
 )
@@ -158,6 +159,7 @@ def test_true_stacks_are_drawn_as_they_were(stacks: dict[tuple[Function, ...], f
         assert entry.cost.cumulative == pytest.approx(sum(took for stack, took in stacks.items() if function in stack))
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         NAMES,

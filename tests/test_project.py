@@ -20,7 +20,7 @@ from ledger.store import Store
 from ledger.verify import verify
 from profiling.benchmarks.serving import served
 from profiling.documents import space
-from profiling.documents.figures import BLOCK, README, STUDY, with_figures
+from profiling.documents.figures import BLOCK, DOCUMENTS, README, with_figures
 from web.security import accounts, passwords, throttle
 from web.security.login import AT_ONCE
 
@@ -91,9 +91,9 @@ def locked(name: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("file", [README, STUDY])
-def test_readme_figures_are_the_sources(file: Path) -> None:
-    """Every figure block of both READMEs is what its script writes today."""
+@pytest.mark.parametrize("file", DOCUMENTS, ids=str)
+def test_figures_are_the_sources(file: Path) -> None:
+    """Every figure block of a document is what its script writes today."""
     text = file.read_text(encoding="utf-8")
     assert text.count("<!-- figures:") == len(BLOCK.findall(text)) > 0
     assert with_figures(text) == text, "run: python -m profiling.documents.figures"
@@ -108,16 +108,24 @@ def test_readme_snippet_runs(
     assert capsys.readouterr().out.split()[0] in {"approve", "refer", "decline"}
 
 
-def snippets(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+def test_the_readme_is_short() -> None:
+    """Two pictures, two commands, one call, one curl, three figures; the tables are in documents of their own."""
+    text = README.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    assert [text.count(part) for part in ("\n![", "    make ", "```python", "```sh")] == [2, 2, 1, 1]
+
+
+def snippets(language: str, file: Path = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", file.read_text(encoding="utf-8"), re.DOTALL)
 
 
 @pytest.mark.slow
 def test_readme_calls_of_the_api_run(tmp_path: Path) -> None:
     """curl, httpx and gradio_client, as they stand there but for the port, against the real app; all is recorded."""
     environment = {"TENFOLD_LOG": str(tmp_path / "p.jsonl"), "TENFOLD_LEDGER": str(tmp_path / "ledger.sqlite3")}
-    curl, (_, *calls) = snippets("sh"), snippets("python")
+    curl, calls = snippets("sh"), snippets("python", ROOT / "docs" / "api.md")
     assert (len(curl), len(calls)) == (1, 2)
+    assert snippets("sh", ROOT / "docs" / "api.md") == curl
     with served([sys.executable, "app.py"], "/readyz", environment) as url:
 
         def said(command: list[str], text: str) -> str:

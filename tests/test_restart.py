@@ -185,6 +185,7 @@ def test_sockets_of_a_supervisor(tmp_path: Path) -> None:
         assert (done.returncode, "Address already in use" in done.stderr) == (1, True)
 
 
+@pytest.mark.slow
 def test_what_a_supervisor_passes_on_is_checked() -> None:
     """No number, no socket, one that does not listen: the message says which; the variables are used once."""
     own = str(os.getpid())

@@ -71,6 +71,7 @@ def test_bins_are_monotone() -> None:
     assert len(np.unique(curve)) >= 4
 
 
+@pytest.mark.slow
 def test_special_codes_and_not_stated_have_bins_of_their_own() -> None:
     """98 means "refused" and is no large number; nobody's answer is taken for an average one."""
     form = form_of(number("late", 0, 98, optional=True))

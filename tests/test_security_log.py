@@ -24,6 +24,8 @@ from web.security.accounts import Accounts, check_ledger_may_be_open, mode
 from web.security.security_log import A_MINUTE, SecurityLog
 from web.server import create_app
 
+pytestmark = pytest.mark.slow  # an app is started
+
 HERE = "http://127.0.0.1"
 NOW = 1_800_000_000.0
 

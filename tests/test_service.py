@@ -34,6 +34,8 @@ from web.security.accounts import Accounts
 from web.server import create_app
 from web.service_state import DEMONSTRATION, DRAFT, IN_SERVICE, REPLACED, with_release_in_service
 
+pytestmark = pytest.mark.slow  # an app is started
+
 EN = texts_in("en")
 NOTE = "Looked at the card, the groups and fifty cases of last year."
 

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from inference.settings import ROOT
 from profiling.documents.structure import arrows, floors
 
@@ -25,6 +27,7 @@ def test_a_circle_has_no_floors() -> None:
     assert floors({"a": {"b"}, "b": {"a"}}) is None
 
 
+@pytest.mark.slow
 def test_the_command_prints_each_package() -> None:
     """A row a package, none of them a circle."""
     done = subprocess.run(

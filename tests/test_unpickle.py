@@ -73,6 +73,7 @@ def test_an_early_stopped_classifier_is_cut_at_its_best(stopped: XGBClassifier) 
     assert probabilities(stopped, ROWS).tobytes() == expected.tobytes()  # itself as it was
 
 
+@pytest.mark.slow
 def test_an_early_stopped_booster_keeps_all_trees() -> None:
     """A Booster predicts with all its trees, whatever its best iteration: so does what is made of it."""
     train, later = xgboost.DMatrix(X[:400], Y[:400]), xgboost.DMatrix(X[400:], Y[400:])
@@ -111,6 +112,7 @@ def test_what_is_no_plain_classifier_is_refused_by_name(told: str) -> None:
         booster_of(taken_apart(unfit()[told]).model)
 
 
+@pytest.mark.slow
 def test_code_in_a_pickle_is_not_told_what_the_environment_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """It runs in another process, which has a few variables alone."""
     monkeypatch.setenv("PASSWORD_OF_THIS_TEST", "secret")

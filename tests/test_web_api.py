@@ -20,6 +20,8 @@ from ledger.store import Store
 from ledger.verify import verify
 from web.server import create_app
 
+pytestmark = pytest.mark.slow  # an app is started
+
 API = "/api/v1"
 
 

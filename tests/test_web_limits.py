@@ -30,6 +30,8 @@ from web.security.limits import Limits, Rate
 from web.serve import A_MINUTE, Sparing
 from web.server import create_app
 
+pytestmark = pytest.mark.slow  # an app is started
+
 SCORE = "/api/v1/score"
 JSON = {"Content-Type": "application/json"}
 HOST = b"Host: localhost\r\n"

@@ -35,6 +35,8 @@ from web.pages.texts import texts_in
 from web.recording import Recorder
 from web.server import create_app
 
+pytestmark = pytest.mark.slow  # an app is started
+
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 
 

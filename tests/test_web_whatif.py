@@ -25,6 +25,8 @@ from web.desk.form import optional
 from web.pages.texts import texts_in
 from web.server import create_app
 
+pytestmark = pytest.mark.slow  # an app is started
+
 
 class Desk:
     """The desk in process, asked as its script asks."""

@@ -60,6 +60,7 @@ def test_a_curve_is_made_of_scores(scorer: Scorer, whatif: WhatIf, real: RealLoa
                 assert (suggestion == APPROVE) == curve.approves[number]
 
 
+@pytest.mark.slow
 def test_every_proposal_is_an_approval(scorer: Scorer, whatif: WhatIf, real: RealLoans) -> None:
     """Scored by itself; only fields open to change are moved, in their direction; two only where one is not enough."""
     proposals = nothing = 0

@@ -75,7 +75,7 @@ class Column:
     values: Floats  # (n,): the number, the position in `answers`, or the month; NaN where missing
     answers: tuple[str, ...] = ()  # of a choice or a list, the commonest first; as they stand in the file
     unit: str = ""
-    whole: bool = False
+    integers: bool = False
     codes: tuple[float, ...] = ()  # numbers that do not mean an amount
     form: str = ""  # of dates
     doubt: str = ""  # another thing that its dates could mean; "" without one
@@ -129,8 +129,8 @@ def number_column(described: Column, texts: pd.Series, counts: pd.Series, decima
     samples = [str(value) for value in counts.index[:200]]
     units = {unit(text, decimal) for text in samples} - {""}
     values = described.values[np.isfinite(described.values)]
-    whole, distinct = bool(np.all(values == np.floor(values))), len(np.unique(values))
-    described = replace(described, whole=whole, distinct=distinct)
+    integers, distinct = bool(np.all(values == np.floor(values))), len(np.unique(values))
+    described = replace(described, integers=integers, distinct=distinct)
     if distinct <= 1:
         return described
     one_of_two = distinct == 2 and not described.words and set(samples) <= {"0", "1", "0.0", "1.0", "0,0", "1,0"}
@@ -138,9 +138,9 @@ def number_column(described: Column, texts: pd.Series, counts: pd.Series, decima
         kind = CHOICE if len(counts) <= MOST_CHOICES else LONG_LIST
         described = replace(described, values=positions(texts, counts), distinct=len(counts), words={})
         return replace(described, kind=kind, answers=tuple(samples[:MOST_CHOICES]))
-    if whole and distinct == len(values) > 50 and counts_lines(described.name, values):
+    if integers and distinct == len(values) > 50 and counts_lines(described.name, values):
         return replace(described, kind=IDENTIFIER)
-    if whole and distinct > MOST_CHOICES and (names_customer(described.name) or NUMBERED.search(described.name)):
+    if integers and distinct > MOST_CHOICES and (names_customer(described.name) or NUMBERED.search(described.name)):
         lengths = pd.Series(samples).str.len().value_counts(normalize=True)
         if lengths.index[0] >= 4 and lengths.iloc[0] > 0.9:  # numbers of one length that the name calls a number
             return replace(described, kind=CODE, values=positions(texts, counts), answers=tuple(samples[:MOST_CHOICES]))
@@ -160,9 +160,9 @@ def names_customer(name: str) -> bool:
 
 def positions(texts: pd.Series, counts: pd.Series) -> Floats:
     """Each cell's place among the answers, the commonest first; NaN where missing."""
-    found = counts.index.get_indexer(texts).astype(np.float64)
-    found[found < 0] = np.nan
-    return np.asarray(found, np.float64)
+    places = counts.index.get_indexer(texts).astype(np.float64)
+    places[places < 0] = np.nan
+    return np.asarray(places, np.float64)
 
 
 def day_form(samples: pd.Series) -> str:

@@ -34,7 +34,7 @@ class Field:
     kind: str  # number or choice
     unit: tuple[str, str] = ("", "")  # English, French
     range: tuple[float, float] = (0.0, 0.0)
-    whole: bool = False
+    integers: bool = False
     optional: bool = False
     codes: tuple[float, ...] = ()
     example: float | str = ""
@@ -59,11 +59,11 @@ def number_field(column: Column, name: str, label: str, direction: int) -> Field
     low, high = bounds(stated)
     outside = stated[(stated < low) | (stated > high)]
     middle = float(np.quantile(stated, 0.5, method="inverted_cdf"))
-    typical = middle if column.whole else float(f"{middle:.3g}")
+    typical = middle if column.integers else float(f"{middle:.3g}")
     unit = UNITS.get(column.unit, (column.unit, column.unit))
     return Field(
         name=name, column=column.name, label=label, kind="number", unit=unit,
-        range=(low, high), whole=column.whole, optional=len(stated) < len(column.values), codes=column.codes,
+        range=(low, high), integers=column.integers, optional=len(stated) < len(column.values), codes=column.codes,
         example=min(max(typical, low), high), direction=direction, outside=len(outside),
         furthest=float(outside[np.argmax(np.abs(outside))]) if len(outside) else 0.0,
     )  # fmt: skip
@@ -150,10 +150,10 @@ def parted(text: str) -> str:
 
 def fields(columns: Sequence[Column], directions: Mapping[str, int]) -> list[Field]:
     """The form's fields, in the columns' order."""
-    found: list[Field] = []
+    drawn: list[Field] = []
     for column in columns:
-        found.append(field(column, directions.get(column.name, 0), [field.name for field in found]))
-    return found
+        drawn.append(field(column, directions.get(column.name, 0), [field.name for field in drawn]))
+    return drawn
 
 
 def direction_word(direction: int) -> str:

@@ -99,9 +99,9 @@ def find_outcome(target: str, texts: pd.Series, given_bad: Sequence[str] = ()) -
         )
     if len(values) < 2:
         raise NoOutcome(f"{target} has only one value, {listed(values)}: nothing can be learnt from it")
-    answers = [[value for value, text in values.items() if text in said] for said in (NO_ANSWERS, YES_ANSWERS)]
-    if all(len(said) == 1 for said in answers):
-        return by_name(target, texts, counts, [value for said in answers for value in said])
+    answers = [[value for value, text in values.items() if text in words] for words in (NO_ANSWERS, YES_ANSWERS)]
+    if all(len(values_of_word) == 1 for values_of_word in answers):
+        return by_name(target, texts, counts, [value for values_of_word in answers for value in values_of_word])
     bad = [value for value, text in values.items() if text in BAD or ENDED_BADLY.search(text) or unpaid(text)]
     good = [value for value, text in values.items() if (text in GOOD or ENDED_WELL.search(text)) and not unpaid(text)]
     both = set(bad) & set(good)

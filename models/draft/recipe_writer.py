@@ -149,7 +149,7 @@ def number_lines(field: Field, draft: Draft) -> list[str]:
     beyond = f"  # {field.outside:,} loans lie outside, up to {field.furthest:g}: left out" if field.outside else ""
     lines = [f"unit = {label(field.unit)}"] if any(field.unit) else []
     lines.append(f"range = [{number(low)}, {number(high)}]{beyond}")
-    lines += ["whole = true"] if field.whole else []
+    lines += ["whole = true"] if field.integers else []
     lines += ["optional = true"] if field.optional else []
     lines += [f"not_stated = [{', '.join(map(number, field.codes))}]"] if field.codes else []
     lines.append(f"example = {number(float(field.example))}")

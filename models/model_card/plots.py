@@ -140,8 +140,8 @@ def vintages(books: Sequence[Book]) -> str:
         axes.plot(positions, observed, "o-", color=COLOURS[DECLINE], linewidth=1.2, markersize=6)
         axes.plot(positions, predicted, "o-", color=ACCENT, linewidth=1.6, markersize=6)
         ends = sorted([(observed[-1], "observed", COLOURS[DECLINE]), (predicted[-1], "mean PD", ACCENT)])
-        apart = [(0, -4), (0, 4)] if ends[1][0] - ends[0][0] < 0.03 else [(0, 0), (0, 0)]
-        for (y, text, colour), (_, shift) in zip(ends, apart, strict=True):
+        shifts = [(0, -4), (0, 4)] if ends[1][0] - ends[0][0] < 0.03 else [(0, 0), (0, 0)]
+        for (y, text, colour), (_, shift) in zip(ends, shifts, strict=True):
             offset = (10, shift)
             axes.annotate(text, (positions[-1], y), offset, textcoords="offset points", color=colour, va="center")
         axes.set(xlim=(-0.4, len(books) - 0.25), ylim=(0, None), title="Mean PD and bad rate by vintage")

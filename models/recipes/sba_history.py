@@ -144,10 +144,10 @@ class SbaHistory:
     def _find_groups(self, name: str) -> tuple[list[str], Ints]:
         first, _, second = name.partition("|")
         if second:
-            (ones, one), (others, other) = self._groups(first), self._groups(second)
+            (groups_a, index_a), (groups_b, index_b) = self._groups(first), self._groups(second)
             return (
-                [f"{a}|{b}" for a, b in product(ones, others)],
-                np.where((one < 0) | (other < 0), -1, one * len(others) + other),
+                [f"{a}|{b}" for a, b in product(groups_a, groups_b)],
+                np.where((index_a < 0) | (index_b < 0), -1, index_a * len(groups_b) + index_b),
             )
         if name in BANDS:
             field, edges = BANDS[name]

@@ -1,4 +1,4 @@
-"""Write the figures of both READMEs and of docs/profiling.md from the releases and bench.json; --check compares.
+"""Write the figures of the documents (DOCUMENTS) from the releases and bench.json; --check compares.
 
 `python -m profiling.documents.figures`. A block is the text between `<!-- figures:NAME -->` and `<!-- /figures -->`,
 which is never edited by hand.
@@ -13,6 +13,7 @@ from typing import Any
 from inference.engines import ENGINES
 from inference.settings import ROOT, current_releases
 from models.evaluation import tenth
+from models.recipes import RECIPES
 from profiling import results
 from profiling.benchmarks import engines as bench_engines
 from profiling.benchmarks import first as bench_first
@@ -22,8 +23,11 @@ from profiling.benchmarks import profilers as bench_profilers
 from profiling.benchmarks import score as bench_score
 
 README = ROOT / "README.md"
-STUDY = ROOT / "profiling" / "README.md"
-PROFILING = ROOT / "docs" / "profiling.md"
+DOCUMENTS = [
+    README,
+    ROOT / "profiling" / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("benchmarks", "faults", "profiling")),
+]
 BLOCK = re.compile(r"(<!-- figures:(\w+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
 
 
@@ -88,6 +92,26 @@ def score() -> str:
                     f"| {release} | {bench_score.label(name)} | {p50:.0f} µs | {p99:.0f} µs | {p50 / bare:.2f} |"
                 )
     return "\n".join([*lines, "", f"Measured on {figures['machine']}."])
+
+
+def headlines() -> str:
+    """Three figures for the README: a score, a click, and what a killed server lost."""
+    figures = results.read()
+    scores = [figures["score"][name] for name in RECIPES]
+    default, bins, frame = (
+        " and ".join(f"{rows[way]['p50'] / rows[bench_score.BARE]['p50']:.2f}" for rows in scores)
+        for way in ("xgboost", "bins", bench_score.BEFORE)
+    )
+    ours, bare = (row["p50_ms"] for row in figures["click"].values() if isinstance(row, dict))
+    kills = figures["faults_server_kills"]
+    return "\n".join([
+        f"- A whole score, log line included, takes {default} times a bare `predict_proba` ({' and '.join(RECIPES)}), "
+        f"{bins} times with the engine on bits, {frame} times by way of a DataFrame (`make bench`).",
+        f"- From click to changed result in a browser: {ours:.1f} ms; a bare Gradio page {bare:.1f} ms "
+        "(`make bench-click`).",
+        f"- A server killed (-9) {kills['kills']} times under load: {kills['answered']:,} scores answered, "
+        f"{kills['lost']} lost, {kills['duplicated']} recorded twice (`make faults`).",
+    ])  # fmt: skip
 
 
 def click() -> str:
@@ -354,6 +378,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "stages": stages,
     "engines": engines,
     "logs": logs,
+    "headlines": headlines,
     "http": http,
     "first": first,
     "ledger": ledger,
@@ -366,14 +391,14 @@ BLOCKS: dict[str, Callable[[], str]] = {
 
 
 def with_figures(text: str) -> str:
-    """A README with every block as its source says today."""
+    """A document with every block as its source says today."""
     return BLOCK.sub(lambda match: f"{match[1]}{BLOCKS[match[2]]()}\n{match[3]}", text)
 
 
 def main() -> int:
-    """Exit status 1 with --check where a README differs."""
+    """Exit status 1 with --check where a document differs."""
     differ = False
-    for file in (README, STUDY, PROFILING):
+    for file in DOCUMENTS:
         before = file.read_text(encoding="utf-8")
         after = with_figures(before)
         differ |= before != after

@@ -39,10 +39,13 @@ def amount_of(desk: Desk) -> NumberField:
 
 
 def scored(desk: Desk, reference: str = "") -> None:
-    """A score with its panel."""
+    """A score with its panel: a new one, where the page still shows the one before."""
     if reference:
         desk.page.locator("#reference input, #reference textarea").fill(reference)
+    before = desk.page.locator(".decide")
+    seen = before.get_attribute("data-seen") if before.count() else ""
     desk.score()
+    expect(desk.page.locator(f".decide:not([data-seen='{seen}'])")).to_have_count(1)
     desk.card("score")
     desk.page.wait_for_selector("#tried .whatif")
 
