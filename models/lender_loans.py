@@ -226,10 +226,10 @@ def check_dates(
     recipe: RecipeFile,
     frame: pd.DataFrame,
     reading: Reading,
-    found: Mapping[str, npt.NDArray[np.int32]],
+    months_by_role: Mapping[str, npt.NDArray[np.int32]],
 ) -> None:
     """Note a column of dates where more than a few cells are not in the form that the recipe gives."""
-    for role, month in found.items():
+    for role, month in months_by_role.items():
         if not (name := getattr(recipe.loans, role)):
             continue
         stated = frame[name].notna().to_numpy()

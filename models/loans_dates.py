@@ -62,7 +62,7 @@ def in_english(text: str) -> str:
 
 def first_month(text: str) -> str:
     """A quarter at the end of a text as its first month: `2015Q2` is `2015Q4`."""
-    return QUARTER.sub(lambda found: f"{found[1]}{3 * int(found[2]) - 2}", str(text))
+    return QUARTER.sub(lambda match: f"{match[1]}{3 * int(match[2]) - 2}", str(text))
 
 
 def months(days: pd.Series) -> npt.NDArray[np.int32]:

@@ -82,7 +82,7 @@ def codes_of(fields: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
 def groups(codes: Mapping[str, Sequence[str]], parts: Sequence[str]) -> tuple[str, ...]:
     """The names of all groups of a key, in the order of their numbers."""
     names = tuple(codes[parts[0]])
-    return names if len(parts) == 1 else tuple(f"{one}|{other}" for one in names for other in codes[parts[1]])
+    return names if len(parts) == 1 else tuple(f"{first}|{second}" for first in names for second in codes[parts[1]])
 
 
 class OwnHistory:

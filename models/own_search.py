@@ -55,12 +55,12 @@ def advice(trials: Sequence[Trial], recipe: Recipe, file: Path) -> str:
 
 def lines(recipe: Recipe) -> str:
     """The parameters as a recipe has them."""
-    found = [
+    parameters = [
         f"{name} = {recipe.parameters[theirs]}"
         for name, (theirs, *_) in PARAMETERS.items()
         if theirs in SPACE and theirs in recipe.parameters
     ]
-    return "\n".join([*found, *([] if recipe.half_life is None else [f"half_life = {recipe.half_life}"])])
+    return "\n".join([*parameters, *([] if recipe.half_life is None else [f"half_life = {recipe.half_life}"])])
 
 
 def without(best: Recipe, now: Recipe) -> str:

@@ -650,13 +650,13 @@ def check_features(
         stem = name.removesuffix("*")
         if not any(column.startswith(stem) if name.endswith("*") else column == name for column in columns):
             toml.wrong(("model", "directions", name), f"there is no such column; there are {', '.join(columns)}")
-    made = [name for feature in features if isinstance(feature, ArithmeticSpec) for name, *_ in feature.columns]
+    computed = [name for feature in features if isinstance(feature, ArithmeticSpec) for name, *_ in feature.columns]
     for spec in fields:
         for reason in spec["reasons"]:
-            if astray := [name for name in reason["columns"] if name not in made]:
+            if astray := [name for name in reason["columns"] if name not in computed]:
                 toml.wrong(
                     ("fields", spec["name"], "reasons", reason["code"]),
-                    f"no arithmetic makes {', '.join(map(str, astray))}; there is {', '.join(made) or 'none'}",
+                    f"no arithmetic makes {', '.join(map(str, astray))}; there is {', '.join(computed) or 'none'}",
                 )
 
 

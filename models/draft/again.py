@@ -23,12 +23,12 @@ def request_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
     loans = recipe.get("loans", {})
     explained = loans.get("not_prohibited", {})
     columns_of = {str(field.get("column", name)): field for name, field in recipe.get("fields", {}).items()}
-    asked = [column for column, field in columns_of.items() if "why_age" in field or column in explained]
+    explained_columns = [column for column, field in columns_of.items() if "why_age" in field or column in explained]
     return {
         "target": str(loans.get("target", "")),
         "bad": tuple(map(str, loans.get("bad", ()))),
         "date": str(loans.get("date", "")),
-        "ask": tuple(asked),
+        "ask": tuple(explained_columns),
     }
 
 

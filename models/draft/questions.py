@@ -92,10 +92,10 @@ def more_questions(
             if filled.get(field.column, 0.5) > 0.5 + FILLED_TELLS
         ]
         + [
-            f"{field.column} ({said})"
+            f"{field.column} ({outcome_of_missing})"
             for field in fields
             if filled.get(field.column, 0.5) <= 0.5 + FILLED_TELLS
-            and (said := missing_tells(columns[field.column], bad))
+            and (outcome_of_missing := missing_tells(columns[field.column], bad))
         ]
         + [field.column for field in fields if sounds_later(field.column)],
     )  # fmt: skip
