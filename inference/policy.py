@@ -133,6 +133,12 @@ class Policy:
         covered = 0.0 if self._guarantee is None else application.values[self._guarantee]
         return application.values[self.amount_at] * (1.0 - covered / 100.0)
 
+    def exposures(self, values: Floats) -> Floats:
+        """`exposure` of many: encoded answers (m, n_fields) -> (m,); NaN where no field is the amount."""
+        if self.amount_at is None:
+            return np.full(len(values), np.nan)
+        return values[:, self.amount_at] * (1.0 - self._covered(values) / 100.0)
+
     def cutoffs(self, application: Application) -> Cutoffs:
         """The cut-offs of this application: only the unguaranteed share counts as loss."""
         covered = 0.0 if self._guarantee is None else application.values[self._guarantee]
@@ -140,8 +146,11 @@ class Policy:
 
     def cutoffs_of_many(self, values: Floats) -> tuple[Floats, Floats]:
         """`refer_from` and `decline_from` of many: encoded answers (m, n_fields) float64 -> (m,) and (m,) float64."""
-        covered = np.zeros(len(values)) if self._guarantee is None else values[:, self._guarantee]
-        return _around(self._break_even(covered), self.refer_band)
+        return _around(self._break_even(self._covered(values)), self.refer_band)
+
+    def _covered(self, values: Floats) -> Floats:
+        """The guaranteed shares of many, in per cent: (m, n_fields) -> (m,)."""
+        return np.zeros(len(values)) if self._guarantee is None else values[:, self._guarantee]
 
     def _break_even(self, guaranteed: PDs) -> PDs:
         loss = self.lgd * (1.0 - guaranteed / 100.0)

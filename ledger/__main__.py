@@ -1,5 +1,5 @@
-"""The command line: `python -m ledger verify`, `replay`, `show`, `head`, `stamp`, `export`, `purge`, `clean`, `backup`,
-`restore`. Read-only commands do not change a byte in the ledger's folder."""
+"""The command line: `python -m ledger verify`, `replay`, `show`, `head`, `stamp`, `export`, `outcomes`, `monitor`,
+`purge`, `clean`, `backup`, `restore`, `outbox`. Read-only commands do not change a byte in the ledger's folder."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from inference.errors import TenfoldError
 from inference.settings import RELEASES, Settings
-from ledger import errors, queries
+from ledger import errors, outbox_command, queries
 from ledger.books import how_to_repeat
 from ledger.cleaning import Cleaner
 from ledger.drafts import Drafts
@@ -22,12 +22,14 @@ from ledger.errors import LedgerUnavailable
 from ledger.events import SCORED
 from ledger.export import export
 from ledger.readonly import ReadOnlyStore
+from ledger.references import key_file
 from ledger.replay import DIFFERENT, SAME, Replayer, release_folders
 from ledger.retention import MONTHS, os_user, purge
 from ledger.stamps import Stamp, contradictions, stamp, stamps_in
 from ledger.store import Store
 from ledger.targets import BadTarget, back_up
 from ledger.verify import Verification, reports, verify
+from ledger.watch_commands import add_watch_commands, monitor_of, outcomes_of
 
 WELL, NOT_WHOLE, IMPOSSIBLE, UNCLEAN = 0, 1, 2, 3
 TRIES = 3  # to read a ledger that another program starts to write to
@@ -35,17 +37,23 @@ MOST_LISTED = 5  # records with an odd date that a purge lists
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status: 0 success, 1 the ledger is not whole or a replay differs, 2 the command failed (with a message),
-    3 erased data may still be in the file or its log."""
+    """Exit status: 0 success, 1 the ledger is not whole, a replay differs or the monitor alarms, 2 the command failed
+    (with a message), 3 erased data may still be in the file or its log, or the monitor cannot say yet."""
     options = parser().parse_args(arguments)
     try:
+        if options.command == "outbox" and options.action == "secret":
+            return outbox_command.run_secret()
         if options.command == "restore":
             return restore(options.backup, options.target)
+        if options.command == "outbox" and options.action == "test":
+            return outbox_command.run_test(options.endpoint)
         path = options.ledger or Settings.from_environment().ledger
         if path is None:
             raise LedgerUnavailable("TENFOLD_LEDGER is off: there is no ledger. Name one with --ledger FILE")
         if options.command == "stamp":
             return run_stamp(path, options)
+        if options.command == "outbox":
+            return outbox_command.run(path, options)
         if options.command in WRITING:
             return writing(path, options)
         return reading(path, options)
@@ -109,6 +117,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--every", type=hours, metavar="HOURS", help="repeat after so many hours, until stopped")
     command = commands.add_parser("export", help="write all records to a table")
     command.add_argument("file", type=Path, metavar="FILE.csv|FILE.parquet")
+    add_watch_commands(commands.add_parser)
     command = commands.add_parser("purge", help="erase the personal parts of cases whose retention has ended")
     command.add_argument(
         "--before",
@@ -145,6 +154,7 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("restore", help="verify a backup and copy it to where there is no ledger")
     command.add_argument("backup", type=Path)
     command.add_argument("target", type=Path)
+    outbox_command.add_to(commands)
     return main_parser
 
 
@@ -266,6 +276,17 @@ def run_export(ledger: ReadOnlyStore, options: argparse.Namespace) -> int:
     return WELL
 
 
+def run_outcomes(ledger: Store, options: argparse.Namespace) -> int:
+    print("\n".join(outcomes_of(ledger, options)))
+    return WELL
+
+
+def run_monitor(ledger: ReadOnlyStore, options: argparse.Namespace) -> int:
+    report, status = monitor_of(ledger, options)
+    print(report)
+    return status
+
+
 def run_purge(ledger: Store, options: argparse.Namespace) -> int:
     result = purge(ledger, options.before, options.months, by=options.by, undecided=options.undecided)
     print(
@@ -325,6 +346,10 @@ def run_backup(ledger: ReadOnlyStore, options: argparse.Namespace) -> int:
     print(f"{options.target}:")
     # VACUUM INTO writes the copy from scratch, so it holds no erased data, whatever is left in the original.
     print("\n".join(reports(verification._replace(unclean=None))))
+    if key_file(ledger.path).exists():
+        print(
+            f"{key_file(ledger.path)} is not in it: copy that to another place, to join outcomes to erased references"
+        )
     return NOT_WHOLE if verification.problem else WELL
 
 
@@ -359,8 +384,9 @@ READING = {
     "head": run_head,
     "export": run_export,
     "backup": run_backup,
+    "monitor": run_monitor,
 }
-WRITING = {"purge": run_purge, "clean": run_clean}
+WRITING = {"purge": run_purge, "clean": run_clean, "outcomes": run_outcomes}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,13 +13,17 @@ Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json
 Object: TypeAlias = Mapping[str, "Json"]
 Names: TypeAlias = tuple[str, ...]
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
+Digests: TypeAlias = tuple[tuple[int, str], ...]
 
 BEGUN, SCORED, DECIDED, PURGED = "begun", "scored", "decided", "purged"
 AGREED, CONTESTED = "agreed", "contested"
 NOTIFIED, HELD, RELEASED, CLEANED = "notified", "held", "released", "cleaned"
 SERVICED = "serviced"
 WITHDRAWN = "withdrawn"
+ASSIGNED, NOTED = "assigned", "noted"
 BOOK_SCORED = "book_scored"
+OUTCOME = "outcome"
+REPAID, BAD = "repaid", "bad"
 EXACT = ("pd", "points")  # of a score: exact in the personal part, rounded in the body; exact in the body in format 1
 
 
@@ -81,6 +85,15 @@ class Scored(Event):
     row: str | None = None  # SHA-256 in hex
     reference: str | None = None
     reasons: Names | None = None
+    applicant: str | None = None  # a name or number, where the lender asks for it
+    outcome: str | None = None  # with the lender's rules; None where there were none
+    ruling: Object | None = None  # `inference.rules.Ruling`, as JSON
+    questions: Object | None = None  # name of each that the answers raised -> confirmed or open; None: there were none
+
+    @property
+    def suggested(self) -> str:
+        """What a person was shown as the suggestion: the outcome with the lender's rules, or else the decision."""
+        return self.outcome or self.decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,12 +173,47 @@ class Withdrawn(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned(Event):
+    """The case that began with the score `of` is given to somebody, whose turn it is until somebody decides."""
+
+    of: str
+    to: str
+    reference: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(Event):
+    """Somebody wrote a note on the case that began with the score `of`."""
+
+    of: str
+    reference: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome(Event):
+    """What became of the loan of the case that began with the score `of`. The last one holds; no decision changes."""
+
+    of: str
+    outcome: str  # repaid or bad
+    day: str  # ISO date, on which the loan was repaid or became bad
+    file: str  # SHA-256 of the file that said so, in hex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Purged(Event):
     """The personal parts of `records` were erased, given as (first, last) of each run; in format 1 all up to
-    `through`."""
+    `through`.
+
+    `references`: for each erased reference the sequence of its case's first score, and its digest under the key
+    `reference_key` (ledger/references.py), by which an outcome that comes later still finds the case.
+    """
 
     records: Ranges = ()
     through: int = 0
+    references: Digests = ()
+    reference_key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +252,7 @@ class BookScored(Event):
     scored: int
     rejected: int
     options: Names
+    lender: str | None = None  # SHA-256 of the lender's rules as JSON; None where there were none
     files: Names | None = None
     folder: str | None = None
 
@@ -218,8 +267,8 @@ class Unknown(Event):
 KINDS: Mapping[str, type[Event]] = {
     BEGUN: Begun, SCORED: Scored, DECIDED: Decided, AGREED: Agreed, CONTESTED: Contested, NOTIFIED: Notified,
     HELD: Held, RELEASED: Released, PURGED: Purged, CLEANED: Cleaned, SERVICED: Serviced,
-    WITHDRAWN: Withdrawn,
-    BOOK_SCORED: BookScored,
+    WITHDRAWN: Withdrawn, ASSIGNED: Assigned, NOTED: Noted,
+    BOOK_SCORED: BookScored, OUTCOME: Outcome,
 }  # fmt: skip
 
 
@@ -290,6 +339,12 @@ def _ranges(value: Json) -> Ranges:
     return tuple((_integer(first), _integer(last)) for first, last in value)
 
 
+def _digests(value: Json) -> Digests:
+    if not isinstance(value, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in value):
+        raise _WrongType("a list of [sequence, digest]")
+    return tuple((_integer(seq), _text(digest)) for seq, digest in value)
+
+
 Reader: TypeAlias = Callable[[Json], object]
 T = TypeVar("T", bound=Header)
 
@@ -299,7 +354,7 @@ def _or_null(reader: Reader) -> Reader:
 
 
 READERS: Mapping[object, Reader] = {
-    str: _text, int: _integer, float: _number, bool: _flag, Names: _names, Ranges: _ranges,
+    str: _text, int: _integer, float: _number, bool: _flag, Names: _names, Ranges: _ranges, Digests: _digests,
     str | None: _or_null(_text), Names | None: _or_null(_names), Object | None: _or_null(_object),
 }  # fmt: skip
 

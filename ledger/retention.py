@@ -21,8 +21,9 @@ from inference.measure import Clock
 from ledger import queries, store
 from ledger.cases import DONE, OPEN, PENDING, SETTLED, Case, find
 from ledger.chronology import Chronology, chronology, number
-from ledger.events import PURGED, Held, Notified, Object, Released
+from ledger.events import PURGED, Held, Notified, Object, Outcome, Released
 from ledger.records import BEFORE_ALL, Draft, Record, seal
+from ledger.references import digests_of, key_beside, key_name
 from ledger.store import Store
 
 MONTHS = 25  # as US Regulation B requires for consumer credit; a lender may choose longer
@@ -52,7 +53,7 @@ def purge(
 
     Raises `TooEarly` for a date within the last `months`. `by` is who requested it. `undecided` includes open cases,
     counted from their last record, for lenders that score here and decide elsewhere. Erased data may remain in the log
-    and in unused parts of pages until `Cleaner.clean`.
+    and in unused parts of pages until `Cleaner.clean`. Of each reference a keyed digest stays (ledger/references.py).
     """
     clock = clock or Clock()
     now = clock.utc()
@@ -88,11 +89,13 @@ def purge(
             if not due:
                 continue
             seqs = sorted(event.seq for case in due for event in case.events)
+            references = digests_of(due, key := key_beside(ledger.path, make=True))
             erased = store.erase_personal(writer, seqs)
             last, digest = queries.head(writer) or (0, BEFORE_ALL)
             fields: Object = {
                 "by": by or os_user(), "before": end, "months": months, "cases": len(due), "erased": erased,
-                "undecided": undecided, "records": ranges(seqs),
+                "undecided": undecided, "records": ranges(seqs), "references": references,
+                "reference_key": key_name(key),
             }  # fmt: skip
             records.append(seal(Draft(PURGED, f"purged-{last + 1}", fields), last + 1, digest, clock.utc()))
             store.insert(writer, records[-1:], [])
@@ -128,7 +131,8 @@ def purge_status(case: Case, dates: Chronology, end: str, undecided: bool = Fals
 def retention_start(case: Case, dates: Chronology) -> int:
     """When a case's retention begins: with the notice of its last decision, or else with the decision."""
     if case.state != SETTLED or case.decision is None:
-        return max(dates.of(event.seq) for event in case.events)
+        # An outcome comes long after the case, and would keep it for as long again.
+        return max(dates.of(event.seq) for event in case.events if not isinstance(event, Outcome))
     notice = handed_over(case)
     # A second person may have agreed much later; and a mistyped day must not lead to early erasure.
     decided = max(dates.of(event.seq) for event in (case.decision, case.second) if event is not None)

@@ -7,8 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from inference.errors import TenfoldError
+from inference.release import open_release
 from inference.settings import RELEASES
+from inference.watch.expected import months_of
 from models.adoption.adopt import add_command
+from models.chance import NUMBERS, chance, scored, table
 from models.draft.accept import add_command as add_accept
 from models.draft.command import add_command as add_new
 from models.evaluation import report
@@ -21,6 +24,7 @@ from models.recipe_file import read_recipe
 from models.recipes import RECIPES
 from models.search import SEEDS, choose, search
 from models.stability import compare, embedded, of_trained
+from models.story import story, text
 from models.train import train
 
 
@@ -68,6 +72,21 @@ def main(arguments: list[str] | None = None) -> int:
     turning.add_argument(
         "releases", nargs="*", type=Path, metavar="release", help="release folders; all embedded ones if none is named"
     )
+    drawing = commands.add_parser("chance", help="see how often drift is seen although nothing changed")
+    telling = commands.add_parser("story", help="play dated loans in order, and see when a monitor would have alarmed")
+    for command in (drawing, telling):
+        command.add_argument("release", type=Path, help="a release folder")
+        command.add_argument(
+            "--recipe", type=Path, metavar="NAME.toml", help="of a lender's own release, whose loans are read"
+        )
+    telling.add_argument(
+        "--reference", type=months_of, metavar="FIRST:LAST",
+        help="months of the life table, such as 2001-01:2003-12 (default: the first 36)",
+    )  # fmt: skip
+    telling.add_argument(
+        "--drift-reference", type=months_of, metavar="FIRST:LAST",
+        help="months that drift is measured against (default: the last 12 of these)",
+    )  # fmt: skip
     add_command(commands)
     add_new(commands)
     add_accept(commands)
@@ -95,6 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "stability":
         print(compare(RECIPES, options.releases or embedded()))
         return 0
+    if options.command in ("chance", "story"):
+        return watched(options)
     if options.command == "check":
         return check(options.recipe)
     own_recipes = [Path(name) for name in options.recipes if name.endswith(".toml")]
@@ -116,6 +137,20 @@ def main(arguments: list[str] | None = None) -> int:
         make_current(release)
         print(evaluation.text)
         print(f"{release.folder.name}: digest {release.digest}, {time.monotonic() - started:.0f} s\n")
+    return 0
+
+
+def watched(options: argparse.Namespace) -> int:
+    """Print what a monitor of drift, or of bad loans, says of a release's own loans."""
+    name = open_release(options.release).manifest.name
+    if options.recipe is None and name not in RECIPES:
+        raise SystemExit(f"{options.release}: name its recipe by --recipe, so that its loans can be read")
+    loans = RECIPES[name].load() if options.recipe is None else load_loans(read_recipe(options.recipe)).loans
+    if options.command == "story":
+        print(text(story(options.release, loans, options.reference, options.drift_reference)))
+        return 0
+    form, values, pds = scored(options.release, loans)
+    print(table(options.release.name, [chance(form, values, pds, n) for n in NUMBERS]))
     return 0
 
 

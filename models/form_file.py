@@ -171,6 +171,28 @@ def reasons(file: TomlFile, key: Key, value: Any, spec: Mapping[str, Any]) -> li
     return reasons
 
 
+def questions_of(file: TomlFile, value: Any, fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What is asked where one number is above another: name -> `field`, `above`, and the question in both languages."""
+    if not check_keys(file, ("questions",), value, list(value) if isinstance(value, Mapping) else []):
+        return []
+    units = {spec["name"]: spec["unit"] for spec in fields if spec["kind"] == "number"}
+    questions = []
+    for name, about in value.items():
+        key = ("questions", name)
+        if not check_keys(file, key, about, ("field", "above", "en", "fr"), ("field", "above", "en", "fr")):
+            continue
+        text = texts(file, key, about, empty=False, more=("field", "above"))
+        for part in ("field", "above"):
+            if about[part] not in units:
+                file.wrong(
+                    (*key, part), f"a number of the form is needed, one of {', '.join(units)}, got {about[part]!r}"
+                )
+        if about["field"] == about["above"] or units.get(about["field"]) != units.get(about["above"]):
+            file.wrong((*key, "above"), f"another field with the unit of {about['field']} is needed")
+        questions.append({"name": name, "field": about["field"], "above": about["above"], "text": text})
+    return questions
+
+
 def standard_reasons(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The field's reasons, and plain words made from the label for answers without one.
 

@@ -315,6 +315,7 @@ def embedded(recipe: RecipeFile, load: Callable[[], Loans] | None = None, **more
         "limits": recipe.limits,
         "date": recipe.date,
         "groups": recipe.groups,
+        "questions": recipe.questions,
         "fields": recipe.fields,
         "features": recipe.features,
         "monotone": recipe.monotone,

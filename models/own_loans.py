@@ -92,6 +92,7 @@ def recipe_of(recipe_file: RecipeFile, loaded: LoadedLoans) -> Recipe:
         limits=limits(recipe_file),
         date=recipe_file.date,
         groups=recipe_file.groups,
+        questions=recipe_file.questions,
         fields=worded,
         features=recipe_file.features,
         monotone=recipe_file.monotone,

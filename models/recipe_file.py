@@ -25,6 +25,7 @@ from models.form_file import (
     field_spec,
     is_name,
     number_of,
+    questions_of,
     shortened,
     text_of,
     texts,
@@ -36,7 +37,7 @@ FORMAT = 1
 LEAST_FIELDS, MOST_FIELDS = 2, 40
 TOP = (
     "format", "name", "title", "date", "notice", "limits", "data_card", "card", "loans", "draft", "split", "policy",
-    "points", "model", "groups", "fields", "features",
+    "points", "model", "groups", "fields", "features", "questions",
 )  # fmt: skip
 CARD = ("intended_use", "owner", "approver", "validated", "next_review")
 LOANS = (
@@ -153,6 +154,7 @@ class RecipeFile:
     blur: Mapping[str, tuple[float, float]]
     accept_auc: str
     groups: tuple[Mapping[str, Any], ...]
+    questions: tuple[Mapping[str, Any], ...]
     fields: tuple[Mapping[str, Any], ...]
     columns: Mapping[str, Column]  # field -> where its answers are
     features: tuple[Feature, ...]
@@ -196,6 +198,7 @@ def parsed(toml: TomlFile, python_source: bool) -> RecipeFile | None:
     groups = groups_of(toml, content.get("groups", {}))
     loans = source(toml, content["loans"], python_source)
     fields = fields_of(toml, content["fields"], [group["name"] for group in groups])
+    questions = questions_of(toml, content.get("questions", {}), fields or ())
     policy, points = policy_of(toml, content["policy"], content.get("points", {}), fields)
     model = model_of(toml, table_of(toml, ("model",), content, MODEL))
     split = table_of(toml, ("split",), content, SPLIT)
@@ -224,8 +227,9 @@ def parsed(toml: TomlFile, python_source: bool) -> RecipeFile | None:
     return RecipeFile(
         file=Path(toml.file), name=content["name"], title=title, date=day, notice=notice, limits=limits,
         data_card=content.get("data_card", ""), card=card, loans=loans, draft=draft, folds=folds, repeats=repeats,
-        test_from=test_from, policy=policy, points=points, groups=tuple(groups), fields=tuple(fields),
-        columns=columns, features=features, monotone=monotone, history=history, why_age="; ".join(whys),
+        test_from=test_from, policy=policy, points=points, groups=tuple(groups), questions=tuple(questions),
+        fields=tuple(fields), columns=columns, features=features, monotone=monotone, history=history,
+        why_age="; ".join(whys),
         open=tuple(toml.questions()), **model,
     )  # fmt: skip
 

@@ -113,7 +113,7 @@ def test_the_whole_recipe_is_one(whole: Any) -> None:
     assert problems(whole) == []
     for name, keys in (("loans", LOANS), ("model", MODEL), ("policy", POLICY), ("split", SPLIT), ("draft", DRAFT)):
         assert set(whole[name]) == set(keys), name
-    assert set(whole) == set(TOP)
+    assert set(whole) == set(TOP) - {"questions"}  # has a test of its own
     assert set(whole["card"]) == {*CARD, "maker"}
 
 

@@ -21,6 +21,7 @@ from inference.engines import Engine
 from inference.policy import APPROVE, DECISIONS, Points
 from inference.reasons import Reasons
 from inference.release import Release
+from inference.rules import BROKEN_AT, UNKNOWN_AT, LenderRules, Rulings, principal_reasons
 
 Floats = npt.NDArray[np.float64]
 Function = Callable[[Floats], Floats]
@@ -72,14 +73,18 @@ class Scored(NamedTuple):
     points: Floats  # (m,)
     decisions: npt.NDArray[np.int8]  # (m,): places in policy.DECISIONS
     unusual: pa.Array  # (m,) texts: names of fields with a space between them
+    rulings: Rulings | None = None  # where the lender has rules
 
 
 class BatchScorer:
     """A release with its engine, for many applications at once. Thread-safe."""
 
-    def __init__(self, release: Release, engine: Engine, reasons: str = NO_ROWS) -> None:
-        """`reasons`: for which rows the principal reasons stand beside the scores, one of REASONS."""
-        self.release, self.engine, self.reasons = release, engine, reasons
+    def __init__(
+        self, release: Release, engine: Engine, reasons: str = NO_ROWS, rules: LenderRules | None = None
+    ) -> None:
+        """`reasons`: for which rows the principal reasons stand beside the scores, one of REASONS; `rules`: a lender's,
+        whose outcome stands beside the decision."""
+        self.release, self.engine, self.reasons, self.rules = release, engine, reasons, rules
         self._reasons = None if reasons == NO_ROWS else Reasons(release, engine)
         self._functions = functions()
 
@@ -87,7 +92,9 @@ class BatchScorer:
         """Encoded answers (m, n_fields) float64."""
         policy, pds = self.release.policy, self.pds(self.probabilities(values))
         flags = policy.unusual_of_many(values)
-        return Scored(pds, self.points(pds), policy.decide_many(pds, values, flags), named(flags, policy.watched))
+        decisions = policy.decide_many(pds, values, flags)
+        rulings = None if self.rules is None else self.rules.judge_many(values, pds, decisions)
+        return Scored(pds, self.points(pds), decisions, named(flags, policy.watched), rulings)
 
     def probabilities(self, values: Floats) -> npt.NDArray[np.float32]:
         """The model's, uncalibrated: (m,) float32."""
@@ -120,20 +127,45 @@ class BatchScorer:
             "release": constant(self.release.name, m),
             "engine": constant(self.engine.name, m),
         }
+        if scored.rulings is not None:
+            columns |= self._ruled(scored.rulings)
         if self._reasons is not None:
-            columns["reasons"] = pa.array(list(self._explained(values, scored.decisions)), pa.string())
+            columns["reasons"] = pa.array(list(self._explained(values, scored)), pa.string())
         return pa.record_batch([*carried.columns, *columns.values()], names=[*carried.schema.names, *columns])
 
-    def _explained(self, values: Floats, decisions: npt.NDArray[np.int8]) -> Iterator[str]:
+    def _ruled(self, rulings: Rulings) -> dict[str, pa.Array]:
+        """The columns of `ADDED_BY_RULES`: codes of rules with a space between them, null where there is no figure."""
+        assert self.rules is not None  # noqa: S101 - there are rulings
+        book = self.rules.book
+        codes = [rule.code for rule in book.rules]
+        columns = {
+            "outcome": pa.DictionaryArray.from_arrays(pa.array(rulings.outcomes), pa.array(DECISIONS)),
+            "rules_broken": named(rulings.verdicts == BROKEN_AT, codes),
+            "rules_unknown": named(rulings.verdicts == UNKNOWN_AT, codes),
+        }
+        if book.grades:
+            letters, rates = pa.array([grade.grade for grade in book.grades]), [grade.rate for grade in book.grades]
+            columns["grade"] = pa.DictionaryArray.from_arrays(pa.array(rulings.grades.astype(np.int16)), letters)
+            columns["rate"] = pa.array(np.array(rates, np.float64)[rulings.grades])
+        if book.instalment is not None:
+            columns["instalment"] = pa.array(rulings.instalments, from_pandas=True)  # null for NaN
+        return columns
+
+    def _explained(self, values: Floats, scored: Scored) -> Iterator[str]:
         """Of each row the principal reasons, `field/code` with a space between them; an empty text where not asked."""
         assert self._reasons is not None  # noqa: S101 - the caller's check
-        for row, decision in zip(values.tolist(), decisions.tolist(), strict=True):
+        for place, (row, decision) in enumerate(zip(values.tolist(), scored.decisions.tolist(), strict=True)):
             application = Application(tuple(row))
             wanted = self.reasons == ALL_ROWS or DECISIONS[decision] != APPROVE
             explained = self._reasons.explain(application) if wanted else None
-            yield "" if explained is None else " ".join(self._reasons.principal(explained, application))
+            of_model = [] if explained is None else self._reasons.principal(explained, application)
+            ruling = None
+            if self.rules is not None and scored.rulings is not None:
+                ruling = self.rules.ruling(values[place], scored.rulings, place)
+            yield " ".join(principal_reasons(ruling, of_model))
 
 
+ADDED_BY_RULES = ("outcome", "rules_broken", "rules_unknown", "grade", "rate", "instalment")
 ADDED = (
     "pd",
     "points",

@@ -11,6 +11,7 @@ from inference.number_format import localised, write_percent
 from inference.policy import APPROVE
 from inference.reasons import Explanation
 from inference.release import Release
+from inference.rules import REASON
 from web.lender import Lender, reason_text
 from web.pages.texts import Texts
 
@@ -50,18 +51,19 @@ class WhatMoved:
     estimated: str  # that the effects are estimates, from which no reasons are drawn; "" if they are exact
     effects: Effects
     drafts: tuple[str, ...] | None  # up to four principal reasons, which somebody must confirm
+    confirm: str  # what the drafts are
 
 
 def what_moved(
     explanation: Explanation,
     principal: Sequence[str],
-    decision: str,
+    outcome: str,
     application: Application,
     release: Release,
     texts: Texts,
     lender: Lender,
 ) -> WhatMoved:
-    """The section; it has draft reasons unless the suggestion is an approval."""
+    """The section; it has draft reasons unless the `outcome` is an approval."""
     language = texts.language
     lead = texts(
         "why.lead",
@@ -69,10 +71,15 @@ def what_moved(
         reference=write_percent(explanation.reference_pd, language),
     )
     drafts = tuple(reason_text(code, release, lender, language) for code in principal)
-    moved = effects(explanation, application, release, texts)
-    if not explanation.is_exact:
-        return WhatMoved(lead, texts("why.estimated"), moved, None)
-    return WhatMoved(lead, "", moved, None if decision == APPROVE else drafts)
+    estimated = "" if explanation.is_exact else texts("why.estimated")
+    by_rules = any(code.startswith(f"{REASON}/") for code in principal)
+    return WhatMoved(
+        lead,
+        estimated,
+        effects(explanation, application, release, texts),
+        None if outcome == APPROVE or (estimated and not drafts) else drafts,
+        texts("why.confirm_rules" if by_rules else "why.confirm"),
+    )
 
 
 def effects(explanation: Explanation, application: Application, release: Release, texts: Texts) -> Effects:

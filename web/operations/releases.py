@@ -82,6 +82,7 @@ class ReleasesPage:
 
     template: ClassVar[str] = "operations/releases.html"
     lead: str
+    monitored: bool  # whether there is a ledger, and so the way to what became of loans
     problem: str
     rows: tuple[ReleaseRow, ...]
     changes: tuple[tuple[str, str], ...]  # what, and the note
@@ -217,6 +218,7 @@ class ReleasePages:
         at_form = any(row.form and row.form.problem for row in rows)
         return ReleasesPage(
             lead=texts("releases.lead" if closed else "releases.lead_open"),
+            monitored=self.has_ledger,
             problem=texts(f"releases.problem.{problem}") if problem and not at_form else "",
             rows=tuple(rows),
             changes=tuple(
