@@ -8,7 +8,9 @@ the fields of the form, not the model's columns: a field outside a coalition tak
 the row builder recomputes everything derived from it (ratios, flags, history). With ten fields all 1,024 coalitions fit
 into one batch, so nothing is sampled and nothing is assumed about the model. Fields that equal the reference change no
 coalition: their value is 0, and they are left out of the batch. For a form of more than 16 fields, where many of them
-differ from the reference, the values are computed from the trees (inference/tree_reasons.py); both ways agree.
+differ from the reference, the values are computed from the trees (inference/tree_reasons.py); both ways agree. Only
+where a feature comes from several answers as well, which the trees cannot divide, are they estimated
+(inference/sampled_reasons.py): such an explanation has errors, and gives no principal reasons.
 """
 
 from functools import lru_cache
@@ -22,7 +24,8 @@ from inference.application import Application
 from inference.engines import BinsEngine, Engine, predict_answers
 from inference.fields import ANY, Field
 from inference.release import Release
-from inference.tree_reasons import TreeReasons
+from inference.sampled_reasons import estimate
+from inference.tree_reasons import TreeReasons, is_divisible
 
 Row = npt.NDArray[np.float32]  # (n_features,)
 Answers = npt.NDArray[np.float64]  # (m, n_fields)
@@ -40,19 +43,21 @@ class Explanation(NamedTuple):
     pd: float
     reference_pd: float  # of the reference applicant
     effects: tuple[float, ...]  # in field order, log-odds; they sum to logit(pd) - logit(reference_pd)
+    errors: tuple[float, ...] = ()  # standard errors of the effects if these are estimated; () if they are exact
 
     @property
-    def odds_factors(self) -> tuple[float, ...]:
-        """The effects as factors of the odds of default: 2 doubles them, 0.5 halves them."""
-        return tuple(np.exp(self.effects).tolist())
+    def is_exact(self) -> bool:
+        """Whether a notice may name what raised the risk."""
+        return not self.errors
 
 
 class Reasons:
     """Explains scores of one release with one engine. Thread-safe, like these."""
 
     def __init__(self, release: Release, engine: Engine) -> None:
+        many = len(release.form.fields) > MOST_FIELDS
         forest = engine.forest if isinstance(engine, BinsEngine) else None
-        self._trees = TreeReasons(release, forest) if len(release.form.fields) > MOST_FIELDS else None
+        self._trees = TreeReasons(release, forest) if many and is_divisible(release) else None
         self._release, self._engine = release, engine
         self._reference = np.array(release.form.reference.values, np.float64)
         self._columns = {name: column for column, name in enumerate(release.rows.columns)}
@@ -83,6 +88,10 @@ class Reasons:
             pd, reference_pd = self.pds(both).tolist()
             effects = self._trees.effects(*self._release.rows.build(both))
             return Explanation(pd, reference_pd, tuple(effects.tolist()))
+        if len(differing) > MOST_FIELDS:
+            pd, reference_pd = self.pds(np.stack([values, reference])).tolist()
+            effects, errors = estimate(reference, values, differing, self._log_odds)
+            return Explanation(pd, reference_pd, tuple(effects.tolist()), tuple(errors.tolist()))
         batch = np.empty((2 ** len(differing), len(values)))
         batch[0] = reference
         for player, position in enumerate(differing):  # the coalitions without it, then the same with it
@@ -100,9 +109,16 @@ class Reasons:
         p = predict_answers(self._engine, self._release, values)
         return self._release.calibration.pds(p.astype(np.float64))
 
+    def _log_odds(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        p = predict_answers(self._engine, self._release, values)
+        return self._release.calibration.log_odds(p.astype(np.float64))
+
     def principal(self, explanation: Explanation, application: Application) -> list[str]:
         """The principal reasons, the strongest first: `field/code` of up to four fields that raised the risk most, each
-        by at least `LEAST_PRINCIPAL`. No field is exempt. The code says what is wrong with the answer."""
+        by at least `LEAST_PRINCIPAL`. No field is exempt. The code says what is wrong with the answer. None are drawn
+        from estimated effects."""
+        if not explanation.is_exact:
+            return []
         ranked = sorted(enumerate(explanation.effects), key=lambda pair: -pair[1])
         chosen = [position for position, effect in ranked if effect >= LEAST_PRINCIPAL][:MOST_PRINCIPAL]
         codes = self._codes(chosen, np.array(application.values, np.float64))
@@ -136,8 +152,10 @@ class Reasons:
 
     def principal_of_many(self, values: Answers) -> list[list[str]]:
         """`principal` of `explain` of each: encoded answers (m, n_fields) float64 -> m lists. Equal where the engine
-        predicts a row alike in every batch, as XGBoost and the engine on bits do."""
+        predicts a row alike in every batch, as XGBoost and the engine on bits do. None from estimated effects."""
         effects = self.effects_of_many(values)
+        if self._trees is None:
+            effects[self._differ(values).sum(axis=1) > MOST_FIELDS] = 0
         ranked = np.argsort(-effects, axis=1, kind="stable")[:, :MOST_PRINCIPAL]
         rows, ranks = np.nonzero(np.take_along_axis(effects, ranked, axis=1) >= LEAST_PRINCIPAL)
         chosen = ranked[rows, ranks]
@@ -155,8 +173,7 @@ class Reasons:
         effects = np.zeros(values.shape)
         if not len(values):
             return effects
-        equal = (values == self._reference) | (np.isnan(values) & np.isnan(self._reference))
-        sets, set_of = np.unique(~equal, axis=0, return_inverse=True)
+        sets, set_of = np.unique(self._differ(values), axis=0, return_inverse=True)
         members = np.split(np.argsort(set_of.ravel(), kind="stable"), np.cumsum(np.bincount(set_of.ravel()))[:-1])
         for differing, applications in zip(map(np.flatnonzero, sets), members, strict=True):
             by_trees = self._trees is not None and len(differing) > MOST_DIFFERING
@@ -165,9 +182,17 @@ class Reasons:
                 some = applications[start : start + at_once]
                 if by_trees:
                     effects[some] = self._by_trees(values[some])
+                elif len(differing) > MOST_FIELDS:
+                    for place in some:
+                        effects[place], _ = estimate(self._reference, values[place], differing.tolist(), self._log_odds)
                 elif len(differing):
                     effects[np.ix_(some, differing)] = self._by_coalitions(values[some], differing)
         return effects
+
+    def _differ(self, values: Answers) -> npt.NDArray[np.bool_]:
+        """Whether each answer differs from the reference applicant's, (m, n_fields). Here NaN equals NaN."""
+        differ: npt.NDArray[np.bool_] = (values != self._reference) & ~(np.isnan(values) & np.isnan(self._reference))
+        return differ
 
     def _by_trees(self, values: Answers) -> Answers:
         assert self._trees is not None  # noqa: S101 - the caller's check

@@ -105,6 +105,11 @@ def all_shares() -> tuple[Floats, Floats]:
     return np.ascontiguousarray(gained), np.ascontiguousarray(lost)
 
 
+def is_divisible(release: Release) -> bool:
+    """Whether every column comes from one answer."""
+    return all(isinstance(block, (PlacedSpec, *ONE_ANSWER)) for block in release.manifest.features)
+
+
 def owners(release: Release) -> list[int]:
     """For each column, the position of the field from which it comes."""
     names, owner_of = release.form.names, dict[str, str]()

@@ -118,7 +118,7 @@ def number_spec(
     for flag in ("whole", "optional"):
         if not isinstance(about.get(flag, False), bool):
             file.wrong((*key, flag), f"true or false is needed, got {about[flag]!r}")
-    if about.get("direction", "up") not in DIRECTIONS:
+    if not isinstance(about.get("direction", "up"), str) or about.get("direction", "up") not in DIRECTIONS:
         file.wrong((*key, "direction"), f"up or down is needed, got {about['direction']!r}")
     more = {"unit_one": texts(file, (*key, "unit_one"), about["unit_one"])} if "unit_one" in about else {}
     spec = number_field(
@@ -144,7 +144,7 @@ def choice_spec(
         file.wrong((*key, "choices"), "a table is needed, code = text")
         return None
     titles = {code: texts(file, (*key, "choices", code), title, empty=False) for code, title in listed.items()}
-    if common["example"] not in titles and not by_code:
+    if not by_code and (not isinstance(common["example"], str) or common["example"] not in titles):
         file.wrong((*key, "example"), f"{common['example']!r} is not one of its choices: {', '.join(titles)}")
     choices = {code: (title["en"], title["fr"]) for code, title in titles.items()}
     return choice_field(
