@@ -140,7 +140,7 @@ def test_threads_do_not_disturb_each_other(both: Any, release: Release, real: Re
     expected = [both[2].margins(part) for part in parts]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(both[2].margins, parts))
-    assert all(same(one, other) for one, other in zip(some(found), expected, strict=True))
+    assert all(same(one, other) for one, other in some(zip(found, expected, strict=True)))
 
 
 def test_answers_of_another_form_are_refused(both: Any) -> None:
