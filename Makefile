@@ -146,6 +146,7 @@ bench-http: setup  ## the API, Gradio's API and other serving systems over HTTP,
 
 bench-book: setup  ## a file of 5 million applications by each engine and by other programs (an hour; BOOK="--rows 1000000")
 	$(BIN)/python -m profiling.benchmarks.book $(BOOK)
+	$(BIN)/python -m profiling.benchmarks.book_stages
 
 bench-click: setup browser  ## from click to changed result, beside a bare Gradio page
 	$(BIN)/python -m profiling.benchmarks.click

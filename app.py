@@ -9,8 +9,12 @@ from collections.abc import Sequence
 from inference.errors import BadSetting, TenfoldError
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
+from ledger.due import DueDays
+from ledger.endpoints import read_webhooks
 from ledger.ledger import Ledger, open_ledger
-from web.lender import check_reason_texts, read_lender
+from ledger.outbox import Outbox
+from ledger.sender import Sender
+from web.lender import check_reason_texts, questions_for, read_lender, rules_for
 from web.listening import Listening, listening
 from web.person import OPEN
 from web.security.accounts import MODES, Accounts, check_ledger_may_be_open, mode
@@ -47,13 +51,20 @@ def main(arguments: Sequence[str] = ()) -> int:
         settings, place = listening(settings, options.replace is not None, process(options.replace))
         if warning := bound_connections():
             print(f"Tenfold: {warning}", file=sys.stderr)  # noqa: T201
-        lender = read_lender(settings.lender)
+        lender, hooks = read_lender(settings.lender), read_webhooks(settings.webhooks)
         accounts = Accounts(settings.users)
         access = mode(settings, accounts)
         settings = with_release_in_service(settings)
         scorer = open_scorer(settings)
         check_reason_texts(lender, scorer.release)
-        ledger = open_ledger(settings.ledger, print)
+        questions_for(lender, scorer.release)
+        rules_for(lender, scorer.release)  # raises where the release has not what they name
+        if hooks is not None and settings.ledger is None:
+            raise BadSetting(
+                "TENFOLD_WEBHOOKS: events are kept in the ledger, and this server has none; leave it unset"
+            )
+        outbox = None if hooks is None else Outbox(hooks.names_by_kind)
+        ledger = open_ledger(settings.ledger, print, outbox)
         if access == OPEN and ledger is not None:
             check_ledger_may_be_open(ledger, settings)
         if place.predecessor is not None:
@@ -67,7 +78,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     from web.server import create_app, open_jobs
 
     security_log = SecurityLog(None if settings.public_demo else settings.security_log, settings.log_days)
-    jobs = open_jobs(scorer, settings)
+    jobs = open_jobs(scorer, settings, lender.rulebook)
     jobs.recover()
     app = create_app(scorer, settings, ledger, lender, accounts, security_log, jobs)
     for problem in log_problems(settings.log):
@@ -82,6 +93,8 @@ def main(arguments: Sequence[str] = ()) -> int:
     security_log.write(
         "started", mode=access, release=scorer.release.name, host=settings.host, port=settings.port, replaces=replaced
     )
+    days = DueDays(lender.work.decision_days, lender.work.reminder_days)
+    sender = Sender(ledger, outbox, hooks, days) if ledger and outbox and hooks else None
     try:
         serve(app, settings, scorer.release.name, place, app.state.carried)
     except BadSetting as error:
@@ -91,6 +104,8 @@ def main(arguments: Sequence[str] = ()) -> int:
         security_log.write("stopped")
         security_log.close()
         jobs.close()
+        if sender:
+            sender.close()
         if ledger:
             ledger.close()
         accounts.close()

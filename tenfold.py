@@ -21,9 +21,7 @@ class Command(NamedTuple):
 FIRST = {
     "serve": Command("app", (), "serve the desk and the API on http://127.0.0.1:7860"),
     "score": Command("inference.__main__", ("score",), "score one application, or many: JSON lines, CSV"),
-    "book": Command(
-        "ledger.books", (), "score a file of applications, and record the run; Parquet, CSV, Arrow or XLSX"
-    ),
+    "book": Command("web.book", (), "score a file of applications, and record the run; Parquet, CSV, Arrow or XLSX"),
     "train": Command("models.__main__", ("train",), "train, evaluate and export releases"),
     "profile": Command("profiling.__main__", (), "profile code, compare profiles, read performance logs"),
 }
@@ -42,6 +40,7 @@ OTHERS = {
     "new": Command("models.__main__", ("new",), "draft a recipe from a file of past loans"),
     "numbers": Command("inference.__main__", ("numbers",), "list the number formats that are accepted"),
     "outcomes": Command("ledger.__main__", ("outcomes",), "record what became of loans, from a CSV"),
+    "outbox": Command("ledger.__main__", ("outbox",), "list the events that were sent or wait, send one again, test"),
     "rows": Command("inference.__main__", ("rows",), "list the columns of a release's rows, and how they are written"),
     "search": Command("models.__main__", ("search",), "try random parameters of a recipe"),
     "stability": Command("models.__main__", ("stability",), "measure how often a small change turns the decision"),

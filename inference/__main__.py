@@ -17,6 +17,7 @@ from inference.many_answers import Unreadable, each_once, is_many, opened, read_
 from inference.number_forms import table
 from inference.numbers import DECIMAL
 from inference.pipes import until_closed
+from inference.reasons import Reasons
 from inference.release import open_release
 from inference.rows import RowBuilder
 from inference.scorer import Score, Scorer, open_scorer
@@ -78,7 +79,10 @@ def run(words: list[str]) -> int:
             return 0
         if options.command == "compile":
             for folder in [options.release] if options.release else current_releases().values():
-                engine = open_engine(BinsEngine.name, open_release(folder))
+                release = open_release(folder)
+                engine = BinsEngine(release)
+                engine.compile()
+                Reasons(release, engine).compile()
                 print(f"engine {engine.name} is compiled for release {folder.name}")
             return 0
         if options.command == "rows":

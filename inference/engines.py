@@ -14,6 +14,8 @@ from inference.release import MODEL, ONNX, Release
 if TYPE_CHECKING:
     from xgboost import Booster
 
+    from inference.bins.from_answers import FromAnswers
+
 TOLERANCE = 1e-6  # of a PD: engines must agree within it; processors differ by less
 
 
@@ -144,7 +146,7 @@ class BinsEngine:
 
         booster = XGBoostEngine(release).used_trees()
         try:
-            self._forest = Forest(booster)
+            self.forest = Forest(booster)
         except MissingExtra:
             raise missing(self.name) from None
         except UnfitForest as unfit:
@@ -154,8 +156,10 @@ class BinsEngine:
         release.rows.compile_loop()
         from xgboost import DMatrix
 
-        rows = self._forest.edges()
-        margins = np.concatenate([self._forest.margins(part) for part in np.split(rows, self._forest.SIZES)])
+        self._release, self._opening = release, threading.Lock()
+        self._from_answers: FromAnswers | None = None
+        rows = self.forest.edges()
+        margins = np.concatenate([self.forest.margins(part) for part in np.split(rows, self.forest.SIZES)])
         different = margins != booster.predict(DMatrix(rows), output_margin=True)
         if different.any():
             raise EngineUnavailable(
@@ -164,7 +168,31 @@ class BinsEngine:
             )
 
     def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return self._forest.predict_proba(rows)
+        return self.forest.predict_proba(rows)
+
+    def predict_answers(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+        """Encoded answers, (m, n_fields) float64 -> what `predict_proba` gives for their rows, (m,) float32."""
+        return (self._from_answers or self._without_rows()).predict_proba(values)
+
+    def _without_rows(self) -> "FromAnswers":
+        """Opened when it is first asked for, so that a start need not wait; compared with rows before it is used."""
+        with self._opening:
+            if self._from_answers is None:
+                opened = self._release.rows.to_forest(self.forest)
+                values = golden_values(self._release)
+                if not np.array_equal(opened.margins(values), self.forest.margins(self._release.rows.build(values))):
+                    raise EngineUnavailable(
+                        f"engine {self.name}: answers of release {self._release.name} give other margins than their "
+                        "rows. Use TENFOLD_ENGINE=xgboost"
+                    )
+                self._from_answers = opened
+        return self._from_answers
+
+    def compile(self) -> None:
+        """Compile what is not compiled yet, or read what was, of all that this engine may need."""
+        values = golden_values(self._release)[:1]
+        for words in self.forest.WORDS:
+            self.predict_answers(np.repeat(values, 64 * words, axis=0))
 
 
 KINDS: dict[str, Callable[[Release, int], Engine]] = {
@@ -208,11 +236,23 @@ def open_engine(name: str, release: Release, threads: int = 1) -> Engine:
     return engine
 
 
+def predict_answers(engine: Engine, release: Release, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """The engine's probabilities for many applications: encoded answers, (m, n_fields) float64 -> (m,) float32."""
+    if isinstance(engine, BinsEngine):
+        return engine.predict_answers(values)
+    return engine.predict_proba(release.rows.build(values))
+
+
 def golden_differences(engine: Engine, release: Release) -> npt.NDArray[np.float64]:
     """For each golden application: the engine's PD minus the PD in the manifest, (n,) float64."""
+    p = engine.predict_proba(release.rows.build(golden_values(release)))
+    pds = release.calibration.pds(p.astype(np.float64))
+    return np.asarray(pds - [application.pd for application in release.manifest.golden])
+
+
+def golden_values(release: Release) -> npt.NDArray[np.float64]:
+    """The golden applications, encoded, (n, n_fields)."""
     golden = release.manifest.golden
-    values = release.form.encode(
+    return release.form.encode(
         {name: [application.answers[name] for application in golden] for name in release.form.names}
     )
-    pds = release.calibration.pds(engine.predict_proba(release.rows.build(values)).astype(np.float64))
-    return np.asarray(pds - [application.pd for application in golden])

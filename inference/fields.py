@@ -249,6 +249,11 @@ class ChoiceField(Described, frozen=True, kw_only=True, tag="choice"):
         return {choice.code: index for index, choice in enumerate(self.choices)}
 
     @cached_property
+    def listed(self) -> Mapping[str, float]:
+        """The codes that are answers as they stand in the list, and their encoded values."""
+        return {code: float(place) for code, place in self.index.items() if self.digits in (None, len(code))}
+
+    @cached_property
     def reference(self) -> float:
         """The reference applicant's choice, encoded; NaN if it is unset."""
         return math.nan if self.reference_answer is None else float(self.index[self.reference_answer])
@@ -256,12 +261,11 @@ class ChoiceField(Described, frozen=True, kw_only=True, tag="choice"):
     def parse(self, raw: object) -> float:
         """The choice's position in the list as a float64; raises `AnswerRefused`."""
         if type(raw) is str:
-            if self.digits is None or len(raw) == self.digits:
-                index = self.index.get(raw)
-                if index is not None:
-                    return float(index)
-                if self.digits is not None and raw.isascii() and raw.isdigit():
-                    return self._prefix(raw)
+            value = self.listed.get(raw)
+            if value is not None:
+                return value
+            if self.digits is not None and len(raw) == self.digits and raw.isascii() and raw.isdigit():
+                return self._prefix(raw)
             raise AnswerRefused(problem_of(self, "not_a_choice", raw))
         if raw is None and NOT_STATED in self.index:
             return float(self.index[NOT_STATED])

@@ -12,6 +12,7 @@ from inference.calibration import Calibration
 from inference.fields import Count, Field, with_path
 from inference.languages import Words
 from inference.policy import Points, PolicyTerms
+from inference.questions import Question
 
 # Increase FORMAT when an older reader could misread a new manifest; tests/test_release.py pins what is read. Fields of
 # format 1 had no texts for applicants: such releases are opened to replay their decisions, and web/lender.py decides
@@ -117,6 +118,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     golden: tuple[Golden, ...]
     files: dict[str, File]
     training: dict[str, object] = {}  # for people; scoring does not read it
+    questions: tuple[Question, ...] = ()  # older releases have none
     origin: Origin | None = None  # older releases do not say it
 
     @property

@@ -133,6 +133,12 @@ class Policy:
         covered = 0.0 if self._guarantee is None else application.values[self._guarantee]
         return application.values[self.amount_at] * (1.0 - covered / 100.0)
 
+    def exposures(self, values: Floats) -> Floats:
+        """`exposure` of many: encoded answers (m, n_fields) -> (m,); NaN where no field is the amount."""
+        if self.amount_at is None:
+            return np.full(len(values), np.nan)
+        return values[:, self.amount_at] * (1.0 - self._covered(values) / 100.0)
+
     def cutoffs(self, application: Application) -> Cutoffs:
         """The cut-offs of this application: only the unguaranteed share counts as loss."""
         covered = 0.0 if self._guarantee is None else application.values[self._guarantee]
@@ -140,8 +146,11 @@ class Policy:
 
     def cutoffs_of_many(self, values: Floats) -> tuple[Floats, Floats]:
         """`refer_from` and `decline_from` of many: encoded answers (m, n_fields) float64 -> (m,) and (m,) float64."""
-        covered = np.zeros(len(values)) if self._guarantee is None else values[:, self._guarantee]
-        return _around(self._break_even(covered), self.refer_band)
+        return _around(self._break_even(self._covered(values)), self.refer_band)
+
+    def _covered(self, values: Floats) -> Floats:
+        """The guaranteed shares of many, in per cent: (m, n_fields) -> (m,)."""
+        return np.zeros(len(values)) if self._guarantee is None else values[:, self._guarantee]
 
     def _break_even(self, guaranteed: PDs) -> PDs:
         loss = self.lgd * (1.0 - guaranteed / 100.0)
@@ -168,10 +177,15 @@ class Policy:
 
     def unusual_of_many(self, values: Floats) -> npt.NDArray[np.bool_]:
         """`unusual` of many: encoded answers (m, n_fields) -> (m, len(watched)) flags."""
-        flags = [(values[:, position] < low) | (values[:, position] > high) for position, _, low, high in self._ranges]
-        for (position, *_), rare in zip(self._rare, self._rare_many, strict=True):
-            flags.append(rare[np.nan_to_num(values[:, position], nan=len(rare) - 1.0).astype(np.intp)])
-        return np.stack(flags, axis=1) if flags else np.zeros((len(values), 0), bool)
+        flags = np.empty((len(self.watched), len(values)), bool)
+        for place, (position, _, low, high) in enumerate(self._ranges):
+            column = values[:, position]
+            np.logical_or(column < low, column > high, out=flags[place])
+        for place, ((position, *_), rare) in enumerate(
+            zip(self._rare, self._rare_many, strict=True), len(self._ranges)
+        ):
+            flags[place] = rare[np.nan_to_num(values[:, position], nan=len(rare) - 1.0).astype(np.intp)]
+        return flags.T
 
     def decide_many(self, pds: Floats, values: Floats, unusual: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
         """The suggestions of `decide` as places in DECISIONS: PDs (m,), encoded answers (m, n_fields) and their

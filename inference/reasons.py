@@ -8,7 +8,9 @@ the fields of the form, not the model's columns: a field outside a coalition tak
 the row builder recomputes everything derived from it (ratios, flags, history). With ten fields all 1,024 coalitions fit
 into one batch, so nothing is sampled and nothing is assumed about the model. Fields that equal the reference change no
 coalition: their value is 0, and they are left out of the batch. For a form of more than 16 fields, where many of them
-differ from the reference, the values are computed from the trees (inference/tree_reasons.py); both ways agree.
+differ from the reference, the values are computed from the trees (inference/tree_reasons.py); both ways agree. Only
+where a feature comes from several answers as well, which the trees cannot divide, are they estimated
+(inference/sampled_reasons.py): such an explanation has errors, and gives no principal reasons.
 """
 
 from functools import lru_cache
@@ -19,12 +21,16 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.application import Application
-from inference.engines import Engine
+from inference.engines import BinsEngine, Engine, predict_answers
 from inference.fields import ANY, Field
 from inference.release import Release
-from inference.tree_reasons import TreeReasons
+from inference.sampled_reasons import estimate
+from inference.tree_reasons import TreeReasons, is_divisible
 
 Row = npt.NDArray[np.float32]  # (n_features,)
+Answers = npt.NDArray[np.float64]  # (m, n_fields)
+Places = npt.NDArray[np.intp]
+ROWS_AT_ONCE = 8192  # coalitions of many applications, or rows
 LEAST_PRINCIPAL = np.log(1.05)  # log-odds: a change of the odds by less than 5 % is not a principal reason
 MOST_PRINCIPAL = 4  # reasons on a notice, the number that Regulation B's commentary recommends
 MOST_FIELDS = 16  # 65,536 coalitions
@@ -37,21 +43,30 @@ class Explanation(NamedTuple):
     pd: float
     reference_pd: float  # of the reference applicant
     effects: tuple[float, ...]  # in field order, log-odds; they sum to logit(pd) - logit(reference_pd)
+    errors: tuple[float, ...] = ()  # standard errors of the effects if these are estimated; () if they are exact
 
     @property
-    def odds_factors(self) -> tuple[float, ...]:
-        """The effects as factors of the odds of default: 2 doubles them, 0.5 halves them."""
-        return tuple(np.exp(self.effects).tolist())
+    def is_exact(self) -> bool:
+        """Whether a notice may name what raised the risk."""
+        return not self.errors
 
 
 class Reasons:
     """Explains scores of one release with one engine. Thread-safe, like these."""
 
     def __init__(self, release: Release, engine: Engine) -> None:
-        self._trees = TreeReasons(release) if len(release.form.fields) > MOST_FIELDS else None
+        many = len(release.form.fields) > MOST_FIELDS
+        forest = engine.forest if isinstance(engine, BinsEngine) else None
+        self._trees = TreeReasons(release, forest) if many and is_divisible(release) else None
         self._release, self._engine = release, engine
         self._reference = np.array(release.form.reference.values, np.float64)
         self._columns = {name: column for column, name in enumerate(release.rows.columns)}
+
+    def compile(self) -> None:
+        """Compile, or read, the loop that goes down the trees, where the form has so many fields and the engine one."""
+        if self._trees is not None:
+            (row,) = self._release.rows.build(self._reference[None])
+            self._trees.effects(row, row)
 
     def explain(self, application: Application) -> Explanation:
         """What moved the PD from the reference applicant's to this application's."""
@@ -73,13 +88,17 @@ class Reasons:
             pd, reference_pd = self.pds(both).tolist()
             effects = self._trees.effects(*self._release.rows.build(both))
             return Explanation(pd, reference_pd, tuple(effects.tolist()))
+        if len(differing) > MOST_FIELDS:
+            pd, reference_pd = self.pds(np.stack([values, reference])).tolist()
+            effects, errors = estimate(reference, values, differing, self._log_odds)
+            return Explanation(pd, reference_pd, tuple(effects.tolist()), tuple(errors.tolist()))
         batch = np.empty((2 ** len(differing), len(values)))
         batch[0] = reference
         for player, position in enumerate(differing):  # the coalitions without it, then the same with it
             with_player = batch[2**player : 2 ** (player + 1)]
             with_player[:] = batch[: 2**player]
             with_player[:, position] = values[position]
-        p = self._engine.predict_proba(self._release.rows.build(batch)).astype(np.float64)
+        p = predict_answers(self._engine, self._release, batch).astype(np.float64)
         effects = np.zeros(len(values))
         effects[differing] = weights(len(differing)) @ self._release.calibration.log_odds(p)
         pd, reference_pd = self._release.calibration.pd(float(p[-1])), self._release.calibration.pd(float(p[0]))
@@ -87,12 +106,19 @@ class Reasons:
 
     def pds(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """PDs of encoded applications, (m, n_fields) float64 -> (m,) float64. Not logged or recorded."""
-        p = self._engine.predict_proba(self._release.rows.build(values))
+        p = predict_answers(self._engine, self._release, values)
         return self._release.calibration.pds(p.astype(np.float64))
+
+    def _log_odds(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        p = predict_answers(self._engine, self._release, values)
+        return self._release.calibration.log_odds(p.astype(np.float64))
 
     def principal(self, explanation: Explanation, application: Application) -> list[str]:
         """The principal reasons, the strongest first: `field/code` of up to four fields that raised the risk most, each
-        by at least `LEAST_PRINCIPAL`. No field is exempt. The code says what is wrong with the answer."""
+        by at least `LEAST_PRINCIPAL`. No field is exempt. The code says what is wrong with the answer. None are drawn
+        from estimated effects."""
+        if not explanation.is_exact:
+            return []
         ranked = sorted(enumerate(explanation.effects), key=lambda pair: -pair[1])
         chosen = [position for position, effect in ranked if effect >= LEAST_PRINCIPAL][:MOST_PRINCIPAL]
         codes = self._codes(chosen, np.array(application.values, np.float64))
@@ -123,6 +149,112 @@ class Reasons:
             best = min(lowest, key=lowest.__getitem__, default="")
             codes.append(best if best and lowest[best] < own_probability else next(iter(rows_of)))
         return codes
+
+    def principal_of_many(self, values: Answers) -> list[list[str]]:
+        """`principal` of `explain` of each: encoded answers (m, n_fields) float64 -> m lists. Equal where the engine
+        predicts a row alike in every batch, as XGBoost and the engine on bits do. None from estimated effects."""
+        effects = self.effects_of_many(values)
+        if self._trees is None:
+            effects[self._differ(values).sum(axis=1) > MOST_FIELDS] = 0
+        ranked = np.argsort(-effects, axis=1, kind="stable")[:, :MOST_PRINCIPAL]
+        rows, ranks = np.nonzero(np.take_along_axis(effects, ranked, axis=1) >= LEAST_PRINCIPAL)
+        chosen = ranked[rows, ranks]
+        codes = self._codes_of_many(chosen, values[rows])
+        names, principal = self._release.form.names, [list[str]() for _ in range(len(values))]
+        for row, position, code in zip(rows.tolist(), chosen.tolist(), codes, strict=True):
+            principal[row].append(f"{names[position]}/{code}")
+        return principal
+
+    def effects_of_many(self, values: Answers) -> Answers:
+        """The effects of `explain` for each: encoded answers (m, n_fields) float64 -> (m, n_fields), to the last bit.
+
+        Applications of which the same fields differ from the reference are predicted together.
+        """
+        effects = np.zeros(values.shape)
+        if not len(values):
+            return effects
+        sets, set_of = np.unique(self._differ(values), axis=0, return_inverse=True)
+        members = np.split(np.argsort(set_of.ravel(), kind="stable"), np.cumsum(np.bincount(set_of.ravel()))[:-1])
+        for differing, applications in zip(map(np.flatnonzero, sets), members, strict=True):
+            by_trees = self._trees is not None and len(differing) > MOST_DIFFERING
+            at_once = ROWS_AT_ONCE if by_trees else max(1, ROWS_AT_ONCE >> len(differing))
+            for start in range(0, len(applications), at_once):
+                some = applications[start : start + at_once]
+                if by_trees:
+                    effects[some] = self._by_trees(values[some])
+                elif len(differing) > MOST_FIELDS:
+                    for place in some:
+                        effects[place], _ = estimate(self._reference, values[place], differing.tolist(), self._log_odds)
+                elif len(differing):
+                    effects[np.ix_(some, differing)] = self._by_coalitions(values[some], differing)
+        return effects
+
+    def _differ(self, values: Answers) -> npt.NDArray[np.bool_]:
+        """Whether each answer differs from the reference applicant's, (m, n_fields). Here NaN equals NaN."""
+        differ: npt.NDArray[np.bool_] = (values != self._reference) & ~(np.isnan(values) & np.isnan(self._reference))
+        return differ
+
+    def _by_trees(self, values: Answers) -> Answers:
+        assert self._trees is not None  # noqa: S101 - the caller's check
+        (reference,) = self._release.rows.build(self._reference[None])
+        return np.stack([self._trees.effects(own, reference) for own in self._release.rows.build(values)])
+
+    def _by_coalitions(self, values: Answers, differing: Places) -> Answers:
+        """The effects of the fields that differ, (m, n_differing), of applications in which the same ones do."""
+        players = len(differing)
+        columns = np.empty((len(self._reference), len(values), 2**players))
+        columns[:] = self._reference[:, None, None]
+        for player, position in enumerate(differing):  # as `coalitions` has them
+            halves = columns[position].reshape(len(values), -1, 2, 2**player)
+            halves[:, :, 1] = values[:, position, None, None]
+        p = predict_answers(self._engine, self._release, columns.reshape(len(columns), -1).T).astype(np.float64)
+        log_odds = self._release.calibration.log_odds(p).reshape(len(values), -1)
+        return np.stack([weights(players) @ of_one for of_one in log_odds])
+
+    def _codes_of_many(self, chosen: Places, values: Answers) -> list[str]:
+        """`_codes` of one field each, (m,), in the answers (m, n_fields)."""
+        codes = np.empty(len(chosen), object)
+        for position in np.unique(chosen).tolist():
+            field = self._release.form.fields[position]
+            same_field = np.flatnonzero(chosen == position)
+            kinds = np.array([field.answer_kind(value) for value in values[same_field, position].tolist()])
+            for kind in np.unique(kinds).tolist():
+                of_kind = same_field[kinds == kind]
+                combined = [reason for reason in field.reasons if reason.columns and reason.when in (kind, ANY)]
+                plain = field.plain_reason(kind)
+                names = [plain.code if plain else kind, *(reason.code for reason in combined)]
+                if len(set(names)) < len(names):
+                    codes[of_kind] = [self._codes([position], values[row])[0] for row in of_kind]
+                    continue
+                codes[of_kind] = names[0]
+                columns = [[self._columns[name] for name in reason.columns] for reason in combined]
+                for start in range(0, len(of_kind) if combined else 0, ROWS_AT_ONCE):
+                    some = of_kind[start : start + ROWS_AT_ONCE]
+                    codes[some] = np.array(names, object)[self._lowest(position, columns, values[some])]
+        return codes.tolist()
+
+    def _lowest(self, position: int, columns: list[list[int]], values: Answers) -> Places:
+        """Of reasons about the columns that are given, the one whose reset lowers the PD most, from 1 on, or 0 for the
+        answer itself: `_candidate_rows` and the choice among them, for many applications (m, n_fields) -> (m,)."""
+        before = values.copy()
+        before[:, position] = self._reference[position]
+        own, reset = self._release.rows.build(values), self._release.rows.build(before)
+        (reference,) = self._release.rows.build(self._reference[None])
+        of_answer = own != reset
+        away = of_answer & (np.sign(own - reset) == np.sign(own - reference))
+        candidates, there = [own], [np.ones(len(own), bool)]  # the first is filled last
+        for of_reason in columns:
+            moved = away[:, of_reason]
+            row = own.copy()
+            row[:, of_reason] = np.where(moved, reset[:, of_reason], own[:, of_reason])
+            of_answer[:, of_reason] &= ~moved
+            candidates.append(row)
+            there.append(moved.any(axis=1))
+        candidates[0] = np.where(of_answer, reset, own)
+        p = self._engine.predict_proba(np.concatenate([own, *candidates])).reshape(len(candidates) + 1, -1)
+        lowered = np.where(there, p[1:], np.inf)
+        best = lowered.argmin(axis=0)
+        return np.where(lowered.min(axis=0) < p[0], best, 0)
 
     def _candidate_rows(self, field: Field, value: float, own: Row, reset: Row, reference: Row) -> dict[str, Row]:
         """Reason code -> the applicant's row with the columns of that reason reset; the answer itself comes first.

@@ -23,6 +23,7 @@ from inference.errors import BadRelease
 from inference.fields import ANY, HIGH, LOW, NOT_STATED, ChoiceField, NumberField, without_reason
 from inference.manifest import FORMAT, OLDEST, Manifest, UnknownFormat, read_manifest
 from inference.policy import Points, Policy
+from inference.questions import Questions
 from inference.rows import RowBuilder
 
 LARGEST = 64 << 20  # bytes per file; files of the embedded releases are below 3 MB
@@ -84,6 +85,7 @@ def open_release(folder: Path | str, digest: str | None = None) -> Release:
         check_groups(manifest)
         check_reasons(form, columns, manifest.format)
         form.parse(form.example)
+        Questions(manifest.questions, form)  # raises ValueError
         check_numbers(manifest)
         if not release.model.startswith(b"{"):  # XGBoost aborts the process if there is nothing to parse
             raise ValueError(f"{MODEL} is not a UBJSON object")

@@ -13,6 +13,8 @@ from inference.extras import extra
 from inference.row_compiler import compiled, source
 
 if TYPE_CHECKING:
+    from inference.bins.forest import Forest
+    from inference.bins.from_answers import FromAnswers
     from inference.bins.many_rows import ManyWriter
 
 
@@ -44,6 +46,12 @@ class RowBuilder:
         with extra("engines"):
             from inference.bins.many_rows import many_writer
         self._write_many = many_writer(self._blocks, self._n_answers)
+
+    def to_forest(self, forest: "Forest") -> "FromAnswers":
+        """What the forest says of answers, without rows. Raises `MissingExtra` without Numba."""
+        with extra("engines"):
+            from inference.bins.from_answers import FromAnswers
+        return FromAnswers(forest, self._blocks, self._n_answers)
 
     def fill(self, application: Application) -> Matrix:
         """Write one application into this thread's own row and return it.

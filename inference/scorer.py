@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.application import Application
-from inference.engines import Engine, open_engine
+from inference.engines import Engine, open_engine, predict_answers
 from inference.errors import TenfoldError
 from inference.measure import Clock, ProcessSampler, process_sampler
 from inference.perflog import PerformanceLog
@@ -107,7 +107,7 @@ class Scorer:
 
     def pds(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """PDs of many encoded applications, (m, n_fields) float64 -> (m,) float64. Not logged."""
-        p = self.engine.predict_proba(self.release.rows.build(values))
+        p = predict_answers(self.engine, self.release, values)
         return self.release.calibration.pds(p.astype(np.float64))
 
     def _write(

@@ -28,6 +28,7 @@ class Settings:
     ledger: Path | None = ROOT / "logs" / "ledger.sqlite3"  # None: `off`, the default of a public demo
     draft_days: int = 7  # days that a form which somebody has begun is kept beside the ledger; 0 keeps none
     lender: Path | None = None  # reason codes, limits and the words of notices; None: the examples of web/lender.toml
+    webhooks: Path | None = None  # where events are sent, and what signs them (docs/webhooks.md); None: nowhere
     users: Path | None = ROOT / "logs" / "users.sqlite3"  # who may log in; no login without it or with `off`
     users_named: bool = False  # TENFOLD_USERS names the file, so it must exist
     no_login: bool = False  # no login, although the ledger holds records of people who logged in
@@ -68,6 +69,8 @@ class Settings:
             values["no_login"] = on_or_off("TENFOLD_NO_LOGIN", variables["TENFOLD_NO_LOGIN"])
         if "TENFOLD_LENDER" in variables:
             values["lender"] = Path(variables["TENFOLD_LENDER"])
+        if "TENFOLD_WEBHOOKS" in variables:
+            values["webhooks"] = path_or_off(variables["TENFOLD_WEBHOOKS"])
         if "TENFOLD_USERS" in variables:
             users = path_or_off(variables["TENFOLD_USERS"])
             values.update(users=users, users_named=users is not None)

@@ -9,14 +9,20 @@ with one reference). The calibration is linear in log-odds, so the values are th
 
 from functools import lru_cache
 from math import factorial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from inference.bins.conditions import DEEPEST
+from inference.bins.forest import MOST_FIELDS
 from inference.blocks import CodeSpec, NotStatedSpec, NumbersSpec, OneHotSpec, PlacedSpec
 from inference.engines import XGBoostEngine
 from inference.release import Release
 from inference.trees import Tree, read_trees
+
+if TYPE_CHECKING:
+    from inference.bins import Forest
 
 Row = npt.NDArray[np.float32]  # (n_features,)
 Floats = npt.NDArray[np.float64]  # (n_fields,)
@@ -29,15 +35,22 @@ ONE_ANSWER = (NumbersSpec, NotStatedSpec, OneHotSpec, CodeSpec)  # each column o
 class TreeReasons:
     """Computes the effects of the fields of one release. Thread-safe."""
 
-    def __init__(self, release: Release) -> None:
-        """Raises ValueError if a column comes from several answers."""
+    def __init__(self, release: Release, forest: "Forest | None" = None) -> None:
+        """`forest`: the release's trees on bits, which are gone down by a compiled loop. Raises ValueError if a column
+        comes from several answers."""
         self._owner = owners(release)
-        self._trees, _ = read_trees(XGBoostEngine(release).used_trees())
         self._fields = len(release.form.fields)
         self._slope = release.calibration.slope
+        self._forest = forest if self._fields <= MOST_FIELDS else None
+        self._trees: list[Tree] = []
+        if self._forest is None:
+            self._trees, _ = read_trees(XGBoostEngine(release).used_trees())
 
     def effects(self, own: Row, reference: Row) -> npt.NDArray[np.float64]:
         """Effects in calibrated log-odds, (n_fields,), of an applicant's row against the reference applicant's."""
+        if self._forest is not None:
+            owner = np.array(self._owner, np.int32)
+            return self._slope * self._forest.effects(np.stack([own, reference]), owner, all_shares(), self._fields)
         effects = np.zeros(self._fields)
         rows = (own.tolist(), reference.tolist())
         for tree in self._trees:
@@ -67,7 +80,8 @@ class TreeReasons:
         column, value = tree.column[node], tree.value[node]
         field = self._owner[column]
         before = passed.get(field, (True, True))
-        goes_left = [row[column] < value for row in rows]
+        missing_left = tree.missing_left[node]
+        goes_left = [row[column] < value or (missing_left and row[column] != row[column]) for row in rows]
         for child, is_left in ((left, True), (tree.right[node], False)):
             led = before[0] and goes_left[0] == is_left, before[1] and goes_left[1] == is_left
             if led != (False, False):
@@ -81,6 +95,19 @@ def shares(own: int, other: int) -> tuple[float, float]:
     gained = factorial(own - 1) * factorial(other) / both if own else 0.0
     lost = factorial(own) * factorial(other - 1) / both if other else 0.0
     return gained, lost
+
+
+@lru_cache
+def all_shares() -> tuple[Floats, Floats]:
+    """`shares` of each number of fields in and out that a leaf can have, (DEEPEST + 1, DEEPEST + 1)."""
+    counts = range(DEEPEST + 1)
+    gained, lost = np.moveaxis(np.array([[shares(own, other) for other in counts] for own in counts]), 2, 0)
+    return np.ascontiguousarray(gained), np.ascontiguousarray(lost)
+
+
+def is_divisible(release: Release) -> bool:
+    """Whether every column comes from one answer."""
+    return all(isinstance(block, (PlacedSpec, *ONE_ANSWER)) for block in release.manifest.features)
 
 
 def owners(release: Release) -> list[int]:

@@ -1,5 +1,5 @@
 """The command line: `python -m ledger verify`, `replay`, `show`, `head`, `stamp`, `export`, `outcomes`, `monitor`,
-`purge`, `clean`, `backup`, `restore`. Read-only commands do not change a byte in the ledger's folder."""
+`purge`, `clean`, `backup`, `restore`, `outbox`. Read-only commands do not change a byte in the ledger's folder."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from inference.errors import TenfoldError
 from inference.settings import RELEASES, Settings
-from ledger import errors, queries
+from ledger import errors, outbox_command, queries
 from ledger.books import how_to_repeat
 from ledger.cleaning import Cleaner
 from ledger.drafts import Drafts
@@ -41,13 +41,19 @@ def main(arguments: list[str] | None = None) -> int:
     (with a message), 3 erased data may still be in the file or its log, or the monitor cannot say yet."""
     options = parser().parse_args(arguments)
     try:
+        if options.command == "outbox" and options.action == "secret":
+            return outbox_command.run_secret()
         if options.command == "restore":
             return restore(options.backup, options.target)
+        if options.command == "outbox" and options.action == "test":
+            return outbox_command.run_test(options.endpoint)
         path = options.ledger or Settings.from_environment().ledger
         if path is None:
             raise LedgerUnavailable("TENFOLD_LEDGER is off: there is no ledger. Name one with --ledger FILE")
         if options.command == "stamp":
             return run_stamp(path, options)
+        if options.command == "outbox":
+            return outbox_command.run(path, options)
         if options.command in WRITING:
             return writing(path, options)
         return reading(path, options)
@@ -148,6 +154,7 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("restore", help="verify a backup and copy it to where there is no ledger")
     command.add_argument("backup", type=Path)
     command.add_argument("target", type=Path)
+    outbox_command.add_to(commands)
     return main_parser
 
 

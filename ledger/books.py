@@ -15,20 +15,20 @@ from ledger.records import Draft, Key, Record, write
 from ledger.retention import os_user
 
 if TYPE_CHECKING:
-    from inference.book.command import ScoredBook
+    from inference.book.command import ReadRules, ScoredBook
 
 
-def main(words: list[str]) -> int:
+def main(words: list[str], lender: "ReadRules | None" = None) -> int:
     """`tenfold book`: exit status as `inference.book.command` has it. Raises `TenfoldError` where the extra is missing
-    or the ledger cannot be opened; nothing is scored then."""
+    or the ledger cannot be opened; nothing is scored then. `lender` reads a lender's rules."""
     with extra("book"):
         from inference.book import command
     path = Settings.from_environment().ledger
     if path is None or {"-h", "--help"} & set(words):
-        return command.main(words)
+        return command.main(words, lender=lender)
     ledger = Ledger(path)
     try:
-        return command.main(words, lambda book: str(ledger.append(book_scored(book, by=os_user())).header.id))
+        return command.main(words, lambda book: str(ledger.append(book_scored(book, by=os_user())).header.id), lender)
     finally:
         ledger.close()
 
@@ -50,6 +50,8 @@ def book_scored(book: "ScoredBook", *, by: str) -> Draft:
         "rejected": book.totals.rejected,
         "options": list(book.options),
     }
+    if book.rulebook is not None:
+        fields["lender"] = book.rulebook.digest
     personal: dict[str, Json] = {"files": [str(file["name"]) for file in book.files], "folder": str(book.folder)}
     content = hashlib.sha256(write({**fields, **personal}).encode()).digest()
     return Draft(BOOK_SCORED, new_id(), fields, personal, Key("book", f"{book.folder} {content.hex()}", content))
@@ -74,6 +76,10 @@ def how_to_repeat(record: Record) -> dict[str, str]:
     file = event.files[0] if event.files and len(event.files) == 1 else "IN"
     folder = RELEASES / event.release_name
     release = str(folder) if folder.is_dir() else event.release_name  # in a folder that only its owner knows
-    command = shlex.join(["tenfold", "book", file, "OUT", "--release", release, *event.options])
-    expected = f"with an input of SHA-256 {event.input}, OUT/_SUCCESS says the sha256 {event.output}"
+    words, expected = [*event.options], f"with an input of SHA-256 {event.input}"
+    if event.lender is not None:
+        words += ["--lender", "FILE"]
+        expected += f" and lender's rules of SHA-256 {event.lender} in FILE"
+    command = shlex.join(["tenfold", "book", file, "OUT", "--release", release, *words])
+    expected += f", OUT/_SUCCESS says the sha256 {event.output}"
     return {"repeat": command, "expected": f"{expected}, by the same versions on the same platform"}

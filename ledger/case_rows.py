@@ -10,8 +10,8 @@ from ledger.schema import CASE_ROWS, HOLDING, IN_RANGE
 CASES_AT_ONCE = 10_000  # records per statement when all cases are derived
 LIST_CASES = "INSERT OR REPLACE INTO cases " + CASE_ROWS
 WRONG_CASES = f"""
-SELECT r.seq, (r.day, r.decision, r.decided_by, r.overridden, r.waiting, r.reference)
-  IS (c.day, c.decision, c.decided_by, c.overridden, c.waiting, c.reference) AND c.seq IS NOT NULL
+SELECT r.seq, (r.day, r.decision, r.decided_by, r.overridden, r.state, r.mine, r.queue_day, r.reference)
+  IS (c.day, c.decision, c.decided_by, c.overridden, c.state, c.mine, c.queue_day, c.reference) AND c.seq IS NOT NULL
 FROM ({CASE_ROWS.format(which=IN_RANGE)}) r LEFT JOIN cases c ON c.viewer = r.viewer AND c.seq = r.seq
 """  # noqa: S608 - no outside text
 

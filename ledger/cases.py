@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 import sqlalchemy as sa
 
 from ledger import queries
-from ledger.events import WITHDRAWN, Agreed, Contested, Decided, Event, Scored, Withdrawn
+from ledger.events import WITHDRAWN, Agreed, Assigned, Contested, Decided, Event, Scored, Withdrawn
 from ledger.records import Draft, Key, Record, Seen, write
 
 OPEN, WAITING, PENDING, SETTLED, REVIEW = "open", "waiting", "pending", "settled", "review"
@@ -108,6 +108,30 @@ class Case(NamedTuple):
         if not self._in_force or decision is None:
             return OPEN
         return PENDING if decision.decision in NOT_FINAL else SETTLED
+
+    @property
+    def turn(self) -> str | None:
+        """Whose turn it is: who was given the case last since it came into its state; else, under review, the reviewer;
+        else who decided or, before that, scored. None if nobody in particular, or nothing more is expected."""
+        state, decision, second, objection = self.state, self.decision, self.second, self.objection
+        if state in DONE:
+            return None
+        since: Event = objection if state == REVIEW and objection else second or decision or self.first
+        given = [event for event in self.of_kind(Assigned) if event.seq > since.seq]
+        if given:
+            return given[-1].to
+        if state == REVIEW and objection is not None:
+            return objection.reviewer
+        return None if state == WAITING else (decision or self.first).by
+
+    @property
+    def queue_day(self) -> str | None:
+        """The ISO date by which lists of work are in order: an objection's deadline, else the day of the first score.
+        None if nothing more is expected."""
+        if self.state in DONE:
+            return None
+        objection = self.objection
+        return objection.deadline if self.state == REVIEW and objection else self.first.time[:10]
 
     @property
     def decided_by(self) -> set[str]:

@@ -4,11 +4,27 @@ import hashlib
 import os
 from collections.abc import Mapping
 
+from msgspec import to_builtins
+
 from inference.fields import ChoiceField
 from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
+from inference.rules import Ruling
 from inference.scorer import Score
-from ledger.events import AGREED, CONTESTED, DECIDED, HELD, NOTIFIED, RELEASED, SCORED, WITHDRAWN, Json, Object
+from ledger.events import (
+    AGREED,
+    ASSIGNED,
+    CONTESTED,
+    DECIDED,
+    HELD,
+    NOTED,
+    NOTIFIED,
+    RELEASED,
+    SCORED,
+    WITHDRAWN,
+    Json,
+    Object,
+)
 from ledger.records import Draft, Key
 
 DECISIONS = ("approve", "approve_changed", "refer", "decline", "incomplete")
@@ -26,20 +42,25 @@ def scored(
     channel: str,
     reference: str | None = None,
     reasons: list[str] | None = None,
+    ruling: Ruling | None = None,
+    questions: Mapping[str, str] | None = None,
     corrects: str | None = None,
     key: Key | None = None,
+    applicant: str | None = None,
 ) -> Draft:
     """A score as a record. `by` is the officer or the client; `raw` are the answers as received.
 
     `reasons` are the principal ones as `field/code`, such as `amount/high_for_price`, the strongest first; None if they
-    were not requested. A code reveals something about an answer, so it is in the personal part.
+    were not requested. A code reveals something about an answer, so it is in the personal part; so is the `ruling`,
+    what the lender's rules say with each value and limit, but not its outcome, and so are the `questions` that the
+    answers raised: name -> confirmed or open.
 
     The row's digest is personal too: anyone who has the release could try rows until one matches. So are the exact PD
     and points; the body keeps them rounded. The decision and the cut-offs are recorded as they were, not derived from
     the rounded values.
     """
     pd = rounded(score.pd)
-    fields: Object = {
+    fields: dict[str, Json] = {
         "by": by,
         "channel": channel,
         "release": release.digest,
@@ -54,7 +75,9 @@ def scored(
         "unusual": list(score.unusual),
         "of": corrects,
     }
-    personal = {
+    if ruling is not None:
+        fields["outcome"] = ruling.outcome
+    personal: dict[str, Json] = {
         "answers": answers(score, release, raw),
         "row": hashlib.sha256(score.row).hexdigest(),
         "reference": reference,
@@ -62,6 +85,12 @@ def scored(
         "points": score.points,
         "reasons": reasons,
     }
+    if applicant is not None:
+        personal["applicant"] = applicant
+    if ruling is not None:
+        personal["ruling"] = to_builtins(ruling)
+    if questions:
+        personal["questions"] = dict(questions)
     return Draft(SCORED, score.request_id, fields, personal, key)
 
 
@@ -185,6 +214,18 @@ def withdrawal(
         raise ValueError(f"reason: one of {', '.join(WITHDRAWALS)} is needed, got {reason!r}")
     fields = {"of": of, "by": by, "reason": reason}
     return Draft(WITHDRAWN, new_id(), fields, {"reference": reference, "note": note}, key)
+
+
+def assigned(
+    of: str, *, by: str, to: str, note: str | None = None, reference: str | None = None, key: Key | None = None
+) -> Draft:
+    """The case that began with the score `of` is given to `to`."""
+    return Draft(ASSIGNED, new_id(), {"of": of, "by": by, "to": to}, {"reference": reference, "note": note}, key)
+
+
+def noted(of: str, *, by: str, note: str, reference: str | None = None, key: Key | None = None) -> Draft:
+    """A note on the case that began with the score `of`."""
+    return Draft(NOTED, new_id(), {"of": of, "by": by}, {"reference": reference, "note": note}, key)
 
 
 def new_id() -> str:

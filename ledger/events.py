@@ -20,6 +20,7 @@ AGREED, CONTESTED = "agreed", "contested"
 NOTIFIED, HELD, RELEASED, CLEANED = "notified", "held", "released", "cleaned"
 SERVICED = "serviced"
 WITHDRAWN = "withdrawn"
+ASSIGNED, NOTED = "assigned", "noted"
 BOOK_SCORED = "book_scored"
 OUTCOME = "outcome"
 REPAID, BAD = "repaid", "bad"
@@ -84,6 +85,15 @@ class Scored(Event):
     row: str | None = None  # SHA-256 in hex
     reference: str | None = None
     reasons: Names | None = None
+    applicant: str | None = None  # a name or number, where the lender asks for it
+    outcome: str | None = None  # with the lender's rules; None where there were none
+    ruling: Object | None = None  # `inference.rules.Ruling`, as JSON
+    questions: Object | None = None  # name of each that the answers raised -> confirmed or open; None: there were none
+
+    @property
+    def suggested(self) -> str:
+        """What a person was shown as the suggestion: the outcome with the lender's rules, or else the decision."""
+        return self.outcome or self.decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +173,25 @@ class Withdrawn(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned(Event):
+    """The case that began with the score `of` is given to somebody, whose turn it is until somebody decides."""
+
+    of: str
+    to: str
+    reference: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(Event):
+    """Somebody wrote a note on the case that began with the score `of`."""
+
+    of: str
+    reference: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome(Event):
     """What became of the loan of the case that began with the score `of`. The last one holds; no decision changes."""
 
@@ -223,6 +252,7 @@ class BookScored(Event):
     scored: int
     rejected: int
     options: Names
+    lender: str | None = None  # SHA-256 of the lender's rules as JSON; None where there were none
     files: Names | None = None
     folder: str | None = None
 
@@ -237,7 +267,7 @@ class Unknown(Event):
 KINDS: Mapping[str, type[Event]] = {
     BEGUN: Begun, SCORED: Scored, DECIDED: Decided, AGREED: Agreed, CONTESTED: Contested, NOTIFIED: Notified,
     HELD: Held, RELEASED: Released, PURGED: Purged, CLEANED: Cleaned, SERVICED: Serviced,
-    WITHDRAWN: Withdrawn,
+    WITHDRAWN: Withdrawn, ASSIGNED: Assigned, NOTED: Noted,
     BOOK_SCORED: BookScored, OUTCOME: Outcome,
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 
@@ -24,6 +24,7 @@ from ledger import errors, queries, store
 from ledger.cleaning import Cleaner
 from ledger.errors import LedgerUnavailable
 from ledger.events import BEGUN
+from ledger.outbox import EndpointState, Outbox, endpoint_states, has_outbox, make_outbox
 from ledger.records import BEFORE_ALL, FORMAT, Draft, Key, Record, seal
 from ledger.store import Store
 
@@ -36,6 +37,13 @@ AnyFuture: TypeAlias = "Future[Record] | asyncio.Future[Record]"
 SEARCHES = 2  # at once: SQLite searches without the GIL; a core must remain free for everything else
 T = TypeVar("T")
 Settled: TypeAlias = tuple[AnyFuture, Record | Exception]
+
+
+class Change(NamedTuple):
+    """A change of the outbox, and who waits for what it returns."""
+
+    make: Callable[[sqlite3.Connection], object]
+    future: "Future[object]"
 
 
 class KeyReused(TenfoldError):
@@ -59,14 +67,22 @@ def settle(settled: Sequence[Settled]) -> None:
 class Ledger:
     """Appends to one ledger file. Thread-safe; several processes may each have one on the same file."""
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
-        """Open or create the file; raises `LedgerUnavailable` if that fails."""
-        self._clock = clock or Clock()
+    def __init__(self, path: Path, clock: Clock | None = None, outbox: Outbox | None = None) -> None:
+        """Open or create the file; raises `LedgerUnavailable` if that fails. With `outbox`, the events that it wants
+        are written with their records."""
+        self._clock, self._outbox = clock or Clock(), outbox
         self.store = Store(path, seal(Draft(BEGUN, "begun", {"format": FORMAT}), 1, BEFORE_ALL, self._clock.utc()))
+        if outbox is not None:
+            try:
+                with self.store.writing() as connection:
+                    make_outbox(connection)
+            except errors.DATABASE_ERRORS as error:
+                self.store.close()
+                raise LedgerUnavailable(f"{path}: {errors.cause(error)}{errors.full(self.store.path)}") from error
         self.problem: str | None = None  # why the last write failed; None once one succeeds
         self._cleaner, self._clean_at = Cleaner(self.store, "server", self._clock), 0.0
-        self._given_up = False
-        self._drafts: queue.SimpleQueue[tuple[Draft, AnyFuture] | None] = queue.SimpleQueue()
+        self._given_up, self._events = False, 0
+        self._drafts: queue.SimpleQueue[tuple[Draft, AnyFuture] | Change | None] = queue.SimpleQueue()
         self._searches = ThreadPoolExecutor(SEARCHES, thread_name_prefix="search")
         self._closing = threading.Lock()
         self._closed = False
@@ -77,21 +93,29 @@ class Ledger:
         """Write a draft. The future gets the record once it is on disk, or `LedgerUnavailable`, `KeyReused` or
         `CaseMoved`. If the draft's Idempotency-Key is known with the same digest, it gets the earlier record."""
         future: Future[Record] = Future()
-        self._put(draft, future)
+        self._put((draft, future), future)
         return future
 
     def submit_in_loop(self, draft: Draft) -> "asyncio.Future[Record]":
         """`submit` for coroutines, and cheaper: all that share a commit wake their event loop once."""
         future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
-        self._put(draft, future)
+        self._put((draft, future), future)
         return future
 
-    def _put(self, draft: Draft, future: AnyFuture) -> None:
+    def change(self, make: Callable[[sqlite3.Connection], object]) -> "Future[object]":
+        """Make a change of the outbox in the next commit, which records that wait share, so that they wait for no
+        commit but their own. The future gets what it returns, its exception (and nothing was changed), or
+        `LedgerUnavailable`."""
+        future: Future[object] = Future()
+        self._put(Change(make, future), future)
+        return future
+
+    def _put(self, item: "tuple[Draft, AnyFuture] | Change", future: "AnyFuture | Future[object]") -> None:
         with self._closing:
             if self._closed:
                 future.set_exception(LedgerUnavailable(f"{self.store.path}: closed"))
             else:
-                self._drafts.put((draft, future))
+                self._drafts.put(item)
 
     def append(self, draft: Draft) -> Record:
         """Write a draft and wait for its record; raises what `submit` does."""
@@ -106,6 +130,12 @@ class Ledger:
                 return query(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._searches, ask)
+
+    def endpoint_states(self) -> list[EndpointState]:
+        """How many events wait and failed, by endpoint; empty where none are sent."""
+        with self.store.reading() as connection:
+            driver = queries.driver(connection)
+            return endpoint_states(driver) if has_outbox(driver) else []
 
     def head(self) -> tuple[int, str]:
         """Sequence and hash (hex) of the last record, to be kept elsewhere."""
@@ -136,7 +166,8 @@ class Ledger:
         last = 1
         open_for_more = True
         while open_for_more:
-            waiting = []
+            waiting: list[tuple[Draft, AnyFuture]] = []
+            changes: list[Change] = []
             self._clean()
             try:
                 item = self._drafts.get(timeout=CLEANING)
@@ -148,14 +179,17 @@ class Ledger:
             while last > 1 and self._drafts.qsize() < last - 1 and time.monotonic() < until:
                 time.sleep(LOOK_AGAIN)
             while item is not None:
-                waiting.append(item)
+                if isinstance(item, Change):
+                    changes.append(item)
+                else:
+                    waiting.append(item)
                 if len(waiting) == MOST or self._drafts.empty():
                     break
                 item = self._drafts.get()
             open_for_more = item is not None
             last = len(waiting)
-            if waiting:
-                self._answer(waiting)
+            if waiting or changes:
+                self._answer(waiting, changes)
 
     def _clean(self) -> None:
         """From time to time, finish a purge that was delayed by readers."""
@@ -167,14 +201,15 @@ class Ledger:
         except Exception as error:
             logger.error("ledger %s: a purge is not finished: %s", self.store.path, errors.cause(error))
 
-    def _answer(self, waiting: Sequence[tuple[Draft, AnyFuture]]) -> None:
-        """Commit the drafts and settle their futures, also if anything fails."""
+    def _answer(self, waiting: Sequence[tuple[Draft, AnyFuture]], changes: Sequence[Change]) -> None:
+        """Commit the drafts and changes, and settle their futures, also if anything fails."""
         outcomes: Sequence[Record | Exception]
+        results: Sequence[object]
         try:
-            outcomes = self._write([draft for draft, _ in waiting])
+            outcomes, results = self._write([draft for draft, _ in waiting], changes)
         except Exception as error:
             failure = LedgerUnavailable(f"{self.store.path}: not recorded: {errors.cause(error)}")
-            outcomes = [failure] * len(waiting)
+            outcomes, results = [failure] * len(waiting), [failure] * len(changes)
         in_loops: dict[asyncio.AbstractEventLoop, list[Settled]] = {}
         for (_, future), outcome in zip(waiting, outcomes, strict=True):
             if isinstance(future, asyncio.Future):
@@ -184,8 +219,18 @@ class Ledger:
         for loop, settled in in_loops.items():
             with suppress(RuntimeError):  # the loop was closed meanwhile: nobody is waiting
                 loop.call_soon_threadsafe(settle, settled)
+        for change, result in zip(changes, results, strict=True):
+            with suppress(InvalidStateError):
+                if isinstance(result, Exception):
+                    change.future.set_exception(result)
+                else:
+                    change.future.set_result(result)
+        if self._outbox is not None and self._events:
+            self._outbox.added()
 
-    def _write(self, drafts: Sequence[Draft]) -> Sequence[Record | Exception]:
+    def _write(
+        self, drafts: Sequence[Draft], changes: Sequence[Change]
+    ) -> tuple[Sequence[Record | Exception], Sequence[object]]:
         """Write one commit. After an error that leaves unclear what is on disk, nothing more is written: a failed fsync
         must not be repeated, because the kernel has dropped the data that it could not write."""
         if self._given_up:
@@ -193,9 +238,11 @@ class Ledger:
         try:
             with self.store.writing() as connection:
                 self.store.check_version(connection)
+                self._events = 0
                 outcomes, new, keys = self._chained(connection, drafts)
                 if new:
-                    store.insert(connection, new, keys)
+                    self._insert(connection, new, keys)
+                results = [outcome_of(connection, change) for change in changes]
             self.store.check_still_there()
         except Exception as error:
             self._given_up = isinstance(error, IN_DOUBT) and not errors.passing(error)
@@ -204,7 +251,15 @@ class Ledger:
             self.problem = f"ledger: {errors.cause(error)}"
             raise
         self.problem = None
-        return outcomes
+        return outcomes, results
+
+    def _insert(
+        self, connection: sqlite3.Connection, records: Sequence[Record], keys: Sequence[tuple[Key, int]]
+    ) -> None:
+        """Write records, and the events that they are."""
+        store.insert(connection, records, keys)
+        if self._outbox is not None:
+            self._events += self._outbox.add(connection, records, self._clock.utc())
 
     def _chained(
         self, connection: sqlite3.Connection, drafts: Sequence[Draft]
@@ -224,7 +279,7 @@ class Ledger:
                 continue
             if draft.expects:
                 if new:  # so that the query below sees what this commit has added to the case
-                    store.insert(connection, new, keys)
+                    self._insert(connection, new, keys)
                     new, keys = [], []
                 seen = draft.expects
                 if earlier or queries.last_of_case(connection, seen.case) != (seen.seq, seen.hash):
@@ -244,12 +299,28 @@ class Ledger:
         return outcomes, new, keys
 
 
-def open_ledger(path: Path | None, say: Callable[[str], None] = logger.info) -> Ledger | None:
+def outcome_of(connection: sqlite3.Connection, change: Change) -> object:
+    """What a change returns, or its exception; then it has changed nothing, and records in this commit stay."""
+    connection.execute("SAVEPOINT change")
+    try:
+        outcome = change.make(connection)
+    except Exception as error:
+        if not connection.in_transaction:  # SQLite has undone all of it
+            raise
+        connection.execute("ROLLBACK TO change")
+        outcome = error
+    connection.execute("RELEASE change")
+    return outcome
+
+
+def open_ledger(
+    path: Path | None, say: Callable[[str], None] = logger.info, outbox: Outbox | None = None
+) -> Ledger | None:
     """Open the ledger of a setting (None for `off`) and log its head, so that an external log keeps it."""
     if path is None:
         return None
     try:
-        ledger = Ledger(path)
+        ledger = Ledger(path, outbox=outbox)
     except LedgerUnavailable as error:
         raise LedgerUnavailable(f"ledger {error}. TENFOLD_LEDGER names another file, or off") from None
     seq, digest = ledger.head()

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 
-from ledger.events import CLEANED, PURGED, SCORED
+from ledger.events import CLEANED, PURGED, SCORED, Object
 from ledger.records import Key, Record
 from ledger.schema import CASES, DIRECTION, ENTRIES, PERSONAL, as_text
 
@@ -19,6 +19,10 @@ HEAD = as_text(sa.select(ENTRIES.c.seq, ENTRIES.c.hash).order_by(ENTRIES.c.seq.d
 LAST_OF_CASE = (
     'WITH RECURSIVE part(id) AS (VALUES (?) UNION SELECT e.id FROM entries e JOIN part ON e."of" = part.id) '
     "SELECT seq, hash FROM entries WHERE id IN part ORDER BY seq DESC LIMIT 1"
+)
+FIRST_OF = (
+    'WITH RECURSIVE up(id, "of") AS (SELECT id, "of" FROM entries WHERE id = ? UNION '
+    'SELECT e.id, e."of" FROM up JOIN entries e ON e.id = up."of") SELECT id FROM up WHERE "of" IS NULL'
 )
 DIRECTIONS = (
     f"SELECT {', '.join(DIRECTION)}, count(*) FROM entries INDEXED BY entries_by_direction "  # noqa: S608
@@ -54,6 +58,18 @@ def by_id(connection: sa.Connection, ids: Sequence[str]) -> list[Record]:
     """Records with these ids, in ledger order."""
     rows = connection.execute(WITH_PERSONAL.where(ENTRIES.c.id.in_(ids)).order_by(ENTRIES.c.seq))
     return [Record(*row) for row in rows]
+
+
+def first_of(connection: sa.Connection, id: str) -> str | None:
+    """The id of the score with which the case of a record began."""
+    first: str | None = connection.exec_driver_sql(FIRST_OF, (id,)).scalar()
+    return first
+
+
+def event_body(connection: sa.Connection, id: str) -> Object | None:
+    """The body of a record, without its personal part; None if there is no such record."""
+    row = connection.execute(sa.select(ENTRIES.c.seq, ENTRIES.c.hash, ENTRIES.c.body).where(ENTRIES.c.id == id)).first()
+    return None if row is None else Record(row[0], row[1], row[2], None, None).body_json
 
 
 def following(connection: sa.Connection, *of: str) -> list[Record]:
@@ -135,10 +151,51 @@ def condition(name: str, value: str) -> sa.ColumnElement[bool]:
     if name == "overridden":
         return CASES.c.overridden == (1 if value == "yes" else 0)
     if name == "decision" and value == "waiting":
-        return CASES.c.waiting == 1
+        return CASES.c.state == "waiting"
+    if name == "decision" and value == "open":
+        return sa.and_(CASES.c.decision.is_(None), CASES.c.state == "open")
     if name == "decision":
-        return CASES.c.decision.is_(None) if value == "open" else CASES.c.decision == value
+        return CASES.c.decision == value
     raise ValueError(f"cases cannot be filtered by {name}")
+
+
+def work(
+    connection: sa.Connection, state: str, viewer: str, limit: int, after: tuple[str, int] | None = None,
+    mine: bool = False,
+) -> list[tuple[str, Record]]:  # fmt: skip
+    """Cases in a state in which something is still expected, those due first: (queue day, first score).
+
+    `viewer` sees them (empty for those who see all); `mine`: only those whose turn is the viewer's; `after` is the
+    queue day and the sequence of the last one seen.
+    """
+    days = {seq: day for day, seq in connection.execute(work_query(state, viewer, limit, after, mine))}
+    rows = connection.execute(WITH_PERSONAL.where(ENTRIES.c.seq.in_(days)))
+    records = {record.seq: record for record in (Record(*row) for row in rows)}
+    return [(day, records[seq]) for seq, day in days.items()]
+
+
+def work_query(
+    state: str, viewer: str, limit: int, after: tuple[str, int] | None, mine: bool
+) -> sa.Select[str, int]:  # fmt: skip
+    """The query of `work`: a range of one index, in its order."""
+    query = sa.select(CASES.c.queue_day, CASES.c.seq).where(CASES.c.viewer == viewer, CASES.c.state == state)
+    query = query.where(CASES.c.queue_day >= (after[0] if after else ""))  # also tells SQLite that the index has all
+    if after is not None:
+        query = query.where(sa.or_(CASES.c.queue_day > after[0], CASES.c.seq > after[1]))
+    if mine:
+        query = query.where(CASES.c.mine == 1)
+    return query.order_by(CASES.c.queue_day, CASES.c.seq).limit(limit)
+
+
+def work_count(connection: sa.Connection, states: Collection[str], viewer: str, most: int, mine: bool = False) -> int:
+    """The number of cases of `work` in some states, counted up to `most`."""
+    counted = 0
+    for state in states:
+        rows = work_query(state, viewer, most - counted, None, mine).order_by(None).subquery()
+        counted += connection.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one()
+        if counted >= most:
+            break
+    return counted
 
 
 def directions(connection: sa.Connection) -> list[tuple[str, str, str | None, int]]:

@@ -125,11 +125,22 @@ def seal(draft: Draft, seq: int, before: bytes, now: float) -> Record:
         keyed = {KEYED: key_digest(*draft.key)} if draft.key else {}
         salt, personal = secrets.token_bytes(32), write({**draft.personal, **keyed})
         commitment_hex = commitment(salt, personal)
-    time = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     body = write(
-        {**draft.fields, "seq": seq, "time": time, "kind": draft.kind, "id": draft.id, "personal": commitment_hex}
+        {
+            **draft.fields,
+            "seq": seq,
+            "time": iso_time(now),
+            "kind": draft.kind,
+            "id": draft.id,
+            "personal": commitment_hex,
+        }
     )
     return Record(seq, link(before, body), body, salt, personal)
+
+
+def iso_time(now: float) -> str:
+    """A time as records have it; `now` in seconds since 1970."""
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def write(fields: Object) -> str:

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from inference.engines import TOLERANCE, open_engine
 from inference.errors import BadRelease, TenfoldError
-from inference.release import open_release
+from inference.release import Release, open_release
+from inference.rules import Ruling, holds
 from inference.scorer import Score, Scorer
 from inference.subprocess_check import check_in_subprocess
 from ledger.events import Event, Scored
@@ -23,6 +26,7 @@ FINDINGS = {
     "row": "the row is different",
     "pd": "the PD differs by {off}",
     "decision": "the suggestion is {now} and was {then}",
+    "ruling": "the lender's rules that were recorded do not give the outcome that was recorded",
 }
 
 
@@ -92,6 +96,8 @@ class Replayer:
             findings.append(Finding("pd", {"off": f"{difference:.2g}"}))
         if score.decision != recorded.decision:
             findings.append(Finding("decision", {"now": score.decision, "then": recorded.decision}))
+        if recorded.ruling is not None and not same_ruling(recorded, scorer.release, score):
+            findings.append(Finding("ruling"))
         return Replayed(recorded.id, DIFFERENT if findings else SAME, tuple(findings), difference, score)
 
     def scorer(self, recorded: Scored) -> Scorer | Finding:
@@ -125,6 +131,22 @@ def release_folder(folders: Iterable[Path], digest: str) -> Path | None:
         except OSError:
             continue
     return None
+
+
+def ruling_of(recorded: Scored) -> Ruling | None:
+    """What the lender's rules said of a score; None if there were none, or it was erased or cannot be read."""
+    try:
+        return None if recorded.ruling is None else msgspec.convert(recorded.ruling, Ruling)
+    except msgspec.ValidationError:
+        return None
+
+
+def same_ruling(recorded: Scored, release: Release, score: Score) -> bool:
+    """Whether the recorded ruling follows from what is recorded: a lender may have other rules today."""
+    ruling = ruling_of(recorded)
+    if ruling is None or ruling.outcome != recorded.outcome:
+        return False
+    return holds(ruling, release.form, release.policy, score.application, recorded.pd, recorded.decision)
 
 
 def release_folders(parents: Iterable[Path]) -> list[Path]:

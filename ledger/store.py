@@ -21,6 +21,7 @@ from sqlalchemy.pool import QueuePool
 
 from ledger import queries
 from ledger.case_rows import list_all_cases, list_cases_of
+from ledger.cases import OPEN
 from ledger.errors import DATABASE_ERRORS, LedgerUnavailable, another_version, cause, full, no_ledger
 from ledger.events import SCORED
 from ledger.records import Key, Record
@@ -200,8 +201,11 @@ def insert(connection: sqlite3.Connection, records: Sequence[Record], keys: Sequ
         if header.of:
             followers.append(record.seq)
         elif header.kind == SCORED:  # same result as CASE_ROWS, in a tenth of the time
-            case_rows += [(viewer, record.seq, header.time[:10], 0, record.reference) for viewer in {"", header.by}]
-    insert_rows(connection, "cases (viewer, seq, day, waiting, reference)", case_rows)
+            day = header.time[:10]
+            case_rows += [
+                (viewer, record.seq, day, OPEN, int(viewer != ""), day, record.reference) for viewer in {"", header.by}
+            ]
+    insert_rows(connection, "cases (viewer, seq, day, state, mine, queue_day, reference)", case_rows)
     list_cases_of(connection, followers)
 
 

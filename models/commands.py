@@ -20,6 +20,7 @@ from models.export import export, make_current
 from models.lender_loans import by_reason, load_loans
 from models.model_card.card import card_files
 from models.own_loans import summary, train_file
+from models.own_search import search_file
 from models.recipe_file import read_recipe
 from models.recipes import RECIPES
 from models.search import SEEDS, choose, search
@@ -48,8 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
     checking = commands.add_parser("check", help="list what is open or wrong in a recipe, without training")
     checking.add_argument("recipe", type=Path, metavar="NAME.toml")
     searching = commands.add_parser("search", help="try random parameters inside a recipe's training window")
-    searching.add_argument("recipe", choices=list(RECIPES))
-    searching.add_argument("--candidates", type=int, default=20)
+    searching.add_argument(
+        "recipe", metavar="recipe", help=f"a lender's NAME.toml, or an embedded one of {', '.join(RECIPES)}"
+    )
+    searching.add_argument("--candidates", type=int, default=20, help="how many are tried (%(default)s)")
+    searching.add_argument("--seed", type=int, default=0, help="of the draw of candidates (%(default)s)")
     choosing = commands.add_parser("choose", help="see what groups of columns are worth inside the training window")
     choosing.add_argument("recipe", choices=list(RECIPES))
     choosing.add_argument(
@@ -92,7 +96,11 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command in ("adopt", "new", "accept", "evaluate", "compare"):
         return int(options.run(options))
     if options.command == "search":
-        print(search(RECIPES[options.recipe], options.candidates))
+        if options.recipe.endswith(".toml"):
+            return search_own(Path(options.recipe), options.candidates, options.seed)
+        if options.recipe not in RECIPES:
+            searching.error(f"no recipe {options.recipe}; there are {', '.join(RECIPES)}, or name a NAME.toml")
+        print(search(RECIPES[options.recipe], options.candidates, options.seed))
         return 0
     if options.command == "choose":
         print(
@@ -166,6 +174,16 @@ def check(recipe: Path) -> int:
     count = len(recipe_file.open)
     print(f"{count} open question{'s' * (count != 1)}" if count else "nothing is open")
     return 1 if count else 0
+
+
+def search_own(recipe: Path, candidates: int, seed: int) -> int:
+    """Print what other parameters of a lender's recipe would give; return 1, with every reason, if it is refused."""
+    try:
+        print(search_file(recipe, candidates, seed))
+    except TenfoldError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 def train_own(recipes: list[Path], out: Path, rivals: bool) -> int:

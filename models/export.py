@@ -161,6 +161,7 @@ def describe(trained: Trained, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "notice": recipe.notice,
         "date": recipe.date,
         "groups": recipe.groups,
+        **({"questions": recipe.questions} if recipe.questions else {}),  # so that older recipes keep their digest
         "fields": trained.fields,
         "features": to_builtins(recipe.features),
         "columns": [

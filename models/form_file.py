@@ -118,7 +118,7 @@ def number_spec(
     for flag in ("whole", "optional"):
         if not isinstance(about.get(flag, False), bool):
             file.wrong((*key, flag), f"true or false is needed, got {about[flag]!r}")
-    if about.get("direction", "up") not in DIRECTIONS:
+    if not isinstance(about.get("direction", "up"), str) or about.get("direction", "up") not in DIRECTIONS:
         file.wrong((*key, "direction"), f"up or down is needed, got {about['direction']!r}")
     more = {"unit_one": texts(file, (*key, "unit_one"), about["unit_one"])} if "unit_one" in about else {}
     spec = number_field(
@@ -144,7 +144,7 @@ def choice_spec(
         file.wrong((*key, "choices"), "a table is needed, code = text")
         return None
     titles = {code: texts(file, (*key, "choices", code), title, empty=False) for code, title in listed.items()}
-    if common["example"] not in titles and not by_code:
+    if not by_code and (not isinstance(common["example"], str) or common["example"] not in titles):
         file.wrong((*key, "example"), f"{common['example']!r} is not one of its choices: {', '.join(titles)}")
     choices = {code: (title["en"], title["fr"]) for code, title in titles.items()}
     return choice_field(
@@ -169,6 +169,28 @@ def reasons(file: TomlFile, key: Key, value: Any, spec: Mapping[str, Any]) -> li
         text = texts(file, (*key, code), about, empty=False, more=("when", "columns") if others else ())
         reasons.append(reason(code, text["en"], text["fr"], *columns, when=when))
     return reasons
+
+
+def questions_of(file: TomlFile, value: Any, fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What is asked where one number is above another: name -> `field`, `above`, and the question in both languages."""
+    if not check_keys(file, ("questions",), value, list(value) if isinstance(value, Mapping) else []):
+        return []
+    units = {spec["name"]: spec["unit"] for spec in fields if spec["kind"] == "number"}
+    questions = []
+    for name, about in value.items():
+        key = ("questions", name)
+        if not check_keys(file, key, about, ("field", "above", "en", "fr"), ("field", "above", "en", "fr")):
+            continue
+        text = texts(file, key, about, empty=False, more=("field", "above"))
+        for part in ("field", "above"):
+            if about[part] not in units:
+                file.wrong(
+                    (*key, part), f"a number of the form is needed, one of {', '.join(units)}, got {about[part]!r}"
+                )
+        if about["field"] == about["above"] or units.get(about["field"]) != units.get(about["above"]):
+            file.wrong((*key, "above"), f"another field with the unit of {about['field']} is needed")
+        questions.append({"name": name, "field": about["field"], "above": about["above"], "text": text})
+    return questions
 
 
 def standard_reasons(spec: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from inference.fields import NOT_STATED
-from models.loans_cells import dates, months, numbers
+from models.loans_cells import numbers
+from models.loans_dates import dates, months
 from models.loans_file import UNEVEN, BadLoansFile, Reading, read_loans, reading_from, sha256
 from models.prohibited import answered
 from models.recipe import Loans, Recipe
@@ -75,6 +76,7 @@ def load_loans(recipe: RecipeFile) -> LoadedLoans:
     defaulted = (
         months_of(source.default_date, frame, reading, None) if source.default_date else np.zeros(len(frame), np.int32)
     )
+    check_dates(toml, recipe, frame, reading, {"date": dated, "default_date": defaulted})
     weights = weights_of(source.weight, frame, reading, out) if source.weight else None
     every = Loans(
         answers,
@@ -213,10 +215,33 @@ def choices(spec: Mapping[str, Any], about: Column, column: pd.Series, out: Left
 
 def months_of(name: str, frame: pd.DataFrame, reading: Reading, out: LeftOut | None) -> npt.NDArray[np.int32]:
     """A column of dates as months since year 0; where `out` is given, loans without one are left out."""
-    month = months(dates(frame[name], reading.dates))
+    month = months(dates(frame[name], reading.form_of(name)))
     if out is not None:
         out.add(f"{name}: no date", month == 0)
     return month
+
+
+def check_dates(
+    toml: TomlFile,
+    recipe: RecipeFile,
+    frame: pd.DataFrame,
+    reading: Reading,
+    months_by_role: Mapping[str, npt.NDArray[np.int32]],
+) -> None:
+    """Note a column of dates where more than a few cells are not in the form that the recipe gives."""
+    for role, month in months_by_role.items():
+        if not (name := getattr(recipe.loans, role)):
+            continue
+        stated = frame[name].notna().to_numpy()
+        unread = stated & (month == 0)
+        if unread.sum() > MOST_LEFT_OUT * stated.sum():
+            form = reading.form_of(name)
+            how = f"are no dates by {form!r}" if form else "cannot be read: nothing says how dates are written"
+            toml.wrong(
+                ("loans", role),
+                f"{unread.sum():,} of {stated.sum():,} cells of {name} {how}. Say it in loans.read: "
+                f'dates = "%d.%m.%Y", or dates_of = {{ "{name}" = "%d.%m.%Y" }} where columns differ',
+            )
 
 
 def weights_of(name: str, frame: pd.DataFrame, reading: Reading, out: LeftOut) -> npt.NDArray[np.float64]:
@@ -246,8 +271,8 @@ def as_numbers(column: pd.Series, reading: Reading) -> npt.NDArray[np.float64]:
     values, unread = numbers(column, reading.decimal)
     if unread.sum() <= (1 - ALL_NUMBERS) * stated.sum():
         return values
-    if reading.dates:
-        day = months(dates(column, reading.dates))
+    if form := reading.form_of(str(column.name)):
+        day = months(dates(column, form))
         if (day > 0).sum() >= ALL_NUMBERS * stated.sum():
             return np.where(day > 0, day, np.nan).astype(np.float64)
     order = {value: float(rank) for rank, value in enumerate(column.value_counts().index[:MOST_TEXTS])}
@@ -290,6 +315,7 @@ def embedded(recipe: RecipeFile, load: Callable[[], Loans] | None = None, **more
         "limits": recipe.limits,
         "date": recipe.date,
         "groups": recipe.groups,
+        "questions": recipe.questions,
         "fields": recipe.fields,
         "features": recipe.features,
         "monotone": recipe.monotone,

@@ -1,4 +1,4 @@
-"""What a cell of a loan file means as a number or a date. Each text has one meaning for a given decimal sign.
+"""What a cell of a loan file means as a number. Each text has one meaning for a given decimal sign.
 
 Accepted: `1.234,56 €`, `83.70%`, `(1,200)`, `1200-` (as SAP ends a negative), `36 months`, `10+ years`, `5 et plus`.
 `10+` is 10, and `< 1 year` is 0: of "fewer than n", with n whole, n - 1.
@@ -83,15 +83,3 @@ def numbers(texts: pd.Series, decimal: str) -> Numbers:
     for index in np.flatnonzero(np.isnan(parsed[:-1])):
         parsed[index] = number(str(distinct[index]), decimal)
     return Numbers(parsed[codes], (codes >= 0) & np.isnan(parsed[codes]))
-
-
-def dates(texts: pd.Series, form: str) -> pd.Series:
-    """A column of texts as days (datetime64), NaT where missing or not of this form, one of `strptime`'s."""
-    codes, distinct = pd.factorize(texts)
-    days = pd.to_datetime(pd.Series(distinct, dtype=object), format=form, errors="coerce")
-    return days.reindex(pd.Index(codes).where(codes >= 0, len(distinct))).reset_index(drop=True)
-
-
-def months(days: pd.Series) -> npt.NDArray[np.int32]:
-    """Days as months since year 0 (12 · year + month - 1), 0 for NaT, as `models.recipe.Loans` has them."""
-    return np.asarray((days.dt.year * 12 + days.dt.month - 1).fillna(0), np.int32)

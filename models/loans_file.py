@@ -7,7 +7,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,8 @@ class Reading:
     separator: str = ","  # csv: one character; a space stands for one or more
     decimal: str = "."  # "." or ","; the other one may group thousands
     missing: tuple[str, ...] = ("",)  # cells that mean "not stated", blanks around them removed
-    dates: str = ""  # how dates are written, as strptime has it; "" without any
+    dates: str = ""  # how dates are written: a form of models/loans_dates.py; "" without any
+    dates_of: Mapping[str, str] = field(default_factory=dict)  # column -> its form, where it is another one
     sheet: str = ""  # excel
     skip: int = 0  # lines above the header
     skip_end: int = 0  # lines at the end, such as totals; blank ones are not counted
@@ -55,13 +56,15 @@ class Reading:
         """All problems with it."""
         problems = []
         for setting in fields(self):
-            value, kind = getattr(self, setting.name), type(setting.default)
+            value, kind = getattr(self, setting.name), type(defaults()[setting.name])
             if type(value) is not kind:
                 problems.append(f"{setting.name}: {WORDS[kind]} is needed, got {value!r}")
         if problems:
             return problems
         if not all(isinstance(text, str) for text in self.missing):
             problems.append("missing: texts are needed")
+        if not all(isinstance(form, str) and form for form in self.dates_of.values()):
+            problems.append("dates_of: a table of column = form is needed")
         if self.format not in (CSV, EXCEL, PARQUET):
             problems.append(f"format: {CSV}, {EXCEL} or {PARQUET} is needed, got {self.format!r}")
         if self.decimal not in (".", ","):
@@ -78,6 +81,10 @@ class Reading:
             problems.append(f"encoding: {self.encoding!r} is unknown")
         return problems
 
+    def form_of(self, column: str) -> str:
+        """How the dates of a column are written."""
+        return self.dates_of.get(column, self.dates)
+
     def table(self) -> dict[str, Any]:
         """The keys that a recipe needs: those that differ from their defaults."""
         settings = {setting.name: getattr(self, setting.name) for setting in fields(self)}
@@ -85,11 +92,17 @@ class Reading:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in differs.items()}
 
 
-WORDS = {str: "a text", int: "a whole number", bool: "true or false", tuple: "a list of texts"}
+WORDS = {
+    str: "a text", int: "a whole number", bool: "true or false", tuple: "a list of texts",
+    dict: "a table of column = form",
+}  # fmt: skip
 
 
 def defaults() -> dict[str, Any]:
-    return {setting.name: setting.default for setting in fields(Reading) if setting.default is not MISSING}
+    return {
+        setting.name: {} if setting.default is MISSING else setting.default  # only `dates_of` is made anew each time
+        for setting in fields(Reading)
+    }
 
 
 def reading_from(table: Mapping[str, Any]) -> Reading:
@@ -110,8 +123,8 @@ def sha256(file: Path) -> str:
 
 
 def read_loans(file: Path, reading: Reading) -> pd.DataFrame:
-    """All columns as texts without blanks around them, NaN where a cell is missing; `numbers` and `dates` of
-    `models.loans_cells` say what they mean.
+    """All columns as texts without blanks around them, NaN where a cell is missing; `numbers` of
+    `models.loans_cells` and `dates` of `models.loans_dates` say what they mean.
 
     A repeated name becomes `name (2)`. Lines with another number of cells than the header are left out, and
     `frame.attrs["uneven_lines"]` counts them.

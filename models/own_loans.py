@@ -1,6 +1,6 @@
 """A lender's own release: from a recipe file and its loans to a release folder, with all measurements."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +21,7 @@ from models.form_file import standard_reasons
 from models.lender_loans import LoadedLoans, load_loans
 from models.metrics import Floats
 from models.model_card.card import card_files
+from models.own_history import OwnHistory
 from models.recipe import Lender, Loans, Recipe
 from models.recipe_file import SCORECARD, TREES, RecipeFile, read_recipe
 from models.toml_file import BadFile
@@ -91,6 +92,7 @@ def recipe_of(recipe_file: RecipeFile, loaded: LoadedLoans) -> Recipe:
         limits=limits(recipe_file),
         date=recipe_file.date,
         groups=recipe_file.groups,
+        questions=recipe_file.questions,
         fields=worded,
         features=recipe_file.features,
         monotone=recipe_file.monotone,
@@ -100,6 +102,7 @@ def recipe_of(recipe_file: RecipeFile, loaded: LoadedLoans) -> Recipe:
         policy=policy,
         points=recipe_file.points,
         load=lambda: loans,
+        history=past_loans(recipe_file, loaded.loans) if recipe_file.history else None,
         later=later,
         window=window,
         why_age=recipe_file.why_age,
@@ -116,6 +119,12 @@ def recipe_of(recipe_file: RecipeFile, loaded: LoadedLoans) -> Recipe:
         ),
         lender=lender(recipe_file, loaded, same),
     )
+
+
+def past_loans(recipe_file: RecipeFile, loans: Loans) -> Callable[[], OwnHistory]:
+    """The history of all loans of the file, made when it is needed."""
+    horizon = recipe_file.loans.horizon_months
+    return lambda: OwnHistory(recipe_file.history, recipe_file.fields, loans, horizon)
 
 
 def limits(recipe_file: RecipeFile) -> list[str]:
@@ -400,14 +409,19 @@ def summary(own_release: OwnRelease) -> str:
         lines += [f"  {count:>9,}  {why}" for why, count in sorted(loaded.left_out.items(), key=lambda item: -item[1])]
     nested = own_release.trained.recipe.lender.draft.get("nested_auc") if own_release.trained.recipe.lender else None
     if nested is not None:
-        lines.append(
-            f"AUC with the fields chosen on other loans than those that judge, from the draft: {nested:.3f}. "
+        own = next(float(row["auc"]) for row in rows if "intervals" in row)
+        expected = (
             "That is the one to expect."
+            if own >= nested
+            else f"This release has {own:.3f} with its fields as they are: expect no more than that."
+        )
+        lines.append(
+            f"AUC with the fields chosen on other loans than those that judge, from the draft: {nested:.3f}. {expected}"
         )
     lines += ["", own_release.report.text, ""]
     if not any(row["model"] == ALL_COLUMNS for row in rows):
         lines.append("The form asks every usable column: there is no larger model to compare with.")
     lines.append(f"{own_release.release.folder}: digest {own_release.release.digest}")
-    lines.append(f"Serve it: TENFOLD_RELEASE={own_release.release.folder} python app.py")
+    lines.append(f"Serve it: TENFOLD_RELEASE={own_release.release.folder} tenfold serve")
     lines.append("It is a draft, and says so, until a manager who did not make it puts it into service: page Releases.")
     return "\n".join(lines)

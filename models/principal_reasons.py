@@ -23,6 +23,7 @@ class Counts(NamedTuple):
     of: str  # which loans, in words
     declines: int  # that were explained
     without: int  # of these, with no principal reason
+    estimated: int  # of these, because their effects are estimates
     rows: list[tuple[str, str, int]]  # (reason, its English text, in how many declines), the most frequent first
 
 
@@ -31,17 +32,19 @@ def count(release: Release, values: Floats) -> Counts:
     order = np.random.default_rng(SEED).permutation(len(values))[:LOOKED_AT]
     reasons = Reasons(release, XGBoostEngine(release))
     counts: Counter[str] = Counter()
-    declines = without = 0
+    declines = without = estimated = 0
     for pd, answers in zip(reasons.pds(values[order]).tolist(), values[order].tolist(), strict=True):
         application = Application(tuple(answers))
         if declines == EXPLAINED or release.policy.decide(pd, application).suggestion != DECLINE:
             continue
-        principal = reasons.principal(reasons.explain(application), application)
+        explanation = reasons.explain(application)
+        principal = reasons.principal(explanation, application)
         declines += 1
         without += not principal
+        estimated += not explanation.is_exact
         counts.update(principal)
     rows = [(key, text_of(release, key), n) for key, n in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
-    return Counts(f"{len(order):,} training loans", declines, without, rows)
+    return Counts(f"{len(order):,} training loans", declines, without, estimated, rows)
 
 
 def text_of(release: Release, key: str) -> str:

@@ -128,6 +128,7 @@ class Recipe:
     limits: Sequence[str]  # what a score of it cannot tell, in plain English, for the model card
     date: str  # of the release, ISO; training writes no clock into it, so that two trainings agree
     groups: Sequence[Mapping[str, Any]]
+    questions: Sequence[Mapping[str, Any]] = ()  # as a manifest describes them
     fields: Sequence[Mapping[str, Any]]
     features: tuple[Feature, ...]
     monotone: Mapping[str, int]

@@ -12,18 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from inference.application import Form
-from inference.blocks import Feature, HistorySpec, features_from_json
+from inference.blocks import ArithmeticSpec, Feature, HistorySpec, features_from_json
 from inference.fields import NOT_STATED, field_from_json
 from inference.policy import Points
 from inference.reasons import MOST_FIELDS as MOST_COALITIONS
 from inference.rows import RowBuilder
 from inference.tree_reasons import ONE_ANSWER
+from models import own_history
 from models.form_file import (
     DIRECTIONS,
     check_keys,
     field_spec,
     is_name,
     number_of,
+    questions_of,
     shortened,
     text_of,
     texts,
@@ -35,12 +37,12 @@ FORMAT = 1
 LEAST_FIELDS, MOST_FIELDS = 2, 40
 TOP = (
     "format", "name", "title", "date", "notice", "limits", "data_card", "card", "loans", "draft", "split", "policy",
-    "points", "model", "groups", "fields", "features",
+    "points", "model", "groups", "fields", "features", "questions",
 )  # fmt: skip
 CARD = ("intended_use", "owner", "approver", "validated", "next_review")
 LOANS = (
     "file", "sha256", "read", "target", "bad", "good", "horizon", "declined", "date", "default_date", "group", "weight",
-    "leave_out", "not_asked", "look_at", "not_prohibited", "accept_left_out",
+    "history", "leave_out", "not_asked", "look_at", "not_prohibited", "accept_left_out",
 )  # fmt: skip
 HINTS = {
     "declined": ": are applicants who were declined in this file? true or false",
@@ -51,7 +53,7 @@ POLICY = ("margin", "lgd", "refer_band", "amount", "guarantee", "rare_below")
 DRAFT = ("nested_auc", "interval", "judged_by", "all_columns_auc", "certain", "interchangeable", "tried", "note")
 MODEL = (
     "kind", "trees", "depth", "learning_rate", "min_child_weight", "subsample", "colsample_bytree", "reg_lambda",
-    "max_bin", "calibration", "teacher", "half_life", "blur", "directions", "accept_auc",
+    "max_bin", "calibration", "teacher", "half_life", "blur", "directions", "accept_auc", "reasons",
 )  # fmt: skip
 # XGBoost's names, with sensible bounds and the default.
 PARAMETERS: Mapping[str, tuple[str, float, float, float | None]] = {
@@ -70,6 +72,7 @@ CHOICE_KEYS = (*NUMBER_KEYS, "values")
 LEAVE_OUT, CLIP = "leave_out", "clip"
 TREES, SCORECARD = "trees", "scorecard"
 TEACHERS = ("none", "all columns")
+EXACT, ESTIMATED = "exact", "estimated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,10 +154,12 @@ class RecipeFile:
     blur: Mapping[str, tuple[float, float]]
     accept_auc: str
     groups: tuple[Mapping[str, Any], ...]
+    questions: tuple[Mapping[str, Any], ...]
     fields: tuple[Mapping[str, Any], ...]
     columns: Mapping[str, Column]  # field -> where its answers are
     features: tuple[Feature, ...]
     monotone: Mapping[str, int]
+    history: own_history.Keys  # choice fields, or pairs of them, whose past loans are looked up
     why_age: str
     open: tuple[Problem, ...]  # questions that nobody has answered
 
@@ -193,34 +198,70 @@ def parsed(toml: TomlFile, python_source: bool) -> RecipeFile | None:
     groups = groups_of(toml, content.get("groups", {}))
     loans = source(toml, content["loans"], python_source)
     fields = fields_of(toml, content["fields"], [group["name"] for group in groups])
+    questions = questions_of(toml, content.get("questions", {}), fields or ())
     policy, points = policy_of(toml, content["policy"], content.get("points", {}), fields)
-    model = model_of(toml, content.get("model", {}))
-    split = content.get("split", {})
-    check_keys(toml, ("split",), split, SPLIT)
+    model = model_of(toml, table_of(toml, ("model",), content, MODEL))
+    split = table_of(toml, ("split",), content, SPLIT)
     folds = int(number_of(toml, ("split", "folds"), split.get("folds", 5), 2, 20, whole_only=True))
     repeats = int(number_of(toml, ("split", "repeats"), split.get("repeats", 5), 1, 20, whole_only=True))
     test_from = month_of(toml, ("split", "test_from"), split["test_from"]) if "test_from" in split else None
+    if loans is not None and not loans.date and not python_source:
+        if model["blur"]:
+            toml.wrong(("model", "blur"), "needs loans.date: folds would be judged by answers that were moved")
+        if model["half_life"] is not None:
+            toml.wrong(("model", "half_life"), "needs loans.date: without it no loan is older than another")
     if test_from is not None and loans is not None and not loans.date:
         toml.wrong(("split", "test_from"), "without loans.date no loan is later than another")
-    draft = content.get("draft", {})
-    check_keys(toml, ("draft",), draft, DRAFT)
+    draft = draft_of(toml, table_of(toml, ("draft",), content, DRAFT))
     card = governance(toml, content["card"]) if "card" in content else None
     if loans is None or fields is None:
         return None
     columns = {spec["name"]: column(toml, spec, content["fields"][spec["name"]], loans) for spec in fields}
     used(toml, loans, columns)
-    features = features_of(toml, content.get("features", []), fields)
-    monotone = monotone_of(toml, content, fields)
+    history = history_of(toml, content, loans, fields)
+    features = features_of(toml, content.get("features", []), fields, history)
+    monotone = {**own_history.monotone(history), **monotone_of(toml, content, fields)}
     if not python_source:  # that makes features of its own
-        check_features(toml, fields, features, monotone)
+        check_features(toml, fields, features, monotone, history)
     whys = [str(field["why_age"]) for field in content["fields"].values() if "why_age" in field]
     return RecipeFile(
         file=Path(toml.file), name=content["name"], title=title, date=day, notice=notice, limits=limits,
         data_card=content.get("data_card", ""), card=card, loans=loans, draft=draft, folds=folds, repeats=repeats,
-        test_from=test_from, policy=policy, points=points, groups=tuple(groups), fields=tuple(fields),
-        columns=columns, features=features, monotone=monotone, why_age="; ".join(whys),
+        test_from=test_from, policy=policy, points=points, groups=tuple(groups), questions=tuple(questions),
+        fields=tuple(fields), columns=columns, features=features, monotone=monotone, history=history,
+        why_age="; ".join(whys),
         open=tuple(toml.questions()), **model,
     )  # fmt: skip
+
+
+def is_table(content: Mapping[str, Any], name: str) -> bool:
+    return isinstance(content.get(name), Mapping)
+
+
+def table_of(toml: TomlFile, key: Key, content: Mapping[str, Any], keys: Sequence[str]) -> Mapping[str, Any]:
+    """A table that may be left out; where something else stands, that is noted and the table is empty."""
+    table = content.get(str(key[-1]), {})
+    check_keys(toml, key, table, keys)
+    return table if isinstance(table, Mapping) else {}
+
+
+def draft_of(toml: TomlFile, table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the draft found, as the card shows it."""
+    for name in ("nested_auc", "all_columns_auc"):
+        if name in table:
+            number_of(toml, ("draft", name), table[name], 0, 1)
+    ends = table.get("interval", [0, 1])
+    if not isinstance(ends, list) or len(ends) != 2:
+        toml.wrong(("draft", "interval"), f"two numbers are needed, got {shortened(ends)}")
+    else:
+        for index, end in enumerate(ends):
+            number_of(toml, ("draft", "interval", index), end, 0, 1)
+    for name in ("certain", "interchangeable"):
+        list_of_texts(toml, ("draft", name), table.get(name, []))
+    for name in ("judged_by", "note"):
+        if name in table:
+            text_of(toml, ("draft", name), table[name])
+    return table
 
 
 def day_of(toml: TomlFile, key: Key, value: Any) -> str:
@@ -369,6 +410,7 @@ def source(toml: TomlFile, value: Any, python_source: bool) -> Source | None:
     reading = value.get("read", {})
     if not isinstance(reading, Mapping):
         toml.wrong((*key, "read"), f"a table is needed, got {reading!r}")
+        reading = {}
     horizon = text_of(toml, (*key, "horizon"), value["horizon"])
     why = value.get("not_prohibited", {})
     if not isinstance(why, Mapping) or not all(isinstance(entry, str) and entry.strip() for entry in why.values()):
@@ -445,12 +487,14 @@ def policy_of(
     numbers = {field["name"]: field for field in fields or () if field["kind"] == "number" and not field["optional"]}
     for role in ("amount", "guarantee"):
         if role in table:
-            if fields is not None and table[role] not in numbers:
+            if fields is not None and (not isinstance(table[role], str) or table[role] not in numbers):
                 toml.wrong((*key, role), f"a number field that is always stated is needed, got {table[role]!r}")
             policy[role] = table[role]
     scale["odds"] = lgd / margin
     if check_keys(toml, ("points",), points, list(scale)):
-        scale |= {name: number_of(toml, ("points", name), value, -1e6, 1e6) for name, value in points.items()}
+        scale |= {
+            name: number_of(toml, ("points", name), value, -1e6, 1e6) for name, value in points.items() if name in scale
+        }
     try:
         Points(**scale)
     except ValueError as error:
@@ -458,11 +502,9 @@ def policy_of(
     return policy, scale
 
 
-def model_of(toml: TomlFile, table: Any) -> dict[str, Any]:
+def model_of(toml: TomlFile, table: Mapping[str, Any]) -> dict[str, Any]:
     """The table [model] as attributes of `RecipeFile`."""
     key = ("model",)
-    if not check_keys(toml, key, table, MODEL):
-        table = {}
     parameters: dict[str, Any] = {}
     for name, (theirs, low, high, default) in PARAMETERS.items():
         value = table.get(name, default)
@@ -470,15 +512,21 @@ def model_of(toml: TomlFile, table: Any) -> dict[str, Any]:
             parameters[theirs] = number_of(toml, (*key, name), value, low, high, whole_only=name in WHOLE)
     if table.get("calibration", "platt") != "platt":
         toml.wrong((*key, "calibration"), "platt is the one there is: two numbers, linear in log-odds")
-    for name, can in (("kind", (TREES, SCORECARD)), ("teacher", TEACHERS)):
+    for name, can in (("kind", (TREES, SCORECARD)), ("teacher", TEACHERS), ("reasons", (EXACT, ESTIMATED))):
         if table.get(name, can[0]) not in can:
             toml.wrong((*key, name), f"{' or '.join(can)} is needed, got {table[name]!r}")
     blur: dict[str, tuple[float, float]] = {}
-    for name, pair in table.get("blur", {}).items():
-        if not isinstance(pair, list) or len(pair) != 2:
-            toml.wrong((*key, "blur", name), "two numbers are needed: a share of the answer, and at least so much")
-            continue
-        blur[name] = (number_of(toml, (*key, "blur", name), pair[0], 0, 1), float(pair[1]))
+    moved = table.get("blur", {})
+    if check_keys(toml, (*key, "blur"), moved, list(moved) if isinstance(moved, Mapping) else []):
+        for name, pair in moved.items():
+            if not isinstance(pair, list) or len(pair) != 2:
+                toml.wrong((*key, "blur", name), "two numbers are needed: a share of the answer, and at least so much")
+                continue
+            share, least = pair
+            blur[name] = (
+                number_of(toml, (*key, "blur", name, 0), share, 0, 1),
+                number_of(toml, (*key, "blur", name, 1), least, 0, 1e15),
+            )
     half_life = table.get("half_life")
     if half_life is not None:
         half_life = number_of(toml, (*key, "half_life"), half_life, 0.1, 1200)
@@ -504,20 +552,42 @@ def governance(toml: TomlFile, value: Any) -> Governance | None:
     return Governance(**words, **days, maker=maker)
 
 
-def features_of(toml: TomlFile, listed: Any, fields: Sequence[Mapping[str, Any]]) -> tuple[Feature, ...]:
+def history_of(
+    toml: TomlFile, content: Mapping[str, Any], loans: Source, fields: Sequence[Mapping[str, Any]]
+) -> own_history.Keys:
+    """The keys of `loans.history`; what it needs beside it is noted where it is missing."""
+    key = ("loans", "history")
+    keys = own_history.history_keys(toml, key, content["loans"].get("history", []), fields)
+    if keys and not loans.date:
+        toml.wrong(key, "needs loans.date: without it no loan is earlier than another")
+    if keys and loans.date and not loans.default_date and loans.horizon_months is None:
+        toml.wrong(
+            key,
+            'needs loans.default_date, or a horizon in months such as "24 months": else nothing says when a loan was '
+            "known to be bad",
+        )
+    if keys and is_table(content, "model") and content["model"].get("kind") == SCORECARD:
+        toml.wrong(key, "is not for a scorecard of few loans: they say too little of any group")
+    return keys
+
+
+def features_of(
+    toml: TomlFile, listed: Any, fields: Sequence[Mapping[str, Any]], history: own_history.Keys
+) -> tuple[Feature, ...]:
     """The blocks of features. Arithmetic alone is added to the plain answers; any other kind replaces the list."""
     if not isinstance(listed, list) or not all(isinstance(value, Mapping) and "kind" in value for value in listed):
         toml.wrong(("features",), 'tables are needed: [[features]] with kind = "arithmetic" and columns')
         return ()
     blocks = [dict(value) for value in listed]
+    past = own_history.features(history)
     if any(block["kind"] != "arithmetic" for block in blocks):
-        return typed(toml, blocks)
+        return typed(toml, [*blocks, *past])
     numbers = [field["name"] for field in fields if field["kind"] == "number"]
     optional = [field["name"] for field in fields if field["kind"] == "number" and field["optional"]]
     first: list[dict[str, Any]] = [{"kind": "numbers", "of": numbers}] if numbers else []
     first += [{"kind": "not_stated", "of": optional}] if optional else []
     hot = [{"kind": "one_hot", "of": field["name"]} for field in fields if field["kind"] == "choice"]
-    return typed(toml, [*first, *blocks, *hot])
+    return typed(toml, [*first, *blocks, *hot, *past])
 
 
 def typed(toml: TomlFile, blocks: Sequence[Mapping[str, object]]) -> tuple[Feature, ...]:
@@ -535,12 +605,12 @@ def monotone_of(toml: TomlFile, value: Mapping[str, Any], fields: Sequence[Mappi
         for field in fields
         if "direction" in value["fields"][field["name"]]
     }
-    directions = value.get("model", {}).get("directions", {})
+    directions = value["model"].get("directions", {}) if is_table(value, "model") else {}
     if not isinstance(directions, Mapping):
         toml.wrong(("model", "directions"), 'a table is needed, column = "up" or "down"')
         return directions_of_columns
     for name, direction in directions.items():
-        if direction not in DIRECTIONS:
+        if not isinstance(direction, str) or direction not in DIRECTIONS:
             toml.wrong(("model", "directions", name), f"up or down is needed, got {direction!r}")
         elif name in directions_of_columns:
             toml.wrong(("model", "directions", name), "the field has a direction already")
@@ -554,33 +624,43 @@ def check_features(
     fields: Sequence[Mapping[str, Any]],
     features: Sequence[Feature],
     monotone: Mapping[str, int],
+    history: own_history.Keys,
 ) -> None:
-    """Build the rows' plan once, so that a wrong name is reported now; skipped if tables of history are needed."""
-    if any(isinstance(feature, HistorySpec) for feature in features):
-        return
+    """Build the rows' plan once, so that a wrong name is reported now."""
     several = [feature for feature in features if not isinstance(feature, ONE_ANSWER)]
-    if len(fields) > MOST_COALITIONS and several:
+    model = toml.content["model"] if is_table(toml.content, "model") else {}
+    if len(fields) > MOST_COALITIONS and several and model.get("reasons", EXACT) != ESTIMATED:
         toml.wrong(
             ("features",),
             f"with more than {MOST_COALITIONS} fields every feature must come from one answer, so that a notice can "
-            "say exactly what each did",
+            f'say exactly what each did. Or say model.reasons = "{ESTIMATED}": where more than {MOST_COALITIONS} '
+            "answers differ from the usual ones the effects are then estimates, and no notice names reasons",
         )
+    tables = own_history.blank(history, fields)
+    if any(isinstance(feature, HistorySpec) and feature.table not in tables for feature in features):
+        toml.wrong(("features",), 'kind = "history" is for recipes with code of their own; say loans.history instead')
+        return
     try:
         form = Form(tuple(field_from_json(plain(spec)) for spec in fields))
-        columns = RowBuilder(form, features).columns
+        columns = RowBuilder(form, features, tables).columns
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         toml.wrong(("features",), str(error))
         return
+    numbers = [spec["name"] for spec in fields if spec["kind"] == "number"]
+    for name in model["blur"] if is_table(model, "blur") else ():
+        if name not in numbers:
+            toml.wrong(("model", "blur", name), f"a number field is needed: {', '.join(numbers) or 'no field is one'}")
     for name in monotone:
         stem = name.removesuffix("*")
         if not any(column.startswith(stem) if name.endswith("*") else column == name for column in columns):
             toml.wrong(("model", "directions", name), f"there is no such column; there are {', '.join(columns)}")
+    computed = [name for feature in features if isinstance(feature, ArithmeticSpec) for name, *_ in feature.columns]
     for spec in fields:
         for reason in spec["reasons"]:
-            if astray := [name for name in reason["columns"] if name not in columns]:
+            if astray := [name for name in reason["columns"] if name not in computed]:
                 toml.wrong(
                     ("fields", spec["name"], "reasons", reason["code"]),
-                    f"the features have no column {', '.join(astray)}; there are {', '.join(columns)}",
+                    f"no arithmetic makes {', '.join(map(str, astray))}; there is {', '.join(computed) or 'none'}",
                 )
 
 

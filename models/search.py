@@ -1,9 +1,9 @@
 """Seeded searches inside a recipe's training window: `python -m models search` and `python -m models choose`.
 
-`search` varies the parameters, `choose` leaves groups of columns out. Each candidate is judged as a release
-serves: by later loans of the window, with tables frozen at their beginning, that its model had not seen; or by
-folds if the loans have no dates. Later vintages are not used; `choose --later` uses nothing else, to report what a
-choice costs there and not to choose by it.
+`search` varies the parameters, `choose` leaves groups of columns out. Each candidate is judged as a release serves: by
+later loans of the window, with tables frozen at their beginning, that its model had not seen; or by folds if the loans
+have no dates, or too few in the window. Later vintages are not used; `choose --later` uses nothing else, to report what
+a choice costs there and not to choose by it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from tqdm import tqdm
 from inference.blocks import ArithmeticSpec, HistorySpec, Matrix
 from inference.rows import RowBuilder
 from models.recipe import Recipe
-from models.train import Sample, cross_validate, fit, prepared
+from models.train import FEWEST, Sample, cross_validate, fitted, prepared
 
 SPACE: Mapping[str, Sequence[Any]] = {
     "n_estimators": (150, 250, 400),
@@ -58,13 +58,10 @@ class Judge:
         With `later` only its later vintages instead, judged by a model of the whole window.
         """
         _, form, history, sample = prepared(recipe)
-        if history is None or recipe.window is None:
-            return cls(RowBuilder(form, recipe.features).columns, sample, [])
-        _, split, end = recipe.window
-        tables = history.tables
+        _, split, end = recipe.window or (0, 0, 0)
 
         def frozen(month: int) -> RowBuilder:
-            return RowBuilder(form, recipe.features, tables(month))
+            return RowBuilder(form, recipe.features, history.tables(month) if history else {})
 
         columns = frozen(end).columns
         if later:
@@ -75,10 +72,14 @@ class Judge:
             judged = [Judged(build(form.encode(vintage.answers)), vintage.bad) for vintage in vintages]
             return cls(columns, sample, [(np.ones(len(sample.bad), bool), judged)])
         stretches = []
-        for begin in (2 * split - end, split):
+        for begin in (2 * split - end, split) if split < end else ():
+            before = sample.months < begin
             in_vintage = (sample.months >= begin) & (sample.months < begin + end - split)
-            vintage_loans = Judged(frozen(begin).build(sample.values[in_vintage]), sample.bad[in_vintage])
-            stretches.append((sample.months < begin, [vintage_loans]))
+            if sample.people is not None:  # no customer is on both sides
+                in_vintage &= ~np.isin(sample.people, sample.people[before])
+            if enough(sample.bad[before]) and enough(sample.bad[in_vintage]):
+                vintage_loans = Judged(frozen(begin).build(sample.values[in_vintage]), sample.bad[in_vintage])
+                stretches.append((before, [vintage_loans]))
         return cls(columns, sample, stretches)
 
     def aucs(self, recipe: Recipe, keep: Mask | None = None) -> list[float]:
@@ -90,7 +91,7 @@ class Judge:
             return [roc_auc_score(sample.bad[places], p) for places, p in cross_validate(recipe, columns, sample)]
         aucs = []
         for earlier, judged in self.stretches:
-            model = fit(recipe, columns, sample.rows[earlier], sample.bad[earlier], sample.months[earlier])
+            model = fitted(recipe, columns, sample.subset(np.flatnonzero(earlier)))
             aucs += [
                 roc_auc_score(vintage.bad, model.predict_proba(vintage.rows[:, columns_kept])[:, 1])
                 for vintage in judged
@@ -98,8 +99,24 @@ class Judge:
         return aucs
 
 
-def search(recipe: Recipe, candidates: int, seed: int = 0) -> str:
-    """The recipe and random variations of its parameters, best first, as Markdown."""
+def enough(bad: npt.NDArray[np.int8]) -> bool:
+    """Whether there are loans of both outcomes to learn from or to judge by."""
+    return min(int(bad.sum()), len(bad) - int(bad.sum())) >= FEWEST
+
+
+class Trial(NamedTuple):
+    """A candidate and the AUCs of its models on loans that they had not seen."""
+
+    aucs: list[float]
+    recipe: Recipe
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.aucs))
+
+
+def tried(recipe: Recipe, candidates: int, seed: int = 0) -> list[Trial]:
+    """The recipe and random variations of its parameters, the best first."""
     generator = np.random.default_rng(seed)
     trials = [recipe]
     for _ in range(candidates):
@@ -107,12 +124,21 @@ def search(recipe: Recipe, candidates: int, seed: int = 0) -> str:
         half_life = HALF_LIVES[int(generator.integers(len(HALF_LIVES)))] if recipe.window else None
         trials.append(replace(recipe, parameters={**recipe.parameters, **parameters}, half_life=half_life))
     judge = Judge.of(recipe)
-    trials_judged = [
-        (judge.aucs(trial), trial) for trial in tqdm(trials, desc=f"{recipe.name}: candidates", disable=None)
+    judged = [
+        Trial(judge.aucs(trial), trial) for trial in tqdm(trials, desc=f"{recipe.name}: candidates", disable=None)
     ]
+    return sorted(judged, key=lambda trial: -trial.mean)
+
+
+def search(recipe: Recipe, candidates: int, seed: int = 0) -> str:
+    """The recipe and random variations of its parameters, best first, as Markdown."""
+    return as_table(tried(recipe, candidates, seed), recipe)
+
+
+def as_table(trials: Sequence[Trial], recipe: Recipe) -> str:
     names = list(SPACE)
     lines = [f"| AUC | each | {' | '.join(names)} | half-life | |", "| ---: | --- |" + " ---: |" * 8 + " --- |"]
-    for aucs, trial in sorted(trials_judged, key=lambda pair: -float(np.mean(pair[0]))):
+    for aucs, trial in trials:
         cells = " | ".join(str(trial.parameters.get(name, "default")) for name in names)
         note = "as it stands" if trial is recipe else ""
         lines.append(f"| {figures(aucs)} | {cells} | {trial.half_life} | {note} |")

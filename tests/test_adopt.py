@@ -177,7 +177,7 @@ def test_the_model_card_is_the_verdicts(client: TestClient, adopted: Adoption) -
     assert adopted.release
     assert training_of(adopted.release)["adopted"]["sha256"] in page
     assert all(f"{one.question}: {one.outcome}" in page for one in some(adopted.verdicts))
-    assert as_card(adopted) == (adopted.release.folder / "MODEL_CARD.md").read_text("utf-8")
+    assert as_card(adopted, adopted.release) == (adopted.release.folder / "MODEL_CARD.md").read_text("utf-8")
 
 
 # --- the study's model ---
@@ -441,6 +441,27 @@ def test_adopting_again_gives_the_same_digest(
     told = json.loads(capsys.readouterr().out)
     assert {one["outcome"] for one in told["verdicts"]} == {PASSES}
     assert told["release"]["digest"] == release.digest == open_release(told["release"]["folder"]).digest
+
+
+def test_a_release_gets_its_name_with_its_card_in_it(
+    sound: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is complete before it has its final name, so no reader and no kill ever meets one without a card."""
+    renamed: list[tuple[str, str]] = []
+    rename = Path.rename
+
+    def watched(self: Path, target: Path) -> Path:
+        if Path(target).parent == tmp_path / "releases":
+            renamed.append((Path(target).name, (self / "MODEL_CARD.md").read_text("utf-8")))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", watched)
+    made = adopt(*sound, sound.sha256, tmp_path / "releases")
+    assert made.release is not None
+    cards = [card for name, card in renamed if name == made.release.folder.name]
+    assert len(cards) == 1
+    assert f"Release `{made.release.name}`" in cards[0]
+    assert cards[0] == (made.release.folder / "MODEL_CARD.md").read_text("utf-8")
 
 
 def test_text_and_json_tell_the_same(caught: Adoption) -> None:

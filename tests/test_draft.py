@@ -14,16 +14,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from inference.errors import TenfoldError
 from models.draft.accept import likely_target
-from models.draft.again import moved
+from models.draft.again import moved, request_of
 from models.draft.codes import find_codes
-from models.draft.columns import CHOICE, CODE, DAY, IDENTIFIER, LONG_LIST, NUMBER, column
+from models.draft.columns import CHOICE, CODE, DAY, IDENTIFIER, LONG_LIST, NUMBER, column, names_customer
 from models.draft.command import add_command
 from models.draft.detect import detect
 from models.draft.draft import Draft, Request, TooFewBad, draft, look
 from models.draft.form import bounds, field, field_name, label_of
 from models.draft.judging import auc, auc_alone, auc_with_interval, table
-from models.draft.leaks import sums
+from models.draft.leaks import missing_tells, sums
 from models.draft.outcome import NoOutcome, find_outcome
 from models.draft.progress import Silent
 from models.draft.recipe_writer import write_recipe
@@ -319,6 +320,36 @@ def test_answers_that_are_called_other_or_not_stated() -> None:
     assert found.values == {"other": ("other",), "not_stated": ("Not stated",), "fixed": ("fixed",)}
 
 
+def test_a_customers_number_is_no_amount() -> None:
+    """Numbers of one length that the name calls a number are codes, in one word too; amounts and counts are not."""
+    rng = np.random.default_rng(0)
+    numbers = pd.Series([str(at) for at in rng.integers(100_000, 103_000, 4000)])
+    for name in ("Kundennummer", "customerid", "Cust_ID", "codcliente", "Vertragsnr.", "branch no"):
+        assert column(name, numbers, ".").kind == CODE, name
+    for name in ("income", "Betrag", "numero_amount", "rate"):
+        assert column(name, numbers, ".").kind == NUMBER, name
+    assert column("open accounts no", pd.Series([str(at) for at in rng.poisson(40, 4000)]), ".").kind == NUMBER
+    for name in ("Kundennummer", "customerid", "codcliente", "client_id"):
+        assert names_customer(name), name
+    for name in ("custom duty", "memberships", "clientele income", "kundenzufriedenheit"):
+        assert not names_customer(name), name
+
+
+def test_cells_that_are_missing_where_loans_went_bad() -> None:
+    """Few loans without a cell, nearly all of them bad: said. As many bad as elsewhere, or too few to tell: not."""
+    rng = np.random.default_rng(0)
+    bad = (rng.random(5000) < 0.2).astype(np.int8)
+    values = rng.normal(50, 10, 5000).round(2).astype(str)
+    told = values.copy()
+    told[np.flatnonzero(bad == 1)[:100]] = ""
+    told[np.flatnonzero(bad == 0)[:6]] = ""
+    even, few = values.copy(), values.copy()
+    even[rng.random(5000) < 0.1] = ""
+    few[np.flatnonzero(bad == 1)[:20]] = ""
+    described = [column("x", pd.Series(one).replace("", None), ".") for one in (told, even, few)]
+    assert [missing_tells(one, bad) for one in described] == ["of the 106 loans without it 94% went bad", "", ""]
+
+
 # --- a whole draft
 
 
@@ -513,6 +544,41 @@ def test_what_moved() -> None:
         "loans.bad: ['1'] → ['2']",
     ]
     assert moved(old, old)[1:] == []
+
+
+@pytest.mark.slow
+def test_what_the_analyst_asks_for(tmp_path: Path) -> None:
+    """What cannot be asked is refused at once; what only seems to show a prohibited attribute has to be explained."""
+    frame = messy_loans.loans(900)[["income", "seniority", "prior_record", "job", "bad"]]
+    rng = np.random.default_rng(0)
+    frame["loan_id"] = [f"A{at:05d}" for at in range(900)]
+    frame["constant"] = "x"
+    frame["credit_union"] = np.where(rng.random(900) < 0.3 + 0.3 * frame["bad"], "yes", "no")
+    file = tmp_path / "loans.csv"
+    frame.to_csv(file, index=False)
+    with pytest.raises(TenfoldError, match=r"--ask: cannot be asked: loan_id \(identifier.*\); constant \(the same in"):
+        look(Request(file=file, target="bad", ask=("loan_id", "constant")), Silent())
+    plain = drafted(file, "bad")
+    assert plain.verdicts["credit_union"][0] == "kept to look at"
+    made = drafted(file, "bad", ask=("credit_union",))
+    assert made.verdicts["credit_union"][0] == "asked"
+    recipe = read_recipe(written(made, tmp_path))
+    assert [str(problem) for problem in recipe.open if "not_prohibited" in str(problem)] == [
+        next(str(one) for one in recipe.open if one.key == "loans.not_prohibited.credit_union")
+    ]
+    assert len(recipe.open) == len(made.questions)
+    text = recipe.file.read_text("utf-8").replace("# ASK", "#").replace("ASK: say why it shows none", "a kind of bank")
+    recipe.file.write_text(text, "utf-8")
+    assert read_recipe(recipe.file).open == ()
+
+
+def test_what_an_earlier_recipe_explains_is_asked_again() -> None:
+    """Ages and names that only seem prohibited, under the column's name; what is explained and not asked is not."""
+    recipe = {
+        "loans": {"target": "bad", "bad": [1], "date": "d", "not_prohibited": {"credit_union": "w", "other": "w"}},
+        "fields": {"years": {"column": "AGE", "why_age": "w"}, "credit_union": {}, "income": {"column": "INC"}},
+    }
+    assert request_of(recipe) == {"target": "bad", "bad": ("1",), "date": "d", "ask": ("AGE", "credit_union")}
 
 
 # --- dates and customers

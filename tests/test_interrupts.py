@@ -71,6 +71,7 @@ def loans(tmp_path: Path) -> Path:
         ("accept {folder} --only loans.csv", 3),
         ("train {folder}/own.toml --out {folder}/out", 2),
         ("search consumer", 5),
+        ("search {folder}/own.toml", 4),
         ("choose consumer --without-fields job", 1),
     ],
 )

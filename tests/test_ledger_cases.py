@@ -16,12 +16,12 @@ from ledger_cases import SCORE, Writer, at, purged, writing_to
 
 from inference.settings import ROOT
 from ledger import cases, queries, schema
-from ledger.cases import WAITING, Case
-from ledger.decisions import DECISIONS, contested
-from ledger.events import SCORED, Contested, Decided
+from ledger.cases import DONE, OPEN, PENDING, REVIEW, WAITING, Case
+from ledger.decisions import DECISIONS, WITHDRAWALS, assigned, contested, noted, withdrawal
+from ledger.events import SCORED, Assigned, Contested, Decided
 from ledger.readonly import ReadOnlyStore
 from ledger.records import Draft
-from ledger.schema import DROPPED, VERSION
+from ledger.schema import CASES_OF_2, DROPPED, VERSION
 from ledger.store import Store
 from ledger.verify import verify
 
@@ -31,7 +31,7 @@ LIMIT = 7
 
 
 def write_cases(write: Writer, count: int, seed: int) -> None:
-    """Cases in every state: decided, agreed, refused, contested, corrected, decided again, by several people."""
+    """Cases in every state: decided, agreed, refused, contested, corrected, given away, decided again, withdrawn."""
     chance = random.Random(seed)
     begun = []
     for number in range(count):
@@ -42,6 +42,12 @@ def write_cases(write: Writer, count: int, seed: int) -> None:
         begun.append(id)
         for step in range(chance.randrange(4)):
             of = chance.choice(begun)
+            if chance.random() < 0.3:
+                write.add(day, assigned(of, by="max", to=chance.choice((*PEOPLE, "dan")), note="Yours."))
+            if chance.random() < 0.1:
+                write.add(day, noted(of, by=chance.choice(PEOPLE), note="Called."))
+            if chance.random() < 0.05:
+                write.add(day, withdrawal(of, chance.choice(WITHDRAWALS), by=chance.choice(PEOPLE)))
             if chance.random() < 0.3:
                 write.add(day, Draft(SCORED, f"{id}-{step}", {**fields, "of": of, "by": chance.choice(PEOPLE)}, {}))
                 continue
@@ -85,6 +91,7 @@ def questions(count: int, seed: int) -> Iterator[tuple[int | None, dict[str, str
 def answers(case: Case, asked: Mapping[str, str], only_of: str | None) -> bool:
     """Whether a case is what was asked for, by its records alone."""
     seen_by = {one.by for one in case.events} | {one.reviewer for one in case.of_kind(Contested)}
+    seen_by |= {one.to for one in case.of_kind(Assigned)}
     decided, reference, day = case.decision, case.first.reference, case.first.time[:10]
     is_so: dict[str, Callable[[str], bool]] = {
         "reference": lambda value: reference is not None and lower(value) in lower(reference),
@@ -92,7 +99,7 @@ def answers(case: Case, asked: Mapping[str, str], only_of: str | None) -> bool:
         "until": lambda value: day <= value,
         "by": lambda value: decided is not None and decided.by == value,
         "decision": lambda value: (
-            decided is None
+            decided is None and case.withdrawn is None
             if value == "open"
             else case.state == WAITING
             if value == "waiting"
@@ -124,7 +131,32 @@ def compare(file: Path, seed: int = 1) -> int:
             found = [one.event for one in queries.cases(connection, LIMIT, before, asked, only_of)]
             assert found == expected[:LIMIT], (before, asked, only_of)
             found_in_all += len(found)
+        assert {case.state for case in every} == {OPEN, PENDING, REVIEW, WAITING, *DONE}
+        for state in (OPEN, PENDING, REVIEW, WAITING):
+            for viewer in ("", *PEOPLE, "dan", "nobody"):
+                for mine in (False, True):
+                    found_in_all += compare_work(connection, every, state, viewer, mine)
     return found_in_all
+
+
+def compare_work(connection: Any, every: list[Case], state: str, viewer: str, mine: bool) -> int:
+    """A list of work, page by page, beside a look at every case; how many cases it has."""
+    expected = sorted(
+        (
+            case for case in every
+            if case.state == state and answers(case, {}, viewer or None) and (not mine or case.turn == viewer)
+        ),
+        key=lambda case: (case.queue_day, case.first.seq),
+    )  # fmt: skip
+    found: list[Any] = []
+    after: tuple[str, int] | None = None
+    while page := queries.work(connection, state, viewer, LIMIT, after, mine):
+        assert len(page) <= LIMIT
+        found += page
+        after = (page[-1][0], page[-1][1].seq)
+    assert [(day, record.event) for day, record in found] == [(case.queue_day, case.first) for case in expected]
+    assert queries.work_count(connection, [state], viewer, 5, mine) == min(5, len(expected))
+    return len(found)
 
 
 @pytest.mark.slow
@@ -175,27 +207,41 @@ def as_version_1(file: Path) -> None:
         connection.execute("PRAGMA user_version=1")
 
 
+def as_version_2(file: Path) -> None:
+    """The table of cases as version 2 had it."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("DROP TABLE cases")
+        for statement in CASES_OF_2.values():
+            connection.execute(statement)
+        connection.execute("PRAGMA user_version=2")
+
+
 def version(file: Path) -> int:
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 @pytest.mark.slow
-def test_a_ledger_of_version_1_is_raised(file: Path) -> None:
-    """Its cases are listed from its records when it is first opened for writing."""
-    as_version_1(file)
-    assert version(file) == 1
+@pytest.mark.parametrize(("number", "former"), [(1, as_version_1), (2, as_version_2)])
+def test_an_older_ledger_is_raised(file: Path, number: int, former: Callable[[Path], None]) -> None:
+    """Its cases are listed from its records when it is first opened for writing; until then it is read as it is."""
+    former(file)
+    assert version(file) == number
+    with closing(ReadOnlyStore(file)) as read:
+        assert verify(read).problem is None
     assert compare(file, 4) > 300
     assert version(file) == VERSION
 
 
-def test_what_version_1_wrote_is_raised(tmp_path: Path) -> None:
-    """The ledger that a program of version 1 left: whole before, by its own tables, and whole afterwards."""
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_an_older_version_wrote_is_raised(tmp_path: Path, number: int) -> None:
+    """The ledger that a program of another version left: whole before, by its own tables, and whole afterwards."""
     file = tmp_path / "ledger.sqlite3"
-    file.write_bytes(gzip.decompress((Path(__file__).with_name("data") / "ledger-1.sqlite3.gz").read_bytes()))
+    content = (Path(__file__).with_name("data") / f"ledger-{number}.sqlite3.gz").read_bytes()
+    file.write_bytes(gzip.decompress(content))
     with closing(ReadOnlyStore(file)) as former:
         assert verify(former).problem is None
-    assert version(file) == 1
+    assert version(file) == number
     with closing(Store(file)) as opened, opened.reading() as connection:
         assert verify(opened).problem is None
         assert len(queries.cases(connection, 10)) == 4
@@ -246,6 +292,16 @@ def test_every_search_reads_one_viewers_rows(file: Path) -> None:
         for before, asked, only_of in questions(100, 6):
             found = plan(connection, queries.cases_query(LIMIT, before, asked, only_of))
             assert found == f"SEARCH cases USING PRIMARY KEY (viewer=?{' AND seq<?' if before else ''})", (asked, found)
+
+
+def test_every_list_of_work_is_a_range_of_one_index(file: Path) -> None:
+    """In its order, from where the page before ended, and no row of the table is read."""
+    with closing(Store(file)) as opened, opened.reading() as connection:
+        for after in (None, ("2023-01-01", 7)):
+            for mine in (False, True):
+                found = plan(connection, queries.work_query(OPEN, "ann", LIMIT, after, mine))
+                assert found.startswith("SEARCH cases USING COVERING INDEX cases_by_queue (viewer=? AND state=? AND ")
+                assert "SORT" not in found
 
 
 @pytest.mark.slow

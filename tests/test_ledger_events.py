@@ -225,7 +225,7 @@ def test_a_header_is_read_whatever_the_rest_is() -> None:
 
 def test_every_kind_has_a_class_of_its_own() -> None:
     """Named as its kind is."""
-    assert len(KINDS) == 14
+    assert len(KINDS) == 16
     assert [made.__name__.lower() for made in KINDS.values()] == [kind.replace("_", "") for kind in KINDS]
     assert {Event.__subclasses__().count(made) for made in KINDS.values()} == {1}
 

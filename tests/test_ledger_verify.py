@@ -82,13 +82,13 @@ EDITS = {
     "a case is hidden from all": ("DELETE FROM cases WHERE seq = 4;", MISSTATED.format(4)),
     "a case is hidden from one officer": ("DELETE FROM cases WHERE seq = 2 AND viewer = 'ann';", MISSTATED.format(2)),
     "a case is shown to an officer without a part in it": (
-        "INSERT INTO cases SELECT 'eve', seq, day, decision, decided_by, overridden, waiting, reference FROM cases "
-        "WHERE seq = 4 AND viewer = '';",
+        "INSERT INTO cases SELECT 'eve', seq, day, decision, decided_by, overridden, state, mine, queue_day, reference "
+        "FROM cases WHERE seq = 4 AND viewer = '';",
         MISSTATED.format(4),
     ),
     "a case is listed that never was": (
-        "INSERT INTO cases SELECT viewer, 3, day, decision, decided_by, overridden, waiting, reference FROM cases "
-        "WHERE seq = 4 AND viewer = '';",
+        "INSERT INTO cases SELECT viewer, 3, day, decision, decided_by, overridden, state, mine, queue_day, reference "
+        "FROM cases WHERE seq = 4 AND viewer = '';",
         MISSTATED.format(3),
     ),
     "a case is listed as another's": ("UPDATE cases SET reference = 'x' WHERE seq = 6;", MISSTATED.format(6)),
@@ -98,8 +98,14 @@ EDITS = {
     "a case is listed as decided": ("UPDATE cases SET decision = 'decline' WHERE seq = 6;", MISSTATED.format(6)),
     "a case is listed on another day": ("UPDATE cases SET day = '2020-01-01' WHERE seq = 4;", MISSTATED.format(4)),
     "a case is listed as overridden": ("UPDATE cases SET overridden = NOT overridden;", MISSTATED.format(2)),
-    "a case is listed as waiting": ("UPDATE cases SET waiting = 1 WHERE seq = 6;", MISSTATED.format(6)),
-    "the table of cases is gone": ("DROP TABLE cases;", "the table cases is missing"),
+    "a case is listed as waiting": ("UPDATE cases SET state = 'waiting' WHERE seq = 6;", MISSTATED.format(6)),
+    "a case is in nobody's work": ("UPDATE cases SET queue_day = NULL WHERE seq = 6;", MISSTATED.format(6)),
+    "a case is due later": ("UPDATE cases SET queue_day = '2030-01-01' WHERE seq = 6;", MISSTATED.format(6)),
+    "a case is not in an officer's own work": (
+        "UPDATE cases SET mine = 0 WHERE seq = 6 AND viewer = 'api';",
+        MISSTATED.format(6),
+    ),
+    "the table of cases is gone": ("DROP TABLE cases;", "the index cases_by_queue is missing"),
     "a key leads to another applicant's record": (
         "UPDATE idempotency SET seq = 4 WHERE seq = 2;",
         "record 4: an Idempotency-Key leads to it that was not made for it",
@@ -318,7 +324,7 @@ def test_an_old_ledger_goes_on(tmp_path: Path) -> None:
         # The purge of then may have left something: the first program that writes cleans up, and says so.
         assert after.after_head in (1, 2)
     with closing(sqlite3.connect(old)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
 
 
 def test_unknown_kinds_are_shown_and_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,8 @@ import pyarrow.parquet
 import pytest
 from workbooks import write_xlsx
 
-from models.loans_cells import dates, months, number, numbers, unit
+from models.loans_cells import number, numbers, unit
+from models.loans_dates import dates, months
 from models.loans_file import BadLoansFile, Reading, read_loans, reading_from, sha256
 
 

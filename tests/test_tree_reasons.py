@@ -6,16 +6,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import xgboost
 from lenders import MODEL, written
 from parts import sampler, some
 
 from inference.application import Application
+from inference.bins import Forest
 from inference.calibration import logit
-from inference.engines import XGBoostEngine
-from inference.reasons import MOST_DIFFERING, MOST_FIELDS, Reasons
+from inference.engines import BinsEngine, XGBoostEngine
+from inference.reasons import MOST_DIFFERING, MOST_FIELDS, Reasons, coalitions, weights
 from inference.release import Release
 from inference.scorer import Scorer
 from inference.tree_reasons import TreeReasons, owners, shares
+from inference.trees import read_trees
 from models.own_loans import train_file
 from models.recipe_file import read_recipe
 from models.toml_file import BadFile
@@ -108,6 +111,77 @@ def test_it_is_served_with_principal_reasons(wide: tuple[Release, Any]) -> None:
         assert explained.pd == pytest.approx(score.pd, abs=1e-9)
         named += len(reasons.principal(explained, application))
     assert named > 20
+
+
+def trees_of(seed: int, fields: int, depth: int, missing: float) -> tuple[xgboost.Booster, TreeReasons, TreeReasons]:
+    """A forest of made rows with a column a field, some with two; the trees gone down by Python, and on bits."""
+    drawn = np.random.default_rng(seed)
+    owner = np.concatenate([np.arange(fields), drawn.integers(0, fields, 5)])
+    values = np.round(drawn.normal(size=(800, len(owner))), 1).astype(np.float32)
+    bad = (values.sum(axis=1) + 3 * drawn.normal(size=800) > 0).astype(int)
+    values[drawn.random(values.shape) < missing] = np.nan
+    given = {"objective": "binary:logistic", "nthread": 1, "max_depth": depth, "seed": seed}
+    booster = xgboost.train(given, xgboost.DMatrix(values, bad), 30)
+    made = []
+    for forest in (None, Forest(booster)):
+        reasons = TreeReasons.__new__(TreeReasons)
+        reasons._owner, reasons._fields, reasons._slope = owner.tolist(), fields, 0.9
+        reasons._trees, reasons._forest = read_trees(booster)[0], forest
+        made.append(reasons)
+    return booster, made[0], made[1]
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+@pytest.mark.parametrize(("fields", "depth"), [(17, 3), (40, 8), (40, 1), (64, 6)])
+def test_on_bits_effects_are_those_by_python(fields: int, depth: int, missing: float) -> None:
+    """Of any depth, up to 64 fields, with columns that share a field, with and without missing values."""
+    booster, by_python, on_bits = trees_of(fields + depth, fields, depth, missing)
+    rows = Forest(booster).edges(40, seed=depth)
+    nonzero = 0
+    for own, reference in zip(rows[::2], rows[1::2], strict=True):
+        expected, effects = by_python.effects(own, reference), on_bits.effects(own, reference)
+        np.testing.assert_allclose(effects, expected, rtol=0, atol=1e-9)
+        margins = booster.predict(xgboost.DMatrix(np.stack([own, reference])), output_margin=True)
+        assert effects.sum() == pytest.approx(0.9 * (margins[0] - margins[1]), abs=1e-4)
+        nonzero += int((np.abs(effects) > 1e-3).sum())
+    assert nonzero > 30
+
+
+def test_on_bits_effects_are_those_of_all_coalitions() -> None:
+    """By the definition: every coalition of ten fields, some with two columns, some of them missing."""
+    booster, _, on_bits = trees_of(3, 10, 5, 0.3)
+    owner = np.array(on_bits._owner)
+    rows = Forest(booster).edges(20, seed=3)
+    for own, reference in zip(rows[::2], rows[1::2], strict=True):
+        mixed = np.where(coalitions(10)[:, owner], own, reference)
+        margins = booster.predict(xgboost.DMatrix(mixed), output_margin=True).astype(np.float64)
+        np.testing.assert_allclose(on_bits.effects(own, reference), 0.9 * weights(10) @ margins, rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_engine_on_bits_explains_as_the_reference_does(wide: tuple[Release, Any]) -> None:
+    """Twenty fields of which more than ten differ: the same PDs and reasons, effects within 1e-9."""
+    release, values = wide
+    ways = [Reasons(release, kind(release)) for kind in (XGBoostEngine, BinsEngine)]
+    assert [way._trees is not None and way._trees._forest is not None for way in ways] == [False, True]
+    alone = []
+    for answers in some(values[:60]):
+        application = Application(tuple(answers.tolist()))
+        expected, explained = (way.explain(application) for way in ways)
+        assert (explained.pd, explained.reference_pd) == (expected.pd, expected.reference_pd)
+        np.testing.assert_allclose(explained.effects, expected.effects, rtol=0, atol=1e-9)
+        assert ways[1].principal(explained, application) == ways[0].principal(expected, application)
+        alone.append(list(explained.effects))
+    assert ways[1].effects_of_many(values[:60]).tolist() == alone
+
+
+def test_effects_of_more_fields_than_a_word_has_bits_are_by_python() -> None:
+    """65 fields: refused by the loop, which would count two fields as one."""
+    booster, by_python, on_bits = trees_of(1, 65, 3, 0.0)
+    rows = Forest(booster).edges(2)
+    with pytest.raises(ValueError, match="effects of 65 fields"):
+        on_bits.effects(rows[0], rows[1])
+    assert by_python.effects(rows[0], rows[1]).any()
 
 
 def test_a_leafs_shares_by_hand() -> None:

@@ -1,6 +1,7 @@
 """The API in process, with a real ledger: scores recorded, batches, problems, idempotency, lists, metrics."""
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from parts import NAMES, NO_USERS, newest, send, some, visiting
+from parts import NAMES, NO_USERS, newest, sealed, send, some, visiting
 from prometheus_client.parser import text_string_to_metric_families
 
 from inference.scorer import Scorer, open_scorer
@@ -287,3 +288,56 @@ def test_what_there_is_not_is_a_problem_too(client: TestClient) -> None:
     assert (nowhere.status_code, method.status_code, odd.status_code) == (404, 405, 404)
     assert {one.headers["content-type"] for one in (nowhere, method, odd)} == {"application/problem+json"}
     assert method.headers["allow"] == "POST"
+
+
+def test_an_answer_names_the_release_that_its_record_names(
+    client: TestClient, scorer: Scorer, settings: Settings, item: dict[str, Any]
+) -> None:
+    """Name and whole digest, in each answer of a batch too, and on a server that keeps no records."""
+    expected = (scorer.release.name, scorer.release.digest)
+    told = [client.post(f"{API}/score", json=item).json()]
+    told += client.post(f"{API}/score:batch", json={"items": [item, item]}).json()["items"]
+    assert len(told) == 3
+    for answer in told:
+        assert (answer["release_name"], answer["release"]) == expected
+        record = client.get(f"{API}/decisions/{answer['id']}").json()
+        assert (record["release_name"], record["release"]) == expected
+    unrecorded = Settings(release=settings.release, log=None, ledger=None, users=NO_USERS)
+    with visiting(create_app(scorer, unrecorded, None)) as alone:
+        answer = alone.post(f"{API}/score", json=item).json()
+    assert answer["recorded"] is None
+    assert (answer["release_name"], answer["release"]) == expected
+
+
+def test_an_application_for_another_release_is_not_scored(
+    client: TestClient, scorer: Scorer, settings: Settings, item: dict[str, Any]
+) -> None:
+    """A client may name the release that it expects, by digest or name: 409 for any other, and no record."""
+    for expected in (scorer.release.digest, scorer.release.name):
+        assert client.post(f"{API}/score", json={**item, "release": expected}).status_code == 200
+        assert client.post(f"{API}/score:batch", json={"items": [item], "release": expected}).status_code == 200
+    before = records(settings)
+    for other in ("0" * 64, "own-000000000000", "", None, 3, [scorer.release.digest]):
+        for path, body in (("score", item), ("score:batch", {"items": [item]})):
+            answer = client.post(f"{API}/{path}", json={**body, "release": other})
+            assert (answer.status_code, answer.json()["type"]) == (409, "urn:tenfold:another-release"), other
+    assert records(settings) == before
+
+
+def test_a_repeated_request_has_the_release_that_scored_it(tmp_path: Path) -> None:
+    """After another release has taken the server's place, the same key gives the first record, with its own release."""
+    ledger, answers = tmp_path / "ledger.sqlite3", []
+    source = newest("consumer")
+    manifest = json.loads((source / "manifest.json").read_text("utf-8"))
+    other = sealed(shutil.copytree(source, tmp_path / "other"), {**manifest, "date": "2027-01-01"})
+    for folder in (source, other):
+        settings = Settings(release=folder, log=None, ledger=ledger, users=NO_USERS)
+        served = open_scorer(settings)
+        with closing(Ledger(ledger)) as opened, visiting(create_app(served, settings, opened)) as client:
+            body, key = {"answers": dict(served.release.form.example)}, {"Idempotency-Key": "k1"}
+            answers.append(client.post(f"{API}/score", json=body, headers=key).json())
+            answers.append(client.post(f"{API}/score", json=body).json())
+    first, _, again, new = answers
+    assert again == first
+    assert first["release"] != new["release"]
+    assert records(settings) == 4

@@ -1,15 +1,21 @@
-"""A lender's own settings: reason codes, limits, texts of notices. Read once, from a TOML file."""
+"""A lender's own settings: reason codes, limits, texts of notices, rules and grades. Read once, from a TOML file."""
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from inference.errors import BadSetting
-from inference.fields import ANY, ChoiceField, Field, without_reason
+from inference.fields import ANY, ChoiceField, Field, with_path, without_reason
+from inference.languages import Words
+from inference.questions import Question, Questions
 from inference.release import Release
+from inference.rules import REASON, BadRule, LenderRules, Rulebook
 from web.pages.texts import LANGUAGES
+from web.work_settings import WorkSettings, work_settings
 
 EXAMPLE = Path(__file__).with_name("lender.toml")
 DIRECTIONS = ("more_lenient", "stricter", "incomplete")
@@ -30,6 +36,11 @@ class Lender:
     second_person_above: Mapping[str, float]
     codes: Mapping[str, Mapping[str, Mapping[str, str]]]
     reason_texts: Mapping[str, Mapping[str, Mapping[str, str]]]  # by field and code, in place of the release's
+    work: WorkSettings
+    rulebook: Rulebook
+    rule_texts: Mapping[str, Mapping[str, str]]  # by code and language
+    questions: tuple[Question, ...]  # of the lender's own, beside those of the release
+    file: Path
 
     @property
     def is_example(self) -> bool:
@@ -50,12 +61,16 @@ class Lender:
         """The text of a reason code; the code itself if it is no longer in the settings."""
         return self.codes.get(direction, {}).get(code, {}).get(language, code)
 
+    def rule_text(self, code: str, language: str) -> str:
+        """What an applicant is told of a rule; its code if it is no longer in the settings."""
+        return self.rule_texts.get(code, {}).get(language, code)
+
 
 def read_lender(file: Path | None) -> Lender:
     """The settings in a file, or the examples that come with Tenfold. Raises `BadSetting`."""
     file = file or EXAMPLE
     try:
-        return lender_from(tomllib.loads(file.read_text("utf-8")))
+        return replace(lender_from(tomllib.loads(file.read_text("utf-8"))), file=file)
     except OSError as error:
         raise BadSetting(
             f"TENFOLD_LENDER: {file}: {error.strerror}. Name an existing file, or leave it unset for the examples"
@@ -68,7 +83,10 @@ def read_lender(file: Path | None) -> Lender:
 
 def lender_from(settings: Mapping[str, Any]) -> Lender:
     """The settings, checked."""
-    known = {"contest_days", "creditor", "notice", "second_person_above", "reason_texts", *DIRECTIONS}
+    known = {
+        "contest_days", "creditor", "notice", "second_person_above", "reason_texts", "work", *DIRECTIONS,
+        "questions", *Rulebook.__struct_fields__,
+    }  # fmt: skip
     if unknown := sorted(settings.keys() - known):
         raise ValueError(f"{', '.join(unknown)}: no such setting")
     days = settings["contest_days"]
@@ -89,7 +107,56 @@ def lender_from(settings: Mapping[str, Any]) -> Lender:
             field: {code: texts(text, f"reason_texts.{field}.{code}") for code, text in by_code.items()}
             for field, by_code in settings.get("reason_texts", {}).items()
         },
+        work=work_settings(settings.get("work", {})),
+        rulebook=rulebook_from(settings),
+        rule_texts={
+            entry["code"]: texts(entry, f"rules[{place}]") for place, entry in enumerate(settings.get("rules", ()))
+        },
+        questions=tuple(
+            Question(
+                name=text(entry["name"], f"questions[{place}].name"),
+                field=str(entry["field"]),
+                above=str(entry["above"]),
+                text=Words(**texts(entry, f"questions[{place}]")),
+            )
+            for place, entry in enumerate(settings.get("questions", ()))
+        ),
+        file=EXAMPLE,
     )
+
+
+def rulebook_from(settings: Mapping[str, Any]) -> Rulebook:
+    """Rules, grades and how instalments are computed. Raises ValueError, with the path of what is wrong."""
+    content = {name: settings[name] for name in Rulebook.__struct_fields__ if name in settings}
+    if "rules" in content:
+        content["rules"] = [
+            {name: value for name, value in entry.items() if name not in LANGUAGES} for entry in content["rules"]
+        ]
+    try:
+        return msgspec.convert(content, Rulebook)
+    except msgspec.ValidationError as error:
+        raise ValueError(with_path(error)) from None
+
+
+def questions_for(lender: Lender, release: Release) -> Questions:
+    """What is asked about odd answers: by the release, and by the lender. Raises `BadSetting` where a question of the
+    lender's names what the release does not have."""
+    try:
+        Questions(lender.questions, release.form)  # so that the path is that of the lender's file
+        return Questions((*release.manifest.questions, *lender.questions), release.form)
+    except ValueError as error:
+        raise BadSetting(f"TENFOLD_LENDER: {lender.file}: {error}. The release is {release.name}") from None
+
+
+def rules_for(lender: Lender, release: Release) -> LenderRules | None:
+    """The lender's rules for a release; None where it has neither rules nor grades. Raises `BadSetting` where a rule
+    names what the release does not have."""
+    if lender.rulebook.is_empty:
+        return None
+    try:
+        return LenderRules(lender.rulebook, release.form, release.policy)
+    except BadRule as error:
+        raise BadSetting(f"TENFOLD_LENDER: {lender.file}: {error}. The release is {release.name}") from None
 
 
 def check_reason_texts(lender: Lender, release: Release) -> None:
@@ -138,6 +205,8 @@ def reason_text(reason: str, release: Release | None, lender: Lender, language: 
     """The text of a principal reason for applicants. `reason` is `field/code`, or only the field in records of format
     1. If its release is missing, `reason` is returned unchanged."""
     name, _, code = reason.partition("/")
+    if name == REASON:
+        return lender.rule_text(code, language)
     fields = {field.name: field for field in release.form.fields} if release else {}
     lender_texts = lender.reason_texts.get(name, {})
     release_texts = {known.code: known.text for known in fields[name].reasons} if name in fields else {}

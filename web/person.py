@@ -5,7 +5,7 @@ from typing import NamedTuple
 from starlette.types import Scope
 
 from ledger.cases import Case
-from ledger.events import Contested
+from ledger.events import Assigned, Contested
 
 OPEN, DEMO, CLOSED = "open", "demo", "closed"  # how open the app is: see web/security/entrance.py
 OFFICER, MANAGER, METRICS = "officer", "manager", "metrics"
@@ -43,8 +43,9 @@ def only_of(person: Person | None) -> str | None:
 
 
 def may_see(person: Person | None, case: Case) -> bool:
-    """Whether this person may see a case: they scored, decided, approved or contested it, or are its reviewer."""
+    """Whether this person may see a case: they wrote one of its records, were given it, or are its reviewer."""
     name = only_of(person)
     if name is None:
         return True
-    return any(event.by == name or (isinstance(event, Contested) and event.reviewer == name) for event in case.events)
+    named = {event.reviewer for event in case.of_kind(Contested)} | {event.to for event in case.of_kind(Assigned)}
+    return name in named or any(event.by == name for event in case.events)

@@ -7,9 +7,11 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from inference.rules import Rulebook
 from inference.scorer import Scorer
 from inference.settings import Settings
 from ledger.drafts import Drafts
+from ledger.endpoints import read_webhooks
 from ledger.ledger import Ledger
 from web.api.routes import ApiFirst, api_router
 from web.batch.jobs import Jobs
@@ -17,14 +19,17 @@ from web.batch.routes import BatchPages
 from web.carried import Carried
 from web.cases.history import HistoryPages
 from web.cases.routes import CasePages
+from web.cases.work import WorkPages
 from web.desk.blocks import build_desk
 from web.desk.gradio_api import Endpoint
 from web.desk.gradio_hooks import NO_OTHER_ORIGIN, mount
 from web.desk.page_rewrite import PageDress
 from web.desk.redrawn import TypedBefore
 from web.desk.routes import desk_routes
-from web.lender import Lender, check_reason_texts, read_lender
+from web.lender import Lender, check_reason_texts, questions_for, read_lender, rules_for
+from web.operations.events import EventsPages
 from web.operations.health import health_routes
+from web.operations.manage import manage_routes
 from web.operations.metrics import metrics_routes
 from web.operations.model_card import model_card_routes
 from web.operations.monitor import MonitorPages
@@ -38,9 +43,12 @@ from web.security.accounts import Accounts
 from web.security.entrance import Entrance
 from web.security.limits import Limits
 from web.security.login import Login
+from web.security.password_pages import PasswordPages
 from web.security.security_log import SecurityLog
 from web.security.throttle import Throttle
+from web.security.users_page import UserPages
 from web.service_state import TellState
+from web.work_count import TellCount
 
 # Otherwise FastAPI would report requests and errors to any OpenTelemetry collector it finds. So would Gradio's app: see
 # web/security/entrance.py.
@@ -75,41 +83,52 @@ async def assemble(
 
     Outside an event loop Gradio creates one for every page, lock and event, and closes none of them.
     """
-    recorder, lender = Recorder(scorer, ledger), lender or read_lender(settings.lender)
+    lender = lender or read_lender(settings.lender)
     check_reason_texts(lender, scorer.release)
+    recorder = Recorder(scorer, ledger, rules_for(lender, scorer.release), questions_for(lender, scorer.release))
     accounts = accounts or Accounts(settings.users)
-    jobs = jobs or open_jobs(scorer, settings)
+    jobs = jobs or open_jobs(scorer, settings, lender.rulebook)
     app = FastAPI(
         title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT,
-        middleware=middleware(scorer, settings, recorder, accounts, jobs, security_log),
+        middleware=middleware(scorer, settings, recorder, accounts, jobs, security_log, lender),
     )  # fmt: skip
     drafts = None if ledger is None else Drafts(ledger.store.path, settings.draft_days)
     app.include_router(desk_routes(recorder, lender, drafts))  # routes are tried in this order: the busiest first
     throttle = Throttle()
-    app.include_router(Login(accounts, scorer.release.manifest.title, throttle, security_log).routes())
+    first_page = "" if ledger is None else "work"
+    app.include_router(Login(accounts, scorer.release.manifest.title, throttle, security_log, first_page).routes())
+    title, has_ledger = scorer.release.manifest.title, ledger is not None
+    app.include_router(PasswordPages(accounts, title, throttle, security_log, has_ledger).routes())
+    app.include_router(UserPages(accounts, title, security_log, lender.work, has_ledger).routes())
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))
     app.include_router(model_card_routes(scorer.release, ledger is not None))
     app.include_router(ReleasePages(recorder.state, scorer.release, ledger).routes())
     app.include_router(performance_routes(scorer, settings, ledger is not None))
+    app.include_router(manage_routes(title, has_ledger))
     app.include_router(asset_routes())
     app.include_router(BatchPages(jobs, scorer.release, ledger is not None).routes())
     if ledger is not None:
         app.include_router(MonitorPages(scorer.release, ledger).routes())
         app.include_router(CasePages(recorder, lender, accounts).routes())
         app.include_router(HistoryPages(scorer, ledger, lender).routes())
+        app.include_router(WorkPages(ledger, lender, scorer.release, drafts).routes())
+        app.include_router(
+            EventsPages(ledger, read_webhooks(settings.webhooks), scorer.release.manifest.title).routes()
+        )
     endpoint = Endpoint(recorder)
     app.state.carried = Carried(throttle, endpoint.unread)
     app.include_router(endpoint.routes())  # in front of Gradio's own
     for language in ("fr", "en"):  # the longer path first, since "/" matches everything
-        desk = build_desk(recorder, texts_in(language), endpoint if HOME[language] == "/" else None)
+        applicant = (lender.work.applicant or {}).get(language, "")
+        desk = build_desk(recorder, texts_in(language), endpoint if HOME[language] == "/" else None, applicant)
         mount(app, desk, HOME[language].rstrip("/") or "/")
     return app
 
 
-def open_jobs(scorer: Scorer, settings: Settings) -> Jobs:
-    """The files of this server, which its release and engine score."""
-    return Jobs(settings, scorer.release.folder, scorer.release.digest, scorer.engine.name)
+def open_jobs(scorer: Scorer, settings: Settings, rulebook: Rulebook | None = None) -> Jobs:
+    """The files of this server, which its release and engine score, with the lender's rules."""
+    return Jobs(settings, scorer.release.folder, scorer.release.digest, scorer.engine.name, rulebook)
 
 
 def middleware(
@@ -119,6 +138,7 @@ def middleware(
     accounts: Accounts,
     jobs: Jobs,
     security_log: SecurityLog | None,
+    lender: Lender,
 ) -> list[Middleware]:
     """The middlewares that every request passes, outermost first."""
     # A browser's preflight request carries no token, so it must be answered before the entrance.
@@ -134,10 +154,12 @@ def middleware(
         # Limits. Bodies are read here, so that no route can forget their limit.
         Middleware(Limits),
         # The API, before everything that only pages need.
-        Middleware(ApiFirst, router=api_router(recorder, jobs)),
+        Middleware(ApiFirst, router=api_router(recorder, jobs, lender)),
         *(() if settings.origins else [NO_OTHER_ORIGIN]),
         # The state of the release, for pages.
         Middleware(TellState, state=recorder.state),
+        # How many cases wait for the visitor, for pages too.
+        *(() if recorder.ledger is None else [Middleware(TellCount, ledger=recorder.ledger)]),
         # A page that is drawn in place of one for another release: from here on like any other.
         Middleware(TypedBefore),
         # The language, before a page is chosen.

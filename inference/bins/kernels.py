@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from llvmlite import binding, ir  # type: ignore[import-untyped]
-from numba import config, types
+from numba import config, njit, types
 from numba.extending import intrinsic
 
 from inference.bins.compiled import Loop, loop
@@ -72,6 +72,21 @@ def compare(missing_too: bool) -> Untyped:
 
 
 met, met_or_missing = compare(False), compare(True)
+
+
+def to_exceed(_: Untyped, counts: Untyped, start: Untyped, least: Untyped) -> Untyped:
+    """64 bytes from `counts[start]` -> a word with a bit for each that is greater than `least`."""
+
+    def code(context: Untyped, builder: Untyped, signature: Untyped, given: Untyped) -> Untyped:
+        where = address(context, builder, signature.args[0], given[0], given[1], BYTE)
+        row = builder.load(where)
+        row.align = 1
+        return builder.bitcast(builder.icmp_unsigned(">", row, spread(builder, given[2], BYTE)), WORD)
+
+    return types.uint64(counts, types.intp, types.uint8), code
+
+
+exceed: Untyped = intrinsic(to_exceed)
 
 
 def to_add_bit(_: Untyped, numbers: Untyped, start: Untyped, word: Untyped, bit: Untyped) -> Untyped:
@@ -196,6 +211,23 @@ def pick(builder: Untyped, register: Untyped, number: Untyped, count: int) -> Un
 add_leaves: Untyped = intrinsic(prefer_literal=True)(to_add_leaves)
 
 
+def turned(builder: Untyped, lines: list[Untyped]) -> list[Untyped]:
+    """16 vectors of 16 elements each, rows as columns."""
+    step = 1
+    while step < WIDEST:  # swap blocks of `step` off the diagonal
+        lanes_kept = [lane if not lane & step else WIDEST + (lane ^ step) for lane in range(WIDEST)]
+        lanes_moved = [lane | step if not lane & step else WIDEST + lane for lane in range(WIDEST)]
+        for upper in range(WIDEST):
+            if not upper & step:
+                pair = lines[upper], lines[upper | step]
+                lines[upper], lines[upper | step] = (
+                    builder.shuffle_vector(*pair, ir.Constant(vector(INT, WIDEST), lanes_of))
+                    for lanes_of in (lanes_kept, lanes_moved)
+                )
+        step *= 2
+    return lines
+
+
 def to_turn(_: Untyped, rows: Untyped, row: Untyped, column: Untyped, tile: Untyped, begin: Untyped) -> Untyped:
     """16 rows of 16 columns each, from `rows[row, column]`, to 16 columns of 16 rows each, at `tile[:, begin]`."""
 
@@ -207,19 +239,7 @@ def to_turn(_: Untyped, rows: Untyped, row: Untyped, column: Untyped, tile: Unty
             starts = [builder.gep(array.data, [builder.add(builder.mul(place, width), column)]) for place in places]
             return [builder.bitcast(start, vector(FLOAT, WIDEST).as_pointer()) for start in starts]
 
-        lines = [builder.load(where, align=4) for where in each(0, given[1], given[2])]
-        step = 1
-        while step < WIDEST:  # swap blocks of `step` off the diagonal
-            lanes_kept = [lane if not lane & step else WIDEST + (lane ^ step) for lane in range(WIDEST)]
-            lanes_moved = [lane | step if not lane & step else WIDEST + lane for lane in range(WIDEST)]
-            for upper in range(WIDEST):
-                if not upper & step:
-                    pair = lines[upper], lines[upper | step]
-                    lines[upper], lines[upper | step] = (
-                        builder.shuffle_vector(*pair, ir.Constant(vector(INT, WIDEST), lanes_of))
-                        for lanes_of in (lanes_kept, lanes_moved)
-                    )
-            step *= 2
+        lines = turned(builder, [builder.load(where, align=4) for where in each(0, given[1], given[2])])
         for line, where in zip(lines, each(3, ir.Constant(WORD, 0), given[4]), strict=True):
             builder.store(line, where, align=4)
         return context.get_dummy_value()
@@ -228,6 +248,35 @@ def to_turn(_: Untyped, rows: Untyped, row: Untyped, column: Untyped, tile: Unty
 
 
 turn: Untyped = intrinsic(to_turn)
+
+
+def to_gather(_: Untyped, counts: Untyped, places: Untyped, first: Untyped, further: Untyped, tile: Untyped,
+              begin: Untyped) -> Untyped:  # fmt: skip
+    """16 bytes each from `counts[places[first + i] + further]` for 16 i, to 16 columns of 16 bytes, at
+    `tile[:, begin]`."""
+
+    def code(context: Untyped, builder: Untyped, signature: Untyped, given: Untyped) -> Untyped:
+        def array(position: int) -> Untyped:
+            return context.make_array(signature.args[position])(context, builder, given[position])
+
+        of_bytes, from_places, to_tile = array(0).data, array(1).data, array(4)
+        lines = []
+        for row in range(WIDEST):
+            at_row = builder.gep(from_places, [builder.add(given[2], ir.Constant(WORD, row))])
+            place = builder.add(builder.zext(builder.load(at_row), WORD), given[3])
+            where = builder.bitcast(builder.gep(of_bytes, [place]), vector(BYTE, WIDEST).as_pointer())
+            lines.append(builder.load(where, align=1))
+        size = builder.extract_value(to_tile.shape, 1)
+        for row, line in enumerate(turned(builder, lines)):
+            place = builder.add(builder.mul(ir.Constant(WORD, row), size), given[5])
+            where = builder.bitcast(builder.gep(to_tile.data, [place]), vector(BYTE, WIDEST).as_pointer())
+            builder.store(line, where, align=1)
+        return context.get_dummy_value()
+
+    return types.void(counts, places, types.intp, types.intp, tile, types.intp), code
+
+
+gather: Untyped = intrinsic(to_gather)
 
 
 @loop()
@@ -242,6 +291,25 @@ def read_columns(rows, first, count, column, tile):  # type: ignore[no-untyped-d
     for row in range(turned, count):
         for further in range(width):
             tile[further, row] = rows[first + row, column + further]
+
+
+@njit(inline="always")
+def add_trees(bits, nodes_asked, leaves, planes, leaf, sums, depth, words, width, in_registers):  # type: ignore[no-untyped-def]
+    """To the sums of a block: all trees' leaves, in their order. `planes` (depth, words) and `leaf` (block,) are room;
+    the last four are constants."""
+    for tree in range(nodes_asked.shape[0]):
+        go_down(bits, nodes_asked, tree, planes, depth, words)
+        if in_registers:
+            for word in range(words):
+                add_leaves(sums, planes, word, leaves, tree, depth, width)
+        else:
+            for row in range(ROWS * words):
+                leaf[row] = 0
+            for level in range(depth):
+                for word in range(words):
+                    add_bit(leaf, ROWS * word, planes[level, word], np.uint8(1 << (depth - 1 - level)))
+            for row in range(ROWS * words):
+                sums[row] += leaves[tree, leaf[row]]
 
 
 @cache
@@ -278,20 +346,62 @@ def for_blocks(words: int, depth: int) -> Loop:
                     for word in range(words):
                         bits[number, word] = met_or_missing(values, ROWS * word, thresholds[number])
             sums = np.full(block, base, np.float32)
-            for tree in range(nodes_asked.shape[0]):
-                go_down(bits, nodes_asked, tree, planes, depth, words)
-                if in_registers:
-                    for word in range(words):
-                        add_leaves(sums, planes, word, leaves, tree, depth, width)
-                else:
-                    for row in range(block):
-                        leaf[row] = 0
-                    for level in range(depth):
-                        for word in range(words):
-                            add_bit(leaf, ROWS * word, planes[level, word], np.uint8(1 << (depth - 1 - level)))
-                    for row in range(block):
-                        sums[row] += leaves[tree, leaf[row]]
+            add_trees(bits, nodes_asked, leaves, planes, leaf, sums, depth, words, width, in_registers)
             for row in range(count):
+                out[first + row] = sums[row]
+
+    return margins
+
+
+@cache
+def for_columns(words: int, depth: int) -> Loop:
+    """The kernel for blocks of 64 * `words` applications that are no rows: numbers, and rows of tables as bytes."""
+    block = ROWS * words
+    width = lanes(depth)
+    in_registers = width > 0
+    width = width or WIDEST
+
+    @loop()
+    def margins(numbers, places, of_tables, of_columns, of_trees, bits, out):  # type: ignore[no-untyped-def]
+        """Fill `out` (m,), as `for_blocks` does.
+
+        `numbers` (n_columns, at least m and whole blocks): columns, whose conditions `of_columns` has as begins,
+        middles (of those that a missing value meets) and ends. `places` (n_tables, as many): where in `counts` the
+        bytes of a table's row begin. `of_tables`: `counts`; by table how many bytes a row has, a multiple of 16; byte
+        after byte of all tables the first condition of which it counts, and how many they are. `of_trees`: thresholds,
+        nodes, leaves, base.
+        """
+        counts, widths, firsts, lengths = of_tables
+        begins, middles, ends = of_columns
+        thresholds, nodes_asked, leaves, base = of_trees
+        tile = np.empty((WIDEST, block), np.uint8)
+        leaf = np.empty(block, np.uint8)
+        planes = np.empty((depth, words), np.uint64)
+        for word in range(words):
+            bits[bits.shape[0] - 1, word] = 0  # never met
+        for first in range(0, out.shape[0], block):
+            for used in range(numbers.shape[0]):
+                values = numbers[used]
+                for number in range(begins[used], middles[used]):
+                    for word in range(words):
+                        bits[number, word] = met(values, first + ROWS * word, thresholds[number])
+                for number in range(middles[used], ends[used]):
+                    for word in range(words):
+                        bits[number, word] = met_or_missing(values, first + ROWS * word, thresholds[number])
+            run = 0
+            for table in range(places.shape[0]):
+                for further in range(0, widths[table], WIDEST):
+                    for row in range(0, block, WIDEST):
+                        gather(counts, places[table], first + row, further, tile, row)
+                    for line in range(WIDEST):
+                        for met_before in range(lengths[run]):
+                            for word in range(words):
+                                above = exceed(tile[line], ROWS * word, np.uint8(met_before))
+                                bits[firsts[run] + met_before, word] = above
+                        run += 1
+            sums = np.full(block, base, np.float32)
+            add_trees(bits, nodes_asked, leaves, planes, leaf, sums, depth, words, width, in_registers)
+            for row in range(min(block, out.shape[0] - first)):
                 out[first + row] = sums[row]
 
     return margins

@@ -28,10 +28,14 @@ from inference.row_compiler import statements
 
 Writer: TypeAlias = Callable[..., None]
 ManyWriter: TypeAlias = Callable[[npt.NDArray[np.float64], npt.NDArray[np.float32]], None]
+Array: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 LOOK_UP = re.compile(r"\b(c\d+)\(")  # c1(q3, -1)
+READ = re.compile(r"= row\[(\d+)\]$")  # q15 = row[79]
 COPY = re.compile(r"^raw\[(\d+):(\d+)\] = (c\d+)\[(.+)\]$")  # raw[356:536] = c8[q10]
 FLOAT = 4  # bytes
 HEAD = """from math import nan
+
+import numpy as np
 
 from inference.bins.compiled import loop
 from inference.bins.many_rows import band, copy, look_up
@@ -43,21 +47,28 @@ from inference.bins.many_rows import band, copy, look_up
 
 def many_writer(blocks: Sequence[Block], n_answers: int) -> ManyWriter:
     """A function of (m, n_answers) float64 and of zeros (m, n_features) float32, which it fills."""
-    lines, named = statements(blocks)
-    named.pop("nan")
-    arrays = {name: as_array(value) for name, value in named.items()}
-    bands = {name for name, value in named.items() if isinstance(getattr(value, "__self__", None), KeyPart)}
+    lines, arrays = looked_up(blocks)
     body = [f"q{slot} = values[at_row, {slot}]" for slot in range(n_answers)]
     for line in lines:
         if copied := COPY.match(line):
             begin, end, name, key = copied.groups()
-            body.append(f"copy({name}, {key}, row, {int(begin) // FLOAT}, {int(end) // FLOAT})")
-        else:
-            body.append(LOOK_UP.sub(lambda call: f"{'band' if call[1] in bands else 'look_up'}({call[1]}, ", line))
+            line = f"copy({name}, {key}, row, {int(begin) // FLOAT}, {int(end) // FLOAT})"
+        body.append(READ.sub(r"= np.float64(row[\1])", line))
     text = f"{HEAD}def write(values, rows, {''.join(f'{name}, ' for name in arrays)}):\n"
     text += " for at_row in range(values.shape[0]):\n  row = rows[at_row]\n  " + "\n  ".join(body) + "\n"
     write = compiled(text)
     return lambda values, rows: write(values, rows, *arrays.values())
+
+
+def looked_up(blocks: Sequence[Block]) -> tuple[list[str], dict[str, Array]]:
+    """The statements of all blocks, which look into arrays, and the arrays that they name."""
+    lines, named = statements(blocks)
+    named.pop("nan")
+    arrays = {name: as_array(value) for name, value in named.items()}
+    bands = {name for name, value in named.items() if isinstance(getattr(value, "__self__", None), KeyPart)}
+    return [
+        LOOK_UP.sub(lambda call: f"{'band' if call[1] in bands else 'look_up'}({call[1]}, ", line) for line in lines
+    ], arrays
 
 
 def compiled(text: str) -> Writer:
@@ -82,7 +93,7 @@ def compiled(text: str) -> Writer:
     return write
 
 
-def as_array(named: object) -> npt.NDArray[np.float32] | npt.NDArray[np.float64]:
+def as_array(named: object) -> Array:
     """What a statement names: rows of a table as float32; edges of bands; of a dictionary of whole numbers from 0 what
     it holds for each, NaN where it holds nothing."""
     if isinstance(named, list):

@@ -6,7 +6,7 @@ in this installation is tried once a process, and where they do not, `math` is c
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -17,10 +17,11 @@ import pyarrow.compute as pc
 
 from inference.application import Application
 from inference.calibration import EDGE, HIGHEST, STEEPEST, Calibration
-from inference.engines import Engine
+from inference.engines import BinsEngine, Engine, predict_answers
 from inference.policy import APPROVE, DECISIONS, Points
 from inference.reasons import Reasons
 from inference.release import Release
+from inference.rules import BROKEN_AT, UNKNOWN_AT, LenderRules, Ruling, Rulings, principal_reasons
 
 Floats = npt.NDArray[np.float64]
 Function = Callable[[Floats], Floats]
@@ -72,14 +73,18 @@ class Scored(NamedTuple):
     points: Floats  # (m,)
     decisions: npt.NDArray[np.int8]  # (m,): places in policy.DECISIONS
     unusual: pa.Array  # (m,) texts: names of fields with a space between them
+    rulings: Rulings | None = None  # where the lender has rules
 
 
 class BatchScorer:
     """A release with its engine, for many applications at once. Thread-safe."""
 
-    def __init__(self, release: Release, engine: Engine, reasons: str = NO_ROWS) -> None:
-        """`reasons`: for which rows the principal reasons stand beside the scores, one of REASONS."""
-        self.release, self.engine, self.reasons = release, engine, reasons
+    def __init__(
+        self, release: Release, engine: Engine, reasons: str = NO_ROWS, rules: LenderRules | None = None
+    ) -> None:
+        """`reasons`: for which rows the principal reasons stand beside the scores, one of REASONS; `rules`: a lender's,
+        whose outcome stands beside the decision."""
+        self.release, self.engine, self.reasons, self.rules = release, engine, reasons, rules
         self._reasons = None if reasons == NO_ROWS else Reasons(release, engine)
         self._functions = functions()
 
@@ -87,14 +92,16 @@ class BatchScorer:
         """Encoded answers (m, n_fields) float64."""
         policy, pds = self.release.policy, self.pds(self.probabilities(values))
         flags = policy.unusual_of_many(values)
-        return Scored(pds, self.points(pds), policy.decide_many(pds, values, flags), named(flags, policy.watched))
+        decisions = policy.decide_many(pds, values, flags)
+        rulings = None if self.rules is None else self.rules.judge_many(values, pds, decisions)
+        return Scored(pds, self.points(pds), decisions, named(flags, policy.watched), rulings)
 
     def probabilities(self, values: Floats) -> npt.NDArray[np.float32]:
         """The model's, uncalibrated: (m,) float32."""
         probabilities = np.empty(len(values), np.float32)
         for start in range(0, len(values), ROWS_AT_ONCE):
             some = slice(start, start + ROWS_AT_ONCE)
-            probabilities[some] = self.engine.predict_proba(self.release.rows.build(values[some]))
+            probabilities[some] = predict_answers(self.engine, self.release, values[some])
         return probabilities
 
     def pds(self, probabilities: npt.NDArray[np.float32]) -> Floats:
@@ -120,20 +127,56 @@ class BatchScorer:
             "release": constant(self.release.name, m),
             "engine": constant(self.engine.name, m),
         }
+        if scored.rulings is not None:
+            columns |= self._ruled(scored.rulings)
         if self._reasons is not None:
-            columns["reasons"] = pa.array(list(self._explained(values, scored.decisions)), pa.string())
+            columns["reasons"] = pa.array(self._explained(values, scored), pa.string())
         return pa.record_batch([*carried.columns, *columns.values()], names=[*carried.schema.names, *columns])
 
-    def _explained(self, values: Floats, decisions: npt.NDArray[np.int8]) -> Iterator[str]:
+    def _ruled(self, rulings: Rulings) -> dict[str, pa.Array]:
+        """The columns of `ADDED_BY_RULES`: codes of rules with a space between them, null where there is no figure."""
+        assert self.rules is not None  # noqa: S101 - there are rulings
+        book = self.rules.book
+        codes = [rule.code for rule in book.rules]
+        columns = {
+            "outcome": pa.DictionaryArray.from_arrays(pa.array(rulings.outcomes), pa.array(DECISIONS)),
+            "rules_broken": named(rulings.verdicts == BROKEN_AT, codes),
+            "rules_unknown": named(rulings.verdicts == UNKNOWN_AT, codes),
+        }
+        if book.grades:
+            letters, rates = pa.array([grade.grade for grade in book.grades]), [grade.rate for grade in book.grades]
+            columns["grade"] = pa.DictionaryArray.from_arrays(pa.array(rulings.grades.astype(np.int16)), letters)
+            columns["rate"] = pa.array(np.array(rates, np.float64)[rulings.grades])
+        if book.instalment is not None:
+            columns["instalment"] = pa.array(rulings.instalments, from_pandas=True)  # null for NaN
+        return columns
+
+    def _explained(self, values: Floats, scored: Scored) -> list[str]:
         """Of each row the principal reasons, `field/code` with a space between them; an empty text where not asked."""
+        of_model: list[list[str]] = [[] for _ in values]
+        wanted = np.flatnonzero((scored.decisions != DECISIONS.index(APPROVE)) | (self.reasons == ALL_ROWS))
+        for row, reasons in zip(wanted.tolist(), self._principal(values[wanted]), strict=True):
+            of_model[row] = reasons
+        return [
+            " ".join(principal_reasons(self._ruling(values, scored, place), reasons))
+            for place, reasons in enumerate(of_model)
+        ]
+
+    def _ruling(self, values: Floats, scored: Scored, place: int) -> Ruling | None:
+        if self.rules is None or scored.rulings is None:
+            return None
+        return self.rules.ruling(values[place], scored.rulings, place)
+
+    def _principal(self, values: Floats) -> list[list[str]]:
+        """Of each application, to the last bit as for it alone: other engines predict a row otherwise in a batch."""
         assert self._reasons is not None  # noqa: S101 - the caller's check
-        for row, decision in zip(values.tolist(), decisions.tolist(), strict=True):
-            application = Application(tuple(row))
-            wanted = self.reasons == ALL_ROWS or DECISIONS[decision] != APPROVE
-            explained = self._reasons.explain(application) if wanted else None
-            yield "" if explained is None else " ".join(self._reasons.principal(explained, application))
+        if isinstance(self.engine, BinsEngine):
+            return self._reasons.principal_of_many(values)
+        applications = [Application(tuple(row)) for row in values.tolist()]
+        return [self._reasons.principal(self._reasons.explain(alone), alone) for alone in applications]
 
 
+ADDED_BY_RULES = ("outcome", "rules_broken", "rules_unknown", "grade", "rate", "instalment")
 ADDED = (
     "pd",
     "points",
@@ -151,13 +194,14 @@ def constant(text: str, m: int) -> pa.Array:
 
 def named(flags: npt.NDArray[np.bool_], names: Sequence[str]) -> pa.Array:
     """(m, n) flags -> (m,) texts: of each row the names that are flagged."""
-    places = np.zeros(len(flags), np.int32)
-    texts = {b"": ""}  # the flags of a row, eight a byte -> the text
-    numbers = {b"": 0}
-    flagged = np.flatnonzero(flags.any(axis=1))
-    for row, packed in zip(flagged.tolist(), map(bytes, np.packbits(flags[flagged], axis=1)), strict=True):
-        if packed not in numbers:
-            numbers[packed] = len(texts)
-            texts[packed] = " ".join(name for name, flag in zip(names, flags[row], strict=True) if flag)
-        places[row] = numbers[packed]
-    return pa.DictionaryArray.from_arrays(pa.array(places), pa.array(list(texts.values()))).dictionary_decode()
+    width = -(-len(names) // 8) or 1
+    by_byte = np.zeros((width, len(flags)), np.uint8)  # eight flags a byte, column by column: flags lie so
+    for position in range(len(names)):
+        by_byte[position // 8] |= flags[:, position].view(np.uint8) << np.uint8(position % 8)
+    buffers = [None, pa.py_buffer(np.ascontiguousarray(by_byte.T))]
+    kinds = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(flags), buffers)
+    encoded = kinds.dictionary_encode()
+    distinct = np.frombuffer(b"".join(encoded.dictionary.to_pylist()), np.uint8).reshape(-1, width)
+    flagged = np.unpackbits(distinct, axis=1, count=len(names), bitorder="little").astype(bool)
+    texts = [" ".join(name for name, flag in zip(names, row, strict=True) if flag) for row in flagged.tolist()]
+    return pa.DictionaryArray.from_arrays(encoded.indices, pa.array(texts, pa.string())).dictionary_decode()

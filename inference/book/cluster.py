@@ -31,6 +31,7 @@ from inference.engines import open_engine
 from inference.errors import TenfoldError
 from inference.extras import extra
 from inference.release import open_release
+from inference.rules import LenderRules, Rulebook
 from inference.settings import RELEASES
 
 ATTEMPTS = ".attempts"  # in the run's folder: what workers are writing
@@ -212,7 +213,10 @@ def opened(words: tuple[str, str, str, str, int]) -> tuple[Book, dict[int, Part]
     )
     output = manifest["output"]
     decimal = manifest["input"]["reading"]["decimal"]
-    scorer = BatchScorer(release, open_engine(manifest["engine"], release), output["reasons"])
+    rules = None
+    if "lender" in manifest:
+        rules = LenderRules(msgspec.convert(manifest["lender"], Rulebook), release.form, release.policy)
+    scorer = BatchScorer(release, open_engine(manifest["engine"], release), output["reasons"], rules)
     source = open_source(path, release.form, manifest["mapping"], Told(decimal=decimal, rows_a_part=rows_a_part))
     book = Book(scorer, source, manifest["mapping"], RunFolder(Path(folder), output["format"]))
     check_sizes(path, manifest["input"]["files"])

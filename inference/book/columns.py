@@ -5,9 +5,10 @@ Python values, which accepts it or lists its problems: so both doors agree as lo
 is parsed once a distinct text, and so is a number written in a way that the quick check does not know.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +43,7 @@ def check(batch: pa.RecordBatch, form: Form, language: str = "en") -> Checked:
     Numbers that are texts are read by the page's grammar in `language`, null is not stated, NaN is not finite.
     """
     columns = [batch.column(name) for name in form.names]
-    values = np.empty((batch.num_rows, len(columns)))
+    values = np.empty((len(columns), batch.num_rows)).T  # column by column
     good = np.ones(batch.num_rows, bool)
     for position, (field, column) in enumerate(zip(form.fields, columns, strict=True)):
         match field:
@@ -122,20 +123,25 @@ def written_numbers(field: NumberField, column: pa.Array, language: str) -> tupl
 def choices(field: ChoiceField, column: pa.Array) -> tuple[Floats, Flags]:
     """Values (m,), and which of them are choices of the field."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    return distinct(field.parse, column) if is_text(kind) else nothing_passes(column)
+    if not is_text(kind):
+        return nothing_passes(column)
+    return distinct(field.parse, column, field.listed)
 
 
-def distinct(parse: Callable[[object], float], column: pa.Array) -> tuple[Floats, Flags]:
-    """Each distinct text of a column parsed once."""
+def distinct(
+    parse: Callable[[object], float], column: pa.Array, known: Mapping[str, float] = MappingProxyType({})
+) -> tuple[Floats, Flags]:
+    """Each distinct text of a column parsed once, or not at all where its value is known."""
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    values, good = [], []
-    for text in (*encoded.dictionary.to_pylist(), None):
-        try:
-            values.append(parse(text))
-            good.append(True)
-        except AnswerRefused:
-            values.append(np.nan)
-            good.append(False)
+    texts: list[str | None] = [*encoded.dictionary.to_pylist(), None]
+    values = [known.get(text) if text is not None else None for text in texts]
+    good = [True] * len(values)
+    for place, text in enumerate(texts):
+        if values[place] is None:
+            try:
+                values[place] = parse(text)
+            except AnswerRefused:
+                values[place], good[place] = np.nan, False
     indices = encoded.indices.fill_null(len(values) - 1) if encoded.indices.null_count else encoded.indices
     places = indices.to_numpy(zero_copy_only=False)
     return np.array(values, np.float64).take(places), np.array(good).take(places)

@@ -23,6 +23,7 @@ from inference.book.sources import ROWS_A_PART, SEPARATORS, Source, Told, open_s
 from inference.engines import ENGINES, open_engine
 from inference.errors import TenfoldError
 from inference.release import Release, open_release
+from inference.rules import LenderRules, Rulebook
 from inference.settings import Settings
 
 M_ARENA_MAX = -8  # of glibc's malloc.h
@@ -40,20 +41,29 @@ class ScoredBook(NamedTuple):
     files: Sequence[Mapping[str, object]]  # name, bytes and sha256 of each
     totals: Totals
     folder: Path  # the run's, with _SUCCESS
-    options: tuple[str, ...]  # of the command, all that decide the bytes beside the release
+    options: tuple[str, ...]  # of the command, all that decide the bytes beside the release and the rules
+    rulebook: Rulebook | None = None  # the lender's
 
 
 Record = Callable[[ScoredBook], str]
+# A lender's rules for a release, from the file that --lender names, if any.
+ReadRules = Callable[[Path | None, Release], LenderRules | None]
 
 
-def main(arguments: list[str], record: Record | None = None) -> int:
+def main(arguments: list[str], record: Record | None = None, lender: ReadRules | None = None) -> int:
     """Exit status: 0 scored, though rows may be refused; 1 it stopped, and why; 130 after Ctrl-C.
 
-    `record` keeps a record of the run and gives its id.
+    `record` keeps a record of the run and gives its id; `lender` reads a lender's rules.
     """
-    given = parser().parse_args(arguments)
+    options = parser()
+    if lender is not None:
+        options.add_argument(
+            "--lender", type=Path, metavar="FILE",
+            help="a lender's rules and grades, whose outcome stands beside the decision (else TENFOLD_LENDER)",
+        )  # fmt: skip
+    given = options.parse_args(arguments)
     try:
-        return run(given, record)
+        return run(given, record, lender)
     except TenfoldError as error:
         print(error, file=sys.stderr)
         return 1
@@ -112,7 +122,7 @@ def use_little_memory() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
-def run(given: argparse.Namespace, record: Record | None = None) -> int:
+def run(given: argparse.Namespace, record: Record | None = None, lender: ReadRules | None = None) -> int:
     use_little_memory()
     settings = Settings.from_environment()
     if given.release:
@@ -120,6 +130,7 @@ def run(given: argparse.Namespace, record: Record | None = None) -> int:
     release = open_release(settings.release, settings.release_digest)
     if given.engine:
         settings = replace(settings, engine=given.engine)
+    rules = None if lender is None else lender(given.lender, release)
     mapping = read_mapping(given.map, release.form.names)
     separator = NAMED.get(given.separator, given.separator)
     options = Told(separator, given.encoding, given.decimal, given.sheet, given.rows_a_part)
@@ -136,7 +147,7 @@ def run(given: argparse.Namespace, record: Record | None = None) -> int:
     source = open_source(given.input, release.form, mapping, options)
     say = print_json if given.json else print_words
     say({"event": "reading", **source.reading()})
-    scorer = BatchScorer(release, open_engine(settings.engine, release), given.reasons)
+    scorer = BatchScorer(release, open_engine(settings.engine, release), given.reasons, rules)
     book = Book(scorer, source, mapping, folder)
     if given.reasons != REASONS[0]:
         coalitions = 2 ** len(release.form.fields)
@@ -156,7 +167,8 @@ def run(given: argparse.Namespace, record: Record | None = None) -> int:
             client=client,
         )
     progress.end()
-    ended = ScoredBook(release, scorer.engine.name, source.files(), totals, folder.folder, options_of(book, given))
+    ended = ScoredBook(release, scorer.engine.name, source.files(), totals, folder.folder, options_of(book, given),
+                       None if rules is None else rules.book)  # fmt: skip
     recorded = {} if record is None else {"record": record(ended)}
     say(
         {

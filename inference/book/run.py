@@ -10,10 +10,11 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
-from inference.book.batches import ADDED, BatchScorer
+from inference.book.batches import ADDED, ADDED_BY_RULES, BatchScorer
 from inference.book.columns import check
 from inference.book.errors import BadBook, BookStopped, TooManyBad
 from inference.book.parts import PartLog, RunFolder, Totals, can_hold, rejected_lines
@@ -40,7 +41,8 @@ class Book:
         self._fields = {name: mapping.get(name, name) for name in form.names}
         self.mapping = {name: column for name, column in self._fields.items() if name != column}
         self.carried = [name for name in source.schema.names if name not in self._fields.values()]
-        clash = [name for name in self.carried if name in (*ADDED, "reasons")]
+        added = (*ADDED, "reasons", *(ADDED_BY_RULES if scorer.rules is not None else ()))
+        clash = [name for name in self.carried if name in added]
         if clash:
             raise BadBook(f"column {clash[0]!r} would be there twice, from the file and from the scores: rename it")
         for name in self.carried:
@@ -50,7 +52,7 @@ class Book:
 
     def manifest(self) -> dict[str, object]:
         """All that decides what bytes come out."""
-        release = self.scorer.release
+        release, rules = self.scorer.release, self.scorer.rules
         return {
             "format": FORMAT,
             "input": {"reading": self.source.reading(), "files": self.source.files()},
@@ -64,6 +66,7 @@ class Book:
                 "reasons": self.scorer.reasons,
             },
             "versions": versions(self.scorer.engine.name),
+            **({} if rules is None else {"lender": msgspec.to_builtins(rules.book)}),
         }
 
     def score(self, part: Part) -> PartLog:

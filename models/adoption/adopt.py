@@ -38,7 +38,7 @@ from models.adoption.kinds import Kept, look
 from models.adoption.past_loans import measured, read_loans
 from models.adoption.trees import Forest, UnfitModel, read_forest
 from models.adoption.unpickle import About, BadPickle, Converted, convert
-from models.export import LIBRARIES, as_onnx, golden, put_file, write_release
+from models.export import LIBRARIES, as_onnx, golden, write_release
 from models.model_card.card import CARD
 
 COMPARED = 512  # applications that pickle and release both score
@@ -253,10 +253,12 @@ def adopt_source(
         if not force:
             return adoption
         manifest["notice"] = {language: f"{UNFIT[language]} {text}" for language, text in manifest["notice"].items()}
-    release = write_release(manifest, files, into)
-    adoption = adoption._replace(release=release)
-    put_file(release.folder / CARD, as_card(adoption).encode())
-    return adoption
+
+    def card(release: Release) -> dict[str, bytes]:
+        """The card lies in the release before it has its final name: none is ever seen without its card."""
+        return {CARD: as_card(adoption, release).encode()}
+
+    return adoption._replace(release=write_release(manifest, files, into, card))
 
 
 def rewritten(booster: Any, form: FieldsFile, names: Sequence[str]) -> tuple[Any, Forest]:
@@ -434,10 +436,9 @@ def as_json(adoption: Adoption) -> dict[str, Any]:
     }
 
 
-def as_card(adoption: Adoption) -> str:
+def as_card(adoption: Adoption, release: Release) -> str:
     """The model card of an adopted release: what is known of it, which is its verdicts."""
-    assert adoption.release is not None  # noqa: S101 - a card lies in a release
-    manifest = adoption.release.manifest
+    manifest = release.manifest
     training: dict[str, Any] = manifest.training
     about = training["adopted"]
     sections = [
@@ -446,7 +447,7 @@ def as_card(adoption: Adoption) -> str:
     ]
     return (
         f"# Model card: {manifest.title.en}\n\n{manifest.notice.en}\n\n"
-        f"- Release `{adoption.release.name}`, dated {manifest.date}\n"
+        f"- Release `{release.name}`, dated {manifest.date}\n"
         f"- Adopted from `{about['file']}`, sha256 `{about['sha256']}`: {about['source']}, "
         f"{len(manifest.columns)} features\n"
         "- Training loans and their window: not known here\n\n"

@@ -19,14 +19,16 @@ def recipe_of(file: Path) -> Mapping[str, Any]:
 
 
 def request_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """What the earlier recipe already answers: target, bad values, date, ages that are asked."""
+    """What the earlier recipe already answers: target, bad values, date, and columns that it explains why it asks."""
     loans = recipe.get("loans", {})
-    ages = [str(field.get("column", "")) for field in recipe.get("fields", {}).values() if "why_age" in field]
+    explained = loans.get("not_prohibited", {})
+    columns_of = {str(field.get("column", name)): field for name, field in recipe.get("fields", {}).items()}
+    explained_columns = [column for column, field in columns_of.items() if "why_age" in field or column in explained]
     return {
         "target": str(loans.get("target", "")),
         "bad": tuple(map(str, loans.get("bad", ()))),
         "date": str(loans.get("date", "")),
-        "ask": tuple(ages),
+        "ask": tuple(explained_columns),
     }
 
 

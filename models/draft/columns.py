@@ -3,6 +3,7 @@
 The name decides only what the cells cannot: postcodes without a leading zero, and numbers that merely count lines.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.loans_cells import dates, numbers, unit
+from models.loans_cells import numbers, unit
+from models.loans_dates import EXCEL_DAYS, dates
 from models.prohibited import words
 
 Floats = npt.NDArray[np.float64]
@@ -23,8 +25,19 @@ FEW_WORDS = 5
 DATE_FORMS = (
     "%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d-%b-%Y", "%d-%b-%y", "%b-%Y",
     "%b-%y", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%d/%m/%Y %H:%M", "%d.%m.%Y %H:%M", "%m/%d/%Y %H:%M", "%d.%m.%y",
-    "%d/%m/%y", "%m/%d/%y", "%Y-%m", "%m/%Y", "%m.%Y", "%Y%m%d",
+    "%d/%m/%y", "%m/%d/%y", "%Y-%m", "%Y/%m", "%m/%Y", "%m.%Y", "%m-%Y", "%Y%m%d", "%Y%m", "%YM%m", "%Y-M%m", "%YQ%Q",
+    "%Y-Q%Q", "%Y Q%Q", "%YT%Q", "%Y-T%Q", "%d %b %Y", "%d. %b %Y", "%b %Y", "%Y %b", "%Y-%b", "%b/%Y", "%b %d, %Y",
+    "%d%b%Y", "%b%Y", "%d/%b/%Y", "%d %b %y", "%b %y", "%y-%b", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f",
+    "%d/%m/%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S",
 )  # fmt: skip
+EXACT = {  # forms that numbers and versions would also fit: nearly all cells must look just like this
+    "%Y%m%d": r"(19|20)\d\d(0[1-9]|1[0-2])[0-3]\d", "%Y%m": r"(19|20)\d\d(0[1-9]|1[0-2])",
+    "%m.%Y": r"\d\d?\.(19|20)\d\d", "%Y-%m": r"\d{4}-\d\d", "%m-%Y": r"\d\d?-(19|20)\d\d", "%Y/%m": r"\d{4}/\d\d?",
+}  # fmt: skip
+DIGITS_ONLY = {"%Y%m%d", "%Y%m", EXCEL_DAYS}  # dates that could be numbers: asked
+DATE_WORDS = set("date dates day datum tag data fecha dia jour giorno dt".split())
+YEARS = "%Y"  # of a column that the analyst names as the day of application
+EXCEL_YEARS = (20_000, 60_000)  # 1954 to 2064
 SWAPPED = {form: form.translate(str.maketrans("dm", "md")) for form in DATE_FORMS if "%d" in form and "%m" in form}
 PLACES = set("zip zipcode postcode postal plz postleitzahl cap cep cp postale".split())
 PERSONAL = PLACES | set(
@@ -38,6 +51,12 @@ CUSTOMERS = set(
     "customer cust client borrower member applicant kunde kunden kundennr kreditnehmer emprunteur cliente person "
     "household".split()
 )
+# The same in one word: Kundennummer, customerid, codcliente.
+CUSTOMER = re.compile(
+    r"(?:kunden?|kreditnehmer|darlehensnehmer|debitoren?|customer|cust|client|cliente|borrower|member|applicant|"
+    r"emprunteur|prestatario|mutuatario|mutuario)s?(?:nummer|number|num|nr|no|id|code|key|ref)|(?:cod|id)(?:ice|igo)?client[ei]?"
+)
+NUMBERED = re.compile(r"(?:nummer|number|numero|nr|[ _.-](?:no|id|num|key|ref|code))\.?$", re.IGNORECASE)
 YES_NO = (
     {"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"}, {"ja", "nein"}, {"j", "n"}, {"oui", "non"}, {"o", "n"},
     {"si", "no"}, {"sí", "no"}, {"s", "n"}, {"sim", "não"}, {"sim", "nao"}, {"sì", "no"}, {"1", "0"},
@@ -59,7 +78,7 @@ class Column:
     integers: bool = False
     codes: tuple[float, ...] = ()  # numbers that do not mean an amount
     form: str = ""  # of dates
-    either_order: bool = False  # day and month could be the other way round
+    doubt: str = ""  # another thing that its dates could mean; "" without one
     words: Mapping[str, int] = field(default_factory=dict)  # texts among numbers -> loans
     digits: bool = False  # few whole numbers, which may name things instead of counting them
 
@@ -73,8 +92,8 @@ class Column:
         return self.clean[chosen]
 
 
-def column(name: str, texts: pd.Series, decimal: str) -> Column:
-    """What a column is, from its cells; codes are found later."""
+def column(name: str, texts: pd.Series, decimal: str, *, as_number: bool = False, as_day: bool = False) -> Column:
+    """What a column is, from its cells; codes are found later. The analyst may say that digits are numbers, or days."""
     counts = texts.value_counts()
     stated, distinct = int(counts.sum()), len(counts)
     missing = 1 - stated / max(1, len(texts))
@@ -82,10 +101,15 @@ def column(name: str, texts: pd.Series, decimal: str) -> Column:
     if distinct <= 1:
         return described
     answers = counts.index.to_series().astype(str).reset_index(drop=True)
-    if day := day_form(answers):
-        days = dates(texts, day[0])
+    form = day_form(answers)
+    if not form and as_day and answers.str.fullmatch(r"(19|20)\d\d").mean() > 0.95:
+        form = YEARS
+    if not form and (as_day or set(words(name)) & DATE_WORDS) and excel_days(answers):
+        form = EXCEL_DAYS
+    if form and not (as_number and form in DIGITS_ONLY):
+        days = dates(texts, form)
         month = (days.dt.year * 12 + days.dt.month - 1).to_numpy(np.float64, na_value=np.nan)
-        return replace(described, kind=DAY, values=month, form=day[0], either_order=day[1])
+        return replace(described, kind=DAY, values=month, form=form, doubt=doubt_of(form, answers))
     if is_code(name, answers, counts):
         kind = IDENTIFIER if is_key(distinct, stated) and not set(words(name)) & PLACES else CODE
         return replace(described, kind=kind, values=positions(texts, counts), answers=tuple(answers[:MOST_CHOICES]))
@@ -116,12 +140,22 @@ def number_column(described: Column, texts: pd.Series, counts: pd.Series, decima
         return replace(described, kind=kind, answers=tuple(samples[:MOST_CHOICES]))
     if integers and distinct == len(values) > 50 and counts_lines(described.name, values):
         return replace(described, kind=IDENTIFIER)
+    if integers and distinct > MOST_CHOICES and (names_customer(described.name) or NUMBERED.search(described.name)):
+        lengths = pd.Series(samples).str.len().value_counts(normalize=True)
+        if lengths.index[0] >= 4 and lengths.iloc[0] > 0.9:  # numbers of one length that the name calls a number
+            return replace(described, kind=CODE, values=positions(texts, counts), answers=tuple(samples[:MOST_CHOICES]))
     if may_be_list(values) and not units and not described.words:
         positioned = positions(texts, counts)
         return replace(
             described, kind=CHOICE, values=positioned, answers=tuple(samples), distinct=len(counts), digits=True
         )
     return replace(described, kind=NUMBER, unit=next(iter(units), ""))
+
+
+def names_customer(name: str) -> bool:
+    """Whether a name is that of a customer's number."""
+    plain = "".join(words(name))
+    return bool(set(words(name)) & CUSTOMERS or CUSTOMER.fullmatch(plain))
 
 
 def positions(texts: pd.Series, counts: pd.Series) -> Floats:
@@ -131,28 +165,42 @@ def positions(texts: pd.Series, counts: pd.Series) -> Floats:
     return np.asarray(places, np.float64)
 
 
-def day_form(samples: pd.Series) -> tuple[str, bool] | None:
-    """The form of nearly all distinct cells, and whether day and month could be swapped; None if not dates."""
+def day_form(samples: pd.Series) -> str:
+    """The form of nearly all distinct cells; "" if they are no dates."""
     sample = samples if len(samples) <= 2000 else samples.sample(2000, random_state=0)
     if not sample.str.contains(r"\d", regex=True).mean() > 0.95 or len(sample) < 2:
-        return None
-    if sample.str.fullmatch(r"-?\d{1,7}|-?\d{9,}|-?\d*[.,]\d{3,}").mean() > 0.5:  # plainly numbers
-        return None
+        return ""
+    exact = {form for form, pattern in EXACT.items() if sample.str.fullmatch(pattern).mean() > 0.95}
+    plain = sample.str.fullmatch(r"-?\d{1,7}|-?\d{9,}|-?\d*[.,]\d{3,}").mean() > 0.5  # plainly numbers, else
     for form in DATE_FORMS:
-        if fits(sample, form):
-            if form == "%Y%m%d" and not sample.str.fullmatch(r"(19|20)\d{6}").mean() > 0.95:
-                continue
-            if form in ("%m.%Y", "%Y-%m") and not sample.str.fullmatch(r"\d\d?\.(19|20)\d\d|\d{4}-\d\d").mean() > 0.95:
-                continue
-            return form, form in SWAPPED and fits(sample, SWAPPED[form])
-    return None
+        if (form in exact or (form not in EXACT and not plain)) and fits(sample, form):
+            return form
+    return ""
 
 
 def fits(sample: pd.Series, form: str) -> bool:
-    first = sample.head(20)
-    if pd.to_datetime(first, format=form, errors="coerce").notna().mean() < 0.5:
+    if dates(sample.head(20), form).notna().mean() < 0.5:
         return False
-    return bool(pd.to_datetime(sample, format=form, errors="coerce").notna().mean() > 0.95)
+    return bool(dates(sample, form).notna().mean() > 0.95)
+
+
+def excel_days(samples: pd.Series) -> bool:
+    """Whether numbers can be days as a spreadsheet counts them: nearly all of 1954 to 2064."""
+    return len(samples) >= 10 and bool(pd.to_numeric(samples, errors="coerce").between(*EXCEL_YEARS).mean() > 0.95)
+
+
+def doubt_of(form: str, samples: pd.Series) -> str:
+    """What else dates of this form could mean, as a question to the analyst."""
+    shown = str(samples.iloc[0])
+    if form in SWAPPED and fits(samples, SWAPPED[form]):
+        return "write the day or the month first"
+    if form in ("%b-%y", "%y-%b", "%b %y"):
+        return f"mean a month of a year by {shown}, and no day of a month"
+    if form in DIGITS_ONLY:
+        day = dates(samples.head(1), form).iloc[0]
+        read = f"{day:%Y-%m}" if form == "%Y%m" else f"{day:%Y-%m-%d}"
+        return f"mean {read} by {shown}, and no number"
+    return ""
 
 
 def is_code(name: str, samples: pd.Series, counts: pd.Series) -> bool:

@@ -41,7 +41,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         nargs="+",
         default=[],
         metavar="COLUMN",
-        help="columns to ask although they would be left out, such as an age",
+        help="columns that may be asked although they would be left out, such as an age; the recipe has to say why",
     )
     new.add_argument(
         "--name", default="", help="name of the recipe and the release; taken from the file's name if not given"

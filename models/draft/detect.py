@@ -94,7 +94,7 @@ def detect(file: Path) -> Detection:
     if missing:
         notes.append("taken as not stated: " + ", ".join(repr(text) for text in missing))
     if uneven := raw.attrs[UNEVEN]:
-        notes.append(f"{uneven:,} lines have another number of cells than the header: left out")
+        notes.append(f"lines with another number of cells than the header: {uneven:,}, left out")
     if repeated := int(frame.duplicated().sum()):
         notes.append(
             f"{repeated:,} loans are the same as an earlier one in every column: where they are one loan twice, it is "
@@ -241,14 +241,14 @@ def placed(
         notes.append("two lines of names: the second is used")
         start = following
     if start:
-        notes.append(f"{start} lines above the header skipped")
+        notes.append(f"{start} line{'s' * (start > 1)} above the header skipped")
     if not header:
         notes.append("no header: columns are numbered")
     totals = 0
     while totals < len(end) and any(TOTAL.match(cell.strip()) for cell in end[-1 - totals]):
         totals += 1
     if totals:
-        notes.append(f"{totals} lines of totals at the end left out")
+        notes.append(f"{totals} line{'s' * (totals > 1)} of totals at the end left out")
     if unnamed:
         notes.append("the header is one name short: " + ("the first" if shift else "the last") + " column has none")
     column_names(rows[start], reading)

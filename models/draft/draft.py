@@ -18,7 +18,6 @@ from models.draft.columns import (
     CHOICE,
     CODE,
     CONSTANT,
-    CUSTOMERS,
     DAY,
     IDENTIFIER,
     LONG_LIST,
@@ -27,6 +26,7 @@ from models.draft.columns import (
     TEXT,
     Column,
     column,
+    names_customer,
 )  # fmt: skip
 from models.draft.detect import Detection, detect
 from models.draft.directions import Directions, verify
@@ -157,9 +157,9 @@ def look(request: Request, progress: Progress) -> Look:
     tick()
     for name in (request.target, *([request.date] if request.date else []), *request.ask):
         if name not in detection.frame.columns:
-            raise TenfoldError(
-                f"{request.file} has no column {name!r}; it has {', '.join(map(repr, detection.frame.columns))}"
-            )
+            near = [other for other in detection.frame if other.strip().lower() == name.strip().lower()]
+            listed = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, detection.frame.columns))}"
+            raise TenfoldError(f"{request.file} has no column {name!r}; {listed}")
     outcome = find_outcome(request.target, detection.frame[request.target], request.bad)
     if (went_bad := int(np.nansum(outcome.values))) < FEWEST_BAD:
         raise TooFewBad(
@@ -173,13 +173,22 @@ def look(request: Request, progress: Progress) -> Look:
     tick = progress.stage("looking at each column", 2 * len(names))
     columns: dict[str, Column] = {}
     for name in names:
-        described = column(name, frame[name], detection.reading.decimal)
+        described = column(
+            name, frame[name], detection.reading.decimal, as_number=name in request.ask, as_day=name == request.date
+        )
         columns[name] = (
             replace(described, codes=find_codes(described.values)) if described.kind == NUMBER else described
         )
         tick()
+    if request.date and (kind := columns[request.date].kind) != DAY:
+        raise TenfoldError(
+            f"--date {request.date}: its cells cannot be read as dates in one form; it looks like a column of the kind "
+            f"{kind}. Write them all as 2026-01-31, or leave --date out"
+        )
     customers = customers_of(columns, len(bad))
     verdicts = left_out(columns, request, customers)
+    if cannot := [f"{name} ({verdicts[name][1]})" for name in request.ask if name in verdicts]:
+        raise TenfoldError(f"--ask: cannot be asked: {'; '.join(cannot)}")
     candidates = tuple(name for name in columns if name not in verdicts)
     alone, filled = {}, {}
     for name in names:
@@ -219,10 +228,10 @@ def left_out(columns: Mapping[str, Column], request: Request, customers: str) ->
     seen: dict[int, str] = {}
     for name, described in columns.items():
         why = ""
-        shown = named(name) or (answered(described.answers) if described.kind == CHOICE else [])
+        shown = prohibited(described)
         if described.kind == CONSTANT:
             why = "the same in every loan" if described.missing < 1 else "empty"
-        elif shown:
+        elif shown and name not in request.ask:
             can = described.kind in (CHOICE, NUMBER)
             verdicts[name] = (LOOKED_AT if can else LEFT_OUT, f"shows a prohibited attribute: {', '.join(shown)}")
             continue
@@ -250,6 +259,11 @@ def left_out(columns: Mapping[str, Column], request: Request, customers: str) ->
         if why:
             verdicts[name] = (LEFT_OUT, why)
     return verdicts
+
+
+def prohibited(described: Column) -> list[str]:
+    """What a column's name or answers show of attributes that credit must not be decided on."""
+    return named(described.name) or (answered(described.answers) if described.kind == CHOICE else [])
 
 
 def same_as(column: Column, columns: Mapping[str, Column], seen: dict[int, str]) -> str | None:
@@ -288,9 +302,16 @@ def draft(look: Look, progress: Progress, workers: int = 2) -> Draft:
     verdicts = final_verdicts(look, leaks, chosen)
     groups = looked_at(look, table(chosen_columns, bad), chosen, verdicts)
     more = more_questions(
-        form, look.columns, leaks, look.filled, customers, len(bad),
+        form, look.columns, leaks, look.filled, customers, bad,
         [column.name for column in chosen_columns if aged(column.name)],
     )  # fmt: skip
+    more += [
+        Question(
+            "loans.not_prohibited", f"Why does {name} show no attribute that credit must not be decided on "
+            f"({', '.join(shown)})?", "none, training refuses until it is said",
+        )
+        for name, shown in confirmed(look).items()
+    ]  # fmt: skip
     expected = later.auc if later else chosen.nested
     if expected.value > ALONE:
         text = f"Why can these fields tell good from bad with AUC {expected}, which hardly any loans allow?"
@@ -300,6 +321,11 @@ def draft(look: Look, progress: Progress, workers: int = 2) -> Draft:
         fields=tuple(form), verdicts=verdicts, groups=groups, questions=(*look.questions, *more),
         sampled=min(len(bad), MOST_LOANS), later=later,
     )  # fmt: skip
+
+
+def confirmed(look: Look) -> dict[str, list[str]]:
+    """Columns that the analyst asks although they seem to show a prohibited attribute -> which."""
+    return {name: shown for name in look.request.ask if (shown := prohibited(look.columns[name]))}
 
 
 def by_time(look: Look, every: Table, number: int, progress: Progress) -> Later | None:
@@ -340,7 +366,7 @@ def customers_of(columns: Mapping[str, Column], loans: int) -> str:
     """The column that identifies customers with several loans, by its name and values; else ""."""
     for name, described in columns.items():
         many = described.kind in (CODE, TEXT, LONG_LIST, NUMBER) and 0.1 < described.distinct / loans < 0.98
-        if many and set(words(name)) & CUSTOMERS:
+        if many and names_customer(name):
             return name
     return ""
 

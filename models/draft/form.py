@@ -59,11 +59,12 @@ def number_field(column: Column, name: str, label: str, direction: int) -> Field
     low, high = bounds(stated)
     outside = stated[(stated < low) | (stated > high)]
     middle = float(np.quantile(stated, 0.5, method="inverted_cdf"))
+    typical = middle if column.integers else float(f"{middle:.3g}")
     unit = UNITS.get(column.unit, (column.unit, column.unit))
     return Field(
         name=name, column=column.name, label=label, kind="number", unit=unit,
         range=(low, high), integers=column.integers, optional=len(stated) < len(column.values), codes=column.codes,
-        example=min(max(middle, low), high), direction=direction, outside=len(outside),
+        example=min(max(typical, low), high), direction=direction, outside=len(outside),
         furthest=float(outside[np.argmax(np.abs(outside))]) if len(outside) else 0.0,
     )  # fmt: skip
 

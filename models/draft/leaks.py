@@ -11,11 +11,13 @@ from itertools import combinations
 
 import numpy as np
 
+from inference.intervals import wilson
 from models.draft.columns import NUMBER, Column
 from models.draft.judging import MOST_BINS, Labels, Table, auc, auc_of_bins, binned, drops, unseen
 
 ALONE = 0.9  # AUC of one column, or of one number made of two
 FILLED, FILLED_TELLS = 0.3, 0.12  # |AUC - 0.5| of whether a cell is filled: a leak, and worth a question
+FEWEST_MISSING, MISSING_TELLS = 30, 2.5  # loans without a cell, and times the rate of all that went bad: asked
 TOGETHER = 0.88  # AUC of all columns above which leaks that only work together are looked for
 DROP = 0.15  # fall of the AUC when one column is shuffled
 EXACT = 0.95  # of the loans obey a sum
@@ -27,7 +29,10 @@ AFTERWARDS = re.compile(
     r"insolut|castigad|fallid|notleidend|(^|_)bad(_|$)",
     re.IGNORECASE,
 )
-WEIGHTS = set("weight weights gewicht poids peso pesi sampling".split())  # of a loan, not of an applicant
+WEIGHTS = set(
+    "weight weights weighting gewicht gewichtung poids ponderation peso pesi pesatura ponderazione ponderacion "
+    "ponderacao sampling".split()
+)  # of a loan, not of an applicant
 PRICED = re.compile(r"int(erest)?_?rate|grade|apr$|score_?band|rate_?spread|zinssatz|taux_?int", re.IGNORECASE)
 
 
@@ -64,6 +69,15 @@ def filled_auc(column: Column, bad: Labels) -> float:
     """AUC of whether a cell is filled; 0.5 if all cells are."""
     is_missing = ~np.isfinite(column.values)
     return auc(bad, is_missing.astype(float)) if is_missing.any() and not is_missing.all() else 0.5
+
+
+def missing_tells(column: Column, bad: Labels) -> str:
+    """What became of the loans whose cell is missing, in words, if most of few went bad; else ""."""
+    missing = ~np.isfinite(column.values)
+    loans, went_bad = int(missing.sum()), float(bad[missing].sum())
+    if loans < FEWEST_MISSING or wilson(went_bad, loans)[0] < MISSING_TELLS * bad.mean():
+        return ""
+    return f"of the {loans:,} loans without it {went_bad / loans:.0%} went bad"
 
 
 def sums(columns: Sequence[Column], leaking: Sequence[str]) -> list[Leak]:

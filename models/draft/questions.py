@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from models.draft.columns import Column
+from models.draft.columns import DIGITS_ONLY, Column
 from models.draft.form import Field
-from models.draft.leaks import FILLED_TELLS, WEIGHTS, Leak, sounds_later
+from models.draft.judging import Labels
+from models.draft.leaks import FILLED_TELLS, WEIGHTS, Leak, missing_tells, sounds_later
 from models.draft.outcome import Outcome, listed
 from models.prohibited import words
 
@@ -52,9 +53,12 @@ def first_questions(
     if days and not date:
         again = f"Is {days[0].name} the day of application? Then draft again with --date {days[0].name!r}"
         questions.append(Question("loans.date", f"{again}: later loans judge the model.", "no dates, folds judge"))
-    swapped = next((column for column in days if column.name == date and column.either_order), None)
-    if swapped:
-        questions.append(Question("loans.read", f"Does {swapped.name} write the day or the month first?", swapped.form))
+    for column in days:
+        if column.doubt and (column.name == date or column.form in DIGITS_ONLY):
+            without = "" if column.name == date else f"; left out. If it is a number: --ask {column.name!r}"
+            questions.append(
+                Question("loans.read", f"Does {column.name} {column.doubt}?", f"dates by {column.form!r}{without}")
+            )
     return questions
 
 
@@ -64,7 +68,7 @@ def more_questions(
     leaks: Sequence[Leak],
     filled: Mapping[str, float],
     customers: str,
-    loans: int,
+    bad: Labels,
     ages: Sequence[str],
 ) -> list[Question]:
     """Questions that the proposed form raises."""
@@ -87,6 +91,12 @@ def more_questions(
             for field in fields
             if filled.get(field.column, 0.5) > 0.5 + FILLED_TELLS
         ]
+        + [
+            f"{field.column} ({outcome_of_missing})"
+            for field in fields
+            if filled.get(field.column, 0.5) <= 0.5 + FILLED_TELLS
+            and (outcome_of_missing := missing_tells(columns[field.column], bad))
+        ]
         + [field.column for field in fields if sounds_later(field.column)],
     )  # fmt: skip
     ask(
@@ -103,7 +113,7 @@ def more_questions(
         "; ",
     )  # fmt: skip
     far = [field for field in fields if field.kind == "number" and field.outside]
-    share = sum(field.outside for field in far) / loans
+    share = sum(field.outside for field in far) / len(bad)
     ask(
         "fields.….range", "Are the bounds right?",
         "loans outside are left out, and counted" + (f" ({share:.1%} of all)" if share > MOST_OUTSIDE else ""),

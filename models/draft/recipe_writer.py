@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import date
 
-from models.draft.draft import LEFT_OUT, LOOKED_AT, NOT_ASKED, Draft, more_loans_needed
+from models.draft.draft import LEFT_OUT, LOOKED_AT, NOT_ASKED, Draft, confirmed, more_loans_needed
 from models.draft.form import OTHER, Field, direction_word
 from models.prohibited import aged
 
@@ -77,7 +77,7 @@ def loans(draft: Draft) -> list[str]:
     if draft.look.customers:
         lines += [*question_comments(draft, "loans.group"), f"group = {text(draft.look.customers)}"]
     lines += [*question_comments(draft, "loans.weight"), *question_comments(draft, "loans.leave_out")]
-    for key, role in (("leave_out", LEFT_OUT), ("not_asked", NOT_ASKED)):
+    for listed_in, role in (("leave_out", LEFT_OUT), ("not_asked", NOT_ASKED)):
         rows = [
             (column, why)
             for column, (becomes, why) in draft.verdicts.items()
@@ -85,9 +85,13 @@ def loans(draft: Draft) -> list[str]:
         ]
         if rows:
             listed = [f"  {{ column = {text(column)}, why = {text(why)} }}," for column, why in rows]
-            lines += [f"{key} = [", *listed, "]"]
+            lines += [f"{listed_in} = [", *listed, "]"]
     if watched := [column for column, (becomes, _) in draft.verdicts.items() if becomes == LOOKED_AT]:
         lines.append(f"look_at = {texts(watched)}  # prohibited: never in the model, kept to measure it by group")
+    if whys := [
+        f'{key(name)} = "ASK: say why it shows none ({", ".join(of)})"' for name, of in confirmed(look).items()
+    ]:
+        lines += ["[loans.not_prohibited]", *whys]
     return lines
 
 

@@ -112,8 +112,24 @@ def environment(*folders: Path) -> Environment:
         loader=FileSystemLoader([*folders, TEMPLATES]),
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    jinja.filters |= {"percent": percent, "count": "{:,}".format, "places": "{:.3f}".format, "short": "{:g}".format}
+    jinja.filters |= {
+        "percent": percent,
+        "count": "{:,}".format,
+        "places": "{:.3f}".format,
+        "short": plain,
+        "lost": lost,
+    }
     return jinja
+
+
+def plain(value: float) -> str:
+    """A number as an officer would type it."""
+    return f"{value:,.10g}" if abs(value) < 1e15 else f"{value:g}"
+
+
+def lost(auc: float) -> str:
+    """A loss of AUC, with a true minus."""
+    return f"{auc:.4f}".replace("-", "−")
 
 
 def percent(share: float) -> str:
@@ -189,7 +205,12 @@ def directions(draft: Draft) -> list[DirectionView]:
             views.append(DirectionView(field.column, "up" if field.direction > 0 else "down", cost, "kept"))
         elif proposed:
             views.append(
-                DirectionView(field.column, "free", cost, f"points {'up' if proposed > 0 else 'down'}: too dear")
+                DirectionView(
+                    field.column,
+                    "free",
+                    cost,
+                    f"the loans point {'up' if proposed > 0 else 'down'}, but a direction would cost too much",
+                )
             )
         else:
             views.append(DirectionView(field.column, "free", 0.0, "bad rates rise and fall, or do neither"))

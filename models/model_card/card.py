@@ -13,7 +13,7 @@ import numpy as np
 
 from inference.blocks import Block, Plan, block_of
 from inference.fields import ChoiceField, Field, NumberField
-from inference.reasons import MOST_PRINCIPAL
+from inference.reasons import MOST_FIELDS, MOST_PRINCIPAL
 from inference.release import Release
 from models import stability
 from models.evaluation import ALL_COLUMNS, FREE, REAL_TIME, SCORECARD, Report, Result
@@ -411,11 +411,18 @@ def principal_reasons(findings: Findings) -> str:
         return f"Of {counted.of}, the policy above declines none."
     rows = [[f"`{key}`", text, percent(n / counted.declines)] for key, text, n in counted.rows]
     share = percent(counted.without / counted.declines)
+    exact = (
+        f"In {percent(counted.estimated / counted.declines)} of them more than {MOST_FIELDS} answers differ from the "
+        "reference applicant's: their effects are estimates, shown with intervals, and no reason is drawn from them, "
+        "so a decline needs one in the officer’s own words. All others are exact for this model; the effects "
+        if counted.estimated
+        else "The effects are exact for this model; they "
+    )
     return (
         f"Of {counted.of}, the policy above declines {counted.declines:,} that are explained here (drawn with seed "
         f"{SEED}). A row says in how many of them the reason is among the up to {MOST_PRINCIPAL} principal ones: the "
-        "fields with the strongest effect against the reference applicant. The effects are exact for this model; they "
-        f"say nothing about causes. Without any principal reason: {share}.\n\n"
+        f"fields with the strongest effect against the reference applicant. {exact}say nothing about "
+        f"causes. Without any principal reason: {share}.\n\n"
         + table(["reason", "text for the applicant", "of the declines"], rows)
     )
 

@@ -32,13 +32,18 @@ def lead(lender: Lender, rows: Sequence[Mapping[str, Any]]) -> str:
         within = "" if low is None else f" (95 % interval {low:.3f}–{high:.3f})"
         judged_by = draft.get("judged_by")
         chosen = f"on {judged_by}" if judged_by else "with the fields chosen anew inside each fold"
-        flatters = (
-            "; that flatters, since the fields were chosen on these same loans" if headline["auc"] > nested else ""
-        )
-        first = (
-            f"**AUC to expect: {nested:.3f}**{within}, {chosen}. With the fields as they are it is "
-            f"{headline['auc']:.3f} on unseen loans{flatters}"
-        )
+        if headline["auc"] < nested:
+            first = (
+                f"**AUC to expect: {headline['auc']:.3f} at most**, on loans that this model had not seen, with its "
+                f"fields as they are. The draft’s own models, {chosen}, gave {nested:.3f}{within}: parameters, "
+                "directions or bounds of this release cost the rest"
+            )
+        else:
+            first = (
+                f"**AUC to expect: {nested:.3f}**{within}, {chosen}. With the fields as they are it is "
+                f"{headline['auc']:.3f} on unseen loans; that flatters, since the fields were chosen on these same "
+                "loans"
+            )
     every = next(
         (row for row in rows if row["model"] == ALL_COLUMNS and row["sample"] == headline["sample"].partition(",")[0]),
         None,

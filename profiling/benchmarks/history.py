@@ -48,6 +48,7 @@ SEARCHES: dict[str, dict[str, str]] = {
 }
 BY_AN_OFFICER = ("first page", "part of a reference", "overridden", "no such reference")
 MONTHS = "/history/overrides"
+WORK = "/work"
 RECORDS = "/api/v1/decisions"
 LISTS: dict[str, dict[str, str]] = {
     "one officer's, of a kind": {"by": "ann", "kind": "decided"},
@@ -199,6 +200,9 @@ def main() -> int:
             questions: dict[str, Question] = {
                 "no ledger read": (manager, "GET", "/livez", {}),
                 "overrides by month": (manager, "GET", MONTHS, {}),
+                "work": (manager, "GET", WORK, {}),
+                "officer: work": (officer, "GET", WORK, {}),
+                "a list of work": (manager, "GET", f"{WORK}/all", {}),
                 **{
                     f"records: {name}": (manager, "GET", f"{RECORDS}?{urlencode(form)}", {})
                     for name, form in LISTS.items()

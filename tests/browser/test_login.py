@@ -72,6 +72,8 @@ def test_login_on_a_phone_in_french_and_in_the_dark(open_desk: Open, closed: Ser
     desk.shoot("33-login-phone-french-dark", full=False)
     assert desk.violations(page) == []
     log_in(page)
+    page.wait_for_url("**/work")
+    page.goto(closed.url)
     page.wait_for_selector("html[data-desk=ready]")
     assert page.get_attribute("html", "lang") == "fr"
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -85,6 +87,8 @@ def test_logged_out_in_another_tab(open_desk: Open, closed: Server) -> None:
     page = desk.page
     page.goto(closed.url)
     log_in(page)
+    page.wait_for_url("**/work")
+    page.goto(closed.url)
     page.wait_for_selector("html[data-desk=ready]")
     desk.ready()
     page.click("#example")  # after a login the form is empty
@@ -112,7 +116,7 @@ def test_logged_out_in_another_tab(open_desk: Open, closed: Server) -> None:
     with page.context.expect_page() as opened:
         page.get_by_role("link", name=desk.texts("out.link")).click()
     log_in(opened.value)
-    opened.value.wait_for_selector("html[data-desk=ready]")
+    opened.value.wait_for_url("**/work")
     desk.score()
     desk.card("score")
     for tab in (other, opened.value):
@@ -130,6 +134,8 @@ def test_no_secret_and_no_applicant_is_left_behind(open_desk: Open, closed: Serv
     page.goto(closed.url)
     log_in(page, NAME, PASSWORD[::-1])
     log_in(page)
+    page.wait_for_url("**/work")
+    page.goto(closed.url)
     page.wait_for_selector("html[data-desk=ready]")
     desk.ready()
     page.click("#example")

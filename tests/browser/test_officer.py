@@ -144,7 +144,7 @@ def test_a_decision_is_recorded_and_found_again(open_desk: Open) -> None:
     expect(page.locator(".deciding")).to_have_count(0)
     desk.shoot("23-decided")
     with page.context.expect_page() as opened:  # in a tab of its own, so that a form that was begun stays
-        page.click("#header .pages a >> nth=1")
+        page.click("#header .pages a >> nth=2")
     opened.value.close()
     page.goto(desk.server.url + "/history")
     page.wait_for_selector("table.cases")

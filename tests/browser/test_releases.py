@@ -58,6 +58,8 @@ def test_a_draft_is_put_into_service(open_desk: Open, bank: Server) -> None:
     expect(page.locator("form.put")).to_have_count(0)
     page.get_by_role("button", name=EN("visitor.leave")).click()
     log_in(page, "meg", PASSWORD)
+    page.wait_for_url("**/work")
+    page.goto(bank.url)
     page.wait_for_selector("html[data-desk=ready]")
     expect(page.locator("#banner")).to_contain_text("DRAFT")
     desk.shoot("60-desk-draft", full=False)

@@ -48,6 +48,8 @@ def log_in(page: Page, server: Server, name: str = "anna") -> None:
     page.fill("input[name=name]", name)
     page.fill("input[name=password]", PASSWORD)
     page.keyboard.press("Enter")
+    page.wait_for_url("**/work")
+    page.goto(server.url)
     page.wait_for_selector("html[data-desk=ready]")
 
 

@@ -16,7 +16,7 @@ from inference.release import open_release
 from inference.scorer import Scorer
 from inference.settings import current_releases
 from ledger.cleaning import Cleaner
-from ledger.decisions import agreed, contested, decided, hold_placed, notified, scored
+from ledger.decisions import agreed, assigned, contested, decided, hold_placed, noted, notified, scored
 from ledger.ledger import Ledger
 from ledger.records import Key
 from ledger.retention import purge
@@ -59,6 +59,8 @@ def cases(ledger: Ledger, name: str) -> None:
         key = Key("api", f"/api/v1/score {reference}", bytes(32))
         said: Callable[..., str] = lambda draft: str(ledger.append(draft).header.id)  # noqa: E731
         first = said(scored(score, release, example, by="api", channel="api", reference=reference, reasons=[], key=key))
+        said(assigned(first, by="Meg", to="Ann", note="Yours.", reference=reference))
+        said(noted(first, by="Ann", note="A note.", reference=reference))
         decision = said(
             decided(
                 first, "decline", score.decision, by="Ann", reference=reference, reason_code="other",

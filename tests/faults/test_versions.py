@@ -34,6 +34,7 @@ from profiling.benchmarks.serving import free_port, served
 HEADS = {
     1: "1ba6a5b790147d88a0cda884aa4d80327e718f59346283c7cab8e0c8494fc260",
     2: "c39d014a0158c9e8e998e9403d02134ffe47c54304fcd4b5ff9c517d6b5ecbc1",
+    3: "8c0e6041bc7bd7a5431dc0eddbfaedf0379128fda7dc00b1661fdb30c79b3c15",
 }
 EXAMPLE = open_release(default_release()).form.example
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -45,10 +46,14 @@ KINDS = {
         "begun": 1, "scored": 4, "decided": 8, "agreed": 4, "contested": 4, "notified": 4, "held": 2, "purged": 1,
         "cleaned": 1,
     },
+    3: {
+        "begun": 1, "scored": 4, "assigned": 4, "noted": 4, "decided": 8, "agreed": 4, "contested": 4, "notified": 4,
+        "held": 2, "purged": 1, "cleaned": 1,
+    },
 }  # fmt: skip
-ERASED = {1: 8, 2: 12}  # personal parts
-KEPT = {1: 8, 2: 12}  # records that name the reference of a case that is kept
-UNFINISHED = {1: 3, 2: 0}  # exit status of verify: no program of version 1 said whether its purge left anything
+ERASED = {1: 8, 2: 12, 3: 16}  # personal parts
+KEPT = {1: 8, 2: 12, 3: 16}  # records that name the reference of a case that is kept
+UNFINISHED = {1: 3, 2: 0, 3: 0}  # exit status of verify: no program of version 1 said whether its purge left anything
 
 
 @pytest.fixture(params=HEADS)

@@ -4,7 +4,9 @@ import re
 from typing import Any
 
 from inference.fields import NOT_STATED, ChoiceField, Field, NumberField
+from inference.policy import DECISIONS, DECLINE, REFER
 from inference.release import Release
+from inference.rules import VERDICTS
 from web.batch.jobs import STATES as FILE_STATES
 from web.pages.answers import LONGEST_REFERENCE
 from web.problems import PROBLEM
@@ -21,6 +23,48 @@ REASONS: dict[str, Any] = {
 MOST_ITEMS = 1000  # a batch
 MOST_LISTED, LISTED = 200, 50  # records per page: most, and by default
 LONGEST_KEY = 200  # characters
+RULES: dict[str, Any] = {
+    "type": "array",
+    "description": "What each of the lender's own rules says; /release gives their texts. Without rules it is empty",
+    "items": {
+        "type": "object",
+        "properties": {
+            "code": {"type": "string"},
+            "verdict": {"enum": list(VERDICTS), "description": "unknown: an answer that it needs is not stated"},
+            "value": {"type": ["number", "string", "null"], "description": "null: not stated, or no free income"},
+            "limit": {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "string"}}]},
+            "outcome": {"enum": [REFER, DECLINE], "description": "Where the rule is broken"},
+        },
+        "required": ["code", "verdict", "value", "limit", "outcome"],
+        "additionalProperties": False,
+    },
+}
+WARNINGS: dict[str, Any] = {
+    "type": "array",
+    "description": "Answers that are possible but odd together, as a question for a person; nothing is refused",
+    "items": {
+        "type": "object",
+        "properties": {
+            "code": {"type": "string"},
+            "fields": {"type": "array", "items": {"type": "string"}},
+            "text": {"type": "object", "additionalProperties": {"type": "string"}},
+        },
+        "required": ["code", "fields", "text"],
+        "additionalProperties": False,
+    },
+}
+OFFER: dict[str, Any] = {
+    "type": ["object", "null"],
+    "description": "The lender's grade with its yearly rate, and the instalment a month: amount × i ÷ (1 − (1 + i)^−n),"
+    " with n months and i a twelfth of the rate; null where the lender has no grades",
+    "properties": {
+        "grade": {"type": "string"},
+        **{name: {"type": "number"} for name in ("pd_from", "pd_below", "rate")},
+        **{name: {"type": ["number", "null"]} for name in ("amount", "months", "instalment")},
+    },
+    "required": ["grade", "pd_from", "pd_below", "rate", "amount", "months", "instalment"],
+    "additionalProperties": False,
+}
 STATE = {
     "enum": list(STATES),
     "description": "What the release is that serves: a demonstration, a draft that no manager has put into service, in "
@@ -201,7 +245,9 @@ def schemas(release: Release) -> Schema:
         "required": ["seq", "time", "hash"],
     }
     scored = {
-        "id": text, "decision": {"enum": ["approve", "refer", "decline"]}, "pd": probability, "points": number,
+        "id": text, "decision": {"enum": list(DECISIONS), "description": "The model's"},
+        "outcome": {"enum": list(DECISIONS), "description": "The strictest of the decision and of the lender's rules"},
+        "rules": RULES, "offer": OFFER, "warnings": WARNINGS, "pd": probability, "points": number,
         "break_even": probability, "refer_from": probability, "decline_from": number, "unusual": texts,
         "reasons": REASONS, "release_name": text, "release": text, "engine": text,
         "recorded": recorded, "state": STATE,
@@ -244,6 +290,8 @@ def schemas(release: Release) -> Schema:
         "Problem": {"type": "object", "properties": problem, "required": ["type", "title", "status"]},
         "Release": {"type": "object", "properties": {"name": text, "digest": text, "engine": text, "date": text,
                     "state": STATE, "fields": {"type": "array"}, "policy": {"type": "object"},
+                    "questions": {"type": "array"},
+                    "lender": {"type": ["object", "null"], "description": "Its rules with their texts, and its grades"},
                     "model_card": text},
                     "required": ["name", "digest", "fields"]},
         "Records": closed({"items": {"type": "array", "items": {"type": "object"}},

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
-from msgspec import to_builtins
+from msgspec import convert, to_builtins
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,6 +20,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference.errors import InvalidApplication
+from inference.rules import Ruling
 from ledger import cases, errors, queries
 from ledger.errors import LedgerUnavailable
 from ledger.events import SCORED
@@ -28,6 +29,7 @@ from ledger.records import Key, Record
 from web.api.book import BookApi
 from web.api.openapi import LISTED, LONGEST_KEY, MOST_ITEMS, MOST_LISTED, behind_login, describe
 from web.batch.jobs import Jobs
+from web.lender import Lender
 from web.pages.answers import LONGEST_REFERENCE
 from web.person import CLOSED, mode_of, only_of, person_of
 from web.problems import JSON, PREFIX, Refusal, drawn_for_another, invalid, read_json
@@ -51,9 +53,9 @@ Function: TypeAlias = Callable[[Request], Awaitable[Any]]
 AS_JSON = [(b"content-type", JSON.encode()), (b"cache-control", b"no-store")]
 
 
-def api_router(recorder: Recorder, jobs: Jobs) -> Router:
-    """All routes."""
-    api, book = Api(recorder), BookApi(jobs, recorder.scorer.release.form)
+def api_router(recorder: Recorder, jobs: Jobs, lender: Lender | None = None) -> Router:
+    """All routes. `lender` has the texts of the rules that the recorder judges by."""
+    api, book = Api(recorder, lender), BookApi(jobs, recorder.scorer.release.form)
     functions: dict[str, dict[str, Function]] = {
         "/score": {"POST": api.score},
         "/score:batch": {"POST": api.score_batch},
@@ -134,8 +136,8 @@ class ApiRoute:
 class Api:
     """The functions of the routes."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, lender: Lender | None = None) -> None:
+        self._recorder, self._lender = recorder, lender
         self._release = recorder.scorer.release
         self._unrecorded = {
             "reasons": None, "release_name": self._release.name, "release": self._release.digest,
@@ -198,11 +200,24 @@ class Api:
         score, record = answer.score, answer.record
         if record is None:
             content = {name: getattr(score, name) for name in OF_SCORE}
-            return {"id": score.request_id, **content, **self._unrecorded, "state": answer.state}
+            content |= {**ruled(answer.ruling, score.decision), **self._unrecorded}
+            content["warnings"] = self._warnings(answer.questions)
+            return {"id": score.request_id, **content, "state": answer.state}
         content = {"reasons": None, **(record.personal_json or {}), **record.exact_json}
         recorded = {"seq": record.seq, "time": content["time"], "hash": record.hash.hex()}
+        ruling = content.get("ruling")
         public = {name: content[name] for name in PUBLIC}
+        public["warnings"] = self._warnings(content.get("questions") or {})
+        public |= ruled(None if ruling is None else convert(ruling, Ruling), content["decision"])
         return {"id": content["id"], **public, "recorded": recorded, "state": answer.state}
+
+    def _warnings(self, raised: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The questions that answers raised; a person at the desk would be asked them."""
+        return [
+            {"code": question.name, "fields": [question.field, question.above], "text": to_builtins(question.text)}
+            for question in self._recorder.questions.questions
+            if question.name in raised
+        ]
 
     async def decisions(self, request: Request) -> dict[str, Any]:
         """Records, the newest first, a page at a time."""
@@ -253,6 +268,8 @@ class Api:
             "notice": to_builtins(manifest.notice),
             "fields": [{**to_builtins(field), "bounds": field.allowed} for field in manifest.fields],
             "policy": to_builtins(manifest.policy),
+            "questions": to_builtins(self._recorder.questions.questions),
+            "lender": None if self._lender is None else rules_in_words(self._lender),
             "metrics": manifest.training.get("metrics"),
             "model_card": "/model-card",
         }
@@ -285,6 +302,27 @@ class Api:
         except errors.UNREADABLE as error:
             logger.error("ledger: %s", errors.cause(error))
             raise LedgerUnavailable(errors.cause(error)) from None
+
+
+def ruled(ruling: Ruling | None, decision: str) -> dict[str, Any]:
+    """What the lender's rules say beside the model's decision; without rules the outcome is that decision."""
+    if ruling is None:
+        return {"outcome": decision, "rules": [], "offer": None}
+    rules = [
+        {
+            "code": check.rule.code, "verdict": check.verdict, "value": check.value,
+            "limit": to_builtins(check.rule.limit), "outcome": check.rule.outcome,
+        }
+        for check in ruling.checks
+    ]  # fmt: skip
+    return {"outcome": ruling.outcome, "rules": rules, "offer": to_builtins(ruling.offer)}
+
+
+def rules_in_words(lender: Lender) -> dict[str, Any]:
+    """The lender's rules with their texts, and its grades."""
+    content: dict[str, Any] = to_builtins(lender.rulebook)
+    rules = [{**rule, "text": lender.rule_texts[rule["code"]]} for rule in content["rules"]]
+    return {**content, "rules": rules}
 
 
 def as_item(body: object) -> Item:

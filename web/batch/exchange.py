@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from inference.errors import Problem
+from inference.rules import Rulebook
 
 REFUSED = 3  # beside the places in policy.DECISIONS, in `kinds`
 BINS = 20  # of the histogram, each a share of the PD
@@ -20,6 +21,7 @@ class Order(Struct, frozen=True, kw_only=True):
     encoding: str | None = None
     decimal: str | None = None
     reasons: str = "none"
+    rulebook: Rulebook = Rulebook()  # the lender's rules
     lists_rows: bool = False  # whether a page lists the rows afterwards
 
 
@@ -41,6 +43,7 @@ class Row(Struct, frozen=True, kw_only=True):
     pd: float | None = None
     points: float | None = None
     decision: str = ""
+    outcome: str = ""  # with the lender's rules
 
 
 class Check(Struct, frozen=True, kw_only=True):

@@ -32,6 +32,7 @@ from msgspec import Struct
 
 from inference.confined import run, used
 from inference.extras import is_installed
+from inference.rules import Rulebook
 from inference.settings import Settings
 from web.batch.exchange import Check, Order, Outcome, Progress
 
@@ -82,8 +83,11 @@ class Job(Struct):
 class Jobs:
     """All jobs of this server. Thread-safe."""
 
-    def __init__(self, settings: Settings, release: Path, digest: str, engine: str) -> None:
-        """Nothing is written before the first file comes."""
+    def __init__(
+        self, settings: Settings, release: Path, digest: str, engine: str, rulebook: Rulebook | None = None
+    ) -> None:
+        """Nothing is written before the first file comes. `rulebook`: the lender's rules, for files sent now."""
+        self.rulebook = rulebook or Rulebook()
         self._settings, self._release, self._digest, self._engine = settings, release, digest, engine
         self.is_demo = settings.public_demo
         self.keep_seconds = DEMO_SECONDS if self.is_demo else settings.batch_hours * 3600
@@ -293,7 +297,7 @@ class Jobs:
                 raise NoRoom("disk", 507)
             id = secrets.token_hex(16)
             order = msgspec.structs.replace(
-                order, file=safe_name(name, ending), lists_rows=by_page,
+                order, file=safe_name(name, ending), lists_rows=by_page, rulebook=self.rulebook,
                 most_rows=self.page_rows if by_page or self.is_demo else None,
             )  # fmt: skip
             job = Job(id=id, owner=owner, name=name, created=self.now, order=order, by_page=by_page)

@@ -391,12 +391,22 @@ def scored_row(row: Row, path: str, form: Form, texts: Texts) -> ScoredRow:
         path=path,
         number=write_number(row.row, language),
         reference=row.reference,
-        decision=row.decision,
-        decision_text=texts(f"decision.{row.decision}") if row.decision else texts("batch.refused_row"),
+        decision=row.outcome or row.decision,
+        decision_text=outcome_text(row, texts),
         pd="" if row.pd is None else write_percent(row.pd, language),
         points="" if row.points is None else write_points(row.points, language),
         problems=tuple(wrong(problem, form, texts) for problem in row.problems),
     )
+
+
+def outcome_text(row: Row, texts: Texts) -> str:
+    """The outcome with the lender's rules, and the model's decision where that is another one."""
+    if not row.decision:
+        return texts("batch.refused_row")
+    decision = texts(f"decision.{row.decision}")
+    if row.outcome in ("", row.decision):
+        return decision
+    return texts("batch.outcome", outcome=texts(f"decision.{row.outcome}"), decision=decision)
 
 
 def wrong(problem: Problem, form: Form, texts: Texts) -> str:

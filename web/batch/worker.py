@@ -24,6 +24,7 @@ from inference.errors import Problem, TenfoldError
 from inference.fields import AnswerRefused
 from inference.policy import DECISIONS
 from inference.release import Release, open_release
+from inference.rules import LenderRules
 from inference.settings import Settings
 from web.batch.exchange import BINS, REFUSED, Check, Column, Order, Outcome, Row
 from web.pages.texts import LANGUAGES
@@ -256,16 +257,21 @@ def score(folder: Path, order: Order, release: Release, engine: str) -> int:
         if value := getattr(options, name):
             words += [f"--{name}", value]
     (folder / "result").mkdir()
-    status = command.main(words)
+    status = command.main(words, lender=lambda _, release: rules_of(order, release))
     if status == 0 and order.lists_rows:
         list_rows(folder, order, release, engine, options)
     return status
 
 
+def rules_of(order: Order, release: Release) -> LenderRules | None:
+    """The lender's rules as they were when the file was sent."""
+    return None if order.rulebook.is_empty else LenderRules(order.rulebook, release.form, release.policy)
+
+
 def list_rows(folder: Path, order: Order, release: Release, engine: str, options: Told) -> None:
     """Write every row with its score or problems (rows.jsonl), where each begins (8 bytes a row), what came of it
     (`kinds`, a byte a row), and the counts of the histogram."""
-    scorer = BatchScorer(release, open_engine(engine, release))
+    scorer = BatchScorer(release, open_engine(engine, release), rules=rules_of(order, release))
     form, mapping = release.form, order.mapping
     source = open_source(str(folder / "input" / order.file), form, renamed(mapping), options)
     histogram = [[0] * len(DECISIONS) for _ in range(BINS)]
@@ -283,8 +289,9 @@ def list_rows(folder: Path, order: Order, release: Release, engine: str, options
                     kind, pd = int(scored.decisions[number]), float(scored.pds[number])
                     histogram[min(BINS - 1, int(pd * BINS))][kind] += 1
                     row = msgspec.structs.replace(
-                        row, cells={}, pd=pd, points=float(scored.points[number]), decision=DECISIONS[kind]
-                    )
+                        row, cells={}, pd=pd, points=float(scored.points[number]), decision=DECISIONS[kind],
+                        outcome="" if scored.rulings is None else DECISIONS[scored.rulings.outcomes[number]],
+                    )  # fmt: skip
                 listed.append((row, kind))
             for row, kind in sorted(listed, key=lambda pair: pair[0].row):
                 line = msgspec.json.encode(row) + b"\n"

@@ -13,7 +13,9 @@ from inference.number_format import write_number
 from inference.release import Release
 from inference.scorer import Score
 from web.cards.comparison import AmongTheSame, Stake, among_the_same, at_stake, in_words, nearest_band
+from web.cards.questions import AskedQuestions, asked_questions
 from web.cards.reasons import WhatMoved, what_moved
+from web.cards.rulings import OfferView, RulingView, offer_view, ruling_view
 from web.cards.scale import loans, scale_for
 from web.cards.scale_picture import ScalePicture, describe, draw
 from web.cards.suggestion import PolicyRow, SuggestionReason, policy_rows, reason
@@ -31,7 +33,9 @@ class ScoreCard:
 
     template: ClassVar[str] = "cards/score.html"
     state: ClassVar[str] = "score"
-    decision: str  # approve, refer or decline
+    title: str
+    questions: AskedQuestions | None  # about answers that are odd together
+    decision: str  # approve, refer or decline: the outcome with the lender's rules
     suggestion: str  # in words
     pd: str
     points: str
@@ -40,7 +44,9 @@ class ScoreCard:
     scale: ScalePicture
     sentences: tuple[str, ...]
     stake: Stake | None
+    offer: OfferView | None  # the lender's grade and the instalment
     among: AmongTheSame | None
+    ruling: RulingView | None  # what the lender's rules say
     reason: SuggestionReason
     moved: WhatMoved | None
     deciding: View | None
@@ -70,24 +76,32 @@ def score_card(
         figures_for(release, texts.language, pds_to_distinguish(score, release)),
         scale_for(release, cuts, score.pd),
     )
-    suggestion, pd, points = texts(f"decision.{score.decision}"), figures.pd(score.pd), figures.points(score.pd)
+    outcome, ruling = answer.outcome, answer.ruling
+    suggestion, pd, points = texts(f"decision.{outcome}"), figures.pd(score.pd), figures.points(score.pd)
+    announced = "result.announce" if outcome == score.decision else "result.announce_outcome"
     source = texts("result.made", release=release.name, date=release.manifest.date, id=score.request_id)
     if seq is not None:
         source += " " + texts("result.recorded", seq=write_number(seq, texts.language))
     moved = None
     if explanation is not None:
-        moved = what_moved(explanation, principal or [], score.decision, score.application, release, texts, lender)
+        moved = what_moved(explanation, principal or [], outcome, score.application, release, texts, lender)
     view = ScoreCard(
-        decision=score.decision,
+        title=texts("result.title" if outcome == score.decision else "result.title_outcome"),
+        questions=asked_questions(answer, release, texts, lender),
+        decision=outcome,
         suggestion=suggestion,
         pd=pd,
         points=points,
-        announced=texts("result.announce", decision=suggestion, pd=pd, points=points),
+        announced=texts(
+            announced, decision=texts(f"decision.{score.decision}"), outcome=suggestion, pd=pd, points=points
+        ),
         answers=orjson.dumps(release.form.answers(score.application)).decode(),
         scale=draw(release, scale, cuts, texts, figures, score.pd),
         sentences=tuple(in_words(score, release, texts, figures)),
         stake=at_stake(score, release, texts),
+        offer=offer_view(ruling, release, texts),
         among=among_the_same(score, scale, release, texts),
+        ruling=ruling_view(ruling, score.decision, release, texts, lender),
         reason=reason(score, cuts, release, texts, figures),
         moved=moved,
         deciding=deciding,

@@ -12,10 +12,12 @@ from inference.release import Release
 from ledger.cases import IN_FORCE, TO_DECIDE, Case
 from ledger.events import (
     Agreed,
+    Assigned,
     Contested,
     Decided,
     Event,
     Held,
+    Noted,
     Notified,
     Object,
     Released,
@@ -27,8 +29,10 @@ from ledger.events import Outcome as LoanOutcome
 from ledger.replay import SAME, Replayed
 from web.cards.score_card import score_card
 from web.cases.decision_form import CaseForms, Outcome, Problems, Section
+from web.cases.handing_on import HandingOn, handing_on
 from web.cases.keeping_form import Keeping, keeping
 from web.cases.opened import CaseReader, Opened
+from web.cases.status import status
 from web.cases.withdrawing import WITHDRAW, Withdrawing, withdrawing
 from web.lender import Lender, reason_text
 from web.pages.answers import answer_text, field_label
@@ -70,6 +74,7 @@ class CaseBody:
 
     template: ClassVar[str] = "cases/case.html"
     heading: str
+    status: str  # what is expected, of whom, by when
     outcome: Outcome | None  # how it was decided or ended
     card: Markup | None  # the card of the recorded score
     figures: str  # the recorded figures, if the score cannot be computed again
@@ -80,6 +85,7 @@ class CaseBody:
     objection: Objection | None
     keeping: Keeping
     withdrawing: Withdrawing | None
+    handing: tuple[HandingOn, ...]
     correct: str  # the link to the desk with these answers, or an empty string
     timeline: tuple[Entry, ...]
 
@@ -111,16 +117,18 @@ def case_body(
     card = recorded_card(opened, texts, lender, state)
     return CaseBody(
         heading=heading(case, texts),
+        status=status(case, lender.work, texts, lender.work.today()),
         outcome=forms.outcome(case),
         card=card,
         figures="" if card is not None else figures(case.score, texts),
         replay=texts(f"replay.{opened.replayed.outcome}", why="; ".join(findings(opened.replayed, texts))),
         same=opened.replayed.outcome == SAME,
-        answers=answers(opened, texts),
+        answers=answers(opened, lender, texts),
         section=section,
         objection=objection,
         keeping=keeping(forms, case, person, texts),
         withdrawing=withdrawing(forms, case, texts, *((problems, values) if action == WITHDRAW else (None, None))),
+        handing=handing_on(forms, case, texts, reviewers, {action: (problems or {}, values or {})}),
         correct=f"{forms.home}?of={quote(case.first.id)}" if can_correct else "",
         timeline=tuple(entry(event, reader.decided_with(case, event), lender, texts) for event in case.events),
     )
@@ -139,7 +147,15 @@ def recorded_card(opened: Opened, texts: Texts, lender: Lender, state: str) -> M
     if score is None or release is None:
         return None
     as_it_was = score._replace(request_id=recorded.id)
-    answer = ScoredAnswer(as_it_was, opened.case.first.seq, opened.explanation, opened.drafts, state=state)
+    answer = ScoredAnswer(
+        as_it_was,
+        opened.case.first.seq,
+        opened.explanation,
+        opened.drafts,
+        state=state,
+        ruling=opened.ruling,
+        questions=opened.questions,
+    )
     return score_card(answer, release, texts, lender)
 
 
@@ -167,14 +183,16 @@ def findings(replayed: Replayed, texts: Texts) -> list[str]:
     return sentences
 
 
-def answers(opened: Opened, texts: Texts) -> tuple[Answer, ...] | None:
-    """The answers, in the form's order; None if they were erased."""
+def answers(opened: Opened, lender: Lender, texts: Texts) -> tuple[Answer, ...] | None:
+    """Who applies, where that is recorded, and the answers in the form's order; None if they were erased."""
     recorded, release = opened.case.score.answers, opened.release
     if recorded is None:
         return None
     before: Object = opened.case.first.answers or recorded
     order = [name for name in release.form.names if name in recorded] if release else []
-    rows = []
+    applicant, labels = opened.case.score.applicant, lender.work.applicant
+    label = labels[texts.language] if labels is not None else texts("work.applicant")
+    rows = [] if applicant is None else [Answer(label, applicant, "")]
     for name in [*order, *(name for name in recorded if name not in order)]:
         field = release.form.fields[release.form.names.index(name)] if release and name in release.form.names else None
         label = field_label(name, field, texts.language)
@@ -186,7 +204,8 @@ def answers(opened: Opened, texts: Texts) -> tuple[Answer, ...] | None:
 
 def entry(event: Event, release: Release | None, lender: Lender, texts: Texts) -> Entry:
     """A record in words; `release` has the texts of a decision's reasons."""
-    head = texts("entry.head", time=event.time[:16].replace("T", " "), by=event.by)
+    moment = lender.work.local(event.time)
+    head = texts("entry.head", time=f"{moment:%Y-%m-%d %H:%M}", zone=f"{moment:%Z}", by=event.by)
     lines = [*event_sentences(event, release, lender, texts), *free_texts(event)]
     return Entry(head, tuple(line for line in lines if line))
 
@@ -201,7 +220,8 @@ def event_sentences(event: Event, release: Release | None, lender: Lender, texts
                     decision=texts(f"decision.{event.decision}"),
                     pd=write_percent(event.pd, texts.language),
                     release=event.release_name,
-                )
+                ),
+                texts("entry.outcome", outcome=texts(f"decision.{event.outcome}")) if event.outcome else "",
             ]
         case Decided():
             decision, suggested = texts(f"decided.{event.decision}"), texts(f"decision.{event.suggested}")
@@ -222,6 +242,10 @@ def event_sentences(event: Event, release: Release | None, lender: Lender, texts
             return [texts(f"entry.{event.kind}")]
         case Withdrawn():
             return [texts("entry.withdrawn", reason=texts(f"withdraw.{event.reason}"))]
+        case Assigned():
+            return [texts("entry.assigned", to=event.to)]
+        case Noted():
+            return [texts("entry.noted")]
         case LoanOutcome():
             return [texts(f"entry.outcome_{event.outcome}", day=texts.day(event.day))]
         case _:  # a record of a later version of Tenfold
@@ -233,7 +257,7 @@ def free_texts(event: Event) -> list[str | None]:
     match event:
         case Decided():
             return [event.justification, event.conditions]
-        case Agreed() | Withdrawn():
+        case Agreed() | Withdrawn() | Assigned() | Noted():
             return [event.note]
         case Contested():
             return [event.objection]

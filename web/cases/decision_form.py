@@ -11,9 +11,9 @@ from markupsafe import Markup
 from inference.number_format import write_number
 from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
-from ledger.cases import CAN_BE_WITHDRAWN, IN_FORCE, OPEN, PENDING, REVIEW, WAITING, Case
+from ledger.cases import CAN_BE_WITHDRAWN, DONE, IN_FORCE, OPEN, PENDING, REVIEW, WAITING, Case
 from ledger.decisions import DECISIONS, direction
-from web.cases.rules import SHORTEST_TEXT, version_of
+from web.cases.rules import SHORTEST_TEXT, able, version_of
 from web.lender import DIRECTIONS, Lender, reason_text
 from web.pages.forms import LONGEST_NAME, LONGEST_TEXT, Form, form_value
 from web.pages.languages import HOME
@@ -155,7 +155,7 @@ class Section:
     problem: str  # why nothing was recorded, if the case has changed
     outcome: Outcome | None
     elsewhere: bool  # the form is on the case's page
-    waits: bool  # somebody else has to act
+    waits: str  # that somebody else has to act, and who may; or an empty string
     can_be_withdrawn: bool
     form: View | None
     folded: bool
@@ -185,16 +185,28 @@ class CaseForms:
         problems, form = problems or {}, form or {}
         decision, state = case.decision, case.state
         is_own = decision is not None and self._person is not None and self._person.name == decision.by
+        waits = "" if problems else self.waits(case, is_own)  # a form that was refused is shown again
         view: DecisionForm | AgreementForm | None = None
-        if state in (OPEN, REVIEW, PENDING):
+        if state in (OPEN, REVIEW, PENDING) and not waits:
             view = self.deciding(case, release, drafts, problems, form)
-        elif state == WAITING and not is_own:
+        elif state == WAITING and not is_own and not waits:
             view = self.agreeing(case, problems, form)
         boxes = view.boxes if view is not None else ()
         return self.section_with(
-            case, view, problems, outcome=self.outcome(case), waits=state == WAITING and is_own,
+            case, view, problems, outcome=self.outcome(case), waits=waits,
             folded=state == PENDING, lost=unplaced_texts(form, boxes),
         )  # fmt: skip
+
+    def waits(self, case: Case, is_own: bool) -> str:
+        """That this person may not act on the case now, and who may; an empty string if they may."""
+        person = self._person
+        if person is None or case.state in DONE or able(case, [person.name]):
+            return ""
+        why = self._texts("agree.wait" if is_own and case.state == WAITING else "decide.barred")
+        if not self._reviewers:  # the desk does not ask who they are; the case's page does
+            return why
+        others = able(case, self._reviewers)
+        return f"{why} " + self._texts("decide.able" if others else "decide.able_none", names=", ".join(others))
 
     def elsewhere(self, case: Case, problems: Problems, form: Form) -> Section:
         """The section of a case whose current answers are not on this page: its state and a link to it, but no form."""
@@ -209,7 +221,7 @@ class CaseForms:
 
     def section_with(
         self, case: Case, form: View | None, problems: Problems, *, outcome: Outcome | None = None,
-        elsewhere: bool = False, waits: bool = False, folded: bool = False, lost: tuple[str, ...] = (),
+        elsewhere: bool = False, waits: str = "", folded: bool = False, lost: tuple[str, ...] = (),
     ) -> Section:  # fmt: skip
         """A section that contains this form."""
         problem = self._texts(f"decide.problem.{problems['form']}") if "form" in problems else ""
@@ -240,10 +252,13 @@ class CaseForms:
             return None
         notes = {OPEN: "decide.not_agreed", WAITING: "decide.waiting", PENDING: "decide.pending"}
         same = direction(decision.decision, decision.suggested) == "as_suggested"
+        suggestion = "decide.same" if same else "decide.model"
+        if case.score_of(decision).decision != decision.suggested:  # the lender's rules made it another one
+            suggestion += "_rules"
         return Outcome(
             SIGNS[decision.decision],
             texts("decide.by", decision=texts(f"decided.{decision.decision}"), by=decision.by),
-            texts("decide.same" if same else "decide.model", suggested=texts(f"decision.{decision.suggested}")),
+            texts(suggestion, suggested=texts(f"decision.{decision.suggested}")),
             texts(notes[case.state]) if case.state in notes else "",
             number,
             case.state in IN_FORCE,
@@ -253,7 +268,7 @@ class CaseForms:
         self, case: Case, release: Release | None, drafts: Sequence[str], problems: Problems, form: Form
     ) -> DecisionForm:
         """The form for a decision."""
-        texts, suggested, chosen = self._texts, case.score.decision, form_value(form, "decision")
+        texts, suggested, chosen = self._texts, case.score.suggested, form_value(form, "decision")
         review = ""
         if case.contest is not None:
             review = texts("decide.review", by=case.contest.reviewer, deadline=texts.day(case.contest.deadline))

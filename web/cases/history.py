@@ -28,6 +28,7 @@ from web.pages.languages import HOME
 from web.pages.templates import View
 from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import only_of, person_of
+from web.work_settings import WorkSettings
 
 UNDECIDED = {"open": "open", "waiting": "waiting_all"}
 PAGE = 50  # cases
@@ -118,8 +119,8 @@ class HistoryPages:
         )
         view = HistoryPage(
             questions=questions(form, texts),
-            columns=tuple(texts(f"history.{name}") for name in COLUMNS),
-            rows=tuple(row(case, texts) for case in found_cases[:PAGE]),
+            columns=tuple(texts(f"history.{name}", zone=self._lender.work.zone.key) for name in COLUMNS),
+            rows=tuple(row(case, texts, self._lender.work) for case in found_cases[:PAGE]),
             filters=tuple(filters.items()),
             has_newer=before_seq is not None,
             older=found_cases[PAGE - 1].first.seq if len(found_cases) > PAGE else None,
@@ -142,17 +143,8 @@ class HistoryPages:
 def page_of_cases(
     connection: sa.Connection, before: int | None, filters: Mapping[str, str], viewer: str | None
 ) -> list[Case]:
-    """A page of cases and one more. A case that was withdrawn is not open, though the table of cases, which knows only
-    decisions, lists it among those that nobody decided."""
-    listed: list[Case] = []
-    while True:
-        batch = cases.cases_from(connection, queries.cases(connection, PAGE + 1, before, filters, viewer))
-        if filters.get("decision") not in UNDECIDED:
-            return batch
-        listed += [case for case in batch if case.withdrawn is None]
-        if len(batch) <= PAGE or len(listed) > PAGE:
-            return listed[: PAGE + 1]
-        before = batch[-1].first.seq
+    """A page of cases and one more."""
+    return cases.cases_from(connection, queries.cases(connection, PAGE + 1, before, filters, viewer))
 
 
 def by_month(
@@ -217,7 +209,7 @@ def questions(form: Form, texts: Texts) -> tuple[Question, ...]:
     )  # fmt: skip
 
 
-def row(case: Case, texts: Texts) -> CaseRow:
+def row(case: Case, texts: Texts, settings: WorkSettings) -> CaseRow:
     """A case as a row of the table."""
     first, score, decision = case.first, case.score, case.decision
     outcome, by = texts("history.open"), ""
@@ -230,7 +222,7 @@ def row(case: Case, texts: Texts) -> CaseRow:
         elif decision.overridden:
             outcome = texts("history.other", decision=outcome)
     cells = (
-        first.time[:16].replace("T", " "), first.reference or "", write_percent(score.pd, texts.language),
-        texts(f"decision.{score.decision}"), outcome, by,
+        settings.moment(first.time), first.reference or "", write_percent(score.pd, texts.language),
+        texts(f"decision.{score.suggested}"), outcome, by,
     )  # fmt: skip
     return CaseRow(f"record/{quote(first.id)}", write_number(first.seq, texts.language), cells)

@@ -8,13 +8,14 @@ from starlette.types import Scope
 from inference.policy import APPROVE
 from inference.reasons import Explanation, Reasons
 from inference.release import Release
+from inference.rules import Ruling, principal_reasons
 from inference.scorer import Score, Scorer
 from inference.settings import RELEASES
 from ledger import cases, errors
 from ledger.cases import Case
 from ledger.events import Decided, Event, Scored
 from ledger.ledger import Ledger
-from ledger.replay import SAME, Replayed, Replayer, release_folders
+from ledger.replay import SAME, Replayed, Replayer, release_folders, ruling_of
 from web.security.security_log import allowed
 
 
@@ -34,6 +35,16 @@ class Opened:
     def score(self) -> Score | None:
         """The replayed score, if it is the same as the recorded one."""
         return self.replayed.score if self.replayed.outcome == SAME and self.scorer is not None else None
+
+    @property
+    def ruling(self) -> Ruling | None:
+        """What the lender's rules said of the score."""
+        return ruling_of(self.case.score)
+
+    @property
+    def questions(self) -> dict[str, str]:
+        """The questions that the answers raised, and how they were answered."""
+        return {name: str(answer) for name, answer in (self.case.score.questions or {}).items()}
 
     @property
     def amount(self) -> float | None:
@@ -56,11 +67,14 @@ class Opened:
     def drafts(self) -> list[str]:
         """The recorded principal reasons; computed now if the score was made without them, as the API does."""
         recorded = self.case.score.reasons
-        if recorded is not None or self.score is None or self.score.decision == APPROVE:
+        if recorded is not None or self.score is None:
             return list(recorded or ())
+        if self.score.decision == APPROVE:
+            return principal_reasons(self.ruling, [])
         assert self.reasons is not None  # noqa: S101 - there is a score, so there is a scorer
         assert self.explanation is not None  # noqa: S101
-        return self.reasons.principal(self.explanation, self.score.application)
+        of_model = self.reasons.principal(self.explanation, self.score.application)
+        return principal_reasons(self.ruling, of_model)
 
 
 class CaseReader:

@@ -16,7 +16,7 @@ from ledger.cases import CAN_BE_WITHDRAWN, IN_FORCE, Case
 from ledger.errors import LedgerUnavailable
 from ledger.ledger import CaseMoved
 from ledger.records import Draft
-from web.cases import keeping, withdrawing
+from web.cases import handing_on, keeping, withdrawing
 from web.cases.case_page import CaseBody, CasePage, case_body, heading
 from web.cases.decision_form import CaseForms, Problems, Section, typed
 from web.cases.keeping_form import keeping_section
@@ -39,6 +39,7 @@ from web.security.security_log import log_event
 
 logger = logging.getLogger(__name__)
 RECORDED = "X-Recorded"  # response header: whether the form was recorded; if not, the form comes back with its errors
+OTHER_ACTIONS = (WITHDRAW, *handing_on.ACTIONS, *keeping.ACTIONS)  # than deciding, approving and objecting
 WHOLE = {"X-Page": "whole"}  # response header: the body is the whole content of the case's page, not only the form
 Handler: TypeAlias = Callable[[Request, Texts], Awaitable[Response]]
 
@@ -59,7 +60,7 @@ class CasePages:
             for name, function, method in (
                 ("", self.page, "GET"), ("/decide", self.sent("decide"), "POST"),
                 ("/agree", self.sent("agree"), "POST"), ("/contest", self.sent("contest"), "POST"),
-                *((f"/{action}", self.sent(action), "POST") for action in (WITHDRAW, *keeping.ACTIONS)),
+                *((f"/{action}", self.sent(action), "POST") for action in OTHER_ACTIONS),
                 ("/notice", self.notice, "GET"), ("/notice.pdf", self.notice_pdf, "GET"),
             ):  # fmt: skip
                 route = readable(function, texts, self._title)
@@ -172,6 +173,8 @@ class CasePages:
             return agree(opened.case, form, person)
         if action == WITHDRAW:
             return withdrawing.draft(opened.case, form, person)
+        if action in handing_on.ACTIONS:
+            return handing_on.draft(action, opened.case, form, person, self.reviewers())
         if action in keeping.ACTIONS:
             return keeping.draft(action, opened.case, form, person, self.notices(action, opened))
         if action == "contest":
@@ -202,6 +205,8 @@ class CasePages:
             return forms.contest(opened.case, problems, form)
         if action == WITHDRAW and opened.case.state in CAN_BE_WITHDRAWN:
             return withdrawing.withdrawal_section(forms, opened.case, texts, problems, form)
+        if action in handing_on.ACTIONS and handing_on.possible(action, opened.case):
+            return handing_on.handing_section(forms, action, opened.case, texts, self.reviewers(), problems, form)
         if action in keeping.ACTIONS and keeping.possible(action, opened.case):
             return keeping_section(forms, action, opened.case, texts, problems, form)
         return forms.section(opened.case, opened.release, opened.drafts, problems, form)

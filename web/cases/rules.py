@@ -4,7 +4,7 @@ A form contains the version of the case that it showed, which is the case's last
 version, and the ledger accepts the draft only if that record is still the last.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from inference.errors import TenfoldError
@@ -53,7 +53,7 @@ def decide(
         problems["name"] = "another_person"
     if choice not in DECISIONS:
         raise InvalidDecision({**problems, "decision": "choose"})
-    departure = direction(choice, score.decision)
+    departure = direction(choice, score.suggested)
     code = form_value(form, f"reason_{departure}") if departure != "as_suggested" else ""
     if departure != "as_suggested" and code not in lender.codes[departure]:
         problems["reason"] = "choose"
@@ -69,7 +69,7 @@ def decide(
     if problems:
         raise InvalidDecision(problems)
     draft = decided(
-        case.first.id, choice, score.decision,
+        case.first.id, choice, score.suggested,
         by=person.name, reference=case.first.reference, score=score.id, reason_code=code or None,
         justification=justification or None, conditions=conditions if choice == "approve_changed" else None,
         reasons=confirmed if by_model else None, needs_second=lender.needs_second(person.role, amount),
@@ -132,6 +132,12 @@ def contest(
         objection=objection, reference=case.first.reference,
     )  # fmt: skip
     return case.continued(draft)
+
+
+def able(case: Case, names: Collection[str]) -> list[str]:
+    """Those who may decide now, or approve: nobody reviews their own decision."""
+    own = {case.decision.by} if case.state == WAITING and case.decision else set()
+    return [name for name in names if name not in case.barred | own]
 
 
 def missing_name(person: Person) -> dict[str, str]:

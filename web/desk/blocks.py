@@ -13,6 +13,7 @@ from web.cards.score_card import IntroCard, intro
 from web.desk.form import FormValues, build_form, reference_box
 from web.desk.gradio_api import Endpoint
 from web.desk.gradio_hooks import SHUT_WHILE_TICKED, DeskBlocks
+from web.pages.answers import LONGEST_REFERENCE
 from web.pages.frame import frame
 from web.pages.languages import UP
 from web.pages.templates import render
@@ -31,6 +32,15 @@ class FormTitle:
     """The form's title, with the mark "example", which the page's script removes when an answer is changed."""
 
     template: ClassVar[str] = "desk/form_title.html"
+
+
+@dataclass(frozen=True)
+class ApplicantBox:
+    """The applicant's name or number, which the model does not see. The page's script reads it."""
+
+    template: ClassVar[str] = "desk/applicant.html"
+    label: str
+    longest: int = LONGEST_REFERENCE
 
 
 @dataclass(frozen=True)
@@ -62,8 +72,9 @@ class Footer:
     offline: tuple[NoticeCard, ...]  # shown by the page's script if the server cannot be reached
 
 
-def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = None) -> gr.Blocks:
-    """The page in one language: header, form, result panel, footer.
+def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = None, applicant: str = "") -> gr.Blocks:
+    """The page in one language: header, form, result panel, footer. `applicant` is the label of the applicant's name or
+    number; empty: it is not asked.
 
     Gradio draws and fills the form. The page's script sends its values to web/desk/routes.py and shows the response. A
     Gradio event would copy every widget's state several times per click, which takes twice the time of everything else,
@@ -81,6 +92,8 @@ def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = Non
                 with gr.Column(elem_id="foot", min_width=0):
                     if recorded:
                         widgets = replace(widgets, reference=reference_box(texts))
+                    if recorded and applicant:
+                        static(render(ApplicantBox(applicant), texts), "who-applies")
                     with gr.Row(elem_id="actions"):
                         gr.Button(texts("form.score"), variant="primary", elem_id="score", min_width=0)
                         reset = gr.Button(texts("form.reset"), elem_id="reset", min_width=0)

@@ -53,10 +53,7 @@ class FormValues:
 
     def reference(self, typed: object) -> str | None:
         """The reference as a single line; None if it is empty."""
-        if not self.with_reference or not isinstance(typed, str):
-            return None
-        shown = "".join(mark if mark.isprintable() else " " for mark in typed)
-        return " ".join(shown.split())[:LONGEST_REFERENCE] or None
+        return single_line(typed) if self.with_reference else None
 
     def values(self, answers: Mapping[str, object], reference: str = "") -> list[object]:
         """The widgets' values for these answers."""
@@ -79,6 +76,14 @@ class FormValues:
             *(False for _ in optional(self.form)),
             *([""] if self.with_reference else []),
         ]
+
+
+def single_line(typed: object) -> str | None:
+    """A text that stands beside the answers, such as the reference, as a single line; None if it is empty."""
+    if not isinstance(typed, str):
+        return None
+    shown = "".join(mark if mark.isprintable() else " " for mark in typed)
+    return " ".join(shown.split())[:LONGEST_REFERENCE] or None
 
 
 def optional(form: Form) -> list[NumberField]:

@@ -16,11 +16,12 @@ from inference.fields import NOT_STATED, AnswerRefused, NumberField
 from inference.release import Release
 from ledger.drafts import Drafts, FormDraft
 from ledger.errors import LedgerUnavailable
-from web.desk.form import FormValues, optional, shown
+from web.desk.form import FormValues, optional, shown, single_line
 from web.desk.form_case import FORM_KEY
 from web.pages.templates import render
 from web.pages.texts import LANGUAGES, Texts
 from web.person import person_of
+from web.work_settings import WorkSettings
 
 LISTED = 5  # drafts on an empty form
 RECORD = re.compile(r"[0-9A-Za-z_-]{1,64}")
@@ -45,8 +46,8 @@ class UnfinishedForms:
 class FormDrafts:
     """The routes' functions for drafts, in one language."""
 
-    def __init__(self, drafts: Drafts | None, release: Release, texts: Texts) -> None:
-        self._drafts, self._release, self._texts = drafts, release, texts
+    def __init__(self, drafts: Drafts | None, release: Release, texts: Texts, settings: WorkSettings) -> None:
+        self._drafts, self._release, self._texts, self._settings = drafts, release, texts, settings
 
     async def keep(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
         """Keep a form as it is typed; `kept` says whether it was."""
@@ -93,7 +94,7 @@ class FormDrafts:
 
     def _named(self, draft: FormDraft, content: Mapping[str, Any]) -> str:
         """A form by its reference, and when it was last changed."""
-        time = datetime.fromtimestamp(draft.changed, UTC)
+        time = datetime.fromtimestamp(draft.changed, UTC).astimezone(self._settings.zone)
         reference = str(content.get("reference") or "").strip() or self._texts("drafts.no_reference")
         day = self._texts.day(time.date().isoformat())
         return self._texts("drafts.one", reference=reference, day=day, time=time.strftime("%H:%M"))
@@ -120,6 +121,7 @@ class FormDrafts:
         case = content.get("case")
         return {
             "values": [*widgets, *ticks, reference if isinstance(reference, str) else ""],
+            "applicant": single_line(content.get("applicant")) or "",
             "touched": content.get("touched"),
             "decision": content.get("decision"),
             "of": content.get("of"),

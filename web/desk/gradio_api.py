@@ -43,8 +43,9 @@ class CallRefused(Exception):
 class Endpoint:
     """The function, and the routes to call it.
 
-    It returns `Score.as_dict()`; or `{"problems": [...]}` with one entry for each invalid field: field, kind, allowed,
-    got and unit; or `{"problem": ...}` if the score cannot be recorded.
+    It returns `Score.as_dict()`, with the `outcome` where the lender has rules; or `{"problems": [...]}` with one
+    entry for each invalid field: field, kind, allowed, got and unit; or `{"problem": ...}` if the score cannot be
+    recorded.
     """
 
     def __init__(self, recorder: Recorder) -> None:
@@ -79,7 +80,8 @@ class Endpoint:
         """The score of the answers, in the form's order, or their problems."""
         try:
             named = dict(zip(self._form.names, answers, strict=True))
-            return (await self._recorder.score(named, by=by, channel="api")).score.as_dict()
+            scored = await self._recorder.score(named, by=by, channel="api")
+            return scored.score.as_dict() | ({} if scored.ruling is None else {"outcome": scored.outcome})
         except InvalidApplication as error:
             return {"problems": [problem_json(problem) for problem in error.problems]}
         except LedgerUnavailable:

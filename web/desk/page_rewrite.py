@@ -4,11 +4,13 @@ Gradio adds `head` and `css` with a script when it runs, which is too late for t
 an unstyled page first.
 """
 
+import gzip
 from dataclasses import dataclass
 from typing import ClassVar
 
 from markupsafe import Markup
-from starlette.datastructures import MutableHeaders
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.fields import NumberField
@@ -18,11 +20,15 @@ from web.desk.form import FormValues
 from web.desk.gradio_hooks import policy, rewritten
 from web.desk.number_box import shown_in_box
 from web.desk.redrawn import KEY, redrawn
-from web.pages.answers import kind_of, row_id
+from web.pages.answers import is_searched, kind_of, row_id
+from web.pages.assets import takes_gzip
 from web.pages.frame import Banner, Visitor, banner, visitor
 from web.pages.languages import UP, page_language
 from web.pages.templates import for_script, render
 from web.pages.texts import LANGUAGES, texts_in
+from web.work_count import count_for
+
+LEVEL = 6  # of gzip: a fifth of the page remains, after a millisecond or two
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class OnTheDesk:
     template: ClassVar[str] = "desk/visitor_now.html"
     visitor: Visitor | None
     banner: Banner | None
+    count: str  # of cases that wait for who is logged in
     typed: Markup | None  # JSON
 
 
@@ -44,6 +51,7 @@ class DeskHead:
     title: str
     up: str
     facts: Markup  # JSON
+    searches: bool  # whether a field has a long list of codes
 
 
 class PageDress:
@@ -80,6 +88,11 @@ class PageDress:
             if start["status"] == 200 and content and headers.get("content-type", "").startswith("text/html"):
                 page = rewritten(content.decode(), language, self.head(language, scope))
                 content = page.encode()
+                # The page holds no secret that a guess in a request could be compressed with.
+                if takes_gzip(Headers(scope=scope)):
+                    content = await run_in_threadpool(gzip.compress, content, LEVEL, mtime=0)
+                    headers["Content-Encoding"] = "gzip"
+                headers.add_vary_header("Accept-Encoding")
                 headers["Content-Length"] = str(len(content))
                 headers["Content-Security-Policy"] = policy(page)
             await send(start)
@@ -93,7 +106,8 @@ class PageDress:
         typed = None
         if scope.get(KEY) is not None:
             typed = for_script(redrawn(scope[KEY], self._release, self._form_values[language], texts))
-        return self.heads[language] + render(OnTheDesk(visitor(scope, texts, up), banner(scope, texts), typed), texts)
+        now = OnTheDesk(visitor(scope, texts, up), banner(scope, texts), count_for(scope), typed)
+        return self.heads[language] + render(now, texts)
 
 
 def head(release: Release, language: str) -> Markup:
@@ -112,9 +126,11 @@ def head(release: Release, language: str) -> Markup:
                 "id": row_id(field),
                 "kind": kind_of(field),
                 "unit": field.unit[language],
+                "searched": is_searched(field),
                 **(shown_in_box(field, field.typical_answer, language) if isinstance(field, NumberField) else {}),
             }
             for field in release.form.fields
         ],
     }
-    return render(DeskHead(title, up, for_script(known)), texts)
+    searches = any(map(is_searched, release.form.fields))
+    return render(DeskHead(title, up, for_script(known), searches), texts)

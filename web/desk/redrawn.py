@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference.fields import ChoiceField, Field, NumberField
 from inference.numbers import LONGEST
 from inference.release import Release
-from web.desk.form import FormValues, optional
+from web.desk.form import FormValues, optional, single_line
 from web.pages.answers import labelled, offered
 from web.pages.forms import read_form
 from web.pages.languages import page_language
@@ -66,7 +66,7 @@ def redrawn(typed: object, release: Release, form_values: FormValues, texts: Tex
     """The widgets' values for what was typed into the form of another release, and the message about it.
 
     `typed` is what the page's script sent: `rows` with name, kind, unit, label, value and the answer's text for each
-    field, `reference`, and `case`: whether answers of a case were being corrected.
+    field, `reference`, `applicant`, and `case`: whether answers of a case were being corrected.
     """
     content: dict[str, Any] = typed if isinstance(typed, dict) else {}
     sent = content.get("rows")
@@ -106,7 +106,8 @@ def redrawn(typed: object, release: Release, form_values: FormValues, texts: Tex
         lost,
         texts("redrawn.added", fields=", ".join(added)) if added else "",
     )
-    return {"values": values, "html": render(message, texts)}
+    applicant = single_line(content.get("applicant")) or ""
+    return {"values": values, "applicant": applicant, "html": render(message, texts)}
 
 
 def kept_value(row: Mapping[str, Any], field: Field, language: str) -> str | None:

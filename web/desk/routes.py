@@ -11,14 +11,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
 from inference.errors import InvalidApplication
-from inference.fields import NumberField
+from inference.fields import ChoiceField, NumberField
 from inference.policy import APPROVE
 from inference.release import Release
-from ledger import cases
+from ledger import cases, queries
 from ledger.cases import TO_DECIDE, Case
 from ledger.drafts import Drafts
 from ledger.errors import UNREADABLE, LedgerUnavailable, cause
-from ledger.ledger import CaseMoved
+from ledger.events import SCORED
+from ledger.ledger import CaseMoved, Ledger
 from ledger.records import Key, Record
 from web.cards.notice_card import notice_card
 from web.cards.problem_card import problem_card
@@ -26,12 +27,14 @@ from web.cards.score_card import score_card
 from web.cases.decision_form import CaseForms
 from web.cases.opened import CaseReader
 from web.cases.rules import case_at, version_of
-from web.desk.form import FormValues
+from web.desk.choice_search import MOST_SHOWN, ChoiceSearch
+from web.desk.form import FormValues, single_line
 from web.desk.form_case import FORM_KEY, FormCase, FormCases, only_own_scores_since
 from web.desk.form_drafts import FormDrafts
 from web.desk.number_box import read_box
 from web.desk.whatif_panel import Panel
 from web.lender import Lender
+from web.pages.answers import is_searched
 from web.pages.languages import HOME, UP
 from web.pages.templates import View, render
 from web.pages.texts import LANGUAGES, Texts, texts_in
@@ -41,6 +44,7 @@ from web.recording import Recorder, ScoredAnswer
 from web.security.security_log import allowed, log_event
 
 NOBODY = "desk"  # the name in records if no login is needed
+RECENT = 50  # scores of a person among which the choices used last are looked for
 TRIES = 5  # of a score whose case has changed meanwhile by the same form
 HEADERS = {"Cache-Control": "no-store"}
 
@@ -55,8 +59,8 @@ class Correcting:
 
 
 def desk_routes(recorder: Recorder, lender: Lender, drafts: Drafts | None = None) -> APIRouter:
-    """`POST desk/score`, `desk/compare`, `desk/try`, `desk/take`, `desk/read`, and `desk/drafts`, `desk/keep` and
-    `desk/discard` for forms that were begun, below each language's desk."""
+    """`POST desk/score`, `desk/compare`, `desk/try`, `desk/take`, `desk/read`, `desk/search`; and for forms that were
+    begun `desk/drafts`, `desk/keep` and `desk/discard`, below each language's desk."""
     router = APIRouter()
     ledger = recorder.ledger
     form_cases = None if ledger is None else FormCases(ledger, recorder.scorer.release.digest)
@@ -68,6 +72,7 @@ def desk_routes(recorder: Recorder, lender: Lender, drafts: Drafts | None = None
             ("compare", desk.compare),
             ("take", desk.take),
             ("read", desk.read),
+            ("search", desk.search),
             ("drafts", desk.drafts),
             ("keep", desk.form_drafts.keep),
             ("discard", desk.form_drafts.discard),
@@ -120,8 +125,14 @@ class DeskRoutes:
         self._lender = lender
         self._form_cases = form_cases
         self._cases = None if recorder.ledger is None else CaseReader(recorder.ledger, recorder.scorer)
-        self.form_drafts = FormDrafts(drafts, self._release, texts)
-        self._panel = Panel(self._release, texts, self._form_values)
+        self.form_drafts = FormDrafts(drafts, self._release, texts, lender.work)
+        has_rules = recorder.rules is not None and bool(recorder.rules.book.rules)
+        self._searches = {
+            field.name: ChoiceSearch(field, texts)
+            for field in self._release.form.fields
+            if isinstance(field, ChoiceField) and is_searched(field)
+        }
+        self._panel = Panel(self._release, texts, self._form_values, has_rules)
 
     async def score(self, body: dict[str, Any], scope: Scope) -> str:
         """The card for the form's values; a corrected score if they are an earlier case's answers."""
@@ -171,6 +182,7 @@ class DeskRoutes:
     async def _scored(
         self, body: dict[str, Any], person: Person | None, corrects: Case | None, key: Key | None = None
     ) -> ScoredAnswer:
+        named = body.get("confirmed")
         return await self._recorder.score(
             self._form_values.answers(body.get("answers")),
             by=self._by(person),
@@ -179,6 +191,8 @@ class DeskRoutes:
             key=key,
             explain=True,
             corrects=corrects,
+            applicant=single_line(body.get("applicant")) if self._lender.work.applicant else None,
+            confirmed=[name for name in named if isinstance(name, str)] if isinstance(named, list) else (),
         )
 
     def _card(self, answer: ScoredAnswer, case: Case | None, person: Person | None) -> str:
@@ -249,6 +263,20 @@ class DeskRoutes:
             if isinstance(field, NumberField) and isinstance(numbers, dict) and isinstance(numbers.get(field.name), str)
         }
 
+    async def search(self, body: dict[str, Any], scope: Scope) -> str:
+        """Choices of a long list (`field`) for a `text`; for none, those that were used last: by who is logged in, as
+        the ledger has it, or else in this tab (`used`: codes). Empty if there is nothing to show."""
+        search = self._searches.get(str(body.get("field")))
+        if search is None:
+            return ""
+        typed, used = str(body.get("text", "")), body.get("used")
+        codes = [code for code in used if isinstance(code, str)][:MOST_SHOWN] if isinstance(used, list) else []
+        person = person_of(scope)
+        if not typed.strip() and person is not None and self._recorder.ledger is not None:
+            codes += await run_in_threadpool(last_answers, self._recorder.ledger, person.name, str(body["field"]))
+        view = await run_in_threadpool(search.view, typed, codes)
+        return "" if view is None else render(view, self._texts)
+
     async def take(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
         """The form's values for an earlier case's answers (None if they are not available), and a message."""
         texts = self._texts
@@ -263,6 +291,7 @@ class DeskRoutes:
         return {
             "values": self._form_values.values(score.answers, score.reference or ""),
             "html": render(correcting, texts),
+            "applicant": score.applicant or "",
             "seen": version_of(case),
         }
 
@@ -288,7 +317,15 @@ class DeskRoutes:
         case, person = opened.case, person_of(scope)
         score = opened.score._replace(request_id=case.score.id)
         state = self._recorder.state.then(opened.release, case.score.seq)
-        answer = ScoredAnswer(score, case.first.seq, opened.explanation, opened.drafts, state=state)
+        answer = ScoredAnswer(
+            score,
+            case.first.seq,
+            opened.explanation,
+            opened.drafts,
+            state=state,
+            ruling=opened.ruling,
+            questions=opened.questions,
+        )
         section = self._form(person).section(case, self._release, opened.drafts)
         return score_card(answer, self._release, self._texts, self._lender, section)
 
@@ -313,3 +350,12 @@ def with_score(case: Case | None, record: Record) -> Case:
     """A case with one more score, or the new case that begins with it: as shown here, not as the ledger may have it by
     now, since the decision is about what is shown."""
     return Case((*(case.events if case else ()), record.event))
+
+
+def last_answers(ledger: Ledger, by: str, field: str) -> list[str]:
+    """This person's answers to a field in the scores recorded last, the newest first; none if the ledger fails."""
+    with suppress(*UNREADABLE), ledger.store.reading() as connection:
+        records = queries.newest(connection, RECENT, None, by=by, kind=SCORED)
+        answers = [(record.personal_json or {}).get("answers") for record in records]
+        return [str(given[field]) for given in answers if isinstance(given, dict) and given.get(field)]
+    return []

@@ -57,6 +57,7 @@ class WhatIfPanel:
     """What would make it an approval, and a curve."""
 
     template: ClassVar[str] = "desk/whatif.html"
+    rules: str  # that the lender's rules are no part of it, if there are any
     approvals: Approvals
     options: tuple[CurveOption, ...]
     curve: CurveLine | ChoiceBars
@@ -65,8 +66,10 @@ class WhatIfPanel:
 class Panel:
     """Renders the panel for a release in one language."""
 
-    def __init__(self, release: Release, texts: Texts, form_values: FormValues) -> None:
+    def __init__(self, release: Release, texts: Texts, form_values: FormValues, has_rules: bool = False) -> None:
+        """`has_rules`: the lender has rules of its own, which a what-if leaves out."""
         self._release, self._texts, self._form_values = release, texts, form_values
+        self._rules = texts("whatif.rules") if has_rules else ""
 
     def write(
         self,
@@ -79,6 +82,7 @@ class Panel:
         """The panel's HTML."""
         release, texts = self._release, self._texts
         panel = WhatIfPanel(
+            self._rules,
             approvals(scored, proposals, amounts, release, texts, self._form_values),
             tuple(
                 CurveOption(field.name, field.label[texts.language], number == index)

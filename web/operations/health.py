@@ -102,11 +102,17 @@ def ledger_warnings(ledger: Ledger | None) -> list[str]:
     try:
         with ledger.store.reading() as connection:
             purged = queries.unclean(queries.driver(connection))
+        endpoints = ledger.endpoint_states()
     except DATABASE_ERRORS:
         return []  # `ledger_problems` reports it
-    if purged is None:
-        return []
-    return [f"ledger: what record {purged.seq} says was erased may still be in the file or its log"]
+    warnings = [
+        f"webhooks: {endpoint.failed:,} events for {endpoint.name} were given up: 'tenfold outbox' lists them"
+        for endpoint in endpoints
+        if endpoint.failed
+    ]
+    if purged is not None:
+        warnings.append(f"ledger: what record {purged.seq} says was erased may still be in the file or its log")
+    return warnings
 
 
 def ledger_problems(ledger: Ledger | None) -> list[str]:

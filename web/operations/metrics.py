@@ -1,17 +1,21 @@
-"""`GET /metrics` for Prometheus: latency by stage, decisions, refused applications, dropped log lines."""
+"""`GET /metrics` for Prometheus: latency by stage, decisions, refused applications, dropped log lines, events."""
 
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 
 from fastapi import APIRouter, Response
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
+from starlette.concurrency import run_in_threadpool
 
 from inference.perflog_lines import STAGES
 from inference.scorer import Score, Scorer
+from ledger.errors import UNREADABLE
 from ledger.ledger import Ledger
+from ledger.outbox import EndpointState
 
 TIMED = ("total", *STAGES)
 BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # ms
@@ -31,6 +35,7 @@ class Metrics(Collector):
         self._sums = dict.fromkeys(TIMED, 0.0)
         self._buckets = {stage: [0] * (len(BOUNDS) + 1) for stage in TIMED}
         self.refused = 0
+        self.endpoints: list[EndpointState] = []  # of webhooks, as `look` found them
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(self)
 
@@ -40,6 +45,12 @@ class Metrics(Collector):
         for stage, ms in score.milliseconds.items():
             self._sums[stage] += ms
             self._buckets[stage][bisect_left(BOUNDS, ms)] += 1
+
+    def look(self) -> None:
+        """Ask the ledger how many events wait."""
+        if self._ledger is not None:
+            with suppress(*UNREADABLE):  # then they are as they were; tenfold_ledger_up and /readyz say what is wrong
+                self.endpoints = self._ledger.endpoint_states()
 
     def collect(self) -> Iterator[HistogramMetricFamily | CounterMetricFamily | GaugeMetricFamily | InfoMetricFamily]:
         """All metrics, in Prometheus's units: seconds and bytes."""
@@ -61,6 +72,11 @@ class Metrics(Collector):
         if self._ledger is not None:
             up = float(self._ledger.problem is None)
             yield GaugeMetricFamily("tenfold_ledger_up", "Whether the last write to the ledger succeeded.", value=up)
+            gauge = GaugeMetricFamily("tenfold_outbox", "Events not delivered.", labels=["endpoint", "state"])
+            for endpoint in self.endpoints:
+                gauge.add_metric([endpoint.name, "waiting"], endpoint.waiting)
+                gauge.add_metric([endpoint.name, "failed"], endpoint.failed)
+            yield gauge
         release = InfoMetricFamily("tenfold_release", "What is served.")
         names = {"release": self._scorer.release.name, "engine": self._scorer.engine.name}
         release.add_metric([], names)
@@ -73,6 +89,7 @@ def metrics_routes(metrics: Metrics) -> APIRouter:
 
     @router.get("/metrics")
     async def show() -> Response:
+        await run_in_threadpool(metrics.look)
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE)
 
     return router

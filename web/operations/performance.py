@@ -1,7 +1,7 @@
 """The Performance page: charts of the live performance log, drawn on the server; no applicant's data is in them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import ClassVar, NamedTuple
 
@@ -18,6 +18,7 @@ from web.pages.charts import Chart, column, rounded_up
 from web.pages.frame import HEADERS, frame, page
 from web.pages.languages import HOME
 from web.pages.texts import LANGUAGES, Texts, texts_in
+from web.person import person_of
 
 HERE = "performance"
 STRETCHES = 60  # intervals from left to right, at most
@@ -60,6 +61,7 @@ class PerformancePage:
     warnings: tuple[str, ...]
     empty: str  # the reason for the lack of figures, or an empty string
     latency: Latency | None
+    events: bool = False  # whether the way to the events for other systems is shown
 
 
 def performance_routes(scorer: Scorer, settings: Settings, ledger: bool) -> APIRouter:
@@ -76,6 +78,8 @@ def performance_routes(scorer: Scorer, settings: Settings, ledger: bool) -> APIR
             else:
                 with tail.lock:
                     view = performance_page(tail.follow(), scorer, texts)
+            person = person_of(request.scope)
+            view = replace(view, events=settings.webhooks is not None and (person is None or person.sees_all))
             page_frame = frame(title[texts.language], texts, HERE, scope=request.scope, ledger=ledger)
             return HTMLResponse(page(view, texts, page_frame), headers=HEADERS)
 

@@ -22,6 +22,11 @@ def kind_of(field: Field) -> str:
     return "radio" if len(offered(field, "en")) <= RADIO_UP_TO else "list"
 
 
+def is_searched(field: Field) -> bool:
+    """Whether it is a long list of codes, in which the server searches: web/desk/choice_search.py."""
+    return isinstance(field, ChoiceField) and field.digits is not None and kind_of(field) == "list"
+
+
 def choice_text(choice: Choice, language: str) -> str:
     """The title, preceded by the code if that is a public one such as 722511 or CA."""
     title = choice.label[language]

@@ -11,6 +11,7 @@ from web.pages.templates import View, render
 from web.pages.texts import LANGUAGES, Texts
 from web.person import DEMO, OPEN, mode_of, person_of
 from web.service_state import said_of
+from web.work_count import count_for
 
 # No inline script runs and no other site is contacted; forms are sent by the page's own script.
 POLICY = (
@@ -18,6 +19,17 @@ POLICY = (
     "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 )
 HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
+
+OVERRIDES = "history/overrides"
+UNDER_MANAGE = (
+    "batch",
+    "performance",
+    "monitor",
+    "events",
+    "releases",
+    "users",
+    "password",
+)  # pages that the page Manage links to
 
 
 @dataclass(frozen=True)
@@ -29,6 +41,7 @@ class Link:
     is_current: bool  # whether it leads to the page that it is on, or to the one above
     target: str = ""  # the tab that it opens in
     language: str = ""  # of the page that it leads to, if it is a link to another language
+    count: str | None = None  # of cases that wait, beside the link to them; the desk's script inserts it
 
 
 @dataclass(frozen=True)
@@ -83,19 +96,19 @@ def frame(
     """The header of a page. `here` is `desk`, or the page's path below its language's root, such as record/ID. `up` is
     the path to the app's root; by default it is derived from `here`."""
     up = root_from(here, texts) if up is None else up
-    home = up + HOME[texts.language].lstrip("/")
-    paths = {"desk": "", "history": "history", "batch": "batch", "performance": "performance", "model": "model-card"}
-    if not ledger:
-        del paths["history"]
-    if here == "login":
+    home, name = up + HOME[texts.language].lstrip("/"), page_name(here)
+    paths = {"work": "work", "desk": "", "history": "history", "manage": "manage", "model": "model-card"}
+    for of_ledger in () if ledger else ("work", "history"):
+        del paths[of_ledger]
+    if here in ("login", "invitation"):
         paths = {}
     # From the desk each opens in its own tab, so that nobody loses what they typed.
     pages = [
         Link(
-            home + path or "./", texts(f"nav.{name}"), here.partition("/")[0] == (path or "desk"),
-            f"tenfold-{name}" if path and here == "desk" else "",
+            home + path or "./", texts(f"nav.{key}"), key == name, f"tenfold-{key}" if path and here == "desk" else "",
+            count=None if key != "work" else "" if scope is None else count_for(scope),
         )
-        for name, path in paths.items()
+        for key, path in paths.items()
     ]  # fmt: skip
     languages = [
         Link(language_link(language, here, up), language.upper(), language == texts.language, language=language)
@@ -105,6 +118,14 @@ def frame(
         release_title, up, tuple(pages), tuple(languages),
         None if scope is None else visitor(scope, texts, up), None if scope is None else banner(scope, texts),
     )  # fmt: skip
+
+
+def page_name(here: str) -> str:
+    """The page of the header that `here` is, or stands under."""
+    first = here.partition("/")[0]
+    if first in UNDER_MANAGE or here == OVERRIDES:
+        return "manage"
+    return {"model-card": "model", "record": "history"}.get(first, first)
 
 
 def visitor(scope: Scope, texts: Texts, up: str) -> Visitor | None:

@@ -31,7 +31,7 @@ from ledger.sqlite_files import file_identity, mark, open_file, transaction, wri
 from web.person import CLOSED, DEMO, OPEN, ROLES, TOKEN_ROLES, Person
 from web.security.passwords import LONGEST, normalised, password_problem
 
-APPLICATION, VERSION = 0x54465553, 2  # of the file
+APPLICATION, VERSION = 0x54465553, 3  # of the file
 WAIT = 2.0  # seconds that a change waits while another process writes
 NO_WAIT = 0.0  # seconds that a query waits: it runs on the event loop and must not block it
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
@@ -39,6 +39,7 @@ RESERVED = frozenset({"api", "desk", "gradio"})  # names in records that were ma
 IDLE, ABSOLUTE = 30 * 60, 12 * 3600  # seconds: a session's longest time without use, and its longest life
 DEVICE = "device"  # purpose of a device cookie's signature
 NOTED_EVERY = 60  # seconds between two updates of when a session or a token was last used
+LINK_HOURS = 48  # that a link to set a password can be used
 TOKEN_DAYS = 365  # lifetime of a token by default
 LONGEST_TOKEN_DAYS = 3650
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})  # hosts that only this computer can reach
@@ -54,11 +55,20 @@ CREATE TABLE sessions (
 ) WITHOUT ROWID;
 CREATE TABLE secret (key BLOB NOT NULL);
 CREATE TABLE retired (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE links (
+    id BLOB PRIMARY KEY, name TEXT NOT NULL REFERENCES accounts (name) ON DELETE CASCADE, expires REAL NOT NULL
+) WITHOUT ROWID;
 """
 # Upgrades version 1, in which tokens did not expire and a removed name could be reused.
 FROM_1 = """
 ALTER TABLE accounts ADD COLUMN expires REAL;
 CREATE TABLE retired (name TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+# Upgrades version 2, which had no links to set a password.
+FROM_2 = """
+CREATE TABLE links (
+    id BLOB PRIMARY KEY, name TEXT NOT NULL REFERENCES accounts (name) ON DELETE CASCADE, expires REAL NOT NULL
+) WITHOUT ROWID;
 """
 
 
@@ -156,8 +166,9 @@ class Accounts:
                 connection.execute(statement)
             connection.execute("INSERT INTO secret VALUES (?)", [secrets.token_bytes(32)])
             mark(connection, APPLICATION, VERSION)
-        elif (identity.application, identity.version) == (APPLICATION, 1):
-            for statement in filter(str.strip, FROM_1.split(";")):
+        elif identity.application == APPLICATION and identity.version in (1, 2):
+            raising = FROM_1 + FROM_2 if identity.version == 1 else FROM_2
+            for statement in filter(str.strip, raising.split(";")):
                 connection.execute(statement)
             mark(connection, APPLICATION, VERSION)
         elif (identity.application, identity.version) != (APPLICATION, VERSION):
@@ -264,8 +275,51 @@ class Accounts:
                 "UPDATE accounts SET password = ? WHERE name = ? AND password IS NOT NULL", [hashed, name]
             ).rowcount
             connection.execute("DELETE FROM sessions WHERE name = ?", [name])
+            connection.execute("DELETE FROM links WHERE name = ?", [name])
         if not changed:
             raise AccountError(f"{name}: no such user")
+
+    # ---- links to set a password -------------------------------------------------------------------------------
+
+    def add_link(self, name: str) -> str:
+        """A secret with which somebody can set this user's password, once, for `LINK_HOURS`; it takes the place of an
+        earlier one, is not stored and cannot be shown again. Raises `AccountError` if there is no such user."""
+        if not self.knows(name):
+            raise AccountError(f"{name}: no such user")
+        secret = secrets.token_urlsafe(32)
+        with self._changing() as connection:
+            connection.execute("DELETE FROM links WHERE name = ?", [name.lower()])
+            values = [digest(secret), name.lower(), self._clock.utc() + 3600 * LINK_HOURS]
+            connection.execute("INSERT INTO links VALUES (?, ?, ?)", values)
+        return secret
+
+    def invite(self, name: str, role: str) -> str:
+        """Add a user who has no password yet, and return the secret of the link to set it. Raises `AccountError`."""
+        self.add_user(name, role, secrets.token_urlsafe(32))
+        return self.add_link(name)
+
+    def by_link(self, secret: str) -> str | None:
+        """The user whose password a link can set; None if it is unknown, was used or has expired."""
+        rows = self._ask("SELECT name FROM links WHERE id = ? AND expires > ?", digest(secret), self._clock.utc())
+        return rows[0][0] if rows else None
+
+    def use_link(self, secret: str, password: str) -> str | None:
+        """Set the password and end the user's sessions; the link is used up. The user's name; None if the link was used
+        meanwhile. Raises `AccountError` for a password that is refused, and then the link can be used again."""
+        name = self.by_link(secret)
+        if name is None:
+            return None
+        hashed = self._hashed(name, password)
+        with self._changing() as connection:
+            if not connection.execute("DELETE FROM links WHERE id = ?", [digest(secret)]).rowcount:
+                return None
+            connection.execute("UPDATE accounts SET password = ? WHERE name = ?", [hashed, name])
+            connection.execute("DELETE FROM sessions WHERE name = ?", [name])
+        return name
+
+    def links(self) -> dict[str, float]:
+        """By user: until when a link can set the password, in seconds since 1970."""
+        return dict(self._ask("SELECT name, expires FROM links WHERE expires > ?", self._clock.utc()))
 
     def sessions(self) -> list[Session]:
         """All sessions that have not expired, by name, the newest first."""
@@ -338,6 +392,14 @@ class Accounts:
             connection.execute("DELETE FROM sessions WHERE made < ? OR used < ?", [now - ABSOLUTE, now - IDLE])
             connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?)", [digest(id), name.lower(), now, now])
         return self._signer().sign(id).decode()
+
+    def is_password(self, name: str, password: str) -> bool:
+        """Whether this is the password of a user."""
+        rows = self._ask("SELECT password FROM accounts WHERE name = ? AND password IS NOT NULL", name.lower())
+        try:
+            return bool(rows) and self._hasher.verify(rows[0][0], normalised(password))
+        except VerificationError:
+            return False
 
     @cached_property
     def _nobody(self) -> str:

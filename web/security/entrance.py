@@ -35,9 +35,11 @@ RULES = [
     (re.compile(pattern), who)
     for pattern, who in (
         (r"/livez|/readyz", NOBODY),
-        (PAGES + r"login", NOBODY),
+        (PAGES + r"(?:login|invitation)", NOBODY),
         (r"/desk/[0-9a-f]{12}/[a-z]+\.(?:css|js|svg)", NOBODY),  # style and script: as public as the source
         (PAGES + r"history/overrides|" + PAGES + r"record/[^/]+/(?:hold|release)", ALL_SEEING),
+        (PAGES + r"users", ALL_SEEING),
+        (PAGES + r"events", ALL_SEEING),
         (PAGES + r"releases(?:/[\w.-]+(?:/[\w.-]+)?)?", ALL_SEEING),
         (PAGES + r"monitor", ALL_SEEING),
         (r"/metrics", METERING),
@@ -45,9 +47,13 @@ RULES = [
         (PAGES + r"logout", LOGGED_IN),
         (r"/api/v1/.+", LOGGED_IN),
         (r"/|/fr|/fr/", LOGGED_IN),
-        (PAGES + r"desk/(?:score|compare|try|take|read|drafts|keep|discard)", LOGGED_IN),
-        (PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|withdraw|notified|notice|notice\.pdf))?", LOGGED_IN),
-        (PAGES + r"(?:history|performance|model-card|batch)", LOGGED_IN),
+        (PAGES + r"desk/(?:score|compare|try|take|read|search|drafts|keep|discard)", LOGGED_IN),
+        (
+            PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|withdraw|assign|note|notified|notice|notice\.pdf))?",
+            LOGGED_IN,
+        ),
+        (PAGES + r"(?:history|performance|model-card|batch|manage|password)", LOGGED_IN),
+        (PAGES + r"work(?:/[a-z]{1,20})?", LOGGED_IN),
         (PAGES + r"batch/columns\.csv", LOGGED_IN),
         (PAGES + r"batch/[^/]+(?:/(?:progress|check|score|cancel|delete|result|rejected|row))?", LOGGED_IN),
         (r"/model-card/[^/]+", LOGGED_IN),
@@ -68,6 +74,7 @@ READS = [
         (PAGES + r"record/([^/]+)/notice(?:\.pdf)?", "notice"),
         (r"/api/v1/decisions/([^/]+)", "api"),
         (PAGES + r"history()", "history"),
+        (PAGES + r"work(?:/[a-z]{1,20})?()", "work"),
         (PAGES + r"batch/(?!columns\.csv)([^/]+)(?:/(?:result|rejected|row))?", "file"),
         (r"/api/v1/book/([^/]+)/(?:result|rejected)", "file"),
         (r"/api/v1/decisions()", "list"),
@@ -81,7 +88,7 @@ DEFAULTS = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 READING = re.compile(
-    PAGES + r"(?:record|history|batch)|/api/v1/(?:decisions|book)"
+    PAGES + r"(?:record|history|work|batch)|/api/v1/(?:decisions|book)"
 )  # a quick test, since most requests read nothing
 BEHIND_TLS = [*DEFAULTS, (b"strict-transport-security", b"max-age=31536000")]
 DEFAULT_NAMES = frozenset(name for name, _ in BEHIND_TLS)

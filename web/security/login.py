@@ -51,7 +51,10 @@ class Login:
         title: Text,
         throttle: Throttle | None = None,
         security_log: SecurityLog | None = None,
+        first_page: str = "",
     ) -> None:
+        """`first_page` is the path below a language's root that a login leads to; empty for the desk."""
+        self._first_page = first_page
         self._accounts, self._title, self._throttle = accounts, title, throttle or Throttle()
         self._log = security_log or SecurityLog(None, 0)
         self._checking = asyncio.Semaphore(AT_ONCE)
@@ -127,8 +130,9 @@ class Login:
         return answer
 
     def onward(self, request: Request, texts: Texts, next_path: str) -> Response:
-        """Redirect to the requested page, or to the desk; never to another site."""
-        next_path = next_path if NEXT.fullmatch(next_path) else HOME[texts.language].lstrip("/")
+        """Redirect to the requested page, or to the first one; never to another site."""
+        if not NEXT.fullmatch(next_path):
+            next_path = HOME[texts.language].lstrip("/") + self._first_page
         target = f"{request.scope.get('root_path', '')}/{quote(next_path, safe='/')}"
         return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
 

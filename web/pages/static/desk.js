@@ -184,6 +184,13 @@
     }));
   /** @type {() => HTMLInputElement | undefined} */
   const reference = () => byId("reference")?.querySelector("input, textarea");
+  // The applicant's name or number, where the lender asks for it; the model does not see it.
+  const applicant = () => /** @type {HTMLInputElement | null} */ (byId("applicant"))?.value ?? "";
+  /** @type {(name: unknown) => void} */
+  const nameApplicant = (name) => {
+    const box = /** @type {HTMLInputElement | null} */ (byId("applicant"));
+    if (box) box.value = typeof name === "string" ? name : "";
+  };
 
   // ---- stale: the form is not what was scored     ------------------------------------------------
 
@@ -316,13 +323,16 @@
   let underWay = 0; // the turn whose answer has not come
   let of = ""; // the case whose answers are being corrected
   let seen = ""; // its last record, when its answers were put into the form, or in the card on display
-  const score = async () => {
+  /** @type {(confirmed?: string[]) => Promise<void>} `confirmed`: questions about the answers on display that were answered */
+  const score = async (confirmed = []) => {
     if (underWay && underWay === turn) return;
     const mine = underWay = ++turn;
     const sent = contents();
     seen = within(byId("result"), '[data-state="score"] [data-seen]')?.dataset.seen ?? seen;
     busy(true);
-    const answer = await ask("desk/score", { answers: sent, reference: reference()?.value ?? "", key, of, seen });
+    const answer = await ask("desk/score", {
+      answers: sent, reference: reference()?.value ?? "", applicant: applicant(), key, of, seen, confirmed,
+    });
     if (mine !== turn) return;
     underWay = 0;
     busy(false);
@@ -343,7 +353,7 @@
     const form = document.createElement("form");
     const typed = document.createElement("input");
     Object.assign(form, { method: "post", action: location.pathname, hidden: true });
-    Object.assign(typed, { name: "typed", value: JSON.stringify({ rows, reference: reference()?.value, case: of !== "" }) });
+    Object.assign(typed, { name: "typed", value: JSON.stringify({ rows, reference: reference()?.value, applicant: applicant(), case: of !== "" }) });
     form.append(typed);
     document.body.append(form);
     leaving = true;
@@ -441,6 +451,7 @@
     if (!found.values) return;
     of = id;
     seen = found.seen;
+    nameApplicant(found.applicant);
     fill(found.values);
     await openedAs(() => shows(found.values));
   };
@@ -503,14 +514,14 @@
     return form ? [.../** @type {any} */ (new FormData(form))].filter(([name]) => !own.includes(name)) : [];
   };
   const draft = () => JSON.stringify({
-    answers: contents(), reference: reference()?.value ?? "", touched: [...touched], of, seen, decision: decision(),
+    answers: contents(), reference: reference()?.value ?? "", applicant: applicant(), touched: [...touched], of, seen, decision: decision(),
     case: within(byId("result"), '[data-state="score"] [data-record]')?.dataset.record.split("/").pop() ?? "",
     stale: differ(contents(), scored),
   });
   const keep = async () => {
     clearTimeout(keepTimer);
     const now = draft();
-    if (!drawnOnce || now === kept || !(touched.size || reference()?.value)) return;
+    if (!drawnOnce || now === kept || !(touched.size || reference()?.value || applicant())) return;
     kept = now;
     const answer = await ask("desk/keep", { id: key, draft: JSON.parse(now) });
     lost = answer.text === undefined || !JSON.parse(answer.text).kept;
@@ -537,6 +548,7 @@
     byId("put").click();
     await drawnAs(() => shows(form.values));
     openedNow(form.touched);
+    nameApplicant(form.applicant);
     of = form.of ?? "";
     seen = form.seen ?? "";
     byId("unfinished").replaceChildren();
@@ -577,6 +589,8 @@
   let drawnOnce = false; // the form is as it was opened, and what changes from now on was typed
   const start = async () => {
     for (const name of ["visitor", "banner"]) byId(name).innerHTML = byId(`${name}-now`).innerHTML;
+    const count = document.querySelector("#header .count"); // not without a ledger
+    if (count) count.textContent = visitor.dataset.count;
     dress();
     scored = contents();
     example = JSON.stringify(scored);
@@ -628,10 +642,19 @@
       turn += 1; // whatever is under way is no longer wanted
       busy(false);
       stopCorrecting(); // what is typed next is somebody else's
+      nameApplicant("");
       discard();
       useKey(mint());
       show(intro, contents());
       openedAs(isEmpty).then(() => { scored = contents(); refresh(); inputOf(rowOf(facts.rows[0])).focus(); });
+    });
+    // A question about odd answers: they are right, and that is recorded with the same answers; or they are changed.
+    byId("result").addEventListener("click", (event) => {
+      const { confirm, change } = targetOf(event).dataset;
+      if (change) inputOf(byId(change)).focus();
+      if (!confirm) return;
+      const others = [...byId("result").querySelectorAll("[data-confirmed]")].map((one) => /** @type {HTMLElement} */ (one).dataset.confirmed);
+      score([...others, confirm]);
     });
     for (const kind of ["input", "change", "click", "keyup", "pointerup", "focusout"])
       document.addEventListener(kind, refreshSoon, true);
@@ -710,6 +733,7 @@
       discard();
       useKey(mint());
       stopCorrecting();
+      nameApplicant("");
       openedAs(isExample); // Gradio fills the form in a moment
     });
     // Drawn in place of a form for another release.
@@ -719,12 +743,16 @@
       history.replaceState(null, "", location.pathname); // a reload must not send it again
       byId("correcting").innerHTML = typed.html;
       byId("correcting").scrollIntoView({ block: "nearest" });
+      nameApplicant(typed.applicant);
       fill(typed.values);
     }
     // ?of=ID: an earlier case's answers, to be corrected.
     const id = new URLSearchParams(location.search).get("of");
     if (id) await take(id);
-    if (!before && person && !(await findDraft(keyOfTab(), id ?? "")) && !id) {
+    // ?draft=KEY: a form that was begun, from the page Work.
+    const begun = new URLSearchParams(location.search).get("draft");
+    if (begun) history.replaceState(null, "", location.pathname);
+    if (!before && person && !(await findDraft(begun ?? keyOfTab(), id ?? "")) && !id) {
       byId("reset").click();
       await openedAs(isEmpty);
       scored = contents();

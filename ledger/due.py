@@ -1,0 +1,62 @@
+"""Days on which cases are due: a decision so many days after the first score, and the answer to an objection.
+
+The days are the lender's: `DueDays`. This module finds what is due on a day; ledger/sender.py makes events of it.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from ledger import cases, queries
+from ledger.cases import OPEN, PENDING, REVIEW, WAITING
+from ledger.events import CONTESTED
+from ledger.outbox import DUE, Event, Outbox
+from ledger.records import iso_time
+
+LATE = 7  # days
+
+
+class DueDays(NamedTuple):
+    """On which day a case is due, and how long before it an event is sent. An objection is due by its own deadline."""
+
+    decision_days: int | None = None  # from the first score to a decision in force; None: there is no such day
+    reminder_days: int = 5
+
+
+class DueCase(NamedTuple):
+    """A case that is due on a day: `record` is its first score, or the objection that is to be answered."""
+
+    record: str
+    day: str  # ISO date
+
+
+def due_between(connection: sa.Connection, days: DueDays, first: date, last: date) -> Iterator[DueCase]:
+    """What is still to be done: decisions whose reminder falls on a day from `first` to `last`, both included, and
+    objections whose reminder was due by `last` and whose deadline has not passed by more than `LATE` days."""
+    if days.decision_days is not None:
+        ahead = timedelta(days=days.decision_days - days.reminder_days)
+        rows = connection.exec_driver_sql(
+            "SELECT e.id, c.day FROM cases c JOIN entries e ON e.seq = c.seq "
+            "WHERE c.viewer = '' AND c.day BETWEEN ? AND ? AND c.state IN (?, ?, ?) ORDER BY c.seq",
+            ((first - ahead).isoformat(), (last - ahead).isoformat(), OPEN, PENDING, WAITING),
+        ).all()
+        for id, day in rows:
+            yield DueCase(id, (date.fromisoformat(day) + timedelta(days=days.decision_days)).isoformat())
+    for record in list(queries.records(connection, [CONTESTED])):
+        deadline = record.body_json.get("deadline")
+        if not isinstance(deadline, str):
+            continue
+        until = date.fromisoformat(deadline)
+        if until - timedelta(days=days.reminder_days) <= last <= until + timedelta(days=LATE):
+            case = cases.find(connection, record.header.id)
+            if case is not None and case.state == REVIEW and case.contest and case.contest.id == record.header.id:
+                yield DueCase(record.header.id, deadline)
+
+
+def add_due(connection: sqlite3.Connection, outbox: Outbox, due: list[DueCase], now: float) -> int:
+    """Write the events of due cases to the outbox; each once, however often it is found."""
+    events = [Event(f"{DUE}_{case.record}_{case.day}", DUE, case.record, case.day, iso_time(now), now) for case in due]
+    return outbox.add_events(connection, events)
