@@ -165,7 +165,7 @@ def test_the_answers_tell_a_group_that_follows_from_one_of_them(lender: tuple[Pa
     (table,) = group_tables(scored.judging)
     assert [group.rates.label for group in table.groups] == ["f", "m"]
     assert sum(group.rates.loans for group in table.groups) == len(scored.judging)
-    assert all(group.told > 0.99 for group in table.groups)
+    assert all(group.telling > 0.99 for group in table.groups)
     assert table.approval_ratio < 1
     chance = scored.judging
     assert chance.looked_at is not None
@@ -175,7 +175,7 @@ def test_the_answers_tell_a_group_that_follows_from_one_of_them(lender: tuple[Pa
             chance.release, "", LATER, chance.values, chance.pds, chance.bad, chance.months, chance.trained_on, shuffled
         )
     )
-    assert all(0.4 < group.told < 0.6 for group in untold.groups)
+    assert all(0.4 < group.telling < 0.6 for group in untold.groups)
 
 
 def test_decisions_and_money_are_the_policys_one_by_one(by_folds: ScoredLoans) -> None:

@@ -27,7 +27,7 @@ def add_commands(commands: Any) -> None:
     judging.add_argument("--loans", type=Path, metavar="FILE", help="loans to judge by (default: those of its recipe)")
     judging.add_argument("--against", type=Path, metavar="RELEASE", help="another release, to compare decisions with")
     judging.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="folder for both files")
-    judging.set_defaults(run=told(run_evaluate))
+    judging.set_defaults(run=with_status(run_evaluate))
     comparing = commands.add_parser("compare", help="see whose suggestion changes from one release to another")
     comparing.add_argument("old", type=Path, help="a release folder")
     comparing.add_argument("new", type=Path, help="a release folder")
@@ -36,7 +36,7 @@ def add_commands(commands: Any) -> None:
     )
     comparing.add_argument("--json", action="store_true", help="print every figure as JSON")
     comparing.add_argument("--list", type=Path, metavar="FILE.csv", help="also list these loans, without their answers")
-    comparing.set_defaults(run=told(run_compare))
+    comparing.set_defaults(run=with_status(run_compare))
     for parser in (judging, comparing):
         parser.add_argument(
             "--recipe", type=Path, metavar="NAME.toml",
@@ -44,7 +44,7 @@ def add_commands(commands: Any) -> None:
         )  # fmt: skip
 
 
-def told(run: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], int]:
+def with_status(run: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], int]:
     """The command, with the exit status 1 and a line on what is wrong where it fails."""
 
     def command(options: argparse.Namespace) -> int:
@@ -68,24 +68,26 @@ def run_evaluate(options: argparse.Namespace) -> None:
     ):  # by the PDs that both serve: folds of one would be compared with what the other saw
         served = scored if scored.standing != FOLDS else score_loans(release, given, folds=False)
         against = compare(score_loans(open_release(options.against), given, folds=False), served)
-    found = evaluate(scored, against)
+    evaluation = evaluate(scored, against)
     page, figures = (options.out / f"{release.name}.evaluation.{kind}" for kind in ("html", "json"))
-    write_whole({page: write_report(found), figures: json.dumps(as_json(found), indent=1, ensure_ascii=False)})
-    print("\n".join([*summary(found), f"  {page}", f"  {figures}"]))
+    write_whole(
+        {page: write_report(evaluation), figures: json.dumps(as_json(evaluation), indent=1, ensure_ascii=False)}
+    )
+    print("\n".join([*summary(evaluation), f"  {page}", f"  {figures}"]))
 
 
-def summary(found: Evaluation) -> list[str]:
+def summary(evaluation: Evaluation) -> list[str]:
     """The main figures, for the terminal."""
     return [
-        f"{found.release} on {found.loans:,} loans, {found.bad:,} bad"
-        f"{f', of {found.months}' if found.months else ''}: {found.standing}.",
+        f"{evaluation.release} on {evaluation.loans:,} loans, {evaluation.bad:,} bad"
+        f"{f', of {evaluation.months}' if evaluation.months else ''}: {evaluation.standing}.",
         ", ".join(
             f"{label} {measure.value:.3f} ({measure.low:.3f}–{measure.high:.3f})"
-            for label, measure in ((name, found.discrimination[key]) for name, key in
+            for label, measure in ((name, evaluation.discrimination[key]) for name, key in
                                    (("AUC", "auc"), ("Gini", "gini"), ("KS", "ks"), ("Brier", "brier")))
         ),
-        f"mean PD {percent(found.discrimination['mean_pd'].value)}, "
-        f"went bad {percent(found.discrimination['bad_rate'].value)}",
+        f"mean PD {percent(evaluation.discrimination['mean_pd'].value)}, "
+        f"went bad {percent(evaluation.discrimination['bad_rate'].value)}",
     ]  # fmt: skip
 
 
@@ -94,8 +96,8 @@ def run_compare(options: argparse.Namespace) -> None:
     old, new = open_release(options.old), open_release(options.new)
     given = given_loans(new, options.recipe, options.loans)
     before, after = (score_loans(release, given, folds=False) for release in (old, new))
-    found = compare(before, after)
-    print(json.dumps(as_json(found), indent=1, ensure_ascii=False) if options.json else text(found))
+    comparison = compare(before, after)
+    print(json.dumps(as_json(comparison), indent=1, ensure_ascii=False) if options.json else text(comparison))
     if options.list is not None:
         try:
             lines = write_list(options.list, before, after)

@@ -56,7 +56,10 @@ def compare(old: ScoredLoans, new: ScoredLoans) -> Comparison:
     chosen = judging_both(old, new)
     before, after = old.where(chosen), new.where(chosen)
     policy, field = new.release.policy, new.release.policy.amount
-    terms = [(one.release.policy.margin, one.release.policy.lgd, one.release.policy.guaranteed) for one in (old, new)]
+    terms = [
+        (scored.release.policy.margin, scored.release.policy.lgd, scored.release.policy.guaranteed)
+        for scored in (old, new)
+    ]
     unit = "" if field is None else field.unit["en"]
     return Comparison(
         old.release.name, new.release.name, new.source, STANDING[standing_of(old, new)], after.span, len(after),
@@ -66,32 +69,33 @@ def compare(old: ScoredLoans, new: ScoredLoans) -> Comparison:
     )  # fmt: skip
 
 
-def text(found: Comparison) -> str:
+def text(comparison: Comparison) -> str:
     """The comparison as Markdown."""
+    months = f" of {comparison.months}" if comparison.months else ""
     lines = [
-        f"{found.old} → {found.new}, on {found.loans:,} loans{f' of {found.months}' if found.months else ''}",
-        f"{found.source}: {found.standing}.",
+        f"{comparison.old} → {comparison.new}, on {comparison.loans:,} loans{months}",
+        f"{comparison.source}: {comparison.standing}.",
         "",
         "| | " + " | ".join(name.replace("_", " ") for name in COMPARED) + " |",
         "| --- |" + " ---: |" * len(COMPARED),
     ]
-    for name, measures in zip((found.old, found.new), found.measures, strict=True):
-        cells = [f"{m.value:.3f} ({m.low:.3f}–{m.high:.3f})" for m in (measures[one] for one in COMPARED)]
+    for name, measures in zip((comparison.old, comparison.new), comparison.measures, strict=True):
+        cells = [f"{m.value:.3f} ({m.low:.3f}–{m.high:.3f})" for m in (measures[measure] for measure in COMPARED)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    changed = found.swap
+    changed = comparison.swap
     lines += [
         "",
-        *sentences(found),
+        *sentences(comparison),
         "",
         *table("suggested", [m.decided for m in changed.moved if m.decided.rates.loans]),
     ]
     approvals = [changed.both, changed.only_old, changed.only_new, changed.neither]
-    return "\n".join([*lines, "", *table("approved", approvals), "", terms(found)])
+    return "\n".join([*lines, "", *table("approved", approvals), "", terms(comparison)])
 
 
-def sentences(found: Comparison) -> Iterator[str]:
+def sentences(comparison: Comparison) -> Iterator[str]:
     """What changes."""
-    changed = found.swap
+    changed = comparison.swap
     before, after = changed.approved_bad_rates
     part = percent(changed.otherwise / changed.loans)
     yield f"{changed.otherwise:,} of {changed.loans:,} loans ({part}) would be decided otherwise."
@@ -105,9 +109,9 @@ def sentences(found: Comparison) -> Iterator[str]:
         yield f"Approving the latter in place of the former earns {abs(gained):,.0f} {more}."
 
 
-def named(one: Decided) -> str:
+def named(decided: Decided) -> str:
     """Loans and their bad rate."""
-    rates = one.rates
+    rates = decided.rates
     if not rates.loans:
         return "none"
     return f"{rates.loans:,}, of which {percent(rates.rate)} went bad ({percent(rates.low)}–{percent(rates.high)})"
@@ -123,14 +127,16 @@ def table(head: str, rows: list[Decided]) -> Iterator[str]:
         yield f"| {rates.label} | {rates.loans:,} | {rates.bad:,} | {shown} | {row.lent:,.0f} | {row.earned:,.0f} |"
 
 
-def terms(found: Comparison) -> str:
+def terms(comparison: Comparison) -> str:
     """How money is counted."""
-    what = f"Lent: {found.amount}." if found.amount else "Each loan counts as 1, as the form asks for no amount."
-    covered = " of what no guarantee covers" if found.guaranteed else ""
-    other = "" if found.same_terms else " These are the terms of the new release; the old one has others."
+    what = (
+        f"Lent: {comparison.amount}." if comparison.amount else "Each loan counts as 1, as the form asks for no amount."
+    )
+    covered = " of what no guarantee covers" if comparison.guaranteed else ""
+    other = "" if comparison.same_terms else " These are the terms of the new release; the old one has others."
     return (
-        f"{what} A repaid loan earns {percent(found.margin)} of it, a bad one loses {percent(found.lgd)}{covered}: "
-        f"assumptions of the policy, not what was earned.{other}"
+        f"{what} A repaid loan earns {percent(comparison.margin)} of it, a bad one loses "
+        f"{percent(comparison.lgd)}{covered}: assumptions of the policy, not what was earned.{other}"
     )
 
 

@@ -52,9 +52,9 @@ class Swap:
     def approved_bad_rates(self) -> tuple[float, float]:
         """The bad rates of what the old and of what the new release approves."""
         totals = []
-        for one in (self.only_old, self.only_new):
-            loans = self.both.rates.loans + one.rates.loans
-            totals.append((self.both.rates.bad + one.rates.bad) / loans if loans else float("nan"))
+        for single in (self.only_old, self.only_new):
+            loans = self.both.rates.loans + single.rates.loans
+            totals.append((self.both.rates.bad + single.rates.bad) / loans if loans else float("nan"))
         return totals[0], totals[1]
 
 
@@ -82,8 +82,8 @@ def decided(label: str, scored: ScoredLoans, mask: Mask, lent: Floats, earned: F
 
 def by_decision(scored: ScoredLoans) -> list[Decided]:
     """Approve, refer and decline."""
-    found, (lent, earned) = suggestions(scored), money(scored.release, scored.values, scored.bad)
-    return [decided(name, scored, found == place, lent, earned) for place, name in enumerate(DECISIONS)]
+    places, (lent, earned) = suggestions(scored), money(scored.release, scored.values, scored.bad)
+    return [decided(name, scored, places == place, lent, earned) for place, name in enumerate(DECISIONS)]
 
 
 def swap(old: ScoredLoans, new: ScoredLoans) -> Swap:
@@ -97,9 +97,9 @@ def swap(old: ScoredLoans, new: ScoredLoans) -> Swap:
     approve = DECISIONS.index(APPROVE)
     was, is_now = before == approve, after == approve
     moved = [
-        Moved(one, other, of(f"{one} → {other}", (before == i) & (after == j)))
-        for i, one in enumerate(DECISIONS)
-        for j, other in enumerate(DECISIONS)
+        Moved(was_name, name, of(f"{was_name} → {name}", (before == i) & (after == j)))
+        for i, was_name in enumerate(DECISIONS)
+        for j, name in enumerate(DECISIONS)
     ]
     return Swap(
         moved, of("approved by both", was & is_now), of("approved by the old one only", was & ~is_now),

@@ -80,6 +80,6 @@ def as_json(value: Any) -> Any:
         return {key: as_json(item) for key, item in value.items()}
     if is_dataclass(value) or isinstance(value, Drift):
         names = value._fields if isinstance(value, Drift) else [field.name for field in fields(value)]
-        computed = [name for name, found in vars(type(value)).items() if isinstance(found, property)]
+        computed = [name for name, member in vars(type(value)).items() if isinstance(member, property)]
         return {name: as_json(getattr(value, name)) for name in (*names, *computed)}
     return [as_json(item) for item in value] if isinstance(value, list | tuple) else value

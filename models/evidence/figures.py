@@ -111,10 +111,10 @@ def auc(bad: Labels, pds: Floats) -> float:
 def discrimination(bad: Labels, pds: Floats) -> dict[str, Measure]:
     """AUC, Gini (2 AUC - 1), KS, Brier score, log loss, mean PD and bad rate, with bootstrap intervals over loans."""
     values, ranges = measures(bad, pds), intervals(bad, [pds])
-    found = {name: Measure(value, *ranges[name]) for name, value in values.items()}
-    of_auc = found["auc"]
+    rows = {name: Measure(value, *ranges[name]) for name, value in values.items()}
+    of_auc = rows["auc"]
     gini = Measure(2 * of_auc.value - 1, 2 * of_auc.low - 1, 2 * of_auc.high - 1)
-    return {"auc": of_auc, "gini": gini, **{name: found[name] for name in found if name != "auc"}}
+    return {"auc": of_auc, "gini": gini, **{name: rows[name] for name in rows if name != "auc"}}
 
 
 def calibration(bad: Labels, pds: Floats) -> list[Rates]:
@@ -161,7 +161,7 @@ def gains(bad: Labels, pds: Floats) -> tuple[list[Gain], list[tuple[float, float
 def quarters(scored: ScoredLoans) -> tuple[str, list[Quarter]]:
     """Every quarter of dated loans, and what its drift is measured against; nothing for undated ones.
 
-    Drift is measured against the loans that the release was trained on; where there are none, against the first year.
+    Drift is measured against the loans that the release was trained on; without such loans, against the first year.
     """
     if not scored.dated:
         return "", []
@@ -171,19 +171,19 @@ def quarters(scored: ScoredLoans) -> tuple[str, list[Quarter]]:
     name = scored.where(calm).span
     form = scored.release.form
     against = reference(name, form, scored.values[calm], scored.pds[calm])
-    found = []
+    rows = []
     for number in numbers.tolist():
         inside = of_loan == number
         part = scored.where(inside)
         drift = {} if calm[inside].any() else against.drift(against.counted(form, part.values, part.pds))
         quarter_rates = rates(quarter_name(number), part.bad, part.pds)
-        found.append(Quarter(quarter_rates, bool(part.trained_on.all()), auc(part.bad, part.pds), drift))
-    return name, found
+        rows.append(Quarter(quarter_rates, bool(part.trained_on.all()), auc(part.bad, part.pds), drift))
+    return name, rows
 
 
-def drifted(found: list[Quarter]) -> list[tuple[str, int, float]]:
+def drifted(rows: list[Quarter]) -> list[tuple[str, int, float]]:
     """Each series, quarters above its limit and its largest PSI; the score first, then the largest."""
-    after = [quarter.drift for quarter in found if quarter.drift]
+    after = [quarter.drift for quarter in rows if quarter.drift]
     names = list(after[0]) if after else []
     series = [
         (name, sum(drift[name].alarm for drift in after), max(drift[name].psi for drift in after)) for name in names
@@ -193,7 +193,7 @@ def drifted(found: list[Quarter]) -> list[tuple[str, int, float]]:
 
 def segments(form: Form, scored: ScoredLoans) -> list[Segment]:
     """Loans by each answer of the form; parts with few loans are left out."""
-    found = []
+    rows = []
     for index, field in enumerate(form.fields):
         parts = [(label, mask) for label, mask in parts_of(field, scored.values[:, index])]
         large = sorted((part for part in parts if part[1].sum() >= FEWEST_OF_SEGMENT), key=lambda part: -part[1].sum())
@@ -201,8 +201,8 @@ def segments(form: Form, scored: ScoredLoans) -> list[Segment]:
         for label, mask in parts:
             if label in kept:
                 bad, pds = scored.bad[mask], scored.pds[mask]
-                found.append(Segment(field.name, rates(label, bad, pds), auc(bad, pds)))
-    return found
+                rows.append(Segment(field.name, rates(label, bad, pds), auc(bad, pds)))
+    return rows
 
 
 def parts_of(field: Field, values: Floats) -> Iterator[tuple[str, Mask]]:

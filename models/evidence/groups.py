@@ -30,7 +30,7 @@ class Group:
     approved: float  # share
     good_approved: float  # share of the repaid loans that is approved; NaN without any
     auc: float  # of the PD inside of the group
-    told: float  # AUC with which the answers of the form tell the group from all others, on unseen loans; 0.5: not
+    telling: float  # AUC with which the answers of the form tell the group from all others, on unseen loans; 0.5: not
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +61,21 @@ def group_tables(scored: ScoredLoans) -> list[GroupTable]:
     approved = suggestions(scored) == DECISIONS.index(APPROVE)
     tables = []
     for name in scored.looked_at.columns:
-        found, few = [], []
+        groups, few = [], []
         for label, mask in groups_of(scored.looked_at[name].tolist()):
             if mask.sum() < FEWEST_OF_GROUP:
                 few.append(label)
             else:
-                found.append(group_of(label, scored, mask, approved))
-        if len(found) > 1:
-            tables.append(GroupTable(name, found, few))
+                groups.append(group_of(label, scored, mask, approved))
+        if len(groups) > 1:
+            tables.append(GroupTable(name, groups, few))
     return tables
 
 
 def group_of(label: str, scored: ScoredLoans, mask: Mask, approved: Mask) -> Group:
     """The figures of one group."""
     bad, pds = scored.bad[mask], scored.pds[mask]
-    return Group(rates(label, bad, pds), *shares(approved[mask], bad), auc(bad, pds), told(scored, mask))
+    return Group(rates(label, bad, pds), *shares(approved[mask], bad), auc(bad, pds), telling(scored, mask))
 
 
 def shares(approved: Mask, bad: Labels) -> tuple[float, float]:
@@ -84,7 +84,7 @@ def shares(approved: Mask, bad: Labels) -> tuple[float, float]:
     return float(approved.mean()), float(good.mean()) if len(good) else float("nan")
 
 
-def told(scored: ScoredLoans, mask: Mask) -> float:
+def telling(scored: ScoredLoans, mask: Mask) -> float:
     """AUC of small trees on the form's answers that tell the loans of a mask from all others, judged by folds."""
     chosen = np.sort(np.random.default_rng(0).permutation(len(scored))[:MOST])
     member = mask[chosen].astype(np.int8)

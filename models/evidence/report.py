@@ -85,32 +85,35 @@ class Report:
     against: Against | None
 
 
-def write_report(found: Evaluation) -> str:
+def write_report(evaluation: Evaluation) -> str:
     """The page's HTML."""
-    return environment(TEMPLATES).get_template("evaluation.html").render(report=view(found))
+    return environment(TEMPLATES).get_template("evaluation.html").render(report=view(evaluation))
 
 
-def view(found: Evaluation) -> Report:
-    ranked = drifted(list(found.quarters))
+def view(evaluation: Evaluation) -> Report:
+    ranked = drifted(list(evaluation.quarters))
     shown = [name for name, *_ in ranked[: SERIES + 1]]
-    after = [quarter for quarter in found.quarters if quarter.drift]
+    after = [quarter for quarter in evaluation.quarters if quarter.drift]
     rows = [
-        DriftRow(one.rates.label, [(one.drift[name].psi, one.drift[name].alarm) for name in shown]) for one in after
+        DriftRow(quarter.rates.label, [(quarter.drift[name].psi, quarter.drift[name].alarm) for name in shown])
+        for quarter in after
     ]
     return Report(
-        release=found.release, digest=found.digest, source=found.source, standing=found.standing, months=found.months,
-        loans=found.loans, bad=found.bad,
-        measures=[(NAMES[name], measure) for name, measure in found.discrimination.items()],
-        headline=[(NAMES[name], found.discrimination[name]) for name in ("auc", "gini", "ks")],
-        level=level(found), tenths=found.calibration, calibration=calibration_chart(found), brier=found.brier,
-        quarters=found.quarters, broke=broke(found.quarters), by_quarter=quarters_chart(found),
-        drift_against=found.drift_against, drift_series=[named(name) for name in shown], drift=rows,
+        release=evaluation.release, digest=evaluation.digest, source=evaluation.source, standing=evaluation.standing,
+        months=evaluation.months,
+        loans=evaluation.loans, bad=evaluation.bad,
+        measures=[(NAMES[name], measure) for name, measure in evaluation.discrimination.items()],
+        headline=[(NAMES[name], evaluation.discrimination[name]) for name in ("auc", "gini", "ks")],
+        level=level(evaluation), tenths=evaluation.calibration, calibration=calibration_chart(evaluation),
+        brier=evaluation.brier,
+        quarters=evaluation.quarters, broke=broke(evaluation.quarters), by_quarter=quarters_chart(evaluation),
+        drift_against=evaluation.drift_against, drift_series=[named(name) for name in shown], drift=rows,
         drifted=[(named(name), count, largest) for name, count, largest in ranked], drift_quarters=len(after),
-        gains=found.gains, gains_chart=gains_chart(found), decisions=found.decisions,
-        segments=[(name, list(rows)) for name, rows in groupby(found.segments, key=lambda segment: segment.field)],
-        outside=outside(found.segments), groups=found.groups,
-        sensitivity=[step for step in found.sensitivity if step.step.startswith("±")],
-        sensitivity_loans=found.sensitivity_loans, against=against(found),
+        gains=evaluation.gains, gains_chart=gains_chart(evaluation), decisions=evaluation.decisions,
+        segments=[(name, list(rows)) for name, rows in groupby(evaluation.segments, key=lambda segment: segment.field)],
+        outside=outside(evaluation.segments), groups=evaluation.groups,
+        sensitivity=[step for step in evaluation.sensitivity if step.step.startswith("±")],
+        sensitivity_loans=evaluation.sensitivity_loans, against=against(evaluation),
     )  # fmt: skip
 
 
@@ -119,9 +122,9 @@ def named(series: str) -> str:
     return "PD" if series == SCORE else series
 
 
-def level(found: Evaluation) -> str:
+def level(evaluation: Evaluation) -> str:
     """Whether the PDs are as high as what happened, all loans together."""
-    predicted, happened = found.discrimination["mean_pd"].value, found.discrimination["bad_rate"]
+    predicted, happened = evaluation.discrimination["mean_pd"].value, evaluation.discrimination["bad_rate"]
     side = (
         "above the mean PD: the level of the PDs is too low for them" if happened.low > predicted
         else "below the mean PD: the level of the PDs is too high for them" if happened.high < predicted
@@ -134,7 +137,7 @@ def level(found: Evaluation) -> str:
 
 
 def broke(quarters: Sequence[Quarter]) -> str:
-    """From which quarter on every bad rate lies beyond its mean PD on one side; empty if the last one does not."""
+    """From which quarter on every bad rate lies beyond its mean PD on one side; empty if the last does not."""
     if not quarters or not quarters[-1].rates.verdict:
         return ""
     side, first = quarters[-1].rates.verdict, quarters[-1]
@@ -145,8 +148,8 @@ def broke(quarters: Sequence[Quarter]) -> str:
     return f"In every quarter from {first.rates.label} on the bad rate lies {side} the mean PD."
 
 
-def calibration_chart(found: Evaluation) -> Chart:
-    groups = found.calibration
+def calibration_chart(evaluation: Evaluation) -> Chart:
+    groups = evaluation.calibration
     axis = Axis(top_of([value for group in groups for value in (group.mean_pd, group.high)]))
     dots = [
         dot(axis, group.mean_pd, group.rate, group.low, group.high, f"tenth {group.label}: {tip(group)}")
@@ -162,26 +165,33 @@ def tip(group: Rates) -> str:
     return f"mean PD {percent(group.mean_pd)}, bad rate {percent(group.rate)} ({ends})"
 
 
-def quarters_chart(found: Evaluation) -> Chart | None:
-    quarters = found.quarters
-    if not quarters:
+def quarters_chart(evaluation: Evaluation) -> Chart | None:
+    rows = [quarter.rates for quarter in evaluation.quarters]
+    if not rows:
         return None
-    axis = Axis(top_of([value for one in quarters for value in (one.rates.mean_pd, one.rates.high)]), len(quarters))
+    axis = Axis(top_of([value for row in rows for value in (row.mean_pd, row.high)]), len(rows))
     dots = [
-        dot(axis, place, one.rates.rate, one.rates.low, one.rates.high, f"{one.rates.label}: {tip(one.rates)}")
-        for place, one in enumerate(quarters)
+        dot(
+            axis,
+            place,
+            quarter.rates.rate,
+            quarter.rates.low,
+            quarter.rates.high,
+            f"{quarter.rates.label}: {tip(quarter.rates)}",
+        )
+        for place, row in enumerate(rows)
     ]
-    means = line("model", axis, [(place, one.rates.mean_pd) for place, one in enumerate(quarters)])
-    names = [one.rates.label for one in quarters]
+    means = line("model", axis, [(place, row.mean_pd) for place, row in enumerate(rows)])
+    names = [row.label for row in rows]
     return of_row("Bad rate and mean PD by quarter", "bad rate", axis, names, [means], dots)
 
 
-def gains_chart(found: Evaluation) -> Chart:
-    axis, rate = Axis(1.0), found.bad / found.loans
+def gains_chart(evaluation: Evaluation) -> Chart:
+    axis, rate = Axis(1.0), evaluation.bad / evaluation.loans
     lines = [
         line("even", axis, [(0, 0), (1, 1)]),
         line("seen", axis, [(0, 0), (rate, 1), (1, 1)]),
-        line("model", axis, list(found.gains_curve)),
+        line("model", axis, list(evaluation.gains_curve)),
     ]
     return of_shares("Bad loans caught among the riskiest loans", "riskiest loans", "bad loans caught", axis, lines, [])
 
@@ -195,8 +205,8 @@ def outside(segments: Sequence[Segment]) -> str:
     )
 
 
-def against(found: Evaluation) -> Against | None:
-    other = found.against
+def against(evaluation: Evaluation) -> Against | None:
+    other = evaluation.against
     if other is None:
         return None
     old, new = other.measures

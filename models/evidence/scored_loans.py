@@ -152,12 +152,12 @@ def score_loans(release: Release, given: GivenLoans, *, folds: bool = True) -> S
         standing = GIVEN
     else:
         standing = SEEN
-    found = None
+    folded = None
     if folds and standing == SEEN and not loans.months.any() and given.recipe is not None:
-        found = by_folds(release, given.recipe, loans)
+        folded = by_folds(release, given.recipe, loans)
     return enough(ScoredLoans(
-        release, given.source, standing if found is None else FOLDS, values,
-        serving(release)(values) if found is None else found, loans.bad, loans.months, trained_on, loans.looked_at,
+        release, given.source, standing if folded is None else FOLDS, values,
+        serving(release)(values) if folded is None else folded, loans.bad, loans.months, trained_on, loans.looked_at,
     ))  # fmt: skip
 
 
