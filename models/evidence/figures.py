@@ -197,9 +197,9 @@ def segments(form: Form, scored: ScoredLoans) -> list[Segment]:
     for index, field in enumerate(form.fields):
         parts = [(label, mask) for label, mask in parts_of(field, scored.values[:, index])]
         large = sorted((part for part in parts if part[1].sum() >= FEWEST_OF_SEGMENT), key=lambda part: -part[1].sum())
-        kept = {label for label, _ in large[:MOST_SEGMENTS]}
+        shown = {label for label, _ in large[:MOST_SEGMENTS]}
         for label, mask in parts:
-            if label in kept:
+            if label in shown:
                 bad, pds = scored.bad[mask], scored.pds[mask]
                 rows.append(Segment(field.name, rates(label, bad, pds), auc(bad, pds)))
     return rows

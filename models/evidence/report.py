@@ -170,17 +170,7 @@ def quarters_chart(evaluation: Evaluation) -> Chart | None:
     if not rows:
         return None
     axis = Axis(top_of([value for row in rows for value in (row.mean_pd, row.high)]), len(rows))
-    dots = [
-        dot(
-            axis,
-            place,
-            quarter.rates.rate,
-            quarter.rates.low,
-            quarter.rates.high,
-            f"{quarter.rates.label}: {tip(quarter.rates)}",
-        )
-        for place, row in enumerate(rows)
-    ]
+    dots = [dot(axis, place, row.rate, row.low, row.high, f"{row.label}: {tip(row)}") for place, row in enumerate(rows)]
     means = line("model", axis, [(place, row.mean_pd) for place, row in enumerate(rows)])
     names = [row.label for row in rows]
     return of_row("Bad rate and mean PD by quarter", "bad rate", axis, names, [means], dots)

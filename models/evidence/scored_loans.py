@@ -112,9 +112,9 @@ def given_loans(release: Release, recipe: Path | None, file: Path | None) -> Giv
         if file is not None:
             recipe_file = replace(recipe_file, loans=replace(recipe_file.loans, file=file, sha256=""))
         loaded = load_loans(recipe_file)
-        made = recipe_of(recipe_file, loaded) if own else None
+        trained_by = recipe_of(recipe_file, loaded) if own else None
         source = f"{recipe_file.loans.file.name} (sha256 {loaded.digest[:12]}), read by {recipe.name}"
-        return GivenLoans(source, loaded.loans if made is None else made.load(), file, made, own)
+        return GivenLoans(source, loaded.loans if trained_by is None else trained_by.load(), file, trained_by, own)
     if file is not None:
         return GivenLoans(f"{file.name}, columns named as the fields", None, file, None, False)
     if name not in RECIPES:
