@@ -438,6 +438,19 @@ def test_markup_in_a_file_stays_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_column_without_a_name_is_left_out_by_name(tmp_path: Path) -> None:
+    """The index that pandas writes first: listed in the recipe, which nothing in the file contradicts then."""
+    frame = messy_loans.loans(400)[["income", "seniority", "prior_record", "job", "bad"]]
+    frame.to_csv(tmp_path / "indexed.csv")
+    made = drafted(tmp_path / "indexed.csv", "bad")
+    recipe = written(made, tmp_path)
+    listed = tomllib.loads(recipe.read_text("utf-8"))["loans"]["leave_out"]
+    assert "" in [entry["column"] for entry in listed]
+    recipe.write_text(re.sub(r"# ASK", "# answered:", recipe.read_text("utf-8")), "utf-8")
+    assert load_loans(read_recipe(recipe)).lines == 400
+
+
+@pytest.mark.slow
 def test_what_a_file_holds_beside_loans(tmp_path: Path) -> None:
     """Loans twice, another outcome, a weight and a date of birth are noticed; the day of application is the other."""
     frame = messy_loans.loans(400)[["income", "seniority", "prior_record", "job", "bad"]]

@@ -77,11 +77,14 @@ def loans(draft: Draft) -> list[str]:
     if draft.look.customers:
         lines += [*question_comments(draft, "loans.group"), f"group = {text(draft.look.customers)}"]
     lines += [*question_comments(draft, "loans.weight"), *question_comments(draft, "loans.leave_out")]
+    named_above = {
+        column for column in (look.request.date, draft.look.customers) if column
+    }  # a column may have no name
     for listed_in, role in (("leave_out", LEFT_OUT), ("not_asked", NOT_ASKED)):
         rows = [
             (column, why)
             for column, (becomes, why) in draft.verdicts.items()
-            if becomes == role and column not in (look.request.date, draft.look.customers)
+            if becomes == role and column not in named_above
         ]
         if rows:
             listed = [f"  {{ column = {text(column)}, why = {text(why)} }}," for column, why in rows]
