@@ -245,24 +245,24 @@ class Api:
     async def cases(self, request: Request) -> dict[str, Any]:
         """Cases, the newest first, a page at a time, with the filters of the page History; a reference only by POST."""
         posted = request.method == "POST"
-        asked = (await read_json(request))[0] if posted else dict(request.query_params)
-        limit = integer_parameter(str(asked.pop("limit", LISTED)), "limit", 1, MOST_LISTED)
-        before = asked.pop("before", None)
+        parameters = (await read_json(request))[0] if posted else dict(request.query_params)
+        limit = integer_parameter(str(parameters.pop("limit", LISTED)), "limit", 1, MOST_LISTED)
+        before = parameters.pop("before", None)
         before_seq = None if before is None else integer_parameter(str(before), "before", 1, 2**53)
-        if unknown := sorted(asked.keys() - set(FILTERS if posted else IN_ADDRESS)):
+        if unknown := sorted(parameters.keys() - set(FILTERS if posted else IN_ADDRESS)):
             why = "Send a reference by POST: it has no place in an address" if unknown == [REFERENCE] else ""
             raise Refusal(422, "invalid-request", why or f"No such parameter: {', '.join(unknown)[:200]}")
-        filters = filters_from({name: [text] for name, text in asked.items() if isinstance(text, str)})
-        if invalid_filters := sorted(asked.keys() - filters.keys()):
+        filters = filters_from({name: [text] for name, text in parameters.items() if isinstance(text, str)})
+        if invalid_filters := sorted(parameters.keys() - filters.keys()):
             raise Refusal(422, "invalid-request", f"Invalid value of {', '.join(invalid_filters)}")
         viewer = only_of(person_of(request.scope))
-        found = await self._read(
+        items = await self._read(
             lambda connection: [
                 listed(case) for case in page_of_cases(connection, limit + 1, before_seq, filters, viewer)
             ],
             searching=True,
         )
-        return {"items": found[:limit], "next": found[limit - 1]["seq"] if len(found) > limit else None}
+        return {"items": items[:limit], "next": items[limit - 1]["seq"] if len(items) > limit else None}
 
     async def decision(self, request: Request) -> dict[str, Any]:
         """A complete record, with all records that refer to it."""

@@ -29,14 +29,14 @@ class Search(NamedTuple):
 
     def part(self, connection: sa.Connection, before: int | None) -> list[Row]:
         """The next cases as rows of FIELDS, the newest first."""
-        found = page_of_cases(connection, CASES_A_PART, before, self.filters, self.viewer)
-        return [tuple(listed(case).values()) for case in found]
+        cases = page_of_cases(connection, CASES_A_PART, before, self.filters, self.viewer)
+        return [tuple(listed(case).values()) for case in cases]
 
     def fits_a_sheet(self, connection: sa.Connection) -> bool:
         return queries.case_at(connection, MOST_ROWS - 1, self.filters, self.viewer) is None
 
 
-class Table(Protocol):
+class CaseFile(Protocol):
     """A file that is written row by row; each method returns the bytes that are ready to be sent."""
 
     def rows(self, rows: Iterable[Row]) -> bytes: ...
@@ -44,7 +44,7 @@ class Table(Protocol):
     def end(self) -> bytes: ...
 
 
-class CsvTable:
+class CsvCases:
     """RFC 4180 in UTF-8, with a byte order mark, without which spreadsheets misread accents. No text is a formula."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class CsvTable:
         return ready
 
 
-class XlsxTable:
+class XlsxCases:
     """One sheet, `cases`. Its texts are stored as texts, so none is a formula."""
 
     def __init__(self) -> None:
@@ -82,14 +82,14 @@ class XlsxTable:
         return self._pieces.take()
 
 
-def table(kind: str) -> Table:
-    return CsvTable() if kind == CSV else XlsxTable()
+def case_file(kind: str) -> CaseFile:
+    return CsvCases() if kind == CSV else XlsxCases()
 
 
 async def exported(ledger: Ledger, search: Search, kind: str, scope: Scope) -> AsyncIterator[bytes]:
     """The bytes of the file. However it ends, the security log says who had how many cases sent, and which filters were
     set, without their values: a reference is one."""
-    file, count, finished = table(kind), 0, False
+    file, count, finished = case_file(kind), 0, False
     before: int | None = None
     try:
         while rows := await ledger.search(lambda connection, before=before: search.part(connection, before)):  # type: ignore[misc]

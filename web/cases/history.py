@@ -4,7 +4,6 @@ Searches are sent as POST, since a reference identifies an applicant and URLs en
 other filters.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import quote
@@ -12,18 +11,21 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
+from inference.measure import Clock
 from inference.number_format import write_number, write_percent
 from inference.scorer import Scorer
 from ledger import cases, queries
 from ledger.cases import Case
 from ledger.decisions import DECISIONS
 from ledger.ledger import Ledger
+from ledger.overrides import decision_counts
 from web.cases.decision_form import Choice
 from web.cases.export import CSV, TYPES, Search, exported
 from web.cases.listed import IN_ADDRESS, address, filters_from, page_of_cases
+from web.cases.overrides import last_months, overrides_page
 from web.cases.routes import readable
 from web.lender import Lender
-from web.pages.answers import LONGEST_REFERENCE, labelled
+from web.pages.answers import LONGEST_REFERENCE
 from web.pages.forms import Form, form_value, read_form
 from web.pages.frame import HEADERS, frame, page, problem_page
 from web.pages.languages import HOME
@@ -73,31 +75,13 @@ class HistoryPage:
     sees_all: bool
 
 
-@dataclass(frozen=True)
-class OverrideRow:
-    """The decisions of a month, or those with one reason in it."""
-
-    total: bool
-    month: str
-    words: str
-    count: str
-    share: str
-
-
-@dataclass(frozen=True)
-class OverridesPage:
-    """How often decisions departed from the suggestion, by month and reason."""
-
-    template: ClassVar[str] = "cases/overrides.html"
-    columns: tuple[str, ...]
-    rows: tuple[OverrideRow, ...]
-
-
 class HistoryPages:
     """The routes of the history and of the overrides."""
 
     def __init__(self, scorer: Scorer, ledger: Ledger, lender: Lender) -> None:
         self._ledger, self._lender, self._title = ledger, lender, scorer.release.manifest.title
+        amount = scorer.release.policy.amount_at
+        self._amount = None if amount is None else scorer.release.form.names[amount]
 
     def routes(self) -> APIRouter:
         router = APIRouter()
@@ -155,39 +139,16 @@ class HistoryPages:
         return StreamingResponse(content_of_file, 200, {**HEADERS, "Content-Disposition": name}, TYPES[kind])
 
     async def overrides(self, request: Request, texts: Texts) -> Response:
-        """How often decisions departed from the suggestion, by month and reason."""
-        counts = await self._ledger.search(queries.directions)
-        columns = tuple(texts(f"overrides.{name}") for name in ("month", "reason", "count", "share"))
-        view = OverridesPage(columns, by_month(counts, self._lender, texts))
+        """What was decided over time, and how often against the suggestion."""
+        months = last_months(Clock().utc())
+        directions = await self._ledger.search(queries.directions)
+        counts = await self._ledger.search(lambda connection: decision_counts(connection, months[0], self._amount))
+        view = overrides_page(directions, counts, months, self._lender, texts)
         return self._page(request, view, texts, "history/overrides")
 
     def _page(self, request: Request, view: View, texts: Texts, path: str) -> Response:
         page_frame = frame(self._title[texts.language], texts, path, scope=request.scope)
         return HTMLResponse(page(view, texts, page_frame), headers=HEADERS)
-
-
-def by_month(
-    counts: Sequence[tuple[str, str, str | None, int]], lender: Lender, texts: Texts
-) -> tuple[OverrideRow, ...]:
-    """For each month a total, then its reasons, the most frequent first."""
-    rows = []
-    for month in dict.fromkeys(row[0] for row in counts):
-        in_month = [row[1:] for row in counts if row[0] == month]
-        total = sum(count for *_, count in in_month)
-        overridden = sum(count for way, _, count in in_month if way in ("more_lenient", "stricter"))
-        figures = f"{write_number(overridden, texts.language)} / {write_number(total, texts.language)}"
-        rows.append(
-            OverrideRow(
-                True, month, texts("overrides.rate"), figures, write_percent(overridden / total, texts.language)
-            )
-        )
-        for way, code, count in sorted(in_month, key=lambda row: -row[2]):
-            if way == "as_suggested":
-                continue
-            words = labelled(texts(f"direction.{way}"), lender.reason(way, code or "", texts.language), texts)
-            share = write_percent(count / total, texts.language)
-            rows.append(OverrideRow(False, "", words, write_number(count, texts.language), share))
-    return tuple(rows)
 
 
 def questions(form: Form, texts: Texts) -> tuple[Question, ...]:

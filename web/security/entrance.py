@@ -168,7 +168,7 @@ class Entrance:
             if path == "/":
                 language = cookie_language(Headers(scope=scope)) or accepted_language(Headers(scope=scope)) or language
             next_path = quote(path.removeprefix("/"), safe="/") if scope["method"] == "GET" else ""
-            query = scope["query_string"].decode("latin-1")  # such as the filters of a search
+            query = scope["query_string"].decode("latin-1") if path.endswith("/history") else ""  # the filters
             onward = next_path + (quote(f"?{query}", safe="") if query else "")
             target = f"{root}{HOME[language]}login" + (f"?next={onward}" if next_path not in ("", "fr", "fr/") else "")
             await RedirectResponse(target, 303, {"Cache-Control": "no-store"})(scope, receive, send_with_headers)

@@ -28,8 +28,8 @@ LONGEST_NAME = 40  # characters
 DEVICE_COOKIE = "tenfold-device"
 A_YEAR = 365 * 86_400
 AT_ONCE = 2  # passwords that are checked at the same time: argon2id needs 64 MB for each
-# A path of this app, with its query; it cannot lead to another site.
-NEXT = re.compile(r"[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*/?(?:\?[A-Za-z0-9._~%&=+-]*)?")
+# A path of this app, or a search in its history with the filters; it cannot lead to another site.
+NEXT = re.compile(r"[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*/?|(?:fr/)?history\?[A-Za-z0-9._~%&=+-]+")
 
 
 @dataclass(frozen=True)

@@ -50,3 +50,25 @@ def test_the_history_on_a_phone_in_french_and_dark(open_desk: Open, server: Serv
     assert fits(desk.page)
     assert desk.violations(desk.page) == []
     desk.shoot("history-out-fr-dark")
+
+
+def test_the_overrides_over_time(open_desk: Open, server: Server) -> None:
+    """Charts and tables of what was decided, at a desk and on a dark phone in French."""
+    desk = open_desk()
+    scored(desk, "OVER-1")
+    decide(desk.page, "decline")
+    expect(desk.page.locator(".decide .decided").first).to_be_visible()
+    page = desk.page
+    page.goto(f"{server.url}/history/overrides")
+    expect(page.locator("svg.chart")).to_have_count(2)
+    page.locator("summary").click()
+    expect(page.locator("details tbody tr")).to_have_count(12)
+    expect(page.get_by_role("heading", name="By officer")).to_be_visible()
+    assert desk.violations(page) == []
+    desk.shoot("overrides")
+    phone = open_desk(path=None, size=(390, 844), colours="dark")
+    phone.page.goto(f"{server.url}/fr/history/overrides")
+    expect(phone.page.locator("svg.chart")).to_have_count(2)
+    assert fits(phone.page)
+    assert phone.violations(phone.page) == []
+    phone.shoot("overrides-fr-dark")
