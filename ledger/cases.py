@@ -11,6 +11,7 @@ from ledger.events import WITHDRAWN, Agreed, Assigned, Contested, Decided, Event
 from ledger.records import Draft, Key, Record, Seen, write
 
 OPEN, WAITING, PENDING, SETTLED, REVIEW = "open", "waiting", "pending", "settled", "review"
+ALL = (OPEN, WAITING, PENDING, SETTLED, REVIEW, WITHDRAWN)
 TO_DECIDE = (OPEN, PENDING, REVIEW)
 CAN_BE_WITHDRAWN = (OPEN, PENDING, WAITING)
 DONE = (SETTLED, WITHDRAWN)  # nothing more is expected of anybody

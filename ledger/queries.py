@@ -137,6 +137,11 @@ def cases_query(limit: int, before: int | None, filters: Mapping[str, str], only
     return query.order_by(CASES.c.seq.desc()).limit(limit)
 
 
+def case_at(connection: sa.Connection, place: int, filters: Mapping[str, str], only_of: str | None) -> int | None:
+    """The sequence of the first score of the case at a place, counted from 0, in the list of `cases`; None beyond."""
+    return connection.execute(cases_query(1, None, filters, only_of).offset(place)).scalar()
+
+
 def condition(name: str, value: str) -> sa.ColumnElement[bool]:
     """The condition of one filter of `cases`."""
     if name == "reference":

@@ -44,7 +44,8 @@ LISTED = {
         /record/{id}/hold /record/{id}/release /fr/record/{id}/hold /fr/record/{id}/release""",
     LOGGED_IN: """
         /work /fr/work /work/{name} /fr/work/{name} /manage /fr/manage /password /fr/password
-        / /fr/ /logout /fr/logout /history /fr/history /performance /fr/performance /model-card
+        / /fr/ /logout /fr/logout /history /fr/history /history/export /fr/history/export
+        /performance /fr/performance /model-card
         /fr/model-card /model-card/{name}
         /desk/score /desk/try /desk/take /desk/read /fr/desk/score /fr/desk/try /fr/desk/take /fr/desk/read
         /desk/search /fr/desk/search
@@ -61,7 +62,8 @@ LISTED = {
         /record/{id} /record/{id}/decide /record/{id}/agree /record/{id}/contest /record/{id}/notice
         /record/{id}/notice.pdf /fr/record/{id} /fr/record/{id}/decide /fr/record/{id}/agree /fr/record/{id}/contest
         /fr/record/{id}/notice /fr/record/{id}/notice.pdf
-        /api/v1/score /api/v1/score:batch /api/v1/release /api/v1/decisions /api/v1/decisions/{id} /api/v1/openapi.json
+        /api/v1/score /api/v1/score:batch /api/v1/release /api/v1/decisions /api/v1/decisions/{id} /api/v1/cases
+        /api/v1/openapi.json
         /config /theme.css /fr/theme.css /static/{path:path} /fr/static/{path:path} /assets/{path:path}
         /fr/assets/{path:path} /gradio_api/info /gradio_api/queue/join /gradio_api/queue/data
         /gradio_api/run/predict_credit_score /gradio_api/call/predict_credit_score

@@ -125,7 +125,8 @@ def test_readme_calls_of_the_api_run(tmp_path: Path) -> None:
     environment = {"TENFOLD_LOG": str(tmp_path / "p.jsonl"), "TENFOLD_LEDGER": str(tmp_path / "ledger.sqlite3")}
     curl, calls = snippets("sh"), snippets("python", ROOT / "docs" / "api.md")
     assert (len(curl), len(calls)) == (1, 2)
-    assert snippets("sh", ROOT / "docs" / "api.md") == curl
+    first, listing = snippets("sh", ROOT / "docs" / "api.md")
+    assert [first] == curl
     with served([sys.executable, "app.py"], "/readyz", environment) as url:
 
         def said(command: list[str], text: str) -> str:
@@ -137,6 +138,8 @@ def test_readme_calls_of_the_api_run(tmp_path: Path) -> None:
         answers = [said(["sh", "-c"], curl[0]) for _ in range(2)]
         assert answers[0] == answers[1]
         assert json.loads(answers[0])["recorded"]["seq"] == 2
+        declined, overridden = said(["sh", "-c"], listing).replace("}{", "}\n{").splitlines()
+        assert json.loads(declined) == json.loads(overridden) == {"items": [], "next": None}
         for call in calls:
             assert said([sys.executable, "-c"], call).split()[0] in {"approve", "refer", "decline"}
     with closing(Store(tmp_path / "ledger.sqlite3")) as ledger:

@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from msgspec import Struct
 
 from inference.book.errors import BookStopped, OtherRun
-from inference.book.workbooks import sheet_writer
+from inference.book.sheets import sheet_writer
 from inference.errors import Problem
 
 REJECTED = ("file", "row", "field", "problem", "allowed", "got", "hint")

@@ -7,8 +7,11 @@ from inference.fields import NOT_STATED, ChoiceField, Field, NumberField
 from inference.policy import DECISIONS, DECLINE, REFER
 from inference.release import Release
 from inference.rules import VERDICTS
+from ledger.cases import ALL
+from ledger.decisions import DECISIONS as DECIDED
 from web.batch.jobs import STATES as FILE_STATES
 from web.pages.answers import LONGEST_REFERENCE
+from web.pages.forms import LONGEST_NAME
 from web.problems import PROBLEM
 from web.service_state import STATES
 
@@ -103,6 +106,7 @@ def describe(release: Release, with_ledger: bool) -> Schema:
                              parameters=[{"name": "id", "in": "path", "required": True,
                                           "schema": {"type": "string", "minLength": 1}}])
         },
+        "/api/v1/cases": cases_path(),
         "/api/v1/ledger/head": {
             "get": operation("head", "The last record's hash, for somebody else to keep", "Head", errors=(404, 503))
         },
@@ -119,6 +123,30 @@ def describe(release: Release, with_ledger: bool) -> Schema:
         "paths": paths,
         "components": {"schemas": schemas(release)},
     }
+
+
+FILTERS: dict[str, Any] = {
+    "since": {"type": "string", "format": "date", "description": "Scored on this day or later, in UTC"},
+    "until": {"type": "string", "format": "date", "description": "Scored on this day or earlier, in UTC"},
+    "by": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME, "description": "Who decided last"},
+    "decision": {"enum": ["open", "waiting", *DECIDED], "description": "The last decision, or none yet"},
+    "overridden": {"enum": ["yes", "no"], "description": "Whether the last decision departs from the suggestion"},
+}
+
+
+def cases_path() -> Schema:
+    """The list of cases: by GET, and by POST where a reference is searched for."""
+    listed = list_parameters()[:2]
+    queries = [{"name": name, "in": "query", "schema": schema} for name, schema in FILTERS.items()]
+    pages = {"limit": listed[0]["schema"], "before": listed[1]["schema"]}
+    reference = {"type": "string", "minLength": 1, "maxLength": LONGEST_REFERENCE, "description": "A part of it"}
+    body = {"type": "object", "properties": {**FILTERS, "reference": reference, **pages}, "additionalProperties": False}
+    return {
+        "get": operation("cases", "Cases, the newest first, as the page History has them", "Cases",
+                         parameters=[*listed, *queries], errors=(404, 422, 503)),
+        "post": operation("search_cases", "The same, also by reference, which no address may hold", "Cases",
+                          request=body, example={"decision": "decline"}, errors=(400, 404, 413, 415, 422, 503)),
+    }  # fmt: skip
 
 
 BINARY = {"type": "string", "format": "binary", "minLength": 1}
@@ -231,6 +259,7 @@ def schemas(release: Release) -> Schema:
     """Every named schema."""
     probability = {"type": "number", "minimum": 0, "maximum": 1}
     text, number = {"type": "string"}, {"type": "number"}
+    maybe = {"type": ["string", "null"]}
     texts = {"type": "array", "items": text}
     expected = {
         "type": "string", "enum": [release.name, release.digest],
@@ -296,6 +325,12 @@ def schemas(release: Release) -> Schema:
                     "required": ["name", "digest", "fields"]},
         "Records": closed({"items": {"type": "array", "items": {"type": "object"}},
                            "next": {"type": ["integer", "null"]}}),
+        "Cases": closed({"items": {"type": "array", "items": closed({
+            "seq": {"type": "integer"}, "id": text, "time": text, "reference": maybe, "release": text,
+            "pd": probability, "points": number, "suggested": {"enum": list(DECISIONS)}, "state": {"enum": list(ALL)},
+            "decision": {"enum": [*DECIDED, None]}, "decided_by": maybe, "decided": maybe, "direction": maybe,
+            "overridden": {"type": ["boolean", "null"]}, "reason": maybe,
+        })}, "next": {"type": ["integer", "null"]}}),
         "Record": {"type": "object", "properties": {"id": text, "seq": {"type": "integer"}, "hash": digest},
                    "required": ["id", "seq", "hash", "kind", "time"]},
         "File": closed({

@@ -29,6 +29,7 @@ from ledger.records import Key, Record
 from web.api.book import BookApi
 from web.api.openapi import LISTED, LONGEST_KEY, MOST_ITEMS, MOST_LISTED, behind_login, describe
 from web.batch.jobs import Jobs
+from web.cases.listed import FILTERS, IN_ADDRESS, REFERENCE, filters_from, listed, page_of_cases
 from web.lender import Lender
 from web.pages.answers import LONGEST_REFERENCE
 from web.person import CLOSED, mode_of, only_of, person_of
@@ -61,6 +62,7 @@ def api_router(recorder: Recorder, jobs: Jobs, lender: Lender | None = None) -> 
         "/score:batch": {"POST": api.score_batch},
         "/decisions": {"GET": api.decisions},
         "/decisions/{id}": {"GET": api.decision},
+        "/cases": {"GET": api.cases, "POST": api.cases},
         "/release": {"GET": api.release},
         "/ledger/head": {"GET": api.head},
         "/openapi.json": {"GET": api.openapi},
@@ -239,6 +241,28 @@ class Api:
             searching=True,
         )
         return {"items": [item for _, item in rows], "next": rows[-1][0] if len(rows) == limit else None}
+
+    async def cases(self, request: Request) -> dict[str, Any]:
+        """Cases, the newest first, a page at a time, with the filters of the page History; a reference only by POST."""
+        posted = request.method == "POST"
+        parameters = (await read_json(request))[0] if posted else dict(request.query_params)
+        limit = integer_parameter(str(parameters.pop("limit", LISTED)), "limit", 1, MOST_LISTED)
+        before = parameters.pop("before", None)
+        before_seq = None if before is None else integer_parameter(str(before), "before", 1, 2**53)
+        if unknown := sorted(parameters.keys() - set(FILTERS if posted else IN_ADDRESS)):
+            why = "Send a reference by POST: it has no place in an address" if unknown == [REFERENCE] else ""
+            raise Refusal(422, "invalid-request", why or f"No such parameter: {', '.join(unknown)[:200]}")
+        filters = filters_from({name: [text] for name, text in parameters.items() if isinstance(text, str)})
+        if invalid_filters := sorted(parameters.keys() - filters.keys()):
+            raise Refusal(422, "invalid-request", f"Invalid value of {', '.join(invalid_filters)}")
+        viewer = only_of(person_of(request.scope))
+        items = await self._read(
+            lambda connection: [
+                listed(case) for case in page_of_cases(connection, limit + 1, before_seq, filters, viewer)
+            ],
+            searching=True,
+        )
+        return {"items": items[:limit], "next": items[limit - 1]["seq"] if len(items) > limit else None}
 
     async def decision(self, request: Request) -> dict[str, Any]:
         """A complete record, with all records that refer to it."""

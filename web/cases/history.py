@@ -1,29 +1,33 @@
 """The history of cases, with search, filters and paging; and how often officers overrode the suggestion.
 
-Searches are sent as POST, since a reference identifies an applicant and URLs end up in logs.
+Searches are sent as POST, since a reference identifies an applicant and URLs end up in logs. A link to a search has the
+other filters.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import quote
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
+from inference.measure import Clock
 from inference.number_format import write_number, write_percent
 from inference.scorer import Scorer
 from ledger import cases, queries
 from ledger.cases import Case
 from ledger.decisions import DECISIONS
 from ledger.ledger import Ledger
+from ledger.overrides import decision_counts
 from web.cases.decision_form import Choice
+from web.cases.export import CSV, TYPES, Search, exported
+from web.cases.listed import IN_ADDRESS, address, filters_from, page_of_cases
+from web.cases.overrides import last_months, overrides_page
 from web.cases.routes import readable
 from web.lender import Lender
-from web.pages.answers import LONGEST_REFERENCE, labelled
-from web.pages.forms import LONGEST_NAME, Form, day, form_value, read_form
-from web.pages.frame import HEADERS, frame, page
+from web.pages.answers import LONGEST_REFERENCE
+from web.pages.forms import Form, form_value, read_form
+from web.pages.frame import HEADERS, frame, page, problem_page
 from web.pages.languages import HOME
 from web.pages.templates import View
 from web.pages.texts import LANGUAGES, Texts, texts_in
@@ -32,7 +36,6 @@ from web.work_settings import WorkSettings
 
 UNDECIDED = {"open": "open", "waiting": "waiting_all"}
 PAGE = 50  # cases
-FILTERS = ("reference", "since", "until", "by", "decision", "overridden")
 COLUMNS = ("seq", "time", "reference", "pd", "suggested", "decision", "by")
 
 
@@ -67,27 +70,9 @@ class HistoryPage:
     filters: tuple[tuple[str, str], ...]  # sent again for the next page
     has_newer: bool
     older: int | None  # the next page has the records before this sequence number
+    link: str  # to this search, without the reference; empty where nothing else is searched by
+    link_says: str
     sees_all: bool
-
-
-@dataclass(frozen=True)
-class OverrideRow:
-    """The decisions of a month, or those with one reason in it."""
-
-    total: bool
-    month: str
-    words: str
-    count: str
-    share: str
-
-
-@dataclass(frozen=True)
-class OverridesPage:
-    """How often decisions departed from the suggestion, by month and reason."""
-
-    template: ClassVar[str] = "cases/overrides.html"
-    columns: tuple[str, ...]
-    rows: tuple[OverrideRow, ...]
 
 
 class HistoryPages:
@@ -95,6 +80,8 @@ class HistoryPages:
 
     def __init__(self, scorer: Scorer, ledger: Ledger, lender: Lender) -> None:
         self._ledger, self._lender, self._title = ledger, lender, scorer.release.manifest.title
+        amount = scorer.release.policy.amount_at
+        self._amount = None if amount is None else scorer.release.form.names[amount]
 
     def routes(self) -> APIRouter:
         router = APIRouter()
@@ -102,12 +89,17 @@ class HistoryPages:
             texts = texts_in(language)
             path = f"{HOME[language]}history"
             router.add_route(path, readable(self.cases_page, texts, self._title), methods=["GET", "POST"])
+            router.add_route(f"{path}/export", readable(self.export, texts, self._title), methods=["POST"])
             router.add_route(f"{path}/overrides", readable(self.overrides, texts, self._title), methods=["GET"])
         return router
 
     async def cases_page(self, request: Request, texts: Texts) -> Response:
         """A page of cases, the newest first."""
-        form = await read_form(request) if request.method == "POST" else {}
+        form: Form | None
+        if request.method == "POST":
+            form = await read_form(request)
+        else:
+            form = {name: [text] for name, text in request.query_params.items() if name in IN_ADDRESS}
         if form is None:
             return HTMLResponse("", 413, HEADERS)
         filters, person = filters_from(form), person_of(request.scope)
@@ -115,7 +107,7 @@ class HistoryPages:
         before_seq = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
 
         found_cases = await self._ledger.search(
-            lambda connection: page_of_cases(connection, before_seq, filters, only_of(person))
+            lambda connection: page_of_cases(connection, PAGE + 1, before_seq, filters, only_of(person))
         )
         view = HistoryPage(
             questions=questions(form, texts),
@@ -124,69 +116,39 @@ class HistoryPages:
             filters=tuple(filters.items()),
             has_newer=before_seq is not None,
             older=found_cases[PAGE - 1].first.seq if len(found_cases) > PAGE else None,
+            link=f"history?{query}" if (query := address(filters)) else "",
+            link_says=texts("history.link_without" if "reference" in filters else "history.link"),
             sees_all=person is None or person.sees_all,
         )
         return self._page(request, view, texts, "history")
 
+    async def export(self, request: Request, texts: Texts) -> Response:
+        """All cases of a search as a file: those that the page would show, page after page."""
+        form = await read_form(request)
+        if form is None or (kind := form_value(form, "format")) not in TYPES:
+            return HTMLResponse("", 413 if form is None else 422, HEADERS)
+        search = Search(filters_from(form), only_of(person_of(request.scope)))
+        # Before anything is sent: a ledger that cannot be read is a page, not a file that ends early.
+        fits = kind == CSV or await self._ledger.search(search.fits_a_sheet)
+        await self._ledger.search(lambda connection: page_of_cases(connection, 1, None, *search))
+        if not fits:
+            content = problem_page("sheet_full", texts, "history", self._title[texts.language], request.scope)
+            return HTMLResponse(content, 422, HEADERS)
+        name = f'attachment; filename="cases.{kind}"'
+        content_of_file = exported(self._ledger, search, kind, request.scope)
+        return StreamingResponse(content_of_file, 200, {**HEADERS, "Content-Disposition": name}, TYPES[kind])
+
     async def overrides(self, request: Request, texts: Texts) -> Response:
-        """How often decisions departed from the suggestion, by month and reason."""
-        counts = await self._ledger.search(queries.directions)
-        columns = tuple(texts(f"overrides.{name}") for name in ("month", "reason", "count", "share"))
-        view = OverridesPage(columns, by_month(counts, self._lender, texts))
+        """What was decided over time, and how often against the suggestion."""
+        months = last_months(Clock().utc())
+        directions = await self._ledger.search(queries.directions)
+        counts = await self._ledger.search(lambda connection: decision_counts(connection, months[0], self._amount))
+        view = overrides_page(directions, counts, months, self._lender, texts)
         return self._page(request, view, texts, "history/overrides")
 
     def _page(self, request: Request, view: View, texts: Texts, path: str) -> Response:
         page_frame = frame(self._title[texts.language], texts, path, scope=request.scope)
         return HTMLResponse(page(view, texts, page_frame), headers=HEADERS)
-
-
-def page_of_cases(
-    connection: sa.Connection, before: int | None, filters: Mapping[str, str], viewer: str | None
-) -> list[Case]:
-    """A page of cases and one more."""
-    return cases.cases_from(connection, queries.cases(connection, PAGE + 1, before, filters, viewer))
-
-
-def by_month(
-    counts: Sequence[tuple[str, str, str | None, int]], lender: Lender, texts: Texts
-) -> tuple[OverrideRow, ...]:
-    """For each month a total, then its reasons, the most frequent first."""
-    rows = []
-    for month in dict.fromkeys(row[0] for row in counts):
-        in_month = [row[1:] for row in counts if row[0] == month]
-        total = sum(count for *_, count in in_month)
-        overridden = sum(count for way, _, count in in_month if way in ("more_lenient", "stricter"))
-        figures = f"{write_number(overridden, texts.language)} / {write_number(total, texts.language)}"
-        rows.append(
-            OverrideRow(
-                True, month, texts("overrides.rate"), figures, write_percent(overridden / total, texts.language)
-            )
-        )
-        for way, code, count in sorted(in_month, key=lambda row: -row[2]):
-            if way == "as_suggested":
-                continue
-            words = labelled(texts(f"direction.{way}"), lender.reason(way, code or "", texts.language), texts)
-            share = write_percent(count / total, texts.language)
-            rows.append(OverrideRow(False, "", words, write_number(count, texts.language), share))
-    return tuple(rows)
-
-
-def filters_from(form: Form) -> dict[str, str]:
-    """The filters of a search; invalid values are ignored."""
-    filters = {
-        "reference": " ".join(form_value(form, "reference", LONGEST_REFERENCE).split()),
-        "by": form_value(form, "by", LONGEST_NAME),
-        "decision": form_value(form, "decision"),
-        "overridden": form_value(form, "overridden"),
-    }
-    for name in ("since", "until"):
-        parsed = day(form_value(form, name, 10))
-        filters[name] = parsed.isoformat() if parsed else ""
-    if filters["decision"] not in ("open", "waiting", *DECISIONS):
-        filters["decision"] = ""
-    if filters["overridden"] not in ("yes", "no"):
-        filters["overridden"] = ""
-    return {name: filters[name] for name in FILTERS if filters[name]}
 
 
 def questions(form: Form, texts: Texts) -> tuple[Question, ...]:

@@ -52,6 +52,7 @@ RULES = [
             PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|withdraw|assign|note|notified|notice|notice\.pdf))?",
             LOGGED_IN,
         ),
+        (PAGES + r"history/export", LOGGED_IN),
         (PAGES + r"(?:history|performance|model-card|batch|manage|password)", LOGGED_IN),
         (PAGES + r"work(?:/[a-z]{1,20})?", LOGGED_IN),
         (PAGES + r"batch/columns\.csv", LOGGED_IN),
@@ -74,10 +75,11 @@ READS = [
         (PAGES + r"record/([^/]+)/notice(?:\.pdf)?", "notice"),
         (r"/api/v1/decisions/([^/]+)", "api"),
         (PAGES + r"history()", "history"),
+        (PAGES + r"history/export()", "export"),
         (PAGES + r"work(?:/[a-z]{1,20})?()", "work"),
         (PAGES + r"batch/(?!columns\.csv)([^/]+)(?:/(?:result|rejected|row))?", "file"),
         (r"/api/v1/book/([^/]+)/(?:result|rejected)", "file"),
-        (r"/api/v1/decisions()", "list"),
+        (r"/api/v1/(?:decisions|cases)()", "list"),
     )
 ]
 DEFAULTS = [
@@ -88,7 +90,7 @@ DEFAULTS = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 READING = re.compile(
-    PAGES + r"(?:record|history|work|batch)|/api/v1/(?:decisions|book)"
+    PAGES + r"(?:record|history|work|batch)|/api/v1/(?:decisions|cases|book)"
 )  # a quick test, since most requests read nothing
 BEHIND_TLS = [*DEFAULTS, (b"strict-transport-security", b"max-age=31536000")]
 DEFAULT_NAMES = frozenset(name for name, _ in BEHIND_TLS)
@@ -166,9 +168,9 @@ class Entrance:
             if path == "/":
                 language = cookie_language(Headers(scope=scope)) or accepted_language(Headers(scope=scope)) or language
             next_path = quote(path.removeprefix("/"), safe="/") if scope["method"] == "GET" else ""
-            target = f"{root}{HOME[language]}login" + (
-                f"?next={next_path}" if next_path not in ("", "fr", "fr/") else ""
-            )
+            query = scope["query_string"].decode("latin-1") if path.endswith("/history") else ""  # the filters
+            onward = next_path + (quote(f"?{query}", safe="") if query else "")
+            target = f"{root}{HOME[language]}login" + (f"?next={onward}" if next_path not in ("", "fr", "fr/") else "")
             await RedirectResponse(target, 303, {"Cache-Control": "no-store"})(scope, receive, send_with_headers)
         else:  # its body is not read
             await answer(refused, path, closing=body_size(scope["headers"]) != 0)(scope, receive, send_with_headers)

@@ -28,7 +28,8 @@ LONGEST_NAME = 40  # characters
 DEVICE_COOKIE = "tenfold-device"
 A_YEAR = 365 * 86_400
 AT_ONCE = 2  # passwords that are checked at the same time: argon2id needs 64 MB for each
-NEXT = re.compile(r"[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*/?")  # a path of this app; it cannot lead to another site
+# A path of this app, or a search in its history with the filters; it cannot lead to another site.
+NEXT = re.compile(r"[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*/?|(?:fr/)?history\?[A-Za-z0-9._~%&=+-]+")
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class Login:
         """Redirect to the requested page, or to the first one; never to another site."""
         if not NEXT.fullmatch(next_path):
             next_path = HOME[texts.language].lstrip("/") + self._first_page
-        target = f"{request.scope.get('root_path', '')}/{quote(next_path, safe='/')}"
+        target = f"{request.scope.get('root_path', '')}/{quote(next_path, safe='/?&=%+')}"
         return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
 
     def page(

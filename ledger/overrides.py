@@ -1,0 +1,81 @@
+"""Decisions counted: by month, and how many overrode the suggestion by officer, amount and distance to a cut-off.
+
+The counts are all that is held; every decision of the period is read once.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from ledger.events import Json
+
+DISTANCES = (0.01, 0.03, 0.1)  # upper edges of bands of |PD - nearest cut-off|
+QUERY = (
+    "SELECT substr(d.time, 1, 7), d.\"by\", d.decision, json_extract(d.body, '$.direction'), "
+    "json_extract(p.body, '$.pd'), json_extract(s.body, '$.pd'), json_extract(s.body, '$.refer_from'), "
+    "json_extract(s.body, '$.decline_from'), "
+    "json_extract(p.body, ?) FROM entries d INDEXED BY entries_by_direction "
+    "JOIN entries s ON s.id = json_extract(d.body, '$.score') LEFT JOIN personal p ON p.seq = s.seq "
+    "WHERE d.kind = 'decided' AND substr(d.time, 1, 7) >= ?"
+)
+
+
+@dataclass
+class Month:
+    """The decisions of a month: how many of each, and the sum of the PDs that they were made on."""
+
+    decisions: Counter[str] = field(default_factory=Counter)
+    pd_sum: float = 0.0
+
+    @property
+    def total(self) -> int:
+        return self.decisions.total()
+
+    @property
+    def mean_pd(self) -> float:
+        return self.pd_sum / self.total
+
+
+@dataclass
+class DecisionCounts:
+    """Counts of a period. By officer, by the lower edge of the band of amounts, and by number of the band of distances:
+    directions with their counts. A band is None if it is not known, as after a purge."""
+
+    months: dict[str, Month] = field(default_factory=lambda: defaultdict(Month))
+    officers: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    amounts: dict[int | None, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    distances: dict[int | None, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+
+def decision_counts(connection: sa.Connection, since: str, amount: str | None) -> DecisionCounts:
+    """Counts of the decisions from a month on (such as 2026-01). `amount` is the field that answers the amount."""
+    counts = DecisionCounts()
+    path = f'$.answers."{amount}"' if amount else "$.nothing"
+    rows = connection.execution_options(yield_per=5000).exec_driver_sql(QUERY, (path, since))
+    for month, by, decision, direction, exact, rounded, refer_from, decline_from, lent in rows:
+        counts.months[month].decisions[decision] += 1
+        counts.months[month].pd_sum += rounded if exact is None else exact
+        counts.officers[by][direction] += 1
+        counts.amounts[amount_band(lent)][direction] += 1
+        counts.distances[distance_band(exact, refer_from, decline_from)][direction] += 1
+    return counts
+
+
+def distance_band(pd: float | None, *cut_offs: float) -> int | None:
+    """The number of the band in which the distance to the nearest cut-off lies; None without the exact PD."""
+    if pd is None:
+        return None
+    distance = min(abs(pd - cut_off) for cut_off in cut_offs)
+    return sum(distance >= edge for edge in DISTANCES)
+
+
+def amount_band(amount: Json) -> int | None:
+    """The lower edge of an amount's band: 0, 100, 200, 500, 1,000, 2,000, 5,000 and so on; None if it is no number."""
+    if not isinstance(amount, int | float) or isinstance(amount, bool):
+        return None
+    low, edge, steps = 0, 100, (2, 2.5, 2)
+    number = 0
+    while edge <= amount:
+        low, edge, number = edge, int(edge * steps[number % 3]), number + 1
+    return low
