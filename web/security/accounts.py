@@ -454,7 +454,7 @@ class Accounts:
         return Person(name, role, machine=True)
 
     def by_name(self, name: str) -> Person | None:
-        """The user of this name, for whom a trusted proxy vouches; None if there is none."""
+        """The user of this name, for whom a trusted proxy vouches; None if nobody has it."""
         rows = self._ask("SELECT name, role, used FROM accounts WHERE name = ? AND password IS NOT NULL", name.lower())
         if not rows:
             return None
