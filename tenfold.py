@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from inference.errors import TenfoldError
 from inference.pipes import until_closed
+from inference.version import VERSION
 
 
 class Command(NamedTuple):
@@ -52,6 +53,9 @@ OTHERS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns its exit status; 2 if there is no such command, 1 if it failed."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words == ["--version"]:
+        print(f"tenfold {VERSION}")
+        return 0
     if not words or words[0] in ("-h", "--help"):
         print(usage())
         return 0 if words else 2
@@ -79,7 +83,8 @@ def usage() -> str:
         return "\n".join(f"  {name:{width}}{command.help}" for name, command in commands.items())
 
     return (
-        f"usage: tenfold COMMAND …\n\n{listed(FIRST)}\n\n{listed(OTHERS)}\n\nRun 'tenfold COMMAND --help' for details."
+        f"usage: tenfold COMMAND …\n       tenfold --version\n\n{listed(FIRST)}\n\n{listed(OTHERS)}\n\n"
+        "Run 'tenfold COMMAND --help' for details."
     )
 
 

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from ipaddress import ip_network
 from pathlib import Path
 
 from inference.errors import BadSetting
@@ -12,6 +13,12 @@ ROOT = Path(__file__).resolve().parent.parent
 RELEASES = ROOT / "models" / "releases"
 FOLDER = re.compile(r"(\w+)-[0-9a-f]{12}")  # of a release: <recipe>-<first 12 hex digits of its digest>
 WITHOUT_PREFIX = ("host", "port")  # hosting platforms set HOST and PORT
+# Headers that browsers, clients and proxies send in any case: none of them can name a user.
+OTHERS_SEND = frozenset(
+    "host origin cookie authorization accept accept-language content-length content-type connection forwarded from "
+    "idempotency-key referer sec-fetch-site user-agent via x-forwarded-for x-forwarded-host x-forwarded-proto "
+    "x-real-ip".split()
+)
 DERIVED = ("users_named",)  # derived from another setting
 
 
@@ -36,6 +43,8 @@ class Settings:
     batch_hours: int = 24  # that they are kept
     batch_megabytes: int = 2048  # of all of them together
     origins: tuple[str, ...] = ()  # other sites whose pages may call this server from a browser (CORS)
+    trusted_header: str = ""  # in lower case: names the user whom a proxy has logged in; empty: none does
+    trusted_addresses: tuple[str, ...] = ()  # of that proxy, as networks: 10.0.0.5/32
     root_path: str = ""  # the path prefix that a reverse proxy strips
     host: str = "127.0.0.1"
     port: int = 7860
@@ -83,6 +92,16 @@ class Settings:
             values["batch_megabytes"] = whole_number("TENFOLD_BATCH_MEGABYTES", text, 64, 10_000_000)
         if "TENFOLD_ORIGINS" in variables:
             values["origins"] = tuple(origin(site.strip()) for site in variables["TENFOLD_ORIGINS"].split(","))
+        if "TENFOLD_TRUSTED_HEADER" in variables:
+            values["trusted_header"] = header_name(variables["TENFOLD_TRUSTED_HEADER"])
+        if "TENFOLD_TRUSTED_ADDRESSES" in variables:
+            listed = variables["TENFOLD_TRUSTED_ADDRESSES"].split(",")
+            values["trusted_addresses"] = tuple(network(text.strip()) for text in listed)
+        if ("trusted_header" in values) != ("trusted_addresses" in values):
+            raise BadSetting(
+                "TENFOLD_TRUSTED_HEADER, which names users, and TENFOLD_TRUSTED_ADDRESSES, from which alone it is "
+                "believed, need each other: set both, or neither"
+            )
         if "TENFOLD_ROOT_PATH" in variables:
             values["root_path"] = root_path(variables["TENFOLD_ROOT_PATH"])
         if "TENFOLD_LOG_DAYS" in variables:
@@ -130,6 +149,30 @@ def origin(text: str) -> str:
     if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", text):
         raise BadSetting(f"TENFOLD_ORIGINS: origins like https://loans.example are needed, with commas, got {text!r}")
     return text
+
+
+def header_name(text: str) -> str:
+    """The name of a header in which a proxy names the user, in lower case; none that anybody else sends."""
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,60}", text) or text.lower() in OTHERS_SEND:
+        raise BadSetting(
+            "TENFOLD_TRUSTED_HEADER: the name of a header that only the proxy sends is needed, such as Remote-User, "
+            f"got {text!r}"
+        )
+    return text.lower()
+
+
+def network(text: str) -> str:
+    """An address or a network of a proxy, as a network."""
+    try:
+        parsed = ip_network(text)
+    except ValueError:
+        parsed = None
+    if parsed is None or parsed.prefixlen == 0:
+        raise BadSetting(
+            f"TENFOLD_TRUSTED_ADDRESSES: addresses or networks like 10.0.0.5 or 10.0.0.0/28 are needed, with commas, "
+            f"got {text!r}"
+        )
+    return str(parsed)
 
 
 def root_path(text: str) -> str:

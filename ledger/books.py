@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from inference.extras import extra
 from inference.settings import RELEASES, Settings
+from inference.version import VERSION
 from ledger.decisions import new_id
 from ledger.events import BOOK_SCORED, BookScored, Json, UnreadableRecord
 from ledger.ledger import Ledger
@@ -54,6 +55,8 @@ def book_scored(book: "ScoredBook", *, by: str) -> Draft:
         fields["lender"] = book.rulebook.digest
     personal: dict[str, Json] = {"files": [str(file["name"]) for file in book.files], "folder": str(book.folder)}
     content = hashlib.sha256(write({**fields, **personal}).encode()).digest()
+    # The version is no part of what makes two runs the same: one may be resumed after an upgrade.
+    fields["version"] = VERSION
     return Draft(BOOK_SCORED, new_id(), fields, personal, Key("book", f"{book.folder} {content.hex()}", content))
 
 

@@ -11,6 +11,7 @@ from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release
 from inference.rules import Ruling
 from inference.scorer import Score
+from inference.version import VERSION
 from ledger.events import (
     AGREED,
     ASSIGNED,
@@ -66,6 +67,7 @@ def scored(
         "release": release.digest,
         "release_name": release.name,
         "engine": score.engine,
+        "version": VERSION,
         "pd": pd,
         "points": float(round(release.points.of(pd))),
         "decision": score.decision,

@@ -87,6 +87,7 @@ class Scored(Event):
     reasons: Names | None = None
     applicant: str | None = None  # a name or number, where the lender asks for it
     outcome: str | None = None  # with the lender's rules; None where there were none
+    version: str | None = None  # of Tenfold; None in records of 0.1.0
     ruling: Object | None = None  # `inference.rules.Ruling`, as JSON
     questions: Object | None = None  # name of each that the answers raised -> confirmed or open; None: there were none
 
@@ -252,6 +253,7 @@ class BookScored(Event):
     scored: int
     rejected: int
     options: Names
+    version: str | None = None  # of Tenfold; None in records of 0.1.0
     lender: str | None = None  # SHA-256 of the lender's rules as JSON; None where there were none
     files: Names | None = None
     folder: str | None = None

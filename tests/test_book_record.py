@@ -13,6 +13,7 @@ from book_files import applications, contents, csv_text, parquet
 from parts import newest
 
 import tenfold
+from inference.version import VERSION
 from ledger.__main__ import main as ledger_command
 from ledger.readonly import ReadOnlyStore
 from ledger.retention import os_user
@@ -84,14 +85,19 @@ def test_show_says_how_to_repeat_it(ledger: Path, capsys: pytest.CaptureFixture[
     assert str(record["output"]) in shown["expected"]
 
 
-def test_a_run_that_is_ended_again_is_one_record(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--resume of a run that has ended gives the first one's record; what stopped is no record."""
+def test_a_run_that_is_ended_again_is_one_record(
+    ledger: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--resume of a run that has ended gives the first one's record, by another version too; what stopped is no
+    record."""
     parquet(ledger.parent / "in.parquet", [row | {"term": None} for row in ROWS[:50]] + ROWS[50:], 50)
     assert book("in.parquet", "out", "--max-bad", 3, "--rows-a-part", 50) == 1
     assert recorded(ledger) == []
-    for _ in range(2):
+    for version in (VERSION, "9.9.9"):
+        monkeypatch.setattr("ledger.books.VERSION", version)
         assert book("in.parquet", "out", "--rows-a-part", 50, "--resume") == 0
     (record,) = recorded(ledger)
+    assert record["version"] == VERSION
     assert capsys.readouterr().out.count(str(record["id"])) == 2
 
 

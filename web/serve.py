@@ -15,6 +15,7 @@ import uvicorn
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from inference.settings import Settings
 from web.carried import Carried
@@ -22,6 +23,7 @@ from web.handover import Replaceable
 from web.listening import Listening, tell_supervisor
 from web.operations.server_log import print_lines
 from web.security.connections import Guarded
+from web.security.trusted_header import NotePeer
 
 ACCEPT = 0.05  # seconds for connections that the kernel has already accepted
 LINGER = 2.5  # seconds, at most, for requests that are on their way over open connections
@@ -117,7 +119,9 @@ def serve(app: ASGIApp, settings: Settings, release: str, place: Listening, carr
     print_lines()
     logging.getLogger("uvicorn.error").addFilter(Sparing())
     config = uvicorn.Config(
-        Ending(app),
+        # Uvicorn's own place for the second of these would leave the connection's address unknown to the first.
+        NotePeer(ProxyHeadersMiddleware(Ending(app), os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"))),  # type: ignore[arg-type]
+        proxy_headers=False,
         host=settings.host,
         port=settings.port,
         root_path=settings.root_path,

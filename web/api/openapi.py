@@ -7,6 +7,7 @@ from inference.fields import NOT_STATED, ChoiceField, Field, NumberField
 from inference.policy import DECISIONS, DECLINE, REFER
 from inference.release import Release
 from inference.rules import VERDICTS
+from inference.version import VERSION
 from ledger.cases import ALL
 from ledger.decisions import DECISIONS as DECIDED
 from web.batch.jobs import STATES as FILE_STATES
@@ -116,8 +117,9 @@ def describe(release: Release, with_ledger: bool) -> Schema:
         "openapi": "3.1.0",
         "info": {
             "title": f"Tenfold: {release.manifest.title['en']}",
-            "version": release.name,
+            "version": VERSION,
             "description": release.manifest.notice["en"]
+            + f" Release {release.name}."
             + ("" if with_ledger else " This server keeps no ledger: nothing is recorded."),
         },
         "paths": paths,

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import gradio as gr
 
 from inference.release import Release
+from inference.version import VERSION
 from web.cards.notice_card import NoticeCard, notice
 from web.cards.score_card import IntroCard, intro
 from web.desk.form import FormValues, build_form, reference_box
@@ -68,6 +69,7 @@ class Footer:
     notice: str
     release: str
     model_card: str
+    version: str
     keys: tuple[ShortKey, ...]
     offline: tuple[NoticeCard, ...]  # shown by the page's script if the server cannot be reached
 
@@ -127,7 +129,7 @@ def footer(release: Release, texts: Texts, ledger: bool) -> Footer:
         for name, pressed in KEYS.items()
         if ledger or name not in OF_CASES
     )
-    return Footer(notice_text, release.name, "model-card", keys, offline)
+    return Footer(notice_text, release.name, "model-card", VERSION, keys, offline)
 
 
 def static(html: str, name: str) -> None:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from inference.engines import TOLERANCE, golden_differences
 from inference.scorer import Scorer
 from inference.settings import Settings
+from inference.version import VERSION
 from ledger import queries
 from ledger.errors import DATABASE_ERRORS, LedgerUnavailable, cause
 from ledger.ledger import Ledger
@@ -52,6 +53,7 @@ def readiness(scorer: Scorer, settings: Settings, ledger: Ledger | None = None) 
         "status": "not ready" if problems else "ready",
         "problems": problems,
         "warnings": ledger_warnings(ledger),
+        "version": VERSION,
         "release": release.name,
         "digest": release.digest,
         "state": ServiceState(release, ledger).now(),

@@ -453,6 +453,16 @@ class Accounts:
             self._note("UPDATE accounts SET used = ? WHERE name = ?", now, name)
         return Person(name, role, machine=True)
 
+    def by_name(self, name: str) -> Person | None:
+        """The user of this name, for whom a trusted proxy vouches; None if nobody has it."""
+        rows = self._ask("SELECT name, role, used FROM accounts WHERE name = ? AND password IS NOT NULL", name.lower())
+        if not rows:
+            return None
+        now = self._clock.utc()
+        if rows[0][2] is None or now - rows[0][2] > NOTED_EVERY:
+            self._note("UPDATE accounts SET used = ? WHERE name = ?", now, rows[0][0])
+        return Person(rows[0][0], rows[0][1])
+
     def knows(self, name: str) -> bool:
         """Whether there is a user of this name."""
         return bool(self._ask("SELECT 1 FROM accounts WHERE name = ? AND password IS NOT NULL", name.lower()))
@@ -521,6 +531,11 @@ def mode(settings: Settings, accounts: Accounts) -> str:
         return DEMO
     if users:
         return CLOSED
+    if settings.trusted_header:
+        raise BadSetting(
+            "TENFOLD_TRUSTED_HEADER is set, and there is no user whom it could name. Create one by the name that the "
+            "proxy sends: python -m web users add NAME --role manager"
+        )
     if not is_local(settings.host):
         raise BadSetting(
             f"HOST is {settings.host}, which others can reach, and nobody has to log in. Either create a user: "

@@ -22,6 +22,7 @@ from web.person import CLOSED, DEMO, METRICS, OPEN, Person
 from web.security.accounts import LOCAL, AccountError, Accounts, is_local, mode
 from web.security.limits import ALWAYS, Rate, RequestRefused, answer, body_size
 from web.security.security_log import KEY, SecurityLog
+from web.security.trusted_header import UNKNOWN, TrustedHeader
 
 COOKIE = "tenfold-session"
 # Who may request a route: everybody, without login; everybody who is logged in, except tokens for metrics; tokens for
@@ -98,6 +99,10 @@ DEFAULT_NAMES = frozenset(name for name, _ in BEHIND_TLS)
 
 SIGNED_OUT = RequestRefused(401, "not-known", "Log in, or bring a token", WWW_Authenticate='Bearer realm="Tenfold"')
 
+NOT_A_USER = RequestRefused(
+    403, "not-a-user", "You are not a user of Tenfold", "A manager can add the name that the proxy sends"
+)
+
 
 @lru_cache(256)
 def rule(path: str) -> str | None:
@@ -126,6 +131,7 @@ class Entrance:
     ) -> None:
         self.app, self._accounts, self._mode = app, accounts, mode(settings, accounts)
         self._log = security_log or SecurityLog(None, 0)
+        self._trusted = TrustedHeader(settings, accounts, self._log)
         self._rate = Rate(settings.rate) if settings.rate else None
         self._origins = frozenset(settings.origins)
         self._hosts = LOCAL | {settings.host} | {urlsplit(origin).hostname for origin in settings.origins}
@@ -190,13 +196,18 @@ class Entrance:
         scope["mode"] = self._mode
         if self._mode == OPEN:
             return None  # everybody on this computer counts as one client
-        person = scope["person"] = self._person(path, headers) if self._mode == CLOSED else None
+        named = self._trusted.person(scope) if self._mode == CLOSED else None
+        if named is None and self._mode == CLOSED:
+            named = self._person(path, headers)
+        person = scope["person"] = None if named is UNKNOWN else named
         if path not in ALWAYS and (seconds := self._wait(scope, person)):
             return RequestRefused(
                 429, "too-many-requests", "Too many requests from this client", Retry_After=str(seconds)
             )
         if self._mode == DEMO or who == NOBODY:
             return None
+        if named is UNKNOWN:
+            return NOT_A_USER
         if person is None:
             return SIGNED_OUT
         if who == METERING and person.role == METRICS:
