@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from lenders import frame, written
+from parts import some
 from sklearn.metrics import brier_score_loss
 
 from inference.application import Application
@@ -145,7 +146,7 @@ def test_dated_loans_are_judged_by_later_ones(lender: tuple[Path, Release, Score
     against, found = quarters(scored)
     assert sum(quarter.rates.loans for quarter in found) == len(scored)
     assert sum(quarter.rates.loans for quarter in found if quarter.trained_on) == scored.trained_on.sum()
-    assert all(bool(quarter.drift) != quarter.trained_on for quarter in found)
+    assert all(bool(quarter.drift) != quarter.trained_on for quarter in some(found))
     assert against.startswith("2020-01 to ")
     changed = scored.where(~scored.trained_on)
     moved = ScoredLoans(
@@ -155,8 +156,10 @@ def test_dated_loans_are_judged_by_later_ones(lender: tuple[Path, Release, Score
         np.concatenate([scored.months[scored.trained_on], changed.months]),
         np.concatenate([scored.trained_on[scored.trained_on], changed.trained_on]), None,
     )  # fmt: skip
-    assert all(quarter.drift["pd"].alarm for quarter in quarters(moved)[1] if quarter.drift)
-    assert not any(quarter.drift["pd"].alarm for quarter in found if quarter.drift)
+    assert all(
+        quarter.drift["pd"].alarm for quarter in some(quarter for quarter in quarters(moved)[1] if quarter.drift)
+    )
+    assert not any(quarter.drift["pd"].alarm for quarter in some(quarter for quarter in found if quarter.drift))
 
 
 @pytest.mark.slow
@@ -165,7 +168,7 @@ def test_the_answers_tell_a_group_that_follows_from_one_of_them(lender: tuple[Pa
     (table,) = group_tables(scored.judging)
     assert [group.rates.label for group in table.groups] == ["f", "m"]
     assert sum(group.rates.loans for group in table.groups) == len(scored.judging)
-    assert all(group.telling > 0.99 for group in table.groups)
+    assert all(group.telling > 0.99 for group in some(table.groups))
     assert table.approval_ratio < 1
     chance = scored.judging
     assert chance.looked_at is not None
@@ -175,7 +178,7 @@ def test_the_answers_tell_a_group_that_follows_from_one_of_them(lender: tuple[Pa
             chance.release, "", LATER, chance.values, chance.pds, chance.bad, chance.months, chance.trained_on, shuffled
         )
     )
-    assert all(0.4 < group.telling < 0.6 for group in untold.groups)
+    assert all(0.4 < group.telling < 0.6 for group in some(untold.groups))
 
 
 def test_decisions_and_money_are_the_policys_one_by_one(by_folds: ScoredLoans) -> None:
