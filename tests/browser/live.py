@@ -75,6 +75,7 @@ class Server:
             "PORT": str(self.port),
             "HOME": str(self.writable),
             "TMPDIR": str(self.writable),
+            "PYTHONDONTWRITEBYTECODE": "1",  # root could write it into the checkout
             "TENFOLD_LOG": str(self.log),
             "TENFOLD_LEDGER": str(self.ledger),
             "TENFOLD_SECURITY_LOG": str(self.writable / "security.jsonl"),
