@@ -25,6 +25,7 @@ from ledger import queries, store
 from ledger.errors import LedgerUnavailable
 from ledger.ledger import Ledger
 from ledger.records import Draft
+from ledger.schema import VERSION
 from ledger.store import Store
 from ledger.verify import verify
 
@@ -343,10 +344,10 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
     file = small(tmp_path)
     with closing(Ledger(file)) as ledger:
         with closing(sqlite3.connect(file)) as other:
-            other.execute("PRAGMA user_version=3")
-        with pytest.raises(LedgerUnavailable, match="version 3"):
+            other.execute(f"PRAGMA user_version={VERSION + 1}")
+        with pytest.raises(LedgerUnavailable, match=f"version {VERSION + 1}"):
             ledger.append(draft("late"))
-    with pytest.raises(LedgerUnavailable, match="version 3"):
+    with pytest.raises(LedgerUnavailable, match=f"version {VERSION + 1}"):
         Ledger(file)
     with closing(sqlite3.connect(file)) as other:
         assert other.execute("SELECT count(*) FROM entries").fetchone() == (7,)
