@@ -282,6 +282,12 @@ FAULTS = {
     "erasure_kill_ftruncate": "the same as it cuts the log",
     "erasure_kill_unlink": "the same as it removes a file",
     "erasure_reader": "a purge held up by a reader, while a server records",
+    "races_decide_and_correct_logged_in": "a decision and a correction of one case at once, by two who logged in",
+    "races_decide_and_correct_open": "the same, without login",
+    "races_decide_and_decide_logged_in": "two decisions at once, by two who logged in",
+    "races_decide_and_decide_open": "the same, without login",
+    "races_agree_and_not_logged_in": "a second person's agreement and refusal at once, by two who logged in",
+    "races_agree_and_not_open": "the same, without login",
     "server_kills": "the whole server killed (-9) under load, every open request sent again",
     "stops": "stopped (SIGTERM) under load, with clients that hold half a request open",
     "restart": "replaced under load by a server of another release",
@@ -304,6 +310,7 @@ FAULTS = {
     "release_sealed_sba": "the same, with digests made to fit, opened in a child process, sba",
     "release_deadly": "pages of a record whose release kills XGBoost",
     "versions_taken_over": "a server's ledger raised to a later version under load",
+    "versions_old_ledger": "a ledger of an earlier version, read, verified and replayed",
     "versions_two_servers": "two servers on one ledger, each request sent to both",
     "door_consumer": "hypothesis at the door, consumer",
     "door_sba": "hypothesis at the door, sba",
@@ -311,6 +318,7 @@ FAULTS = {
     "door_form_sba": "hypothesis at what the page's form sends, sba",
     "door_numbers": "hypothesis at numbers as people type them",
     "fuzz_files": "ten minutes of mutated files and requests: files",
+    "fuzz_pickles": "the same: pickles to be adopted",
     "fuzz_ledger": "the same: the ledger's own file",
     "fuzz_requests": "the same: requests",
     "api_consumer": "schemathesis on the API, all checks, consumer",
@@ -350,6 +358,8 @@ def faults() -> str:
     """What was broken on purpose, and what became of it (make faults)."""
     lines = ["| fault | what was found |", "| --- | --- |"]
     results_now = results.read()
+    if unnamed := [name for name in results_now if name.startswith("faults_") and name[7:] not in FAULTS]:
+        raise ValueError(f"figures of faults that no row of docs/faults.md is for: {', '.join(unnamed)}")
     for section, label in FAULTS.items():
         figures = results_now.get(f"faults_{section}")
         if figures is None:
