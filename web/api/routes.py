@@ -32,6 +32,7 @@ from web.batch.jobs import Jobs
 from web.cases.listed import FILTERS, IN_ADDRESS, REFERENCE, filters_from, listed, page_of_cases
 from web.lender import Lender
 from web.pages.answers import LONGEST_REFERENCE
+from web.pages.forms import LONGEST_NAME
 from web.person import CLOSED, mode_of, only_of, person_of
 from web.problems import JSON, PREFIX, Refusal, drawn_for_another, invalid, read_json
 from web.recording import Recorder, ScoredAnswer
@@ -246,14 +247,21 @@ class Api:
         """Cases, the newest first, a page at a time, with the filters of the page History; a reference only by POST."""
         posted = request.method == "POST"
         parameters = (await read_json(request))[0] if posted else dict(request.query_params)
+        for name in ("limit", "before"):
+            if posted and type(parameters.get(name, 1)) is not int:
+                raise Refusal(422, "invalid-request", f"{name} is an integer")
         limit = integer_parameter(str(parameters.pop("limit", LISTED)), "limit", 1, MOST_LISTED)
-        before = parameters.pop("before", None)
-        before_seq = None if before is None else integer_parameter(str(before), "before", 1, 2**53)
+        has_before = "before" in parameters
+        before_seq = integer_parameter(str(parameters.pop("before")), "before", 1, 2**53) if has_before else None
         if unknown := sorted(parameters.keys() - set(FILTERS if posted else IN_ADDRESS)):
             why = "Send a reference by POST: it has no place in an address" if unknown == [REFERENCE] else ""
             raise Refusal(422, "invalid-request", why or f"No such parameter: {', '.join(unknown)[:200]}")
         filters = filters_from({name: [text] for name, text in parameters.items() if isinstance(text, str)})
-        if invalid_filters := sorted(parameters.keys() - filters.keys()):
+        if invalid_filters := sorted(
+            name
+            for name, text in parameters.items()
+            if name not in filters or len(text) > (LONGEST_REFERENCE if name == REFERENCE else LONGEST_NAME)
+        ):
             raise Refusal(422, "invalid-request", f"Invalid value of {', '.join(invalid_filters)}")
         viewer = only_of(person_of(request.scope))
         items = await self._read(

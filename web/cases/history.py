@@ -70,7 +70,7 @@ class HistoryPage:
     filters: tuple[tuple[str, str], ...]  # sent again for the next page
     has_newer: bool
     older: int | None  # the next page has the records before this sequence number
-    link: str  # to this search, without the reference; empty where nothing else is searched by
+    link: str  # to this search, without the reference; empty where nothing else is searched by, or found
     link_says: str
     sees_all: bool
 
@@ -116,7 +116,8 @@ class HistoryPages:
             filters=tuple(filters.items()),
             has_newer=before_seq is not None,
             older=found_cases[PAGE - 1].first.seq if len(found_cases) > PAGE else None,
-            link=f"history?{query}" if (query := address(filters)) else "",
+            # Where nothing matches, what was typed may be no officer's name, and has no place in an address.
+            link=f"history?{query}" if found_cases and (query := address(filters)) else "",
             link_says=texts("history.link_without" if "reference" in filters else "history.link"),
             sees_all=person is None or person.sees_all,
         )
