@@ -134,6 +134,7 @@ def test_more_thresholds_of_a_column_than_a_byte_counts() -> None:
     assert same(forest.margins(rows), margins_of(booster, rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", AROUND)
 def test_any_number_of_rows(count: int) -> None:
     """None, one, and around the sizes at which another loop takes over."""
@@ -143,6 +144,7 @@ def test_any_number_of_rows(count: int) -> None:
     assert same(forest.margins(rows), margins_of(booster, rows) if count else np.zeros(0, np.float32))
 
 
+@pytest.mark.slow
 def test_a_forest_without_a_split() -> None:
     """Each tree is a leaf."""
     booster = trained(10, max_depth=1, gamma=1e9)

@@ -201,6 +201,7 @@ def trained(rows: Floats, seed: int) -> xgboost.Booster:
     return xgboost.train(given, xgboost.DMatrix(rows, (score + drawn.normal(size=len(rows)) > 0).astype(int)), 40)
 
 
+@pytest.mark.slow
 def test_every_kind_of_feature() -> None:
     """History read by arithmetic, of floats that are float64 while they are computed with; a chain of steps; columns
     that no tree asks for."""
@@ -213,6 +214,7 @@ def test_every_kind_of_feature() -> None:
     assert compare((rows, forest, rows.to_forest(forest)), answers_of(form, 5000, 2)) == 5000
 
 
+@pytest.mark.slow
 def test_the_loop_for_rows_computes_in_float64() -> None:
     """A column of history is float32 and becomes float64 before it is computed with, in the compiled loop too."""
     form = form_of(*FIELDS)
@@ -222,6 +224,7 @@ def test_the_loop_for_rows_computes_in_float64() -> None:
     assert by_loop.build(values).tobytes() == by_arrays.build(values).tobytes()
 
 
+@pytest.mark.slow
 def test_missing_values_where_training_had_them() -> None:
     """An adopted model's column is NaN where an answer is not stated, and goes where its node sends it."""
     form = form_of(*FIELDS)
@@ -239,6 +242,7 @@ def test_missing_values_where_training_had_them() -> None:
     assert compare((rows, forest, rows.to_forest(forest)), values) == 3000
 
 
+@pytest.mark.slow
 def test_a_table_with_missing_values_and_more_conditions_than_a_byte_counts() -> None:
     """A column of history with more than 255 thresholds has several bytes; NaN meets what XGBoost lets it meet."""
     codes = [f"c{place}" for place in range(900)]

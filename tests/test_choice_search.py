@@ -62,6 +62,7 @@ def test_every_word_must_be_there(industries: ChoiceField) -> None:
     assert both <= set(found(industries, "retail")) & set(found(industries, "bakery"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_choice_is_found_by_its_title_and_its_code(industries: ChoiceField, language: str) -> None:
     """By its words turned round too; the code alone has it first."""
@@ -114,6 +115,7 @@ def codes(answer: Any) -> list[str]:
     return re.findall(r'data-code="(\d+)"', answer.text)
 
 
+@pytest.mark.slow
 def test_without_login_only_this_tab_is_remembered(settings: Settings, tmp_path: Path) -> None:
     """What the tab sends, in its order; the ledger's scores belong to nobody in particular."""
     scorer = open_scorer(settings)
@@ -147,6 +149,7 @@ def people(tmp_path: Path) -> Iterator[Accounts]:
         yield accounts
 
 
+@pytest.mark.slow
 def test_who_is_logged_in_has_their_own(settings: Settings, people: Accounts, tmp_path: Path) -> None:
     """From the scores that the ledger holds by them, the newest first, and not those of others."""
     scorer = open_scorer(settings)

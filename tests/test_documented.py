@@ -52,6 +52,7 @@ def variables() -> set[str]:
     return {name for name in read - OF_OTHERS - FOR_GRADIO if name.isupper()}
 
 
+@pytest.mark.slow
 def test_every_setting_is_in_operate() -> None:
     """In its table, one row or part of a row each; and the table has no other."""
     page = (ROOT / "docs" / "operate.md").read_text("utf-8")
@@ -130,6 +131,7 @@ def problem_kinds() -> dict[str, set[int]]:
     return kinds
 
 
+@pytest.mark.slow
 def test_every_kind_of_error_is_in_api() -> None:
     """With its status, once; and no other."""
     page = (ROOT / "docs" / "api.md").read_text("utf-8")

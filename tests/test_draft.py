@@ -335,6 +335,7 @@ def test_a_customers_number_is_no_amount() -> None:
         assert not names_customer(name), name
 
 
+@pytest.mark.slow
 def test_cells_that_are_missing_where_loans_went_bad() -> None:
     """Few loans without a cell, nearly all of them bad: said. As many bad as elsewhere, or too few to tell: not."""
     rng = np.random.default_rng(0)

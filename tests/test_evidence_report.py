@@ -122,6 +122,7 @@ def test_groups_are_measured_as_fairlearn_does() -> None:
     assert table.opportunity_difference == pytest.approx(0.2)
 
 
+@pytest.mark.slow
 def test_undated_loans_of_the_recipe_are_judged_by_folds(consumer: Release, by_folds: ScoredLoans) -> None:
     """What the release says of loans that it has seen is better than what models say that have not."""
     assert by_folds.standing == FOLDS
@@ -283,6 +284,7 @@ def both(scored: ScoredLoans) -> tuple[np.ndarray, np.ndarray]:
     return scored.bad, scored.pds
 
 
+@pytest.mark.slow
 def test_a_csv_of_answers_judges_and_lists_whom_a_release_moves(
     consumer: Release, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,6 +42,7 @@ def test_it_tells_good_from_bad_and_has_the_level() -> None:
     assert p.mean() == pytest.approx(bad.mean(), abs=0.003)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", [1, -1])
 def test_directions_hold(sign: int) -> None:
     """Whatever the loans say, the margin never moves against a direction."""

@@ -294,6 +294,7 @@ def test_every_search_reads_one_viewers_rows(file: Path) -> None:
             assert found == f"SEARCH cases USING PRIMARY KEY (viewer=?{' AND seq<?' if before else ''})", (asked, found)
 
 
+@pytest.mark.slow
 def test_every_list_of_work_is_a_range_of_one_index(file: Path) -> None:
     """In its order, from where the page before ended, and no row of the table is read."""
     with closing(Store(file)) as opened, opened.reading() as connection:

@@ -183,6 +183,7 @@ def test_a_head_at_a_url(file: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "cannot be reached" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_head_signed_by_an_authority(
     file: Path, tmp_path: Path, authority: tuple[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -96,6 +96,7 @@ APPLICATIONS: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_page_api_and_file_have_one_outcome(server: Any, scorer: Scorer, lender: Lender, tmp_path: Path) -> None:
     """And the model's decision is that of `Scorer.score`, whatever the rules say."""
     client, _ = server
@@ -212,6 +213,7 @@ def test_the_release_gives_the_texts_of_the_rules(server: Any, lender: Lender) -
     assert [grade["grade"] for grade in told["grades"]] == [grade.grade for grade in lender.rulebook.grades]
 
 
+@pytest.mark.slow
 def test_without_rules_nothing_is_added(scorer: Scorer, tmp_path: Path) -> None:
     """The outcome is the decision, records are as they were, and a file has no columns more."""
     settings = Settings(release=newest("consumer"), log=None, users=NO_USERS)

@@ -111,6 +111,7 @@ def test_months_in_digits_are_asked_and_can_be_numbers(tmp_path: Path) -> None:
     assert numbers.reading.dates == ""
 
 
+@pytest.mark.slow
 def test_a_day_of_application_that_is_none(tmp_path: Path) -> None:
     """A column of numbers, or of days in two forms, is no day of application: said at once."""
     file = file_of(tmp_path, [str(at % 7) for at in range(900)], "branch")
@@ -127,6 +128,7 @@ def test_a_day_of_application_that_is_none(tmp_path: Path) -> None:
 DATED = 'date = "issued"\ngroup = "customer"\ndefault_date = "defaulted"\n'
 
 
+@pytest.mark.slow
 def test_columns_may_write_dates_in_two_ways(tmp_path: Path) -> None:
     """`dates_of` names the other form; without it a column that cannot be read stops, and is not taken for no date."""
     data = frame(dated=True)

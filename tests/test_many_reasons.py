@@ -83,6 +83,7 @@ def test_a_reason_of_two_answers_is_chosen_as_for_one_row(release: Release, bins
     assert compare(bins, values[:200]) > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", [ALL_ROWS, NOT_APPROVED])
 def test_a_book_has_the_reasons_of_each_score(release: Release, bins: Reasons, real: RealLoans, which: str) -> None:
     """The column beside the scores, against `Scorer.score` and its explanation."""
@@ -139,6 +140,7 @@ def test_a_reason_with_columns_by_hand(code: str) -> None:
     assert f"amount/{code}" in {name for row in reasons.principal_of_many(values) for name in row}
 
 
+@pytest.mark.slow
 def test_more_applications_than_are_predicted_at_once() -> None:
     """Of one set of fields that differ: the parts are put together in order."""
     drawn = np.random.default_rng(3)

@@ -64,6 +64,7 @@ def monitored(file: Path, wanted: Wanted | None = None, today: str = TODAY) -> M
         return monitor(connection, today, partial(form_of, sorted(RELEASES.glob("*-*"))), wanted)
 
 
+@pytest.mark.slow
 def test_a_book_that_holds_is_silent(ledgers: dict[str, Path]) -> None:
     """No alarm of bad loans, none of drift in any month, and as many bad loans as the life table expects."""
     seen = monitored(ledgers["holds"])
@@ -103,6 +104,7 @@ def test_overrides_are_told_by_their_direction(ledgers: dict[str, Path]) -> None
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_command_says_it_by_its_exit_status(ledgers: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     """0 holds, 1 alarms, and JSON has every figure of the text."""
     assert main(["--ledger", str(ledgers["holds"]), "monitor", "--until", "2026-08"]) == 0
@@ -216,6 +218,7 @@ def test_a_rate_is_judged_by_what_cannot_change(loans: int, known: int, bad: int
     assert verdict(loans, known, bad, mean_pd) == judged
 
 
+@pytest.mark.slow
 def test_a_purge_is_no_drift_and_no_alarm(ledgers: dict[str, Path], tmp_path: Path) -> None:
     """The score is counted in whole per cent all along; the answers that are gone are counted and said."""
     file = tmp_path / "ledger.sqlite3"

@@ -61,6 +61,7 @@ def seen(client: TestClient, path: str) -> str:
     return html.unescape(re.sub(r"<[^>]+>", " ", answer.text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_it_says_what_the_ledger_says(bank: tuple[str, TestClient], language: str) -> None:
     """An alarm with its month, the charts, every table; or that nothing was scored."""
@@ -108,6 +109,7 @@ def test_it_is_for_managers_and_leads_from_the_releases(bank: tuple[str, TestCli
         assert client.get(path).status_code == 403
 
 
+@pytest.mark.slow
 def test_a_new_outcome_is_on_the_page_at_once(bank: tuple[str, TestClient]) -> None:
     """It is worked out once a day, and anew after an outcome."""
     kind, client = bank

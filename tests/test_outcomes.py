@@ -208,6 +208,7 @@ def test_an_outcome_does_not_prolong_the_retention_of_an_open_case(tmp_path: Pat
     assert case.first.erased
 
 
+@pytest.mark.slow
 def test_many_lines_are_written_beside_a_server(tmp_path: Path) -> None:
     """More than one transaction holds, while a ledger that is open elsewhere goes on writing."""
     file = tmp_path / "ledger.sqlite3"

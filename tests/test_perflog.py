@@ -138,6 +138,7 @@ def test_a_file_of_the_links_name_is_left_alone(open_log: Callable[..., Performa
 # --- several writers ---
 
 
+@pytest.mark.slow
 def test_threads_share_a_log(open_log: Callable[..., PerformanceLog], tmp_path: Path) -> None:
     """8 threads x 500 entries: every line whole, each once."""
     log = open_log()

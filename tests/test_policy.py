@@ -56,6 +56,7 @@ def test_without_a_guarantee_the_whole_loss_counts(guaranteed: Form) -> None:
     assert policy.cutoffs(applicant()).break_even == pytest.approx(1 / 6)
 
 
+@pytest.mark.slow
 def test_the_cutoffs_of_one_are_those_of_many(scorer: Scorer, real: RealLoans) -> None:
     """Each loan of a book has the cut-offs that it has alone, bit for bit."""
     policy, values = scorer.release.policy, scorer.release.form.encode(real.loans.answers)

@@ -268,6 +268,7 @@ def test_what_is_not_known_is_not_zero() -> None:
     assert reader.scores.ordered("cpu_percent") == [50]
 
 
+@pytest.mark.slow
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([line(), OLDER, line(error="X")])), max_size=8))
 def test_no_bytes_stop_the_reading(lines: list[bytes]) -> None:
     """Every line is a score, an error, blank, or counted."""
@@ -311,6 +312,7 @@ def scores_of(groups: list[tuple[str, str, list[float]]]) -> Scores:
     ).scores
 
 
+@pytest.mark.slow
 def test_before_and_after_a_date_or_a_release() -> None:
     """The ratio of a log that became twice as quick is a half, its interval says so, and CPU is unchanged."""
     random = np.random.default_rng(5)

@@ -93,6 +93,7 @@ def server(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield client, ledger, scorer.release.form
 
 
+@pytest.mark.slow
 def test_a_recipe_gives_its_questions_to_the_release(release: Path) -> None:
     """In the manifest, which the digest covers; a manifest with a question that fits no field is refused."""
     opened = open_release(release)
@@ -122,6 +123,7 @@ def test_embedded_releases_are_what_they_were(name: str) -> None:
     assert "questions" not in json.loads((release.folder / "manifest.json").read_bytes())
 
 
+@pytest.mark.slow
 def test_the_api_warns_and_refuses_nothing(server: Any) -> None:
     """In both languages; the same request again, by its key, warns again; a good application raises nothing."""
     client, _, form = server
@@ -178,6 +180,7 @@ def test_a_recipe_says_where_a_question_is_wrong(old: str, new: str, problem: st
     assert problem in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_lender_asks_of_a_release_without_questions(tmp_path: Path) -> None:
     """So an embedded release has them, too, as the example file shows; the other release stops the start."""
     file = tmp_path / "lender.toml"

@@ -129,6 +129,7 @@ def test_what_is_not_stated_goes_to_a_person(rules: LenderRules, form: Form, ans
     assert check.value in (None, "not_stated")
 
 
+@pytest.mark.slow
 @given(APPLICATIONS)
 def test_one_is_judged_as_many(rules: LenderRules, form: Form, policy: Policy, rows: list[tuple[float, ...]]) -> None:
     """Bit for bit; the outcome is never more lenient than the model; and each ruling holds again as it is recorded."""

@@ -56,6 +56,7 @@ def consumer() -> Loans:
     return RECIPES["consumer"].load()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "plain"), [(50, 0.9), (100, 0.32)])
 def test_chance_alone_alarms_in_at_most_one_month_of_a_hundred(consumer: Loans, n: int, plain: float) -> None:
     """Where a plain PSI of 0.1 fires in a third of months and more."""

@@ -131,6 +131,7 @@ def trees_of(seed: int, fields: int, depth: int, missing: float) -> tuple[xgboos
     return booster, made[0], made[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 @pytest.mark.parametrize(("fields", "depth"), [(17, 3), (40, 8), (40, 1), (64, 6)])
 def test_on_bits_effects_are_those_by_python(fields: int, depth: int, missing: float) -> None:
