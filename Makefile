@@ -61,7 +61,7 @@ typescript:  # for the pages' scripts: what is there, else Debian's package wher
 test: setup browser  ## run all tests, in a real browser too
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-core test-browser
 
-quick: setup  ## half a minute: what needs no server, no browser and no training
+quick: setup  ## a minute: what needs no server, no browser and no training
 	$(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/faults -m "not slow" -n 2 --dist loadfile
 
 coverage: setup  ## which lines the tests reach that need no browser

@@ -153,9 +153,9 @@ class Reasons:
     def principal_of_many(self, values: Answers) -> list[list[str]]:
         """`principal` of `explain` of each: encoded answers (m, n_fields) float64 -> m lists. Equal where the engine
         predicts a row alike in every batch, as XGBoost and the engine on bits do. None from estimated effects."""
-        effects = self.effects_of_many(values)
-        if self._trees is None:
-            effects[self._differ(values).sum(axis=1) > MOST_FIELDS] = 0
+        exact = np.full(len(values), self._trees is not None) | (self._differ(values).sum(axis=1) <= MOST_FIELDS)
+        effects = np.zeros(values.shape)
+        effects[exact] = self.effects_of_many(values[exact])
         ranked = np.argsort(-effects, axis=1, kind="stable")[:, :MOST_PRINCIPAL]
         rows, ranks = np.nonzero(np.take_along_axis(effects, ranked, axis=1) >= LEAST_PRINCIPAL)
         chosen = ranked[rows, ranks]
