@@ -8,7 +8,7 @@ from typing import TypeAlias
 from inference.release import Release
 from inference.rules import LenderRules
 
-# A lender's rules for a release, from the file that --lender names, or else from TENFOLD_LENDER; None: there are none.
+# A lender's rules for a release, from the file that --lender names, or else from TENFOLD_LENDER; None: it has no rules.
 ReadRules: TypeAlias = Callable[[Path | None, Release], LenderRules | None]
 
 

@@ -67,7 +67,7 @@ def test_order_and_language_beside_the_form(open_desk: Open) -> None:
     before = listed(page)
     assert len(before) > 2
     assert shown(page) == before
-    down = page.locator(".order li").first.get_by_role("button", name=EN("letter.down", reason=before[0]))
+    down = page.get_by_role("button", name=EN("letter.down", reason=before[0]))
     down.focus()
     page.keyboard.press("Enter")
     assert listed(page) == shown(page) == [before[1], before[0], *before[2:]]

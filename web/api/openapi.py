@@ -157,7 +157,7 @@ def cases_path() -> Schema:
 
 def records_body() -> Schema:
     """What a search for records asks by."""
-    parameters = {one["name"]: one["schema"] for one in list_parameters()}
+    parameters = {parameter["name"]: parameter["schema"] for parameter in list_parameters()}
     return {"type": "object", "properties": {**parameters, "reference": {"type": "string", "description": "All of it"}},
             "additionalProperties": False}  # fmt: skip
 

@@ -221,8 +221,8 @@ def entry(event: Event, case: Case, release: Release | None, lender: Lender, tex
     moment = lender.work.local(event.time)
     head = texts("entry.head", time=f"{moment:%Y-%m-%d %H:%M}", zone=f"{moment:%Z}", by=event.by)
     lines = [*event_sentences(event, release, lender, texts), *free_texts(event)]
-    kept = isinstance(event, Notified) and event.text is not None
-    way = f"{quote(case.first.id)}/notice?handed={quote(event.id)}" if kept else ""
+    has_text = isinstance(event, Notified) and event.text is not None
+    way = f"{quote(case.first.id)}/notice?handed={quote(event.id)}" if has_text else ""
     return Entry(head, tuple(line for line in lines if line), way)
 
 

@@ -77,10 +77,10 @@ def draft(case: Case, form: Form, person: Person) -> Draft:
         problems["order"] = "order"
     if problems:
         raise InvalidDecision(problems)
-    made = arranged(
+    record = arranged(
         case.decision.id, by=person.name, language=language, reasons=reasons, reference=case.first.reference
     )  # fmt: skip
-    return case.continued(made)
+    return case.continued(record)
 
 
 def letter(

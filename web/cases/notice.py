@@ -123,7 +123,7 @@ def as_text(parts: Notice) -> str:
 def from_text(text: str) -> Notice | None:
     """The notice that was kept; None if its parts are not those of a notice."""
     try:
-        kept = msgspec.json.decode(text, type=Notice)
+        parts = msgspec.json.decode(text, type=Notice)
     except msgspec.DecodeError:
         return None
-    return kept if kept.language in LANGUAGES else None
+    return parts if parts.language in LANGUAGES else None

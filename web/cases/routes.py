@@ -199,8 +199,8 @@ class CasePages:
         return CaseForms(self._lender, texts, up if up in ("", "../", "../../") else "", person, self.reviewers())
 
     def notices(self, opened: Opened, person: Person | None = None) -> Mapping[str, Notice]:
-        """The notice in each language; empty if there is none, or if a person is logged in and the lender's own words
-        are missing."""
+        """The notice in each language; empty before a decision is in force, and where a person is logged in but the
+        lender's own words are missing."""
         case, decision = opened.case, opened.case.decision
         if case.state not in IN_FORCE or decision is None or (self._lender.is_example and person is not None):
             return {}
@@ -277,14 +277,14 @@ class CasePages:
         """A notice as it was handed over, from the text that its record keeps."""
         id = request.query_params["handed"]
         record = next((record for record in case.of_kind(Notified) if record.id == id), None)
-        kept = None if record is None or record.text is None else from_text(record.text)
-        if record is None or kept is None:
+        parts = None if record is None or record.text is None else from_text(record.text)
+        if record is None or parts is None:
             return self._problem(request, texts, f"record/{request.path_params['id']}/notice", "no_text")
-        applicant, handed = texts_in(kept.language), handed_over(record, texts)
+        applicant, handed = texts_in(parts.language), handed_over(record, texts)
         if kind == "pdf":
-            return await pdf(case, kept, applicant, handed=True)
+            return await pdf(case, parts, applicant, handed=True)
         leave = visitor(request.scope, texts, root_from("record/x/notice", texts))
-        html = await run_in_threadpool(notice_page, kept, kept, case.first.id, applicant, texts, leave, handed)
+        html = await run_in_threadpool(notice_page, parts, parts, case.first.id, applicant, texts, leave, handed)
         return HTMLResponse(html, headers=HEADERS)
 
 
