@@ -199,12 +199,16 @@ def arranged(
     return Draft(ARRANGED, new_id(), {"of": of, "by": by}, personal, key)
 
 
-def notified(of: str, *, by: str, day: str, text: str, reference: str | None = None, key: Key | None = None) -> Draft:
-    """The notice of the decision `of` was handed over on `day` (ISO date). `text` are its parts as JSON.
+def notified(
+    of: str, *, by: str, day: str, text: str | None, reference: str | None = None, key: Key | None = None
+) -> Draft:
+    """The notice of the decision `of` was handed over on `day` (ISO date). `text` are its parts as JSON; None: it was
+    not made here.
 
     Its SHA-256 is personal too: a notice states the answers, and anyone could try answers until the digest matches.
     """
-    personal = {"reference": reference, "notice": hashlib.sha256(text.encode()).hexdigest(), "text": text}
+    digest = None if text is None else hashlib.sha256(text.encode()).hexdigest()
+    personal = {"reference": reference, "notice": digest, "text": text}
     return Draft(NOTIFIED, new_id(), {"of": of, "by": by, "day": day}, personal, key)
 
 

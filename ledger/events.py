@@ -156,7 +156,7 @@ class Notified(Event):
     day: str  # ISO date
     reference: str | None = None
     notice: str | None = None  # SHA-256 in hex
-    text: str | None = None  # of which it is: the notice's parts as JSON; None in records of 0.1.0
+    text: str | None = None  # of which it is: the notice's parts as JSON; None: made elsewhere, or in 0.1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

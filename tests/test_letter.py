@@ -305,6 +305,11 @@ def test_where_people_log_in_the_placeholders_come_first(tmp_path: Path) -> None
         made = Office(as_person(client, "ann"), scorer, ledger)
         id = declined(made)
         page = client.get(f"/record/{id}").text
+        assert made.send(id, "notified", language="en").headers["x-recorded"] == "yes"  # one that was made elsewhere
+        record = handed_over(made.case(id))
+        assert record is not None
+        assert (record.text, record.notice) == (None, None)
+        assert "notice?handed=" not in client.get(f"/record/{id}").text
     assert html.escape(EN("placeholder.what")) in page
     assert '<article class="sheet"' not in page
 

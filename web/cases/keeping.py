@@ -9,6 +9,7 @@ from ledger.retention import on_hold
 from web.cases.notice import Notice, as_text
 from web.cases.rules import SHORTEST_TEXT, InvalidDecision, missing_name
 from web.pages.forms import Form, day, form_value
+from web.pages.texts import LANGUAGES
 from web.person import Person
 from web.work_settings import WorkSettings
 
@@ -18,8 +19,8 @@ ACTIONS = ("notified", "hold", "release")
 def draft(
     action: str, case: Case, form: Form, person: Person, notices: Mapping[str, Notice], settings: WorkSettings
 ) -> Draft:
-    """The record that a form asks for. Raises `InvalidDecision`. `notices` by the applicant's language; `settings` say
-    which day it is.
+    """The record that a form asks for. Raises `InvalidDecision`. `notices` by the applicant's language, empty where the
+    lender's own words are missing, so that none was made here; `settings` say which day it is.
 
     web/security/entrance.py checks who may hold a case.
     """
@@ -52,7 +53,7 @@ def handing_over(
     if handed_over_on is None or not settings.local(case.decision.time).date() <= handed_over_on <= today:
         problems["day"] = "handed_over"
     language = form_value(form, "language")
-    if language not in notices:
+    if language not in LANGUAGES:
         problems["language"] = "choose"
     if problems or handed_over_on is None:
         raise InvalidDecision(problems)
@@ -61,7 +62,7 @@ def handing_over(
             case.decision.id,
             by=person.name,
             day=handed_over_on.isoformat(),
-            text=as_text(notices[language]),
+            text=as_text(notices[language]) if language in notices else None,
             reference=case.first.reference,
         )
     )

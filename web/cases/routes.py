@@ -108,7 +108,7 @@ class CasePages:
         state = self._state.then(opened.release, opened.case.score.seq)
         return case_body(
             opened, self._reader, self._lender, texts, person, reviewers, action, problems, values, state,
-            self.notices(opened, person),
+            self.notices(opened, person is not None),
         )  # fmt: skip
 
     def sent(self, action: str) -> Handler:
@@ -169,14 +169,14 @@ class CasePages:
         moved = seen.last != opened.case.last
         try:
             return self.draft_by_rules(
-                action, self._reader.replayed(seen) if moved else opened, form, acting(form, person)
+                action, self._reader.replayed(seen) if moved else opened, form, acting(form, person), person is not None
             )
         except InvalidDecision:
             if moved:
                 raise CaseMoved("the form is incomplete, and no longer of this case") from None
             raise
 
-    def draft_by_rules(self, action: str, opened: Opened, form: Form, person: Person) -> Draft:
+    def draft_by_rules(self, action: str, opened: Opened, form: Form, person: Person, logged_in: bool) -> Draft:
         """The record that a form asks for. Raises `InvalidDecision`."""
         if action == "agree":
             return agree(opened.case, form, person)
@@ -185,7 +185,7 @@ class CasePages:
         if action in handing_on.ACTIONS:
             return handing_on.draft(action, opened.case, form, person, self.reviewers())
         if action in keeping.ACTIONS:
-            notices = self.notices(opened) if action == "notified" else {}
+            notices = self.notices(opened, logged_in) if action == "notified" else {}
             return keeping.draft(action, opened.case, form, person, notices, self._lender.work)
         if action == ARRANGE:
             return letter.draft(opened.case, form, person)
@@ -198,11 +198,11 @@ class CasePages:
         up = form_value(form, "up")
         return CaseForms(self._lender, texts, up if up in ("", "../", "../../") else "", person, self.reviewers())
 
-    def notices(self, opened: Opened, person: Person | None = None) -> Mapping[str, Notice]:
-        """The notice in each language; empty before a decision is in force, and where a person is logged in but the
-        lender's own words are missing."""
+    def notices(self, opened: Opened, logged_in: bool) -> Mapping[str, Notice]:
+        """The notice in each language; empty before a decision is in force, and where people log in but the lender's
+        own words are missing."""
         case, decision = opened.case, opened.case.decision
-        if case.state not in IN_FORCE or decision is None or (self._lender.is_example and person is not None):
+        if case.state not in IN_FORCE or decision is None or (self._lender.is_example and logged_in):
             return {}
         release = self._reader.decided_with(case, decision)
         return notices(case, release, self._lender, self._state.was_draft(release, case.score_of(decision).seq))
@@ -222,14 +222,16 @@ class CasePages:
         if action in keeping.ACTIONS and keeping.possible(action, opened.case):
             return keeping_section(forms, action, opened.case, texts, problems, form)
         if action == ARRANGE and opened.case.state in IN_FORCE:
-            shown = letter.letter(forms, opened.case, self.notices(opened, person), texts, problems, form)
+            shown = letter.letter(forms, opened.case, self.notices(opened, person is not None), texts, problems, form)
             assert shown is not None  # noqa: S101 - a decision is in force
             return shown
         decision = opened.case.decision
         section = forms.section(opened.case, opened.release, opened.drafts, problems, form)
         if decision is None or decision.decision != DECLINE or form_value(form, "up") == root_from("record/x", texts):
             return section
-        return replace(section, letter=letter.letter(forms, opened.case, self.notices(opened, person), texts))
+        return replace(
+            section, letter=letter.letter(forms, opened.case, self.notices(opened, person is not None), texts)
+        )
 
     def desk_section(
         self, opened: Opened, seen: Case | None, texts: Texts, problems: Problems, form: Form, person: Person | None
