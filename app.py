@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from inference.errors import BadSetting, TenfoldError
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
-from ledger.due import DueDays
 from ledger.endpoints import read_webhooks
 from ledger.ledger import Ledger, open_ledger
 from ledger.outbox import Outbox
@@ -93,8 +92,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     security_log.write(
         "started", mode=access, release=scorer.release.name, host=settings.host, port=settings.port, replaces=replaced
     )
-    days = DueDays(lender.work.decision_days, lender.work.reminder_days)
-    sender = Sender(ledger, outbox, hooks, days) if ledger and outbox and hooks else None
+    sender = Sender(ledger, outbox, hooks, lender.work.days) if ledger and outbox and hooks else None
     try:
         serve(app, settings, scorer.release.name, place, app.state.carried)
     except BadSetting as error:

@@ -21,7 +21,7 @@ class Command(NamedTuple):
 
 FIRST = {
     "serve": Command("app", (), "serve the desk and the API on http://127.0.0.1:7860"),
-    "score": Command("inference.__main__", ("score",), "score one application, or many: JSON lines, CSV"),
+    "score": Command("web.score", (), "score one application, or many: JSON lines, CSV"),
     "book": Command("web.book", (), "score a file of applications, and record the run; Parquet, CSV, Arrow or XLSX"),
     "train": Command("models.__main__", ("train",), "train, evaluate and export releases"),
     "profile": Command("profiling.__main__", (), "profile code, compare profiles, read performance logs"),

@@ -53,7 +53,7 @@ LISTED = {
         /fr/desk/compare /fr/desk/drafts /fr/desk/keep /fr/desk/discard
         /record/{id}/withdraw /fr/record/{id}/withdraw
         /record/{id}/assign /fr/record/{id}/assign /record/{id}/note /fr/record/{id}/note
-        /record/{id}/notified /fr/record/{id}/notified
+        /record/{id}/notified /fr/record/{id}/notified /record/{id}/arrange /fr/record/{id}/arrange
         /batch /batch/columns.csv /batch/{id} /batch/{id}/progress /batch/{id}/check /batch/{id}/score
         /batch/{id}/cancel /batch/{id}/delete /batch/{id}/result /batch/{id}/rejected /batch/{id}/row
         /fr/batch /fr/batch/columns.csv /fr/batch/{id} /fr/batch/{id}/progress /fr/batch/{id}/check /fr/batch/{id}/score
@@ -239,7 +239,7 @@ def test_officers_have_no_use_of_what_is_for_managers(visitor: TestClient) -> No
 def score(client: TestClient, reference: str) -> str:
     """A score at the desk; the id of its record, as the API finds it."""
     assert client.post("/desk/score", json={"answers": EXAMPLE, "reference": reference}).status_code == 200
-    found = client.get("/api/v1/decisions", params={"reference": reference}).json()["items"]
+    found = client.post("/api/v1/decisions", json={"reference": reference}).json()["items"]
     return str(found[0]["id"])
 
 
@@ -268,7 +268,8 @@ def test_another_officers_record(visitor: TestClient) -> None:
     assert visitor.get(f"/api/v1/decisions/{id}").status_code == 404
     assert visitor.get("/api/v1/decisions/begun").status_code == 404
     assert visitor.get("/api/v1/decisions", params={"by": "ann"}).status_code == 403
-    assert id not in visitor.get("/api/v1/decisions", params={"reference": "R-ann"}).text
+    assert visitor.post("/api/v1/decisions", json={"by": "ann"}).status_code == 403
+    assert id not in visitor.post("/api/v1/decisions", json={"reference": "R-ann"}).text
     as_person(visitor, "meg")
     assert "R-ann" in visitor.get("/history").text
     assert visitor.get(f"/record/{id}").status_code == 200

@@ -176,7 +176,9 @@ def test_who_reads_which_record(visitor: TestClient, default_scorer: Scorer, set
     assert visitor.get(f"/record/{id}").status_code == 200
     assert visitor.get(f"/fr/record/{id}").status_code == 200
     assert visitor.get(f"/api/v1/decisions/{id}").status_code == 200
-    assert visitor.get("/api/v1/decisions?reference=canary-7").status_code == 200
+    assert visitor.get("/api/v1/decisions?reference=canary-7").status_code == 422
+    by_reference = {"reference": "canary-7"}
+    assert visitor.post("/api/v1/decisions", json=by_reference, headers={"Origin": HERE}).json()["items"]
     assert visitor.get("/history").status_code == 200
     for path in ("/history", "/fr/history"):
         assert visitor.post(path, data={"reference": "canary-7"}, headers={"Origin": HERE}).status_code == 200

@@ -22,8 +22,9 @@ from inference.book.run import Book, score_book
 from inference.book.sources import ROWS_A_PART, SEPARATORS, Source, Told, open_source
 from inference.engines import ENGINES, open_engine
 from inference.errors import TenfoldError
+from inference.lender_option import ReadRules, add_lender
 from inference.release import Release, open_release
-from inference.rules import LenderRules, Rulebook
+from inference.rules import Rulebook
 from inference.settings import Settings
 
 M_ARENA_MAX = -8  # of glibc's malloc.h
@@ -46,8 +47,6 @@ class ScoredBook(NamedTuple):
 
 
 Record = Callable[[ScoredBook], str]
-# A lender's rules for a release, from the file that --lender names, if any.
-ReadRules = Callable[[Path | None, Release], LenderRules | None]
 
 
 def main(arguments: list[str], record: Record | None = None, lender: ReadRules | None = None) -> int:
@@ -57,10 +56,7 @@ def main(arguments: list[str], record: Record | None = None, lender: ReadRules |
     """
     options = parser()
     if lender is not None:
-        options.add_argument(
-            "--lender", type=Path, metavar="FILE",
-            help="a lender's rules and grades, whose outcome stands beside the decision (else TENFOLD_LENDER)",
-        )  # fmt: skip
+        add_lender(options)
     given = options.parse_args(arguments)
     try:
         return run(given, record, lender)

@@ -332,9 +332,10 @@ def seeds(example: dict[str, Any], id: str, session: str, shown: str) -> list[As
     ]  # fmt: skip
     return [
         *(Asked("POST", path, b"", as_json, json.dumps(body).encode()) for path, body in bodies),
+        Asked("POST", "/api/v1/decisions", b"", as_json, b'{"reference": "A-1", "kind": "scored", "limit": 5}'),
         *(Asked("POST", path, b"", as_form, urlencode(form).encode()) for path, form in forms),
         *(Asked("GET", path, b"lang=fr", browser, b"") for path in gets),
-        *[Asked("GET", "/api/v1/decisions", b"limit=5&before=9&kind=scored&reference=A-1&decision=refer", {}, b"")] * 5,
+        *[Asked("GET", "/api/v1/decisions", b"limit=5&before=9&kind=scored&decision=refer", {}, b"")] * 5,
     ]
 
 

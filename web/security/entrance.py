@@ -50,7 +50,8 @@ RULES = [
         (r"/|/fr|/fr/", LOGGED_IN),
         (PAGES + r"desk/(?:score|compare|try|take|read|search|drafts|keep|discard)", LOGGED_IN),
         (
-            PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|withdraw|assign|note|notified|notice|notice\.pdf))?",
+            PAGES
+            + r"record/[^/]+(?:/(?:decide|agree|contest|withdraw|arrange|assign|note|notified|notice|notice\.pdf))?",
             LOGGED_IN,
         ),
         (PAGES + r"history/export", LOGGED_IN),
