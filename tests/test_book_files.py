@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import python_calamine
 from book_files import applications, csv_text, form_of_release, parquet, rejected, score, scores
-from workbooks import write_xlsx
+from workbooks import sheet_of, write_xlsx
 
 from inference.book import parquet_files
 from inference.book.errors import BadBook
@@ -345,10 +345,6 @@ def test_an_arrow_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     for end in (len(content) - 1, len(content) // 2, 8):
         assert "in.arrow" in refusal(tmp_path, content[:end], "in.arrow")
     assert "the file is empty" in refusal(tmp_path, b"", "in.arrow")
-
-
-def sheet_of(rows: list[dict[str, object]]) -> list[list[object]]:
-    return [list(rows[0]), *(["" if value is None else value for value in row.values()] for row in rows)]
 
 
 def test_a_workbook_has_the_scores_of_a_parquet_file(tmp_path: Path, expected: pa.Table) -> None:

@@ -1,5 +1,6 @@
 """Excel workbooks for tests: the least that the format (ECMA-376) asks for, written without a library."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -8,6 +9,11 @@ MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 LINKS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 PARTS = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+
+
+def sheet_of(rows: Sequence[Mapping[str, object]]) -> list[list[object]]:
+    """Rows as the cells of a sheet, under their header."""
+    return [list(rows[0]), *(["" if value is None else value for value in row.values()] for row in rows)]
 
 
 def write_xlsx(file: Path, sheets: dict[str, list[list[object]]]) -> None:
