@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from lenders import CHOICES, NUMBERS, field, frame, written
 
-from models.recipe_file import CARD, DRAFT, LOANS, MODEL, POLICY, SPLIT, TOP, parsed
+from models.recipe_file import parsed
+from models.recipe_toml.content import CARD, DRAFT, LOANS, MODEL, POLICY, SPLIT, TOP
 from models.toml_file import BadFile, TomlFile
 
 HEAD = """
