@@ -394,6 +394,18 @@ def test_which_sheet_is_told(tmp_path: Path, expected: pa.Table, capsys: pytest.
     assert "row 6 has a value in a column without a name" in capsys.readouterr().err
 
 
+def test_merged_cells_within_the_rows_are_refused(tmp_path: Path, expected: pa.Table) -> None:
+    """Only the first of them has a value: the other rows would be scored as if nothing were stated. Above the rows they
+    do no harm."""
+    column = chr(ord("A") + list(ROWS[0]).index("home"))
+    for name, merged in (("above.xlsx", "A1:C1"), ("within.xlsx", f"{column}5:{column}9")):
+        write_xlsx(tmp_path / name, {"loans": sheet_of(ROWS)}, [merged])
+    assert score(tmp_path / "above.xlsx", tmp_path / "out") == 0
+    assert scores(tmp_path / "out").equals(expected)
+    with pytest.raises(BadBook, match=f"the cells {column}5:{column}9 are merged"):
+        open_source(str(tmp_path / "within.xlsx"), FORM, {}, Told())
+
+
 def test_a_workbook_out_reads_as_what_was_written(tmp_path: Path) -> None:
     """Floats to the last bit; ids and long numbers as texts; what XML cannot hold, and what looks like a formula."""
     odd = ["00017", "=1+1", "a<b&c", "bell\x07", "_x0007_", " two\nlines ", None, "é€"]

@@ -16,8 +16,10 @@ def sheet_of(rows: Sequence[Mapping[str, object]]) -> list[list[object]]:
     return [list(rows[0]), *(["" if value is None else value for value in row.values()] for row in rows)]
 
 
-def write_xlsx(file: Path, sheets: dict[str, list[list[object]]]) -> None:
-    """A workbook of texts, numbers and truth values; an empty text is an empty cell."""
+def write_xlsx(file: Path, sheets: dict[str, list[list[object]]], merged: Sequence[str] = ()) -> None:
+    """A workbook of texts, numbers and truth values; an empty text is an empty cell. `merged`: such as A5:A9."""
+    joined = "".join(f'<mergeCell ref="{place}"/>' for place in merged)
+    joined = f'<mergeCells count="{len(merged)}">{joined}</mergeCells>' if merged else ""
     names = list(sheets)
     with ZipFile(file, "w", ZIP_DEFLATED) as book:
         kinds = "".join(
@@ -40,7 +42,9 @@ def write_xlsx(file: Path, sheets: dict[str, list[list[object]]]) -> None:
         book.writestr("xl/_rels/workbook.xml.rels", relations(targets))
         for at, rows in enumerate(sheets.values()):
             lines = "".join(f'<row r="{number}">{cells(row, number)}</row>' for number, row in enumerate(rows, 1))
-            book.writestr(f"xl/sheet{at}.xml", f'<worksheet xmlns="{MAIN}"><sheetData>{lines}</sheetData></worksheet>')
+            book.writestr(
+                f"xl/sheet{at}.xml", f'<worksheet xmlns="{MAIN}"><sheetData>{lines}</sheetData>{joined}</worksheet>'
+            )
 
 
 def relations(targets: dict[str, tuple[str, str]]) -> str:
