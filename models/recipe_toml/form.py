@@ -73,6 +73,7 @@ def column(toml: TomlFile, spec: Mapping[str, Any], about: Mapping[str, Any], lo
     if is_choice:
         listed = about.get("values", {})
         check_keys(toml, (*key, "values"), listed, codes)
+        listed = listed if isinstance(listed, Mapping) else {}
         for code in codes:
             answers = list_of_texts(toml, (*key, "values", code), listed[code]) if code in listed else [code]
             for value in answers:
