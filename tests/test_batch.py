@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -499,6 +500,28 @@ def test_a_check_proposes_columns_and_shows_problems(client: TestClient, jobs: J
     remembered = jobs.check_of(again)
     assert remembered is not None
     assert (remembered.problem, remembered.mapping["amount"]) == ("", "LoanAmt")
+
+
+def test_a_workbook_by_the_page(client: TestClient, tmp_path: Path) -> None:
+    """XLSX in, its rows numbered as in the spreadsheet, each opened in the form; XLSX out, as the command has it."""
+    rows = messy(60)
+    write_xlsx(tmp_path / "loans.xlsx", {"loans": [[], *sheet_of(rows)]})
+    id = send(client, "loans.xlsx", (tmp_path / "loans.xlsx").read_bytes(), "?for=page")["id"]
+    assert until(client, id, READY, FAILED)["error"] is None
+    client.post(f"/batch/{id}/score")
+    done = until(client, id, DONE, FAILED)
+    assert (done["state"], done["rows"], done["rejected"]) == (DONE, 60, 8)
+    page = client.get(f"/batch/{id}?show=refused").text
+    assert re.findall(r'<th scope="row">(\d+)</th>', page)[:2] == [
+        "6",
+        "13",
+    ]  # the first row is empty, the second names
+    opened = json.loads(client.get(f"/batch/{id}/row?n=0").content)
+    assert "Row 3 of loans.xlsx." in opened["html"]
+    result = client.get(f"/batch/{id}/result")
+    assert result.headers["content-disposition"] == 'attachment; filename="loans-scores.xlsx"'
+    assert score(tmp_path / "loans.xlsx", tmp_path / "scores.xlsx", "--rows-a-part", 5000) == 0
+    assert result.content == (tmp_path / "scores.xlsx").read_bytes()
 
 
 def test_the_page_takes_no_more_rows_than_it_says(client: TestClient, jobs: Jobs) -> None:
