@@ -87,7 +87,7 @@ async def assemble(
     check_reason_texts(lender, scorer.release)
     recorder = Recorder(scorer, ledger, rules_for(lender, scorer.release), questions_for(lender, scorer.release))
     accounts = accounts or Accounts(settings.users)
-    jobs = jobs or open_jobs(scorer, settings, lender.rulebook)
+    jobs = jobs or open_jobs(scorer, settings, lender.rulebook, ledger)
     app = FastAPI(
         title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT,
         middleware=middleware(scorer, settings, recorder, accounts, jobs, security_log, lender),
@@ -126,9 +126,11 @@ async def assemble(
     return app
 
 
-def open_jobs(scorer: Scorer, settings: Settings, rulebook: Rulebook | None = None) -> Jobs:
-    """The files of this server, which its release and engine score, with the lender's rules."""
-    return Jobs(settings, scorer.release.folder, scorer.release.digest, scorer.engine.name, rulebook)
+def open_jobs(
+    scorer: Scorer, settings: Settings, rulebook: Rulebook | None = None, ledger: Ledger | None = None
+) -> Jobs:
+    """The files of this server, which its release and engine score by the lender's rules; the ledger records them."""
+    return Jobs(settings, scorer.release.folder, scorer.release.digest, scorer.engine.name, rulebook, ledger)
 
 
 def middleware(
