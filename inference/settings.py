@@ -49,7 +49,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 7860
     rate: int = 3000  # requests per minute and client, if other machines can connect; 0: no limit
-    public_demo: bool = False  # open to everyone; the page says that nothing is kept
+    public_demo: bool = False  # open to everyone; the page says that nothing is written to disk
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":

@@ -525,7 +525,7 @@ def mode(settings: Settings, accounts: Accounts) -> str:
             )
         if settings.ledger is not None:
             raise BadSetting(
-                "TENFOLD_PUBLIC_DEMO is on, which promises that nothing is kept, and TENFOLD_LEDGER names a file. "
+                "TENFOLD_PUBLIC_DEMO is on, which promises that nothing is written to disk, and TENFOLD_LEDGER names a file. "
                 "Leave one of them out"
             )
         return DEMO
@@ -539,12 +539,12 @@ def mode(settings: Settings, accounts: Accounts) -> str:
     if not is_local(settings.host):
         raise BadSetting(
             f"HOST is {settings.host}, which others can reach, and nobody has to log in. Either create a user: "
-            "python -m web users add NAME --role manager; or set TENFOLD_PUBLIC_DEMO=on, and nothing is kept"
+            "python -m web users add NAME --role manager; or set TENFOLD_PUBLIC_DEMO=on, and nothing is written to disk"
         )
     return OPEN
 
 
-MODES = {CLOSED: "login required", OPEN: "this computer only, no login", DEMO: "public demonstration, nothing is kept"}
+MODES = {CLOSED: "login required", OPEN: "this computer only, no login", DEMO: "public demonstration, nothing on disk"}
 
 
 def check_ledger_may_be_open(ledger: Ledger, settings: Settings) -> None:

@@ -3,7 +3,7 @@
 There are three modes. The mode is chosen when the app starts, and every page shows it:
 - CLOSED: there are users; everybody logs in or sends a token;
 - OPEN: there are no users, and the server listens only on this computer; no login;
-- DEMO: a public demonstration; no login, nothing is stored or shared.
+- DEMO: a public demonstration; no login, nothing is on disk or shared.
 """
 
 import re
