@@ -15,7 +15,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import NullPool
 
 from inference.measure import Clock
 from ledger import queries
@@ -36,21 +36,30 @@ STATEMENTS = 4  # compiled ones that a connection keeps: each takes as much memo
 SEARCHES = 2  # at once
 
 
+class Kept(sqlite3.Connection):
+    """A connection that SQLAlchemy does not close when it gives it back: the database would be gone."""
+
+    def close(self) -> None:
+        """The database ends with the last reference to its store."""
+
+
+LENT: ContextVar[Kept] = ContextVar("tenfold_lent")
+# One engine for all: each would take as much memory as five cases.
+ENGINE = sa.create_engine("sqlite://", creator=LENT.get, poolclass=NullPool, hide_parameters=True)
+event.listen(ENGINE, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+
+
 class MemoryStore(Store):
     """One visitor's database. Thread-safe: it has one connection, which is used by one thread at a time."""
 
     def __init__(self, first: Record) -> None:
         self.path = Path(":memory:")
         self._lock = threading.RLock()
-        self._writer = sqlite3.connect(
-            ":memory:", check_same_thread=False, isolation_level=None, cached_statements=STATEMENTS
+        self._writer: Kept = sqlite3.connect(
+            ":memory:", check_same_thread=False, isolation_level=None, cached_statements=STATEMENTS, factory=Kept
         )
         for pragma in (f"page_size={PAGE}", f"max_page_count={MOST_BYTES // PAGE}", "temp_store=MEMORY"):
             self._writer.execute(f"PRAGMA {pragma}")  # the last one: nothing is sorted on disk either
-        self._engine = sa.create_engine(
-            "sqlite://", creator=lambda: self._writer, poolclass=StaticPool, hide_parameters=True
-        )
-        event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
         with self.writing() as connection:
             make_tables(connection)
             mark(connection, APPLICATION, VERSION)
@@ -65,8 +74,13 @@ class MemoryStore(Store):
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A read transaction; nobody else reads or writes meanwhile."""
-        with self._lock, self._engine.begin() as connection:
-            yield connection
+        with self._lock:
+            before = LENT.set(self._writer)
+            try:
+                with ENGINE.begin() as connection:
+                    yield connection
+            finally:
+                LENT.reset(before)
 
     def check_still_there(self) -> None:
         """Memory cannot be moved or deleted by another program."""

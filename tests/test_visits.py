@@ -91,7 +91,8 @@ def test_a_visitor_decides_and_finds_it_again(app: TestClient) -> None:
     assert visitor.cases() == [id]
     assert "V-1" in visitor.send("GET", "/fr/history").text
     page = visitor.send("GET", f"/fr/record/{id}").text
-    assert "Ada" in page and texts_in("fr")("replay.same") in unescape(page)
+    assert "Ada" in page
+    assert texts_in("fr")("replay.same") in unescape(page)
     assert "V-1" in visitor.send("GET", f"/record/{id}/notice").text
     assert visitor.send("GET", f"/record/{id}/notice.pdf").content.startswith(b"%PDF")
     assert visitor.send("POST", "/history/export", data={"format": "csv"}).text.count("\n") == 2
@@ -104,7 +105,8 @@ def test_a_visit_is_its_visitors_alone(app: TestClient) -> None:
     id = case_id(ada.score(key))
     own = case_id(bob.score(key))  # the same form's key: a case of his own
     assert own != id
-    assert bob.cases() == [own] and ada.cases() == [id]
+    assert bob.cases() == [own]
+    assert ada.cases() == [id]
     for path in (f"/record/{id}", f"/record/{id}/notice", f"/record/{id}/notice.pdf"):
         assert bob.send("GET", path).status_code == 404
         assert app.get(path).status_code == 404  # without a visit there is no such page
@@ -113,7 +115,7 @@ def test_a_visit_is_its_visitors_alone(app: TestClient) -> None:
     assert app.get("/history").status_code == 404
     for guess in (ada.token[:-1], "0" * 32, f"{ada.token}0", "x" * 5000, "é", "newer"):
         answer = app.get("/history", headers={HEADER.encode(): guess.encode()})
-        assert answer.status_code == 410 and not answer.content
+        assert (answer.status_code, answer.content) == (410, b"")
     assert ada.token not in ada.score(key) + ada.send("GET", "/history").text  # in no page and no address
 
 
@@ -123,9 +125,12 @@ def test_the_api_and_others_record_nothing(app: TestClient, default_scorer: Scor
     id = case_id(visitor.score())
     form = {name: str(value) for name, value in example().items()}
     card = app.post("/desk/score", json={"answers": form})
-    assert card.status_code == 200 and 'data-record="' not in card.text and HEADER not in card.headers
+    assert card.status_code == 200
+    assert 'data-record="' not in card.text
+    assert HEADER not in card.headers
     answer = app.post("/api/v1/score", json={"answers": example()}, headers={HEADER: visitor.token})
-    assert answer.status_code == 200 and "seq" not in answer.json()
+    assert answer.status_code == 200
+    assert "seq" not in answer.json()
     assert app.get("/api/v1/decisions", headers={HEADER: visitor.token}).status_code == 404
     assert app.get("/api/v1/decisions").status_code == 404
     assert visitor.cases() == [id]
@@ -138,12 +143,14 @@ def test_a_visit_holds_twenty_cases(app: TestClient) -> None:
     cards = [visitor.score(key), *(visitor.score() for _ in range(MOST_CASES - 1))]
     assert len({case_id(card) for card in cards}) == MOST_CASES
     full = visitor.score()
-    assert 'data-state="full"' in full and "start-over" in full
+    assert 'data-state="full"' in full
+    assert "start-over" in full
     assert len(visitor.cases()) == MOST_CASES
     assert case_id(visitor.score(key, seen=version(cards[0]))) == case_id(cards[0])  # the same case goes on
     before, visitor.token = visitor.token, f"{NEW} {visitor.token}"
     assert len({case_id(visitor.score())} & set(map(case_id, cards))) == 0
-    assert visitor.token != before and len(visitor.cases()) == 1
+    assert visitor.token != before
+    assert len(visitor.cases()) == 1
     assert Visitor(app, before).send("GET", "/history").status_code == 410
 
 
@@ -167,7 +174,7 @@ def test_long_notes_fill_a_visit_and_no_other(app: TestClient) -> None:
     """What fits is bounded in bytes too. Then nothing is recorded, which is said; the other visitor writes on."""
     visitor, other = Visitor(app), Visitor(app)
     id, other_id = case_id(visitor.score()), case_id(other.score())
-    answers = []
+    answers: list[Any] = []
     while not answers or answers[-1].headers["X-Recorded"] == "yes":
         answers.append(visitor.act(id, "note", name="Ada", case_note="\U0001f600" * 2000))
         assert len(answers) < 100
@@ -198,7 +205,8 @@ def test_visitors_at_once_see_their_own(app: TestClient) -> None:
     """Eight visitors score, decide and read at the same time."""
 
     def visit(number: int) -> None:
-        visitor, mine = Visitor(app), []
+        visitor = Visitor(app)
+        mine: list[str] = []
         for turn in range(5):
             id = case_id(visitor.score(reference=f"R-{number}-{turn}"))
             mine.insert(0, id)
@@ -271,10 +279,10 @@ def test_a_database_has_its_limit_of_its_own() -> None:
     ledgers = MemoryLedgers()
     store = ledgers.new_store()
     with pytest.raises(Exception, match="full"), store.writing() as connection:
-        connection.execute("CREATE TABLE large (content)")
-        connection.execute("INSERT INTO large VALUES (zeroblob(?))", (MOST_BYTES,))
+        connection.execute("CREATE TABLE large AS SELECT zeroblob(?) AS content", (MOST_BYTES,))
     assert store.bytes < MOST_BYTES
     with store.writing() as connection:
         connection.execute("CREATE TABLE small (content)")
-    assert some(store.reading().__enter__().exec_driver_sql("PRAGMA table_info(small)"))
+    with store.reading() as reading:
+        assert some(reading.exec_driver_sql("PRAGMA table_info(small)"))
     ledgers.close()

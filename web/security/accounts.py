@@ -525,8 +525,8 @@ def mode(settings: Settings, accounts: Accounts) -> str:
             )
         if settings.ledger is not None:
             raise BadSetting(
-                "TENFOLD_PUBLIC_DEMO is on, which promises that nothing is written to disk, and TENFOLD_LEDGER names a file. "
-                "Leave one of them out"
+                "TENFOLD_PUBLIC_DEMO is on, which promises that nothing is written to disk, and TENFOLD_LEDGER names a "
+                "file. Leave one of them out"
             )
         return DEMO
     if users:
