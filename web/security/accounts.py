@@ -517,6 +517,12 @@ def mode(settings: Settings, accounts: Accounts) -> str:
             f"TENFOLD_USERS names {accounts.path}, and there is no such file. Put it back, create it by "
             "python -m web users add NAME --role manager, or set TENFOLD_USERS=off"
         )
+    if settings.frames and (users or settings.trusted_header):
+        why = f"there are users in {accounts.path}" if users else "TENFOLD_TRUSTED_HEADER names who has logged in"
+        raise BadSetting(
+            f"TENFOLD_FRAMES lets other sites show these pages in a frame, and {why}: a site could then have people "
+            "click on what they do not see. Leave TENFOLD_FRAMES unset where people log in"
+        )
     if settings.public_demo:
         if users:
             raise BadSetting(
