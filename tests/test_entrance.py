@@ -550,7 +550,7 @@ def test_where_it_may_start(settings: Settings, accounts: Accounts, tmp_path: Pa
         assert mode(replace(open_to_others, public_demo=True), nobody) == "demo"
     for host in ("127.0.0.1", "localhost", "::1", "127.3.2.1"):
         assert mode(replace(settings, host=host), nobody) == "open"
-    with pytest.raises(BadSetting, match="nothing is kept"):
+    with pytest.raises(BadSetting, match="nothing is written to disk"):
         mode(replace(settings, public_demo=True), nobody)
     with pytest.raises(BadSetting, match="there are users"):
         mode(replace(settings, public_demo=True, ledger=None), accounts)

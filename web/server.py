@@ -13,6 +13,7 @@ from inference.settings import Settings
 from ledger.drafts import Drafts
 from ledger.endpoints import read_webhooks
 from ledger.ledger import Ledger
+from ledger.memory import MemoryLedgers
 from web.api.routes import ApiFirst, api_router
 from web.batch.jobs import Jobs
 from web.batch.routes import BatchPages
@@ -48,6 +49,7 @@ from web.security.security_log import SecurityLog
 from web.security.throttle import Throttle
 from web.security.users_page import UserPages
 from web.service_state import TellState
+from web.visits import VisitPages, Visits
 from web.work_count import TellCount
 
 # Otherwise FastAPI would report requests and errors to any OpenTelemetry collector it finds. So would Gradio's app: see
@@ -88,9 +90,11 @@ async def assemble(
     recorder = Recorder(scorer, ledger, rules_for(lender, scorer.release), questions_for(lender, scorer.release))
     accounts = accounts or Accounts(settings.users)
     jobs = jobs or open_jobs(scorer, settings, lender.rulebook, ledger)
+    # In a demonstration there is no ledger, but one in memory for each visitor of the desk.
+    visited = recorder.with_ledger(MemoryLedgers()) if settings.public_demo else None
     app = FastAPI(
         title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT,
-        middleware=middleware(scorer, settings, recorder, accounts, jobs, security_log, lender),
+        middleware=middleware(scorer, settings, recorder, accounts, jobs, security_log, lender, visited),
     )  # fmt: skip
     drafts = None if ledger is None else Drafts(ledger.store.path, settings.draft_days)
     app.include_router(desk_routes(recorder, lender, drafts))  # routes are tried in this order: the busiest first
@@ -121,7 +125,8 @@ async def assemble(
     app.include_router(endpoint.routes())  # in front of Gradio's own
     for language in ("fr", "en"):  # the longer path first, since "/" matches everything
         applicant = (lender.work.applicant or {}).get(language, "")
-        desk = build_desk(recorder, texts_in(language), endpoint if HOME[language] == "/" else None, applicant)
+        own_endpoint = endpoint if HOME[language] == "/" else None
+        desk = build_desk(visited or recorder, texts_in(language), own_endpoint, applicant, visited is not None)
         mount(app, desk, HOME[language].rstrip("/") or "/")
     return app
 
@@ -141,6 +146,7 @@ def middleware(
     jobs: Jobs,
     security_log: SecurityLog | None,
     lender: Lender,
+    visited: Recorder | None,
 ) -> list[Middleware]:
     """The middlewares that every request passes, outermost first."""
     # A browser's preflight request carries no token, so it must be answered before the entrance.
@@ -162,10 +168,29 @@ def middleware(
         Middleware(TellState, state=recorder.state),
         # How many cases wait for the visitor, for pages too.
         *(() if recorder.ledger is None else [Middleware(TellCount, ledger=recorder.ledger)]),
+        # In a demonstration, what a visitor has a ledger of their own for.
+        *(() if visited is None else [visit_pages(visited, lender, accounts)]),
         # A page that is drawn in place of one for another release: from here on like any other.
         Middleware(TypedBefore),
         # The language, before a page is chosen.
         Middleware(LanguageChoice),
         # Innermost: rewrites Gradio's responses.
-        Middleware(PageDress, release=scorer.release, recorded=recorder.ledger is not None),
+        Middleware(
+            PageDress,
+            release=scorer.release,
+            recorded=recorder.ledger is not None or visited is not None,
+            visits=visited is not None,
+        ),
     ]
+
+
+def visit_pages(visited: Recorder, lender: Lender, accounts: Accounts) -> Middleware:
+    """The desk's routes and the pages of cases, over the ledger of the visitor who sends a request."""
+    assert isinstance(visited.ledger, MemoryLedgers)  # noqa: S101 - given by `assemble`
+    routers = (
+        desk_routes(visited, lender, remembered=0),
+        CasePages(visited, lender, accounts).routes(),
+        HistoryPages(visited.scorer, visited.ledger, lender).routes(),
+    )
+    routes = [route for router in routers for route in router.routes]
+    return Middleware(VisitPages, visits=Visits(visited.ledger), routes=routes)

@@ -517,6 +517,12 @@ def mode(settings: Settings, accounts: Accounts) -> str:
             f"TENFOLD_USERS names {accounts.path}, and there is no such file. Put it back, create it by "
             "python -m web users add NAME --role manager, or set TENFOLD_USERS=off"
         )
+    if settings.frames and (users or settings.trusted_header):
+        why = f"there are users in {accounts.path}" if users else "TENFOLD_TRUSTED_HEADER names who has logged in"
+        raise BadSetting(
+            f"TENFOLD_FRAMES lets other sites show these pages in a frame, and {why}: a site could then have people "
+            "click on what they do not see. Leave TENFOLD_FRAMES unset where people log in"
+        )
     if settings.public_demo:
         if users:
             raise BadSetting(
@@ -525,8 +531,8 @@ def mode(settings: Settings, accounts: Accounts) -> str:
             )
         if settings.ledger is not None:
             raise BadSetting(
-                "TENFOLD_PUBLIC_DEMO is on, which promises that nothing is kept, and TENFOLD_LEDGER names a file. "
-                "Leave one of them out"
+                "TENFOLD_PUBLIC_DEMO is on, which promises that nothing is written to disk, and TENFOLD_LEDGER names a "
+                "file. Leave one of them out"
             )
         return DEMO
     if users:
@@ -539,12 +545,12 @@ def mode(settings: Settings, accounts: Accounts) -> str:
     if not is_local(settings.host):
         raise BadSetting(
             f"HOST is {settings.host}, which others can reach, and nobody has to log in. Either create a user: "
-            "python -m web users add NAME --role manager; or set TENFOLD_PUBLIC_DEMO=on, and nothing is kept"
+            "python -m web users add NAME --role manager; or set TENFOLD_PUBLIC_DEMO=on, and nothing is written to disk"
         )
     return OPEN
 
 
-MODES = {CLOSED: "login required", OPEN: "this computer only, no login", DEMO: "public demonstration, nothing is kept"}
+MODES = {CLOSED: "login required", OPEN: "this computer only, no login", DEMO: "public demonstration, nothing on disk"}
 
 
 def check_ledger_may_be_open(ledger: Ledger, settings: Settings) -> None:
