@@ -108,6 +108,7 @@ def main(arguments: Sequence[str] = ()) -> int:
             sender.close()
         if ledger:
             ledger.close()
+        app.state.minutes.close()
         accounts.close()
         gc.freeze()  # skips the last collection, which takes a second, or four on a busy machine
     return 0

@@ -9,9 +9,9 @@ from typing import ClassVar
 from inference.number_format import write_number, write_percent
 from ledger.overrides import DISTANCES, DecisionCounts, Month
 from web.lender import Lender
-from web.operations.performance import Figure, Table, integer
 from web.pages.answers import labelled
-from web.pages.charts import Chart, column, rounded_up
+from web.pages.charts import Chart, Figure, Table, column, rounded_up
+from web.pages.figures import integer
 from web.pages.texts import Texts
 
 MONTHS = 12  # of the charts and the breakdowns, this one among them

@@ -54,7 +54,7 @@ RULES = [
             LOGGED_IN,
         ),
         (PAGES + r"history/export", LOGGED_IN),
-        (PAGES + r"(?:history|performance|model-card|batch|manage|password)", LOGGED_IN),
+        (PAGES + r"(?:history|operations|performance|model-card|batch|manage|password)", LOGGED_IN),
         (PAGES + r"work(?:/[a-z]{1,20})?", LOGGED_IN),
         (PAGES + r"batch/columns\.csv", LOGGED_IN),
         (PAGES + r"batch/[^/]+(?:/(?:progress|check|score|cancel|delete|result|rejected|row))?", LOGGED_IN),
@@ -235,7 +235,7 @@ class Entrance:
             return self._accounts.by_token(token.strip())
         cookie = session_cookie(headers.get(b"cookie", ""))
         # This page reloads itself every few seconds, which does not mean that somebody uses it.
-        return self._accounts.by_cookie(cookie, in_use=not path.endswith("performance")) if cookie else None
+        return self._accounts.by_cookie(cookie, in_use=not path.endswith("operations")) if cookie else None
 
     def _wait(self, scope: Scope, person: Person | None) -> int:
         """Count a request, and return the seconds until this client may send another. A person who is logged in is one
