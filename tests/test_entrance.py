@@ -22,7 +22,9 @@ from inference.settings import Settings, default_release
 from ledger.ledger import Ledger
 from web.lender import read_lender
 from web.pages.texts import texts_in
-from web.security.accounts import IDLE, Accounts, mode
+from web.security.access_mode import mode
+from web.security.accounts import Accounts
+from web.security.authentication import IDLE
 from web.security.entrance import ALL_SEEING, COOKIE, LOGGED_IN, METERING, NOBODY, rule
 from web.server import create_app
 

@@ -20,7 +20,8 @@ from inference.errors import BadSetting
 from inference.scorer import Scorer
 from inference.settings import Settings, default_release
 from ledger.ledger import Ledger
-from web.security.accounts import Accounts, check_ledger_may_be_open, mode
+from web.security.access_mode import check_ledger_may_be_open, mode
+from web.security.accounts import Accounts
 from web.security.security_log import A_MINUTE, SecurityLog
 from web.server import create_app
 

@@ -19,7 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference.settings import Settings
 from web.pages.languages import HOME, accepted_language, cookie_language
 from web.person import CLOSED, DEMO, METRICS, OPEN, Person
-from web.security.accounts import LOCAL, AccountError, Accounts, is_local, mode
+from web.security.access_mode import LOCAL, is_local, mode
+from web.security.accounts import Accounts
+from web.security.accounts_file import AccountError
 from web.security.limits import ALWAYS, Rate, RequestRefused, answer, body_size
 from web.security.security_log import KEY, SecurityLog
 from web.security.trusted_header import UNKNOWN, TrustedHeader
