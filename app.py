@@ -16,7 +16,8 @@ from ledger.sender import Sender
 from web.lender import check_reason_texts, questions_for, read_lender, rules_for
 from web.listening import Listening, listening
 from web.person import OPEN
-from web.security.accounts import MODES, Accounts, check_ledger_may_be_open, mode
+from web.security.access_mode import MODES, check_ledger_may_be_open, mode
+from web.security.accounts import Accounts
 from web.security.connections import bound_connections
 from web.security.security_log import SecurityLog
 from web.serve import serve
@@ -106,6 +107,7 @@ def main(arguments: Sequence[str] = ()) -> int:
             sender.close()
         if ledger:
             ledger.close()
+        app.state.minutes.close()
         accounts.close()
         gc.freeze()  # skips the last collection, which takes a second, or four on a busy machine
     return 0

@@ -24,7 +24,7 @@ HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
 OVERRIDES = "history/overrides"
 UNDER_MANAGE = (
     "batch",
-    "performance",
+    "operations",
     "monitor",
     "events",
     "releases",

@@ -19,7 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference.settings import Settings
 from web.pages.languages import HOME, accepted_language, cookie_language
 from web.person import CLOSED, DEMO, METRICS, OPEN, Person
-from web.security.accounts import LOCAL, AccountError, Accounts, is_local, mode
+from web.security.access_mode import LOCAL, is_local, mode
+from web.security.accounts import Accounts
+from web.security.accounts_file import AccountError
 from web.security.limits import ALWAYS, Rate, RequestRefused, answer, body_size
 from web.security.security_log import KEY, SecurityLog
 from web.security.trusted_header import UNKNOWN, TrustedHeader
@@ -55,7 +57,7 @@ RULES = [
             LOGGED_IN,
         ),
         (PAGES + r"history/export", LOGGED_IN),
-        (PAGES + r"(?:history|performance|model-card|batch|manage|password)", LOGGED_IN),
+        (PAGES + r"(?:history|operations|performance|model-card|batch|manage|password)", LOGGED_IN),
         (PAGES + r"work(?:/[a-z]{1,20})?", LOGGED_IN),
         (PAGES + r"batch/columns\.csv", LOGGED_IN),
         (PAGES + r"batch/[^/]+(?:/(?:progress|check|score|cancel|delete|result|rejected|row))?", LOGGED_IN),
@@ -254,7 +256,7 @@ class Entrance:
             return self._accounts.by_token(token.strip())
         cookie = session_cookie(headers.get(b"cookie", ""))
         # This page reloads itself every few seconds, which does not mean that somebody uses it.
-        return self._accounts.by_cookie(cookie, in_use=not path.endswith("performance")) if cookie else None
+        return self._accounts.by_cookie(cookie, in_use=not path.endswith("operations")) if cookie else None
 
     def _wait(self, scope: Scope, person: Person | None) -> int:
         """Count a request, and return the seconds until this client may send another. A person who is logged in is one
