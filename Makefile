@@ -12,7 +12,7 @@ export TENFOLD_RELEASE := $(firstword $(addprefix models/releases/,$(filter $(RE
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser typescript run quick coverage test test-core test-browser accept truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-engines bench-log bench-loans bench-restart bench-start bench-first bench-ledger bench-history bench-http bench-book bench-click bench-profile bench-cluster screenshots faults figures space lock clean
+.PHONY: help setup browser typescript run quick coverage test test-core test-browser accept truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-engines bench-log bench-loans bench-restart bench-start bench-first bench-ledger bench-history bench-http bench-book bench-click bench-profile bench-cluster screenshots faults figures image image-folder lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -176,8 +176,14 @@ faults: setup  ## kill, cut, fill and fuzz in full (two hours; ONLY=name: one of
 figures: setup  ## write the documents' figures from the releases and profiling/out/bench.json
 	$(BIN)/python -m profiling.documents.figures
 
-space: setup  ## list what would be uploaded to a Hugging Face Space (nothing is sent)
-	$(BIN)/python -m profiling.documents.space
+image:  ## the container's image, by podman or docker (EXTRAS="book engines")
+	@if command -v podman >/dev/null; then podman build --format docker --build-arg EXTRAS="$(EXTRAS)" -t tenfold .; \
+	else docker build -f Containerfile --build-arg EXTRAS="$(EXTRAS)" -t tenfold .; fi
+
+image-folder:  ## what the image holds, in build/image: its steps, where there is no container tool (EXTRAS="book engines")
+	@rm -rf build/image
+	@PYTHON=$(PYTHON) sh container/install.sh build/image $(EXTRAS)
+	@du -sm build/image | awk '{print $$1 " MB in build/image; the image it stands on comes on top"}'
 
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-annotate
 

@@ -3,6 +3,7 @@
 import argparse
 import faulthandler
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
@@ -19,6 +20,7 @@ from web.listening import Listening, listening
 from web.person import OPEN
 from web.security.accounts import MODES, Accounts, check_ledger_may_be_open, mode
 from web.security.connections import bound_connections
+from web.security.first_manager import SETTING, add_first_manager
 from web.security.security_log import SecurityLog
 from web.serve import serve
 from web.service_state import DRAFT, ServiceState, with_release_in_service
@@ -53,6 +55,9 @@ def main(arguments: Sequence[str] = ()) -> int:
             print(f"Tenfold: {warning}", file=sys.stderr)  # noqa: T201
         lender, hooks = read_lender(settings.lender), read_webhooks(settings.webhooks)
         accounts = Accounts(settings.users)
+        os.environ.pop(SETTING, None)  # a secret: no process that this one starts needs it
+        if told := add_first_manager(settings, accounts):
+            print(f"Tenfold: {told}", flush=True)  # noqa: T201
         access = mode(settings, accounts)
         settings = with_release_in_service(settings)
         scorer = open_scorer(settings)

@@ -219,6 +219,10 @@ class Accounts:
         """Whether there is a user. Tokens do not count: nobody can log in with one."""
         return bool(self._ask("SELECT 1 FROM accounts WHERE password IS NOT NULL LIMIT 1"))
 
+    def was_anybody(self) -> bool:
+        """Whether there is a user, or a name that was removed: then this file has had its first user."""
+        return self.anybody() or bool(self._ask("SELECT 1 FROM retired LIMIT 1"))
+
     def users(self) -> list[Account]:
         """All users, by name."""
         return [Account(*row) for row in self._ask(LIST.format("password"))]
@@ -539,7 +543,8 @@ def mode(settings: Settings, accounts: Accounts) -> str:
     if not is_local(settings.host):
         raise BadSetting(
             f"HOST is {settings.host}, which others can reach, and nobody has to log in. Either create a user: "
-            "python -m web users add NAME --role manager; or set TENFOLD_PUBLIC_DEMO=on, and nothing is kept"
+            "python -m web users add NAME --role manager, or where there is no shell the secret TENFOLD_FIRST_MANAGER; "
+            "or set TENFOLD_PUBLIC_DEMO=on, and nothing is kept"
         )
     return OPEN
 
