@@ -56,8 +56,8 @@ def main(arguments: Sequence[str] = ()) -> int:
         lender, hooks = read_lender(settings.lender), read_webhooks(settings.webhooks)
         accounts = Accounts(settings.users)
         os.environ.pop(SETTING, None)  # a secret: no process that this one starts needs it
-        if told := add_first_manager(settings, accounts):
-            print(f"Tenfold: {told}", flush=True)  # noqa: T201
+        if line := add_first_manager(settings, accounts):
+            print(f"Tenfold: {line}", flush=True)  # noqa: T201
         access = mode(settings, accounts)
         settings = with_release_in_service(settings)
         scorer = open_scorer(settings)

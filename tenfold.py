@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tenfold {words[0]}: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
-        if error.name not in ("models", "profiling"):
+        if str(error.name).partition(".")[0] not in ("models", "profiling"):
             raise
         print(f"tenfold {words[0]}: this copy of Tenfold serves and does no more; use a checkout", file=sys.stderr)
         return 1

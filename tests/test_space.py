@@ -146,7 +146,7 @@ def test_what_a_space_holds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("named", ["nothing", "models/releases", "README.md"])
 def test_what_is_no_release_is_not_written(tmp_path: Path, named: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A name that is not there, a folder that is none; and nothing is left of it."""
+    """A name that is not there, a folder without a manifest; and nothing is left of it."""
     assert tenfold.main(["space", named, str(tmp_path / "out")]) == 1
     assert "the folder of a release" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
