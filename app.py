@@ -3,6 +3,7 @@
 import argparse
 import faulthandler
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
@@ -19,6 +20,7 @@ from web.person import OPEN
 from web.security.access_mode import MODES, check_ledger_may_be_open, mode
 from web.security.accounts import Accounts
 from web.security.connections import bound_connections
+from web.security.first_manager import SETTING, add_first_manager
 from web.security.security_log import SecurityLog
 from web.serve import serve
 from web.service_state import DRAFT, ServiceState, with_release_in_service
@@ -53,6 +55,9 @@ def main(arguments: Sequence[str] = ()) -> int:
             print(f"Tenfold: {warning}", file=sys.stderr)  # noqa: T201
         lender, hooks = read_lender(settings.lender), read_webhooks(settings.webhooks)
         accounts = Accounts(settings.users)
+        os.environ.pop(SETTING, None)  # a secret: no process that this one starts needs it
+        if line := add_first_manager(settings, accounts):
+            print(f"Tenfold: {line}", flush=True)  # noqa: T201
         access = mode(settings, accounts)
         settings = with_release_in_service(settings)
         scorer = open_scorer(settings)

@@ -48,7 +48,8 @@ def mode(settings: Settings, accounts: Accounts) -> str:
     if not is_local(settings.host):
         raise BadSetting(
             f"HOST is {settings.host}, which others can reach, and nobody has to log in. Either create a user: "
-            "python -m web users add NAME --role manager; or set TENFOLD_PUBLIC_DEMO=on, and nothing is written to disk"
+            "python -m web users add NAME --role manager, or where there is no shell the secret TENFOLD_FIRST_MANAGER; "
+            "or set TENFOLD_PUBLIC_DEMO=on, and nothing is written to disk"
         )
     return OPEN
 

@@ -36,6 +36,10 @@ class Accounts(Authentication):
         """Whether there is a user. Tokens do not count: nobody can log in with one."""
         return bool(self._ask("SELECT 1 FROM accounts WHERE password IS NOT NULL LIMIT 1"))
 
+    def was_anybody(self) -> bool:
+        """Whether there is a user, or a name that was removed: then this file has had its first user."""
+        return self.anybody() or bool(self._ask("SELECT 1 FROM retired LIMIT 1"))
+
     def users(self) -> list[Account]:
         """All users, by name."""
         return [Account(*row) for row in self._ask(LIST.format("password"))]

@@ -142,7 +142,7 @@ class Entrance:
         self, app: ASGIApp, settings: Settings, accounts: Accounts, security_log: SecurityLog | None = None
     ) -> None:
         self.app, self._accounts, self._mode = app, accounts, mode(settings, accounts)
-        self._log = security_log or SecurityLog(None, 0)
+        self._log, self._until_restart = security_log or SecurityLog(None, 0), settings.until_restart
         self._trusted = TrustedHeader(settings, accounts, self._log)
         self._frames = frame_ancestors(settings.frames)
         self._rate = Rate(settings.rate) if settings.rate else None
@@ -214,7 +214,7 @@ class Entrance:
             return RequestRefused(403, "another-site", "Another site may not send this", detail)
         if self._mode == OPEN and self._accounts.anybody():
             self._mode = CLOSED  # once there is a user, until a restart
-        scope["mode"] = self._mode
+        scope["mode"], scope["until_restart"] = self._mode, self._until_restart
         if self._mode == OPEN:
             return None  # everybody on this computer counts as one client
         named = self._trusted.person(scope) if self._mode == CLOSED else None
