@@ -28,6 +28,9 @@ def add_watch_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument("--recipe", type=Path, metavar="NAME.toml", help="its [loans] has the words for bad and good")
     command.add_argument("--bad", action="append", default=[], metavar="WORD", help="a word of the file for bad")
     command.add_argument("--repaid", action="append", default=[], metavar="WORD", help="a word of the file for repaid")
+    command.add_argument(
+        "--running", action="append", default=[], metavar="WORD", help="a word of the file for a loan that still runs"
+    )
     command.add_argument("--by", default=os_user(), metavar="NAME", help="who records them (default: %(default)s)")
     command = add("monitor", help="compare outcomes and scores with what was expected; exit status 1 is an alarm")
     command.add_argument("--release", default="", metavar="NAME", help="which one (default: the last that scored)")
@@ -47,7 +50,7 @@ def add_watch_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def outcomes_of(ledger: Store, options: argparse.Namespace) -> list[str]:
     """Record a file; what to say of it. Raises `BadOutcomes` with all bad lines."""
-    words = words_of(options.recipe, options.bad, options.repaid)
+    words = words_of(options.recipe, options.bad, options.repaid, options.running)
     outcomes = read_outcomes(options.file, words, datetime.now(UTC).date())
     recorded = record_outcomes(ledger, outcomes, by=options.by)
     lines = [f"{options.file}: {recorded.new:,} outcomes recorded"]
@@ -57,6 +60,10 @@ def outcomes_of(ledger: Store, options: argparse.Namespace) -> list[str]:
         lines.append(f"{recorded.before:,} had been recorded before")
     if recorded.by_digest:
         lines.append(f"{recorded.by_digest:,} found by the digest of a reference that was erased")
+    if recorded.running:
+        lines.append(f"{recorded.running:,} still run: nothing is recorded of them")
+    if recorded.running_despite:
+        lines.append(f"{recorded.running_despite:,} of these have an outcome in the ledger, which stays")
     return lines
 
 
