@@ -18,6 +18,7 @@ from inference.errors import TenfoldError
 from ledger.events import BAD, REPAID
 
 COLUMNS = ("id", "reference", "outcome", "date")
+SHOWN = 50  # problems that a message has
 SEPARATORS = (",", ";", "\t")
 RUNNING = "running"  # neither repaid nor bad yet: nothing is recorded of it
 OURS: Mapping[str, str] = {REPAID: REPAID, BAD: BAD, RUNNING: RUNNING}
@@ -28,7 +29,8 @@ class BadOutcomes(TenfoldError):
 
     def __init__(self, file: Path, problems: Sequence[str]) -> None:
         head = f"{file}: nothing was recorded, because of {len(problems):,} problem{'s' if len(problems) > 1 else ''}"
-        super().__init__("\n".join([head, *problems]))
+        rest = [f"and {len(problems) - SHOWN:,} more"] if len(problems) > SHOWN else []
+        super().__init__("\n".join([head, *problems[:SHOWN], *rest]))
         self.problems = tuple(problems)
 
 
@@ -131,7 +133,7 @@ def line_of(number: int, cells: Mapping[str, str], words: Mapping[str, str], tod
     if outcome is None:
         known = ", ".join(map(repr, words))
         problems.append(
-            f"line {number:,}: the outcome is not one of {known}. --bad, --repaid and --running add words, or --recipe"
+            f"line {number:,}: the outcome is not one of {known}. Add words by --bad, --repaid, --running or --recipe"
         )
     day = ""
     if cells["date"] or outcome != RUNNING:

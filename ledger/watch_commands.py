@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from inference.settings import RELEASES
 from inference.watch.expected import month_of, months_of
 from ledger.daily_counts import form_of
 from ledger.monitor import ALARM, CANNOT_SAY, HOLDS, Wanted, monitor
@@ -14,7 +13,7 @@ from ledger.monitor_text import as_json, sentences
 from ledger.outcome_file import read_outcomes, words_of
 from ledger.outcomes import record_outcomes
 from ledger.readonly import ReadOnlyStore
-from ledger.replay import release_folders
+from ledger.replay import folders_of
 from ledger.retention import os_user
 from ledger.store import Store
 
@@ -44,7 +43,11 @@ def add_watch_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     )  # fmt: skip
     command.add_argument("--json", action="store_true", help="print everything as JSON")
     command.add_argument(
-        "--releases", nargs="*", type=Path, default=[RELEASES], help="folders in which to look for releases"
+        "--releases",
+        nargs="*",
+        type=Path,
+        metavar="FOLDER",
+        help="where to look for releases (default: the embedded ones, and those beside TENFOLD_RELEASE)",
     )
 
 
@@ -72,5 +75,5 @@ def monitor_of(ledger: ReadOnlyStore, options: argparse.Namespace) -> tuple[str,
     wanted = Wanted(options.release, options.reference, options.until)
     today = datetime.now(UTC).date().isoformat()
     with ledger.reading() as connection:
-        monitored = monitor(connection, today, partial(form_of, release_folders(options.releases)), wanted)
+        monitored = monitor(connection, today, partial(form_of, folders_of(options.releases)), wanted)
     return as_json(monitored) if options.json else "\n".join(sentences(monitored)), STATUS[monitored.state]

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from inference.errors import TenfoldError
 from inference.release import Release, open_release
-from inference.settings import RELEASES, ROOT, Settings
+from inference.settings import ROOT, Settings
 from inference.watch.expected import month_of, months_of
 from ledger import errors
 from ledger.daily_counts import form_of
@@ -28,7 +28,7 @@ from ledger.pack.index import INDEX, index
 from ledger.pack.parts import Evaluated, Part
 from ledger.pack.sample import Sample, draw
 from ledger.readonly import ReadOnlyStore
-from ledger.replay import DIFFERENT, Replayer, release_folder, release_folders
+from ledger.replay import DIFFERENT, Replayer, folders_of, release_folder
 from ledger.targets import BadTarget, check, replacing
 from ledger.verify import Verification, verify
 
@@ -75,7 +75,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("out", type=Path, metavar="OUT.zip")
     made.add_argument("--ledger", type=Path, metavar="FILE", help="ledger file (default: TENFOLD_LEDGER)")
     made.add_argument("--release", default="", metavar="NAME", help="which one (default: the last that scored)")
-    made.add_argument("--releases", nargs="*", type=Path, default=[RELEASES], help="folders to look for releases in")
+    made.add_argument(
+        "--releases", nargs="*", type=Path, metavar="FOLDER",
+        help="where to look for releases (default: the embedded ones, and those beside TENFOLD_RELEASE)",
+    )  # fmt: skip
     made.add_argument("--recipe", type=Path, metavar="NAME.toml", help="the recipe of the release, for a lender's own")
     made.add_argument("--loans", type=Path, metavar="FILE", help="loans to evaluate on (default: those of the recipe)")
     made.add_argument(
@@ -104,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
     if options.sample < 1:
         raise TenfoldError("--sample: a number from 1 up is needed")
     check(options.out, path.absolute())
-    folders = release_folders(options.releases)
+    folders = folders_of(options.releases)
     release = opened(scoring(path, options.release), folders)
     recipe = parts.of_recipe(release, options.recipe)
     evaluated = evaluation(release, options)
