@@ -43,6 +43,12 @@ def last_of_case(connection: sqlite3.Connection, first: str) -> tuple[int, bytes
     return row
 
 
+def count_cases(connection: sqlite3.Connection) -> int:
+    """The number of all cases; for a ledger that holds few."""
+    (count,) = connection.execute("SELECT count(*) FROM cases WHERE viewer = ''").fetchone()
+    return int(count)
+
+
 def kept_keys(connection: sqlite3.Connection, keys: Sequence[Key]) -> dict[tuple[str, str], tuple[bytes, Record]]:
     """(client, key) -> digest and record, for those of the keys that are known."""
     rows = connection.execute(

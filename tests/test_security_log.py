@@ -20,7 +20,8 @@ from inference.errors import BadSetting
 from inference.scorer import Scorer
 from inference.settings import Settings, default_release
 from ledger.ledger import Ledger
-from web.security.accounts import Accounts, check_ledger_may_be_open, mode
+from web.security.access_mode import check_ledger_may_be_open, mode
+from web.security.accounts import Accounts
 from web.security.security_log import A_MINUTE, SecurityLog
 from web.server import create_app
 
@@ -160,7 +161,7 @@ def test_a_token_that_reads_metrics_reads_nothing_else(
     bearer = {"Authorization": f"Bearer {accounts.add_token('grafana', 'metrics')}"}
     assert visitor.get("/metrics", headers=bearer).status_code == 200
     before = len(events(settings.security_log))
-    paths = ["/api/v1/release", "/api/v1/decisions", "/api/v1/ledger/head", "/history", "/", "/performance"]
+    paths = ["/api/v1/release", "/api/v1/decisions", "/api/v1/ledger/head", "/history", "/", "/operations"]
     for path in paths:
         assert visitor.get(path, headers=bearer).status_code == 403, path
     assert [one["event"] for one in events(settings.security_log, before)] == ["role_refused"] * len(paths)

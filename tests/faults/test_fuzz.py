@@ -327,7 +327,7 @@ def seeds(example: dict[str, Any], id: str, session: str, shown: str) -> list[As
     ]
     gets = [
         "/", "/fr/", "/livez", "/readyz", "/metrics", "/history", "/history/overrides", f"/record/{id}",
-        f"/fr/record/{id}/notice", f"/record/{id}/notice.pdf", "/model-card", "/performance", "/api/v1/release",
+        f"/fr/record/{id}/notice", f"/record/{id}/notice.pdf", "/model-card", "/operations", "/api/v1/release",
         "/api/v1/ledger/head", f"/api/v1/decisions/{id}", "/api/v1/openapi.json", "/desk/x/desk.css",
     ]  # fmt: skip
     return [

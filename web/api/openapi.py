@@ -353,6 +353,8 @@ def schemas(release: Release) -> Schema:
             "error": {"type": ["string", "null"]}, "rows": {"type": "integer"}, "of": {"type": ["integer", "null"]},
             "rejected": {"type": "integer"},
             "decisions": {"type": ["object", "null"], "additionalProperties": {"type": "integer"}},
+            "record": {**maybe, "description": "Its record in the ledger: digests, counts, who; no row. null before "
+                       "it is scored, and on a server without a ledger"},
         }),
         "Files": closed({"items": {"type": "array", "items": ref("File")}}),
         "Head": closed({"seq": {"type": "integer"}, "hash": digest}),

@@ -80,4 +80,4 @@ def keeping_section(
         language_problem=forms.problem("language", problems),
         reason=None if notified else forms.box("hold_reason", form, problems),
     )
-    return forms.section_with(case, view, {})
+    return forms.section_with(case, view, problems)

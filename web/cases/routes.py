@@ -15,7 +15,7 @@ from inference.languages import Text
 from inference.policy import DECLINE
 from ledger import errors
 from ledger.cases import CAN_BE_WITHDRAWN, IN_FORCE, Case
-from ledger.errors import LedgerUnavailable
+from ledger.errors import LedgerFull, LedgerUnavailable
 from ledger.events import Notified
 from ledger.ledger import CaseMoved
 from ledger.records import Draft
@@ -68,7 +68,7 @@ class CasePages:
                 ("/notice", self.notice, "GET"), ("/notice.pdf", self.notice_pdf, "GET"),
             ):  # fmt: skip
                 route = readable(function, texts, self._title)
-                router.add_api_route(path + name, route, methods=[method], response_class=HTMLResponse)
+                router.add_route(path + name, route, methods=[method])
         return router
 
     async def page(self, request: Request, texts: Texts) -> Response:
@@ -136,6 +136,8 @@ class CasePages:
                 problems = refused.problems
             except CaseMoved:
                 problems = {"form": "moved"}
+            except LedgerFull:
+                problems = {"form": "full"}
             except LedgerUnavailable:
                 return HTMLResponse("", 503, HEADERS)
             if "form" in problems or not problems:

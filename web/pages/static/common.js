@@ -80,6 +80,10 @@
   };
   for (const kind of ["input", "change"]) document.addEventListener(kind, mended);
 
+  // In a demonstration requests carry the visitor's visit; a page in its dialog sends them through the page around it.
+  /** @type {() => { send: typeof fetch, again: () => void } | undefined} */
+  const visits = () => /** @type {any} */ (window.frameElement ? parent : window).tenfoldVisits;
+
   const PATIENCE = 15000; // ms
   document.addEventListener("submit", async (event) => {
     const form = /** @type {HTMLFormElement} */ (event.target);
@@ -98,7 +102,8 @@
     let html = null;
     let answer = null;
     try {
-      answer = await fetch(`${section.dataset.record}/${form.dataset.action}`, {
+      const target = new URL(`${section.dataset.record}/${form.dataset.action}`, document.baseURI).href;
+      answer = await (visits()?.send ?? fetch)(target, {
         method: "POST", body: content, signal: /** @type {any} */ (AbortSignal).timeout(PATIENCE),
       });
       html = await answer.text();
@@ -113,11 +118,14 @@
         note.setAttribute("role", "alert");
         button.before(note);
       }
-      const { out, other, gone } = section.dataset;
-      note.textContent = answer?.status === 401 ? out : answer?.status === 412 ? other : gone;
+      const { out, other, gone, ended } = section.dataset;
+      note.textContent = { 401: out, 412: other, 410: ended }[answer?.status] ?? gone;
       return;
     }
-    if (answer.headers.get("X-Recorded") === "yes" && plain) return location.reload();
+    if (answer.headers.get("X-Recorded") === "yes" && plain) {
+      (visits()?.again ?? (() => location.reload()))();
+      return;
+    }
     /** @type {Element} */
     let fresh;
     if (answer.headers.get("X-Page") === "whole") { // the case has moved, and so has all that the page says of it
