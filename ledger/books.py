@@ -18,7 +18,7 @@ from ledger.records import Draft, Key, Record, write
 from ledger.retention import os_user
 
 if TYPE_CHECKING:
-    from inference.book.command import ReadRules
+    from inference.lender_option import ReadRules
 
 
 def main(words: list[str], lender: "ReadRules | None" = None) -> int:

@@ -23,8 +23,8 @@ from inference.book.scored import ScoredBook
 from inference.book.sources import FORMATS, ROWS_A_PART, SEPARATORS, Source, Told, open_source
 from inference.engines import ENGINES, open_engine
 from inference.errors import TenfoldError
-from inference.release import Release, open_release
-from inference.rules import LenderRules
+from inference.lender_option import ReadRules, add_lender
+from inference.release import open_release
 from inference.settings import Settings
 
 M_ARENA_MAX = -8  # of glibc's malloc.h
@@ -34,8 +34,6 @@ NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 
 
 Record = Callable[[ScoredBook], str | None]  # its id, where it is known yet
-# A lender's rules for a release, from the file that --lender names, if any.
-ReadRules = Callable[[Path | None, Release], LenderRules | None]
 
 
 def main(arguments: list[str], record: Record | None = None, lender: ReadRules | None = None) -> int:
@@ -45,10 +43,7 @@ def main(arguments: list[str], record: Record | None = None, lender: ReadRules |
     """
     options = parser()
     if lender is not None:
-        options.add_argument(
-            "--lender", type=Path, metavar="FILE",
-            help="a lender's rules and grades, whose outcome stands beside the decision (else TENFOLD_LENDER)",
-        )  # fmt: skip
+        add_lender(options)
     given = options.parse_args(arguments)
     try:
         return run(given, record, lender)

@@ -177,7 +177,11 @@ def look(request: Request, progress: Progress) -> Look:
     twice = ""  # an identifier that names some loans twice
     for name in names:
         described = column(
-            name, frame[name], detection.reading.decimal, as_number=name in request.ask, as_day=name == request.date
+            name,
+            frame[name],
+            detection.reading.decimal,
+            as_number=name in request.ask,
+            as_day=name == request.date != "",
         )
         if not first.all() and described.kind != IDENTIFIER and names_each(described, frame.loc[first, name]):
             described, twice = replace(described, kind=IDENTIFIER), name
@@ -232,7 +236,7 @@ def with_words(detection: Detection, columns: Mapping[str, Column], request: Req
 
 
 def left_out(columns: Mapping[str, Column], request: Request, customers: str) -> dict[str, tuple[str, str]]:
-    """Columns that cannot be asked, however useful, and why."""
+    """Columns that cannot be asked, however useful, and why. A column may have no name."""
     verdicts: dict[str, tuple[str, str]] = {}
     seen: dict[int, str] = {}
     for name, described in columns.items():
@@ -245,10 +249,10 @@ def left_out(columns: Mapping[str, Column], request: Request, customers: str) ->
             can = described.kind in (CHOICE, NUMBER)
             verdicts[name] = (LOOKED_AT if can else LEFT_OUT, f"shows a prohibited attribute: {', '.join(shown)}")
             continue
-        elif name == request.date:
+        elif name == request.date != "":
             verdicts[name] = (LEFT_OUT, "the day of application")
             continue
-        elif name == customers:
+        elif name == customers != "":
             verdicts[name] = (LEFT_OUT, "names the customer, who has several loans")
             continue
         elif described.kind == IDENTIFIER:

@@ -196,7 +196,7 @@ def logs() -> str:
         f"{log['lines']:,} lines ({log['bytes'] / 1e6:.0f} MB): {log['seconds']:.1f} s and {log['rss_mb']:.0f} MB of "
         f"memory; parsing the JSON alone takes {log['parse_only_seconds']:.1f} s.",
         "",
-        "| Performance page | a score, p50 | p99 | client waits, p50 | p99 |",
+        "| page Operations | a score, p50 | p99 | client waits, p50 | p99 |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for name, label in viewers.items():

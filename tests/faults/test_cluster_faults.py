@@ -293,9 +293,19 @@ def test_no_worker_left_is_said(book: Path, expected: dict[str, bytes], cluster:
 def certificate(folder: Path, name: str) -> dict[str, str]:
     """An authority of this name, and a certificate for this machine by it: as `dask` is told of them."""
     files = {part: folder / f"{name}-{part}.pem" for part in ("ca", "ca-key", "key", "request", "cert")}
-    new = ["openssl", "req", "-newkey", "rsa:2048", "-nodes"]
-    sign = ["openssl", "x509", "-req", "-in", files["request"], "-CA", files["ca"], "-CAkey", files["ca-key"]]
-    for words in (
+    new: list[str | Path] = ["openssl", "req", "-newkey", "rsa:2048", "-nodes"]
+    sign: list[str | Path] = [
+        "openssl",
+        "x509",
+        "-req",
+        "-in",
+        files["request"],
+        "-CA",
+        files["ca"],
+        "-CAkey",
+        files["ca-key"],
+    ]
+    commands: tuple[list[str | Path], ...] = (
         [
             *new,
             "-subj",
@@ -310,7 +320,8 @@ def certificate(folder: Path, name: str) -> dict[str, str]:
         ],
         [*new, "-subj", f"/CN={name}", "-keyout", files["key"], "-out", files["request"]],
         [*sign, "-CAcreateserial", "-days", "2", "-out", files["cert"]],
-    ):
+    )
+    for words in commands:
         subprocess.run(words, check=True, capture_output=True)
     return {"ca-file": str(files["ca"]), "cert": str(files["cert"]), "key": str(files["key"])}
 
