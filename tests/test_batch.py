@@ -145,7 +145,7 @@ def records_of_files(ledger: Ledger) -> list[BookScored]:
 def test_each_file_that_is_scored_is_one_record(
     scorer: Scorer, settings: Settings, ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By API with a token, and by the page: who, digests and counts, no row; what is not scored is none. The command
+    """By API with a token, and by the page: who, digests and counts, no row; a file not scored has none. The command
     that `ledger show` names gives the digest that it says."""
     users = tmp_path / "users.sqlite3"
     settings = replace(settings, users=users, batch=tmp_path / "files")
