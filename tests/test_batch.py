@@ -199,7 +199,7 @@ def test_scores_that_cannot_be_recorded_are_not_given(
         id = send(client, "a.csv", csv_text(applications(5)).encode())["id"]
         failed = until(client, id, DONE, FAILED)
         assert failed["state"] == FAILED
-        assert "the ledger could not record it" in failed["error"]
+        assert "The ledger could not record it" in failed["error"]
         assert client.get(f"{BOOK}/{id}/result").status_code == 409
         assert opened.result_of(opened._jobs[id]) is None
 
@@ -510,7 +510,7 @@ def test_a_workbook_by_the_page(client: TestClient, tmp_path: Path) -> None:
     assert until(client, id, READY, FAILED)["error"] is None
     client.post(f"/batch/{id}/score")
     done = until(client, id, DONE, FAILED)
-    assert (done["state"], done["rows"], done["rejected"]) == (DONE, 60, 8)
+    assert (done["state"], done["rows"], done["rejected"]) == (DONE, 60, 9)
     page = client.get(f"/batch/{id}?show=refused").text
     assert re.findall(r'<th scope="row">(\d+)</th>', page)[:2] == [
         "6",
