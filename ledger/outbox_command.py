@@ -32,7 +32,6 @@ NOTHING = "no event was ever written: docs/webhooks.md says how endpoints are na
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its actions to the parser of `python -m ledger`."""
     command = commands.add_parser("outbox", help="events that were sent or wait, by endpoint")
-    command.add_argument("--ledger", type=Path, metavar="FILE", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     actions = command.add_subparsers(dest="action")
     action = actions.add_parser("list", help="list deliveries, the newest first")
     action.add_argument("--endpoint", default="", metavar="NAME")

@@ -145,7 +145,7 @@ def records_of_files(ledger: Ledger) -> list[BookScored]:
 def test_each_file_that_is_scored_is_one_record(
     scorer: Scorer, settings: Settings, ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By API with a token, and by the page: who, digests and counts, no row; what is not scored is none. The command
+    """By API with a token, and by the page: who, digests and counts, no row; a file not scored has none. The command
     that `ledger show` names gives the digest that it says."""
     users = tmp_path / "users.sqlite3"
     settings = replace(settings, users=users, batch=tmp_path / "files")
@@ -199,7 +199,7 @@ def test_scores_that_cannot_be_recorded_are_not_given(
         id = send(client, "a.csv", csv_text(applications(5)).encode())["id"]
         failed = until(client, id, DONE, FAILED)
         assert failed["state"] == FAILED
-        assert "the ledger could not record it" in failed["error"]
+        assert "The ledger could not record it" in failed["error"]
         assert client.get(f"{BOOK}/{id}/result").status_code == 409
         assert opened.result_of(opened._jobs[id]) is None
 
@@ -510,7 +510,7 @@ def test_a_workbook_by_the_page(client: TestClient, tmp_path: Path) -> None:
     assert until(client, id, READY, FAILED)["error"] is None
     client.post(f"/batch/{id}/score")
     done = until(client, id, DONE, FAILED)
-    assert (done["state"], done["rows"], done["rejected"]) == (DONE, 60, 8)
+    assert (done["state"], done["rows"], done["rejected"]) == (DONE, 60, 9)
     page = client.get(f"/batch/{id}?show=refused").text
     assert re.findall(r'<th scope="row">(\d+)</th>', page)[:2] == [
         "6",
