@@ -40,7 +40,7 @@ def due_between(connection: sa.Connection, days: DueDays, first: date, last: dat
         ahead = timedelta(days=days.decision_days - days.reminder_days)
         rows = connection.exec_driver_sql(
             "SELECT e.id, c.day FROM cases c JOIN entries e ON e.seq = c.seq "
-            "WHERE c.viewer = '' AND c.day BETWEEN ? AND ? AND c.state IN (?, ?, ?) ORDER BY c.seq",
+            "WHERE c.viewer = '' AND c.queue_day BETWEEN ? AND ? AND c.state IN (?, ?, ?) ORDER BY c.seq",  # its day
             ((first - ahead).isoformat(), (last - ahead).isoformat(), OPEN, PENDING, WAITING),
         ).all()
         for id, day in rows:
