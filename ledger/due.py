@@ -39,9 +39,9 @@ def due_between(connection: sa.Connection, days: DueDays, first: date, last: dat
     if days.decision_days is not None:
         ahead = timedelta(days=days.decision_days - days.reminder_days)
         rows = connection.exec_driver_sql(
-            "SELECT e.id, c.day FROM cases c JOIN entries e ON e.seq = c.seq "
-            "WHERE c.viewer = '' AND c.queue_day BETWEEN ? AND ? AND c.state IN (?, ?, ?) ORDER BY c.seq",  # its day
-            ((first - ahead).isoformat(), (last - ahead).isoformat(), OPEN, PENDING, WAITING),
+            "SELECT e.id, c.day FROM cases c INDEXED BY cases_by_queue JOIN entries e ON e.seq = c.seq "
+            "WHERE c.viewer = '' AND c.state IN (?, ?, ?) AND c.queue_day >= ? AND c.queue_day <= ? ORDER BY c.seq",
+            (OPEN, PENDING, WAITING, (first - ahead).isoformat(), (last - ahead).isoformat()),
         ).all()
         for id, day in rows:
             yield DueCase(id, (date.fromisoformat(day) + timedelta(days=days.decision_days)).isoformat())

@@ -45,7 +45,7 @@ IN_VIEW = """(element) => {
     const x = box.left + box.width / 2, y = box.top + Math.min(box.height / 2, 20);
     if (y < 0 || y > innerHeight) return false;
     const there = document.elementFromPoint(x, y);
-    return there !== null && (element.contains(there) || there.contains(element) || there.closest("label") !== null);
+    return there !== null && (element.contains(there) || there.contains(element));
 }"""
 
 
