@@ -124,8 +124,8 @@ def main() -> int:
             print(f"\n{release.name}\n{table(efforts)}", flush=True)
         browser.close()
     print(f"\n{comparison({options.name: figures})}")
-    kept = results.read().get(SECTION, {})
-    runs = {name: run for name, run in kept.items() if isinstance(run, dict)}
+    stored = results.read().get(SECTION, {})
+    runs = {name: run for name, run in stored.items() if isinstance(run, dict)}
     results.merge(SECTION, {**runs, options.name: figures})
     return 0
 

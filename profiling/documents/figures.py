@@ -222,11 +222,11 @@ def first() -> str:
 
 def twelve() -> str:
     """Twelve applications worked in a browser (python -m profiling.benchmarks.twelve)."""
-    kept = results.read().get(bench_twelve.SECTION)
-    if kept is None:
+    stored = results.read().get(bench_twelve.SECTION)
+    if stored is None:
         return "Not measured yet."
-    runs = {name: run for name, run in kept.items() if isinstance(run, dict)}
-    return f"{bench_twelve.comparison(runs)}\n\nMeasured on {kept['machine']}."
+    runs = {name: run for name, run in stored.items() if isinstance(run, dict)}
+    return f"{bench_twelve.comparison(runs)}\n\nMeasured on {stored['machine']}."
 
 
 def ledger() -> str:
