@@ -60,9 +60,9 @@ def due_between(connection: sa.Connection, days: DueDays, first: date, last: dat
         ahead = timedelta(days=days.decision_days - days.reminder_days)
         a_day = timedelta(days=1)  # the table has days in UTC, of which the lender's is at most one away
         rows = connection.exec_driver_sql(
-            "SELECT e.id, e.time FROM cases c JOIN entries e ON e.seq = c.seq "
-            "WHERE c.viewer = '' AND c.day BETWEEN ? AND ? AND c.state IN (?, ?, ?) ORDER BY c.seq",
-            ((first - ahead - a_day).isoformat(), (last - ahead + a_day).isoformat(), OPEN, PENDING, WAITING),
+            "SELECT e.id, e.time FROM cases c INDEXED BY cases_by_queue JOIN entries e ON e.seq = c.seq "
+            "WHERE c.viewer = '' AND c.state IN (?, ?, ?) AND c.queue_day >= ? AND c.queue_day <= ? ORDER BY c.seq",
+            (OPEN, PENDING, WAITING, (first - ahead - a_day).isoformat(), (last - ahead + a_day).isoformat()),
         ).all()
         for id, time in rows:
             due = days.decision_day(time)

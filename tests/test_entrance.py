@@ -45,7 +45,7 @@ LISTED = {
         /releases /fr/releases /releases/{id} /fr/releases/{id} /releases/{id}/{name}
         /record/{id}/hold /record/{id}/release /fr/record/{id}/hold /fr/record/{id}/release""",
     LOGGED_IN: """
-        /work /fr/work /work/{name} /fr/work/{name} /manage /fr/manage /password /fr/password
+        /work /fr/work /work/{name} /fr/work/{name} /manage /fr/manage /password /fr/password /sessions /fr/sessions
         / /fr/ /logout /fr/logout /history /fr/history /history/export /fr/history/export
         /operations /fr/operations /performance /fr/performance /model-card
         /fr/model-card /model-card/{name}

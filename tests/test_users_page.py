@@ -245,3 +245,40 @@ def test_a_file_of_users_of_version_2_is_raised(tmp_path: Path) -> None:
     with closing(Accounts(file, hasher=QUICK)) as accounts:
         assert accounts.log_in("ann", PASSWORD)
         assert accounts.by_link(accounts.add_link("ann")) == "ann"
+
+
+def test_everybody_ends_their_own_sessions(app: TestClient, accounts: Accounts, log: Path) -> None:
+    """One, or all but this one; never somebody else's, whatever the form says; and it is logged."""
+    names = [account.name for account in accounts.users()]
+    first, other = names[:2]
+    cookies = [accounts.log_in(first, PASSWORD) for _ in range(2)]
+    foreign = accounts.log_in(other, PASSWORD)
+    assert foreign is not None
+    as_person(app, first)
+    page = app.get("/sessions").text
+    marks = re.findall(r'name="session" value="([0-9a-f]{64})"', page)
+    assert len(marks) == 3
+    assert page.count(TEXTS("sessions.this")) == 1
+    for wrong in (accounts.session_mark(foreign), "", "x", "00"):
+        assert app.post("/sessions", data={"session": wrong}, headers=ORIGIN).status_code == 303
+    assert len(accounts.sessions()) == 4
+    ended = accounts.session_mark(cookies[0] or "")
+    assert app.post("/sessions", data={"session": ended}, headers=ORIGIN).headers["location"] == "/sessions"
+    assert set(accounts.own_sessions(first)) == set(marks) - {ended}
+    assert app.post("/sessions", data={"session": "others"}, headers=ORIGIN).status_code == 303
+    assert len(accounts.own_sessions(first)) == 1
+    assert app.get("/sessions").status_code == 200  # this one goes on
+    assert accounts.by_cookie(foreign) is not None
+    lines = [json.loads(line) for line in log.read_text().splitlines() if "user_logged_out" in line]
+    assert [(line["name"], line["by"]) for line in lines] == [(first, first)] * 2
+    (left,) = accounts.own_sessions(first)
+    assert app.post("/sessions", data={"session": left}, headers=ORIGIN).status_code == 303
+    assert app.get("/sessions", headers={"Accept": "application/json"}).status_code == 401
+
+
+def test_a_token_has_no_sessions(app: TestClient, accounts: Accounts) -> None:
+    """And ends none."""
+    token = {"Authorization": f"Bearer {accounts.add_token('import', 'manager')}"}
+    app.cookies.clear()
+    assert texts_in("fr")("sessions.none") in html.unescape(app.get("/fr/sessions", headers=token).text)
+    assert app.post("/sessions", data={"session": "others"}, headers=token).status_code == 403

@@ -4,14 +4,15 @@ import html
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from ledger_cases import bytes_of, case_of, purged
 from parts import NO_USERS, newest, seen, send, visiting
@@ -23,6 +24,7 @@ from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
 from ledger.cleaning import Cleaner
 from ledger.decisions import assigned, contested, decided, noted, scored
+from ledger.due import DueDays, due_between
 from ledger.ledger import Ledger
 from ledger.store import Store
 from ledger.verify import verify
@@ -122,6 +124,53 @@ def lists(page: str) -> dict[str, list[str]]:
     }
 
 
+@contextmanager
+def statements() -> Iterator[list[tuple[str, Any]]]:
+    """What is asked of ledgers meanwhile: statements with their values."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, values: Any, *___: Any) -> None:
+        asked.append((statement, values))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+
+
+def test_no_query_of_work_reads_a_whole_table(visitor: TestClient, written: Cases) -> None:
+    """Neither of the page and its lists, nor of the counts, nor of what is due: each is a search of an index or a key,
+    so a million records do not slow it. SQLite has no statistics here, and plans without regard to the number."""
+    with statements() as asked:
+        for name in ("ann", "meg"):
+            enter(visitor, name)
+            assert lists(visitor.get("/work").text)
+            for listed in ("mine", "waiting", "objections", "referred"):
+                assert visitor.get(f"/work/{listed}").status_code == 200
+                assert visitor.get(f"/work/{listed}?after=2020-01-01.1").status_code == 200
+        assert visitor.get("/work/all").status_code == 200
+        with written.ledger.store.reading() as connection:
+            days = DueDays(30, 5)
+            assert list(due_between(connection, days, date(2020, 1, 1), TODAY.date()))
+    plans = {}
+    with closing(sqlite3.connect(written.ledger.store.path)) as connection:
+        assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_stat1'").fetchone() == (0,)
+        for statement, values in asked:
+            if statement.lstrip().startswith(("SELECT", "WITH")):
+                rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+                plans[statement] = [row[3] for row in rows]
+    assert len(plans) >= 5
+    assert any("cases_by_queue" in step for steps in plans.values() for step in steps)
+    derived = re.compile(r"SCAN (?:anon_\d+|\(subquery-\d+\)|CONSTANT ROW|\d+ CONSTANT ROWS)$")  # no table
+    scans = {step: statement for statement, steps in plans.items() for step in steps if step.startswith("SCAN ")}
+    assert {step: statement for step, statement in scans.items() if not derived.match(step)} == {}
+    unbounded = [  # one viewer's rows, as many as there are cases
+        statement for statement, steps in plans.items() for step in steps if step.endswith("PRIMARY KEY (viewer=?)")
+    ]
+    assert unbounded == []
+
+
 def test_work_is_the_first_page_after_a_login(visitor: TestClient) -> None:
     """In the language of the login; who asked for another page gets that one."""
     assert enter(visitor, "ann").headers["location"] == "/work"
@@ -198,7 +247,7 @@ def test_at_most_five_links_a_role(visitor: TestClient) -> None:
         assert len(re.findall("<a ", header)) == 5
         ways = re.findall(r'<ul class="ways">(.*?)</ul>', page, re.DOTALL)[0]
         paths = set(re.findall(r'href="([^"]+)"', ways))
-        assert paths == {"batch", "operations", "password", *more}
+        assert paths == {"batch", "operations", "password", "sessions", *more}
         for path in paths:
             assert visitor.get(f"/{path}").status_code == 200, path
 

@@ -49,6 +49,7 @@ from web.security.limits import Limits
 from web.security.login import Login
 from web.security.password_pages import PasswordPages
 from web.security.security_log import SecurityLog
+from web.security.sessions_page import SessionsPages
 from web.security.throttle import Throttle
 from web.security.users_page import UserPages
 from web.service_state import TellState
@@ -111,6 +112,7 @@ async def assemble(
     title, has_ledger = scorer.release.manifest.title, ledger is not None
     app.include_router(PasswordPages(accounts, title, throttle, security_log, has_ledger).routes())
     app.include_router(UserPages(accounts, title, security_log, lender.work, has_ledger).routes())
+    app.include_router(SessionsPages(accounts, title, security_log, lender.work, has_ledger).routes())
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))
     app.include_router(model_card_routes(scorer.release, ledger is not None))

@@ -21,6 +21,7 @@ from profiling.benchmarks import history as bench_history
 from profiling.benchmarks import http as bench_http
 from profiling.benchmarks import profilers as bench_profilers
 from profiling.benchmarks import score as bench_score
+from profiling.benchmarks import twelve as bench_twelve
 from profiling.documents import book_figures
 
 README = ROOT / "README.md"
@@ -220,6 +221,15 @@ def first() -> str:
     return "\n".join([*lines, "", *sentences, f"Measured on {figures['machine']}."])
 
 
+def twelve() -> str:
+    """Twelve applications worked in a browser (python -m profiling.benchmarks.twelve)."""
+    stored = results.read().get(bench_twelve.SECTION)
+    if stored is None:
+        return "Not measured yet."
+    runs = {name: run for name, run in stored.items() if isinstance(run, dict)}
+    return f"{bench_twelve.comparison(runs)}\n\nMeasured on {stored['machine']}."
+
+
 def ledger() -> str:
     """What a record costs, and a verification (python -m profiling.benchmarks.ledger)."""
     figures = results.read()["ledger"]
@@ -396,6 +406,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "first": first,
     "ledger": ledger,
     "history": history,
+    "twelve": twelve,
     "reasons": reasons,
     "faults": faults,
     "profilers": profilers,

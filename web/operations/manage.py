@@ -61,5 +61,5 @@ def ways(scope: Scope, ledger: bool) -> dict[str, str]:
         named |= {"releases": "releases"}
     if mode_of(scope) == CLOSED and person is not None and not person.machine:
         named |= {"users": "users"} if is_manager else {}
-        named |= {"password": "password"}
+        named |= {"password": "password", "sessions": "sessions"}
     return named

@@ -30,6 +30,7 @@ UNDER_MANAGE = (
     "releases",
     "users",
     "password",
+    "sessions",
 )  # pages that the page Manage links to
 
 

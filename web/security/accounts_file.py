@@ -57,7 +57,7 @@ class AccountsFile:
     """The file. Thread-safe; the app and the command line may use it at the same time."""
 
     def __init__(self, path: Path | None) -> None:
-        """Open the file if it exists; it is created with the first change. `path` None: there is none."""
+        """Open the file if it exists; it is created with the first change. `path` None: there is no file."""
         self.path = None if path is None else path.absolute()
         self._name = "" if self.path is None else str(self.path)  # as `os.stat` takes it, at every request
         self._reading: sqlite3.Connection | None = None

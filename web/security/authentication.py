@@ -5,6 +5,7 @@ Passwords are stored only as argon2id hashes (RFC 9106), sessions and tokens, wh
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -156,6 +157,29 @@ class Authentication(AccountsFile):
             now - ABSOLUTE, now - IDLE,
         )  # fmt: skip
         return [Session(*row) for row in rows]
+
+    def own_sessions(self, name: str) -> dict[str, Session]:
+        """The sessions of a user, the newest first, by a mark that names each and lets nobody in."""
+        now = self._clock.utc()
+        rows = self._ask(
+            "SELECT id, name, made, used FROM sessions WHERE name = ? AND made >= ? AND used >= ? ORDER BY made DESC",
+            name.lower(), now - ABSOLUTE, now - IDLE,
+        )  # fmt: skip
+        return {id.hex(): Session(*row) for id, *row in rows}
+
+    def session_mark(self, cookie: str) -> str:
+        """The mark of a cookie's session; an empty string if it has none."""
+        id = self._session(cookie)
+        return "" if id is None else digest(id).hex()
+
+    def end_own_sessions(self, name: str, marks: Iterable[str]) -> int:
+        """End those of a user's sessions that have these marks; returns how many."""
+        ended = 0
+        with self._changing() as connection:
+            for mark in marks:
+                values = [bytes.fromhex(mark), name.lower()]
+                ended += connection.execute("DELETE FROM sessions WHERE id = ? AND name = ?", values).rowcount
+        return ended
 
     def end_sessions(self, name: str | None) -> int:
         """End all sessions of a user, or of everybody if `name` is None; returns how many. Raises `AccountError` if

@@ -57,7 +57,7 @@ RULES = [
             LOGGED_IN,
         ),
         (PAGES + r"history/export", LOGGED_IN),
-        (PAGES + r"(?:history|operations|performance|model-card|batch|manage|password)", LOGGED_IN),
+        (PAGES + r"(?:history|operations|performance|model-card|batch|manage|password|sessions)", LOGGED_IN),
         (PAGES + r"work(?:/[a-z]{1,20})?", LOGGED_IN),
         (PAGES + r"batch/columns\.csv", LOGGED_IN),
         (PAGES + r"batch/[^/]+(?:/(?:progress|check|score|cancel|delete|result|rejected|row))?", LOGGED_IN),
