@@ -21,7 +21,7 @@ class Command(NamedTuple):
 
 FIRST = {
     "serve": Command("app", (), "serve the desk and the API on http://127.0.0.1:7860"),
-    "score": Command("inference.__main__", ("score",), "score one application, or many: JSON lines, CSV"),
+    "score": Command("web.score", (), "score one application, or many: JSON lines, CSV"),
     "book": Command("web.book", (), "score a file of applications, and record the run; Parquet, CSV, Arrow or XLSX"),
     "train": Command("models.__main__", ("train",), "train, evaluate and export releases"),
     "profile": Command("profiling.__main__", (), "profile code, compare profiles, read performance logs"),
@@ -36,6 +36,7 @@ OTHERS = {
     "choose": Command("models.__main__", ("choose",), "compare groups of columns by what they add"),
     "compare": Command("models.__main__", ("compare",), "see who would be decided otherwise by another release"),
     "evaluate": Command("models.__main__", ("evaluate",), "measure a release on loans whose end is known"),
+    "evidence": Command("ledger.pack.command", (), "pack what an examiner asks for first into one file"),
     "ledger": Command("ledger.__main__", (), "verify, replay, export, back up, purge the record of decisions"),
     "monitor": Command("ledger.__main__", ("monitor",), "whether a release still holds: outcomes and drift"),
     "new": Command("models.__main__", ("new",), "draft a recipe from a file of past loans"),

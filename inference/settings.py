@@ -47,13 +47,14 @@ class Settings:
     batch_hours: int = 24  # that they are kept
     batch_megabytes: int = 2048  # of all of them together
     origins: tuple[str, ...] = ()  # other sites whose pages may call this server from a browser (CORS)
+    frames: tuple[str, ...] = ()  # other sites that may show these pages in a frame, where nobody can log in
     trusted_header: str = ""  # in lower case: names the user whom a proxy has logged in; empty: none does
     trusted_addresses: tuple[str, ...] = ()  # of that proxy, as networks: 10.0.0.5/32
     root_path: str = ""  # the path prefix that a reverse proxy strips
     host: str = "127.0.0.1"
     port: int = 7860
     rate: int = 3000  # requests per minute and client, if other machines can connect; 0: no limit
-    public_demo: bool = False  # open to everyone; the page says that nothing is kept
+    public_demo: bool = False  # open to everyone; the page says that nothing is written to disk
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -105,6 +106,8 @@ class Settings:
             values["batch_megabytes"] = whole_number("TENFOLD_BATCH_MEGABYTES", text, 64, 10_000_000)
         if "TENFOLD_ORIGINS" in variables:
             values["origins"] = tuple(origin(site.strip()) for site in variables["TENFOLD_ORIGINS"].split(","))
+        if "TENFOLD_FRAMES" in variables:
+            values["frames"] = tuple(framing(site.strip()) for site in variables["TENFOLD_FRAMES"].split(","))
         if "TENFOLD_TRUSTED_HEADER" in variables:
             values["trusted_header"] = header_name(variables["TENFOLD_TRUSTED_HEADER"])
         if "TENFOLD_TRUSTED_ADDRESSES" in variables:
@@ -182,6 +185,16 @@ def origin(text: str) -> str:
     if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", text):
         raise BadSetting(f"TENFOLD_ORIGINS: origins like https://loans.example are needed, with commas, got {text!r}")
     return text
+
+
+def framing(text: str) -> str:
+    """A site that may show the pages in a frame, as Content-Security-Policy names it; `none` for no other one."""
+    if text == "none" or re.fullmatch(r"https?://(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?", text):
+        return text
+    raise BadSetting(
+        "TENFOLD_FRAMES: none, or sites like https://loans.example or https://*.example.org are needed, with commas, "
+        f"got {text!r}"
+    )
 
 
 def header_name(text: str) -> str:

@@ -19,7 +19,7 @@ from ledger.store import Store
 from ledger.verify import verify
 from profiling.benchmarks.serving import served
 from profiling.documents.figures import BLOCK, DOCUMENTS, README, with_figures
-from web.security import accounts, passwords, throttle
+from web.security import authentication, passwords, throttle
 from web.security.login import AT_ONCE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -194,7 +194,7 @@ def test_asvs_page_has_the_figures_of_the_code() -> None:
     page = " ".join((ROOT / "docs/asvs.md").read_text("utf-8").split())
     long = sum(len(word) >= passwords.SHORTEST for word in passwords.common())
     for said in (
-        f"{accounts.IDLE // 60} minutes without use and after {accounts.ABSOLUTE // 3600} hours",
+        f"{authentication.IDLE // 60} minutes without use and after {authentication.ABSOLUTE // 3600} hours",
         f"{throttle.FREE + 1} tries are free, then each failure doubles the wait from 2 seconds up to "
         f"{throttle.LONGEST_WAIT:.0f} seconds",
         f"For a name from all networks together {throttle.FREE_ANYWHERE + 1} tries are free; for one network with any "

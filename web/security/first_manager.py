@@ -9,7 +9,8 @@ from contextlib import closing
 from inference.errors import BadSetting
 from inference.settings import Settings
 from web.person import MANAGER
-from web.security.accounts import NAME, AccountError, Accounts
+from web.security.accounts import NAME, Accounts
+from web.security.accounts_file import AccountError
 from web.security.security_log import SecurityLog
 
 SETTING = "TENFOLD_FIRST_MANAGER"
