@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from parts import some
@@ -76,7 +77,7 @@ def test_the_release_format_lists_all_that_a_manifest_holds() -> None:
     listed = [name for row in keys for name in re.findall(r"`(\w+)`", row)]
     assert sorted(listed) == sorted(Manifest.__struct_fields__)
     blocks = re.findall(r"^\| `(\w+)` \|", text.partition("| block of")[2].partition("## history")[0], re.M)
-    assert sorted(blocks) == sorted(spec.__struct_config__.tag for spec in some(Feature.__args__))
+    assert sorted(blocks) == sorted(spec.__struct_config__.tag for spec in some(get_args(Feature)))
     assert f"JSON, format {FORMAT} |" in text
 
 

@@ -134,8 +134,8 @@ def ask(client: httpx.Client, method: str, path: str, **rest: object) -> httpx.R
 
 def logins(folder: Path) -> list[dict[str, object]]:
     """The logins in the security log."""
-    texts = (folder / "security.jsonl").read_text().splitlines()
-    return [line for line in map(json.loads, texts) if line["event"] == "login"]
+    texts = (folder / "security.jsonl").read_text().split("\n")
+    return [line for line in map(json.loads, filter(None, texts)) if line["event"] == "login"]
 
 
 @pytest.mark.parametrize(("program", "made"), [("caddy", caddy), ("nginx", nginx)])

@@ -101,13 +101,13 @@ def test_a_private_space_without_a_usable_secret_does_not_start(tmp_path: Path) 
     for secret, said in (
         ("", "the secret TENFOLD_FIRST_MANAGER"),
         ("justonelongword", "NAME:PASSWORD is needed"),
-        ("mia:password1234", "too easily guessed"),
+        ("mabel:password1234", "too easily guessed"),
     ):
         own = {"PATH": os.defpath, "HOME": str(tmp_path), "SPACE_ID": "a/b", "TENFOLD_FIRST_MANAGER": secret}
         done = subprocess.run([sys.executable, "space.py"], cwd=space, env=own, capture_output=True, text=True)
         assert done.returncode == 1
         assert said in done.stderr
-        assert not secret or not any(part in done.stderr + done.stdout for part in secret.split(":"))
+        assert [part for part in secret.split(":") if part and part in done.stderr + done.stdout] == []
     assert not (space / "logs" / "users.sqlite3").exists()
 
 
@@ -121,7 +121,6 @@ def test_a_public_space_keeps_nothing(tmp_path: Path) -> None:
     with started(space, tmp_path / "home") as (url, _):
         assert "Public demonstration" in httpx.get(url, headers=BROWSER).text
         assert httpx.post(f"{url}/api/v1/score", json={"answers": EXAMPLE}).status_code == 200
-        assert httpx.get(f"{url}/history").status_code == 404
     assert not [name for name in some(file.name for file in space.rglob("*")) if ".sqlite3" in name]
 
 

@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument(
         "--private", action="store_true",
         help="everybody logs in, and a ledger is kept; the first manager comes from the secret TENFOLD_FIRST_MANAGER. "
-        "Without it the Space is a public demonstration that keeps nothing",
+        "Without it the Space is a public demonstration, without a ledger",
     )  # fmt: skip
     root.add_argument("--title", default="Tenfold", help="of the Space (default: Tenfold)")
     return root
