@@ -98,13 +98,13 @@ def environment() -> Environment:
 def rows_of(sample: Sample) -> list[DecisionRow]:
     """A row for each decision of the sample."""
     rows = []
-    for number, one in enumerate(sample.drawn, 1):
-        record = next(record for record in one.records if record.header.id == one.id)
+    for number, drawn in enumerate(sample.drawn, 1):
+        record = next(record for record in drawn.records if record.header.id == drawn.id)
         decided = record.body_json.get("decision") if record.header.kind == "decided" else ""
         rows.append(
             DecisionRow(
-                f"decisions/{number:02d}.json", one.id, record.header.time[:10], one.scored.suggested, str(decided),
-                one.replayed.outcome, one.replayed.why,
+                f"decisions/{number:02d}.json", drawn.id, record.header.time[:10], drawn.scored.suggested, str(decided),
+                drawn.replayed.outcome, drawn.replayed.why,
             )
         )  # fmt: skip
     return rows

@@ -41,9 +41,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         browser = launch(playwright)
         folder = Path(scratch)
-        sba = current_releases()["sba"]
-        run("evaluate", str(sba), "--out", scratch)
-        shoot(browser, (folder / f"{sba.name}.evaluation.html").as_uri(), "evaluation.png", scroll="#quarters")
+        run("evaluate", str(release.folder), "--out", scratch)
+        shoot(browser, (folder / f"{release.name}.evaluation.html").as_uri(), "evaluation.png")
         ledger_of(folder / "ledger.sqlite3", release)
         environment = {
             "TENFOLD_RELEASE": str(release.folder), "TENFOLD_LEDGER": f"{scratch}/ledger.sqlite3",
@@ -63,12 +62,10 @@ def run(*words: str) -> None:
     subprocess.run([sys.executable, "tenfold.py", *words], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
-def shoot(browser: Browser, address: str, picture: str, scroll: str = "") -> None:
+def shoot(browser: Browser, address: str, picture: str) -> None:
     """A picture of a page, in English and light colours."""
     page = browser.new_page(viewport=SIZE, color_scheme="light")
     page.goto(address)
-    if scroll:
-        page.locator(scroll).evaluate("element => element.scrollIntoView()")
     page.screenshot(path=DOCS / picture)
     page.close()
     print(f"docs/{picture}")
