@@ -27,6 +27,10 @@ class LedgerUnavailable(TenfoldError):
     """The ledger cannot be opened, read or written: what happened, where, and what to do."""
 
 
+class LedgerFull(LedgerUnavailable):
+    """A visitor's ledger in memory (ledger/memory.py) takes no more. Nothing was written."""
+
+
 def another_version(path: Path, version: int) -> str:
     """The message for a ledger of another version."""
     return (

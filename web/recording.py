@@ -1,6 +1,7 @@
 """Scores for the desk and the API: computed, recorded if there is a ledger, and counted."""
 
 from collections.abc import Collection, Mapping
+from copy import copy
 from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
@@ -56,6 +57,12 @@ class Recorder:
         self.whatif = WhatIf(scorer.release, scorer.engine)
         self.metrics = Metrics(scorer, ledger)
         self.state = ServiceState(scorer.release, ledger)
+
+    def with_ledger(self, ledger: Ledger) -> "Recorder":
+        """The same scores, counted with these, but recorded in another ledger."""
+        other = copy(self)
+        other.ledger = ledger
+        return other
 
     async def score(
         self,

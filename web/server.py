@@ -1,18 +1,21 @@
-"""The FastAPI app: API, health, metrics, model card, performance, cases, and the desk: English at /, French at /fr."""
+"""The FastAPI app: API, health, metrics, model card, operations, cases, and the desk: English at /, French at /fr."""
 
 import asyncio
+from functools import partial
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from inference.minutes import MinuteCounts
 from inference.rules import Rulebook
 from inference.scorer import Scorer
 from inference.settings import Settings
 from ledger.drafts import Drafts
 from ledger.endpoints import read_webhooks
 from ledger.ledger import Ledger
+from ledger.memory import MemoryLedgers
 from web.api.routes import ApiFirst, api_router
 from web.batch.jobs import Jobs
 from web.batch.routes import BatchPages
@@ -33,8 +36,9 @@ from web.operations.manage import manage_routes
 from web.operations.metrics import metrics_routes
 from web.operations.model_card import model_card_routes
 from web.operations.monitor import MonitorPages
-from web.operations.performance import performance_routes
+from web.operations.operations_page import OperationsPages
 from web.operations.releases import ReleasePages
+from web.operations.timed import COMMIT, Timed
 from web.pages.assets import asset_routes
 from web.pages.languages import HOME, LanguageChoice
 from web.pages.texts import texts_in
@@ -48,6 +52,7 @@ from web.security.security_log import SecurityLog
 from web.security.throttle import Throttle
 from web.security.users_page import UserPages
 from web.service_state import TellState
+from web.visits import VisitPages, Visits
 from web.work_count import TellCount
 
 # Otherwise FastAPI would report requests and errors to any OpenTelemetry collector it finds. So would Gradio's app: see
@@ -66,7 +71,8 @@ def create_app(
     jobs: Jobs | None = None,
 ) -> FastAPI:
     """The app for a scorer. `lender`, `accounts` and `jobs` default to those that the settings name; without a
-    security log none is written. Its `state.carried` is what a server that replaces this one takes on."""
+    security log none is written. Its `state.carried` is what a server that replaces this one takes on; its
+    `state.minutes` must be closed after the ledger."""
     return asyncio.run(assemble(scorer, settings, ledger, lender, accounts, security_log, jobs))
 
 
@@ -87,10 +93,15 @@ async def assemble(
     check_reason_texts(lender, scorer.release)
     recorder = Recorder(scorer, ledger, rules_for(lender, scorer.release), questions_for(lender, scorer.release))
     accounts = accounts or Accounts(settings.users)
-    jobs = jobs or open_jobs(scorer, settings, lender.rulebook)
+    jobs = jobs or open_jobs(scorer, settings, lender.rulebook, ledger)
+    # In a demonstration there is no ledger, but one in memory for each visitor of the desk.
+    visited = recorder.with_ledger(MemoryLedgers()) if settings.public_demo else None
+    minutes = MinuteCounts(scorer.log)
+    if ledger is not None:
+        ledger.commit_took = partial(minutes.took, COMMIT)
     app = FastAPI(
         title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT,
-        middleware=middleware(scorer, settings, recorder, accounts, jobs, security_log, lender),
+        middleware=middleware(scorer, settings, recorder, accounts, jobs, security_log, lender, minutes, visited),
     )  # fmt: skip
     drafts = None if ledger is None else Drafts(ledger.store.path, settings.draft_days)
     app.include_router(desk_routes(recorder, lender, drafts))  # routes are tried in this order: the busiest first
@@ -104,7 +115,7 @@ async def assemble(
     app.include_router(metrics_routes(recorder.metrics))
     app.include_router(model_card_routes(scorer.release, ledger is not None))
     app.include_router(ReleasePages(recorder.state, scorer.release, ledger).routes())
-    app.include_router(performance_routes(scorer, settings, ledger is not None))
+    app.include_router(OperationsPages(scorer, settings, minutes, ledger is not None).routes())
     app.include_router(manage_routes(title, has_ledger))
     app.include_router(asset_routes())
     app.include_router(BatchPages(jobs, scorer.release, ledger is not None).routes())
@@ -117,18 +128,22 @@ async def assemble(
             EventsPages(ledger, read_webhooks(settings.webhooks), scorer.release.manifest.title).routes()
         )
     endpoint = Endpoint(recorder)
+    app.state.minutes = minutes
     app.state.carried = Carried(throttle, endpoint.unread)
     app.include_router(endpoint.routes())  # in front of Gradio's own
     for language in ("fr", "en"):  # the longer path first, since "/" matches everything
         applicant = (lender.work.applicant or {}).get(language, "")
-        desk = build_desk(recorder, texts_in(language), endpoint if HOME[language] == "/" else None, applicant)
+        own_endpoint = endpoint if HOME[language] == "/" else None
+        desk = build_desk(visited or recorder, texts_in(language), own_endpoint, applicant, visited is not None)
         mount(app, desk, HOME[language].rstrip("/") or "/")
     return app
 
 
-def open_jobs(scorer: Scorer, settings: Settings, rulebook: Rulebook | None = None) -> Jobs:
-    """The files of this server, which its release and engine score, with the lender's rules."""
-    return Jobs(settings, scorer.release.folder, scorer.release.digest, scorer.engine.name, rulebook)
+def open_jobs(
+    scorer: Scorer, settings: Settings, rulebook: Rulebook | None = None, ledger: Ledger | None = None
+) -> Jobs:
+    """The files of this server, which its release and engine score by the lender's rules; the ledger records them."""
+    return Jobs(settings, scorer.release.folder, scorer.release.digest, scorer.engine.name, rulebook, ledger)
 
 
 def middleware(
@@ -139,6 +154,8 @@ def middleware(
     jobs: Jobs,
     security_log: SecurityLog | None,
     lender: Lender,
+    minutes: MinuteCounts,
+    visited: Recorder | None,
 ) -> list[Middleware]:
     """The middlewares that every request passes, outermost first."""
     # A browser's preflight request carries no token, so it must be answered before the entrance.
@@ -148,6 +165,7 @@ def middleware(
         )
     ]
     return [
+        Middleware(Timed, minutes=minutes),
         *(cross_origin if settings.origins else ()),
         # Access control needs only the head: no body of a refused request is read.
         Middleware(Entrance, settings=settings, accounts=accounts, security_log=security_log),
@@ -160,10 +178,29 @@ def middleware(
         Middleware(TellState, state=recorder.state),
         # How many cases wait for the visitor, for pages too.
         *(() if recorder.ledger is None else [Middleware(TellCount, ledger=recorder.ledger)]),
+        # In a demonstration, what a visitor has a ledger of their own for.
+        *(() if visited is None else [visit_pages(visited, lender, accounts)]),
         # A page that is drawn in place of one for another release: from here on like any other.
         Middleware(TypedBefore),
         # The language, before a page is chosen.
         Middleware(LanguageChoice),
         # Innermost: rewrites Gradio's responses.
-        Middleware(PageDress, release=scorer.release, recorded=recorder.ledger is not None),
+        Middleware(
+            PageDress,
+            release=scorer.release,
+            recorded=recorder.ledger is not None or visited is not None,
+            visits=visited is not None,
+        ),
     ]
+
+
+def visit_pages(visited: Recorder, lender: Lender, accounts: Accounts) -> Middleware:
+    """The desk's routes and the pages of cases, over the ledger of the visitor who sends a request."""
+    assert isinstance(visited.ledger, MemoryLedgers)  # noqa: S101 - given by `assemble`
+    routers = (
+        desk_routes(visited, lender, remembered=0),
+        CasePages(visited, lender, accounts).routes(),
+        HistoryPages(visited.scorer, visited.ledger, lender).routes(),
+    )
+    routes = [route for router in routers for route in router.routes]
+    return Middleware(VisitPages, visits=Visits(visited.ledger), routes=routes)

@@ -96,4 +96,4 @@ def handing_section(
         note=forms.box("case_note" if is_note else "assign_note", form, problems),
         button=texts(f"hand.{action}_record"),
     )
-    return forms.section_with(case, view, {})
+    return forms.section_with(case, view, problems)

@@ -68,4 +68,4 @@ def withdrawal_section(forms: CaseForms, case: Case, texts: Texts, problems: Pro
         choice_problem=forms.problem("withdrawal", problems),
         note=forms.box("withdrawal_note", form, problems),
     )
-    return forms.section_with(case, view, {})
+    return forms.section_with(case, view, problems)

@@ -62,8 +62,8 @@ class ShortKey:
 
 @dataclass(frozen=True)
 class Footer:
-    """The release's notice, name and model card; the list of keys; cards for an unreachable server; and an element for
-    announcements to screen readers."""
+    """The release's notice, name and model card; the list of keys; cards for an unreachable server; an element for
+    announcements to screen readers; and in a demonstration the dialog in which a visitor's own pages open."""
 
     template: ClassVar[str] = "desk/footer.html"
     notice: str
@@ -72,11 +72,14 @@ class Footer:
     version: str
     keys: tuple[ShortKey, ...]
     offline: tuple[NoticeCard, ...]  # shown by the page's script if the server cannot be reached
+    visits: bool
 
 
-def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = None, applicant: str = "") -> gr.Blocks:
+def build_desk(
+    recorder: Recorder, texts: Texts, endpoint: Endpoint | None = None, applicant: str = "", visits: bool = False
+) -> gr.Blocks:
     """The page in one language: header, form, result panel, footer. `applicant` is the label of the applicant's name or
-    number; empty: it is not asked.
+    number; empty: it is not asked. `visits`: each visitor has a ledger of their own.
 
     Gradio draws and fills the form. The page's script sends its values to web/desk/routes.py and shows the response. A
     Gradio event would copy every widget's state several times per click, which takes twice the time of everything else,
@@ -85,7 +88,8 @@ def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = Non
     release, recorded = recorder.scorer.release, recorder.ledger is not None
     title = release.manifest.title[texts.language]
     with DeskBlocks(title=f"Tenfold · {title}", fill_width=True, analytics_enabled=False) as desk:
-        static(render(frame(title, texts, "desk", UP[texts.language], ledger=recorded), texts), "header")
+        page_frame = frame(title, texts, "desk", UP[texts.language], ledger=recorded and not visits, visits=visits)
+        static(render(page_frame, texts), "header")
         with gr.Row(elem_id="desk", equal_height=False):
             with gr.Column(elem_id="application", min_width=0):
                 static(render(FormTitle(), texts), "application-name")
@@ -103,7 +107,7 @@ def build_desk(recorder: Recorder, texts: Texts, endpoint: Endpoint | None = Non
                         put = gr.Button("", elem_id="put", min_width=0)  # clicked only by the page's script
             with gr.Column(elem_id="outcome", min_width=0):
                 static(render(Answers(intro(release, texts)), texts), "answers")
-        static(render(footer(release, texts, recorded), texts), "footer")
+        static(render(footer(release, texts, recorded, visits), texts), "footer")
         form_values = FormValues(release.form, texts.language, recorded)
         fill(example, widgets.all, json.dumps(form_values.example))
         fill(reset, widgets.all, json.dumps(form_values.empty))
@@ -120,16 +124,16 @@ def fill(button: gr.Button, outputs: Sequence[Any], values: str) -> None:
     button.click(None, None, list(outputs), js=f"() => {values}")
 
 
-def footer(release: Release, texts: Texts, ledger: bool) -> Footer:
+def footer(release: Release, texts: Texts, ledger: bool, visits: bool) -> Footer:
     """The footer of the page for a release."""
-    offline = tuple(notice(kind, texts) for kind in ("gone", "failed", "out", "other"))
+    offline = tuple(notice(kind, texts) for kind in ("gone", "failed", "out", "other", *(("ended",) if visits else ())))
     notice_text = release.manifest.notice[texts.language]
     keys = tuple(
         ShortKey(tuple(pressed.split("+")), texts(f"keys.{name}"))
         for name, pressed in KEYS.items()
         if ledger or name not in OF_CASES
     )
-    return Footer(notice_text, release.name, "model-card", VERSION, keys, offline)
+    return Footer(notice_text, release.name, "model-card", VERSION, keys, offline, visits)
 
 
 def static(html: str, name: str) -> None:

@@ -34,9 +34,10 @@ class FormCases:
     """The cases of the forms in use, for one release. What is remembered is only a guess that saves reading: the ledger
     writes a score only if the case has not changed since."""
 
-    def __init__(self, ledger: Ledger, release: str) -> None:
-        """`release` is its digest."""
-        self._ledger, self._release = ledger, release
+    def __init__(self, ledger: Ledger, release: str, most: int = REMEMBERED) -> None:
+        """`release` is its digest. With `most` 0 nothing is remembered: the ledgers of several visitors are one here,
+        and each visitor's case is read from their own."""
+        self._ledger, self._release, self._most = ledger, release, most
         self._remembered: dict[tuple[str, str], FormCase] = {}
 
     async def find(self, by: str, form: str) -> FormCase:
@@ -50,7 +51,7 @@ class FormCases:
         """The case as it is after a score of this form."""
         self._remembered.pop((by, form), None)
         self._remembered[by, form] = form_case
-        if len(self._remembered) > REMEMBERED:
+        if len(self._remembered) > self._most:
             del self._remembered[next(iter(self._remembered))]
 
     def forget(self, by: str, form: str) -> None:

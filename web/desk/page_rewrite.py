@@ -52,14 +52,15 @@ class DeskHead:
     up: str
     facts: Markup  # JSON
     searches: bool  # whether a field has a long list of codes
+    visits: bool  # whether each visitor has a ledger of their own
 
 
 class PageDress:
     """ASGI middleware: rewrites the HTML of the desk, and adds its Content-Security-Policy."""
 
-    def __init__(self, app: ASGIApp, release: Release, recorded: bool) -> None:
+    def __init__(self, app: ASGIApp, release: Release, recorded: bool, visits: bool = False) -> None:
         self.app, self._release = app, release
-        self.heads = {language: head(release, language) for language in LANGUAGES}
+        self.heads = {language: head(release, language, visits) for language in LANGUAGES}
         self._form_values = {language: FormValues(release.form, language, recorded) for language in LANGUAGES}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,7 +111,7 @@ class PageDress:
         return self.heads[language] + render(now, texts)
 
 
-def head(release: Release, language: str) -> Markup:
+def head(release: Release, language: str, visits: bool = False) -> Markup:
     """What the page needs before Gradio starts: title, language, style, and the data for its script."""
     texts = texts_in(language)
     up = UP[language]
@@ -133,4 +134,4 @@ def head(release: Release, language: str) -> Markup:
         ],
     }
     searches = any(map(is_searched, release.form.fields))
-    return render(DeskHead(title, up, for_script(known), searches), texts)
+    return render(DeskHead(title, up, for_script(known), searches, visits), texts)

@@ -17,7 +17,7 @@ from inference.release import Release
 from ledger import cases, queries
 from ledger.cases import TO_DECIDE, Case
 from ledger.drafts import Drafts
-from ledger.errors import UNREADABLE, LedgerUnavailable, cause
+from ledger.errors import UNREADABLE, LedgerFull, LedgerUnavailable, cause
 from ledger.events import SCORED
 from ledger.ledger import CaseMoved, Ledger
 from ledger.records import Key, Record
@@ -29,7 +29,7 @@ from web.cases.opened import CaseReader
 from web.cases.rules import case_at, version_of
 from web.desk.choice_search import MOST_SHOWN, ChoiceSearch
 from web.desk.form import FormValues, single_line
-from web.desk.form_case import FORM_KEY, FormCase, FormCases, only_own_scores_since
+from web.desk.form_case import FORM_KEY, REMEMBERED, FormCase, FormCases, only_own_scores_since
 from web.desk.form_drafts import FormDrafts
 from web.desk.number_box import read_box
 from web.desk.whatif_panel import Panel
@@ -58,12 +58,14 @@ class Correcting:
     impossible: bool
 
 
-def desk_routes(recorder: Recorder, lender: Lender, drafts: Drafts | None = None) -> APIRouter:
+def desk_routes(
+    recorder: Recorder, lender: Lender, drafts: Drafts | None = None, remembered: int = REMEMBERED
+) -> APIRouter:
     """`POST desk/score`, `desk/compare`, `desk/try`, `desk/take`, `desk/read`, `desk/search`; and for forms that were
-    begun `desk/drafts`, `desk/keep` and `desk/discard`, below each language's desk."""
+    begun `desk/drafts`, `desk/keep` and `desk/discard`, below each language's desk. `remembered`: of how many forms."""
     router = APIRouter()
     ledger = recorder.ledger
-    form_cases = None if ledger is None else FormCases(ledger, recorder.scorer.release.digest)
+    form_cases = None if ledger is None else FormCases(ledger, recorder.scorer.release.digest, remembered)
     for language in LANGUAGES:
         desk = DeskRoutes(recorder, lender, texts_in(language), form_cases, drafts)
         for name, function in (
@@ -153,6 +155,8 @@ class DeskRoutes:
             return self._moved(await self._find(body["of"], scope), person)
         except InvalidApplication as error:
             return problem_card(error.problems, self._release, texts)
+        except LedgerFull:
+            return notice_card("full", texts)
         except LedgerUnavailable:
             return notice_card("unrecorded", texts)
         shown = None if answer.record is None else with_score(corrects, answer.record)

@@ -6,10 +6,11 @@ from typing import ClassVar
 from markupsafe import Markup
 from starlette.types import Scope
 
+from ledger.memory import MOST_CASES, MOST_VISITS
 from web.pages.languages import HOME
 from web.pages.templates import View, render
 from web.pages.texts import LANGUAGES, Texts
-from web.person import DEMO, OPEN, mode_of, person_of
+from web.person import DEMO, OPEN, mode_of, person_of, until_restart
 from web.service_state import said_of
 from web.work_count import count_for
 
@@ -23,7 +24,7 @@ HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
 OVERRIDES = "history/overrides"
 UNDER_MANAGE = (
     "batch",
-    "performance",
+    "operations",
     "monitor",
     "events",
     "releases",
@@ -56,11 +57,11 @@ class Visitor:
 
 @dataclass(frozen=True)
 class Banner:
-    """The notice that no login is needed: open to this computer, or a public demonstration; and that the release is
-    not in service."""
+    """The notice that no login is needed: open to this computer, or a public demonstration; or that nothing outlasts a
+    restart; and that the release is not in service."""
 
     template: ClassVar[str] = "banner.html"
-    mode: str
+    kind: str  # demo and passing are conspicuous
     text: str
     release: str = ""
 
@@ -91,21 +92,24 @@ class ProblemPage:
 
 
 def frame(
-    release_title: str, texts: Texts, here: str, up: str | None = None, scope: Scope | None = None, ledger: bool = True
-) -> Frame:
+    release_title: str, texts: Texts, here: str, up: str | None = None, scope: Scope | None = None,
+    ledger: bool = True, visits: bool = False,
+) -> Frame:  # fmt: skip
     """The header of a page. `here` is `desk`, or the page's path below its language's root, such as record/ID. `up` is
-    the path to the app's root; by default it is derived from `here`."""
+    the path to the app's root; by default it is derived from `here`. `visits`: there is no ledger, but each visitor of
+    the desk has a history of their own, which opens over it (web/visits.py)."""
     up = root_from(here, texts) if up is None else up
     home, name = up + HOME[texts.language].lstrip("/"), page_name(here)
     paths = {"work": "work", "desk": "", "history": "history", "manage": "manage", "model": "model-card"}
-    for of_ledger in () if ledger else ("work", "history"):
+    for of_ledger in () if ledger else ("work",) if visits else ("work", "history"):
         del paths[of_ledger]
     if here in ("login", "invitation"):
         paths = {}
-    # From the desk each opens in its own tab, so that nobody loses what they typed.
+    # From the desk each opens in its own tab, so that nobody loses what they typed; a visitor's history over the desk.
+    own_tab = {key for key, path in paths.items() if path and here == "desk" and not (visits and key == "history")}
     pages = [
         Link(
-            home + path or "./", texts(f"nav.{key}"), key == name, f"tenfold-{key}" if path and here == "desk" else "",
+            home + path or "./", texts(f"nav.{key}"), key == name, f"tenfold-{key}" if key in own_tab else "",
             count=None if key != "work" else "" if scope is None else count_for(scope),
         )
         for key, path in paths.items()
@@ -138,11 +142,13 @@ def visitor(scope: Scope, texts: Texts, up: str) -> Visitor | None:
 
 
 def banner(scope: Scope, texts: Texts) -> Banner | None:
-    """The notice that no login is needed, or that the release is not in service; None if neither applies."""
-    key, state = {OPEN: "banner.open", DEMO: "banner.public"}.get(mode_of(scope)), said_of(scope)
+    """What every page must say of this server and its release; None if that is nothing."""
+    kind = "passing" if until_restart(scope) else mode_of(scope)
+    key, state = {OPEN: "banner.open", DEMO: "banner.public", "passing": "banner.passing"}.get(kind), said_of(scope)
     if key is None and not state:
         return None
-    return Banner(mode_of(scope), texts(key) if key else "", texts(f"banner.{state}") if state else "")
+    said = texts(key, most=MOST_CASES, visits=MOST_VISITS) if key else ""
+    return Banner(kind, said, texts(f"banner.{state}") if state else "")
 
 
 def language_link(language: str, here: str, up: str) -> str:

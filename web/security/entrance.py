@@ -3,11 +3,11 @@
 There are three modes. The mode is chosen when the app starts, and every page shows it:
 - CLOSED: there are users; everybody logs in or sends a token;
 - OPEN: there are no users, and the server listens only on this computer; no login;
-- DEMO: a public demonstration; no login, nothing is stored or shared.
+- DEMO: a public demonstration; no login, nothing is on disk or shared.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote, urlsplit
@@ -19,7 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference.settings import Settings
 from web.pages.languages import HOME, accepted_language, cookie_language
 from web.person import CLOSED, DEMO, METRICS, OPEN, Person
-from web.security.accounts import LOCAL, AccountError, Accounts, is_local, mode
+from web.security.access_mode import LOCAL, is_local, mode
+from web.security.accounts import Accounts
+from web.security.accounts_file import AccountError
 from web.security.limits import ALWAYS, Rate, RequestRefused, answer, body_size
 from web.security.security_log import KEY, SecurityLog
 from web.security.trusted_header import UNKNOWN, TrustedHeader
@@ -50,11 +52,12 @@ RULES = [
         (r"/|/fr|/fr/", LOGGED_IN),
         (PAGES + r"desk/(?:score|compare|try|take|read|search|drafts|keep|discard)", LOGGED_IN),
         (
-            PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|withdraw|assign|note|notified|notice|notice\.pdf))?",
+            PAGES
+            + r"record/[^/]+(?:/(?:decide|agree|contest|withdraw|arrange|assign|note|notified|notice|notice\.pdf))?",
             LOGGED_IN,
         ),
         (PAGES + r"history/export", LOGGED_IN),
-        (PAGES + r"(?:history|performance|model-card|batch|manage|password)", LOGGED_IN),
+        (PAGES + r"(?:history|operations|performance|model-card|batch|manage|password)", LOGGED_IN),
         (PAGES + r"work(?:/[a-z]{1,20})?", LOGGED_IN),
         (PAGES + r"batch/columns\.csv", LOGGED_IN),
         (PAGES + r"batch/[^/]+(?:/(?:progress|check|score|cancel|delete|result|rejected|row))?", LOGGED_IN),
@@ -104,6 +107,15 @@ NOT_A_USER = RequestRefused(
 )
 
 
+OWN_FRAMES = re.compile(rb"frame-ancestors 'self'[^;]*")  # in the policies of pages
+
+
+def frame_ancestors(frames: Collection[str]) -> bytes:
+    """The directive for TENFOLD_FRAMES; empty if it is not set, and then each page has its own."""
+    others = [site for site in frames if site != "none"]
+    return " ".join(["frame-ancestors 'self'", *others]).encode() if frames else b""
+
+
 @lru_cache(256)
 def rule(path: str) -> str | None:
     """Who may request a path; None if there is no such path."""
@@ -130,8 +142,9 @@ class Entrance:
         self, app: ASGIApp, settings: Settings, accounts: Accounts, security_log: SecurityLog | None = None
     ) -> None:
         self.app, self._accounts, self._mode = app, accounts, mode(settings, accounts)
-        self._log = security_log or SecurityLog(None, 0)
+        self._log, self._until_restart = security_log or SecurityLog(None, 0), settings.until_restart
         self._trusted = TrustedHeader(settings, accounts, self._log)
+        self._frames = frame_ancestors(settings.frames)
         self._rate = Rate(settings.rate) if settings.rate else None
         self._origins = frozenset(settings.origins)
         self._hosts = LOCAL | {settings.host} | {urlsplit(origin).hostname for origin in settings.origins}
@@ -156,6 +169,8 @@ class Entrance:
                 names = {name for name, _ in message["headers"]}
                 missing = safe if names.isdisjoint(DEFAULT_NAMES) else [pair for pair in safe if pair[0] not in names]
                 message["headers"] = [*message["headers"], *missing]
+                if self._frames and self._mode != CLOSED:
+                    message["headers"] = [self._framed(*pair) for pair in message["headers"]]
             await send(message)
 
         try:
@@ -181,6 +196,12 @@ class Entrance:
         else:  # its body is not read
             await answer(refused, path, closing=body_size(scope["headers"]) != 0)(scope, receive, send_with_headers)
 
+    def _framed(self, name: bytes, value: bytes) -> tuple[bytes, bytes]:
+        """A header as TENFOLD_FRAMES wants it: who may show a page in a frame. What nobody may show stays so."""
+        if name.lower() != b"content-security-policy":
+            return name, value
+        return name, OWN_FRAMES.sub(self._frames, value)
+
     def _refused(self, scope: Scope, path: str, headers: Mapping[bytes, str]) -> RequestRefused | None:
         """Why a request is refused; None if it is allowed, and then `scope` holds the person and the mode."""
         who = rule(path)
@@ -193,7 +214,7 @@ class Entrance:
             return RequestRefused(403, "another-site", "Another site may not send this", detail)
         if self._mode == OPEN and self._accounts.anybody():
             self._mode = CLOSED  # once there is a user, until a restart
-        scope["mode"] = self._mode
+        scope["mode"], scope["until_restart"] = self._mode, self._until_restart
         if self._mode == OPEN:
             return None  # everybody on this computer counts as one client
         named = self._trusted.person(scope) if self._mode == CLOSED else None
@@ -235,7 +256,7 @@ class Entrance:
             return self._accounts.by_token(token.strip())
         cookie = session_cookie(headers.get(b"cookie", ""))
         # This page reloads itself every few seconds, which does not mean that somebody uses it.
-        return self._accounts.by_cookie(cookie, in_use=not path.endswith("performance")) if cookie else None
+        return self._accounts.by_cookie(cookie, in_use=not path.endswith("operations")) if cookie else None
 
     def _wait(self, scope: Scope, person: Person | None) -> int:
         """Count a request, and return the seconds until this client may send another. A person who is logged in is one

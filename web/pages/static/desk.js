@@ -281,11 +281,14 @@
 
   // ---- asking the server ------------------------------------------------------------------------------------
 
+  // In a demonstration: what a visitor does is kept for them alone, in a visit (visits.js).
+  /** @type {{ send: typeof fetch, begun: boolean, token: string, startOver: () => void } | undefined} */
+  const visits = /** @type {any} */ (window).tenfoldVisits;
   const PATIENCE = 15000; // ms
   /** @type {(path: string, wish?: object) => Promise<{ text?: string, failed?: string }>} an answer's text, or how it `failed` */
   const ask = async (path, wish) => {
     try {
-      const answer = await fetch(path, {
+      const answer = await (visits?.send ?? fetch)(path, {
         ...(wish && {
           method: "POST",
           headers: { "Content-Type": "application/json" },
@@ -298,6 +301,7 @@
       if (answer.status === 401) return { failed: "out" };
       if (answer.status === 412) return { failed: "other" }; // somebody else is logged in by now
       if (answer.status === 409) return { failed: "replaced" }; // another release serves
+      if (answer.status === 410) return { failed: "ended" }; // a demonstration's visit
       // A proxy in front of a stopped server answers for it.
       return { failed: [502, 503, 504].includes(answer.status) ? "gone" : "failed" };
     } catch {
@@ -509,7 +513,7 @@
   let lost = false; // it could not be sent
   const decision = () => {
     /** @type {HTMLFormElement} */
-    const form = byId("result").querySelector(".deciding");
+    const form = byId("result").querySelector(".deciding:not([data-action=arrange])");
     const own = ["up", "seen", "as", "name"];
     return form ? [.../** @type {any} */ (new FormData(form))].filter(([name]) => !own.includes(name)) : [];
   };
@@ -648,6 +652,22 @@
       show(intro, contents());
       openedAs(isEmpty).then(() => { scored = contents(); refresh(); inputOf(rowOf(facts.rows[0])).focus(); });
     });
+    if (visits) {
+      byId("result").addEventListener("click", (event) => { // a visit that is full is given up for a new one
+        if (!targetOf(event).matches(".start-over")) return;
+        visits.startOver();
+        stopCorrecting();
+        useKey(mint());
+        score();
+      });
+      addEventListener("visit-correct", (event) => { take(/** @type {CustomEvent} */ (event).detail); });
+      document.addEventListener("click", (event) => { // to this page itself: loading it would end the visit
+        const link = targetOf(event).closest?.("a");
+        if (!link || link.target || link.hreflang || new URL(link.href).pathname !== location.pathname || link.hash) return;
+        event.preventDefault();
+        if (link.closest("#correcting")) byId("reset").click();
+      });
+    }
     // A question about odd answers: they are right, and that is recorded with the same answers; or they are changed.
     byId("result").addEventListener("click", (event) => {
       const { confirm, change } = targetOf(event).dataset;
@@ -695,6 +715,7 @@
       const areas = document.querySelectorAll(".deciding textarea");
       const begun = [...areas].some((one) => one.value.trim());
       if (leaving) return;
+      if (visits?.begun) { event.preventDefault(); return; } // its cases would be gone
       if (begun || !(shown || !differ(now, untouched))) event.preventDefault();
     });
     addEventListener("pagehide", () => { if (person) keep(); });
