@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
         "--evaluation", type=Path, metavar="FOLDER",
         help="folder with the two files of 'tenfold evaluate' (default: evaluate now, which takes a minute or more)",
     )  # fmt: skip
-    command_parser.add_argument("--without-evaluation", action="store_true", help="the pack says that there is none")
+    command_parser.add_argument("--without-evaluation", action="store_true", help="leave it out; the pack says so")
     command_parser.add_argument(
         "--sample", type=int, default=SAMPLED, help="decisions to replay (default: %(default)s)"
     )
@@ -100,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
     command_parser.add_argument("--until", type=month_of, metavar="MONTH", help="as of 'tenfold monitor'")
     command_parser.add_argument(
         "--with-personal", action="store_true",
-        help="with answers and references of the sampled applicants; without it none is in the pack",
+        help="with answers and references of the sampled applicants; they are left out of it by default",
     )  # fmt: skip
     return command_parser
 
