@@ -77,8 +77,8 @@ def index(
     """The page's HTML."""
     view = Index(
         release.name, release.digest, VERSION, release.manifest.title["en"], verification.records, verification.head,
-        verification.since, verification.until, verification.erased, sample.of, sample.seed, sample.there,
-        sample.erased, sample.count(SAME), sample.count(DIFFERENT), sample.count(IMPOSSIBLE), rows_of(sample),
+        moment(verification.since), moment(verification.until), verification.erased, sample.of, sample.seed,
+        sample.there, sample.erased, sample.count(SAME), sample.count(DIFFERENT), sample.count(IMPOSSIBLE), rows_of(sample),
         conclusion(monitored), missing, personal,
         [FileRow(part.name, part.what, len(part.content), sha256(part.content)) for part in parts],
     )  # fmt: skip
@@ -93,6 +93,11 @@ def environment() -> Environment:
     )  # fmt: skip
     jinja.filters["count"] = "{:,}".format
     return jinja
+
+
+def moment(time: str) -> str:
+    """A record's time to the second."""
+    return f"{time[:10]} {time[11:19]} UTC"
 
 
 def rows_of(sample: Sample) -> list[DecisionRow]:
