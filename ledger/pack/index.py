@@ -78,8 +78,8 @@ def index(
     view = Index(
         release.name, release.digest, VERSION, release.manifest.title["en"], verification.records, verification.head,
         moment(verification.since), moment(verification.until), verification.erased, sample.of, sample.seed,
-        sample.there, sample.erased, sample.count(SAME), sample.count(DIFFERENT), sample.count(IMPOSSIBLE), rows_of(sample),
-        conclusion(monitored), missing, personal,
+        sample.there, sample.erased, sample.count(SAME), sample.count(DIFFERENT), sample.count(IMPOSSIBLE),
+        rows_of(sample), conclusion(monitored), missing, personal,
         [FileRow(part.name, part.what, len(part.content), sha256(part.content)) for part in parts],
     )  # fmt: skip
     return environment().get_template(INDEX).render(pack=view)
