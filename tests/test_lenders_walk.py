@@ -17,7 +17,7 @@ from parts import some
 from inference.settings import ROOT
 from profiling.benchmarks.serving import served
 
-LOANS, SCORED = 1_500, 24
+LOANS, SCORED = 700, 24
 REASONS = {"reason_more_lenient": "known_customer", "reason_stricter": "unverified"}  # of web/lender.toml
 
 
