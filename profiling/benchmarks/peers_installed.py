@@ -21,7 +21,7 @@ PINS = {
     "treelite": "treelite==4.8.1",
     "ydf": "ydf==0.16.1",
 }
-SHARED = ("numpy", "xgboost-cpu", "onnxruntime", "orjson", "psutil", "scikit-learn")  # as pinned here
+SHARED = ("numpy", "xgboost-cpu", "onnxruntime", "orjson", "msgspec", "psutil", "scikit-learn")  # as pinned here
 HOME = ROOT / "build" / "peers"
 PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
 
