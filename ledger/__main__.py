@@ -158,9 +158,9 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("restore", help="verify a backup and copy it to where there is no ledger")
     command.add_argument("backup", type=Path)
     command.add_argument("target", type=Path)
-    outbox_command.add_to(commands)
     for command in commands.choices.values():  # also behind the command, as `tenfold monitor --ledger FILE` has it
         command.add_argument("--ledger", type=Path, metavar="FILE", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    outbox_command.add_to(commands)  # has one of its own
     return main_parser
 
 

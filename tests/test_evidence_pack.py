@@ -293,7 +293,7 @@ def test_where_nobody_decides_scores_are_drawn(tmp_path: Path, default_scorer: S
     assert found.json("decisions/sample.json")["replays"]["same"] == 3
     page = found.files["index.html"].decode()
     assert "Not in this pack: an evaluation" in page
-    assert not any(name.startswith("evaluation/") for name in found.files)
+    assert {name for name in found.files if name.startswith(("evaluation", "recipe"))} == {"recipe/consumer.toml"}
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ def test_figures_are_optbinnings(name: str) -> None:
     assert len(rows) == 4 + len(scored.release.form.names)
     for row in rows:
         assert row.ours == pytest.approx(row.theirs, abs=1e-9), row.figure
-    assert all(row.ours > 0 for row in rows)
+    assert min(row.ours for row in rows) > 0
 
 
 @pytest.mark.slow

@@ -159,13 +159,22 @@ def test_the_words_are_a_recipes(tmp_path: Path) -> None:
         words_of(csv(tmp_path, "[loans"))
 
 
+def test_a_message_does_not_fill_the_terminal(ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first bad lines are named, and how many more there are: an unknown word makes all of them bad."""
+    assert tell(ledger, csv(tmp_path, "id,outcome,date", *["new,1,2026-06-01"] * 60)) == 2
+    said = capsys.readouterr().err
+    assert "because of 60 problems\nline 2: " in said
+    assert said.endswith("\nand 10 more\n")
+    assert said.count("\n") == 52
+
+
 def test_a_loan_that_still_runs_has_no_outcome(
     ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A list of all loans may be given as it is: those that run are counted, with or without a day, and nothing of them
     is recorded; an outcome that is there stays, and is said. Their lines are checked like others."""
     file = csv(tmp_path, "id,outcome,date", "new,running,", "new,Current,2026-05-01", "open,repaid,2026-06-02")
-    assert main(["--ledger", str(ledger), "outcomes", str(file), "--by", "ann", "--running", "Current"]) == 0
+    assert main(["outcomes", str(file), "--ledger", str(ledger), "--by", "ann", "--running", "Current"]) == 0
     assert [(o.of, o.outcome) for o in outcomes_in(ledger)] == [("open", "repaid")]
     said = capsys.readouterr().out
     assert "1 outcomes recorded\n1 still run: nothing is recorded of them" in said

@@ -71,30 +71,38 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the command."""
-    made = argparse.ArgumentParser(prog="tenfold evidence", description=__doc__)
-    made.add_argument("out", type=Path, metavar="OUT.zip")
-    made.add_argument("--ledger", type=Path, metavar="FILE", help="ledger file (default: TENFOLD_LEDGER)")
-    made.add_argument("--release", default="", metavar="NAME", help="which one (default: the last that scored)")
-    made.add_argument(
+    command_parser = argparse.ArgumentParser(prog="tenfold evidence", description=__doc__)
+    command_parser.add_argument("out", type=Path, metavar="OUT.zip")
+    command_parser.add_argument("--ledger", type=Path, metavar="FILE", help="ledger file (default: TENFOLD_LEDGER)")
+    command_parser.add_argument(
+        "--release", default="", metavar="NAME", help="which one (default: the last that scored)"
+    )
+    command_parser.add_argument(
         "--releases", nargs="*", type=Path, metavar="FOLDER",
         help="where to look for releases (default: the embedded ones, and those beside TENFOLD_RELEASE)",
     )  # fmt: skip
-    made.add_argument("--recipe", type=Path, metavar="NAME.toml", help="the recipe of the release, for a lender's own")
-    made.add_argument("--loans", type=Path, metavar="FILE", help="loans to evaluate on (default: those of the recipe)")
-    made.add_argument(
+    command_parser.add_argument(
+        "--recipe", type=Path, metavar="NAME.toml", help="the recipe of the release, for a lender's own"
+    )
+    command_parser.add_argument(
+        "--loans", type=Path, metavar="FILE", help="loans to evaluate on (default: those of the recipe)"
+    )
+    command_parser.add_argument(
         "--evaluation", type=Path, metavar="FOLDER",
         help="folder with the two files of 'tenfold evaluate' (default: evaluate now, which takes a minute or more)",
     )  # fmt: skip
-    made.add_argument("--without-evaluation", action="store_true", help="the pack says that there is none")
-    made.add_argument("--sample", type=int, default=SAMPLED, help="decisions to replay (default: %(default)s)")
-    made.add_argument("--seed", default="", metavar="TEXT", help="of the sample (default: the ledger's head)")
-    made.add_argument("--reference", type=months_of, metavar="FIRST:LAST", help="as of 'tenfold monitor'")
-    made.add_argument("--until", type=month_of, metavar="MONTH", help="as of 'tenfold monitor'")
-    made.add_argument(
+    command_parser.add_argument("--without-evaluation", action="store_true", help="leave it out; the pack says so")
+    command_parser.add_argument(
+        "--sample", type=int, default=SAMPLED, help="decisions to replay (default: %(default)s)"
+    )
+    command_parser.add_argument("--seed", default="", metavar="TEXT", help="of the sample (default: the ledger's head)")
+    command_parser.add_argument("--reference", type=months_of, metavar="FIRST:LAST", help="as of 'tenfold monitor'")
+    command_parser.add_argument("--until", type=month_of, metavar="MONTH", help="as of 'tenfold monitor'")
+    command_parser.add_argument(
         "--with-personal", action="store_true",
-        help="with answers and references of the sampled applicants; without it none is in the pack",
+        help="with answers and references of the sampled applicants; they are left out of it by default",
     )  # fmt: skip
-    return made
+    return command_parser
 
 
 def run(options: argparse.Namespace) -> int:
@@ -117,7 +125,7 @@ def run(options: argparse.Namespace) -> int:
             new.write_bytes(packed.content)
     except OSError as error:
         raise BadTarget(f"{options.out}: {error.strerror}") from None
-    return said(options.out, packed)
+    return report_of(options.out, packed)
 
 
 def scoring(path: Path, wanted: str) -> ScoredBy:
@@ -232,17 +240,17 @@ def missing(files: list[Part]) -> list[str]:
     return [text for folder, text in why.items() if not folders[folder]]
 
 
-def said(out: Path, packed: Packed) -> int:
-    """Say what was written; the exit status."""
+def report_of(out: Path, packed: Packed) -> int:
+    """Print what was written; the exit status."""
     sample, verification = packed.sample, packed.verification
-    outcomes = Counter(one.replayed.outcome for one in sample.drawn)
+    outcomes = Counter(of_sample.replayed.outcome for of_sample in sample.drawn)
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) or "nothing to replay"
     print(f"{out}: {packed.files} files, {len(packed.content):,} bytes, sha256 {sha256(packed.content)}")
     print(f"{verification.records:,} records are whole, head {verification.head}")
     print(f"{len(sample.drawn)} of {sample.there - sample.erased:,} {sample.of} replayed, seed {sample.seed}: {counts}")
-    for one in sample.drawn:
-        if one.replayed.outcome == DIFFERENT:
-            print(f"  {one.score}: {one.replayed.why}")
+    for of_sample in sample.drawn:
+        if of_sample.replayed.outcome == DIFFERENT:
+            print(f"  {of_sample.score}: {of_sample.replayed.why}")
     return DIFFERS if outcomes[DIFFERENT] else WRITTEN
 
 

@@ -77,9 +77,9 @@ def index(
     """The page's HTML."""
     view = Index(
         release.name, release.digest, VERSION, release.manifest.title["en"], verification.records, verification.head,
-        verification.since, verification.until, verification.erased, sample.of, sample.seed, sample.there,
-        sample.erased, sample.count(SAME), sample.count(DIFFERENT), sample.count(IMPOSSIBLE), rows_of(sample),
-        conclusion(monitored), missing, personal,
+        moment(verification.since), moment(verification.until), verification.erased, sample.of, sample.seed,
+        sample.there, sample.erased, sample.count(SAME), sample.count(DIFFERENT), sample.count(IMPOSSIBLE),
+        rows_of(sample), conclusion(monitored), missing, personal,
         [FileRow(part.name, part.what, len(part.content), sha256(part.content)) for part in parts],
     )  # fmt: skip
     return environment().get_template(INDEX).render(pack=view)
@@ -95,16 +95,21 @@ def environment() -> Environment:
     return jinja
 
 
+def moment(time: str) -> str:
+    """A record's time to the second."""
+    return f"{time[:10]} {time[11:19]} UTC"
+
+
 def rows_of(sample: Sample) -> list[DecisionRow]:
     """A row for each decision of the sample."""
     rows = []
-    for number, one in enumerate(sample.drawn, 1):
-        record = next(record for record in one.records if record.header.id == one.id)
+    for number, drawn in enumerate(sample.drawn, 1):
+        record = next(record for record in drawn.records if record.header.id == drawn.id)
         decided = record.body_json.get("decision") if record.header.kind == "decided" else ""
         rows.append(
             DecisionRow(
-                f"decisions/{number:02d}.json", one.id, record.header.time[:10], one.scored.suggested, str(decided),
-                one.replayed.outcome, one.replayed.why,
+                f"decisions/{number:02d}.json", drawn.id, record.header.time[:10], drawn.scored.suggested, str(decided),
+                drawn.replayed.outcome, drawn.replayed.why,
             )
         )  # fmt: skip
     return rows

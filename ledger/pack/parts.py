@@ -98,9 +98,9 @@ def of_sample(sample: Sample, personal: bool) -> list[Part]:
     """The sample, a file for each decision."""
     parts = [Part("decisions/sample.json", "How decisions were sampled, so that the same ones can be drawn again",
                   dumped(sample_json(sample)))]  # fmt: skip
-    for number, one in enumerate(sample.drawn, 1):
-        what = f"{one.id}: all records of its case, and its score made again: {one.replayed.outcome}"
-        parts.append(Part(f"decisions/{number:02d}.json", what, dumped(drawn_json(one, personal))))
+    for number, of_drawn in enumerate(sample.drawn, 1):
+        what = f"{of_drawn.id}: all records of its case, and its score made again: {of_drawn.replayed.outcome}"
+        parts.append(Part(f"decisions/{number:02d}.json", what, dumped(drawn_json(of_drawn, personal))))
     return parts
 
 

@@ -54,7 +54,7 @@ class Sample:
 
     def count(self, outcome: str) -> int:
         """How many replays had this outcome: same, different or impossible."""
-        return sum(one.replayed.outcome == outcome for one in self.drawn)
+        return sum(of_sample.replayed.outcome == outcome for of_sample in self.drawn)
 
 
 def draw(connection: sa.Connection, release: str, size: int, seed: str, replayer: Replayer) -> Sample:
@@ -99,14 +99,14 @@ def sample_json(sample: Sample) -> Object:
         "answers_erased": sample.erased,
         "drawn_from": sample.there - sample.erased,
         "drawn_from_ids_sha256": sample.ids_sha256,
-        "ids": [one.id for one in sample.drawn],
+        "ids": [of_sample.id for of_sample in sample.drawn],
         "replays": {outcome: sample.count(outcome) for outcome in (SAME, "different", IMPOSSIBLE)},
     }
 
 
-def drawn_json(one: Drawn, personal: bool) -> Object:
+def drawn_json(of_sample: Drawn, personal: bool) -> Object:
     """One of the sample: its replay, and the records of its case; their personal parts only if asked for."""
-    replayed, scored = one.replayed, one.scored
+    replayed, scored = of_sample.replayed, of_sample.scored
     now = replayed.score
     recorded: dict[str, Json] = {"pd": rounded(scored.pd), "suggested": scored.decision}
     again: dict[str, Json] = {} if now is None else {"pd": rounded(now.pd), "suggested": now.decision}
@@ -114,8 +114,8 @@ def drawn_json(one: Drawn, personal: bool) -> Object:
         recorded |= {"exact_pd": scored.pd, "row_sha256": scored.row}
         again |= {} if now is None else {"exact_pd": now.pd, "row_sha256": hashlib.sha256(now.row).hexdigest()}
     return {
-        "id": one.id,
-        "score": one.score,
+        "id": of_sample.id,
+        "score": of_sample.score,
         "release": scored.release,
         "engine": scored.engine,
         "replay": replayed.outcome,
@@ -124,7 +124,8 @@ def drawn_json(one: Drawn, personal: bool) -> Object:
         "recorded": recorded,
         "again": again or None,
         "records": [
-            record_json(record, before, personal) for record, before in zip(one.records, one.before, strict=True)
+            record_json(record, before, personal)
+            for record, before in zip(of_sample.records, of_sample.before, strict=True)
         ],
     }
 

@@ -27,7 +27,7 @@ from models.metrics import measures
 from models.own_loans import FEWEST_OF_GROUP
 from profiling.benchmarks.peers_installed import library
 
-RELEASES = {"consumer": "home", "sba": "new_business"}  # and the answer by which groups are made
+RELEASES = {"consumer": "home", "sba": "new_business"}  # and the answer by which groups are binning_table
 TENTHS = 10
 
 
@@ -95,10 +95,10 @@ def binned(pds: Any, bad: Any, edges: Any) -> Any:
         warnings.simplefilter("ignore")
         binning = OptimalBinning(user_splits=edges, user_splits_fixed=[True] * len(edges), monotonic_trend=None)
         binning.fit(pds, bad)
-        made = binning.binning_table
-        made.build()
-        made.analysis(print_output=False)
-    return made
+        binning_table = binning.binning_table
+        binning_table.build()
+        binning_table.analysis(print_output=False)
+    return binning_table
 
 
 def by_fairlearn(name: str, judging: ScoredLoans) -> Iterator[Beside]:
@@ -108,8 +108,8 @@ def by_fairlearn(name: str, judging: ScoredLoans) -> Iterator[Beside]:
         warnings.simplefilter("ignore")
         from fairlearn.metrics import demographic_parity_ratio, equal_opportunity_difference, selection_rate
 
-    form, asked = judging.release.form, RELEASES[name]
-    field, column = form.fields[form.position(asked)], judging.values[:, form.position(asked)]
+    form, answer = judging.release.form, RELEASES[name]
+    field, column = form.fields[form.position(answer)], judging.values[:, form.position(answer)]
     assert isinstance(field, ChoiceField)  # noqa: S101 - for the type checker
     codes = np.array([choice.code for choice in field.choices])
     approved = suggestions(judging) == DECISIONS.index(APPROVE)
@@ -119,21 +119,21 @@ def by_fairlearn(name: str, judging: ScoredLoans) -> Iterator[Beside]:
         if (column == value).sum() >= FEWEST_OF_GROUP
     }
     nan = float("nan")
-    ours = GroupTable(asked, [
+    ours = GroupTable(answer, [
         Group(rates(label, judging.bad[mask], judging.pds[mask]), *shares(approved[mask], judging.bad[mask]), nan, nan)
         for label, mask in groups.items()
     ], [])  # fmt: skip
-    kept = np.any(list(groups.values()), axis=0)
-    repaid, said = 1 - judging.bad[kept], approved[kept].astype(int)
-    member = codes[column[kept].astype(int)]
+    in_groups = np.any(list(groups.values()), axis=0)
+    repaid, selected = 1 - judging.bad[in_groups], approved[in_groups].astype(int)
+    member = codes[column[in_groups].astype(int)]
     for group in ours.groups:
         inside = member == group.rates.label
-        theirs = float(selection_rate(repaid[inside], said[inside]))
-        yield Beside(name, f"approved, {asked} {group.rates.label}", group.approved, theirs, "fairlearn")
-    ratio = float(demographic_parity_ratio(repaid, said, sensitive_features=member))
-    yield Beside(name, f"approval ratio by {asked}", ours.approval_ratio, ratio, "fairlearn")
-    difference = float(equal_opportunity_difference(repaid, said, sensitive_features=member))
-    yield Beside(name, f"equal opportunity by {asked}", ours.opportunity_difference, difference, "fairlearn")
+        theirs = float(selection_rate(repaid[inside], selected[inside]))
+        yield Beside(name, f"approved, {answer} {group.rates.label}", group.approved, theirs, "fairlearn")
+    ratio = float(demographic_parity_ratio(repaid, selected, sensitive_features=member))
+    yield Beside(name, f"approval ratio by {answer}", ours.approval_ratio, ratio, "fairlearn")
+    difference = float(equal_opportunity_difference(repaid, selected, sensitive_features=member))
+    yield Beside(name, f"equal opportunity by {answer}", ours.opportunity_difference, difference, "fairlearn")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
+from inference.measure import Clock
 from inference.policy import APPROVE, DECLINE, REFER
 from inference.release import Release, open_release
 from inference.scorer import open_scorer
@@ -30,7 +31,7 @@ from profiling.benchmarks.chromium import launch
 from profiling.benchmarks.serving import served
 
 DOCS = ROOT / "docs"
-SIZE = ViewportSize(width=1000, height=1150)
+SIZE, SHORT = ViewportSize(width=1000, height=1150), ViewportSize(width=900, height=640)
 MONTHS, A_MONTH, WORSE_FROM = 40, 70, 30  # of the ledger; from that month on more loans go bad
 EXCESS = 0.35  # share of the repaid loans of these months that are taken as bad
 OVER = 12  # months over which loans end
@@ -41,9 +42,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         browser = launch(playwright)
         folder = Path(scratch)
-        sba = current_releases()["sba"]
-        run("evaluate", str(sba), "--out", scratch)
-        shoot(browser, (folder / f"{sba.name}.evaluation.html").as_uri(), "evaluation.png", scroll="#quarters")
+        run("evaluate", str(release.folder), "--out", scratch)
+        shoot(browser, (folder / f"{release.name}.evaluation.html").as_uri(), "evaluation.png")
         ledger_of(folder / "ledger.sqlite3", release)
         environment = {
             "TENFOLD_RELEASE": str(release.folder), "TENFOLD_LEDGER": f"{scratch}/ledger.sqlite3",
@@ -54,7 +54,7 @@ def main() -> None:
         run("evidence", f"{scratch}/e.zip", "--ledger", f"{scratch}/ledger.sqlite3", "--without-evaluation")
         with zipfile.ZipFile(f"{scratch}/e.zip") as archive:
             archive.extractall(f"{scratch}/pack")
-        shoot(browser, (folder / "pack" / "index.html").as_uri(), "evidence.png")
+        shoot(browser, (folder / "pack" / "index.html").as_uri(), "evidence.png", SHORT)
         browser.close()
 
 
@@ -63,12 +63,10 @@ def run(*words: str) -> None:
     subprocess.run([sys.executable, "tenfold.py", *words], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
-def shoot(browser: Browser, address: str, picture: str, scroll: str = "") -> None:
+def shoot(browser: Browser, address: str, picture: str, size: ViewportSize = SIZE) -> None:
     """A picture of a page, in English and light colours."""
-    page = browser.new_page(viewport=SIZE, color_scheme="light")
+    page = browser.new_page(viewport=size, color_scheme="light")
     page.goto(address)
-    if scroll:
-        page.locator(scroll).evaluate("element => element.scrollIntoView()")
     page.screenshot(path=DOCS / picture)
     page.close()
     print(f"docs/{picture}")
@@ -106,11 +104,13 @@ def ledger_of(file: Path, release: Release) -> None:
 
 
 def write(file: Path, drafts: list[tuple[str, Draft]]) -> None:
-    """Records at their times."""
-    with closing(Ledger(file)) as ledger, ledger.store.writing() as connection:
+    """Records at their times, the first one in the hour of the first."""
+    drafts = sorted(drafts, key=lambda pair: pair[0])
+    begun = datetime.fromisoformat(f"{drafts[0][0]}:00:00").replace(tzinfo=UTC).timestamp()
+    with closing(Ledger(file, Clock(utc=lambda: begun))) as ledger, ledger.store.writing() as connection:
         seq, head = connection.execute("SELECT seq, hash FROM entries").fetchone()
         records = []
-        for hour, draft in sorted(drafts, key=lambda pair: pair[0]):
+        for hour, draft in drafts:
             moment = datetime.fromisoformat(f"{hour}:00:00").replace(tzinfo=UTC)
             records.append(seal(draft, seq + 1, head, moment.timestamp()))
             seq, head = records[-1].seq, records[-1].hash
