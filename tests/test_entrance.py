@@ -581,7 +581,7 @@ NAMED = b"'self' https://a.example https://*.b.example"
 def test_who_may_show_a_page_in_a_frame(
     default_scorer: Scorer, settings: Settings, frames: tuple[str, ...], desk: bytes, others: bytes
 ) -> None:
-    """As TENFOLD_FRAMES says, on every page; what is no page is in no frame. Once there is a user it no longer holds."""
+    """As TENFOLD_FRAMES says, on every page; what is not a page is in no frame."""
     own = replace(settings, frames=frames, ledger=None, users=NO_USERS)
     with visiting(create_app(default_scorer, own)) as client:
         for path, expected in (("/", desk), ("/model-card", others), ("/manage", others), ("/readyz", b"'none'")):
