@@ -203,7 +203,9 @@ class NumberField(Described, frozen=True, kw_only=True, tag="number"):
         for language in DECIMAL:
             reading = self.read(text, language, exponents=True)
             readings |= set(reading.readings if isinstance(reading, UnreadNumber) else (reading,))
-        example = readings.pop() if len(readings) == 1 else plain(self.typical_answer)
+        example = plain(self.typical_answer)
+        if len(readings) == 1 and self.minimum <= (only := readings.pop()) <= self.maximum:
+            example = only
         can_mean = f"; this text can mean {either(sorted(readings))}" if readings else ""
         return f"send a number such as {either([example])}, in JSON without quotes, not a text{can_mean}"
 

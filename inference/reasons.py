@@ -92,13 +92,7 @@ class Reasons:
             pd, reference_pd = self.pds(np.stack([values, reference])).tolist()
             effects, errors = estimate(reference, values, differing, self._log_odds)
             return Explanation(pd, reference_pd, tuple(effects.tolist()), tuple(errors.tolist()))
-        batch = np.empty((2 ** len(differing), len(values)))
-        batch[0] = reference
-        for player, position in enumerate(differing):  # the coalitions without it, then the same with it
-            with_player = batch[2**player : 2 ** (player + 1)]
-            with_player[:] = batch[: 2**player]
-            with_player[:, position] = values[position]
-        p = predict_answers(self._engine, self._release, batch).astype(np.float64)
+        p = self._coalitions(values[None], reference, differing)
         effects = np.zeros(len(values))
         effects[differing] = weights(len(differing)) @ self._release.calibration.log_odds(p)
         pd, reference_pd = self._release.calibration.pd(float(p[-1])), self._release.calibration.pd(float(p[0]))
@@ -201,15 +195,19 @@ class Reasons:
 
     def _by_coalitions(self, values: Answers, differing: Places) -> Answers:
         """The effects of the fields that differ, (m, n_differing), of applications in which the same ones do."""
-        players = len(differing)
-        columns = np.empty((len(self._reference), len(values), 2**players))
-        columns[:] = self._reference[:, None, None]
-        for player, position in enumerate(differing):  # as `coalitions` has them
-            halves = columns[position].reshape(len(values), -1, 2, 2**player)
+        log_odds = self._release.calibration.log_odds(self._coalitions(values, self._reference, differing.tolist()))
+        return np.stack([weights(len(differing)) @ of_one for of_one in log_odds.reshape(len(values), -1)])
+
+    def _coalitions(self, values: Answers, reference: npt.NDArray[np.float64], differing: list[int]) -> Answers:
+        """The model's probabilities, (m * 2^n_differing,) float64, of what applications become where the fields outside
+        a coalition take the reference's answers: of one application after another, coalitions as `coalitions` has them.
+        """
+        columns = np.empty((len(reference), len(values) << len(differing)))
+        columns[:] = reference[:, None]
+        for player, position in enumerate(differing):
+            halves = columns[position].reshape(len(values), -1, 2, 1 << player)  # without it, and with it
             halves[:, :, 1] = values[:, position, None, None]
-        p = predict_answers(self._engine, self._release, columns.reshape(len(columns), -1).T).astype(np.float64)
-        log_odds = self._release.calibration.log_odds(p).reshape(len(values), -1)
-        return np.stack([weights(players) @ of_one for of_one in log_odds])
+        return predict_answers(self._engine, self._release, columns.T).astype(np.float64)
 
     def _codes_of_many(self, chosen: Places, values: Answers) -> list[str]:
         """`_codes` of one field each, (m,), in the answers (m, n_fields)."""

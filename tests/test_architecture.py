@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
+@cache
 def imports(module: str) -> set[str]:
     """Dotted names of all that a module imports, at its top or inside a function, relative or not."""
     found = set()
@@ -52,9 +54,6 @@ def imports(module: str) -> set[str]:
     return found
 
 
-IMPORTS = {module: imports(module) for module in MODULES}
-
-
 def part(name: str) -> str:
     return name.partition(".")[0]
 
@@ -62,21 +61,21 @@ def part(name: str) -> str:
 def test_the_tree_is_read() -> None:
     """The modules of the core are all there, and their imports are seen."""
     assert {"inference.rows", "inference.scorer", "models.train", "models.recipes.consumer"} <= MODULES.keys()
-    assert "inference.application" in IMPORTS["inference.rows"]
-    assert "xgboost" in IMPORTS["inference.engines"]  # imported inside a function
-    assert "models.data.loans" in IMPORTS["models.recipes.sba"]  # from models.data import loans
+    assert "inference.application" in imports("inference.rows")
+    assert "xgboost" in imports("inference.engines")  # imported inside a function
+    assert "models.data.loans" in imports("models.recipes.sba")  # from models.data import loans
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_parts_import_one_way(module: str) -> None:
     """inference <- models; inference <- ledger <- web <- app; profiling sees all but the web; and no other way."""
-    others = {part(name) for name in IMPORTS[module]} & ALLOWED.keys() - {part(module)}
+    others = {part(name) for name in imports(module)} & ALLOWED.keys() - {part(module)}
     assert others <= ALLOWED[part(module)]
 
 
 def test_the_core_knows_no_framework() -> None:
     """inference/ imports nothing of pandas, scikit-learn, the web or plotting; Arrow only where files are scored."""
-    found = {(module, name) for module in MODULES if part(module) == "inference" for name in IMPORTS[module]}
+    found = {(module, name) for module in MODULES if part(module) == "inference" for name in imports(module)}
     foreign = {(module, part(name)) for module, name in found if part(name) in FOREIGN}
     assert not {(module, name) for module, name in foreign if (*module.split(".")[:2], name) != BOOK}
 
@@ -84,7 +83,7 @@ def test_the_core_knows_no_framework() -> None:
 def test_only_engines_imports_engines() -> None:
     """Of the code that serves, only inference/engines.py imports XGBoost, ONNX Runtime or oneDAL."""
     serving = [module for module in MODULES if part(module) in ("inference", "ledger", "web", "app")]
-    assert {module for module in serving if ENGINES & {part(name) for name in IMPORTS[module]}} == {"inference.engines"}
+    assert {module for module in serving if ENGINES & {part(name) for name in imports(module)}} == {"inference.engines"}
 
 
 # Where values have types throughout. `Any` is left only where another package has none, and a comment says which.
@@ -133,7 +132,7 @@ def test_every_import_points_up_the_page() -> None:
         name: number for number, (file, _) in enumerate(ORDER) for name, path in MODULES.items() if path == ROOT / file
     }
     # A package comes with each of its modules; what its __init__.py has is imported when it is asked for.
-    arrows = [(one, name) for one in at for name in IMPORTS[one] & at.keys() if not f"{one}.".startswith(f"{name}.")]
+    arrows = [(one, name) for one in at for name in imports(one) & at.keys() if not f"{one}.".startswith(f"{name}.")]
     assert len(arrows) > 500
     assert not [(one, name) for one, name in arrows if at[name] > at[one]]
 

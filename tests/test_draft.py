@@ -227,6 +227,13 @@ def test_outcomes_that_are_none() -> None:
     assert "decision" in find_outcome("approved", pd.Series(["yes", "no"] * 9)).warning
 
 
+def test_a_column_of_numbers_is_refused_as_an_outcome() -> None:
+    """With as many values as loans, which were once counted anew for each value: minutes, and now no time."""
+    amounts = pd.Series(np.arange(200_000).astype(str))
+    with pytest.raises(NoOutcome, match="has 200,000 different values, such as '0', '1'"):
+        find_outcome("amount", amounts)
+
+
 # --- leaks, choice, form
 
 

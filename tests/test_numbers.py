@@ -412,6 +412,7 @@ def test_the_api_takes_numbers_alone(served: Release) -> None:
         ("2,000", "2 or 2000"),
         ("2000", "such as 2000"),
         ("$1,234.5", "1234.5"),
+        ("1e39", f"such as {field.typical_answer:g}, in JSON"),  # and not a number of forty digits, beyond the bounds
     ):
         with pytest.raises(InvalidApplication) as caught:
             served.form.parse(answers | {field.name: text})

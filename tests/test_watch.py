@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from optbinning.binning.metrics import jeffrey
 from parts import some
 
 from inference.watch.drift import CUSTOM, bins_of, chi_squared, drift, psi
@@ -39,6 +38,8 @@ def test_quantiles_of_chi_squared_are_those_of_the_tables(probability: float, fr
 
 def test_the_psi_is_jeffreys_divergence() -> None:
     """optbinning has it under that name; and two shares that are worked out by hand: 0.2 ln 2 + 0.2 ln 1.5."""
+    from optbinning.binning.metrics import jeffrey  # takes two seconds: not while the tests are collected
+
     p, q = np.array([0.05, 0.2, 0.3, 0.45]), np.array([0.1, 0.25, 0.35, 0.3])
     assert psi(p, q) == pytest.approx(float(jeffrey(p, q, return_sum=True)))
     assert psi([40, 60], [20, 80]) == pytest.approx(0.2 * np.log(2) + 0.2 * np.log(80 / 60))

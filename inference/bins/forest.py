@@ -32,6 +32,8 @@ class Forest:
             from inference.bins import kernels
         self.conditions = conditions = read_conditions(booster)
         self.n_features, self._kernels, self._depth = conditions.n_features, kernels, conditions.depth
+        # Where leaves are picked eight at a time, a word alone takes longer than two: LLVM takes its bits one by one.
+        self._least = SMALL if kernels.lanes(conditions.depth) == kernels.AVX2 else LEAST
         self._base = np.float32(kernels.log_odds(np.float32(conditions.base)))
         leaves = np.tile(conditions.leaves, (1, -(-kernels.WIDEST // 2**conditions.depth)))  # a register at least
         self._for_blocks = (
@@ -55,7 +57,7 @@ class Forest:
         if len(rows) <= FEW:
             self._kernels.margins_one_by_one(rows, *self._for_one, margins)
             return margins
-        for words, some in blocks(len(rows)):
+        for words, some in self.blocks(len(rows)):
             kernel = self._kernels.for_blocks(words, self._depth)
             kernel(rows[some], *self._for_blocks, self._base, self._bits(words), margins[some])
         return margins
@@ -106,6 +108,13 @@ class Forest:
             rows[:, column] = drawn.choice(np.concatenate([own, *beside, own, special]), count)
         return rows
 
+    def blocks(self, count: int) -> list[tuple[int, slice]]:
+        """How `count` rows are best cut: words a block, and the rows that have such blocks."""
+        rest = count % (64 * LARGE)
+        small = rest if rest <= 64 * LARGE // 2 else 0  # rows at the end for which small blocks are quicker
+        parts = [(LARGE, slice(0, count - small)), (self._least if small <= 64 else SMALL, slice(count - small, count))]
+        return [(words, some) for words, some in parts if some.start < some.stop]
+
     def _bits(self, words: int) -> npt.NDArray[np.uint64]:
         """This thread's room for the bits of a block."""
         rooms: dict[int, npt.NDArray[np.uint64]]
@@ -116,11 +125,3 @@ class Forest:
         if words not in rooms:
             rooms[words] = np.empty((len(self.conditions.thresholds), words), np.uint64)
         return rooms[words]
-
-
-def blocks(count: int) -> list[tuple[int, slice]]:
-    """How `count` rows are best cut: words a block, and the rows that have such blocks."""
-    rest = count % (64 * LARGE)
-    small = rest if rest <= 64 * LARGE // 2 else 0  # rows at the end for which small blocks are quicker
-    parts = [(LARGE, slice(0, count - small)), (LEAST if small <= 64 else SMALL, slice(count - small, count))]
-    return [(words, some) for words, some in parts if some.start < some.stop]

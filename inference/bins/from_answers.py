@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.bins.conditions import Conditions
-from inference.bins.forest import LARGE, Forest, blocks
+from inference.bins.forest import LARGE, Forest
 from inference.bins.many_rows import COPY, FLOAT, HEAD, READ, Array, compiled, looked_up
 from inference.blocks import Block
 
@@ -79,7 +79,7 @@ class FromAnswers:
         by_field, margins = np.ascontiguousarray(values.T, np.float64), np.empty(len(values), np.float32)
         columns, places = self._columns()
         compared = columns[: len(self._of_columns[0])]
-        for words, some in blocks(len(values)):
+        for words, some in self._forest.blocks(len(values)):
             for first in range(some.start, some.stop, AT_ONCE):
                 count = min(AT_ONCE, some.stop - first)
                 columns[:, :count] = 0.0

@@ -27,7 +27,7 @@ from inference.bins.compiled import Loop, loop
 
 BIT, BYTE, INT, WORD, FLOAT = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
 ROWS = 64  # a word
-WIDEST = 16  # float32 in the widest register
+WIDEST, AVX2 = 16, 8  # float32 in the widest register, and in one of AVX2
 Untyped: TypeAlias = Any  # llvmlite has no types: its values, and what Numba hands over
 
 
@@ -151,7 +151,7 @@ def lanes(depth: int) -> int:
     features = binding.get_host_cpu_features().flatten() if chosen is None else chosen
     if "+avx512f" in features and "+avx512bw" in features:
         return WIDEST
-    return 8 if "+avx2" in features and depth <= 4 else 0
+    return AVX2 if "+avx2" in features and depth <= 4 else 0
 
 
 def to_add_leaves(_: Untyped, sums: Untyped, planes: Untyped, word: Untyped, leaves: Untyped, tree: Untyped,

@@ -86,16 +86,19 @@ class Outcome:
 def find_outcome(target: str, texts: pd.Series, given_bad: Sequence[str] = ()) -> Outcome:
     """The outcome in a column of texts; `given_bad` are the values that the analyst says are bad."""
     counts = {str(value): int(loans) for value, loans in texts.value_counts().items()}
-    values = {value: value.lower() for value in counts if loans_enough(counts, value)}
+    # A value of hardly any loans is a stray cell, such as the sum in a line of totals.
+    enough = FEW * sum(counts.values()) if len(counts) > 2 else 0
+    values = {value: value.lower() for value, loans in counts.items() if loans > enough}
     if given_bad:
         if unknown := [value for value in given_bad if value not in counts]:
             raise NoOutcome(f"--bad: {target} has no {', '.join(unknown)}; it has {listed(counts)}")
         bad = list(given_bad)
         good = [value for value, text in values.items() if value not in bad and not OPEN.search(text)]
         return outcome(target, texts, counts, bad, good, "the command line", "")
-    if len(values) > 20:
+    if (different := len(values) or len(counts)) > 20:
         raise NoOutcome(
-            f"{target} has {len(values):,} different values, such as {listed(values)}: name the bad ones with --bad"
+            f"{target} has {different:,} different values, such as {listed(values or counts)}: name the bad ones with "
+            "--bad"
         )
     if len(values) < 2:
         raise NoOutcome(f"{target} has only one value, {listed(values)}: nothing can be learnt from it")
@@ -167,11 +170,6 @@ def outcome(
         target=target, bad=tuple(bad), good=tuple(good), undecided=undecided, said_by=said_by, doubt=doubt,
         warning=warning, values=values,
     )  # fmt: skip
-
-
-def loans_enough(counts: Mapping[str, int], value: str) -> bool:
-    """Whether a value is a real outcome and not a stray cell, such as the sum in a line of totals."""
-    return counts[value] > FEW * sum(counts.values()) or len(counts) <= 2
 
 
 def numeric(value: str) -> float:
