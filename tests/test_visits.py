@@ -1,5 +1,5 @@
 """A demonstration's visits, in process with the real app: each visitor's cases are their own, few, short-lived, and in
-memory alone. tests/faults/test_visit_faults.py measures that memory; tests/browser/test_visits.py opens the pages."""
+memory alone. tests/faults/test_visit_faults.py measures that memory; tests/browser/test_demonstration.py opens the pages."""
 
 import asyncio
 import re
