@@ -2,9 +2,9 @@
 use, and for nobody else.
 
 A visit is known by a token. The server makes it for a visitor's first score or look at the history; the page keeps it
-in the tab's memory and sends it in a header. It is in no cookie, which would fail in another site's frame, in no storage
-and in no address, so that a page that is loaded anew has none. Requests that carry a token are answered by the pages
-that a ledger brings along, over the visitor's own ledger (ledger/memory.py); all others as ever.
+in the tab's memory and sends it in a header. It is in no cookie, which would fail in another site's frame, in no
+storage and in no address, so that a page that is loaded anew has none. Requests that carry a token are answered by the
+pages that a ledger brings along, over the visitor's own ledger (ledger/memory.py); all others as ever.
 """
 
 import asyncio
@@ -104,11 +104,11 @@ class VisitPages:
             self._visits.end(named.partition(" ")[2])
             token, store = await self._visits.begin()
         else:
-            token, known = named, self._visits.store(named)
-            if known is None:
+            token, current = named, self._visits.store(named)
+            if current is None:
                 await Response("", 410, HEADERS)(scope, receive, send)
                 return
-            store = known
+            store = current
 
         async def send_with_token(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -117,8 +117,8 @@ class VisitPages:
 
         before = CURRENT.set(store)
         try:
-            _, found = route.matches(scope)
-            await route.handle({**scope, **found}, receive, send_with_token if begins else send)
+            _, matched = route.matches(scope)
+            await route.handle({**scope, **matched}, receive, send_with_token if begins else send)
         except HTTPException as error:
             await Response("", error.status_code, HEADERS)(scope, receive, send)
         finally:

@@ -41,7 +41,7 @@ class OnTheDesk:
     banner: Banner | None
     count: str  # of cases that wait for who is logged in
     typed: Markup | None  # JSON
-    kept: Markup | None  # JSON: what was typed before another language was chosen, as the page's script sent it
+    carried: Markup | None  # JSON: what was typed before another language was chosen, as the page's script sent it
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ class PageDress:
         typed = None
         if scope.get(KEY) is not None:
             typed = for_script(redrawn(scope[KEY], self._release, self._form_values[language], texts))
-        kept = for_script(scope[KEPT]) if isinstance(scope.get(KEPT), dict) else None
-        now = OnTheDesk(visitor(scope, texts, up), banner(scope, texts), count_for(scope), typed, kept)
+        carried = for_script(scope[KEPT]) if isinstance(scope.get(KEPT), dict) else None
+        now = OnTheDesk(visitor(scope, texts, up), banner(scope, texts), count_for(scope), typed, carried)
         return self.heads[language] + render(now, texts)
 
 

@@ -146,8 +146,8 @@ def banner(scope: Scope, texts: Texts) -> Banner | None:
     key, state = {OPEN: "banner.open", DEMO: "banner.public"}.get(mode_of(scope)), said_of(scope)
     if key is None and not state:
         return None
-    said = texts(key, most=MOST_CASES, visits=MOST_VISITS) if key else ""
-    return Banner(mode_of(scope), said, texts(f"banner.{state}") if state else "")
+    notice = texts(key, most=MOST_CASES, visits=MOST_VISITS) if key else ""
+    return Banner(mode_of(scope), notice, texts(f"banner.{state}") if state else "")
 
 
 def language_link(language: str, here: str, up: str) -> str:
