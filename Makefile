@@ -12,7 +12,7 @@ export TENFOLD_RELEASE := $(firstword $(addprefix models/releases/,$(filter $(RE
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser typescript run quick coverage test test-core test-browser accept truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-engines bench-log bench-loans bench-restart bench-start bench-first bench-ledger bench-history bench-http bench-book bench-click bench-profile bench-cluster screenshots faults figures space lock clean
+.PHONY: help setup browser typescript proxies run quick coverage test test-core test-browser accept truth mutants audit check lint types format train data profile snakeviz-before snakeviz-after bench bench-engines bench-log bench-loans bench-restart bench-start bench-first bench-ledger bench-history bench-http bench-book bench-click bench-profile bench-cluster screenshots faults figures image image-folder lock clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -57,6 +57,11 @@ typescript:  # for the pages' scripts: what is there, else Debian's package wher
 		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq node-typescript >/dev/null; } \
 		|| { echo "The pages' scripts are not type-checked: there is no tsc, and only as root on Debian it is installed" \
 		"(node-typescript)"; test -z "$$CI"; }
+
+proxies:  # for tests/test_proxies.py: Debian's packages, where we are root
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { command -v caddy && test -x /usr/sbin/nginx; } >/dev/null; then \
+		echo "Installing nginx and caddy …"; apt-get update -qq; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nginx-light caddy >/dev/null; fi
 
 test: setup browser  ## run all tests, in a real browser too
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-core test-browser
@@ -161,8 +166,9 @@ bench-profile: setup browser  ## profilers side by side on five programs; a log 
 bench-restart: setup  ## a server replaced by another one under load, with another release: requests, failed, slowest
 	$(BIN)/python -m profiling.benchmarks.restart
 
-screenshots: setup browser  ## the README's pictures of the desk, taken anew
+screenshots: setup browser  ## the pictures of the README and of docs/first-case.md, taken anew
 	$(BIN)/python -m profiling.documents.screenshots
+	$(BIN)/python -m profiling.documents.first_case
 
 mutants: setup  ## small changes of the code, each of which must make a test fail (ONLY=name: those of a file or test)
 	$(BIN)/python tests/mutants/run.py $(ONLY)
@@ -176,8 +182,14 @@ faults: setup  ## kill, cut, fill and fuzz in full (two hours; ONLY=name: one of
 figures: setup  ## write the documents' figures from the releases and profiling/out/bench.json
 	$(BIN)/python -m profiling.documents.figures
 
-space: setup  ## list what would be uploaded to a Hugging Face Space (nothing is sent)
-	$(BIN)/python -m profiling.documents.space
+image:  ## the container's image, by podman or docker (EXTRAS="book engines")
+	@if command -v podman >/dev/null; then podman build --format docker --build-arg EXTRAS="$(EXTRAS)" -t tenfold .; \
+	else docker build -f Containerfile --build-arg EXTRAS="$(EXTRAS)" -t tenfold .; fi
+
+image-folder:  ## what the image holds, in build/image: its steps, where there is no container tool (EXTRAS="book engines")
+	@rm -rf build/image
+	@PYTHON=$(PYTHON) sh container/install.sh build/image $(EXTRAS)
+	@du -sm build/image | awk '{print $$1 " MB in build/image; the image it stands on comes on top"}'
 
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header --no-annotate
 

@@ -3,13 +3,13 @@
 import argparse
 import faulthandler
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
 from inference.errors import BadSetting, TenfoldError
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
-from ledger.due import DueDays
 from ledger.endpoints import read_webhooks
 from ledger.ledger import Ledger, open_ledger
 from ledger.outbox import Outbox
@@ -17,8 +17,10 @@ from ledger.sender import Sender
 from web.lender import check_reason_texts, questions_for, read_lender, rules_for
 from web.listening import Listening, listening
 from web.person import OPEN
-from web.security.accounts import MODES, Accounts, check_ledger_may_be_open, mode
+from web.security.access_mode import MODES, check_ledger_may_be_open, mode
+from web.security.accounts import Accounts
 from web.security.connections import bound_connections
+from web.security.first_manager import SETTING, add_first_manager
 from web.security.security_log import SecurityLog
 from web.serve import serve
 from web.service_state import DRAFT, ServiceState, with_release_in_service
@@ -53,6 +55,9 @@ def main(arguments: Sequence[str] = ()) -> int:
             print(f"Tenfold: {warning}", file=sys.stderr)  # noqa: T201
         lender, hooks = read_lender(settings.lender), read_webhooks(settings.webhooks)
         accounts = Accounts(settings.users)
+        os.environ.pop(SETTING, None)  # a secret: no process that this one starts needs it
+        if line := add_first_manager(settings, accounts):
+            print(f"Tenfold: {line}", flush=True)  # noqa: T201
         access = mode(settings, accounts)
         settings = with_release_in_service(settings)
         scorer = open_scorer(settings)
@@ -78,7 +83,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     from web.server import create_app, open_jobs
 
     security_log = SecurityLog(None if settings.public_demo else settings.security_log, settings.log_days)
-    jobs = open_jobs(scorer, settings, lender.rulebook)
+    jobs = open_jobs(scorer, settings, lender.rulebook, ledger)
     jobs.recover()
     app = create_app(scorer, settings, ledger, lender, accounts, security_log, jobs)
     for problem in log_problems(settings.log):
@@ -93,8 +98,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     security_log.write(
         "started", mode=access, release=scorer.release.name, host=settings.host, port=settings.port, replaces=replaced
     )
-    days = DueDays(lender.work.decision_days, lender.work.reminder_days)
-    sender = Sender(ledger, outbox, hooks, days) if ledger and outbox and hooks else None
+    sender = Sender(ledger, outbox, hooks, lender.work.days) if ledger and outbox and hooks else None
     try:
         serve(app, settings, scorer.release.name, place, app.state.carried)
     except BadSetting as error:
@@ -108,6 +112,7 @@ def main(arguments: Sequence[str] = ()) -> int:
             sender.close()
         if ledger:
             ledger.close()
+        app.state.minutes.close()
         accounts.close()
         gc.freeze()  # skips the last collection, which takes a second, or four on a busy machine
     return 0

@@ -21,7 +21,7 @@ class Command(NamedTuple):
 
 FIRST = {
     "serve": Command("app", (), "serve the desk and the API on http://127.0.0.1:7860"),
-    "score": Command("inference.__main__", ("score",), "score one application, or many: JSON lines, CSV"),
+    "score": Command("web.score", (), "score one application, or many: JSON lines, CSV"),
     "book": Command("web.book", (), "score a file of applications, and record the run; Parquet, CSV, Arrow or XLSX"),
     "train": Command("models.__main__", ("train",), "train, evaluate and export releases"),
     "profile": Command("profiling.__main__", (), "profile code, compare profiles, read performance logs"),
@@ -36,6 +36,7 @@ OTHERS = {
     "choose": Command("models.__main__", ("choose",), "compare groups of columns by what they add"),
     "compare": Command("models.__main__", ("compare",), "see who would be decided otherwise by another release"),
     "evaluate": Command("models.__main__", ("evaluate",), "measure a release on loans whose end is known"),
+    "evidence": Command("ledger.pack.command", (), "pack what an examiner asks for first into one file"),
     "ledger": Command("ledger.__main__", (), "verify, replay, export, back up, purge the record of decisions"),
     "monitor": Command("ledger.__main__", ("monitor",), "whether a release still holds: outcomes and drift"),
     "new": Command("models.__main__", ("new",), "draft a recipe from a file of past loans"),
@@ -44,6 +45,7 @@ OTHERS = {
     "outbox": Command("ledger.__main__", ("outbox",), "list the events that were sent or wait, send one again, test"),
     "rows": Command("inference.__main__", ("rows",), "list the columns of a release's rows, and how they are written"),
     "search": Command("models.__main__", ("search",), "try random parameters of a recipe"),
+    "space": Command("web.shipping.space", (), "write the folder of a Hugging Face Space of one's own"),
     "stability": Command("models.__main__", ("stability",), "measure how often a small change turns the decision"),
     "tokens": Command("web.__main__", ("tokens",), "manage the tokens of systems that call the API"),
     "users": Command("web.__main__", ("users",), "manage the users who may log in"),
@@ -72,6 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return until_closed(lambda: int(run([*command.words, *words[1:]])))
     except TenfoldError as error:
         print(f"tenfold {words[0]}: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] not in ("models", "profiling"):
+            raise
+        print(f"tenfold {words[0]}: this copy of Tenfold serves and does no more; use a checkout", file=sys.stderr)
         return 1
 
 

@@ -13,6 +13,7 @@ from inference.engines import BinsEngine, golden_differences, open_engine
 from inference.errors import InvalidApplication, TenfoldError
 from inference.extras import MissingExtra, extra
 from inference.fields import shorten
+from inference.lender_option import ReadRules, add_lender
 from inference.many_answers import Unreadable, each_once, is_many, opened, read_numbers, rows
 from inference.number_forms import table
 from inference.numbers import DECIMAL
@@ -20,17 +21,21 @@ from inference.pipes import until_closed
 from inference.reasons import Reasons
 from inference.release import open_release
 from inference.rows import RowBuilder
+from inference.rules import KEPT, LenderRules, Ruling, ruled
 from inference.scorer import Score, Scorer, open_scorer
 from inference.settings import Settings, current_releases
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Exit status: 0 success, 2 an answer is refused, 1 any other error, 141 nobody reads on; the reason is printed."""
+def main(arguments: list[str] | None = None, lender: ReadRules | None = None) -> int:
+    """Exit status: 0 success, 2 an answer is refused, 1 any other error, 141 nobody reads on; the reason is printed.
+
+    `lender` reads a lender's rules, whose outcome `score` gives beside the decision.
+    """
     words = sys.argv[1:] if arguments is None else arguments
-    return until_closed(lambda: run(words))
+    return until_closed(lambda: run(words, lender))
 
 
-def run(words: list[str]) -> int:
+def run(words: list[str], lender: ReadRules | None = None) -> int:
     """`main`, as long as somebody reads what it prints."""
     if words[:1] == ["book"]:
         return book(words[1:])
@@ -52,6 +57,8 @@ def run(words: list[str]) -> int:
         "--language", choices=sorted(DECIMAL), default="en", help="language of numbers given as text (default: en)"
     )
     score.add_argument("--json", action="store_true", help="print JSON on a terminal too")
+    if lender is not None:
+        add_lender(score)
     commands.add_parser("book", help="score a file of applications", add_help=False)
     check = commands.add_parser("check", help="open a release with TENFOLD_ENGINE and score its golden applications")
     rows = commands.add_parser("rows", help="list the columns of a release's rows")
@@ -90,8 +97,9 @@ def run(words: list[str]) -> int:
             return 0
         scorer = open_scorer(settings)
         form = scorer.release.form
+        rules = None if lender is None else lender(options.lender, scorer.release)
         if len(options.answers) == 1 and is_many(options.answers[0]):
-            return score_many(scorer, options.answers[0], options.language)
+            return score_many(scorer, options.answers[0], options.language, rules)
         result = scorer.score(
             form.example if options.example else read_answers(options.answers, form, options.language)
         )
@@ -101,7 +109,10 @@ def run(words: list[str]) -> int:
     except TenfoldError as error:
         print(error, file=sys.stderr)
         return 1
-    print(json.dumps(result.as_dict(), indent=2) if options.json or not sys.stdout.isatty() else card(scorer, result))
+    if options.json or not sys.stdout.isatty():
+        print(json.dumps(said_of(result, rules), indent=2))
+    else:
+        print(card(scorer, result, rules))
     return 0
 
 
@@ -132,14 +143,21 @@ def list_columns(rows: RowBuilder, *, source: bool) -> str:
     return rows.source if source else "\n".join(f"{index:>4}  {name}" for index, name in enumerate(rows.columns))
 
 
-def score_many(scorer: Scorer, name: str, language: str) -> int:
+def said_of(score: Score, rules: LenderRules | None) -> dict[str, object]:
+    """A score as JSON values, with what the lender's rules say of it as the API has it; without rules nothing more."""
+    if rules is None:
+        return score.as_dict()
+    return {**score.as_dict(), **ruled(rules.judge(score.application, score.pd, score.decision), score.decision)}
+
+
+def score_many(scorer: Scorer, name: str, language: str, rules: LenderRules | None) -> int:
     """Print a line of JSON for each application, scored or with every bad answer; status 2 where any was refused."""
     status = 0
     with opened(name) as stream:
         for row in rows(name, stream, scorer.release.form, language):
             line: dict[str, object] = {"line": row.line, **({"columns": row.carried} if row.carried else {})}
             try:
-                line |= scorer.score(row.answers).as_dict()
+                line |= said_of(scorer.score(row.answers), rules)
             except InvalidApplication as error:
                 status = 2
                 line["problems"] = [asdict(problem) for problem in error.problems]
@@ -182,12 +200,13 @@ def read_pairs(words: list[str], form: Form) -> dict[str, object]:
     return answers
 
 
-def card(scorer: Scorer, score: Score) -> str:
+def card(scorer: Scorer, score: Score, rules: LenderRules | None = None) -> str:
     """Format the score for a terminal."""
     release, form = scorer.release, scorer.release.form
     width = max(len(field.label["en"]) for field in form.fields)
     lines = [
         f"{release.manifest.title['en']}: the model suggests {score.decision.upper()}",
+        *([] if rules is None else lines_of(rules.judge(score.application, score.pd, score.decision))),
         f"PD {score.pd:.1%}, {score.points:.0f} points; break-even {score.break_even:.1%}, "
         f"refers from {score.refer_from:.1%} to {score.decline_from:.1%}",
     ]
@@ -198,6 +217,20 @@ def card(scorer: Scorer, score: Score) -> str:
         lines.append(f"  {field.label['en']:<{width}}  {field.show(value, 'en')}")
     lines += ["", release.manifest.notice["en"], f"release {release.name}, engine {score.engine}"]
     return "\n".join(lines)
+
+
+def lines_of(ruling: Ruling) -> list[str]:
+    """What the lender's rules say, for a terminal: the outcome, rules that are not kept, the grade and instalment."""
+    lines = [f"With the lender's rules: {ruling.outcome.upper()}"]
+    for check in ruling.checks:
+        if check.verdict != KEPT:
+            value = "not stated" if check.value is None else check.value
+            lines.append(f"  rule {check.rule.code} is {check.verdict}: {value}, limit {check.rule.limit}")
+    offer = ruling.offer
+    if offer is not None:
+        paid = "" if offer.instalment is None else f", {offer.months:g} instalments of {offer.instalment:,.2f}"
+        lines.append(f"Grade {offer.grade}, {offer.rate:.2%} a year{paid}")
+    return lines
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ STAGES = ("validate", "row", "predict", "policy")
 FIGURES = ("total", *STAGES, "thread_cpu", "cpu_percent", "rss_mb")  # ms, ms …, ms, % of one core, MB
 stage_times = itemgetter("total", *STAGES)  # of Milliseconds: those of FIGURES, in their order
 LENGTHS = (1, 5, 15, 60, 4 * 60, 24 * 60, 7 * 24 * 60, 28 * 24 * 60)  # of a time interval, minutes
+PER_DOUBLING = 8  # buckets of times that are counted
+FASTEST, SLOWEST = -80, 160  # buckets: a microsecond, and 17 minutes
 LATEST = 253_402_300_800  # seconds from 1970 to the year 10000, which no date can name
 
 
@@ -41,10 +43,24 @@ class Line(TypedDict, total=False):
     rss_mb: float | None
     error: str
     dropped: int
+    # of a minute: inference/minutes.py
+    minute: int  # UTC, since 1970
+    took: dict[str, dict[str, int]]  # what was done -> bucket of its time -> how often
+    problems: dict[str, int]  # kind -> how often
     # the older format
     timestamp: float | str
     duration: float  # seconds
     memory_usage_MB: float | None
+
+
+def bucket_of(ms: float) -> int:
+    """The number of the bucket that counts a time."""
+    return min(SLOWEST, max(FASTEST, math.floor(PER_DOUBLING * math.log2(ms)))) if ms > 0 else FASTEST
+
+
+def time_in(bucket: int) -> float:
+    """The time in the middle of a bucket, ms."""
+    return float(2 ** ((bucket + 0.5) / PER_DOUBLING))
 
 
 def utc_seconds(time: str | float) -> float:

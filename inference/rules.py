@@ -161,6 +161,20 @@ def principal_reasons(ruling: Ruling | None, of_model: Sequence[str]) -> list[st
     return [*(ruling.reasons if ruling is not None else ()), *of_model][:MOST_REASONS]
 
 
+def ruled(ruling: Ruling | None, decision: str) -> dict[str, object]:
+    """A ruling as answers in JSON have it, beside the model's decision; without rules the outcome is that decision."""
+    if ruling is None:
+        return {"outcome": decision, "rules": [], "offer": None}
+    rules = [
+        {
+            "code": check.rule.code, "verdict": check.verdict, "value": check.value,
+            "limit": msgspec.to_builtins(check.rule.limit), "outcome": check.rule.outcome,
+        }
+        for check in ruling.checks
+    ]  # fmt: skip
+    return {"outcome": ruling.outcome, "rules": rules, "offer": msgspec.to_builtins(ruling.offer)}
+
+
 class Rulings(NamedTuple):
     """Rulings of m applications, as arrays. NaN: no figure."""
 

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -19,7 +19,8 @@ OTHERS_SEND = frozenset(
     "idempotency-key referer sec-fetch-site user-agent via x-forwarded-for x-forwarded-host x-forwarded-proto "
     "x-real-ip".split()
 )
-DERIVED = ("users_named",)  # derived from another setting
+DERIVED = ("users_named", "until_restart")  # derived from other settings
+SPACE_DATA = Path("/data")  # where a Hugging Face Space keeps files over restarts, if it was given such storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,9 @@ class Settings:
     """Each setting is the variable `TENFOLD_` plus its name in capitals; host and port are plain `HOST` and `PORT`."""
 
     release: Path
+    data: Path | None = None  # the folder of ledger, users, logs and batch, unless one is named; None: logs/
+    until_restart: bool = False  # a Space with a login, and without storage: all that is recorded is lost at a restart
+    first_manager: str = field(default="", repr=False)  # a secret: NAME:PASSWORD, used where there was never a user
     release_digest: str | None = None  # expected sha256 of the manifest; if None, the folder's name ends in it
     engine: str = "xgboost"
     log: Path | None = ROOT / "logs" / "predictions.jsonl"  # None: `off`
@@ -58,15 +62,24 @@ class Settings:
 
         Where `SPACE_ID` is set (Hugging Face), the defaults are a public demo on 0.0.0.0.
         """
-        known = {f"TENFOLD_{field.name.upper()}" for field in fields(cls) if field.name not in WITHOUT_PREFIX + DERIVED}
+        own = {each.name for each in fields(cls)} - {*WITHOUT_PREFIX, *DERIVED}
+        known = {f"TENFOLD_{name.upper()}" for name in own}
         variables = {name: value for name, value in environ.items() if name.startswith("TENFOLD_") and value}
         unknown = sorted(variables.keys() - known)
         if unknown:
             raise BadSetting(f"{', '.join(unknown)}: no such setting. Known: {', '.join(sorted(known))}")
+        is_space = bool(environ.get("SPACE_ID"))
         log = variables.get("TENFOLD_LOG", "")
         values: dict[str, object] = {
             "release": Path(variables["TENFOLD_RELEASE"]) if "TENFOLD_RELEASE" in variables else default_release()
         }
+        demo_by_default = "on" if is_space else "off"
+        public_demo = on_or_off("TENFOLD_PUBLIC_DEMO", variables.get("TENFOLD_PUBLIC_DEMO", demo_by_default))
+        if data := data_folder(variables.get("TENFOLD_DATA", ""), looking=is_space and not public_demo):
+            values.update(in_folder(data))
+        values["until_restart"] = is_space and not public_demo and data is None
+        if "TENFOLD_FIRST_MANAGER" in variables:
+            values["first_manager"] = variables["TENFOLD_FIRST_MANAGER"]
         if "TENFOLD_RELEASE_DIGEST" in variables:
             values["release_digest"] = variables["TENFOLD_RELEASE_DIGEST"].lower()
         if "TENFOLD_ENGINE" in variables:
@@ -113,19 +126,39 @@ class Settings:
             values["draft_days"] = whole_number("TENFOLD_DRAFT_DAYS", variables["TENFOLD_DRAFT_DAYS"], 0, 90)
         if "TENFOLD_RATE" in variables:
             values["rate"] = whole_number("TENFOLD_RATE", variables["TENFOLD_RATE"], 0, 1_000_000)
-        if environ.get("SPACE_ID"):
-            values.update(host="0.0.0.0", public_demo=True)  # noqa: S104 - a Space is there to be seen
+        if is_space:
+            values["host"] = "0.0.0.0"  # noqa: S104 - a Space is there to be seen
         if environ.get("HOST"):
             values["host"] = environ["HOST"]
         if environ.get("PORT"):
             values["port"] = whole_number("PORT", environ["PORT"], 1, 65_535)
-        if "TENFOLD_PUBLIC_DEMO" in variables:
-            values["public_demo"] = on_or_off("TENFOLD_PUBLIC_DEMO", variables["TENFOLD_PUBLIC_DEMO"])
-        if values.get("public_demo"):
+        values["public_demo"] = public_demo
+        if public_demo:
             values["ledger"] = None
         if ledger := variables.get("TENFOLD_LEDGER", ""):
             values["ledger"] = path_or_off(ledger)
         return cls(**values)  # type: ignore[arg-type]
+
+
+def data_folder(text: str, looking: bool) -> Path | None:
+    """The folder that TENFOLD_DATA names; with `looking`, a Space's own where it is there and can be written."""
+    if text and not Path(text).is_dir():
+        raise BadSetting(f"TENFOLD_DATA: a folder that is there is needed, got {text!r}")
+    if text:
+        return Path(text)
+    return SPACE_DATA if looking and SPACE_DATA.is_dir() and os.access(SPACE_DATA, os.W_OK) else None
+
+
+def in_folder(data: Path) -> dict[str, object]:
+    """Where everything that is written stands in a folder of data."""
+    return {
+        "data": data,
+        "ledger": data / "ledger.sqlite3",
+        "users": data / "users.sqlite3",
+        "log": data / "logs" / "predictions.jsonl",
+        "security_log": data / "logs" / "security.jsonl",
+        "batch": data / "batch",
+    }
 
 
 def path_or_off(text: str) -> Path | None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from inference.errors import TenfoldError
-from inference.settings import RELEASES, Settings
+from inference.settings import Settings
 from ledger import errors, outbox_command, queries
 from ledger.books import how_to_repeat
 from ledger.cleaning import Cleaner
@@ -23,7 +23,7 @@ from ledger.events import SCORED
 from ledger.export import export
 from ledger.readonly import ReadOnlyStore
 from ledger.references import key_file
-from ledger.replay import DIFFERENT, SAME, Replayer, release_folders
+from ledger.replay import DIFFERENT, SAME, Replayer, folders_of
 from ledger.retention import MONTHS, os_user, purge
 from ledger.stamps import Stamp, contradictions, stamp, stamps_in
 from ledger.store import Store
@@ -106,7 +106,11 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("replay", help="score old decisions again with their releases")
     command.add_argument("ids", nargs="*", metavar="ID", help="ids of scores (default: all)")
     command.add_argument(
-        "--releases", nargs="*", type=Path, default=[RELEASES], help="folders in which to look for releases"
+        "--releases",
+        nargs="*",
+        type=Path,
+        metavar="FOLDER",
+        help="where to look for releases (default: the embedded ones, and those beside TENFOLD_RELEASE)",
     )
     command = commands.add_parser("show", help="print a record and all records that refer to it, as JSON")
     command.add_argument("id", metavar="ID")
@@ -155,6 +159,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("backup", type=Path)
     command.add_argument("target", type=Path)
     outbox_command.add_to(commands)
+    for command in commands.choices.values():  # also behind the command, as `tenfold monitor --ledger FILE` has it
+        command.add_argument("--ledger", type=Path, metavar="FILE", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return main_parser
 
 
@@ -204,7 +210,7 @@ def status_of(verification: Verification) -> int:
 
 
 def run_replay(ledger: ReadOnlyStore, options: argparse.Namespace) -> int:
-    replayer = Replayer(release_folders(options.releases))
+    replayer = Replayer(folders_of(options.releases))
     counts_by_outcome: Counter[str] = Counter()
     furthest = 0.0
     with ledger.reading() as connection:

@@ -2,10 +2,12 @@
 
 import hashlib
 import shlex
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from msgspec import to_builtins
+
+from inference.book.scored import ScoredBook
 from inference.extras import extra
 from inference.settings import RELEASES, Settings
 from inference.version import VERSION
@@ -16,7 +18,7 @@ from ledger.records import Draft, Key, Record, write
 from ledger.retention import os_user
 
 if TYPE_CHECKING:
-    from inference.book.command import ReadRules, ScoredBook
+    from inference.lender_option import ReadRules
 
 
 def main(words: list[str], lender: "ReadRules | None" = None) -> int:
@@ -34,38 +36,19 @@ def main(words: list[str], lender: "ReadRules | None" = None) -> int:
         ledger.close()
 
 
-def book_scored(book: "ScoredBook", *, by: str) -> Draft:
+def book_scored(book: ScoredBook, *, by: str) -> Draft:
     """A scored file as a record. The same run that is ended once more, by --resume, is answered with its first record.
 
     Names of files and folders are in the personal part: somebody may have called a file after a person.
     """
-    fields: dict[str, Json] = {
-        "by": by,
-        "release": book.release.digest,
-        "release_name": book.release.name,
-        "engine": book.engine,
-        "input": digest_of(book.files),
-        "output": book.totals.sha256,
-        "rows": book.totals.rows,
-        "scored": book.totals.scored,
-        "rejected": book.totals.rejected,
-        "options": list(book.options),
-    }
-    if book.rulebook is not None:
-        fields["lender"] = book.rulebook.digest
-    personal: dict[str, Json] = {"files": [str(file["name"]) for file in book.files], "folder": str(book.folder)}
+    fields: dict[str, Json] = {"by": by, **to_builtins(book)}
+    personal: dict[str, Json] = {name: fields.pop(name) for name in ("files", "folder")}
+    if book.lender is None:
+        del fields["lender"]
     content = hashlib.sha256(write({**fields, **personal}).encode()).digest()
     # The version is no part of what makes two runs the same: one may be resumed after an upgrade.
     fields["version"] = VERSION
     return Draft(BOOK_SCORED, new_id(), fields, personal, Key("book", f"{book.folder} {content.hex()}", content))
-
-
-def digest_of(files: Sequence[Mapping[str, object]]) -> str:
-    """Of one file its SHA-256; of several that of the lines that `sha256sum` prints for them, in their order."""
-    if len(files) == 1:
-        return str(files[0]["sha256"])
-    lines = "".join(f"{file['sha256']}  {file['name']}\n" for file in files)
-    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def how_to_repeat(record: Record) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 import sqlalchemy as sa
 
 from ledger import queries
-from ledger.events import WITHDRAWN, Agreed, Assigned, Contested, Decided, Event, Scored, Withdrawn
+from ledger.events import WITHDRAWN, Agreed, Arranged, Assigned, Contested, Decided, Event, Scored, Withdrawn
 from ledger.records import Draft, Key, Record, Seen, write
 
 OPEN, WAITING, PENDING, SETTLED, REVIEW = "open", "waiting", "pending", "settled", "review"
@@ -84,6 +84,13 @@ class Case(NamedTuple):
         """The last objection, settled or not."""
         objections = self.of_kind(Contested)
         return objections[-1] if objections else None
+
+    @property
+    def arranged(self) -> Arranged | None:
+        """How the notice on the last decision was arranged last."""
+        decision = self.decision
+        of_decision = [event for event in self.of_kind(Arranged) if decision and event.of == decision.id]
+        return of_decision[-1] if of_decision else None
 
     @property
     def withdrawn(self) -> Withdrawn | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import to_builtins
 
@@ -14,6 +14,7 @@ from inference.scorer import Score
 from inference.version import VERSION
 from ledger.events import (
     AGREED,
+    ARRANGED,
     ASSIGNED,
     CONTESTED,
     DECIDED,
@@ -190,12 +191,25 @@ def contested(
     return Draft(CONTESTED, new_id(), fields, {"reference": reference, "objection": objection}, key)
 
 
-def notified(of: str, *, by: str, day: str, notice: str, reference: str | None = None, key: Key | None = None) -> Draft:
-    """The notice of the decision `of` was handed over on `day` (ISO date). `notice` is its SHA-256 in hex.
+def arranged(
+    of: str, *, by: str, language: str, reasons: Sequence[str], reference: str | None = None, key: Key | None = None
+) -> Draft:
+    """The language of the notice on the decision `of`, and its principal reasons in their order there."""
+    personal = {"reference": reference, "language": language, "reasons": list(reasons)}
+    return Draft(ARRANGED, new_id(), {"of": of, "by": by}, personal, key)
 
-    The digest is personal: a notice states the answers, and anyone could try answers until the digest matches.
+
+def notified(
+    of: str, *, by: str, day: str, text: str | None, reference: str | None = None, key: Key | None = None
+) -> Draft:
+    """The notice of the decision `of` was handed over on `day` (ISO date). `text` are its parts as JSON; None: it was
+    not made here.
+
+    Its SHA-256 is personal too: a notice states the answers, and anyone could try answers until the digest matches.
     """
-    return Draft(NOTIFIED, new_id(), {"of": of, "by": by, "day": day}, {"reference": reference, "notice": notice}, key)
+    digest = None if text is None else hashlib.sha256(text.encode()).hexdigest()
+    personal = {"reference": reference, "notice": digest, "text": text}
+    return Draft(NOTIFIED, new_id(), {"of": of, "by": by, "day": day}, personal, key)
 
 
 def hold_placed(of: str, *, by: str, reason: str, key: Key | None = None) -> Draft:

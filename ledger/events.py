@@ -21,6 +21,7 @@ NOTIFIED, HELD, RELEASED, CLEANED = "notified", "held", "released", "cleaned"
 SERVICED = "serviced"
 WITHDRAWN = "withdrawn"
 ASSIGNED, NOTED = "assigned", "noted"
+ARRANGED = "arranged"
 BOOK_SCORED = "book_scored"
 OUTCOME = "outcome"
 REPAID, BAD = "repaid", "bad"
@@ -138,6 +139,16 @@ class Contested(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Arranged(Event):
+    """Somebody chose the language of the notice on the decision `of`, and the order of its principal reasons."""
+
+    of: str
+    reference: str | None = None
+    language: str | None = None
+    reasons: Names | None = None  # as the decision has them, in the order of the notice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notified(Event):
     """The notice of the decision `of` was handed over."""
 
@@ -145,6 +156,7 @@ class Notified(Event):
     day: str  # ISO date
     reference: str | None = None
     notice: str | None = None  # SHA-256 in hex
+    text: str | None = None  # of which it is: the notice's parts as JSON; None: made elsewhere, or in 0.1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +281,7 @@ class Unknown(Event):
 KINDS: Mapping[str, type[Event]] = {
     BEGUN: Begun, SCORED: Scored, DECIDED: Decided, AGREED: Agreed, CONTESTED: Contested, NOTIFIED: Notified,
     HELD: Held, RELEASED: Released, PURGED: Purged, CLEANED: Cleaned, SERVICED: Serviced,
-    WITHDRAWN: Withdrawn, ASSIGNED: Assigned, NOTED: Noted,
+    WITHDRAWN: Withdrawn, ASSIGNED: Assigned, NOTED: Noted, ARRANGED: Arranged,
     BOOK_SCORED: BookScored, OUTCOME: Outcome,
 }  # fmt: skip
 

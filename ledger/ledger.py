@@ -80,6 +80,7 @@ class Ledger:
                 self.store.close()
                 raise LedgerUnavailable(f"{path}: {errors.cause(error)}{errors.full(self.store.path)}") from error
         self.problem: str | None = None  # why the last write failed; None once one succeeds
+        self.commit_took: Callable[[float], None] | None = None  # is told the time of each commit, ms
         self._cleaner, self._clean_at = Cleaner(self.store, "server", self._clock), 0.0
         self._given_up, self._events = False, 0
         self._drafts: queue.SimpleQueue[tuple[Draft, AnyFuture] | Change | None] = queue.SimpleQueue()
@@ -205,8 +206,11 @@ class Ledger:
         """Commit the drafts and changes, and settle their futures, also if anything fails."""
         outcomes: Sequence[Record | Exception]
         results: Sequence[object]
+        started = time.perf_counter()
         try:
             outcomes, results = self._write([draft for draft, _ in waiting], changes)
+            if self.commit_took is not None:
+                self.commit_took(1000 * (time.perf_counter() - started))
         except Exception as error:
             failure = LedgerUnavailable(f"{self.store.path}: not recorded: {errors.cause(error)}")
             outcomes, results = [failure] * len(waiting), [failure] * len(changes)

@@ -5,7 +5,7 @@ A rate is judged by what cannot change any more: above the PD only if the loans 
 whatever becomes of the others; below only if it would stay there were all of them bad.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from inference.errors import TenfoldError
 from inference.intervals import wilson
 from inference.watch.expected import LEAST_BAD, Watched, cohorts, life_table, month, month_name, quarter_name, watch
 from ledger.daily_counts import Drifted, drifted
-from ledger.lent import AS_SUGGESTED, UNDECIDED, UNKNOWN, Lent, lent, releases
+from ledger.lent import AS_SUGGESTED, UNDECIDED, UNKNOWN, Lent, ScoredBy, lent, releases
 
 LEAST = 30  # loans of which the outcome is known; with fewer no rate is judged
 EARLY = 0.2  # of the loans: while more than these are not known, a rate that is neither above nor below is not judged
@@ -110,12 +110,7 @@ def monitor(
     not here. Raises `NothingToMonitor`."""
     wanted = wanted or Wanted()
     scored = releases(connection)
-    chosen = next((by for by in scored if not wanted.release or by.name == wanted.release), None) or next(
-        (by for by in scored if len(wanted.release) >= 6 and by.digest.startswith(wanted.release)), None
-    )
-    if chosen is None:
-        names = ", ".join(by.name for by in scored) or "none"
-        raise NothingToMonitor(f"no case was scored by such a release. The ledger has scores by: {names}")
+    chosen = chosen_of(scored, wanted.release)
     loans = lent(connection, chosen.digest)
     first = month(chosen.first_day)
     calm = wanted.reference or (first, first + REFERENCE_MONTHS)
@@ -129,6 +124,18 @@ def monitor(
         tuple(bands(loans)), tuple(quarters(loans)), tuple(overrides(loans)), watched, bad,
         drifted(connection, chosen.digest, form_of(chosen.digest), calm, end, name),
     )  # fmt: skip
+
+
+def chosen_of(scored: Sequence[ScoredBy], wanted: str) -> ScoredBy:
+    """The release of a name, or of the beginning of a digest; the last that scored where nothing is asked for. Raises
+    `NothingToMonitor`."""
+    chosen = next((by for by in scored if not wanted or by.name == wanted), None) or next(
+        (by for by in scored if len(wanted) >= 6 and by.digest.startswith(wanted)), None
+    )
+    if chosen is None:
+        names = ", ".join(by.name for by in scored) or "none"
+        raise NothingToMonitor(f"no case was scored by such a release. The ledger has scores by: {names}")
+    return chosen
 
 
 def complete(last_day: str) -> int | None:

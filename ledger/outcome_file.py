@@ -1,7 +1,8 @@
 """A file of outcomes: CSV with the columns `id` or `reference`, `outcome`, `date`; all bad lines are named at once.
 
-`outcome` is a word for repaid or for bad: those two, and what a recipe calls them. `date` is the day on which the loan
-was repaid or became bad (ISO). Other columns are left alone. Messages give lines, never what stands in them.
+`outcome` is a word for repaid, bad or running: those three, and what a recipe or the lender calls them. `date` is the
+day on which the loan was repaid or became bad (ISO); a loan that still runs has no outcome yet, and may have none.
+Other columns are left alone. Messages give lines, never what stands in them.
 """
 
 import csv
@@ -17,8 +18,10 @@ from inference.errors import TenfoldError
 from ledger.events import BAD, REPAID
 
 COLUMNS = ("id", "reference", "outcome", "date")
+SHOWN = 50  # problems that a message has
 SEPARATORS = (",", ";", "\t")
-OURS: Mapping[str, str] = {REPAID: REPAID, BAD: BAD}
+RUNNING = "running"  # neither repaid nor bad yet: nothing is recorded of it
+OURS: Mapping[str, str] = {REPAID: REPAID, BAD: BAD, RUNNING: RUNNING}
 
 
 class BadOutcomes(TenfoldError):
@@ -26,7 +29,8 @@ class BadOutcomes(TenfoldError):
 
     def __init__(self, file: Path, problems: Sequence[str]) -> None:
         head = f"{file}: nothing was recorded, because of {len(problems):,} problem{'s' if len(problems) > 1 else ''}"
-        super().__init__("\n".join([head, *problems]))
+        rest = [f"and {len(problems) - SHOWN:,} more"] if len(problems) > SHOWN else []
+        super().__init__("\n".join([head, *problems[:SHOWN], *rest]))
         self.problems = tuple(problems)
 
 
@@ -36,8 +40,8 @@ class Line(NamedTuple):
     number: int  # in the file, from 1
     id: str
     reference: str
-    outcome: str  # repaid or bad
-    day: str  # ISO date
+    outcome: str  # repaid, bad or running
+    day: str  # ISO date; empty where a running loan has none
 
 
 class OutcomeFile(NamedTuple):
@@ -49,10 +53,13 @@ class OutcomeFile(NamedTuple):
     problems: tuple[str, ...]
 
 
-def words_of(recipe: Path | None, bad: Sequence[str] = (), repaid: Sequence[str] = ()) -> dict[str, str]:
-    """Word -> repaid or bad: ours, those of a recipe's [loans], and others by hand. Raises `BadOutcomes`."""
+def words_of(
+    recipe: Path | None, bad: Sequence[str] = (), repaid: Sequence[str] = (), running: Sequence[str] = ()
+) -> dict[str, str]:
+    """Word -> repaid, bad or running: ours, those of a recipe's [loans], and others by hand. Raises `BadOutcomes`."""
     words = dict(OURS)
-    pairs = [(word, BAD) for word in bad] + [(word, REPAID) for word in repaid]
+    by_hand = ((BAD, bad), (REPAID, repaid), (RUNNING, running))
+    pairs = [(word, outcome) for outcome, given in by_hand for word in given]
     if recipe is not None:
         try:
             loans = tomllib.loads(recipe.read_text("utf-8")).get("loans", {})
@@ -64,7 +71,9 @@ def words_of(recipe: Path | None, bad: Sequence[str] = (), repaid: Sequence[str]
             raise BadOutcomes(recipe, [f"this is not a recipe: {error}"]) from None
     for word, outcome in pairs:
         if words.setdefault(word, outcome) != outcome:
-            raise BadOutcomes(recipe or Path("--bad, --repaid"), [f"{word!r} means both repaid and bad"])
+            raise BadOutcomes(
+                recipe or Path("--bad, --repaid, --running"), [f"{word!r} means both {words[word]} and {outcome}"]
+            )
     return words
 
 
@@ -124,14 +133,16 @@ def line_of(number: int, cells: Mapping[str, str], words: Mapping[str, str], tod
     if outcome is None:
         known = ", ".join(map(repr, words))
         problems.append(
-            f"line {number:,}: the outcome is not one of {known}. --bad and --repaid add words, or --recipe"
+            f"line {number:,}: the outcome is not one of {known}. Add words by --bad, --repaid, --running or --recipe"
         )
-    try:
-        day = date.fromisoformat(cells["date"])
-        if day > today:
-            problems.append(f"line {number:,}: the date lies in the future")
-    except ValueError:
-        problems.append(f"line {number:,}: the date is not like {today.isoformat()}")
+    day = ""
+    if cells["date"] or outcome != RUNNING:
+        try:
+            day = date.fromisoformat(cells["date"]).isoformat()
+            if day > today.isoformat():
+                problems.append(f"line {number:,}: the date lies in the future")
+        except ValueError:
+            problems.append(f"line {number:,}: the date is not like {today.isoformat()}")
     if problems or outcome is None:
         return problems
-    return Line(number, id, reference, outcome, day.isoformat())
+    return Line(number, id, reference, outcome, day)

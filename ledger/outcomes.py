@@ -3,6 +3,7 @@
 A line names its case by the id of any of its records, or by its reference: the one that the ledger holds, or after a
 purge the keyed digest of it (ledger/references.py). Either all lines can be recorded, or none is. A line that was
 recorded before is not recorded again; another outcome of the same case, or on another day, is, and holds from then on.
+Of a loan that still runs nothing is recorded: that is what the ledger says of every loan without an outcome.
 """
 
 import json
@@ -15,7 +16,7 @@ from inference.measure import Clock
 from ledger import queries, store
 from ledger.decisions import new_id
 from ledger.events import OUTCOME, PURGED, Purged
-from ledger.outcome_file import BadOutcomes, Line, OutcomeFile
+from ledger.outcome_file import RUNNING, BadOutcomes, Line, OutcomeFile
 from ledger.records import BEFORE_ALL, Draft, Record, seal
 from ledger.references import digest, erased, key_beside
 from ledger.store import Store
@@ -48,6 +49,8 @@ class Recorded(NamedTuple):
     changed: int  # cases that had another one
     before: int  # lines that were recorded already
     by_digest: int  # lines whose reference is erased, and was found by its digest
+    running: int  # lines of loans that still run
+    running_despite: int  # of these with an outcome in the ledger, which stays
 
 
 class Joined(NamedTuple):
@@ -62,8 +65,12 @@ def record_outcomes(ledger: Store, outcomes: OutcomeFile, *, by: str, clock: Clo
     clock = clock or Clock()
     joined = join(ledger, outcomes)
     new = changed = before = 0
-    for start in range(0, len(joined.lines), AT_ONCE):
-        part = joined.lines[start : start + AT_ONCE]
+    running = [first.id for first, line in joined.lines if line.outcome == RUNNING]
+    ended = [(first, line) for first, line in joined.lines if line.outcome != RUNNING]
+    with ledger.reading() as connection:
+        despite = len(recorded_of(queries.driver(connection), running))
+    for start in range(0, len(ended), AT_ONCE):
+        part = ended[start : start + AT_ONCE]
         with ledger.writing() as writer:
             ledger.check_version(writer)
             known = recorded_of(writer, [first.id for first, _ in part])
@@ -83,7 +90,7 @@ def record_outcomes(ledger: Store, outcomes: OutcomeFile, *, by: str, clock: Clo
                 records.append(record)
             store.insert(writer, records, [])
         ledger.check_still_there()
-    return Recorded(new, changed, before, joined.by_digest)
+    return Recorded(new, changed, before, joined.by_digest, len(running), despite)
 
 
 def recorded_of(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, set[tuple[str, str]]]:
@@ -140,10 +147,11 @@ def wrong(line: Line, cases: set[First], before: Mapping[First, Line], hint: str
     if len(cases) > 1:
         return f"line {line.number:,}: {len(cases)} cases have this reference. Give the id of one's first score"
     (first,) = cases
-    if line.day < first.day:
+    if line.day and line.day < first.day:
         return f"line {line.number:,}: the date lies before the case's first score, {first.day}"
     other = before.get(first)
-    if other is not None and (other.outcome, other.day) != (line.outcome, line.day):
+    both_run = other is not None and other.outcome == line.outcome == RUNNING
+    if other is not None and not both_run and (other.outcome, other.day) != (line.outcome, line.day):
         return f"line {line.number:,}: line {other.number:,} says otherwise of the same case"
     return ""
 

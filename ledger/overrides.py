@@ -10,12 +10,13 @@ import sqlalchemy as sa
 
 from ledger.events import Json
 
+AS_SUGGESTED = "as_suggested"
 DISTANCES = (0.01, 0.03, 0.1)  # upper edges of bands of |PD - nearest cut-off|
 QUERY = (
     "SELECT substr(d.time, 1, 7), d.\"by\", d.decision, json_extract(d.body, '$.direction'), "
     "json_extract(p.body, '$.pd'), json_extract(s.body, '$.pd'), json_extract(s.body, '$.refer_from'), "
     "json_extract(s.body, '$.decline_from'), "
-    "json_extract(p.body, ?) FROM entries d INDEXED BY entries_by_direction "
+    "json_extract(p.body, ?), json_extract(d.body, '$.reason_code') FROM entries d INDEXED BY entries_by_direction "
     "JOIN entries s ON s.id = json_extract(d.body, '$.score') LEFT JOIN personal p ON p.seq = s.seq "
     "WHERE d.kind = 'decided' AND substr(d.time, 1, 7) >= ?"
 )
@@ -23,9 +24,11 @@ QUERY = (
 
 @dataclass
 class Month:
-    """The decisions of a month: how many of each, and the sum of the PDs that they were made on."""
+    """The decisions of a month: how many of each, how they differ from the suggestion, and the sum of the PDs that they
+    were made on."""
 
     decisions: Counter[str] = field(default_factory=Counter)
+    directions: Counter[str] = field(default_factory=Counter)
     pd_sum: float = 0.0
 
     @property
@@ -39,11 +42,12 @@ class Month:
 
 @dataclass
 class DecisionCounts:
-    """Counts of a period. By officer, by the lower edge of the band of amounts, and by number of the band of distances:
-    directions with their counts. A band is None if it is not known, as after a purge."""
+    """Counts of a period. By officer, by reason code of an override, by the lower edge of the band of amounts, and by
+    number of the band of distances: directions with their counts. A band is None if it is not known: it was purged."""
 
     months: dict[str, Month] = field(default_factory=lambda: defaultdict(Month))
     officers: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    reasons: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     amounts: dict[int | None, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     distances: dict[int | None, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
@@ -53,10 +57,13 @@ def decision_counts(connection: sa.Connection, since: str, amount: str | None) -
     counts = DecisionCounts()
     path = f'$.answers."{amount}"' if amount else "$.nothing"
     rows = connection.execution_options(yield_per=5000).exec_driver_sql(QUERY, (path, since))
-    for month, by, decision, direction, exact, rounded, refer_from, decline_from, lent in rows:
+    for month, by, decision, direction, exact, rounded, refer_from, decline_from, lent, reason in rows:
         counts.months[month].decisions[decision] += 1
+        counts.months[month].directions[direction] += 1
         counts.months[month].pd_sum += rounded if exact is None else exact
         counts.officers[by][direction] += 1
+        if reason is not None and direction != AS_SUGGESTED:
+            counts.reasons[reason][direction] += 1
         counts.amounts[amount_band(lent)][direction] += 1
         counts.distances[distance_band(exact, refer_from, decline_from)][direction] += 1
     return counts

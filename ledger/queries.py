@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 
-from ledger.events import CLEANED, PURGED, SCORED, Object
+from ledger.events import CLEANED, PURGED, SCORED, WITHDRAWN, Object
 from ledger.records import Key, Record
 from ledger.schema import CASES, DIRECTION, ENTRIES, PERSONAL, as_text
 
@@ -123,8 +123,8 @@ def cases(
     """A page of cases, newest first, each given by its first score.
 
     `filters`: `reference` (a part of it), `since` and `until` (ISO dates, inclusive), `by` (who decided), `decision`
-    (a decision, `open` or `waiting`), `overridden` (`yes` or `no`). `before` is the sequence of the last score seen.
-    With `only_of`, only cases in which this person wrote a record or has an objection to review.
+    (a decision, `open`, `waiting` or `withdrawn`), `overridden` (`yes` or `no`). `before` is the sequence of the last
+    score seen. With `only_of`, only cases in which this person wrote a record or has an objection to review.
     """
     seqs = connection.execute(cases_query(limit, before, filters or {}, only_of)).scalars().all()
     return [
@@ -161,12 +161,12 @@ def condition(name: str, value: str) -> sa.ColumnElement[bool]:
         return CASES.c.decided_by == value
     if name == "overridden":
         return CASES.c.overridden == (1 if value == "yes" else 0)
-    if name == "decision" and value == "waiting":
-        return CASES.c.state == "waiting"
+    if name == "decision" and value in ("waiting", WITHDRAWN):
+        return CASES.c.state == value
     if name == "decision" and value == "open":
         return sa.and_(CASES.c.decision.is_(None), CASES.c.state == "open")
-    if name == "decision":
-        return CASES.c.decision == value
+    if name == "decision":  # what was decided before a case was withdrawn is not how it ended
+        return sa.and_(CASES.c.decision == value, CASES.c.state != WITHDRAWN)
     raise ValueError(f"cases cannot be filtered by {name}")
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from inference.errors import BadRelease, TenfoldError
 from inference.release import Release, open_release
 from inference.rules import Ruling, holds
 from inference.scorer import Score, Scorer
+from inference.settings import RELEASES, Settings
 from inference.subprocess_check import check_in_subprocess
 from ledger.events import Event, Scored
 
@@ -147,6 +148,15 @@ def same_ruling(recorded: Scored, release: Release, score: Score) -> bool:
     if ruling is None or ruling.outcome != recorded.outcome:
         return False
     return holds(ruling, release.form, release.policy, score.application, recorded.pd, recorded.decision)
+
+
+def folders_of(given: Sequence[Path] | None) -> list[Path]:
+    """Release folders in those that a command was given; by default the embedded ones, and those beside the release
+    that TENFOLD_RELEASE names: a lender's earlier releases lie there."""
+    if given is not None:
+        return release_folders(given)
+    beside = Settings.from_environment().release.absolute().parent
+    return release_folders([RELEASES] if beside == RELEASES or not beside.is_dir() else [RELEASES, beside])
 
 
 def release_folders(parents: Iterable[Path]) -> list[Path]:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -190,7 +190,7 @@ class Sender:
         first: date | None = None  # the first day whose decisions were not looked for yet
         while not self._stopping.is_set():
             now = self._clock.utc()
-            today = datetime.fromtimestamp(now, UTC).date()
+            today = (self._days or DueDays()).today(now)
             first = first or today - timedelta(days=LATE)
             try:
                 await self._remind(first, today, now)

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from inference.settings import RELEASES
 from inference.watch.expected import month_of, months_of
 from ledger.daily_counts import form_of
 from ledger.monitor import ALARM, CANNOT_SAY, HOLDS, Wanted, monitor
@@ -14,7 +13,7 @@ from ledger.monitor_text import as_json, sentences
 from ledger.outcome_file import read_outcomes, words_of
 from ledger.outcomes import record_outcomes
 from ledger.readonly import ReadOnlyStore
-from ledger.replay import release_folders
+from ledger.replay import folders_of
 from ledger.retention import os_user
 from ledger.store import Store
 
@@ -28,6 +27,9 @@ def add_watch_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument("--recipe", type=Path, metavar="NAME.toml", help="its [loans] has the words for bad and good")
     command.add_argument("--bad", action="append", default=[], metavar="WORD", help="a word of the file for bad")
     command.add_argument("--repaid", action="append", default=[], metavar="WORD", help="a word of the file for repaid")
+    command.add_argument(
+        "--running", action="append", default=[], metavar="WORD", help="a word of the file for a loan that still runs"
+    )
     command.add_argument("--by", default=os_user(), metavar="NAME", help="who records them (default: %(default)s)")
     command = add("monitor", help="compare outcomes and scores with what was expected; exit status 1 is an alarm")
     command.add_argument("--release", default="", metavar="NAME", help="which one (default: the last that scored)")
@@ -41,13 +43,17 @@ def add_watch_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     )  # fmt: skip
     command.add_argument("--json", action="store_true", help="print everything as JSON")
     command.add_argument(
-        "--releases", nargs="*", type=Path, default=[RELEASES], help="folders in which to look for releases"
+        "--releases",
+        nargs="*",
+        type=Path,
+        metavar="FOLDER",
+        help="where to look for releases (default: the embedded ones, and those beside TENFOLD_RELEASE)",
     )
 
 
 def outcomes_of(ledger: Store, options: argparse.Namespace) -> list[str]:
     """Record a file; what to say of it. Raises `BadOutcomes` with all bad lines."""
-    words = words_of(options.recipe, options.bad, options.repaid)
+    words = words_of(options.recipe, options.bad, options.repaid, options.running)
     outcomes = read_outcomes(options.file, words, datetime.now(UTC).date())
     recorded = record_outcomes(ledger, outcomes, by=options.by)
     lines = [f"{options.file}: {recorded.new:,} outcomes recorded"]
@@ -57,6 +63,10 @@ def outcomes_of(ledger: Store, options: argparse.Namespace) -> list[str]:
         lines.append(f"{recorded.before:,} had been recorded before")
     if recorded.by_digest:
         lines.append(f"{recorded.by_digest:,} found by the digest of a reference that was erased")
+    if recorded.running:
+        lines.append(f"{recorded.running:,} still run: nothing is recorded of them")
+    if recorded.running_despite:
+        lines.append(f"{recorded.running_despite:,} of these have an outcome in the ledger, which stays")
     return lines
 
 
@@ -65,5 +75,5 @@ def monitor_of(ledger: ReadOnlyStore, options: argparse.Namespace) -> tuple[str,
     wanted = Wanted(options.release, options.reference, options.until)
     today = datetime.now(UTC).date().isoformat()
     with ledger.reading() as connection:
-        monitored = monitor(connection, today, partial(form_of, release_folders(options.releases)), wanted)
+        monitored = monitor(connection, today, partial(form_of, folders_of(options.releases)), wanted)
     return as_json(monitored) if options.json else "\n".join(sentences(monitored)), STATUS[monitored.state]

@@ -183,12 +183,14 @@ def questions_of(file: TomlFile, value: Any, fields: Sequence[Mapping[str, Any]]
             continue
         text = texts(file, key, about, empty=False, more=("field", "above"))
         for part in ("field", "above"):
-            if about[part] not in units:
+            if not isinstance(about[part], str) or about[part] not in units:
                 file.wrong(
                     (*key, part), f"a number of the form is needed, one of {', '.join(units)}, got {about[part]!r}"
                 )
-        if about["field"] == about["above"] or units.get(about["field"]) != units.get(about["above"]):
-            file.wrong((*key, "above"), f"another field with the unit of {about['field']} is needed")
+                break
+        else:
+            if about["field"] == about["above"] or units[about["field"]] != units[about["above"]]:
+                file.wrong((*key, "above"), f"another field with the unit of {about['field']} is needed")
         questions.append({"name": name, "field": about["field"], "above": about["above"], "text": text})
     return questions
 

@@ -15,7 +15,7 @@ from models.loans_dates import dates, months
 from models.loans_file import UNEVEN, BadLoansFile, Reading, read_loans, reading_from, sha256
 from models.prohibited import answered
 from models.recipe import Loans, Recipe
-from models.recipe_file import CLIP, LEAVE_OUT, Column, RecipeFile
+from models.recipe_toml.content import CLIP, LEAVE_OUT, Column, RecipeFile
 from models.toml_file import BadFile, Key, Problem, TomlFile
 
 Mask = npt.NDArray[np.bool_]

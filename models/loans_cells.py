@@ -1,7 +1,7 @@
 """What a cell of a loan file means as a number. Each text has one meaning for a given decimal sign.
 
-Accepted: `1.234,56 €`, `83.70%`, `(1,200)`, `1200-` (as SAP ends a negative), `36 months`, `10+ years`, `5 et plus`.
-`10+` is 10, and `< 1 year` is 0: of "fewer than n", with n whole, n - 1.
+Accepted: `1.234,56 €`, `83.70%`, `(1,200)`, `$(1,200)`, `1200-` (as SAP ends a negative), `36 months`, `60 mo.`,
+`10+ years`, `5 et plus`. `10+` is 10, and `< 1 year` is 0: of "fewer than n", with n whole, n - 1.
 """
 
 import re
@@ -14,10 +14,13 @@ import pandas as pd
 
 SPACES = r"\s\u00a0\u2007\u2009\u202f"
 GROUPS = {".": ",", ",": "."}  # decimal sign -> the mark that groups thousands, beside spaces and apostrophes
-CURRENCY = r"\$|€|£|¥|zł|Kč|kr|R\$|US\$|USD|EUR|GBP|CHF|JPY|PLN|CZK|SEK|NOK|DKK|BRL|CAD|AUD|INR|Rs"
+CURRENCY = (
+    r"\$|€|£|¥|₹|₺|₽|₩|₴|zł|Kč|kr|R\$|US\$|C\$|A\$|Ft|lei|USD|EUR|GBP|CHF|JPY|CNY|PLN|CZK|HUF|RON|SEK|NOK|DKK|BRL|MXN|"
+    r"CAD|AUD|NZD|ZAR|TRY|INR|Rs|Fr\."
+)
 TIME = {  # unit in English -> its words in six languages
     "years": "years?|yrs?|ans?|années?|annees?|jahre?n?|años?|anos?|anni|anno",
-    "months": "months?|mths?|mois|monate?n?|mes|meses|mesi|mese",
+    "months": "months?|mths?|mos?|mois|monate?n?|mes|meses|mesi|mese",
     "weeks": "weeks?|semaines?|wochen?|semanas?|settimane|settimana",
     "days": "days?|jours?|tage?n?|días?|dias?|giorni|giorno",
 }
@@ -42,7 +45,8 @@ def number_pattern(decimal: str) -> re.Pattern[str]:
     integer = rf"[1-9]\d{{0,2}}(?:(?P<mark>[{mark}'’{SPACES}])\d{{3}})(?:(?P=mark)\d{{3}})*|\d+"
     times = "|".join(rf"(?P<{unit}>{words})" for unit, words in TIME.items())
     return re.compile(
-        rf"(?P<fewer>{FEWER})?(?:{MORE})?[{SPACES}]*(?P<minus>[-−–(])?\+?(?:{CURRENCY})?[{SPACES}]*(?P<minus_2>[-−–])?"
+        rf"(?P<fewer>{FEWER})?(?:{MORE})?[{SPACES}]*(?:(?:{CURRENCY})[{SPACES}]*(?=\())?(?P<minus>[-−–(])?\+?(?:{CURRENCY})?"
+        rf"[{SPACES}]*(?P<minus_2>[-−–])?"
         rf"(?P<whole>{integer})?(?:{point}(?P<part>\d*))?(?P<power>e[-+]?\d{{1,3}})?"
         rf"[{SPACES}]*(?P<minus_3>-|\))?(?:{AND_MORE})?[{SPACES}]*(?:(?P<percent>%)|{CURRENCY}|{times})?\.?"
         rf"(?:[{SPACES}]*(?:{AND_MORE}))?",

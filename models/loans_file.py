@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,11 +21,12 @@ import pyarrow.csv
 import pyarrow.parquet
 import python_calamine
 
-from inference.book.workbooks import cell_text
+from inference.book.workbooks import cell_text, merged_within
 from inference.errors import TenfoldError
 
 CSV, EXCEL, PARQUET = "csv", "excel", "parquet"
 UNEVEN = "uneven_lines"  # attrs of the frame: lines left out because they have another number of cells
+HEADERS = "header_again"  # attrs of the frame: lines left out because they repeat the header, as files put together do
 
 
 class BadLoansFile(TenfoldError):
@@ -126,8 +129,8 @@ def read_loans(file: Path, reading: Reading) -> pd.DataFrame:
     """All columns as texts without blanks around them, NaN where a cell is missing; `numbers` of
     `models.loans_cells` and `dates` of `models.loans_dates` say what they mean.
 
-    A repeated name becomes `name (2)`. Lines with another number of cells than the header are left out, and
-    `frame.attrs["uneven_lines"]` counts them.
+    A repeated name becomes `name (2)`. Lines with another number of cells than the header are left out, and so are
+    those that repeat it in every cell; `frame.attrs` counts both.
     """
     try:
         if reading.format == PARQUET:
@@ -146,8 +149,19 @@ def read_loans(file: Path, reading: Reading) -> pd.DataFrame:
     columns = [pc.utf8_trim_whitespace(column) for column in table.columns]
     stated = [pc.if_else(pc.is_in(column, missing), pa.scalar(None, pa.string()), column) for column in columns]
     frame: pd.DataFrame = pa.table(stated, names=list(table.column_names)).to_pandas()
-    frame.attrs[UNEVEN] = uneven
+    again = header_again(frame) if reading.header and reading.format != PARQUET else np.zeros(len(frame), bool)
+    if again.any():
+        frame = frame[~again].reset_index(drop=True)
+    frame.attrs |= {UNEVEN: uneven, HEADERS: int(again.sum())}
     return frame
+
+
+def header_again(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which lines have each column's name in its cell."""
+    again = np.ones(len(frame), bool)
+    for name in frame:
+        again &= (frame[name] == name).to_numpy(bool, na_value=False)
+    return again
 
 
 # --- CSV
@@ -232,6 +246,7 @@ def excel_table(file: Path, reading: Reading) -> pa.Table:
     with python_calamine.CalamineWorkbook.from_path(file) as book:
         if reading.sheet not in book.sheet_names:
             raise BadLoansFile(f"{file}: no sheet {reading.sheet!r}; there are {', '.join(book.sheet_names)}")
+        check_merged(file, book.get_sheet_by_name(reading.sheet), reading)
         rows = [row for row in excel_rows(book, reading.sheet)[reading.skip :] if any(cell != "" for cell in row)]
     rows = rows[: len(rows) - reading.skip_end]
     if not rows:
@@ -241,6 +256,17 @@ def excel_table(file: Path, reading: Reading) -> pa.Table:
     columns = zip(*body, strict=True) if body else [()] * len(names)
     texts = [pa.array([excel_text(cell, reading.decimal) for cell in column], pa.string()) for column in columns]
     return pa.table(texts, names=names)
+
+
+def check_merged(file: Path, sheet: python_calamine.CalamineSheet, reading: Reading) -> None:
+    """Merged cells hold a value in their first cell alone: the other loans would have none. Those of titles, of names
+    and of totals do no harm. Raises `BadLoansFile`."""
+    last = (sheet.end or (0, 0))[0] - reading.skip_end
+    first = (sheet.start or (0, 0))[0] + reading.skip + reading.header
+    for place in merged_within(sheet, first, last):
+        raise BadLoansFile(
+            f"{file}: the cells {place} are merged, so that only the first of them has a value: unmerge, and fill them"
+        )
 
 
 def excel_rows(book: python_calamine.CalamineWorkbook, sheet: str) -> list[list[Any]]:

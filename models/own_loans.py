@@ -23,7 +23,8 @@ from models.metrics import Floats
 from models.model_card.card import card_files
 from models.own_history import OwnHistory
 from models.recipe import Lender, Loans, Recipe
-from models.recipe_file import SCORECARD, TREES, RecipeFile, read_recipe
+from models.recipe_file import read_recipe
+from models.recipe_toml.content import SCORECARD, TREES, RecipeFile
 from models.toml_file import BadFile
 from models.train import FEWEST, Sample, Trained, cross_validate, train
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from models.lender_loans import load_loans
 from models.own_loans import Refused, recipe_of
 from models.recipe import Recipe
-from models.recipe_file import PARAMETERS, SCORECARD, read_recipe
+from models.recipe_file import read_recipe
+from models.recipe_toml.content import PARAMETERS, SCORECARD
 from models.search import SPACE, Trial, as_table, tried
 from models.toml_file import BadFile
 

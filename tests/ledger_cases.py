@@ -64,7 +64,7 @@ class Writer:
         return self.add(day, contested(of, by="ann", reviewer="ben", deadline=day, objection=f"objection-{of}"))
 
     def notify(self, day: Day, of: str, handed_over: Day | None = None) -> str:
-        return self.add(day, notified(of, by="ann", day=handed_over or day, notice="0" * 64))
+        return self.add(day, notified(of, by="ann", day=handed_over or day, text="{}"))
 
     def hold(self, day: Day, of: str) -> str:
         return self.add(day, hold_placed(of, by="max", reason=f"hold-{of}"))

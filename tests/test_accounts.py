@@ -18,7 +18,9 @@ from parts import Time, some
 
 from web.__main__ import main
 from web.person import Person
-from web.security.accounts import ABSOLUTE, IDLE, VERSION, AccountError, Accounts
+from web.security.accounts import Accounts
+from web.security.accounts_file import VERSION, AccountError
+from web.security.authentication import ABSOLUTE, IDLE
 from web.security.throttle import (
     FORGOTTEN,
     FREE,

@@ -1,8 +1,11 @@
 """Files of applications by API and page: the same jobs, the bytes of `tenfold book`, bounds, and who sees what."""
 
+import hashlib
 import io
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,6 +16,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow.parquet as pq
 import pytest
@@ -20,9 +24,15 @@ from book_files import NAME, applications, csv_text, parquet, score, scores
 from fastapi.testclient import TestClient
 from parts import NO_USERS, Time, newest, visiting
 from test_accounts import three_people
+from workbooks import sheet_of, write_xlsx
 
+from inference.book import command
 from inference.scorer import Scorer, open_scorer
 from inference.settings import ROOT, Settings
+from ledger import queries
+from ledger.__main__ import main as ledger_command
+from ledger.events import BOOK_SCORED, BookScored
+from ledger.ledger import Ledger
 from web.batch import jobs as jobs_module
 from web.batch.exchange import Order
 from web.batch.jobs import DONE, FAILED, READY, Job, Jobs
@@ -87,7 +97,7 @@ def messy(n: int) -> list[dict[str, object]]:
 
 
 def test_the_result_is_that_of_the_command(client: TestClient, tmp_path: Path) -> None:
-    """A CSV and a Parquet file by API: counts add up, and the bytes or the rows are those of `tenfold book`."""
+    """A CSV, an XLSX and a Parquet file by API: counts add up; bytes or rows are those of `tenfold book`."""
     rows = messy(700)
     text = csv_text(rows).encode()
     (tmp_path / "loans.csv").write_bytes(text)
@@ -101,12 +111,111 @@ def test_the_result_is_that_of_the_command(client: TestClient, tmp_path: Path) -
     assert result.headers["content-disposition"] == 'attachment; filename="loans-scores.csv"'
     assert client.get(f"{BOOK}/{id}/rejected").content == (tmp_path / "scores.csv.parts/rejected.csv").read_bytes()
 
+    write_xlsx(tmp_path / "loans.xlsx", {"loans": sheet_of(rows)})
+    id = send(client, "loans.xlsx", (tmp_path / "loans.xlsx").read_bytes())["id"]
+    done = until(client, id, DONE, FAILED)
+    assert (done["state"], done["error"], done["rows"], done["rejected"]) == (DONE, None, 700, 100)
+    assert score(tmp_path / "loans.xlsx", tmp_path / "scores.xlsx", "--rows-a-part", 5000) == 0
+    result = client.get(f"{BOOK}/{id}/result")
+    assert result.content == (tmp_path / "scores.xlsx").read_bytes()
+    assert result.headers["content-disposition"] == 'attachment; filename="loans-scores.xlsx"'
+    assert client.get(f"{BOOK}/{id}/rejected").content == (tmp_path / "scores.xlsx.parts/rejected.csv").read_bytes()
+
     source = parquet(tmp_path / "loans.parquet", applications(700))
     id = send(client, "loans.parquet", source.read_bytes())["id"]
     assert until(client, id, DONE, FAILED)["state"] == DONE
     assert score(source, tmp_path / "out") == 0
     table = pq.read_table(io.BytesIO(client.get(f"{BOOK}/{id}/result").content))
     assert table.to_pylist() == scores(tmp_path / "out").to_pylist()
+
+
+@pytest.fixture
+def ledger(scorer: Scorer, tmp_path: Path) -> Iterator[Ledger]:
+    with closing(Ledger(tmp_path / "ledger.sqlite3")) as opened:
+        yield opened
+
+
+def records_of_files(ledger: Ledger) -> list[BookScored]:
+    """All records of files, the oldest first."""
+    with ledger.store.reading() as connection:
+        events = [record.event for record in queries.newest(connection, 100, None, kind=BOOK_SCORED)]
+    return [event for event in reversed(events) if isinstance(event, BookScored)]
+
+
+def test_each_file_that_is_scored_is_one_record(
+    scorer: Scorer, settings: Settings, ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By API with a token, and by the page: who, digests and counts, no row; what is not scored is none. The command
+    that `ledger show` names gives the digest that it says."""
+    users = tmp_path / "users.sqlite3"
+    settings = replace(settings, users=users, batch=tmp_path / "files")
+    rows = messy(40)
+    text = csv_text(rows).encode()
+    with closing(three_people(users)) as accounts, closing(open_jobs(scorer, settings, ledger=ledger)) as opened:
+        token = accounts.add_token("nightly", "officer")
+        app = create_app(scorer, settings, ledger, accounts=accounts, jobs=opened)
+        with visiting(app, follow_redirects=False) as client:
+            client.headers["Authorization"] = f"Bearer {token}"
+            done = until(client, send(client, quote("Zoë B.csv"), text)["id"], DONE, FAILED)
+            failed = until(client, send(client, "b.csv", b"a,b\n1,2\n")["id"], DONE, FAILED)
+            assert (failed["state"], failed["record"]) == (FAILED, None)
+            checked = send(client, "c.csv", text, "?for=page")["id"]
+            assert until(client, checked, READY)["record"] is None
+            assert len(records_of_files(ledger)) == 1
+            client.post(f"/batch/{checked}/score")
+            second = until(client, checked, DONE, FAILED)
+            page = client.get(f"/batch/{checked}").text
+    first, by_page = records_of_files(ledger)
+    assert [first.id, by_page.id] == [done["record"], second["record"]]
+    assert f"record of this file, {by_page.id}" in page
+    for event in (first, by_page):
+        assert (event.by, event.rows, event.scored, event.rejected) == ("nightly", 40, 34, 6)
+        assert event.input == hashlib.sha256(text).hexdigest()
+        assert (event.release, event.engine) == (scorer.release.digest, "xgboost")
+    assert (first.files, first.folder) == (("Zo_B.csv",), f"batch/{done['id']}")
+    assert by_page.files == ("c.csv",)
+
+    assert ledger_command(["--ledger", str(ledger.store.path), "show", first.id]) == 0
+    (shown,) = json.loads(capsys.readouterr().out)
+    assert "000000000007" not in json.dumps(shown)
+    (tmp_path / "Zo_B.csv").write_bytes(text)
+    words = [{"Zo_B.csv": str(tmp_path / "Zo_B.csv"), "OUT": str(tmp_path / "again")}.get(word, word)
+             for word in shlex.split(shown["repeat"])]  # fmt: skip
+    assert words[:2] == ["tenfold", "book"]
+    assert command.main(words[2:]) == 0
+    assert json.loads((tmp_path / "again" / "_SUCCESS").read_bytes())["sha256"] == first.output
+
+
+def test_scores_that_cannot_be_recorded_are_not_given(
+    scorer: Scorer, settings: Settings, ledger: Ledger, tmp_path: Path
+) -> None:
+    """The ledger is closed under the server: the file failed, its scores are nowhere, and the page says what to do."""
+    settings = replace(settings, batch=tmp_path / "files")
+    with (
+        closing(open_jobs(scorer, settings, ledger=ledger)) as opened,
+        visiting(create_app(scorer, settings, ledger, jobs=opened)) as client,
+    ):
+        ledger.close()
+        id = send(client, "a.csv", csv_text(applications(5)).encode())["id"]
+        failed = until(client, id, DONE, FAILED)
+        assert failed["state"] == FAILED
+        assert "the ledger could not record it" in failed["error"]
+        assert client.get(f"{BOOK}/{id}/result").status_code == 409
+        assert opened.result_of(opened._jobs[id]) is None
+
+
+def test_a_public_demonstration_records_no_file(
+    scorer: Scorer, settings: Settings, ledger: Ledger, tmp_path: Path
+) -> None:
+    """Nothing of a file is kept there, its name and its sender's network among it."""
+    demo = replace(settings, public_demo=True, batch=tmp_path / "files")
+    with (
+        closing(open_jobs(scorer, demo, ledger=ledger)) as opened,
+        visiting(create_app(scorer, demo, ledger, jobs=opened)) as client,
+    ):
+        done = until(client, send(client, "a.csv", csv_text(applications(5)).encode())["id"], DONE, FAILED)
+    assert (done["state"], done["record"]) == (DONE, None)
+    assert records_of_files(ledger) == []
 
 
 def test_a_mapping_by_api_and_what_is_missing_without_it(client: TestClient) -> None:
@@ -333,7 +442,7 @@ def test_a_public_demonstration_takes_few_rows_and_keeps_nothing(scorer: Scorer,
         failed = until(client, send(client, "a.csv", csv_text(rows).encode())["id"], DONE, FAILED)
         assert (failed["state"], failed["error"]) == (FAILED, "a.csv has more than 500 rows")
         assert client.get(BOOK).json() == {"items": []}
-        assert opened.remembered("anybody") == {}
+        assert opened.mappings.remembered("anybody") == {}
         assert client.post(BOOK, content=b"x" * (300 << 10), headers=named("a.csv")).status_code == 413
     assert list((demo.batch or Path()).glob("*/*")) == []
 
@@ -391,6 +500,28 @@ def test_a_check_proposes_columns_and_shows_problems(client: TestClient, jobs: J
     remembered = jobs.check_of(again)
     assert remembered is not None
     assert (remembered.problem, remembered.mapping["amount"]) == ("", "LoanAmt")
+
+
+def test_a_workbook_by_the_page(client: TestClient, tmp_path: Path) -> None:
+    """XLSX in, its rows numbered as in the spreadsheet, each opened in the form; XLSX out, as the command has it."""
+    rows = messy(60)
+    write_xlsx(tmp_path / "loans.xlsx", {"loans": [[], *sheet_of(rows)]})
+    id = send(client, "loans.xlsx", (tmp_path / "loans.xlsx").read_bytes(), "?for=page")["id"]
+    assert until(client, id, READY, FAILED)["error"] is None
+    client.post(f"/batch/{id}/score")
+    done = until(client, id, DONE, FAILED)
+    assert (done["state"], done["rows"], done["rejected"]) == (DONE, 60, 8)
+    page = client.get(f"/batch/{id}?show=refused").text
+    assert re.findall(r'<th scope="row">(\d+)</th>', page)[:2] == [
+        "6",
+        "13",
+    ]  # the first row is empty, the second names
+    opened = json.loads(client.get(f"/batch/{id}/row?n=0").content)
+    assert "Row 3 of loans.xlsx." in opened["html"]
+    result = client.get(f"/batch/{id}/result")
+    assert result.headers["content-disposition"] == 'attachment; filename="loans-scores.xlsx"'
+    assert score(tmp_path / "loans.xlsx", tmp_path / "scores.xlsx", "--rows-a-part", 5000) == 0
+    assert result.content == (tmp_path / "scores.xlsx").read_bytes()
 
 
 def test_the_page_takes_no_more_rows_than_it_says(client: TestClient, jobs: Jobs) -> None:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import python_calamine
 from book_files import applications, csv_text, form_of_release, parquet, rejected, score, scores
-from workbooks import write_xlsx
+from workbooks import sheet_of, write_xlsx
 
 from inference.book import parquet_files
 from inference.book.errors import BadBook
@@ -347,10 +347,6 @@ def test_an_arrow_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     assert "the file is empty" in refusal(tmp_path, b"", "in.arrow")
 
 
-def sheet_of(rows: list[dict[str, object]]) -> list[list[object]]:
-    return [list(rows[0]), *(["" if value is None else value for value in row.values()] for row in rows)]
-
-
 def test_a_workbook_has_the_scores_of_a_parquet_file(tmp_path: Path, expected: pa.Table) -> None:
     """Numbers as numbers, ids as texts; blank rows count, as in the spreadsheet."""
     lines = [[], *sheet_of(ROWS[:100]), [], *sheet_of(ROWS)[101:]]
@@ -396,6 +392,18 @@ def test_which_sheet_is_told(tmp_path: Path, expected: pa.Table, capsys: pytest.
     write_xlsx(tmp_path / "in.xlsx", {"loans": unnamed})
     assert score(tmp_path / "in.xlsx", tmp_path / "out3") == 1
     assert "row 6 has a value in a column without a name" in capsys.readouterr().err
+
+
+def test_merged_cells_within_the_rows_are_refused(tmp_path: Path, expected: pa.Table) -> None:
+    """Only the first of them has a value: the other rows would be scored as if nothing were stated. Above the rows they
+    do no harm."""
+    column = chr(ord("A") + list(ROWS[0]).index("home"))
+    for name, merged in (("above.xlsx", "A1:C1"), ("within.xlsx", f"{column}5:{column}9")):
+        write_xlsx(tmp_path / name, {"loans": sheet_of(ROWS)}, [merged])
+    assert score(tmp_path / "above.xlsx", tmp_path / "out") == 0
+    assert scores(tmp_path / "out").equals(expected)
+    with pytest.raises(BadBook, match=f"the cells {column}5:{column}9 are merged"):
+        open_source(str(tmp_path / "within.xlsx"), FORM, {}, Told())
 
 
 def test_a_workbook_out_reads_as_what_was_written(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def strangers(site: Site, core: httpx.Client) -> None:
                 asked.get(
                     path, headers={b"User-Agent": word.encode(), b"Referer": word.encode(), b"Cookie": word.encode()}
                 )
-            asked.get("/performance", params={"language": word, word: word})
+            asked.get("/operations", params={"language": word, word: word})
             asked.get("/api/v1/decisions", params={"reference": word, "kind": word, word: word})
             asked.post("/gradio_api/upload", files={"files": (f"{word}.csv", word.encode(), "text/csv")})
             asked.post("/login", content=word.encode() * 2000)

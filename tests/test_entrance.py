@@ -22,7 +22,9 @@ from inference.settings import Settings, default_release
 from ledger.ledger import Ledger
 from web.lender import read_lender
 from web.pages.texts import texts_in
-from web.security.accounts import IDLE, Accounts, mode
+from web.security.access_mode import mode
+from web.security.accounts import Accounts
+from web.security.authentication import IDLE
 from web.security.entrance import ALL_SEEING, COOKIE, LOGGED_IN, METERING, NOBODY, rule
 from web.server import create_app
 
@@ -45,7 +47,7 @@ LISTED = {
     LOGGED_IN: """
         /work /fr/work /work/{name} /fr/work/{name} /manage /fr/manage /password /fr/password
         / /fr/ /logout /fr/logout /history /fr/history /history/export /fr/history/export
-        /performance /fr/performance /model-card
+        /operations /fr/operations /performance /fr/performance /model-card
         /fr/model-card /model-card/{name}
         /desk/score /desk/try /desk/take /desk/read /fr/desk/score /fr/desk/try /fr/desk/take /fr/desk/read
         /desk/search /fr/desk/search
@@ -53,7 +55,7 @@ LISTED = {
         /fr/desk/compare /fr/desk/drafts /fr/desk/keep /fr/desk/discard
         /record/{id}/withdraw /fr/record/{id}/withdraw
         /record/{id}/assign /fr/record/{id}/assign /record/{id}/note /fr/record/{id}/note
-        /record/{id}/notified /fr/record/{id}/notified
+        /record/{id}/notified /fr/record/{id}/notified /record/{id}/arrange /fr/record/{id}/arrange
         /batch /batch/columns.csv /batch/{id} /batch/{id}/progress /batch/{id}/check /batch/{id}/score
         /batch/{id}/cancel /batch/{id}/delete /batch/{id}/result /batch/{id}/rejected /batch/{id}/row
         /fr/batch /fr/batch/columns.csv /fr/batch/{id} /fr/batch/{id}/progress /fr/batch/{id}/check /fr/batch/{id}/score
@@ -239,7 +241,7 @@ def test_officers_have_no_use_of_what_is_for_managers(visitor: TestClient) -> No
 def score(client: TestClient, reference: str) -> str:
     """A score at the desk; the id of its record, as the API finds it."""
     assert client.post("/desk/score", json={"answers": EXAMPLE, "reference": reference}).status_code == 200
-    found = client.get("/api/v1/decisions", params={"reference": reference}).json()["items"]
+    found = client.post("/api/v1/decisions", json={"reference": reference}).json()["items"]
     return str(found[0]["id"])
 
 
@@ -268,7 +270,8 @@ def test_another_officers_record(visitor: TestClient) -> None:
     assert visitor.get(f"/api/v1/decisions/{id}").status_code == 404
     assert visitor.get("/api/v1/decisions/begun").status_code == 404
     assert visitor.get("/api/v1/decisions", params={"by": "ann"}).status_code == 403
-    assert id not in visitor.get("/api/v1/decisions", params={"reference": "R-ann"}).text
+    assert visitor.post("/api/v1/decisions", json={"by": "ann"}).status_code == 403
+    assert id not in visitor.post("/api/v1/decisions", json={"reference": "R-ann"}).text
     as_person(visitor, "meg")
     assert "R-ann" in visitor.get("/history").text
     assert visitor.get(f"/record/{id}").status_code == 200
@@ -382,20 +385,20 @@ def test_a_session_begins_at_login_and_ends_at_logout(visitor: TestClient) -> No
 
 
 def test_a_page_that_asks_by_itself_keeps_nobody_logged_in(scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
-    """The Performance page asks every few seconds: after half an hour of that alone the session is over."""
+    """The page Operations asks every few seconds: after half an hour of that alone the session is over."""
     own, time = replace(settings, ledger=None, users=tmp_path / "u.sqlite3"), Time(1_700_000_000.0)
     with closing(Accounts(own.users, time, QUICK)) as accounts:  # type: ignore[arg-type]
         accounts.add_user("ann", "officer", PASSWORD)
         with visiting(create_app(scorer, own, accounts=accounts), follow_redirects=False) as client:
             as_person(client, "ann")
             for _ in range(0, IDLE, 300):
-                assert client.get("/performance").status_code == 200
+                assert client.get("/operations").status_code == 200
                 time.now += 300
             assert client.get("/api/v1/release").status_code == 200  # half an hour to the second, and somebody asks
             time.now += 300
-            assert client.get("/performance").status_code == 200
+            assert client.get("/operations").status_code == 200
             time.now += IDLE - 299
-            assert client.get("/performance").status_code == 401
+            assert client.get("/operations").status_code == 401
 
 
 def test_the_cookie(visitor: TestClient) -> None:
@@ -615,7 +618,7 @@ def test_only_who_is_known_hears_more_than_ready(visitor: TestClient) -> None:
 def test_safe_headers_are_on_every_answer(visitor: TestClient) -> None:
     """Pages, files, errors, refusals."""
     as_person(visitor, "meg")
-    for path in ("/", "/fr/", "/history", "/performance", "/model-card", "/fr/model-card", "/login", "/livez",
+    for path in ("/", "/fr/", "/history", "/operations", "/model-card", "/fr/model-card", "/login", "/livez",
                  "/config", "/theme.css", "/api/v1/release", "/record/none", "/nothing", "/metrics",
                  "/desk/000000000000/x.css"):  # fmt: skip
         headers = visitor.get(path, headers=BROWSER).headers
@@ -637,7 +640,7 @@ def test_scripts_in_the_page_are_named_by_their_hash(visitor: TestClient) -> Non
 def test_the_desk_says_who_is_there(visitor: TestClient) -> None:
     """Name, role and the way out, on the desk and on plain pages."""
     as_person(visitor, "ann")
-    for path in (f"{home}{page}" for home in ("/", "/fr/") for page in ("", "history", "performance", "model-card")):
+    for path in (f"{home}{page}" for home in ("/", "/fr/") for page in ("", "history", "operations", "model-card")):
         page = visitor.get(path, headers=BROWSER).text
         texts = texts_in("fr" if path.startswith("/fr") else "en")
         assert f"ann ({texts('role.officer')})" in page
@@ -659,7 +662,7 @@ def test_every_page_has_the_way_out(scorer: Scorer, settings: Settings, accounts
         pages = [
             "/",
             "/history",
-            "/performance",
+            "/operations",
             "/model-card",
             f"/record/{id}",
             f"/record/{id}/notice",

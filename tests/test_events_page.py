@@ -158,11 +158,11 @@ def test_without_endpoints_the_page_says_how(tmp_path: Path, scorer: Scorer) -> 
 
 
 def test_operations_lead_to_it(place: tuple[TestClient, Ledger]) -> None:
-    """For managers, from the page of performance."""
+    """For managers, from the page of operations."""
     client, _ = place
-    assert 'href="events"' in client.get("/performance").text
+    assert 'href="events"' in client.get("/operations").text
     enter(client, "ann")
-    assert 'href="events"' not in client.get("/performance").text
+    assert 'href="events"' not in client.get("/operations").text
 
 
 def test_metrics_and_readiness_tell_of_it(place: tuple[TestClient, Ledger]) -> None:

@@ -1,6 +1,8 @@
 """Scores of one form are one case, in process with a real ledger; a case can end without a decision."""
 
 import asyncio
+import csv
+import io
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -179,6 +181,36 @@ def test_a_case_is_withdrawn(desk: Office, reason: str) -> None:
     listed = desk.client.post("/history", data={"decision": "open"}).text
     assert id not in listed
     assert id in desk.client.post("/history", data={"reference": f"W-{reason}"}).text
+
+
+def test_a_withdrawn_case_is_never_called_open(desk: Office) -> None:
+    """Withdrawn before anything was decided, or while it was referred: on no page, in no file and by no filter is it
+    still open, or referred; one filter has all of them."""
+    untouched, referred, open_still = (desk.score(f"NO-{name}") for name in ("untouched", "referred", "open"))
+    assert desk.decide(referred, "refer").headers["x-recorded"] == "yes"
+    for id in (untouched, referred):
+        assert withdraw(desk, id).headers["x-recorded"] == "yes"
+    for decision, expected in (
+        ("withdrawn", {untouched, referred}), ("open", {open_still}), ("refer", set()), ("waiting", set()),
+    ):  # fmt: skip
+        asked = {"reference": "NO-", "decision": decision}
+        for path in ("/history", "/fr/history"):
+            page = desk.client.post(path, data=asked).text
+            assert set(re.findall(r'href="record/([\w-]+)"', page)) == expected, (decision, path)
+        items = desk.client.post("/api/v1/cases", json=asked).json()["items"]
+        assert {item["id"] for item in items} == expected, decision
+        file = desk.client.post("/history/export", data={**asked, "format": "csv"}).text
+        assert {row["id"] for row in csv.DictReader(io.StringIO(file))} == expected, decision
+    for language, path in (("en", "/"), ("fr", "/fr/")):
+        texts = texts_in(language)
+        page = desk.client.post(f"{path}history", data={"reference": "NO-", "decision": "withdrawn"}).text
+        table = page[page.index("<tbody>") :]
+        assert table.count(f"<td>{texts('withdraw.done')}</td>") == 2
+        assert texts("history.open") not in table
+    items = desk.client.post("/api/v1/cases", json={"reference": "NO-"}).json()["items"]
+    states = {item["id"]: item["state"] for item in items}
+    assert states == {untouched: WITHDRAWN, referred: WITHDRAWN, open_still: "open"}
+    assert not {untouched, referred} & set(re.findall(r"record/([\w-]+)", desk.client.get("/work").text))
 
 
 def test_open_cases_are_found_behind_withdrawn_ones(desk: Office) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import urllib.request
@@ -10,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from inference.settings import current_releases
 from profiling.benchmarks.serving import served
-from profiling.documents.space import SERVED
+from web.shipping.files import chosen_releases, copy_served
 
 pytestmark = pytest.mark.slow
 
@@ -33,13 +31,7 @@ def install(python: str, folder: Path) -> None:
 def test_serves_from_a_fresh_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After `pip install -r requirements.txt` in an empty environment, `python app.py` comes up ready to score; what
     needs more names the extra that has it."""
-    for name in (*SERVED, *(str(folder.relative_to(ROOT)) for folder in current_releases().values())):
-        source, target = ROOT / name, tmp_path / "app" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.jsonl"))
-        else:
-            shutil.copyfile(source, target)
+    copy_served(tmp_path / "app", chosen_releases(None))
     python = str(tmp_path / "venv" / "bin" / "python")
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     install(python, tmp_path / "app")

@@ -1,5 +1,6 @@
 """How long a case is kept, in process with a real ledger: the notice that was handed over, a manager's hold."""
 
+import hashlib
 import html
 import re
 from collections.abc import Iterator
@@ -21,8 +22,7 @@ from ledger import queries
 from ledger.events import HELD, NOTIFIED, RELEASED
 from ledger.ledger import Ledger
 from ledger.retention import handed_over, on_hold, purge
-from web.cases.keeping import digest
-from web.cases.notice import notice
+from web.cases.notice import as_text, notice
 from web.cases.rules import version_of
 from web.pages.texts import texts_in
 from web.security.accounts import Accounts
@@ -67,8 +67,9 @@ def test_a_notice_that_was_handed_over(desk: Office) -> None:
         (as_written,) = queries.by_id(connection, [record.id])
     assert "notice" not in as_written.body_json
     release = desk.scorer.release
-    assert record.notice == digest(notice(case, release, LENDER, texts_in("fr")))
-    assert record.notice != digest(notice(case, release, LENDER, TEXTS))
+    assert record.text == as_text(notice(case, release, LENDER, texts_in("fr")))
+    assert record.notice == hashlib.sha256(record.text.encode()).hexdigest()
+    assert record.text not in as_written.body
     for language, path in (("en", "/record/"), ("fr", "/fr/record/")):
         assert texts_in(language)("entry.notified", day=texts_in(language).day(today)) in desk.page(path + id)
 

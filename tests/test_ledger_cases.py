@@ -18,7 +18,7 @@ from inference.settings import ROOT
 from ledger import cases, queries, schema
 from ledger.cases import DONE, OPEN, PENDING, REVIEW, WAITING, Case
 from ledger.decisions import DECISIONS, WITHDRAWALS, assigned, contested, noted, withdrawal
-from ledger.events import SCORED, Assigned, Contested, Decided
+from ledger.events import SCORED, WITHDRAWN, Assigned, Contested, Decided
 from ledger.readonly import ReadOnlyStore
 from ledger.records import Draft
 from ledger.schema import CASES_OF_2, DROPPED, VERSION
@@ -80,7 +80,7 @@ def questions(count: int, seed: int) -> Iterator[tuple[int | None, dict[str, str
         "since": ("2022-06-01", "2024-01-01", "2099-01-01"),
         "until": ("2022-06-01", "2024-01-01", "2099-01-01"),
         "by": ("ann", "nobody"),
-        "decision": ("open", "waiting", *DECISIONS),
+        "decision": ("open", "waiting", "withdrawn", *DECISIONS),
         "overridden": ("yes", "no"),
     }
     for _ in range(count):
@@ -101,9 +101,9 @@ def answers(case: Case, asked: Mapping[str, str], only_of: str | None) -> bool:
         "decision": lambda value: (
             decided is None and case.withdrawn is None
             if value == "open"
-            else case.state == WAITING
-            if value == "waiting"
-            else decided is not None and decided.decision == value
+            else case.state == value
+            if value in (WAITING, WITHDRAWN)
+            else decided is not None and decided.decision == value and case.withdrawn is None
         ),
         "overridden": lambda value: decided is not None and decided.overridden == (value == "yes"),
     }

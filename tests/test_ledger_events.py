@@ -14,7 +14,7 @@ from ledger_cases import SCORE, case_of, writing_to
 from inference.scorer import Scorer
 from ledger import queries
 from ledger.__main__ import main
-from ledger.decisions import agreed, contested, decided, hold_placed, hold_released, notified, scored
+from ledger.decisions import agreed, arranged, contested, decided, hold_placed, hold_released, notified, scored
 from ledger.events import BEGUN, KINDS, READERS, Begun, Event, Header, Object, Purged, Scored, Unknown, UnreadableRecord
 from ledger.readonly import ReadOnlyStore
 from ledger.records import BEFORE_ALL, FORMAT, Draft, Record, seal, write
@@ -75,6 +75,8 @@ BODIES = {
     '"time":"1970-01-01T00:00:00.000000Z"}',
     "contested": '{"by":"ann","deadline":"2030-01-01","id":"1","kind":"contested","of":"d","personal":"c",'
     '"reviewer":"cyd","seq":2,"time":"1970-01-01T00:00:00.000000Z"}',
+    "arranged": '{"by":"ann","id":"1","kind":"arranged","of":"d","personal":"c","seq":2,'
+    '"time":"1970-01-01T00:00:00.000000Z"}',
     "notified": '{"by":"ann","day":"2030-01-01","id":"1","kind":"notified","of":"d","personal":"c","seq":2,'
     '"time":"1970-01-01T00:00:00.000000Z"}',
     "held": '{"by":"meg","id":"1","kind":"held","of":"first","personal":"c","seq":2,'
@@ -91,7 +93,9 @@ PERSONAL = {
     "decided": '{"conditions":null,"justification":"A sentence.","reasons":["amount/high"],"reference":"é 1"}',
     "agreed": '{"note":"Seen.","reference":"é 1"}',
     "contested": '{"objection":"No.","reference":"é 1"}',
-    "notified": '{"notice":"00","reference":"é 1"}',
+    "arranged": '{"language":"fr","reasons":["b/low","a/high"],"reference":"é 1"}',
+    "notified": '{"notice":"44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",'
+    '"reference":"é 1","text":"{}"}',
     "held": '{"reason":"A reason."}',
     "released": '{"reason":"A reason."}',
     "serviced": '{"note":"Seen."}',
@@ -105,7 +109,8 @@ WRITTEN = [
     ),
     agreed("d", by="ben", agrees=True, note="Seen.", reference="é 1"),
     contested("d", by="ann", reviewer="cyd", deadline="2030-01-01", objection="No.", reference="é 1"),
-    notified("d", by="ann", day="2030-01-01", notice="00", reference="é 1"),
+    arranged("d", by="ann", language="fr", reasons=["b/low", "a/high"], reference="é 1"),
+    notified("d", by="ann", day="2030-01-01", text="{}", reference="é 1"),
     hold_placed("first", by="meg", reason="A reason."),
     hold_released("first", by="meg", reason="A reason."),
     Service(FIRST.event, ()).change(
@@ -225,7 +230,7 @@ def test_a_header_is_read_whatever_the_rest_is() -> None:
 
 def test_every_kind_has_a_class_of_its_own() -> None:
     """Named as its kind is."""
-    assert len(KINDS) == 16
+    assert len(KINDS) == 17
     assert [made.__name__.lower() for made in KINDS.values()] == [kind.replace("_", "") for kind in KINDS]
     assert {Event.__subclasses__().count(made) for made in KINDS.values()} == {1}
 

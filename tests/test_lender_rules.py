@@ -11,12 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from book_files import applications, csv_text
 from fastapi.testclient import TestClient
 from parts import NAMES, NO_USERS, newest, send, some, visiting
 
 import tenfold
+from inference.__main__ import card
 from inference.errors import BadSetting
 from inference.rules import REASON
 from inference.scorer import Scorer, open_scorer
@@ -27,6 +29,7 @@ from ledger.ledger import Ledger
 from ledger.replay import DIFFERENT, SAME, Replayer
 from ledger.store import Store
 from ledger.verify import verify
+from web.arrow import score_in
 from web.desk.form import FormValues
 from web.lender import EXAMPLE, Lender, read_lender, rules_for
 from web.pages.texts import LANGUAGES, texts_in
@@ -97,7 +100,9 @@ APPLICATIONS: tuple[dict[str, Any], ...] = (
 
 
 @pytest.mark.slow
-def test_page_api_and_file_have_one_outcome(server: Any, scorer: Scorer, lender: Lender, tmp_path: Path) -> None:
+def test_page_api_file_shell_and_arrow_have_one_outcome(
+    server: Any, scorer: Scorer, lender: Lender, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """And the model's decision is that of `Scorer.score`, whatever the rules say."""
     client, _ = server
     rows = [example(scorer, **answers) for answers in APPLICATIONS] + [without_id(row) for row in applications(60)]
@@ -119,6 +124,22 @@ def test_page_api_and_file_have_one_outcome(server: Any, scorer: Scorer, lender:
             "rules_unknown"
         ].split()
         assert (answer["offer"]["grade"], answer["offer"]["instalment"]) == (line["grade"], float(line["instalment"]))
+    capsys.readouterr()
+    (tmp_path / "in.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert tenfold.main(["score", str(tmp_path / "in.jsonl"), *given[:4]]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    ruled = ("decision", "outcome", "rules", "offer")
+    assert [{name: line[name] for name in ruled} for line in lines] == [
+        {name: answer[name] for name in ruled} for answer in alone
+    ]
+    texts = [{name: None if value is None else str(value) for name, value in row.items()} for row in rows]
+    batches = pa.Table.from_pylist(texts).to_batches()
+    arrow = [row for batch in batches for row in score_in(batch, newest("consumer"), lender.file).to_pylist()]
+    assert [row["problems"] for row in arrow] == [None] * len(rows)
+    shared = ("decision", "outcome", "rules_broken", "rules_unknown", "grade")
+    assert [[row[name] for name in shared] for row in arrow] == [[line[name] for name in shared] for line in book]
+    for name in ("pd", "rate", "instalment"):
+        assert [row[name] for row in arrow] == [float(line[name]) for line in book]
     values = FormValues(scorer.release.form, "en", with_reference=True)
     for row, outcome in zip(rows[:7], outcomes[:7], strict=True):
         shown = dict(zip(scorer.release.form.names, values.values(row), strict=False))
@@ -214,6 +235,29 @@ def test_the_release_gives_the_texts_of_the_rules(server: Any, lender: Lender) -
 
 
 @pytest.mark.slow
+def test_a_score_in_the_shell_knows_the_lender(
+    scorer: Scorer, lender: Lender, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By TENFOLD_LENDER as by --lender; the card for a terminal says which rule is broken; without a lender's file the
+    answer is as it was."""
+    given = ["--example", "--release", str(newest("consumer"))]
+    monkeypatch.setenv("TENFOLD_LOG", "off")
+    monkeypatch.delenv("TENFOLD_LENDER", raising=False)
+    assert tenfold.main(["score", *given]) == 0
+    assert not {"outcome", "rules", "offer"} & json.loads(capsys.readouterr().out).keys()
+    monkeypatch.setenv("TENFOLD_LENDER", str(lender.file))
+    assert tenfold.main(["score", *given]) == 0
+    by_environment = json.loads(capsys.readouterr().out)
+    assert [rule["code"] for rule in by_environment["rules"]] == [rule.code for rule in lender.rulebook.rules]
+    assert by_environment["offer"]["instalment"] > 0
+    rules = rules_for(lender, scorer.release)
+    shown = card(scorer, scorer.score(example(scorer, seniority=0)), rules)
+    assert "With the lender's rules: DECLINE" in shown
+    assert "rule time_in_job is broken: 0.0, limit 1" in shown
+    assert re.search(r"Grade \w, [\d.]+% a year, 24 instalments of [\d.,]+\n", shown)
+
+
+@pytest.mark.slow
 def test_without_rules_nothing_is_added(scorer: Scorer, tmp_path: Path) -> None:
     """The outcome is the decision, records are as they were, and a file has no columns more."""
     settings = Settings(release=newest("consumer"), log=None, users=NO_USERS)
@@ -247,6 +291,8 @@ def test_a_rule_for_another_release_stops_the_start(
     (tmp_path / "in.csv").write_text("amount\n1\n")
     given = ["--release", str(newest(name)), "--lender", str(file)]
     assert tenfold.main(["book", str(tmp_path / "in.csv"), str(tmp_path / "out"), *given]) == 1
+    assert path in capsys.readouterr().err
+    assert tenfold.main(["score", "--example", *given]) == 1
     assert path in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 

@@ -10,16 +10,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from ledger_cases import SCORE, at, bytes_of, purged
 from parts import Time, some
 
-from ledger import outbox, queries, webhooks
+from ledger import cases, outbox, queries, webhooks
 from ledger.__main__ import main
 from ledger.cases import cases_from
 from ledger.cleaning import Cleaner
@@ -34,6 +35,9 @@ from ledger.records import Draft, Key, Seen, iso_time
 from ledger.sender import TURN, Sender
 from ledger.store import Store
 from ledger.verify import verify
+from web.cases.status import due
+from web.pages.texts import texts_in
+from web.work_settings import work_settings
 
 SECRET = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 KEY = base64.b64decode(SECRET)
@@ -152,7 +156,7 @@ def test_which_events_records_are(file: Path) -> None:
         ledger.append(agreed(wants, by="meg", agrees=False, note=CANARY))
         again = ledger.append(decided("two", "decline", "refer", by="ann", needs_second=True)).header.id
         yes = ledger.append(agreed(again, by="meg", agrees=True)).header.id
-        ledger.append(notified(again, by="ann", day="2026-11-30", notice="0" * 64))
+        ledger.append(notified(again, by="ann", day="2026-11-30", text="{}"))
         ledger.append(withdrawal("two", "duplicate", by="ann"))
         assert ids(ledger) == [
             "scored_one", f"decided_{alone}", f"objection_{against}", "scored_two", f"waiting_{wants}",
@@ -549,18 +553,17 @@ def test_due_cases(file: Path) -> None:
         time_of.now = at("2026-11-02").timestamp()
         score(ledger, "later")
 
-        def due(first: str, last: str) -> list[tuple[str, str]]:
+        def due_in(first: str, last: str) -> list[tuple[str, str]]:
             with ledger.store.reading() as connection:
                 return list(due_between(connection, days, date.fromisoformat(first), date.fromisoformat(last)))
 
-        assert due("2026-11-20", "2026-11-25") == []
+        assert due_in("2026-11-20", "2026-11-25") == []
         first = [("open", "2026-12-01"), ("referred", "2026-12-01"), ("second", "2026-12-01")]
-        assert due("2026-11-26", "2026-11-26") == first
-        assert due("2026-11-26", "2026-11-27") == [*first, ("later", "2026-12-02")]
+        assert due_in("2026-11-26", "2026-11-26") == first
+        assert due_in("2026-11-26", "2026-11-27") == [*first, ("later", "2026-12-02")]
         against = [(objection, "2026-12-10")]
-        looked = [
-            day for day in ("2026-12-04", "2026-12-05", "2026-12-17", "2026-12-18") if due("2027-01-01", day) == against
-        ]
+        days_asked = ("2026-12-04", "2026-12-05", "2026-12-17", "2026-12-18")
+        looked = [day for day in days_asked if due_in("2027-01-01", day) == against]
         assert looked == ["2026-12-05", "2026-12-17"]
         with ledger.store.reading() as connection:
             alone = due_between(connection, DueDays(), date(2026, 11, 1), date(2026, 12, 9))
@@ -584,6 +587,32 @@ def test_due_cases(file: Path) -> None:
     assert (data["case"], data["due"], data["what"]) == ("settled", "2026-12-10", "objection")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("zone", "day"), [("Pacific/Kiritimati", "2026-12-02"), ("America/New_York", "2026-12-01")])
+def test_days_are_counted_in_the_lenders_time_zone(file: Path, zone: str, day: str) -> None:
+    """Scored at 23:30 UTC: where it is tomorrow already, a case is due a day later. The event has the day that the page
+    Work shows, and comes on the lender's day."""
+    time_of = Time(datetime(2026, 11, 1, 23, 30, tzinfo=UTC).timestamp())
+    given = hooks("http://127.0.0.1:1")
+    work = work_settings({"time_zone": zone, "decision_days": 30, "reminder_days": 5})
+    with ledger_with(file, given, time_of) as (ledger, box):
+        score(ledger, "late")
+        with ledger.store.reading() as connection:
+            case = cases.find(connection, "late")
+            assert case is not None
+            reminder = date.fromisoformat(day) - timedelta(days=5)
+            before = reminder - timedelta(days=1)
+            assert list(due_between(connection, work.days, before, before)) == []
+            assert list(due_between(connection, work.days, reminder, reminder)) == [DueCase("late", day)]
+        assert due(case, work, texts_in("en"), date.fromisoformat(day)).day == texts_in("en").day(day)
+        assert due(case, work, texts_in("en"), date.fromisoformat(day)).left == texts_in("en")("due.today")
+        midnight = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(zone)) - timedelta(days=5)
+        assert work.days.today(midnight.timestamp() - 60) == before
+        time_of.now = midnight.timestamp() + 60
+        with closing(Sender(ledger, box, given, work.days, time_of.clock)):
+            wait_for(lambda: [row.id for row in rows(ledger) if row.kind == "due"] == [f"due_late_{day}"])
+
+
 # --- erased, verified ---
 
 
@@ -601,7 +630,7 @@ def test_what_is_erased_is_in_no_byte_of_ledger_outbox_or_drafts(file: Path, rec
         ).header.id
         yes = ledger.append(agreed(decision, by="meg", agrees=True, note=CANARY)).header.id
         ledger.append(noted("one", by="ann", note=CANARY))
-        ledger.append(notified(decision, by="ann", day="2022-01-02", notice="0" * 64))
+        ledger.append(notified(decision, by="ann", day="2022-01-02", text="{}"))
         drafts.keep("ann", "key", json.dumps({"reference": CANARY}, ensure_ascii=False))
         wait_for(lambda: any(row.problem for row in rows(ledger)))
     found = CANARY.encode()

@@ -146,14 +146,42 @@ def test_the_words_are_a_recipes(tmp_path: Path) -> None:
     """What its [loans] calls bad and good, and more by hand; no word means both."""
     recipe = tmp_path / "r.toml"
     recipe.write_text('[loans]\nbad = ["1", "charged off"]\ngood = ["0"]\n')
-    words = words_of(recipe, bad=["defaulted"])
+    words = words_of(recipe, bad=["defaulted"], running=["Current"])
     assert words == {
-        "repaid": "repaid", "bad": "bad", "defaulted": "bad", "1": "bad", "charged off": "bad", "0": "repaid",
+        "repaid": "repaid", "bad": "bad", "running": "running", "defaulted": "bad", "Current": "running", "1": "bad",
+        "charged off": "bad", "0": "repaid",
     }  # fmt: skip
+    with pytest.raises(BadOutcomes, match="'0' means both running and repaid"):
+        words_of(recipe, running=["0"])
     with pytest.raises(BadOutcomes, match="means both"):
         words_of(recipe, repaid=["1"])
     with pytest.raises(BadOutcomes, match="not a recipe"):
         words_of(csv(tmp_path, "[loans"))
+
+
+def test_a_loan_that_still_runs_has_no_outcome(
+    ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A list of all loans may be given as it is: those that run are counted, with or without a day, and nothing of them
+    is recorded; an outcome that is there stays, and is said. Their lines are checked like others."""
+    file = csv(tmp_path, "id,outcome,date", "new,running,", "new,Current,2026-05-01", "open,repaid,2026-06-02")
+    assert main(["--ledger", str(ledger), "outcomes", str(file), "--by", "ann", "--running", "Current"]) == 0
+    assert [(o.of, o.outcome) for o in outcomes_in(ledger)] == [("open", "repaid")]
+    said = capsys.readouterr().out
+    assert "1 outcomes recorded\n1 still run: nothing is recorded of them" in said
+    assert "have an outcome in the ledger" not in said
+    assert tell(ledger, csv(tmp_path, "id,outcome,date", "open,running,2026-07-01")) == 0
+    assert "1 of these have an outcome in the ledger, which stays" in capsys.readouterr().out
+    assert [(o.of, o.outcome) for o in outcomes_in(ledger)] == [("open", "repaid")]
+    wrong = csv(
+        tmp_path, "id,outcome,date", "nobody,running,", "new,running,1.6.2026", "open,running,", "open,bad,2026-06-03",
+        "new,bad,",
+    )  # fmt: skip
+    assert tell(ledger, wrong) == 2
+    said = capsys.readouterr().err
+    for part in ("line 2: no case has this id", "line 3: the date is not like", "line 5: line 4 says otherwise",
+                 "line 6: the date is not like"):  # fmt: skip
+        assert part in said
 
 
 def test_an_outcome_finds_a_case_whose_reference_is_erased(

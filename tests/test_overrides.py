@@ -14,11 +14,13 @@ from fastapi.testclient import TestClient
 from parts import NO_USERS, newest, some, visiting
 from test_work import TODAY, Cases
 
+from inference.intervals import wilson
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
 from ledger.decisions import decided
 from ledger.overrides import amount_band, decision_counts
 from web.cases.overrides import FEWEST, last_months
+from web.lender import read_lender
 from web.server import create_app
 
 pytestmark = pytest.mark.slow  # an app is started
@@ -78,6 +80,24 @@ def test_counts_are_those_of_the_records(cases: Cases, scorer: Scorer) -> None:
     assert counts.distances.keys() == {sum(apart >= edge for edge in (0.01, 0.03, 0.1))}
 
 
+def test_reasons_are_crossed_with_directions(cases: Cases, client: TestClient) -> None:
+    """Those of overrides alone, in the lender's words, with their share of all overrides once there are enough."""
+    with cases.ledger.store.reading() as connection:
+        counts = decision_counts(connection, last_months(TODAY.timestamp())[0], "amount")
+    assert counts.reasons == {"security": {"more_lenient": 5, "stricter": 4}}
+    directions = sum((month.directions for month in counts.months.values()), Counter())
+    assert directions == {"as_suggested": 8, "more_lenient": 5, "stricter": 4}
+    page = html.unescape(client.get("/history/overrides").text)
+    words = read_lender(None).reason("more_lenient", "security", "en")
+    assert re.search(rf"<tr><td>{re.escape(words)}</td><td>5</td><td>4</td><td>9</td><td>–</td></tr>", page)
+    id = cases.score(1, "O-more", by="zoe")
+    cases.add(decided(id, "decline", "refer", by="zoe", reason_code="other", justification="Seen."))
+    page = html.unescape(client.get("/history/overrides").text)
+    low, high = wilson(9, 10)
+    interval = f"90.0 % ({100 * low:.1f} % to {100 * high:.1f} %)".replace(" %", "\N{NARROW NO-BREAK SPACE}%")
+    assert f"<td>9</td><td>{interval}</td>" in page
+
+
 def test_what_is_erased_is_not_known(cases: Cases) -> None:
     """Its decisions count, by month and officer; amount and exact PD are gone with the personal part."""
     with closing(sqlite3.connect(cases.ledger.store.path)) as writer, writer:
@@ -113,8 +133,13 @@ def test_the_page_shows_them_and_ranks_nobody(client: TestClient) -> None:
     officers = [row for row in rows if row and row[0] in ("Adam", "bob", "zoe", "eve")]
     assert FEWEST == 10
     assert [row[:4] for row in officers] == [("Adam", "4", "4", "0"), ("bob", "1", "1", "0"), ("zoe", "12", "0", "4")]
-    assert [row[4] for row in officers] == ["–", "–", "33.3\N{NARROW NO-BREAK SPACE}%"]
-    assert sum(int(row[1]) for row in rows if len(row) == 6) == len(DECIDED)  # the figures of the charts
+    low, high = wilson(4, 12)
+    interval = f"33.3 % ({100 * low:.1f} % to {100 * high:.1f} %)".replace(" %", "\N{NARROW NO-BREAK SPACE}%")
+    assert [row[4] for row in officers] == ["–", "–", interval]
+    months = [row for row in rows if len(row) == 9]  # the figures of the charts
+    assert len(months) == 12
+    for column, expected in ((1, len(DECIDED)), (6, 5), (7, 4)):
+        assert sum(int(row[column]) for row in months) == expected
     assert "alphabetical order" in page
     assert "par ordre alphabétique" in html.unescape(client.get("/fr/history/overrides").text)
 

@@ -9,14 +9,23 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from parts import Time, some
+from parts import Time
 from perflog_lines import line
 
 from inference.errors import InvalidApplication
 from inference.measure import Clock
 from inference.perflog import PerformanceLog
-from inference.perflog_lines import FIGURES
-from inference.perflog_reader import LogReader, over_time, quantiles
+from inference.perflog_lines import FIGURES, bucket_of
+from inference.perflog_reader import (
+    LEAST,
+    REFUSED,
+    TOOK,
+    LogReader,
+    counted_quantiles,
+    in_intervals,
+    known_quantiles,
+    quantiles,
+)
 from inference.scorer import Scorer
 from web.operations.log_tail import LogTail
 
@@ -62,7 +71,7 @@ def test_what_the_scorer_writes_is_what_is_read(logged: Scorer, tmp_path: Path, 
         assert np.array_equal(records.column(name), expected)
     assert (records.column("thread_cpu") > 0).all()
     assert reader.errors == {"InvalidApplication": 1}
-    assert reader.error_minutes == [NOON // 60 + 3]
+    assert reader.counts.of(REFUSED, ["InvalidApplication"])["minute"].tolist() == [NOON // 60 + 3]
     assert not reader.broken
     assert not reader.dropped
 
@@ -128,17 +137,74 @@ def test_no_bytes_stop_the_reading(lines: list[bytes]) -> None:
     assert reader.broken <= len(lines) - good
 
 
-def test_the_stretches_of_time_hold_all_scores() -> None:
-    """Each score in the stretch it belongs to, by the shortest length that gives few enough."""
-    times = ["2026-11-23T00:00:00.000000Z", "2026-11-23T00:59:00.000000Z", "2026-11-23T09:30:00.000000Z"]
-    records = read(*(line(time=one) for one in times)).records
-    length, parts = over_time(records, 48)
-    assert length == 15
-    assert [len(part) for part in parts.values()] == [1, 1, 1]
-    assert all((part.minutes - start < length).all() for start, part in some(parts.items()))
-    length, parts = over_time(records, 2)
-    assert length == 24 * 60
-    assert [len(part) for part in parts.values()] == [3]
+def test_the_intervals_hold_all_scores() -> None:
+    """Each score in the interval it belongs to; an interval without a score is empty, and what lies outside is left
+    out."""
+    times = ["2026-11-23T00:00:00.000000Z", "2026-11-23T09:30:00.000000Z", "2026-11-23T00:59:00.000000Z"]
+    minutes = read(*(line(time=one) for one in times)).records.minutes
+    start = int(minutes[0])
+    assert [part.tolist() for part in in_intervals(minutes, start, 60, 3)] == [[0, 2], [], []]
+    assert [part.tolist() for part in in_intervals(minutes, start + 60, 9 * 60, 1)] == [[1]]
+
+
+MINUTE = {"minute": int(NOON // 60), "took": {"page": {"8": 3, "-3": 1}}, "problems": {"no-json": 2}}
+
+
+def test_the_counts_of_a_minute_are_read() -> None:
+    """Beside scores, and by kind; those of a minute that was not written yet are added."""
+    reader = read(line(), b"\n" + orjson.dumps({"time": "2026-11-23T12:01:00.000000Z", **MINUTE}))
+    assert len(reader.records) == 1
+    assert reader.counts.of(TOOK, ["page"])[["minute", "bucket", "count"]].tolist() == [
+        (NOON // 60, 8, 3), (NOON // 60, -3, 1),
+    ]  # fmt: skip
+    assert reader.counts.of("problem")["count"].tolist() == [2]
+    both = reader.counts_with({**MINUTE, "took": {"api": {"0": 1}}})
+    assert both.of(TOOK)["count"].tolist() == [3, 1, 1]
+    assert both.of("problem")["count"].tolist() == [2, 2]
+    assert both.between(int(NOON // 60) + 1, int(NOON // 60) + 2).counts.tolist() == []
+    assert len(reader.counts.counts) == 3  # they are not kept
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"minute": 10**12}, {"minute": -1}, {"minute": "x"}, {"took": {"page": {"x": 1}}}, {"took": {"page": 3}},
+        {"took": {"page": {"99999": 1}}}, {"problems": {"a": 2.5}}, {"problems": None}, {"took": ...},
+    ],
+)  # fmt: skip
+def test_a_broken_minute_is_counted_and_nothing_of_it_kept(wrong: dict[str, object]) -> None:
+    """As a broken score is."""
+    entry = {"time": "2026-11-23T12:01:00.000000Z", **MINUTE, **wrong}
+    reader = read(b"\n" + orjson.dumps({name: value for name, value in entry.items() if value is not ...}), line())
+    assert reader.broken == 1
+    assert len(reader.counts.counts) == 0
+    assert len(reader.records) == 1
+
+
+def test_only_so_many_counts_are_kept() -> None:
+    """Ten times as many as scores."""
+    reader = read(*(b"\n" + orjson.dumps({"time": "2026-11-23T12:01:00.000000Z", **MINUTE}) for _ in range(10)))
+    assert not reader.keep_last(3)
+    assert reader.keep_last(2)
+    assert len(reader.counts.counts) == 20
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 10, 99, 100, 999, 1000, 5000])
+def test_quantiles_of_counted_times_are_those_of_the_times(count: int) -> None:
+    """Right within 5 %, and known from as many values on."""
+    times = np.random.default_rng(count).lognormal(1, 2, count)
+    buckets: dict[str, int] = {}
+    for ms in times:
+        key = str(bucket_of(float(ms)))
+        buckets[key] = buckets.get(key, 0) + 1
+    entry = {**MINUTE, "took": {"api": buckets}, "problems": {}}
+    counted = counted_quantiles(LogReader().counts_with(entry).of(TOOK))
+    exact = np.quantile(times, list(LEAST), method="inverted_cdf")
+    for share, one, other in zip(LEAST, counted, exact, strict=True):
+        assert math.isnan(one) == (count < LEAST[share])
+        assert math.isnan(one) or one == pytest.approx(other, rel=0.05)
+    known = known_quantiles(times.astype(np.float32))
+    assert [math.isnan(value) for value in known] == [math.isnan(value) for value in counted]
 
 
 def test_the_tail_of_a_growing_log(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The project's frame: pins, README, and what a fresh machine would be told."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -19,9 +18,8 @@ from inference.settings import Settings
 from ledger.store import Store
 from ledger.verify import verify
 from profiling.benchmarks.serving import served
-from profiling.documents import space
 from profiling.documents.figures import BLOCK, DOCUMENTS, README, with_figures
-from web.security import accounts, passwords, throttle
+from web.security import authentication, passwords, throttle
 from web.security.login import AT_ONCE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -146,22 +144,6 @@ def test_readme_calls_of_the_api_run(tmp_path: Path) -> None:
         assert verify(ledger).records == 1 + 1 + 2 + 1
 
 
-@pytest.mark.slow
-def test_a_space_has_all_that_serving_imports() -> None:
-    """The files that would be uploaded, and no others, make the app and answer for its health."""
-    assert space.main() == 0
-    script = (
-        "import asyncio, app; from inference.scorer import open_scorer; from inference.settings import Settings\n"
-        "from web.server import create_app; from fastapi.testclient import TestClient\n"
-        "settings = Settings.from_environment(); assert settings.public_demo and settings.ledger is None\n"
-        "print(TestClient(create_app(open_scorer(settings), settings)).get('/readyz').json()['status'])"
-    )
-    environment = {"PATH": os.environ["PATH"], "SPACE_ID": "somebody/tenfold", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=space.SPACE, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.stdout.strip() == "ready", done.stderr
-
-
 def test_no_data_file_is_too_large() -> None:
     """No committed data file reaches 9 MB."""
     for folder in ("models", "docs"):
@@ -212,7 +194,7 @@ def test_asvs_page_has_the_figures_of_the_code() -> None:
     page = " ".join((ROOT / "docs/asvs.md").read_text("utf-8").split())
     long = sum(len(word) >= passwords.SHORTEST for word in passwords.common())
     for said in (
-        f"{accounts.IDLE // 60} minutes without use and after {accounts.ABSOLUTE // 3600} hours",
+        f"{authentication.IDLE // 60} minutes without use and after {authentication.ABSOLUTE // 3600} hours",
         f"{throttle.FREE + 1} tries are free, then each failure doubles the wait from 2 seconds up to "
         f"{throttle.LONGEST_WAIT:.0f} seconds",
         f"For a name from all networks together {throttle.FREE_ANYWHERE + 1} tries are free; for one network with any "
@@ -226,15 +208,3 @@ def test_asvs_page_has_the_figures_of_the_code() -> None:
         f"`TENFOLD_LOG_DAYS`, {Settings(release=ROOT).log_days} |",
     ):
         assert said in page, said
-
-
-def test_links_between_documents_lead_somewhere() -> None:
-    """Every relative link of every document names a file or a folder that is there."""
-    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    links = [
-        (name, link)
-        for name in listed.split()
-        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / name).read_text("utf-8"))
-    ]
-    assert len(links) > 40
-    assert not [(name, link) for name, link in links if not (ROOT / name).parent.joinpath(link).exists()]

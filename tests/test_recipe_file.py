@@ -10,9 +10,11 @@ from msgspec import to_builtins
 from parts import some
 
 from inference.settings import ROOT
-from models import form_file, recipe_file
+from models import form_file
 from models.lender_loans import load_loans
-from models.recipe_file import RecipeFile, read_recipe
+from models.recipe_file import read_recipe
+from models.recipe_toml import content
+from models.recipe_toml.content import RecipeFile
 from models.toml_file import BadFile
 
 SHORT = """\
@@ -211,8 +213,8 @@ def test_an_outcome_that_nobody_has_is_refused(tmp_path: Path, side: str) -> Non
 def test_the_page_has_every_key() -> None:
     """docs/models.md names all that a recipe can say, and a field of it."""
     page = (ROOT / "docs" / "models.md").read_text("utf-8")
-    keys = {*recipe_file.TOP, *recipe_file.CARD, *recipe_file.LOANS, *recipe_file.SPLIT, *recipe_file.POLICY}
-    keys |= {*recipe_file.MODEL, *recipe_file.CHOICE_KEYS, *form_file.NUMBER, *form_file.CHOICE}
+    keys = {*content.TOP, *content.CARD, *content.LOANS, *content.SPLIT, *content.POLICY}
+    keys |= {*content.MODEL, *content.CHOICE_KEYS, *form_file.NUMBER, *form_file.CHOICE}
     # Those of embedded recipes, one that is refused, and one that has a single value.
     keys -= {"data_card", "blur", "digits", "on_notice", "calibration"}
     assert len(keys) > 60

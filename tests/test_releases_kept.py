@@ -28,7 +28,6 @@ from ledger.ledger import Ledger
 from models.export import export, make_current, write_release
 from models.recipes.consumer import RECIPE
 from models.train import Trained, fit, train
-from profiling.documents import space
 
 pytestmark = pytest.mark.slow
 
@@ -181,14 +180,6 @@ def test_make_takes_the_release_that_default_names(tmp_path: Path) -> None:
     assert shown("sba") == "models/releases/sba-111111111111"
     assert shown("consumer") == "models/releases/consumer-222222222222"
     assert shown("/srv/releases/own-0123456789ab") == "/srv/releases/own-0123456789ab"
-
-
-def test_a_space_gets_the_releases_that_serve_and_no_others() -> None:
-    """Earlier ones are there for replay, and a Space keeps no ledger."""
-    assert space.main() == 0
-    sent = space.SPACE / "models" / "releases"
-    serving = [folder.name for folder in current_releases().values()]
-    assert sorted(one.name for one in sent.iterdir()) == sorted(["DEFAULT", *serving])
 
 
 # --- killed at any moment ---

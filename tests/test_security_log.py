@@ -20,7 +20,8 @@ from inference.errors import BadSetting
 from inference.scorer import Scorer
 from inference.settings import Settings, default_release
 from ledger.ledger import Ledger
-from web.security.accounts import Accounts, check_ledger_may_be_open, mode
+from web.security.access_mode import check_ledger_may_be_open, mode
+from web.security.accounts import Accounts
 from web.security.security_log import A_MINUTE, SecurityLog
 from web.server import create_app
 
@@ -160,7 +161,7 @@ def test_a_token_that_reads_metrics_reads_nothing_else(
     bearer = {"Authorization": f"Bearer {accounts.add_token('grafana', 'metrics')}"}
     assert visitor.get("/metrics", headers=bearer).status_code == 200
     before = len(events(settings.security_log))
-    paths = ["/api/v1/release", "/api/v1/decisions", "/api/v1/ledger/head", "/history", "/", "/performance"]
+    paths = ["/api/v1/release", "/api/v1/decisions", "/api/v1/ledger/head", "/history", "/", "/operations"]
     for path in paths:
         assert visitor.get(path, headers=bearer).status_code == 403, path
     assert [one["event"] for one in events(settings.security_log, before)] == ["role_refused"] * len(paths)
@@ -176,7 +177,9 @@ def test_who_reads_which_record(visitor: TestClient, default_scorer: Scorer, set
     assert visitor.get(f"/record/{id}").status_code == 200
     assert visitor.get(f"/fr/record/{id}").status_code == 200
     assert visitor.get(f"/api/v1/decisions/{id}").status_code == 200
-    assert visitor.get("/api/v1/decisions?reference=canary-7").status_code == 200
+    assert visitor.get("/api/v1/decisions?reference=canary-7").status_code == 422
+    by_reference = {"reference": "canary-7"}
+    assert visitor.post("/api/v1/decisions", json=by_reference, headers={"Origin": HERE}).json()["items"]
     assert visitor.get("/history").status_code == 200
     for path in ("/history", "/fr/history"):
         assert visitor.post(path, data={"reference": "canary-7"}, headers={"Origin": HERE}).status_code == 200

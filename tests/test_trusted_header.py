@@ -13,7 +13,8 @@ from test_restart import first
 from inference.errors import BadSetting
 from inference.settings import Settings, default_release
 from profiling.benchmarks.serving import free_port
-from web.security.accounts import Accounts, mode
+from web.security.access_mode import mode
+from web.security.accounts import Accounts
 from web.security.security_log import SecurityLog
 from web.security.trusted_header import PEER, TrustedHeader
 

@@ -168,12 +168,19 @@ def test_lists_are_paged_and_filtered(client: TestClient, item: dict[str, Any]) 
         if before is None or len(seen) > 6:
             break
     assert seen == list(range(seen[0], seen[0] - len(seen), -1))
-    found = client.get(f"{API}/decisions", params={"reference": "paged 3"}).json()["items"]
+    refused = client.get(f"{API}/decisions", params={"reference": "paged 3"})
+    assert refused.status_code == 422
+    assert refused.json()["type"] == "urn:tenfold:invalid-request"
+    assert f"POST {API}/decisions" in refused.json()["detail"]
+    assert "paged" not in refused.text
+    found = client.post(f"{API}/decisions", json={"reference": "paged 3", "kind": "scored", "limit": 5}).json()["items"]
     assert [one["reference"] for one in found] == ["paged 3"]
     assert "personal" not in found[0]
     assert client.get(f"{API}/decisions", params={"kind": "begun"}).json()["items"][0]["seq"] == 1
     for query in ("limit=0", "limit=201", "limit=x", "before=-1", "sort=pd"):
         assert client.get(f"{API}/decisions?{query}").status_code == 422
+    for body in ({"limit": "5"}, {"reference": 5}, {"kind": None}, {"sort": "pd"}, {"before": 0}):
+        assert client.post(f"{API}/decisions", json=body).status_code == 422, body
     assert client.get(f"{API}/decisions/none").status_code == 404
 
 

@@ -333,21 +333,21 @@ def test_only_plots_are_served_from_the_release(client: TestClient) -> None:
 
 
 @pytest.mark.slow
-def test_the_performance_page_says_what_is_missing(scorer: Scorer, tmp_path: Path) -> None:
+def test_the_page_of_operations_says_what_is_missing(scorer: Scorer, tmp_path: Path) -> None:
     """No log, no score yet, lines that could not be written, and lines that cannot be read."""
     off = Settings(release=default_release(), log=None, users=NO_USERS)
     with visiting(create_app(scorer, off)) as client:
-        assert texts_in("fr")("performance.off") in html.unescape(client.get("/fr/performance").text)
-        assert client.get("/performance?language=x").status_code == 200  # not a parameter, and no fault of the server
+        assert texts_in("fr")("operations.off") in html.unescape(client.get("/fr/operations").text)
+        assert client.get("/operations?language=x").status_code == 200  # not a parameter, and no fault of the server
     log = tmp_path / "scores.jsonl"
     on = replace(off, log=log)
     with visiting(create_app(open_scorer(on), on)) as client:
-        assert texts_in("en")("performance.none") in html.unescape(client.get("/performance").text)
+        assert texts_in("en")("operations.none") in html.unescape(client.get("/operations").text)
         today = tmp_path / f"scores-{datetime.now(UTC):%Y-%m-%d}.jsonl"
         today.write_text('\n{"time": "2026-11-23T12:00:00.000000Z", "dropped": 1234}\n<b>no line\n')
-        page = html.unescape(client.get("/performance").text)
-    assert texts_in("en")("performance.dropped", count="1,234") in page
-    assert texts_in("en")("performance.broken", count="1") in page
+        page = html.unescape(client.get("/operations").text)
+    assert texts_in("en")("operations.dropped", count="1,234") in page
+    assert texts_in("en")("operations.broken", count="1") in page
     assert "<b>" not in page
 
 

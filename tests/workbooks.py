@@ -1,5 +1,6 @@
 """Excel workbooks for tests: the least that the format (ECMA-376) asks for, written without a library."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -10,8 +11,15 @@ PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 PARTS = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 
 
-def write_xlsx(file: Path, sheets: dict[str, list[list[object]]]) -> None:
-    """A workbook of texts, numbers and truth values; an empty text is an empty cell."""
+def sheet_of(rows: Sequence[Mapping[str, object]]) -> list[list[object]]:
+    """Rows as the cells of a sheet, under their header."""
+    return [list(rows[0]), *(["" if value is None else value for value in row.values()] for row in rows)]
+
+
+def write_xlsx(file: Path, sheets: dict[str, list[list[object]]], merged: Sequence[str] = ()) -> None:
+    """A workbook of texts, numbers and truth values; an empty text is an empty cell. `merged`: such as A5:A9."""
+    joined = "".join(f'<mergeCell ref="{place}"/>' for place in merged)
+    joined = f'<mergeCells count="{len(merged)}">{joined}</mergeCells>' if merged else ""
     names = list(sheets)
     with ZipFile(file, "w", ZIP_DEFLATED) as book:
         kinds = "".join(
@@ -34,7 +42,9 @@ def write_xlsx(file: Path, sheets: dict[str, list[list[object]]]) -> None:
         book.writestr("xl/_rels/workbook.xml.rels", relations(targets))
         for at, rows in enumerate(sheets.values()):
             lines = "".join(f'<row r="{number}">{cells(row, number)}</row>' for number, row in enumerate(rows, 1))
-            book.writestr(f"xl/sheet{at}.xml", f'<worksheet xmlns="{MAIN}"><sheetData>{lines}</sheetData></worksheet>')
+            book.writestr(
+                f"xl/sheet{at}.xml", f'<worksheet xmlns="{MAIN}"><sheetData>{lines}</sheetData>{joined}</worksheet>'
+            )
 
 
 def relations(targets: dict[str, tuple[str, str]]) -> str:

@@ -10,7 +10,8 @@ from typing import TextIO
 from inference.errors import TenfoldError
 from inference.settings import Settings
 from web.person import ROLES, TOKEN_ROLES
-from web.security.accounts import TOKEN_DAYS, Account, AccountError, Accounts
+from web.security.accounts import TOKEN_DAYS, Account, Accounts
+from web.security.accounts_file import AccountError
 from web.security.security_log import SecurityLog
 
 PAST = {

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from web.work_settings import WorkSettings, work_settings
 EXAMPLE = Path(__file__).with_name("lender.toml")
 DIRECTIONS = ("more_lenient", "stricter", "incomplete")
 NOTICE = ("regulator", "retention", "contest")
+DRAFTED_FOR = "drafted_for"  # in the same section; files of earlier versions do not have it
 # They mark texts of the example file; the second is the address in the example file of earlier versions.
 PLACEHOLDERS = ("TENFOLD_LENDER", "Address and telephone number of the creditor")
 MOST_DAYS = 3650
@@ -33,6 +35,7 @@ class Lender:
     address: str
     contest_days: int
     notice: Mapping[str, Mapping[str, str]]
+    drafted_for: Mapping[str, str]  # the rule that the notice was drafted for, with its date
     second_person_above: Mapping[str, float]
     codes: Mapping[str, Mapping[str, Mapping[str, str]]]
     reason_texts: Mapping[str, Mapping[str, Mapping[str, str]]]  # by field and code, in place of the release's
@@ -81,6 +84,12 @@ def read_lender(file: Path | None) -> Lender:
         raise BadSetting(f"TENFOLD_LENDER: {file}: {error}; web/lender.toml shows a whole file") from None
 
 
+@cache
+def examples() -> dict[str, Any]:
+    """The content of the file that comes with Tenfold."""
+    return tomllib.loads(EXAMPLE.read_text("utf-8"))
+
+
 def lender_from(settings: Mapping[str, Any]) -> Lender:
     """The settings, checked."""
     known = {
@@ -101,6 +110,9 @@ def lender_from(settings: Mapping[str, Any]) -> Lender:
         address=text(settings["creditor"]["address"], "creditor.address"),
         contest_days=days,
         notice={name: texts(settings["notice"][name], f"notice.{name}") for name in NOTICE},
+        drafted_for=texts(
+            settings["notice"].get(DRAFTED_FOR) or examples()["notice"][DRAFTED_FOR], f"notice.{DRAFTED_FOR}"
+        ),
         second_person_above=limits,
         codes={name: codes(settings[name], name) for name in DIRECTIONS},
         reason_texts={

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from inference.errors import BadSetting
 from inference.settings import Settings
 from web.handover import Predecessor, predecessor
-from web.security.accounts import is_local
+from web.security.access_mode import is_local
 
 FIRST = 3  # the first descriptor that a supervisor passes on
 

@@ -37,6 +37,11 @@ def mode_of(scope: Scope) -> str:
     return str(scope.get("mode", OPEN))
 
 
+def until_restart(scope: Scope) -> bool:
+    """Whether all that is recorded is lost when the server starts anew: a Space without storage."""
+    return bool(scope.get("until_restart"))
+
+
 def only_of(person: Person | None) -> str | None:
     """The name to which visible records are restricted; None if all may be seen."""
     return None if person is None or person.sees_all else person.name

@@ -1,12 +1,14 @@
-"""The FastAPI app: API, health, metrics, model card, performance, cases, and the desk: English at /, French at /fr."""
+"""The FastAPI app: API, health, metrics, model card, operations, cases, and the desk: English at /, French at /fr."""
 
 import asyncio
+from functools import partial
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from inference.minutes import MinuteCounts
 from inference.rules import Rulebook
 from inference.scorer import Scorer
 from inference.settings import Settings
@@ -34,8 +36,9 @@ from web.operations.manage import manage_routes
 from web.operations.metrics import metrics_routes
 from web.operations.model_card import model_card_routes
 from web.operations.monitor import MonitorPages
-from web.operations.performance import performance_routes
+from web.operations.operations_page import OperationsPages
 from web.operations.releases import ReleasePages
+from web.operations.timed import COMMIT, Timed
 from web.pages.assets import asset_routes
 from web.pages.languages import HOME, LanguageChoice
 from web.pages.texts import texts_in
@@ -68,7 +71,8 @@ def create_app(
     jobs: Jobs | None = None,
 ) -> FastAPI:
     """The app for a scorer. `lender`, `accounts` and `jobs` default to those that the settings name; without a
-    security log none is written. Its `state.carried` is what a server that replaces this one takes on."""
+    security log none is written. Its `state.carried` is what a server that replaces this one takes on; its
+    `state.minutes` must be closed after the ledger."""
     return asyncio.run(assemble(scorer, settings, ledger, lender, accounts, security_log, jobs))
 
 
@@ -89,12 +93,15 @@ async def assemble(
     check_reason_texts(lender, scorer.release)
     recorder = Recorder(scorer, ledger, rules_for(lender, scorer.release), questions_for(lender, scorer.release))
     accounts = accounts or Accounts(settings.users)
-    jobs = jobs or open_jobs(scorer, settings, lender.rulebook)
+    jobs = jobs or open_jobs(scorer, settings, lender.rulebook, ledger)
     # In a demonstration there is no ledger, but one in memory for each visitor of the desk.
     visited = recorder.with_ledger(MemoryLedgers()) if settings.public_demo else None
+    minutes = MinuteCounts(scorer.log)
+    if ledger is not None:
+        ledger.commit_took = partial(minutes.took, COMMIT)
     app = FastAPI(
         title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT,
-        middleware=middleware(scorer, settings, recorder, accounts, jobs, security_log, lender, visited),
+        middleware=middleware(scorer, settings, recorder, accounts, jobs, security_log, lender, minutes, visited),
     )  # fmt: skip
     drafts = None if ledger is None else Drafts(ledger.store.path, settings.draft_days)
     app.include_router(desk_routes(recorder, lender, drafts))  # routes are tried in this order: the busiest first
@@ -108,7 +115,7 @@ async def assemble(
     app.include_router(metrics_routes(recorder.metrics))
     app.include_router(model_card_routes(scorer.release, ledger is not None))
     app.include_router(ReleasePages(recorder.state, scorer.release, ledger).routes())
-    app.include_router(performance_routes(scorer, settings, ledger is not None))
+    app.include_router(OperationsPages(scorer, settings, minutes, ledger is not None).routes())
     app.include_router(manage_routes(title, has_ledger))
     app.include_router(asset_routes())
     app.include_router(BatchPages(jobs, scorer.release, ledger is not None).routes())
@@ -121,6 +128,7 @@ async def assemble(
             EventsPages(ledger, read_webhooks(settings.webhooks), scorer.release.manifest.title).routes()
         )
     endpoint = Endpoint(recorder)
+    app.state.minutes = minutes
     app.state.carried = Carried(throttle, endpoint.unread)
     app.include_router(endpoint.routes())  # in front of Gradio's own
     for language in ("fr", "en"):  # the longer path first, since "/" matches everything
@@ -131,9 +139,11 @@ async def assemble(
     return app
 
 
-def open_jobs(scorer: Scorer, settings: Settings, rulebook: Rulebook | None = None) -> Jobs:
-    """The files of this server, which its release and engine score, with the lender's rules."""
-    return Jobs(settings, scorer.release.folder, scorer.release.digest, scorer.engine.name, rulebook)
+def open_jobs(
+    scorer: Scorer, settings: Settings, rulebook: Rulebook | None = None, ledger: Ledger | None = None
+) -> Jobs:
+    """The files of this server, which its release and engine score by the lender's rules; the ledger records them."""
+    return Jobs(settings, scorer.release.folder, scorer.release.digest, scorer.engine.name, rulebook, ledger)
 
 
 def middleware(
@@ -144,6 +154,7 @@ def middleware(
     jobs: Jobs,
     security_log: SecurityLog | None,
     lender: Lender,
+    minutes: MinuteCounts,
     visited: Recorder | None,
 ) -> list[Middleware]:
     """The middlewares that every request passes, outermost first."""
@@ -154,6 +165,7 @@ def middleware(
         )
     ]
     return [
+        Middleware(Timed, minutes=minutes),
         *(cross_origin if settings.origins else ()),
         # Access control needs only the head: no body of a refused request is read.
         Middleware(Entrance, settings=settings, accounts=accounts, security_log=security_log),

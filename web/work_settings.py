@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from inference.measure import Clock
+from ledger.due import DueDays
 from web.pages.texts import LANGUAGES
 
 COLUMNS = ("reference", "applicant", "amount", "age", "pd", "decision", "by", "due")
@@ -24,9 +25,14 @@ class WorkSettings:
     columns: tuple[str, ...]
     applicant: Mapping[str, str] | None = None
 
+    @property
+    def days(self) -> DueDays:
+        """By when cases are due, for pages and events alike."""
+        return DueDays(self.decision_days, self.reminder_days, self.zone)
+
     def local(self, time: str) -> datetime:
         """A record's time (ISO, UTC) in the lender's time zone."""
-        return datetime.fromisoformat(time).astimezone(self.zone)
+        return self.days.local(time)
 
     def moment(self, time: str) -> str:
         """A record's time as pages show it: 2026-12-25 14:05."""
@@ -34,7 +40,7 @@ class WorkSettings:
 
     def today(self, clock: Clock | None = None) -> date:
         """The lender's date."""
-        return datetime.fromtimestamp((clock or Clock()).utc(), UTC).astimezone(self.zone).date()
+        return self.days.today((clock or Clock()).utc())
 
 
 def work_settings(table: Mapping[str, Any]) -> WorkSettings:

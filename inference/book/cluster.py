@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +26,7 @@ from inference.book.errors import BadBook, BookStopped, OtherRun
 from inference.book.parts import PartLog, RunFolder
 from inference.book.pieces import Part, Told
 from inference.book.run import Book, versions
-from inference.book.sources import open_source
+from inference.book.sources import FORMATS, Source, open_source
 from inference.engines import open_engine
 from inference.errors import TenfoldError
 from inference.extras import extra
@@ -35,7 +35,9 @@ from inference.rules import LenderRules, Rulebook
 from inference.settings import RELEASES
 
 ATTEMPTS = ".attempts"  # in the run's folder: what workers are writing
-WAIT = 60  # seconds for the first worker, and for a scheduler to answer
+WAIT = 60  # seconds for the first worker, for a scheduler to answer, and for any worker to take a part
+ASK = 5  # seconds between two looks at the workers
+RESUME = "What is whole stays: the same command with --resume goes on with the rest"
 ADDRESS = re.compile(r"local(:[1-9][0-9]{0,3})?|(tcp|tls|ws|wss)://[^\s]+")
 
 
@@ -53,7 +55,7 @@ class Task(NamedTuple):
 class Submitted(Protocol):
     """What Dask says of a task; `result` waits for it."""
 
-    def result(self) -> object: ...
+    def result(self, *, timeout: float) -> object: ...
 
     def cancel(self) -> object: ...
 
@@ -67,6 +69,8 @@ class Client(Protocol):
 
     def nthreads(self) -> Mapping[str, int]: ...
 
+    def scheduler_info(self, *, n_workers: int) -> Mapping[str, Mapping[str, Mapping[str, object]]]: ...
+
 
 class Workers:
     """The workers of a Dask cluster, for `score_book(book, client=Workers(client, book, input))`."""
@@ -74,11 +78,7 @@ class Workers:
     def __init__(self, client: object, book: Book, path: str) -> None:
         """`client` is a `distributed.Client`; `path` the input's name. Raises `BadBook`."""
         self._client = cast(Client, client)
-        if book.source.reading()["format"] != "parquet":
-            raise BadBook(
-                f"{path}: a cluster reads Parquet, of which each worker opens its own part: "
-                "write the file as Parquet first"
-            )
+        check_parts_can_be_shared(book.source, path)
         self._book, self._input = book, path if "://" in path else str(Path(path).resolve())
         self._folder = book.folder.folder.resolve()
         self._digest = ""
@@ -101,7 +101,13 @@ class Workers:
             str(self._folder), self._digest, self._input, str(release), self._book.source.rows_a_part, part.number
         )
         key = f"tenfold-{self._digest[:12]}-{part.number:06}-{uuid.uuid4().hex[:8]}"
-        return Waiting(self._client.submit(score_part, tuple(task), key=key, pure=False, retries=0), part.number)
+        submitted = self._client.submit(score_part, tuple(task), key=key, pure=False, retries=0)
+        return Waiting(submitted, part.number, self._statuses)
+
+    def _statuses(self) -> list[str]:
+        """Of each worker, as Dask has it: running, paused, closing_gracefully …"""
+        workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        return [str(worker.get("status", "running")) for worker in workers.values()]
 
     def end(self) -> None:
         """Remove what attempts left. An attempt that is still written fails: its folder is gone."""
@@ -113,23 +119,56 @@ class Waiting(NamedTuple):
 
     submitted: Submitted
     number: int
+    statuses: Callable[[], list[str]]  # of all workers
 
     def result(self) -> PartLog:
         """The part's log. Raises `BookStopped` where the cluster failed, and what the worker raised."""
         try:
-            return msgspec.convert(self.submitted.result(), PartLog)
+            return msgspec.convert(self._answer(), PartLog)
         except TenfoldError:
             raise
         except Exception as error:  # Dask's have no common base
             name = type(error).__name__
             raise BookStopped(
-                f"part {self.number}: the cluster gave no answer ({name}: {first_line(error)}). {advice(name)} "
-                "What is whole stays: the same command with --resume goes on with the rest"
+                f"part {self.number}: the cluster gave no answer ({name}: {first_line(error)}). {advice(name)} {RESUME}"
             ) from None
+
+    def _answer(self) -> object:
+        """What the worker answers. Dask waits for ever where no worker is left, and where all have too little memory to
+        take a part: then this gives up."""
+        idle = 0
+        while True:
+            try:
+                return self.submitted.result(timeout=ASK)
+            except TimeoutError:
+                statuses = self.statuses()
+                idle = 0 if "running" in statuses else idle + ASK
+            if idle >= WAIT:
+                raise BookStopped(f"{no_worker(statuses)} {RESUME}")
 
     def cancel(self) -> None:
         """Not wanted: one that is running finishes into an attempt's folder that is gone."""
         self.submitted.cancel()
+
+
+def no_worker(statuses: Sequence[str]) -> str:
+    """Why no part is taken, and what to do."""
+    if paused := statuses.count("paused"):
+        return (
+            f"the cluster takes no parts: {paused} workers are paused, since the memory that they may use "
+            "(--memory-limit of dask worker) is nearly full. Start them with more."
+        )
+    return "the cluster takes no parts: no worker is left. Start some."
+
+
+def check_parts_can_be_shared(source: Source, path: str) -> None:
+    """Only Parquet says where each part begins. Raises `BadBook`."""
+    form = str(source.reading()["format"])
+    if form != "parquet":
+        raise BadBook(
+            f"{path}: a cluster reads Parquet, of which each worker opens its own part, and this is {FORMATS[form]}. "
+            "Without --cluster it is scored here; docs/recipes.md has the line that makes Parquet of it"
+        )
 
 
 def first_line(error: BaseException) -> str:
@@ -263,7 +302,7 @@ def cluster_client(address: str) -> Iterator[object]:
                 )
             client = stack.enter_context(distributed.Client(server, timeout=WAIT))
             client.wait_for_workers(workers, timeout=WAIT)
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, RuntimeError, TimeoutError, TypeError, ValueError) as error:  # TLS that is missing among them
             why = f"{type(error).__name__}: {first_line(error)}"
             raise BookStopped(f"--cluster {address}: no workers answer there ({why})") from None
         yield client

@@ -2,6 +2,7 @@
 
 import argparse
 import ctypes
+import hashlib
 import json
 import os
 import sys
@@ -10,57 +11,39 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import pyarrow as pa
 
 from inference.book.batches import REASONS, BatchScorer
-from inference.book.cluster import Workers, cluster_client
+from inference.book.cluster import Workers, check_parts_can_be_shared, cluster_client
 from inference.book.errors import BadBook
 from inference.book.parts import PartLog, RunFolder, Totals
 from inference.book.run import Book, score_book
-from inference.book.sources import ROWS_A_PART, SEPARATORS, Source, Told, open_source
+from inference.book.scored import ScoredBook
+from inference.book.sources import FORMATS, ROWS_A_PART, SEPARATORS, Source, Told, open_source
 from inference.engines import ENGINES, open_engine
 from inference.errors import TenfoldError
-from inference.release import Release, open_release
-from inference.rules import LenderRules, Rulebook
+from inference.lender_option import ReadRules, add_lender
+from inference.release import open_release
 from inference.settings import Settings
 
 M_ARENA_MAX = -8  # of glibc's malloc.h
 STOPPED = 130  # as a shell has it after Ctrl-C
-NAMES = {"csv": "CSV", "parquet": "Parquet", "arrow": "Arrow", "xlsx": "a workbook"}
 ENDINGS = (".parquet", ".csv", ".xlsx")  # of one file
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 
 
-class ScoredBook(NamedTuple):
-    """A run that has ended, for a record of it."""
-
-    release: Release
-    engine: str
-    files: Sequence[Mapping[str, object]]  # name, bytes and sha256 of each
-    totals: Totals
-    folder: Path  # the run's, with _SUCCESS
-    options: tuple[str, ...]  # of the command, all that decide the bytes beside the release and the rules
-    rulebook: Rulebook | None = None  # the lender's
-
-
-Record = Callable[[ScoredBook], str]
-# A lender's rules for a release, from the file that --lender names, if any.
-ReadRules = Callable[[Path | None, Release], LenderRules | None]
+Record = Callable[[ScoredBook], str | None]  # its id, where it is known yet
 
 
 def main(arguments: list[str], record: Record | None = None, lender: ReadRules | None = None) -> int:
     """Exit status: 0 scored, though rows may be refused; 1 it stopped, and why; 130 after Ctrl-C.
 
-    `record` keeps a record of the run and gives its id; `lender` reads a lender's rules.
+    `record` keeps a record of the run; `lender` reads a lender's rules.
     """
     options = parser()
     if lender is not None:
-        options.add_argument(
-            "--lender", type=Path, metavar="FILE",
-            help="a lender's rules and grades, whose outcome stands beside the decision (else TENFOLD_LENDER)",
-        )  # fmt: skip
+        add_lender(options)
     given = options.parse_args(arguments)
     try:
         return run(given, record, lender)
@@ -156,6 +139,7 @@ def run(given: argparse.Namespace, record: Record | None = None, lender: ReadRul
     with ExitStack() as stack:
         client = None
         if given.cluster is not None:
+            check_parts_can_be_shared(source, given.input)  # before any worker is started
             client = Workers(stack.enter_context(cluster_client(given.cluster)), book, given.input)
         totals = score_book(
             book,
@@ -167,19 +151,44 @@ def run(given: argparse.Namespace, record: Record | None = None, lender: ReadRul
             client=client,
         )
     progress.end()
-    ended = ScoredBook(release, scorer.engine.name, source.files(), totals, folder.folder, options_of(book, given),
-                       None if rules is None else rules.book)  # fmt: skip
-    recorded = {} if record is None else {"record": record(ended)}
+    id = None if record is None else record(ended(book, totals, options_of(book, given)))
     say(
         {
             "event": "done",
             **summary(totals),
-            **recorded,
+            **({} if id is None else {"record": id}),
             "output": str(output),
             "rejected_file": str(folder.folder / "rejected.csv"),
         }
     )
     return 0
+
+
+def ended(book: Book, totals: Totals, options: tuple[str, ...]) -> ScoredBook:
+    """What a record says of a run."""
+    release, rules, files = book.scorer.release, book.scorer.rules, book.source.files()
+    return ScoredBook(
+        release=release.digest,
+        release_name=release.name,
+        engine=book.scorer.engine.name,
+        input=digest_of_all(files),
+        output=totals.sha256,
+        rows=totals.rows,
+        scored=totals.scored,
+        rejected=totals.rejected,
+        options=options,
+        files=tuple(str(file["name"]) for file in files),
+        folder=str(book.folder.folder),
+        lender=None if rules is None else rules.book.digest,
+    )
+
+
+def digest_of_all(files: Sequence[Mapping[str, object]]) -> str:
+    """Of one file its SHA-256; of several that of the lines that `sha256sum` prints for them, in their order."""
+    if len(files) == 1:
+        return str(files[0]["sha256"])
+    lines = "".join(f"{file['sha256']}  {file['name']}\n" for file in files)
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def options_of(book: Book, given: argparse.Namespace) -> tuple[str, ...]:
@@ -225,7 +234,7 @@ def print_json(event: Mapping[str, object]) -> None:
 def print_words(event: Mapping[str, object]) -> None:
     if event["event"] == "reading":
         separator = str(event.get("separator", ""))
-        sentences = [f"read as {NAMES[str(event['format'])]}"]
+        sentences = [f"read as {FORMATS[str(event['format'])]}"]
         sentences += [f"sheet {event['sheet']}"] if "sheet" in event else []
         sentences += (
             [f"encoding {event['encoding']}", f"separator {SEPARATORS.get(separator, separator)}"] if separator else []

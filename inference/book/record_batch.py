@@ -9,19 +9,23 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from inference.book.batches import ADDED, BatchScorer
+from inference.book.batches import ADDED, ADDED_BY_RULES, BatchScorer
 from inference.book.columns import check
 from inference.book.errors import BadBook
 from inference.book.pieces import check_columns
 from inference.engines import Engine, open_engine
 from inference.release import Release, open_release
+from inference.rules import LenderRules
 
 PROBLEMS = "problems"
 
 
-def score_batch(batch: pa.RecordBatch, release: Release, engine: Engine) -> pa.RecordBatch:
+def score_batch(
+    batch: pa.RecordBatch, release: Release, engine: Engine, rules: LenderRules | None = None
+) -> pa.RecordBatch:
     """The batch, n rows, with pd, points, decision, unusual, release, engine and problems beside its columns, in the
-    same order.
+    same order. With a lender's `rules` also outcome, rules_broken, rules_unknown, and grade, rate and instalment where
+    it has them, as `tenfold book` gives them.
 
     A row that the form would refuse has nulls and, in `problems`, every bad field; of a good one that is null. Columns
     are named as the form's fields; texts for numbers are read in English. Raises `BadBook` for missing columns and for
@@ -29,10 +33,11 @@ def score_batch(batch: pa.RecordBatch, release: Release, engine: Engine) -> pa.R
     """
     form = release.form
     check_columns("the batch", batch.schema, form, {})
-    if clash := [name for name in batch.schema.names if name in (*ADDED, PROBLEMS)]:
+    added_names = (*ADDED, PROBLEMS, *(() if rules is None else ADDED_BY_RULES))
+    if clash := [name for name in batch.schema.names if name in added_names]:
         raise BadBook(f"column {clash[0]!r} would be there twice, from the batch and from the scores: rename it")
     checked = check(batch.select(list(form.names)), form)
-    scored = scorer(release, engine).batch(batch.select([]), checked.values[checked.good])
+    scored = scorer(release, engine, rules).batch(batch.select([]), checked.values[checked.good])
     places = np.full(batch.num_rows, -1, np.int64)
     places[checked.good] = np.arange(len(scored))
     indices = pa.array(places, mask=~checked.good)
@@ -57,16 +62,16 @@ def both(folder: str, engine: str) -> tuple[Release, Engine]:
     return release, open_engine(engine, release)
 
 
-def scorer(release: Release, engine: Engine) -> BatchScorer:
-    """One for each release and engine."""
-    key = (id(release), id(engine))
+def scorer(release: Release, engine: Engine, rules: LenderRules | None) -> BatchScorer:
+    """One for each release, engine and rules."""
+    key = (id(release), id(engine), id(rules))
     if key not in SCORERS:
         SCORERS.clear()
-        SCORERS[key] = BatchScorer(release, engine)
+        SCORERS[key] = BatchScorer(release, engine, rules=rules)
     return SCORERS[key]
 
 
-SCORERS: dict[tuple[int, int], BatchScorer] = {}
+SCORERS: dict[tuple[int, int, int], BatchScorer] = {}
 
 
 def plain(column: pa.Array) -> pa.Array:

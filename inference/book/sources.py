@@ -12,7 +12,8 @@ from inference.book.parquet_files import ParquetSource
 from inference.book.pieces import ROWS_A_PART, Part, Piece, Source, Told, files_of, is_address
 from inference.book.workbooks import WorkbookSource
 
-__all__ = ["ROWS_A_PART", "SEPARATORS", "CsvSource", "Part", "Piece", "Source", "Told", "open_source"]
+__all__ = ["FORMATS", "ROWS_A_PART", "SEPARATORS", "CsvSource", "Part", "Piece", "Source", "Told", "open_source"]
+FORMATS = {"csv": "CSV", "parquet": "Parquet", "arrow": "Arrow", "xlsx": "a workbook"}
 KINDS: dict[tuple[str, ...], Callable[[str, Form, Mapping[str, str], Told], Source]] = {
     (".parquet", ".pq"): ParquetSource,
     (".csv", ".tsv", ".txt"): CsvSource,

@@ -41,6 +41,10 @@ class WorkbookSource:
         self._names = [cell_text(cell) for cell in header]
         while self._names and not self._names[-1]:
             self._names.pop()
+        if place := next(merged_within(sheet, number, 1 << 20), None):
+            raise BadBook(
+                f"{path}: the cells {place} are merged, so that only the first of them has a value: unmerge them"
+            )
         self.schema = pa.schema([(name, pa.string()) for name in self._names])
         check_columns(path, self.schema, form, mapping)
         numeric = [field for field in form.fields if isinstance(field, NumberField)]
@@ -122,6 +126,18 @@ class WorkbookSource:
         if type(cell) in (int, float):
             return field.write(float(cell), self.language)  # type: ignore[arg-type]
         return cell_text(cell)
+
+
+def merged_within(sheet: "CalamineSheet", first: int, last: int) -> Iterator[str]:
+    """The ranges of merged cells that begin in these rows, counted from 0, as a spreadsheet names them: A5:A9."""
+    for (top, left), (bottom, right) in sheet.merged_cell_ranges or []:
+        if first <= top <= last:
+            yield f"{letters(left)}{top + 1}:{letters(right)}{bottom + 1}"
+
+
+def letters(place: int) -> str:
+    """A column's letters by its place: A, …, Z, AA, …"""
+    return (letters(place // 26 - 1) if place >= 26 else "") + chr(ord("A") + place % 26)
 
 
 def numbered_rows(sheet: "CalamineSheet") -> Iterator[tuple[int, list[Cell]]]:

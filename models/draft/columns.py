@@ -61,6 +61,7 @@ YES_NO = (
     {"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"}, {"ja", "nein"}, {"j", "n"}, {"oui", "non"}, {"o", "n"},
     {"si", "no"}, {"sí", "no"}, {"s", "n"}, {"sim", "não"}, {"sim", "nao"}, {"sì", "no"}, {"1", "0"},
 )  # fmt: skip
+NO = {"no", "n", "false", "f", "nein", "non", "não", "nao", "0"}
 YES = {"yes", "y", "true", "t", "ja", "j", "oui", "o", "si", "sí", "s", "sim", "sì", "1"}
 
 
@@ -78,7 +79,7 @@ class Column:
     integers: bool = False
     codes: tuple[float, ...] = ()  # numbers that do not mean an amount
     form: str = ""  # of dates
-    doubt: str = ""  # another thing that its dates could mean; "" without one
+    doubt: str = ""  # another thing that its dates could mean, or why they cannot be read as dates; "" without one
     words: Mapping[str, int] = field(default_factory=dict)  # texts among numbers -> loans
     digits: bool = False  # few whole numbers, which may name things instead of counting them
 
@@ -121,7 +122,16 @@ def column(name: str, texts: pd.Series, decimal: str, *, as_number: bool = False
     if is_key(distinct, stated):
         return replace(described, kind=IDENTIFIER)
     kind = CHOICE if distinct <= MOST_CHOICES else TEXT if distinct > 0.5 * stated or distinct > 2000 else LONG_LIST
+    if kind != CHOICE and len(forms := forms_together(answers)) > 1:
+        described = replace(described, doubt=f"dates written in several ways ({', '.join(forms)}): write all in one")
     return replace(described, kind=kind, values=positions(texts, counts), answers=tuple(answers[:MOST_CHOICES]))
+
+
+def names_each(described: Column, distinct: pd.Series) -> bool:
+    """Whether a column names each loan, when lines that repeat an earlier one are left out."""
+    if described.kind not in (NUMBER, CODE, TEXT, LONG_LIST) or not distinct.is_unique:
+        return False
+    return described.kind != NUMBER or column(described.name, distinct.reset_index(drop=True), ".").kind == IDENTIFIER
 
 
 def number_column(described: Column, texts: pd.Series, counts: pd.Series, decimal: str) -> Column:
@@ -184,6 +194,21 @@ def fits(sample: pd.Series, form: str) -> bool:
     return bool(dates(sample, form).notna().mean() > 0.95)
 
 
+def forms_together(samples: pd.Series) -> list[str]:
+    """Forms that only together fit nearly all cells: dates of several programs in one column; else an empty list."""
+    rest = samples if len(samples) <= 500 else samples.sample(500, random_state=0)
+    if rest.str.contains(r"\d[./ -]|[./ -]\d", regex=True).mean() < 0.95:
+        return []
+    enough, forms = 0.05 * len(rest), list[str]()
+    while len(rest) > enough and len(forms) < 3:
+        fitting = {form: dates(rest, form).notna().to_numpy(bool) for form in DATE_FORMS if form not in EXACT}
+        form = max(fitting, key=lambda form: fitting[form].sum())
+        if fitting[form].sum() < max(2, enough):
+            return []
+        forms, rest = [*forms, form], rest[~fitting[form]]
+    return forms if len(rest) <= enough else []
+
+
 def excel_days(samples: pd.Series) -> bool:
     """Whether numbers can be days as a spreadsheet counts them: nearly all of 1954 to 2064."""
     return len(samples) >= 10 and bool(pd.to_numeric(samples, errors="coerce").between(*EXCEL_YEARS).mean() > 0.95)
@@ -238,4 +263,6 @@ def may_be_list(values: Floats) -> bool:
 
 
 def yes_no(answers: Sequence[str]) -> bool:
-    return len(answers) == 2 and {answer.lower() for answer in answers} in YES_NO
+    """Whether answers are yes and no, in one language or, as words, in several."""
+    plain = {answer.casefold() for answer in answers}
+    return plain in YES_NO or (bool(plain & YES) and bool(plain & NO) and plain <= (YES | NO) - {"1", "0"})

@@ -20,6 +20,7 @@ from models.loans_cells import SPACES, numbers
 from models.loans_file import (
     CSV,
     EXCEL,
+    HEADERS,
     PARQUET,
     UNEVEN,
     BadLoansFile,
@@ -93,6 +94,8 @@ def detect(file: Path) -> Detection:
     notes.append(f"decimal sign {decimal!r}" + (" (in doubt)" if evidence else ""))
     if missing:
         notes.append("taken as not stated: " + ", ".join(repr(text) for text in missing))
+    if again := raw.attrs[HEADERS]:
+        notes.append(f"lines that repeat the header: {again:,}, left out")
     if uneven := raw.attrs[UNEVEN]:
         notes.append(f"lines with another number of cells than the header: {uneven:,}, left out")
     if repeated := int(frame.duplicated().sum()):

@@ -27,6 +27,7 @@ from models.draft.columns import (
     Column,
     column,
     names_customer,
+    names_each,
 )  # fmt: skip
 from models.draft.detect import Detection, detect
 from models.draft.directions import Directions, verify
@@ -167,15 +168,23 @@ def look(request: Request, progress: Progress) -> Look:
             "that chance does not explain"
         )
     frame, bad = detection.frame[outcome.known].reset_index(drop=True), outcome.labels
+    first = ~frame.duplicated()  # not the same as an earlier line
     digest = sha256(request.file)
     tick()
     names = [name for name in frame if name != request.target]
     tick = progress.stage("looking at each column", 2 * len(names))
     columns: dict[str, Column] = {}
+    twice = ""  # an identifier that names some loans twice
     for name in names:
         described = column(
-            name, frame[name], detection.reading.decimal, as_number=name in request.ask, as_day=name == request.date
+            name,
+            frame[name],
+            detection.reading.decimal,
+            as_number=name in request.ask,
+            as_day=name == request.date != "",
         )
+        if not first.all() and described.kind != IDENTIFIER and names_each(described, frame.loc[first, name]):
+            described, twice = replace(described, kind=IDENTIFIER), name
         columns[name] = (
             replace(described, codes=find_codes(described.values)) if described.kind == NUMBER else described
         )
@@ -202,6 +211,10 @@ def look(request: Request, progress: Progress) -> Look:
     days = [column for name, column in columns.items() if column.kind == DAY and not aged(name)]
     days.sort(key=lambda column: column.missing > MOSTLY)
     questions = first_questions(outcome, detection.decimal_evidence, detection.reading.decimal, days, request.date)
+    if twice:
+        lines = f"{int((~first).sum()):,} lines repeat an earlier one, its {twice} included"
+        why = "a loan that is there twice is on both sides of a split: all figures flatter"
+        questions.append(Question("loans.read", f"{lines}. Is each a loan of its own?", "yes, kept", why))
     return Look(
         request=request, digest=digest, reading=with_words(detection, columns, request), notes=detection.notes,
         decimal_evidence=detection.decimal_evidence, outcome=outcome, columns=columns, verdicts=verdicts,
@@ -223,22 +236,23 @@ def with_words(detection: Detection, columns: Mapping[str, Column], request: Req
 
 
 def left_out(columns: Mapping[str, Column], request: Request, customers: str) -> dict[str, tuple[str, str]]:
-    """Columns that cannot be asked, however useful, and why."""
+    """Columns that cannot be asked, however useful, and why. A column may have no name."""
     verdicts: dict[str, tuple[str, str]] = {}
     seen: dict[int, str] = {}
     for name, described in columns.items():
         why = ""
         shown = prohibited(described)
         if described.kind == CONSTANT:
-            why = "the same in every loan" if described.missing < 1 else "empty"
+            why = "empty" if described.missing == 1 else "the same in every loan"
+            why += ", where it is filled" if 0 < described.missing < 1 else ""
         elif shown and name not in request.ask:
             can = described.kind in (CHOICE, NUMBER)
             verdicts[name] = (LOOKED_AT if can else LEFT_OUT, f"shows a prohibited attribute: {', '.join(shown)}")
             continue
-        elif name == request.date:
+        elif name == request.date != "":
             verdicts[name] = (LEFT_OUT, "the day of application")
             continue
-        elif name == customers:
+        elif name == customers != "":
             verdicts[name] = (LEFT_OUT, "names the customer, who has several loans")
             continue
         elif described.kind == IDENTIFIER:
@@ -249,7 +263,7 @@ def left_out(columns: Mapping[str, Column], request: Request, customers: str) ->
             why = "a place or a person"
         elif described.kind in (CODE, TEXT, LONG_LIST):
             kind = "codes" if described.kind == CODE else "texts"
-            why = f"{described.distinct:,} different {kind}: too many for a list"
+            why = described.doubt or f"{described.distinct:,} different {kind}: too many for a list"
         elif described.missing > EMPTY:
             why = f"missing in {described.missing:.1%} of the loans"
         elif (same := same_as(described, columns, seen)) is not None:

@@ -90,36 +90,41 @@ def rounded(value: float, *, up: bool) -> float:
 
 
 def choice_field(column: Column, name: str, label: str) -> Field:
-    """Answers that enough loans gave are choices; all others become the choice "other"."""
+    """Answers that enough loans gave are choices; all others become the choice "other". Answers that differ in small
+    and capital letters or in blanks alone are one, and so are yes and no in several languages."""
     stated = column.values[np.isfinite(column.values)].astype(np.intp)
-    loans = np.bincount(stated, minlength=len(column.answers))
-    own = [index for index, _ in enumerate(column.answers) if loans[index] >= FEWEST_LOANS] or [int(np.argmax(loans))]
-    rare = int(loans.sum() - sum(loans[index] for index in own))
+    alone = np.bincount(stated, minlength=len(column.answers))
+    is_yes_no = yes_no(column.answers)
+    groups: dict[str, list[int]] = {}
+    for index, answer in enumerate(column.answers):
+        plain = " ".join(answer.casefold().split())
+        groups.setdefault(("yes" if plain in YES else "no") if is_yes_no else plain, []).append(index)
+    loans = {plain: int(alone[same].sum()) for plain, same in groups.items()}
+    own = [plain for plain in groups if loans[plain] >= FEWEST_LOANS] or [max(loans, key=lambda plain: loans[plain])]
+    rare = sum(loans.values()) - sum(loans[plain] for plain in own)
     choices: dict[str, tuple[str, str]] = {}
     values: dict[str, tuple[str, ...]] = {}
-    if yes_no(column.answers) and len(own) == 2:
-        for index in own:
-            yes = column.answers[index].lower() in YES
-            choices["yes" if yes else "no"] = ("Yes", "Oui") if yes else ("No", "Non")
-            values["yes" if yes else "no"] = (column.answers[index],)
-    else:
-        for index in sorted(own, key=lambda index: column.answers[index]) if column.digits else own:
-            text = column.answers[index]
-            # An answer that the file itself calls "other" or "not stated" is that choice, and not a second one.
-            plain = field_name(text, choices, before="v")
-            code = (
-                plain if plain in (OTHER, NOT_STATED) else field_name(text, {*choices, OTHER, NOT_STATED}, before="v")
-            )
-            choices[code] = (text, text)
-            values[code] = (text,)
+    for plain in sorted(own) if column.digits else own:
+        texts = tuple(column.answers[index] for index in groups[plain])
+        if is_yes_no and len(own) == 2:
+            choices[plain] = ("Yes", "Oui") if plain == "yes" else ("No", "Non")
+            values[plain] = texts
+            continue
+        # An answer that the file itself calls "other" or "not stated" is that choice, and not a second one.
+        code = field_name(texts[0], choices, before="v")
+        if code not in (OTHER, NOT_STATED):
+            code = field_name(texts[0], {*choices, OTHER, NOT_STATED}, before="v")
+        choices[code] = (texts[0], texts[0])
+        values[code] = texts
     if rare:
         choices.setdefault(OTHER, ("Other", "Autre"))
     if len(stated) < len(column.values):
         choices.setdefault(NOT_STATED, ("Not stated", "Non précisé"))
-    example = next(iter(sorted(values, key=lambda code: -loans[column.answers.index(values[code][0])])))
+    counts = dict(zip(values, (loans[plain] for plain in (sorted(own) if column.digits else own)), strict=True))
     return Field(
-        name=name, column=column.name, label=label, kind=CHOICE, choices=choices, values=values, example=example,
-        outside=rare, optional=NOT_STATED in choices, digits=column.digits,
+        name=name, column=column.name, label=label, kind=CHOICE, choices=choices, values=values,
+        example=max(counts, key=lambda code: counts[code]), outside=rare, optional=NOT_STATED in choices,
+        digits=column.digits,
     )  # fmt: skip
 
 

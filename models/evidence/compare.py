@@ -124,7 +124,7 @@ def table(head: str, rows: list[Decided]) -> Iterator[str]:
     for row in rows:
         rates = row.rates
         shown = f"{rates.mean_pd:.1%} | {rates.rate:.1%} ({rates.low:.1%}–{rates.high:.1%})" if rates.loans else " | "
-        yield f"| {rates.label} | {rates.loans:,} | {rates.bad:,} | {shown} | {row.lent:,.0f} | {row.earned:,.0f} |"
+        yield f"| {rates.label} | {rates.loans:,} | {rates.bad:,} | {shown} | {row.lent:,.0f} | {round(row.earned):,} |"
 
 
 def terms(comparison: Comparison) -> str:

@@ -1,4 +1,4 @@
-"""The p99 of a score while the Performance page is open, and closed: `python -m profiling.benchmarks.page`.
+"""The p99 of a score while the page Operations is open, and closed: `python -m profiling.benchmarks.page`.
 
 The real app over a log that already holds all the scores that the page shows. One client scores without a pause; in
 stretches of a few seconds, in turn, nobody looks at the page, one person does (it asks anew every five seconds), and
@@ -25,8 +25,8 @@ from profiling.benchmarks.log import write
 from profiling.benchmarks.serving import served
 
 LOOKING = {"closed": 0, "open": 1, "ten_open": 10}  # people with the page open
-LINES = 25_000  # more than the page shows
-EVERY = 5.0  # seconds, as web/pages/static/performance.js has it
+LINES = 60_000  # more than the page shows
+EVERY = 5.0  # seconds, as web/pages/static/operations.js has it
 
 
 def main() -> int:
@@ -71,7 +71,8 @@ def stretch(url: str, answers: list[object], seconds: float, people: int) -> lis
     """The client's waits in ms over some seconds with so many people looking, spread over the page's interval."""
     ended = threading.Event()
     looking = [
-        threading.Thread(target=look, args=(f"{url}/performance", ended, number / people)) for number in range(people)
+        threading.Thread(target=look, args=(f"{url}/operations?period=all", ended, number / people))
+        for number in range(people)
     ]
     for thread in looking:
         thread.start()

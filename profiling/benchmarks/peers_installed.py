@@ -11,6 +11,7 @@ from inference.settings import ROOT
 PINS = {
     "bentoml": "bentoml==1.4.39",
     "duckdb": "duckdb==2.0.1",
+    "fairlearn": "fairlearn==0.15.0",
     "litserve": "litserve==0.2.19",
     "mlserver": "mlserver==1.7.1",
     "polars": "polars==2.1.0 polars-runtime-32==2.1.0",
@@ -20,7 +21,7 @@ PINS = {
     "treelite": "treelite==4.8.1",
     "ydf": "ydf==0.16.1",
 }
-SHARED = ("numpy", "xgboost-cpu", "onnxruntime", "orjson", "psutil", "scikit-learn")  # as pinned here
+SHARED = ("numpy", "xgboost-cpu", "onnxruntime", "orjson", "msgspec", "psutil", "scikit-learn")  # as pinned here
 HOME = ROOT / "build" / "peers"
 PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
 

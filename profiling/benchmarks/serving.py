@@ -1,6 +1,7 @@
 """Servers of our own for benchmarks and tests: started on a free port of this machine, and stopped again."""
 
 import os
+import re
 import socket
 import subprocess
 import tempfile
@@ -24,13 +25,13 @@ def running(
 ) -> Iterator[tuple[str, psutil.Process]]:
     """The address and the process of a server started in `folder`, from when `path` answers until no longer needed.
 
-    Its port replaces PORT in words of the command and values of `environment`. The server's output is shown if it does
-    not come up.
+    Its port replaces PORT in words of the command, but for `PORT=` itself, and in values of `environment`. The server's
+    output is shown if it does not come up.
     """
     port = str(free_port())
     url = f"http://127.0.0.1:{port}"
     variables = {name: value.replace("PORT", port) for name, value in environment.items()}
-    command = [part.replace("PORT", port) for part in command]
+    command = [re.sub("PORT(?!=)", port, part) for part in command]
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
             command, cwd=folder, env={**os.environ, "PORT": port, **variables}, stdout=output, stderr=output

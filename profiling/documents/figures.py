@@ -21,12 +21,13 @@ from profiling.benchmarks import history as bench_history
 from profiling.benchmarks import http as bench_http
 from profiling.benchmarks import profilers as bench_profilers
 from profiling.benchmarks import score as bench_score
+from profiling.documents import book_figures
 
 README = ROOT / "README.md"
 DOCUMENTS = [
     README,
     ROOT / "profiling" / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("benchmarks", "faults", "profiling")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("benchmarks", "book", "faults", "profiling", "scale")),
 ]
 BLOCK = re.compile(r"(<!-- figures:(\w+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
 
@@ -195,7 +196,7 @@ def logs() -> str:
         f"{log['lines']:,} lines ({log['bytes'] / 1e6:.0f} MB): {log['seconds']:.1f} s and {log['rss_mb']:.0f} MB of "
         f"memory; parsing the JSON alone takes {log['parse_only_seconds']:.1f} s.",
         "",
-        "| Performance page | a score, p50 | p99 | client waits, p50 | p99 |",
+        "| page Operations | a score, p50 | p99 | client waits, p50 | p99 |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for name, label in viewers.items():
@@ -289,6 +290,8 @@ FAULTS = {
     "races_agree_and_not_logged_in": "a second person's agreement and refusal at once, by two who logged in",
     "races_agree_and_not_open": "the same, without login",
     "server_kills": "the whole server killed (-9) under load, every open request sent again",
+    "book_parquet": "a run of tenfold book on Parquet killed (-9) at random moments and resumed, until its end",
+    "book_csv": "the same on CSV",
     "stops": "stopped (SIGTERM) under load, with clients that hold half a request open",
     "restart": "replaced under load by a server of another release",
     "restart_killed": "replaced by one that is killed or stopped before it answers, at random moments",
@@ -396,6 +399,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "reasons": reasons,
     "faults": faults,
     "profilers": profilers,
+    "book": lambda: book_figures.book(results.read()),
+    "scale": lambda: book_figures.scale(results.read()),
     "ratios": ratios,
 }
 

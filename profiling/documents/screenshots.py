@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, ViewportSize, sync_playwright
 from inference.settings import ROOT, current_releases
 from profiling.benchmarks.chromium import launch
 from profiling.benchmarks.serving import served
+from profiling.documents.pictures import take
 
 DOCS = ROOT / "docs"
 DESKS = {"desk.png": ("consumer", "en"), "desk-sba-fr.png": ("sba", "fr")}
@@ -65,11 +66,8 @@ def desk(browser: Browser, url: str, language: str, picture: Path) -> None:
     page.wait_for_selector("html[data-desk=ready]")
     page.click("#score")
     page.wait_for_selector("#tried .whatif")
-    page.mouse.move(0, 0)
-    page.evaluate("document.activeElement.blur()")
-    page.screenshot(path=picture)
+    take(page, picture)
     page.close()
-    print(f"docs/{picture.name}")
 
 
 def notice(browser: Browser, url: str, answers: Mapping[str, object], number: int) -> None:
@@ -87,8 +85,7 @@ def notice(browser: Browser, url: str, answers: Mapping[str, object], number: in
     page.wait_for_selector(".decided", state="attached")  # shown as the headline
     for language in ("en", "fr"):
         page.goto(f"{url}/record/{score['id']}/notice?lang={language}")
-        page.screenshot(path=DOCS / f"notice-{number}-{language}.png", full_page=True)
-        print(f"docs/notice-{number}-{language}.png")
+        take(page, DOCS / f"notice-{number}-{language}.png", full_page=True)
     page.close()
 
 

@@ -86,6 +86,7 @@ def test_a_file_from_drop_to_download(open_desk: Callable[..., Desk], files_serv
     assert (figures["Rows"], figures["Not scored"]) == ("120", "2")
     assert sum(int(figures[name].split(" ")[0]) for name in ("Approve", "Refer", "Decline")) == 118
     assert page.locator("svg.chart rect").count() > 5
+    expect(page.locator("main")).to_contain_text("The ledger has one record of this file, ")
     desk.axe()
     desk.shoot("batch-scored")
     with page.expect_download() as waiting:

@@ -77,7 +77,7 @@ def cases(ledger: Ledger, name: str) -> None:
                 justification="Another sentence.", contest=objection,
             )
         )  # fmt: skip
-        said(notified(settled, by="Cyd", day="2023-01-31", notice="0" * 64, reference=reference))
+        said(notified(settled, by="Cyd", day="2023-01-31", text="{}", reference=reference))
         if name == "kept":
             said(hold_placed(first, by="Meg", reason="A reason."))
 

@@ -12,14 +12,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from book_files import NAME, applications
+from book_files import NAME, applications, csv_text
 from parts import newest
+from workbooks import sheet_of, write_xlsx
 
 from inference.errors import TenfoldError
 from inference.settings import ROOT
@@ -65,39 +66,45 @@ def content(folder: Path) -> dict[str, bytes]:
 
 @contextmanager
 def process(*words: str) -> Iterator["subprocess.Popen[str]"]:
-    """A program of Dask's, whose standard error can be read."""
-    running = subprocess.Popen([sys.executable, "-m", *words], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    """A program of Dask's, whose standard error can be read. A nanny's workers end with its process group."""
+    running = subprocess.Popen(
+        [sys.executable, "-m", *words], cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         yield running
     finally:
-        running.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
         running.wait()
         assert running.stderr is not None
         running.stderr.close()
 
 
 class Cluster:
-    """A scheduler and two workers, each a process of its own on this machine."""
+    """A scheduler and workers, each a process of its own on this machine."""
 
-    def __init__(self, stack: ExitStack, folder: Path) -> None:
-        self.scheduler = stack.enter_context(
-            process("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-        )
+    def __init__(self, stack: ExitStack, folder: Path, workers: int = 2, more: tuple[str, ...] = ()) -> None:
+        """`more` words for both of Dask's programs."""
+        self.more = more
+        protocol = ("--protocol", "tls") if more else ()
+        words = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", *protocol, *more)
+        self.scheduler = stack.enter_context(process("distributed.cli.dask_scheduler", *words))
         assert self.scheduler.stderr is not None
         match = None
         while match is None:
             line = self.scheduler.stderr.readline()
             assert line, "the scheduler ended"
-            match = re.search(r"Scheduler at:\s+(tcp://\S+)", line)
+            match = re.search(r"Scheduler at:\s+(\w+://\S+)", line)
         self.address = match[1]
         self.folder = folder
-        self.workers = [self.worker(stack, number) for number in range(2)]
+        self.workers = [self.worker(stack, number) for number in range(workers)]
 
-    def worker(self, stack: ExitStack, number: int) -> "subprocess.Popen[str]":
+    def worker(self, stack: ExitStack, number: int, *words: str) -> "subprocess.Popen[str]":
+        """One that dies with its process; with other words than that as they say."""
         place = self.folder / f"worker-{number}"
         place.mkdir(exist_ok=True)
-        words = (self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(place))
-        return stack.enter_context(process("distributed.cli.dask_worker", *words))
+        words = ("--nthreads", "1", "--no-dashboard", "--local-directory", str(place), *(words or ("--no-nanny",)))
+        return stack.enter_context(process("distributed.cli.dask_worker", self.address, *words, *self.more))
 
 
 @pytest.fixture
@@ -241,15 +248,132 @@ def test_workers_refuse_another_release_and_another_input(book: Path, tmp_path: 
         score_part(tuple(task._replace(manifest=changed)))
 
 
-def test_no_cluster_there_and_a_csv_file_are_said(book: Path, tmp_path: Path) -> None:
-    """With status 1, in one line, before anything is scored."""
-    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+def run_to_its_end(words: list[str], **more: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, env=os.environ | more)
+
+
+@pytest.mark.parametrize("limit", ["100MB", "300MB"])
+def test_workers_without_enough_memory_are_said_and_larger_ones_go_on(
+    book: Path, expected: dict[str, bytes], tmp_path: Path, limit: str
+) -> None:
+    """Real workers under Dask's nanny, which ends them at 95 % of their limit, and pauses them at 80 %: the run stops
+    with status 1, says that it is the memory, and goes on with larger ones to the same bytes."""
+    folder = tmp_path / "out"
+    with ExitStack() as stack:
+        cluster = Cluster(stack, tmp_path, workers=0)
+        cluster.worker(stack, 0, "--nanny", "--memory-limit", limit)
+        done = run_to_its_end(command(book, folder, "--cluster", cluster.address))
+        assert done.returncode == 1, done.stderr
+        last = done.stderr.splitlines()[-1]
+        assert "--memory-limit" in last
+        assert "--resume" in last
+        assert len(logs(folder)) < PARTS
+    with ExitStack() as stack:
+        cluster = Cluster(stack, tmp_path, workers=0)
+        cluster.worker(stack, 0, "--nanny", "--memory-limit", "2GB")
+        done = run_to_its_end(command(book, folder, "--cluster", cluster.address, "--resume"))
+        assert done.returncode == 0, done.stderr
+    assert content(folder) == expected
+
+
+def test_no_worker_left_is_said(book: Path, expected: dict[str, bytes], cluster: Cluster, tmp_path: Path) -> None:
+    """Both are killed, and the scheduler waits for others: the run does not wait for ever, and resumes without them."""
+    folder = tmp_path / "out"
+    with begun(book, folder, cluster) as run:
+        for worker in cluster.workers:
+            worker.kill()
+        _, error = run.communicate(timeout=PATIENCE)
+        assert run.returncode == 1
+        assert "no worker is left" in error.splitlines()[-1]
+    done = run_to_its_end(command(book, folder, "--resume"))
+    assert done.returncode == 0, done.stderr
+    assert content(folder) == expected
+
+
+def certificate(folder: Path, name: str) -> dict[str, str]:
+    """An authority of this name, and a certificate for this machine by it: as `dask` is told of them."""
+    files = {part: folder / f"{name}-{part}.pem" for part in ("ca", "ca-key", "key", "request", "cert")}
+    new: list[str | Path] = ["openssl", "req", "-newkey", "rsa:2048", "-nodes"]
+    sign: list[str | Path] = [
+        "openssl",
+        "x509",
+        "-req",
+        "-in",
+        files["request"],
+        "-CA",
+        files["ca"],
+        "-CAkey",
+        files["ca-key"],
+    ]
+    commands: tuple[list[str | Path], ...] = (
+        [
+            *new,
+            "-subj",
+            f"/CN={name} authority",
+            "-x509",
+            "-days",
+            "2",
+            "-keyout",
+            files["ca-key"],
+            "-out",
+            files["ca"],
+        ],
+        [*new, "-subj", f"/CN={name}", "-keyout", files["key"], "-out", files["request"]],
+        [*sign, "-CAcreateserial", "-days", "2", "-out", files["cert"]],
+    )
+    for words in commands:
+        subprocess.run(words, check=True, capture_output=True)
+    return {"ca-file": str(files["ca"]), "cert": str(files["cert"]), "key": str(files["key"])}
+
+
+def of_client(files: dict[str, str]) -> dict[str, str]:
+    """What docs/scale.md says of the client's variables."""
+    tls = "DASK_DISTRIBUTED__COMM__TLS__"
+    return {
+        "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true",
+        f"{tls}CA_FILE": files["ca-file"],
+        f"{tls}CLIENT__CERT": files["cert"],
+        f"{tls}CLIENT__KEY": files["key"],
+    }
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed, which makes the certificates")
+def test_tls_as_dask_is_configured(book: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
+    """Real certificates: who has one of the cluster's authority scores; who has none, or one of another, is told so and
+    sends nothing."""
+    own, other = (certificate(tmp_path, name) for name in ("own", "other"))
+    words = tuple(word for name, file in own.items() for word in (f"--tls-{name}", file))
+    with ExitStack() as stack:
+        cluster = Cluster(stack, tmp_path, more=words)
+        assert cluster.address.startswith("tls://")
+        folder = tmp_path / "refused"
+        for settings in ({}, of_client(other)):
+            refused = run_to_its_end(command(book, folder, "--cluster", cluster.address), **settings)
+            assert refused.returncode == 1
+            said = f"--cluster {cluster.address}: no workers answer there"
+            assert any(line.startswith(said) for line in refused.stderr.splitlines()), refused.stderr
+            assert not folder.exists()
+        done = run_to_its_end(command(book, tmp_path / "out", "--cluster", cluster.address), **of_client(own))
+        assert done.returncode == 0, done.stderr
+    assert content(tmp_path / "out") == expected
+
+
+def test_no_cluster_there_and_other_files_are_said(book: Path, tmp_path: Path) -> None:
+    """With status 1, in one line, before anything is scored and before any worker is started."""
     from inference.book.cluster import ADDRESS
 
     assert not ADDRESS.fullmatch("localhost:8786")
-    done = subprocess.run(
-        command(book, tmp_path / "out", "--cluster", "localhost:8786"), cwd=ROOT, capture_output=True, text=True
-    )
+    done = run_to_its_end(command(book, tmp_path / "out", "--cluster", "localhost:8786"))
     assert done.returncode == 1
     assert "tcp://HOST:PORT" in done.stderr
+    rows = applications(3)
+    (tmp_path / "a.csv").write_text(csv_text(rows))
+    write_xlsx(tmp_path / "a.xlsx", {"loans": sheet_of(rows)})
+    for name, kind in (("a.csv", "CSV"), ("a.xlsx", "a workbook")):
+        # A scheduler that is not there would be waited for.
+        done = run_to_its_end(command(tmp_path / name, tmp_path / "out", "--cluster", "tcp://127.0.0.1:1"))
+        assert done.returncode == 1
+        last = done.stderr.splitlines()[-1]
+        assert f"a cluster reads Parquet, of which each worker opens its own part, and this is {kind}." in last
+        assert "docs/recipes.md" in last
     assert not (tmp_path / "out" / "manifest.json").exists()

@@ -327,14 +327,15 @@ def seeds(example: dict[str, Any], id: str, session: str, shown: str) -> list[As
     ]
     gets = [
         "/", "/fr/", "/livez", "/readyz", "/metrics", "/history", "/history/overrides", f"/record/{id}",
-        f"/fr/record/{id}/notice", f"/record/{id}/notice.pdf", "/model-card", "/performance", "/api/v1/release",
+        f"/fr/record/{id}/notice", f"/record/{id}/notice.pdf", "/model-card", "/operations", "/api/v1/release",
         "/api/v1/ledger/head", f"/api/v1/decisions/{id}", "/api/v1/openapi.json", "/desk/x/desk.css",
     ]  # fmt: skip
     return [
         *(Asked("POST", path, b"", as_json, json.dumps(body).encode()) for path, body in bodies),
+        Asked("POST", "/api/v1/decisions", b"", as_json, b'{"reference": "A-1", "kind": "scored", "limit": 5}'),
         *(Asked("POST", path, b"", as_form, urlencode(form).encode()) for path, form in forms),
         *(Asked("GET", path, b"lang=fr", browser, b"") for path in gets),
-        *[Asked("GET", "/api/v1/decisions", b"limit=5&before=9&kind=scored&reference=A-1&decision=refer", {}, b"")] * 5,
+        *[Asked("GET", "/api/v1/decisions", b"limit=5&before=9&kind=scored&decision=refer", {}, b"")] * 5,
     ]
 
 

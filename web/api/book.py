@@ -33,6 +33,7 @@ LIMITS = {
 ERRORS = {
     "time": "It took too long and was stopped",
     "disk": "The scores took more room than this server gives a file",
+    "ledger": "The ledger could not record it, so its scores are not given: the server's log says why",
     "broken": "The file could not be processed: the server's log says more",
 }
 
@@ -90,7 +91,7 @@ class BookApi:
         if given.get("for", "page") != "page":
             raise Refusal(422, "invalid-request", "for: page, or nothing")
         by_page = "for" in given
-        remembered = self._jobs.remembered(owner_of(request.scope)) if by_page else {}
+        remembered = self._jobs.mappings.remembered(owner_of(request.scope)) if by_page else {}
         return by_page, Order(
             file="", most_rows=None, mapping={} if by_page else columns, separator=separator, decimal=decimal,
             encoding=encoding, reasons=reasons, remembered=remembered, reference=None if by_page else "",
@@ -142,7 +143,7 @@ class BookApi:
             "error": ERRORS.get(job.error, job.error) if job.state == FAILED else None,
             "rows": outcome.rows if outcome else progress.rows, "of": outcome.rows if outcome else progress.of,
             "rejected": outcome.rejected if outcome else progress.rejected,
-            "decisions": outcome.decisions if outcome else None,
+            "decisions": outcome.decisions if outcome else None, "record": job.record or None,
         }  # fmt: skip
 
 

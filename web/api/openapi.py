@@ -11,6 +11,7 @@ from inference.version import VERSION
 from ledger.cases import ALL
 from ledger.decisions import DECISIONS as DECIDED
 from web.batch.jobs import STATES as FILE_STATES
+from web.cases.listed import NOT_DECIDED
 from web.pages.answers import LONGEST_REFERENCE
 from web.pages.forms import LONGEST_NAME
 from web.problems import PROBLEM
@@ -100,7 +101,10 @@ def describe(release: Release, with_ledger: bool) -> Schema:
         "/api/v1/release": {"get": operation("release", "The release: fields, bounds, metrics, model card", "Release")},
         "/api/v1/decisions": {
             "get": operation("decisions", "Records, the newest first", "Records", parameters=list_parameters(),
-                             errors=(404, 422, 503))
+                             errors=(404, 422, 503)),
+            "post": operation("search_decisions", "The same, also by reference, which no address may hold", "Records",
+                              request=records_body(), example={"kind": "scored"},
+                              errors=(400, 404, 413, 415, 422, 503)),
         },
         "/api/v1/decisions/{id}": {
             "get": operation("decision", "One record, with all that refers to it", "Record", errors=(404, 503),
@@ -131,7 +135,7 @@ FILTERS: dict[str, Any] = {
     "since": {"type": "string", "format": "date", "description": "Scored on this day or later, in UTC"},
     "until": {"type": "string", "format": "date", "description": "Scored on this day or earlier, in UTC"},
     "by": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME, "description": "Who decided last"},
-    "decision": {"enum": ["open", "waiting", *DECIDED], "description": "The last decision, or none yet"},
+    "decision": {"enum": [*NOT_DECIDED, *DECIDED], "description": "The last decision, or none yet, or withdrawn"},
     "overridden": {"enum": ["yes", "no"], "description": "Whether the last decision departs from the suggestion"},
 }
 
@@ -149,6 +153,13 @@ def cases_path() -> Schema:
         "post": operation("search_cases", "The same, also by reference, which no address may hold", "Cases",
                           request=body, example={"decision": "decline"}, errors=(400, 404, 413, 415, 422, 503)),
     }  # fmt: skip
+
+
+def records_body() -> Schema:
+    """What a search for records asks by."""
+    parameters = {parameter["name"]: parameter["schema"] for parameter in list_parameters()}
+    return {"type": "object", "properties": {**parameters, "reference": {"type": "string", "description": "All of it"}},
+            "additionalProperties": False}  # fmt: skip
 
 
 BINARY = {"type": "string", "format": "binary", "minLength": 1}
@@ -247,7 +258,7 @@ def operation(
 
 
 def list_parameters() -> list[Schema]:
-    texts = ("kind", "by", "decision", "reference")
+    texts = ("kind", "by", "decision")
     return [
         {"name": "limit", "in": "query",
          "schema": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": LISTED}},
@@ -342,6 +353,8 @@ def schemas(release: Release) -> Schema:
             "error": {"type": ["string", "null"]}, "rows": {"type": "integer"}, "of": {"type": ["integer", "null"]},
             "rejected": {"type": "integer"},
             "decisions": {"type": ["object", "null"], "additionalProperties": {"type": "integer"}},
+            "record": {**maybe, "description": "Its record in the ledger: digests, counts, who; no row. null before "
+                       "it is scored, and on a server without a ledger"},
         }),
         "Files": closed({"items": {"type": "array", "items": ref("File")}}),
         "Head": closed({"seq": {"type": "integer"}, "hash": digest}),

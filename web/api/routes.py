@@ -5,10 +5,9 @@ description in web/api/openapi.py is made from it.
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 from msgspec import convert, to_builtins
@@ -20,14 +19,15 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference.errors import InvalidApplication
-from inference.rules import Ruling
+from inference.rules import Ruling, ruled
 from ledger import cases, errors, queries
 from ledger.errors import LedgerUnavailable
 from ledger.events import SCORED
 from ledger.ledger import KeyReused
 from ledger.records import Key, Record
 from web.api.book import BookApi
-from web.api.openapi import LISTED, LONGEST_KEY, MOST_ITEMS, MOST_LISTED, behind_login, describe
+from web.api.openapi import MOST_ITEMS, behind_login, describe
+from web.api.requests import as_item, client, idempotency_key, list_request
 from web.batch.jobs import Jobs
 from web.cases.listed import FILTERS, IN_ADDRESS, REFERENCE, filters_from, listed, page_of_cases
 from web.lender import Lender
@@ -41,14 +41,7 @@ from web.security.security_log import allowed, log_event
 logger = logging.getLogger(__name__)
 OF_SCORE = ("decision", "pd", "points", "break_even", "refer_from", "decline_from", "unusual")
 PUBLIC = (*OF_SCORE, "reasons", "release_name", "release", "engine")
-NOBODY = "api"  # the name in records if no login is needed
-
-
-class Item(NamedTuple):
-    """One application to score."""
-
-    answers: Mapping[str, object]
-    reference: str | None
+RECORD_FILTERS = ("kind", "by", "decision")  # those that say nothing of an applicant
 
 
 Function: TypeAlias = Callable[[Request], Awaitable[Any]]
@@ -61,7 +54,7 @@ def api_router(recorder: Recorder, jobs: Jobs, lender: Lender | None = None) -> 
     functions: dict[str, dict[str, Function]] = {
         "/score": {"POST": api.score},
         "/score:batch": {"POST": api.score_batch},
-        "/decisions": {"GET": api.decisions},
+        "/decisions": {"GET": api.decisions, "POST": api.decisions},
         "/decisions/{id}": {"GET": api.decision},
         "/cases": {"GET": api.cases, "POST": api.cases},
         "/release": {"GET": api.release},
@@ -223,13 +216,10 @@ class Api:
         ]
 
     async def decisions(self, request: Request) -> dict[str, Any]:
-        """Records, the newest first, a page at a time."""
-        parameters = dict(request.query_params)
-        limit = integer_parameter(parameters.pop("limit", str(LISTED)), "limit", 1, MOST_LISTED)
-        before = parameters.pop("before", None)
-        before_seq = None if before is None else integer_parameter(before, "before", 1, 2**53)
-        if unknown := sorted(parameters.keys() - {"kind", "by", "decision", "reference"}):
-            raise Refusal(422, "invalid-request", f"No such parameter: {', '.join(unknown)[:200]}")
+        """Records, the newest first, a page at a time; those with a reference only by POST."""
+        limit, before_seq, parameters = await list_request(request, (*RECORD_FILTERS, REFERENCE), RECORD_FILTERS)
+        if odd := sorted(name for name, text in parameters.items() if not isinstance(text, str)):
+            raise Refusal(422, "invalid-request", f"Invalid value of {', '.join(odd)}")
         only = only_of(person_of(request.scope))
         if only is not None and parameters.setdefault("by", only) != only:
             log_event(request.scope, "role_refused", route="decisions", why="own-records")
@@ -245,17 +235,7 @@ class Api:
 
     async def cases(self, request: Request) -> dict[str, Any]:
         """Cases, the newest first, a page at a time, with the filters of the page History; a reference only by POST."""
-        posted = request.method == "POST"
-        parameters = (await read_json(request))[0] if posted else dict(request.query_params)
-        for name in ("limit", "before"):
-            if posted and type(parameters.get(name, 1)) is not int:
-                raise Refusal(422, "invalid-request", f"{name} is an integer")
-        limit = integer_parameter(str(parameters.pop("limit", LISTED)), "limit", 1, MOST_LISTED)
-        has_before = "before" in parameters
-        before_seq = integer_parameter(str(parameters.pop("before")), "before", 1, 2**53) if has_before else None
-        if unknown := sorted(parameters.keys() - set(FILTERS if posted else IN_ADDRESS)):
-            why = "Send a reference by POST: it has no place in an address" if unknown == [REFERENCE] else ""
-            raise Refusal(422, "invalid-request", why or f"No such parameter: {', '.join(unknown)[:200]}")
+        limit, before_seq, parameters = await list_request(request, FILTERS, IN_ADDRESS)
         filters = filters_from({name: [text] for name, text in parameters.items() if isinstance(text, str)})
         if invalid_filters := sorted(
             name
@@ -336,62 +316,11 @@ class Api:
             raise LedgerUnavailable(errors.cause(error)) from None
 
 
-def ruled(ruling: Ruling | None, decision: str) -> dict[str, Any]:
-    """What the lender's rules say beside the model's decision; without rules the outcome is that decision."""
-    if ruling is None:
-        return {"outcome": decision, "rules": [], "offer": None}
-    rules = [
-        {
-            "code": check.rule.code, "verdict": check.verdict, "value": check.value,
-            "limit": to_builtins(check.rule.limit), "outcome": check.rule.outcome,
-        }
-        for check in ruling.checks
-    ]  # fmt: skip
-    return {"outcome": ruling.outcome, "rules": rules, "offer": to_builtins(ruling.offer)}
-
-
 def rules_in_words(lender: Lender) -> dict[str, Any]:
     """The lender's rules with their texts, and its grades."""
     content: dict[str, Any] = to_builtins(lender.rulebook)
     rules = [{**rule, "text": lender.rule_texts[rule["code"]]} for rule in content["rules"]]
     return {**content, "rules": rules}
-
-
-def as_item(body: object) -> Item:
-    """An application in a request: `answers`, and the client's own `reference`. Raises `Refusal`."""
-    if not isinstance(body, dict) or not isinstance(body.get("answers"), dict):
-        raise Refusal(422, "invalid-request", 'An application is {"answers": {…}}, with a "reference" if you like')
-    if unknown := sorted(body.keys() - {"answers", "reference"}):
-        raise Refusal(422, "invalid-request", f"Beside answers and reference, nothing is known: {unknown[0][:40]!r}")
-    reference = body.get("reference")
-    if reference is not None and not (
-        isinstance(reference, str) and 0 < len(reference) <= LONGEST_REFERENCE and reference.isprintable()
-    ):
-        raise Refusal(422, "invalid-request", f"A reference is a text of 1 to {LONGEST_REFERENCE} printable characters")
-    return Item(body["answers"], reference)
-
-
-def idempotency_key(request: Request, raw: bytes) -> Key | None:
-    """The request's Idempotency-Key with the digest of the body it belongs to."""
-    key = request.headers.get("idempotency-key")
-    if key is None:
-        return None
-    if not 0 < len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
-        raise Refusal(400, "invalid-request", f"An Idempotency-Key has 1 to {LONGEST_KEY} ASCII characters")
-    return Key(client(request), f"{request.url.path} {key}", hashlib.sha256(raw).digest())
-
-
-def client(request: Request) -> str:
-    """The name of the client, as in records."""
-    person = person_of(request.scope)
-    return person.name if person else NOBODY
-
-
-def integer_parameter(text: str, name: str, low: int, high: int) -> int:
-    """An integer parameter of the query. Raises `Refusal`."""
-    if not (text.isascii() and text.isdigit() and len(text) < 17 and low <= int(text) <= high):
-        raise Refusal(422, "invalid-request", f"{name}: a whole number from {low} to {high} is needed")
-    return int(text)
 
 
 def list_item(record: Record) -> dict[str, Any]:

@@ -12,9 +12,7 @@ beside it, so that the desk keeps the rest of the machine.
 
 import asyncio
 import fcntl
-import json
 import logging
-import os
 import re
 import secrets
 import shutil
@@ -25,16 +23,22 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import TextIO
 
 import msgspec
 from msgspec import Struct
 
+from inference.book.scored import ScoredBook
 from inference.confined import run, used
 from inference.extras import is_installed
 from inference.rules import Rulebook
 from inference.settings import Settings
+from ledger.books import book_scored
+from ledger.errors import LedgerUnavailable
+from ledger.ledger import Ledger
 from web.batch.exchange import Check, Order, Outcome, Progress
+from web.batch.json_files import last_event, read_json, write_json
+from web.batch.mappings import Mappings
 
 logger = logging.getLogger(__name__)
 RECEIVING, CHECKING, READY, WAITING, SCORING, DONE, FAILED = STATES = (
@@ -50,8 +54,6 @@ ENDINGS = {"csv": "text/csv", "tsv": "text/csv", "txt": "text/csv",
            "parquet": "application/vnd.apache.parquet",
            "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}  # fmt: skip
 BUFFER = 1 << 20  # bytes that are written at once
-MAPPINGS = 200  # that are remembered
-Content = TypeVar("Content")
 
 
 class NoRoom(Exception):
@@ -74,6 +76,7 @@ class Job(Struct):
     error: str = ""
     size: int = 0  # bytes of the file
     by_page: bool = False
+    record: str = ""  # its id in the ledger, once it is scored
 
     @property
     def ending(self) -> str:
@@ -84,12 +87,21 @@ class Jobs:
     """All jobs of this server. Thread-safe."""
 
     def __init__(
-        self, settings: Settings, release: Path, digest: str, engine: str, rulebook: Rulebook | None = None
+        self,
+        settings: Settings,
+        release: Path,
+        digest: str,
+        engine: str,
+        rulebook: Rulebook | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
-        """Nothing is written before the first file comes. `rulebook`: the lender's rules, for files sent now."""
+        """Nothing is written before the first file comes. `rulebook`: the lender's rules, for files sent now; `ledger`
+        records each file that was scored, but none of a public demonstration."""
         self.rulebook = rulebook or Rulebook()
         self._settings, self._release, self._digest, self._engine = settings, release, digest, engine
         self.is_demo = settings.public_demo
+        self._ledger = None if self.is_demo else ledger
+        self.mappings = Mappings(None if self.is_demo else settings.batch, digest)
         self.keep_seconds = DEMO_SECONDS if self.is_demo else settings.batch_hours * 3600
         self.bytes = settings.batch_megabytes << 20
         self.largest = self.bytes // SHARE // 2
@@ -378,11 +390,30 @@ class Jobs:
 
     def _score(self, job: Job, folder: Path) -> None:
         shutil.rmtree(folder / "result", ignore_errors=True)
-        (folder / "outcome.json").unlink(missing_ok=True)
+        for name in ("outcome.json", "scored.json"):
+            (folder / name).unlink(missing_ok=True)
         self._set(job, SCORING)
         error = self._work("score", job, folder, SCORE_SECONDS)
+        if not error and not self._is_stopped(job):
+            error = self._record(job, folder)
         if not self._is_stopped(job):
             self._set(job, FAILED if error else DONE, error=error)
+
+    def _record(self, job: Job, folder: Path) -> str:
+        """One record of a file that was scored, before anybody sees a score. Returns what went wrong, or an empty
+        text."""
+        if self._ledger is None:
+            return ""
+        scored = read_json(folder / "scored.json", ScoredBook)
+        if scored is None:
+            return "broken"
+        scored = msgspec.structs.replace(scored, folder=f"batch/{job.id}")  # the server's own is nobody's business
+        try:
+            job.record = self._ledger.append(book_scored(scored, by=name_in_records(job))).header.id
+        except LedgerUnavailable as error:
+            logger.error("batch: a file's record could not be written: %s", error)
+            return "ledger"
+        return ""
 
     def _work(self, what: str, job: Job, folder: Path, seconds: float) -> str:
         """Run web/batch/worker.py. Returns what went wrong, or an empty text."""
@@ -408,64 +439,11 @@ class Jobs:
         logger.error("batch: %s of a file ended with %s: %s", what, ended.signal or ended.status, words[-1:])
         return "broken"
 
-    # --- which column held which field in earlier files ---
 
-    def remembered(self, owner: str) -> dict[str, str]:
-        """The mapping that this owner used last with this release; none in a public demonstration."""
-        if self.is_demo or self._settings.batch is None:
-            return {}
-        with suppress(OSError, ValueError):
-            return dict(json.loads((self._settings.batch / "mappings.json").read_bytes()).get(self._key(owner), {}))
-        return {}
-
-    def remember(self, owner: str, mapping: dict[str, str]) -> None:
-        """Keep a mapping for this owner's next file."""
-        if self.is_demo or self._settings.batch is None:
-            return
-        file = self._settings.batch / "mappings.json"
-        with self._lock:
-            try:
-                mappings = json.loads(file.read_bytes())
-            except (OSError, ValueError):
-                mappings = {}
-            mappings.pop(self._key(owner), None)
-            mappings[self._key(owner)] = mapping
-            write_json(file, dict(list(mappings.items())[-MAPPINGS:]))
-
-    def _key(self, owner: str) -> str:
-        return f"{self._digest[:12]} {owner}"
-
-
-def write_json(file: Path, content: object) -> None:
-    """Readable only by the owner; complete or not there."""
-    temporary = file.with_name(f".{file.name}.{threading.get_ident()}")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
-        stream.write(msgspec.json.encode(content))
-    temporary.replace(file)
-
-
-def read_json(file: Path, kind: type[Content]) -> Content | None:
-    """What a file holds; None where it is not there."""
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=kind)
-    except (OSError, msgspec.DecodeError):
-        return None
-
-
-def last_event(output: Path, event: str) -> dict[str, int] | None:
-    """The last line of this kind that `tenfold book --json` has written."""
-    try:
-        with output.open("rb") as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - 8192))
-            lines = stream.read().splitlines()
-    except OSError:
-        return None
-    for line in reversed(lines):
-        with suppress(ValueError):
-            words = json.loads(line)
-            if isinstance(words, dict) and words.get("event") == event:
-                return words
-    return None
+def name_in_records(job: Job) -> str:
+    """Who sent a file, as records have it: a person or a token by name, else which way it came."""
+    kind, _, name = job.owner.partition(" ")
+    return name if kind in ("person", "token") else "desk" if job.by_page else "api"
 
 
 def safe_name(name: str, ending: str) -> str:

@@ -150,7 +150,7 @@ class BatchPages:
         check = self._jobs.check_of(job)
         if job.state != READY or check is None or check.problem:
             return
-        self._jobs.remember(owner, check.mapping)
+        self._jobs.mappings.remember(owner, check.mapping)
         self._jobs.score(job, msgspec.structs.replace(job.order, mapping=check.mapping, reference=check.reference))
 
     async def cancel(self, request: Request, texts: Texts) -> Response:

@@ -18,7 +18,7 @@ from web.pages.charts import Chart, column, rounded_up
 from web.pages.figures import write_points
 from web.pages.texts import Texts
 
-ERRORS = ("time", "disk", "broken")  # that have texts; others are what `tenfold book` says
+ERRORS = ("time", "disk", "broken", "ledger")  # that have texts; others are what `tenfold book` says
 FEWEST_BINS = 4
 
 
@@ -152,6 +152,7 @@ class Summary:
     newer: str
     older: str
     pages: str
+    recorded: str  # that the ledger has a record of the file, or nothing
 
 
 @dataclass(frozen=True)
@@ -375,6 +376,7 @@ def summarised(
         newer=newer,
         older=older,
         pages=pages,
+        recorded=texts("batch.recorded", id=job.record) if job.record else "",
     )
 
 

@@ -257,7 +257,9 @@ def score(folder: Path, order: Order, release: Release, engine: str) -> int:
         if value := getattr(options, name):
             words += [f"--{name}", value]
     (folder / "result").mkdir()
-    status = command.main(words, lender=lambda _, release: rules_of(order, release))
+    status = command.main(
+        words, lambda scored: write(folder / "scored.json", scored), lambda _, release: rules_of(order, release)
+    )
     if status == 0 and order.lists_rows:
         list_rows(folder, order, release, engine, options)
     return status

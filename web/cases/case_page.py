@@ -1,6 +1,6 @@
 """The page of a case: the score as recorded, what happened since, and what can be done now. Views only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import quote
@@ -12,6 +12,7 @@ from inference.release import Release
 from ledger.cases import IN_FORCE, TO_DECIDE, Case
 from ledger.events import (
     Agreed,
+    Arranged,
     Assigned,
     Contested,
     Decided,
@@ -31,6 +32,8 @@ from web.cards.score_card import score_card
 from web.cases.decision_form import CaseForms, Outcome, Problems, Section
 from web.cases.handing_on import HandingOn, handing_on
 from web.cases.keeping_form import Keeping, keeping
+from web.cases.letter import ARRANGE, Letter, letter
+from web.cases.notice import Notice
 from web.cases.opened import CaseReader, Opened
 from web.cases.status import status
 from web.cases.withdrawing import WITHDRAW, Withdrawing, withdrawing
@@ -38,7 +41,7 @@ from web.lender import Lender, reason_text
 from web.pages.answers import answer_text, field_label
 from web.pages.forms import Form
 from web.pages.frame import root_from
-from web.pages.texts import Texts
+from web.pages.texts import LANGUAGES, Texts
 from web.person import Person
 from web.recording import ScoredAnswer
 
@@ -58,6 +61,7 @@ class Entry:
 
     head: str
     lines: tuple[str, ...]
+    notice: str = ""  # the way to the notice that was handed over
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class CaseBody:
     same: bool
     answers: tuple[Answer, ...] | None  # None: erased
     section: Section
+    letter: Letter | None
     objection: Objection | None
     keeping: Keeping
     withdrawing: Withdrawing | None
@@ -102,19 +107,27 @@ class CasePage:
 def case_body(
     opened: Opened, reader: CaseReader, lender: Lender, texts: Texts, person: Person | None, reviewers: Sequence[str],
     action: str = "", problems: Problems | None = None, values: Form | None = None, state: str = "",
+    notices: Mapping[str, Notice] | None = None,
 ) -> CaseBody:  # fmt: skip
     """The content of a case's page. `state` is what the release was when it made the score. `problems` are why the last
-    form, for `action`, was not recorded; `values` are that form's values.
+    form, for `action`, was not recorded; `values` are that form's values. `notices` are those of the case by language.
     """
     case = opened.case
     forms = CaseForms(lender, texts, root_from("record/x", texts), person, reviewers)
     objecting = action == "contest" and case.state in IN_FORCE  # that form was sent, and is shown again
+    arranging = action == ARRANGE and "form" not in (problems or {})  # `section` says that the case has moved
     section = forms.section(case, opened.release, opened.drafts, *((None, None) if objecting else (problems, values)))
     objection = None
     if case.state in IN_FORCE:
         objection = Objection(forms.contest(case, *((problems, values) if objecting else (None, None))), objecting)
     can_correct = case.state in TO_DECIDE and case.score.answers is not None
     card = recorded_card(opened, texts, lender, state)
+
+    def told_with(event: Event) -> Release | None:
+        """The release that has the texts of an event's reasons: that of its decision."""
+        of = next((decision for decision in case.of_kind(Decided) if decision.id == event.of), event)
+        return reader.decided_with(case, of if isinstance(event, Arranged) else event)
+
     return CaseBody(
         heading=heading(case, texts),
         status=status(case, lender.work, texts, lender.work.today()),
@@ -125,12 +138,13 @@ def case_body(
         same=opened.replayed.outcome == SAME,
         answers=answers(opened, lender, texts),
         section=section,
+        letter=letter(forms, case, notices or {}, texts, *((problems, values) if arranging else (None, None))),
         objection=objection,
         keeping=keeping(forms, case, person, texts),
         withdrawing=withdrawing(forms, case, texts, *((problems, values) if action == WITHDRAW else (None, None))),
         handing=handing_on(forms, case, texts, reviewers, {action: (problems or {}, values or {})}),
         correct=f"{forms.home}?of={quote(case.first.id)}" if can_correct else "",
-        timeline=tuple(entry(event, reader.decided_with(case, event), lender, texts) for event in case.events),
+        timeline=tuple(entry(event, case, told_with(event), lender, texts) for event in case.events),
     )
 
 
@@ -202,12 +216,14 @@ def answers(opened: Opened, lender: Lender, texts: Texts) -> tuple[Answer, ...] 
     return tuple(rows)
 
 
-def entry(event: Event, release: Release | None, lender: Lender, texts: Texts) -> Entry:
-    """A record in words; `release` has the texts of a decision's reasons."""
+def entry(event: Event, case: Case, release: Release | None, lender: Lender, texts: Texts) -> Entry:
+    """A record of a case in words; `release` has the texts of a decision's reasons."""
     moment = lender.work.local(event.time)
     head = texts("entry.head", time=f"{moment:%Y-%m-%d %H:%M}", zone=f"{moment:%Z}", by=event.by)
     lines = [*event_sentences(event, release, lender, texts), *free_texts(event)]
-    return Entry(head, tuple(line for line in lines if line))
+    has_text = isinstance(event, Notified) and event.text is not None
+    way = f"{quote(case.first.id)}/notice?handed={quote(event.id)}" if has_text else ""
+    return Entry(head, tuple(line for line in lines if line), way)
 
 
 def event_sentences(event: Event, release: Release | None, lender: Lender, texts: Texts) -> list[str]:
@@ -236,6 +252,13 @@ def event_sentences(event: Event, release: Release | None, lender: Lender, texts
             return [texts("entry.agreed" if event.agrees else "entry.not_agreed")]
         case Contested():
             return [texts("entry.contested", reviewer=event.reviewer, deadline=texts.day(event.deadline))]
+        case Arranged():
+            ordered = [reason_text(reason, release, lender, texts.language) for reason in event.reasons or ()]
+            return [
+                texts("entry.arranged", language=texts(f"letter.{event.language}")) if event.language in LANGUAGES
+                else texts("entry.arranged_erased"),
+                texts("entry.ordered", reasons="; ".join(ordered)) if len(ordered) > 1 else "",
+            ]  # fmt: skip
         case Notified():
             return [texts("entry.notified", day=texts.day(event.day))]
         case Held() | Released():

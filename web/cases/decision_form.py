@@ -161,6 +161,7 @@ class Section:
     folded: bool
     open: bool
     lost: tuple[str, ...]  # texts written in a form that is no longer on the page, shown so that they can be copied
+    letter: View | None = None  # to the applicant, beside the form; a case's page has it in a place of its own
 
 
 class CaseForms:

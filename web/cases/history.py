@@ -21,7 +21,7 @@ from ledger.ledger import Ledger
 from ledger.overrides import decision_counts
 from web.cases.decision_form import Choice
 from web.cases.export import CSV, TYPES, Search, exported
-from web.cases.listed import IN_ADDRESS, address, filters_from, page_of_cases
+from web.cases.listed import IN_ADDRESS, NOT_DECIDED, address, filters_from, page_of_cases
 from web.cases.overrides import last_months, overrides_page
 from web.cases.routes import readable
 from web.lender import Lender
@@ -34,7 +34,7 @@ from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import only_of, person_of
 from web.work_settings import WorkSettings
 
-UNDECIDED = {"open": "open", "waiting": "waiting_all"}
+NAMES = ("history.open", "history.waiting_all", "withdraw.done")  # of NOT_DECIDED
 PAGE = 50  # cases
 COLUMNS = ("seq", "time", "reference", "pd", "suggested", "decision", "by")
 
@@ -163,7 +163,7 @@ def questions(form: Form, texts: Texts) -> tuple[Question, ...]:
         choices = tuple(Choice(value, text, value == form_value(form, name)) for value, text in pairs)
         return Question(name, texts(f"history.{name}"), "", "", choices)
 
-    decisions = {name: texts(f"history.{key}") for name, key in UNDECIDED.items()} | {
+    decisions = dict(zip(NOT_DECIDED, map(texts, NAMES), strict=True)) | {
         name: texts(f"decided.{name}") for name in DECISIONS
     }
     return (

@@ -1,28 +1,26 @@
 """How long a case is kept: recording when its notice was handed over, and a manager's hold. The rules of both."""
 
-import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
-import orjson
-
-from inference.measure import Clock
 from ledger.cases import IN_FORCE, Case
 from ledger.decisions import hold_placed, hold_released, notified
 from ledger.records import Draft
 from ledger.retention import on_hold
-from web.cases.notice import Notice
+from web.cases.notice import Notice, as_text
 from web.cases.rules import SHORTEST_TEXT, InvalidDecision, missing_name
 from web.pages.forms import Form, day, form_value
+from web.pages.texts import LANGUAGES
 from web.person import Person
+from web.work_settings import WorkSettings
 
 ACTIONS = ("notified", "hold", "release")
 
 
 def draft(
-    action: str, case: Case, form: Form, person: Person, notices: Mapping[str, Notice], clock: Clock | None = None
+    action: str, case: Case, form: Form, person: Person, notices: Mapping[str, Notice], settings: WorkSettings
 ) -> Draft:
-    """The record that a form asks for. Raises `InvalidDecision`. `notices` by the applicant's language.
+    """The record that a form asks for. Raises `InvalidDecision`. `notices` by the applicant's language, empty where the
+    lender's own words are missing, so that none was made here; `settings` say which day it is.
 
     web/security/entrance.py checks who may hold a case.
     """
@@ -30,7 +28,7 @@ def draft(
         raise InvalidDecision({"form": "not_now"})
     problems = missing_name(person)
     if action == "notified":
-        return handing_over(case, form, person, problems, notices, clock or Clock())
+        return handing_over(case, form, person, problems, notices, settings)
     reason = form_value(form, "hold_reason")
     if len(reason) < SHORTEST_TEXT:
         problems["hold_reason"] = "sentence"
@@ -41,16 +39,21 @@ def draft(
 
 
 def handing_over(
-    case: Case, form: Form, person: Person, problems: dict[str, str], notices: Mapping[str, Notice], clock: Clock
+    case: Case,
+    form: Form,
+    person: Person,
+    problems: dict[str, str],
+    notices: Mapping[str, Notice],
+    settings: WorkSettings,
 ) -> Draft:
     """The record that the notice of the last decision was handed over, on a day between the decision and today."""
     assert case.decision is not None  # noqa: S101 - checked by `possible`
-    today = datetime.fromtimestamp(clock.utc(), UTC).date()
+    today = settings.today()
     handed_over_on = day(form_value(form, "day")) if form_value(form, "day") else today
-    if handed_over_on is None or not case.decision.time[:10] <= handed_over_on.isoformat() <= today.isoformat():
+    if handed_over_on is None or not settings.local(case.decision.time).date() <= handed_over_on <= today:
         problems["day"] = "handed_over"
     language = form_value(form, "language")
-    if language not in notices:
+    if language not in LANGUAGES:
         problems["language"] = "choose"
     if problems or handed_over_on is None:
         raise InvalidDecision(problems)
@@ -59,7 +62,7 @@ def handing_over(
             case.decision.id,
             by=person.name,
             day=handed_over_on.isoformat(),
-            notice=digest(notices[language]),
+            text=as_text(notices[language]) if language in notices else None,
             reference=case.first.reference,
         )
     )
@@ -70,8 +73,3 @@ def possible(action: str, case: Case) -> bool:
     if action == "notified":
         return case.state in IN_FORCE
     return (on_hold(case) is None) == (action == "hold")
-
-
-def digest(notice: Notice) -> str:
-    """SHA-256 of a notice's parts as JSON; the page and the PDF show the same parts."""
-    return hashlib.sha256(orjson.dumps(notice._asdict(), option=orjson.OPT_SORT_KEYS)).hexdigest()

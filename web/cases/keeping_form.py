@@ -7,6 +7,7 @@ from ledger.cases import Case
 from ledger.retention import handed_over, on_hold
 from web.cases.decision_form import CaseForms, Choice, Problems, Section, Sent, TextBox
 from web.cases.keeping import ACTIONS, possible
+from web.cases.notice import chosen_language
 from web.pages.forms import Form, form_value
 from web.pages.texts import LANGUAGES, Texts
 from web.person import Person
@@ -69,7 +70,7 @@ def keeping_section(
     """A form, with the values that were sent and what is wrong with them."""
     problems, form = problems or {}, form or {}
     notified = action == "notified"
-    chosen = form_value(form, "language") or texts.language
+    chosen = form_value(form, "language") or chosen_language(case, texts)
     view = KeepingForm(
         sent=forms.sent(action, case, problems, form),
         lead=texts(f"keeping.{action}_lead"),

@@ -16,6 +16,7 @@ from web.pages.answers import LONGEST_REFERENCE
 from web.pages.forms import LONGEST_NAME, Form, day, form_value
 
 REFERENCE = "reference"
+NOT_DECIDED = ("open", "waiting", "withdrawn")  # what else than a decision is searched for as one
 FILTERS = (REFERENCE, "since", "until", "by", "decision", "overridden")
 IN_ADDRESS = FILTERS[1:]  # those that say nothing of an applicant
 FIELDS = (
@@ -35,7 +36,7 @@ def filters_from(form: Form) -> dict[str, str]:
     for name in ("since", "until"):
         parsed = day(form_value(form, name, 10))
         filters[name] = parsed.isoformat() if parsed else ""
-    if filters["decision"] not in ("open", "waiting", *DECISIONS):
+    if filters["decision"] not in (*NOT_DECIDED, *DECISIONS):
         filters["decision"] = ""
     if filters["overridden"] not in ("yes", "no"):
         filters["overridden"] = ""

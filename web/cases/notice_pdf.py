@@ -73,6 +73,7 @@ def parts(notice: Notice, labels: Notice, officer: Texts) -> Iterator[tuple[str,
     """All texts of the PDF as (label in the officer's language, text)."""
     yield officer("notice.part_lender"), f"{notice.creditor} {notice.address}"
     yield officer("notice.part_decision"), f"{notice.title} {notice.decision}"
+    yield officer("notice.part_rule"), notice.drafted_for
     yield officer("notice.reasons"), " ".join([notice.reasons_title, *notice.reasons])
     for pairs, named_in in (
         (notice.facts, labels.facts),
@@ -83,8 +84,8 @@ def parts(notice: Notice, labels: Notice, officer: Texts) -> Iterator[tuple[str,
             yield label, f"{name} {value}"
 
 
-def notice_pdf(notice: Notice, texts: Texts) -> bytes:
-    """The notice on A4, in the language of `texts`."""
+def notice_pdf(notice: Notice, texts: Texts, handed: bool = False) -> bytes:
+    """The notice on A4, in the language of `texts`; `handed`: as it was handed over, and so no draft any longer."""
     from fpdf import FPDF  # takes half a second, so not at start
 
     class Sheet(FPDF):
@@ -117,7 +118,7 @@ def notice_pdf(notice: Notice, texts: Texts) -> bytes:
         pdf.set_font("DejaVu", "B" if bold else "", size)
         pdf.multi_cell(0, size * 0.55, printable(text), new_x="LMARGIN", new_y="NEXT", align="L")
 
-    def write_pairs(pairs: list[tuple[str, str]]) -> None:
+    def write_pairs(pairs: tuple[tuple[str, str], ...]) -> None:
         for name, value in pairs:
             top = pdf.get_y()
             if top > pdf.h - 30:
@@ -130,7 +131,9 @@ def notice_pdf(notice: Notice, texts: Texts) -> bytes:
             pdf.multi_cell(0, 5.5, printable(value), new_x="LMARGIN", new_y="NEXT", align="L")
             pdf.set_y(max(low, pdf.get_y()))
 
-    write(texts("notice.draft"), 10, bold=True)
+    if not handed:
+        write(notice.draft, 10, bold=True)
+        write(notice.drafted_for, 8)
     if not_shown(notice, notice, texts):
         write(texts("notice.pdf_incomplete", mark=REPLACEMENT), 10, bold=True, above=1)
     write(notice.creditor, 11, bold=True, above=4)
@@ -144,7 +147,7 @@ def notice_pdf(notice: Notice, texts: Texts) -> bytes:
         for reason in notice.reasons:
             write(f"• {reason}", above=1)
     if notice.figures:
-        write(texts("notice.figures"), 11, bold=True, above=5)
+        write(notice.figures_title, 11, bold=True, above=5)
         write_pairs(notice.figures)
     for title, text in notice.ending:
         write(title, 11, bold=True, above=5)

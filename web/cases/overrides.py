@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
 
+from inference.intervals import wilson
 from inference.number_format import write_number, write_percent
 from ledger.overrides import DISTANCES, DecisionCounts, Month
 from web.lender import Lender
-from web.operations.performance import Figure, Table, integer
 from web.pages.answers import labelled
-from web.pages.charts import Chart, column, rounded_up
+from web.pages.charts import Chart, Figure, Table, column, rounded_up
+from web.pages.figures import integer
 from web.pages.texts import Texts
 
 MONTHS = 12  # of the charts and the breakdowns, this one among them
 FEWEST = 10  # decisions of which a share is shown
+OVERRIDDEN = ("more_lenient", "stricter")
 DRAWN = (("approve", "approve_changed"), ("refer",), ("decline",))
 
 
@@ -60,7 +62,7 @@ def overrides_page(
     return OverridesPage(
         figures(counts, months, texts) if counts.months else (),
         over_time(counts, months, texts),
-        breakdowns(counts, texts) if counts.months else (),
+        breakdowns(counts, lender, texts) if counts.months else (),
         texts("overrides.few", least=FEWEST),
         columns,
         by_month(directions, lender, texts),
@@ -112,24 +114,29 @@ def percent(share: float | None, texts: Texts) -> str:
 
 
 def over_time(counts: DecisionCounts, months: Sequence[str], texts: Texts) -> Table:
-    """The charts' figures, the newest month first."""
-    heads = (texts("overrides.month"), texts("overrides.count"), *(texts(f"decided.{group[0]}") for group in DRAWN))
+    """The charts' figures and the overrides of each month, the newest first."""
+    heads = (
+        texts("overrides.month"), texts("overrides.count"), *(texts(f"decided.{group[0]}") for group in DRAWN),
+        texts("overrides.mean_pd"), *(texts(f"direction.{way}") for way in OVERRIDDEN), texts("overrides.share"),
+    )  # fmt: skip
     rows = []
     for name in reversed(months):
-        month = counts.months.get(name)
-        numbers = (month.total if month else 0, *(drawn(month, group) for group in DRAWN))
-        rows.append((name, *(integer(number, texts) for number in numbers), percent(mean_pd(month), texts)))
-    return Table((*heads, texts("overrides.mean_pd")), tuple(rows))
+        month = counts.months.get(name) or Month()
+        numbers = (month.total, *(drawn(month, group) for group in DRAWN))
+        written = [integer(number, texts) for number in numbers]
+        mean = mean_pd(month) if month.total else None
+        rows.append((name, *written, percent(mean, texts), *row(name, month.directions, texts)[2:]))
+    return Table(heads, tuple(rows))
 
 
-def breakdowns(counts: DecisionCounts, texts: Texts) -> tuple[Breakdown, ...]:
-    """By distance to the cut-off, by amount, by officer; officers in the order of the alphabet."""
+def breakdowns(counts: DecisionCounts, lender: Lender, texts: Texts) -> tuple[Breakdown, ...]:
+    """By distance to the cut-off, by amount, by reason, by officer; officers in the order of the alphabet."""
     groups: dict[str, list[tuple[str, Counter[str]]]] = {
         "distance": [(distance(band, texts), directions) for band, directions in in_order(counts.distances)],
         "amount": [(amount(band, texts), directions) for band, directions in in_order(counts.amounts)],
         "officer": sorted(counts.officers.items(), key=lambda pair: pair[0].casefold()),
     }
-    listed = []
+    listed = [by_reason(counts, lender, texts)] if counts.reasons else []
     for kind, rows in groups.items():
         heads = (
             texts(f"overrides.{kind}"), texts("overrides.count"), texts("direction.more_lenient"),
@@ -141,11 +148,37 @@ def breakdowns(counts: DecisionCounts, texts: Texts) -> tuple[Breakdown, ...]:
     return tuple(listed)
 
 
+def by_reason(counts: DecisionCounts, lender: Lender, texts: Texts) -> Breakdown:
+    """Reasons crossed with directions, the most frequent first, with their share of all overrides."""
+    ways = [*OVERRIDDEN, *(["incomplete"] if any(ways["incomplete"] for ways in counts.reasons.values()) else [])]
+    total = sum(ways.total() for ways in counts.reasons.values())
+    rows = []
+    for code, directions in sorted(counts.reasons.items(), key=lambda pair: (-pair[1].total(), pair[0])):
+        way = next(way for way in ways if directions[way])
+        numbers = [integer(directions[way], texts) for way in ways]
+        of_reason = directions.total()
+        words = lender.reason(way, code, texts.language)
+        rows.append((words, *numbers, integer(of_reason, texts), share(of_reason, total, texts)))
+    heads = (
+        texts("overrides.reason"), *(texts(f"direction.{way}") for way in ways), texts("overrides.together"),
+        texts("overrides.share_of_all"),
+    )  # fmt: skip
+    return Breakdown(texts("overrides.by_reason_direction"), Table(heads, tuple(rows)))
+
+
 def row(name: str, directions: Counter[str], texts: Texts) -> tuple[str, ...]:
     """A group: its decisions, those more lenient and stricter, and their share unless there are too few."""
-    numbers = (directions.total(), directions["more_lenient"], directions["stricter"])
-    share = (numbers[1] + numbers[2]) / numbers[0] if numbers[0] >= FEWEST else None
-    return (name, *(integer(number, texts) for number in numbers), percent(share, texts))
+    total, lenient, strict = directions.total(), *(directions[way] for way in OVERRIDDEN)
+    return (name, *(integer(n, texts) for n in (total, lenient, strict)), share(lenient + strict, total, texts))
+
+
+def share(part: int, total: int, texts: Texts) -> str:
+    """A share with its 95 % interval; a dash if it is one of too few."""
+    if total < FEWEST:
+        return "–"
+    low, high = wilson(part, total)
+    values = {name: write_percent(value, texts.language) for name, value in (("low", low), ("high", high))}
+    return texts("overrides.interval", share=write_percent(part / total, texts.language), **values)
 
 
 def in_order(groups: Mapping[int | None, Counter[str]]) -> list[tuple[int | None, Counter[str]]]:
@@ -178,17 +211,12 @@ def by_month(
     for month in dict.fromkeys(row[0] for row in counts):
         in_month = [row[1:] for row in counts if row[0] == month]
         total = sum(count for *_, count in in_month)
-        overridden = sum(count for way, _, count in in_month if way in ("more_lenient", "stricter"))
+        overridden = sum(count for way, _, count in in_month if way in OVERRIDDEN)
         figures = f"{write_number(overridden, texts.language)} / {write_number(total, texts.language)}"
-        rows.append(
-            OverrideRow(
-                True, month, texts("overrides.rate"), figures, write_percent(overridden / total, texts.language)
-            )
-        )
+        rows.append(OverrideRow(True, month, texts("overrides.rate"), figures, share(overridden, total, texts)))
         for way, code, count in sorted(in_month, key=lambda row: -row[2]):
             if way == "as_suggested":
                 continue
             words = labelled(texts(f"direction.{way}"), lender.reason(way, code or "", texts.language), texts)
-            share = write_percent(count / total, texts.language)
-            rows.append(OverrideRow(False, "", words, write_number(count, texts.language), share))
+            rows.append(OverrideRow(False, "", words, write_number(count, texts.language), share(count, total, texts)))
     return tuple(rows)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import TypeAlias
 
 from fastapi import APIRouter, Request
@@ -11,17 +12,20 @@ from starlette.concurrency import run_in_threadpool
 
 from inference.fields import AnswerRefused
 from inference.languages import Text
+from inference.policy import DECLINE
 from ledger import errors
 from ledger.cases import CAN_BE_WITHDRAWN, IN_FORCE, Case
 from ledger.errors import LedgerFull, LedgerUnavailable
+from ledger.events import Notified
 from ledger.ledger import CaseMoved
 from ledger.records import Draft
-from web.cases import handing_on, keeping, withdrawing
+from web.cases import handing_on, keeping, letter, withdrawing
 from web.cases.case_page import CaseBody, CasePage, case_body, heading
 from web.cases.decision_form import CaseForms, Problems, Section, typed
 from web.cases.keeping_form import keeping_section
-from web.cases.notice import Notice, notice
-from web.cases.notice_page import notice_page
+from web.cases.letter import ARRANGE
+from web.cases.notice import Notice, chosen_language, from_text, notice, notices
+from web.cases.notice_page import handed_over, notice_page
 from web.cases.notice_pdf import notice_pdf
 from web.cases.opened import CaseReader, Opened
 from web.cases.rules import InvalidDecision, agree, case_at, contest, decide
@@ -39,7 +43,7 @@ from web.security.security_log import log_event
 
 logger = logging.getLogger(__name__)
 RECORDED = "X-Recorded"  # response header: whether the form was recorded; if not, the form comes back with its errors
-OTHER_ACTIONS = (WITHDRAW, *handing_on.ACTIONS, *keeping.ACTIONS)  # than deciding, approving and objecting
+OTHER_ACTIONS = (WITHDRAW, ARRANGE, *handing_on.ACTIONS, *keeping.ACTIONS)  # than deciding, approving and objecting
 WHOLE = {"X-Page": "whole"}  # response header: the body is the whole content of the case's page, not only the form
 Handler: TypeAlias = Callable[[Request, Texts], Awaitable[Response]]
 
@@ -82,7 +86,7 @@ class CasePages:
 
     def _problem(self, request: Request, texts: Texts, path: str, key: str) -> Response:
         """A page that says why the requested one cannot be shown."""
-        status = {"missing": 404, "no_notice": 404, "placeholder": 409}.get(key, 503)
+        status = {"missing": 404, "no_notice": 404, "no_text": 404, "placeholder": 409}.get(key, 503)
         return HTMLResponse(
             problem_page(key, texts, path, self._title[texts.language], request.scope), status, HEADERS
         )  # fmt: skip
@@ -102,7 +106,10 @@ class CasePages:
         """The content of a case's page."""
         reviewers = self.reviewers()
         state = self._state.then(opened.release, opened.case.score.seq)
-        return case_body(opened, self._reader, self._lender, texts, person, reviewers, action, problems, values, state)
+        return case_body(
+            opened, self._reader, self._lender, texts, person, reviewers, action, problems, values, state,
+            self.notices(opened, person is not None),
+        )  # fmt: skip
 
     def sent(self, action: str) -> Handler:
         """The handler of a form: it records the form, or returns it with its errors."""
@@ -150,6 +157,8 @@ class CasePages:
                 problems = {"form": "outdated"}
             if form_value(form, "up") == root_from("record/x", texts):
                 return await respond(self.body, opened, texts, person, action, problems, typed(form), **WHOLE)
+            if action == ARRANGE:
+                return await respond(self.section, action, opened, texts, problems, typed(form), person)
             return await respond(self.desk_section, opened, seen, texts, problems, typed(form), person)
 
         return answer
@@ -162,14 +171,14 @@ class CasePages:
         moved = seen.last != opened.case.last
         try:
             return self.draft_by_rules(
-                action, self._reader.replayed(seen) if moved else opened, form, acting(form, person)
+                action, self._reader.replayed(seen) if moved else opened, form, acting(form, person), person is not None
             )
         except InvalidDecision:
             if moved:
                 raise CaseMoved("the form is incomplete, and no longer of this case") from None
             raise
 
-    def draft_by_rules(self, action: str, opened: Opened, form: Form, person: Person) -> Draft:
+    def draft_by_rules(self, action: str, opened: Opened, form: Form, person: Person, logged_in: bool) -> Draft:
         """The record that a form asks for. Raises `InvalidDecision`."""
         if action == "agree":
             return agree(opened.case, form, person)
@@ -178,7 +187,10 @@ class CasePages:
         if action in handing_on.ACTIONS:
             return handing_on.draft(action, opened.case, form, person, self.reviewers())
         if action in keeping.ACTIONS:
-            return keeping.draft(action, opened.case, form, person, self.notices(action, opened))
+            notices = self.notices(opened, logged_in) if action == "notified" else {}
+            return keeping.draft(action, opened.case, form, person, notices, self._lender.work)
+        if action == ARRANGE:
+            return letter.draft(opened.case, form, person)
         if action == "contest":
             return contest(opened.case, form, person, self._lender, self.reviewers())
         return decide(opened.case, form, person, opened.amount, self._lender, opened.drafts)
@@ -188,20 +200,20 @@ class CasePages:
         up = form_value(form, "up")
         return CaseForms(self._lender, texts, up if up in ("", "../", "../../") else "", person, self.reviewers())
 
-    def notices(self, action: str, opened: Opened) -> Mapping[str, Notice]:
-        """The notice in each language; empty if none can have been handed over."""
-        if action != "notified" or opened.case.state not in IN_FORCE:
+    def notices(self, opened: Opened, logged_in: bool) -> Mapping[str, Notice]:
+        """The notice in each language; empty before a decision is in force, and where people log in but the lender's
+        own words are missing."""
+        case, decision = opened.case, opened.case.decision
+        if case.state not in IN_FORCE or decision is None or (self._lender.is_example and logged_in):
             return {}
-        draft = self._state.was_draft(opened.release, opened.case.score.seq)
-        return {
-            language: notice(opened.case, opened.release, self._lender, texts_in(language), draft)
-            for language in LANGUAGES
-        }
+        release = self._reader.decided_with(case, decision)
+        return notices(case, release, self._lender, self._state.was_draft(release, case.score_of(decision).seq))
 
     def section(
         self, action: str, opened: Opened, texts: Texts, problems: Problems, form: Form, person: Person | None
-    ) -> Section:
-        """The section of the page from which a form was sent, in its current state."""
+    ) -> Section | letter.Letter:
+        """The section of the page from which a form was sent, in its current state. A case's page has the letter to the
+        applicant in its own place; the desk shows it below a decline."""
         forms = self.forms(texts, form, person)
         if action == "contest" and problems and "form" not in problems:
             return forms.contest(opened.case, problems, form)
@@ -211,7 +223,17 @@ class CasePages:
             return handing_on.handing_section(forms, action, opened.case, texts, self.reviewers(), problems, form)
         if action in keeping.ACTIONS and keeping.possible(action, opened.case):
             return keeping_section(forms, action, opened.case, texts, problems, form)
-        return forms.section(opened.case, opened.release, opened.drafts, problems, form)
+        if action == ARRANGE and opened.case.state in IN_FORCE:
+            shown = letter.letter(forms, opened.case, self.notices(opened, person is not None), texts, problems, form)
+            assert shown is not None  # noqa: S101 - a decision is in force
+            return shown
+        decision = opened.case.decision
+        section = forms.section(opened.case, opened.release, opened.drafts, problems, form)
+        if decision is None or decision.decision != DECLINE or form_value(form, "up") == root_from("record/x", texts):
+            return section
+        return replace(
+            section, letter=letter.letter(forms, opened.case, self.notices(opened, person is not None), texts)
+        )
 
     def desk_section(
         self, opened: Opened, seen: Case | None, texts: Texts, problems: Problems, form: Form, person: Person | None
@@ -236,24 +258,45 @@ class CasePages:
         here = f"record/{request.path_params['id']}/notice"
         if isinstance(opened, str):
             return self._problem(request, texts, here, opened)
+        if "handed" in request.query_params:
+            return await self._handed(request, texts, kind, opened.case)
         case, decision = opened.case, opened.case.decision
         if case.state not in IN_FORCE or decision is None:
             return self._problem(request, texts, here, "no_notice")
         if self._lender.is_example and mode_of(request.scope) == CLOSED:
             return self._problem(request, texts, here, "placeholder")
-        language = request.query_params.get("lang", texts.language)
-        applicant = texts_in(language if language in LANGUAGES else texts.language)
+        language = request.query_params.get("lang", "")
+        applicant = texts_in(language if language in LANGUAGES else chosen_language(case, texts))
         release = self._reader.decided_with(case, decision)
         draft = await run_in_threadpool(self._state.was_draft, release, case.score_of(decision).seq)
         applicant_notice = notice(case, release, self._lender, applicant, draft)
         if kind == "pdf":
-            content = await run_in_threadpool(notice_pdf, applicant_notice, applicant)
-            name = f'inline; filename="notice-{case.first.id}.pdf"'
-            return Response(content, 200, {**HEADERS, "Content-Disposition": name}, "application/pdf")
+            return await pdf(case, applicant_notice, applicant)
         labels = notice(case, release, self._lender, texts, draft)
         leave = visitor(request.scope, texts, root_from("record/x/notice", texts))
         html = await run_in_threadpool(notice_page, applicant_notice, labels, case.first.id, applicant, texts, leave)
         return HTMLResponse(html, headers=HEADERS)
+
+    async def _handed(self, request: Request, texts: Texts, kind: str, case: Case) -> Response:
+        """A notice as it was handed over, from the text that its record keeps."""
+        id = request.query_params["handed"]
+        record = next((record for record in case.of_kind(Notified) if record.id == id), None)
+        parts = None if record is None or record.text is None else from_text(record.text)
+        if record is None or parts is None:
+            return self._problem(request, texts, f"record/{request.path_params['id']}/notice", "no_text")
+        applicant, handed = texts_in(parts.language), handed_over(record, texts)
+        if kind == "pdf":
+            return await pdf(case, parts, applicant, handed=True)
+        leave = visitor(request.scope, texts, root_from("record/x/notice", texts))
+        html = await run_in_threadpool(notice_page, parts, parts, case.first.id, applicant, texts, leave, handed)
+        return HTMLResponse(html, headers=HEADERS)
+
+
+async def pdf(case: Case, parts: Notice, applicant: Texts, handed: bool = False) -> Response:
+    """A notice of a case as a PDF, in the applicant's language."""
+    content = await run_in_threadpool(notice_pdf, parts, applicant, handed)
+    name = f'inline; filename="notice-{case.first.id}.pdf"'
+    return Response(content, 200, {**HEADERS, "Content-Disposition": name}, "application/pdf")
 
 
 def acting(form: Form, person: Person | None) -> Person:

@@ -5,7 +5,7 @@ version, and the ledger accepts the draft only if that record is still the last.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from inference.errors import TenfoldError
 from inference.measure import Clock
@@ -119,7 +119,7 @@ def contest(
         problems["reviewer"] = "unknown_person"
     elif reviewer in case.decided_by:
         problems["reviewer"] = "another_person"
-    today = datetime.fromtimestamp((clock or Clock()).utc(), UTC).date()
+    today = lender.work.today(clock)
     deadline = (
         day(form_value(form, "deadline")) if form_value(form, "deadline") else today + timedelta(lender.contest_days)
     )

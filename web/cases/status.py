@@ -1,9 +1,9 @@
 """The state of a case in words: what is expected, of whom, by when."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
-from ledger.cases import OPEN, REVIEW, SETTLED, Case
+from ledger.cases import OPEN, SETTLED, Case
 from ledger.events import WITHDRAWN
 from web.pages.texts import Texts
 from web.work_settings import WorkSettings
@@ -22,19 +22,13 @@ class Due:
 
 def due(case: Case, settings: WorkSettings, texts: Texts, today: date) -> Due:
     """An objection's deadline, else so many days after the first score as the lender has set."""
-    last = due_day(case, settings)
+    last = settings.days.due_day(case)
+    assert last is not None  # noqa: S101 - a lender has days for decisions
     left = (last - today).days
     mark = OVERDUE if left < 0 else SOON if left <= settings.reminder_days else ""
     key = "today" if left == 0 else "late" if left < 0 else "left"
     words = texts(f"due.{key}" + ("_one" if abs(left) == 1 else ""), days=abs(left))
     return Due(texts.day(last.isoformat()), words, mark)
-
-
-def due_day(case: Case, settings: WorkSettings) -> date:
-    """The day itself."""
-    if case.state == REVIEW and case.contest is not None:
-        return date.fromisoformat(case.contest.deadline)
-    return settings.local(case.first.time).date() + timedelta(settings.decision_days)
 
 
 def age(case: Case, settings: WorkSettings, texts: Texts, today: date) -> str:

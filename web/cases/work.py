@@ -186,7 +186,7 @@ class WorkPages:
             case "pd":
                 return Cell(column, write_percent(score.pd, texts.language))
             case "decision":
-                suggested = texts("work.suggested", decision=texts(f"decision.{score.decision}"))
+                suggested = texts("work.suggested", decision=texts(f"decision.{score.suggested}"))
                 return Cell(column, suggested if decision is None else texts(f"decided.{decision.decision}"))
             case "by":
                 by, turn = (decision or case.first).by, case.turn

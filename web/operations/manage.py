@@ -55,7 +55,7 @@ def ways(scope: Scope, ledger: bool) -> dict[str, str]:
     """The pages that the visitor may open: name -> path."""
     person = person_of(scope)
     is_manager = person is None or person.sees_all
-    named = {"batch": "batch", "performance": "performance"}
+    named = {"batch": "batch", "operations": "operations"}
     if is_manager:
         named |= {"overrides": OVERRIDES, "monitor": "monitor", "events": "events"} if ledger else {}
         named |= {"releases": "releases"}

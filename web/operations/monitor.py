@@ -23,8 +23,8 @@ from ledger.errors import UNREADABLE, LedgerUnavailable
 from ledger.events import OUTCOME, PURGED
 from ledger.ledger import Ledger
 from ledger.monitor import ALARM, CANNOT_SAY, LEAST, Monitored, NothingToMonitor, Rate, Wanted, monitor
-from web.operations.performance import Figure, Table, integer
-from web.pages.charts import Chart, column, rounded_up
+from web.pages.charts import Chart, Figure, Table, column, rounded_up
+from web.pages.figures import integer
 from web.pages.frame import HEADERS, frame, page, problem_page
 from web.pages.languages import HOME
 from web.pages.texts import LANGUAGES, Texts, texts_in

@@ -28,6 +28,15 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """A stretch of time in which nothing happened. In per cent of the width."""
+
+    x: float
+    width: float
+    says: str  # the tooltip
+
+
+@dataclass(frozen=True)
 class Chart:
     """A chart. `top_label` is the value at the upper edge, `ends` the labels below both ends, `says` a description."""
 
@@ -37,9 +46,29 @@ class Chart:
     columns: tuple[Column, ...]
     top_label: str
     ends: tuple[str, str]
+    gaps: tuple[Gap, ...] = ()
     top: int = TOP
     base: int = BASE
     height: int = BASE + FOOT
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: column heads, and rows of texts."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with its title; `legend` has the CSS class of the colour and the name of each part or mark; `table` the
+    chart's figures, where no other table of the page has them."""
+
+    title: str
+    legend: tuple[tuple[str, str], ...]
+    chart: Chart
+    table: Table | None = None
 
 
 def column(

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
-from inference.number_format import localised, write_percent
+from inference.number_format import localised, write_number, write_percent
 from inference.policy import Points
 from inference.release import Release
+from web.pages.texts import Texts
 
 MOST_DIGITS = 12  # more would only show the rounding errors of a float64
 
@@ -30,6 +31,19 @@ class Figures:
     def points(self, pd: float) -> str:
         """The points of a PD in (0, 1)."""
         return write_points(self.scale.of(pd), self.language, self.point_digits)
+
+
+def integer(number: int, texts: Texts) -> str:
+    """A count, its thousands apart."""
+    return write_number(number, texts.language)
+
+
+def measured(value: float | None, unit: str, texts: Texts) -> str:
+    """A measured value with about three digits and its unit; a dash if it is missing."""
+    if value is None or value != value:
+        return "–"
+    digits = 0 if value >= 100 or value == int(value) else 1 if value >= 10 else 2 if value >= 1 else 3
+    return localised(f"{value:,.{digits}f}", texts.language) + (f"\u202f{unit}" if unit else "")
 
 
 def figures_for(release: Release, language: str, *groups: Iterable[float]) -> Figures:

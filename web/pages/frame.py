@@ -10,7 +10,7 @@ from ledger.memory import MOST_CASES, MOST_VISITS
 from web.pages.languages import HOME
 from web.pages.templates import View, render
 from web.pages.texts import LANGUAGES, Texts
-from web.person import DEMO, OPEN, mode_of, person_of
+from web.person import DEMO, OPEN, mode_of, person_of, until_restart
 from web.service_state import said_of
 from web.work_count import count_for
 
@@ -24,7 +24,7 @@ HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
 OVERRIDES = "history/overrides"
 UNDER_MANAGE = (
     "batch",
-    "performance",
+    "operations",
     "monitor",
     "events",
     "releases",
@@ -57,11 +57,11 @@ class Visitor:
 
 @dataclass(frozen=True)
 class Banner:
-    """The notice that no login is needed: open to this computer, or a public demonstration; and that the release is
-    not in service."""
+    """The notice that no login is needed: open to this computer, or a public demonstration; or that nothing outlasts a
+    restart; and that the release is not in service."""
 
     template: ClassVar[str] = "banner.html"
-    mode: str
+    kind: str  # demo and passing are conspicuous
     text: str
     release: str = ""
 
@@ -142,12 +142,13 @@ def visitor(scope: Scope, texts: Texts, up: str) -> Visitor | None:
 
 
 def banner(scope: Scope, texts: Texts) -> Banner | None:
-    """The notice that no login is needed, or that the release is not in service; None if neither applies."""
-    key, state = {OPEN: "banner.open", DEMO: "banner.public"}.get(mode_of(scope)), said_of(scope)
+    """What every page must say of this server and its release; None if that is nothing."""
+    kind = "passing" if until_restart(scope) else mode_of(scope)
+    key, state = {OPEN: "banner.open", DEMO: "banner.public", "passing": "banner.passing"}.get(kind), said_of(scope)
     if key is None and not state:
         return None
     notice = texts(key, most=MOST_CASES, visits=MOST_VISITS) if key else ""
-    return Banner(mode_of(scope), notice, texts(f"banner.{state}") if state else "")
+    return Banner(kind, notice, texts(f"banner.{state}") if state else "")
 
 
 def language_link(language: str, here: str, up: str) -> str:

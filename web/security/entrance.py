@@ -19,7 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference.settings import Settings
 from web.pages.languages import HOME, accepted_language, cookie_language
 from web.person import CLOSED, DEMO, METRICS, OPEN, Person
-from web.security.accounts import LOCAL, AccountError, Accounts, is_local, mode
+from web.security.access_mode import LOCAL, is_local, mode
+from web.security.accounts import Accounts
+from web.security.accounts_file import AccountError
 from web.security.limits import ALWAYS, Rate, RequestRefused, answer, body_size
 from web.security.security_log import KEY, SecurityLog
 from web.security.trusted_header import UNKNOWN, TrustedHeader
@@ -50,11 +52,12 @@ RULES = [
         (r"/|/fr|/fr/", LOGGED_IN),
         (PAGES + r"desk/(?:score|compare|try|take|read|search|drafts|keep|discard)", LOGGED_IN),
         (
-            PAGES + r"record/[^/]+(?:/(?:decide|agree|contest|withdraw|assign|note|notified|notice|notice\.pdf))?",
+            PAGES
+            + r"record/[^/]+(?:/(?:decide|agree|contest|withdraw|arrange|assign|note|notified|notice|notice\.pdf))?",
             LOGGED_IN,
         ),
         (PAGES + r"history/export", LOGGED_IN),
-        (PAGES + r"(?:history|performance|model-card|batch|manage|password)", LOGGED_IN),
+        (PAGES + r"(?:history|operations|performance|model-card|batch|manage|password)", LOGGED_IN),
         (PAGES + r"work(?:/[a-z]{1,20})?", LOGGED_IN),
         (PAGES + r"batch/columns\.csv", LOGGED_IN),
         (PAGES + r"batch/[^/]+(?:/(?:progress|check|score|cancel|delete|result|rejected|row))?", LOGGED_IN),
@@ -139,7 +142,7 @@ class Entrance:
         self, app: ASGIApp, settings: Settings, accounts: Accounts, security_log: SecurityLog | None = None
     ) -> None:
         self.app, self._accounts, self._mode = app, accounts, mode(settings, accounts)
-        self._log = security_log or SecurityLog(None, 0)
+        self._log, self._until_restart = security_log or SecurityLog(None, 0), settings.until_restart
         self._trusted = TrustedHeader(settings, accounts, self._log)
         self._frames = frame_ancestors(settings.frames)
         self._rate = Rate(settings.rate) if settings.rate else None
@@ -211,7 +214,7 @@ class Entrance:
             return RequestRefused(403, "another-site", "Another site may not send this", detail)
         if self._mode == OPEN and self._accounts.anybody():
             self._mode = CLOSED  # once there is a user, until a restart
-        scope["mode"] = self._mode
+        scope["mode"], scope["until_restart"] = self._mode, self._until_restart
         if self._mode == OPEN:
             return None  # everybody on this computer counts as one client
         named = self._trusted.person(scope) if self._mode == CLOSED else None
@@ -253,7 +256,7 @@ class Entrance:
             return self._accounts.by_token(token.strip())
         cookie = session_cookie(headers.get(b"cookie", ""))
         # This page reloads itself every few seconds, which does not mean that somebody uses it.
-        return self._accounts.by_cookie(cookie, in_use=not path.endswith("performance")) if cookie else None
+        return self._accounts.by_cookie(cookie, in_use=not path.endswith("operations")) if cookie else None
 
     def _wait(self, scope: Scope, person: Person | None) -> int:
         """Count a request, and return the seconds until this client may send another. A person who is logged in is one

@@ -20,7 +20,9 @@ from web.pages.frame import HEADERS, frame, page
 from web.pages.languages import HOME
 from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import CLOSED, mode_of, person_of
-from web.security.accounts import ABSOLUTE, AccountError, Accounts
+from web.security.accounts import Accounts
+from web.security.accounts_file import AccountError
+from web.security.authentication import ABSOLUTE
 from web.security.login import AT_ONCE, set_cookie
 from web.security.passwords import LONGEST, SHORTEST, password_problem
 from web.security.security_log import SecurityLog

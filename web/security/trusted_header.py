@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from inference.measure import Clock
 from inference.settings import Settings
 from web.person import Person
-from web.security.accounts import IDLE, Accounts
+from web.security.accounts import Accounts
+from web.security.authentication import IDLE
 from web.security.security_log import SecurityLog
 
 PEER = "tenfold.peer"  # in a request's scope: the address of the other end of its connection

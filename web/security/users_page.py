@@ -15,7 +15,8 @@ from web.pages.frame import HEADERS, frame, page
 from web.pages.languages import HOME
 from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import CLOSED, ROLES, Person, mode_of, person_of
-from web.security.accounts import LINK_HOURS, NAME, Account, AccountError, Accounts
+from web.security.accounts import LINK_HOURS, NAME, Account, Accounts
+from web.security.accounts_file import AccountError
 from web.security.password_pages import INVITED
 from web.security.security_log import SecurityLog, log_event
 from web.work_settings import WorkSettings

@@ -91,7 +91,8 @@
     event.preventDefault();
     /** @type {HTMLElement} */
     const section = form.closest("[data-record]");
-    const button = form.querySelector("button");
+    /** @type {HTMLButtonElement} */
+    const button = form.querySelector("button[type=submit]");
     if (button.disabled) return;
     button.disabled = true;
     button.setAttribute("aria-busy", "true");
@@ -144,7 +145,49 @@
       .map((one) => (one.matches("input, select, textarea") ? one : one.querySelector("input")))
       .find((one) => /** @type {any} */ (one)?.checkVisibility());
     /** @type {HTMLElement} */
-    const next = wrong ?? fresh.querySelector(".form-problem, .decided");
+    const next = wrong ?? fresh.querySelector(".form-problem, .decided") ?? fresh.querySelector("button[type=submit]");
     next?.focus();
   });
+
+  // ---- the order of a letter's reasons: by its buttons, or pulled by the handle --------------------------------------
+
+  /** @type {(entry: Element, by: number) => boolean} whether an entry took the place of its neighbour, in the list and
+      in each preview. The neighbour is what moves: the entry keeps the focus, or the pointer that pulls it. */
+  const step = (entry, by) => {
+    const list = /** @type {HTMLElement} */ (entry.parentElement);
+    const place = [...list.children].indexOf(entry);
+    if (!list.children[place + by]) return false;
+    for (const one of [list, ...list.closest(".letter").querySelectorAll(".sheet .reasons")]) {
+      const neighbour = one.children[place + by];
+      if (by < 0) one.children[place].after(neighbour);
+      else one.children[place].before(neighbour);
+    }
+    list.nextElementSibling.textContent = list.dataset.moved.replace("#", String(place + by + 1));
+    return true;
+  };
+  document.addEventListener("click", (event) => {
+    /** @type {HTMLElement} */
+    const button = targetOf(event).closest?.(".order [data-step]");
+    if (button) step(button.closest("li"), Number(button.dataset.step));
+  });
+  /** @type {Element | null} */
+  let pulled = null;
+  const letGo = () => {
+    pulled?.classList.remove("pulled");
+    pulled = null;
+  };
+  document.addEventListener("pointerdown", (event) => {
+    if (!targetOf(event).matches?.(".order .grip")) return;
+    event.preventDefault(); // no text is selected
+    pulled = targetOf(event).closest("li");
+    pulled.classList.add("pulled");
+  });
+  document.addEventListener("pointermove", (event) => {
+    if (!pulled) return;
+    /** @type {(entry: Element | null) => number} */
+    const middle = (entry) => { const box = entry.getBoundingClientRect(); return box.top + box.height / 2; };
+    while (pulled.previousElementSibling && event.clientY < middle(pulled.previousElementSibling)) step(pulled, -1);
+    while (pulled.nextElementSibling && event.clientY > middle(pulled.nextElementSibling)) step(pulled, 1);
+  });
+  for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, letGo);
 })();

@@ -523,7 +523,7 @@
   let lost = false; // it could not be sent
   const decision = () => {
     /** @type {HTMLFormElement} */
-    const form = byId("result").querySelector(".deciding");
+    const form = byId("result").querySelector(".deciding:not([data-action=arrange])");
     const own = ["up", "seen", "as", "name"];
     return form ? [.../** @type {any} */ (new FormData(form))].filter(([name]) => !own.includes(name)) : [];
   };

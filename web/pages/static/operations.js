@@ -7,10 +7,16 @@ async function refresh() {
     const answer = await fetch(location.href, { cache: "no-store" });
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const open = document.querySelector("details")?.open;
     const now = page.querySelector("#live");
-    if (open) now.querySelector("details")?.setAttribute("open", "");
-    document.querySelector("#live").replaceWith(document.adoptNode(now));
+    const before = document.querySelector("#live");
+    const tables = now.querySelectorAll("details");
+    before.querySelectorAll("details").forEach((table, number) => {
+      if (tables[number]) tables[number].open = table.open;
+    });
+    const focusable = "a, summary, [tabindex]";
+    const place = [...before.querySelectorAll(focusable)].indexOf(document.activeElement);
+    before.replaceWith(document.adoptNode(now));
+    if (place >= 0) /** @type {HTMLElement} */ (now.querySelectorAll(focusable)[place])?.focus({ preventScroll: true });
     document.documentElement.classList.remove("gone");
   } catch {
     document.documentElement.classList.add("gone");  // grey out the figures: they are out of date
