@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 
 import pytest
 from fastapi.testclient import TestClient
-from parts import Time, seen, send, visiting
+from parts import NO_USERS, Time, seen, send, visiting
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Match, Mount, Route
 from test_accounts import PASSWORD, QUICK, three_people
@@ -556,6 +556,41 @@ def test_where_it_may_start(settings: Settings, accounts: Accounts, tmp_path: Pa
         mode(replace(settings, public_demo=True), nobody)
     with pytest.raises(BadSetting, match="there are users"):
         mode(replace(settings, public_demo=True, ledger=None), accounts)
+
+
+def test_frames_only_where_nobody_logs_in(settings: Settings, accounts: Accounts, tmp_path: Path) -> None:
+    """Where people log in, a page in another site's frame could be clicked unseen: the start is refused."""
+    framed, nobody = replace(settings, frames=("https://a.example",)), Accounts(tmp_path / "none")
+    assert mode(framed, nobody) == "open"
+    assert mode(replace(framed, public_demo=True, ledger=None), nobody) == "demo"
+    with pytest.raises(BadSetting, match=r"TENFOLD_FRAMES.*there are users"):
+        mode(framed, accounts)
+    with pytest.raises(BadSetting, match=r"TENFOLD_FRAMES.*TENFOLD_TRUSTED_HEADER"):
+        mode(replace(framed, trusted_header="remote-user"), nobody)
+
+
+NAMED = b"'self' https://a.example https://*.b.example"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("frames", "desk", "others"),
+    [
+        ((), b"'self' https://huggingface.co https://*.hf.space", b"'self'"),
+        (("none",), b"'self'", b"'self'"),
+        (("https://a.example", "https://*.b.example"), NAMED, NAMED),
+    ],
+)  # fmt: skip
+def test_who_may_show_a_page_in_a_frame(
+    default_scorer: Scorer, settings: Settings, frames: tuple[str, ...], desk: bytes, others: bytes
+) -> None:
+    """As TENFOLD_FRAMES says, on every page; what is not a page is in no frame."""
+    own = replace(settings, frames=frames, ledger=None, users=NO_USERS)
+    with visiting(create_app(default_scorer, own)) as client:
+        for path, expected in (("/", desk), ("/model-card", others), ("/manage", others), ("/readyz", b"'none'")):
+            answer = client.get(path, headers={"Accept": "text/html"})
+            policies = [value for name, value in answer.headers.raw if name == b"content-security-policy"]
+            assert [policy.rpartition(b"frame-ancestors ")[2] for policy in policies] == [expected], path
 
 
 @pytest.mark.slow

@@ -78,6 +78,7 @@ def test_host_and_port_have_no_prefix(name: str) -> None:
         *(("TENFOLD_RATE", value) for value in ("-1", "0.5", "1000001", "none")),
         *(("PORT", value) for value in ("0", "65536", "http", "-80", "80.0")),
         *(("TENFOLD_ORIGINS", value) for value in ("*", "null", "loans.example", "https://a.example/", "https://")),
+        *(("TENFOLD_FRAMES", value) for value in ("*", "loans.example", "https://*", "https://a.example/x", "'self'")),
         *(("TENFOLD_ROOT_PATH", value) for value in ("scoring", "/", "/a/", "//a", "/a?b", "/a b", "http://a")),
         *(("TENFOLD_PUBLIC_DEMO", value) for value in ("yes", "2", "true")),
     ],

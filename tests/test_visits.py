@@ -1,5 +1,6 @@
 """A demonstration's visits, in process with the real app: each visitor's cases are their own, few, short-lived, and in
-memory alone. tests/faults/test_visit_faults.py measures that memory; tests/browser/test_visits.py opens the pages."""
+memory alone. tests/faults/test_visit_faults.py measures that memory, tests/browser/test_demonstration.py opens the
+pages."""
 
 import asyncio
 import re
@@ -99,7 +100,7 @@ def test_a_visitor_decides_and_finds_it_again(app: TestClient) -> None:
 
 
 def test_a_visit_is_its_visitors_alone(app: TestClient) -> None:
-    """Nobody else sees a case, by its id, by the form's key or without a visit; a guessed token is none."""
+    """Nobody else sees a case, by its id, by the form's key or without a visit; a guessed token opens nothing."""
     ada, bob = Visitor(app), Visitor(app)
     key = secrets.token_hex(16)
     id = case_id(ada.score(key))

@@ -1,10 +1,10 @@
 """Visits of a demonstration: what a visitor scores and decides is kept for them in memory, for an hour after its last
 use, and for nobody else.
 
-A visit is known by a token. The server makes it for a visitor's first score; the page keeps it in the tab's memory and
-sends it in a header. It is in no cookie, which would fail in another site's frame, in no storage and in no address, so
-that a page that is loaded anew has none. Requests that carry a token are answered by the pages that a ledger brings
-along, over the visitor's own ledger (ledger/memory.py); all others as ever.
+A visit is known by a token. The server makes it for a visitor's first score or look at the history; the page keeps it
+in the tab's memory and sends it in a header. It is in no cookie, which would fail in another site's frame, in no
+storage and in no address, so that a page that is loaded anew has none. Requests that carry a token are answered by the
+pages that a ledger brings along, over the visitor's own ledger (ledger/memory.py); all others as ever.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from web.pages.languages import HOME
 HEADER = "Tenfold-Visit"
 NEW = "new"  # in the header: a visit is wanted; a token after it is that of one that ends
 SECONDS = 3600.0  # after its last use
-BEGINNING = frozenset(f"{home}desk/score" for home in HOME.values())
+BEGINNING = frozenset(f"{home}{page}" for home in HOME.values() for page in ("desk/score", "history"))
 HEADERS = {"Cache-Control": "no-store"}
 
 
@@ -104,11 +104,11 @@ class VisitPages:
             self._visits.end(named.partition(" ")[2])
             token, store = await self._visits.begin()
         else:
-            token, known = named, self._visits.store(named)
-            if known is None:
+            token, current = named, self._visits.store(named)
+            if current is None:
                 await Response("", 410, HEADERS)(scope, receive, send)
                 return
-            store = known
+            store = current
 
         async def send_with_token(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -117,8 +117,8 @@ class VisitPages:
 
         before = CURRENT.set(store)
         try:
-            _, found = route.matches(scope)
-            await route.handle({**scope, **found}, receive, send_with_token if begins else send)
+            _, matched = route.matches(scope)
+            await route.handle({**scope, **matched}, receive, send_with_token if begins else send)
         except HTTPException as error:
             await Response("", error.status_code, HEADERS)(scope, receive, send)
         finally:

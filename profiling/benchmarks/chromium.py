@@ -10,8 +10,8 @@ FLAGS = (
 ).split()
 
 
-def launch(playwright: Playwright) -> Browser:
-    """An installed Chromium or Chrome, else the one that Playwright has downloaded."""
+def launch(playwright: Playwright, *flags: str) -> Browser:
+    """An installed Chromium or Chrome, else the one that Playwright has downloaded; with more flags than ours."""
     names = ("chromium", "chromium-browser", "google-chrome")
     program = next(filter(None, map(shutil.which, names)), None)
-    return playwright.chromium.launch(executable_path=program, args=FLAGS)
+    return playwright.chromium.launch(executable_path=program, args=[*FLAGS, *flags])

@@ -491,7 +491,8 @@ def test_a_double_click_scores_once(open_desk: Open) -> None:
 
 
 def test_leaving_asks_first(open_desk: Open) -> None:
-    """Another language, with something typed that is not scored: the browser asks, and what was typed stays."""
+    """With something typed that is not scored: the browser asks, and what was typed stays. Another language takes it
+    along, and what was scored too; what is sent is in no address and no storage."""
     desk = open_desk()
     page, box = desk.page, desk.box(amount_of(desk).name)
     asked: list[str] = []
@@ -502,14 +503,34 @@ def test_leaving_asks_first(open_desk: Open) -> None:
 
     page.on("dialog", stay)
     box.fill("850")
-    page.click("#header .languages a[lang=fr]", no_wait_after=True)
+    page.evaluate("setTimeout(() => location.reload(), 0)")
     page.wait_for_timeout(300)
     assert asked == ["beforeunload"]
     expect(box).to_have_value("850")
-    scored(desk)
+    desk.page.fill("#reference :is(input, textarea)", "KEPT-1")
     page.click("#header .languages a[lang=fr]")
     page.wait_for_selector("html[lang=fr][data-desk=ready]")
+    expect(box).to_have_value("850")
+    expect(page.locator("#reference :is(input, textarea)")).to_have_value("KEPT-1")
+    expect(page.locator(f"#field-{amount_of(desk).name}[data-untouched]")).to_have_count(0)
+    desk.ready()
+    desk.score()
+    desk.card("score")
+    figure = page.inner_text("#result .headline .figure b >> nth=1")
+    case = page.get_attribute("#result [data-record]", "data-record") or ""
+    page.click("#header .languages a[lang=en]")
+    page.wait_for_selector("html[lang=en][data-desk=ready]")
+    desk.ready()
+    desk.card("score")
+    assert page.inner_text("#result .headline .figure b >> nth=1") == figure
+    again = page.get_attribute("#result [data-record]", "data-record") or ""
+    assert again.rpartition("/")[2] == case.rpartition("/")[2]
+    expect(box).to_have_value("850")
     assert asked == ["beforeunload"]
+    assert "KEPT-1" not in page.url
+    assert "KEPT-1" not in page.evaluate(
+        "JSON.stringify([{...localStorage}, {...sessionStorage}, history.state, window.name])"
+    )
 
 
 def test_the_names_of_an_officer_is_all_that_is_kept(open_desk: Open) -> None:

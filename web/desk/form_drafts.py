@@ -1,5 +1,6 @@
 """What a person who is logged in has typed into forms: kept on the server until it is decided on, found again after a
-reload, in the other language, or after a crash of the browser. Without login nothing is kept.
+reload, in the other language, or after a crash of the browser. Without login nothing is kept: what was typed is sent
+along when another language is chosen, and converted here.
 """
 
 import re
@@ -46,8 +47,12 @@ class UnfinishedForms:
 class FormDrafts:
     """The routes' functions for drafts, in one language."""
 
-    def __init__(self, drafts: Drafts | None, release: Release, texts: Texts, settings: WorkSettings) -> None:
+    def __init__(
+        self, drafts: Drafts | None, release: Release, texts: Texts, settings: WorkSettings, with_reference: bool = True
+    ) -> None:
+        """`with_reference`: whether the form has a box for one."""
         self._drafts, self._release, self._texts, self._settings = drafts, release, texts, settings
+        self._with_reference = with_reference
 
     async def keep(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
         """Keep a form as it is typed; `kept` says whether it was."""
@@ -88,6 +93,12 @@ class FormDrafts:
         forms = tuple(UnfinishedForm(draft.id, self._named(draft, contents[draft.id])) for draft in usable[:LISTED])
         return None, render(UnfinishedForms(forms), self._texts) if forms else ""
 
+    def carried(self, sent: object) -> dict[str, Any] | None:
+        """A form that the page's script brings along, as the page fills it; None if it cannot be used."""
+        if not isinstance(sent, dict) or sent.get("release") != self._release.digest:
+            return None
+        return self._filled(sent)
+
     def _owner(self, scope: Scope) -> str | None:
         person = person_of(scope)
         return None if person is None or person.machine else person.name
@@ -120,7 +131,11 @@ class FormDrafts:
         reference = content.get("reference")
         case = content.get("case")
         return {
-            "values": [*widgets, *ticks, reference if isinstance(reference, str) else ""],
+            "values": [
+                *widgets,
+                *ticks,
+                *([reference if isinstance(reference, str) else ""] if self._with_reference else []),
+            ],
             "applicant": single_line(content.get("applicant")) or "",
             "touched": content.get("touched"),
             "decision": content.get("decision"),

@@ -19,7 +19,7 @@ from inference.release import Release
 from web.desk.form import FormValues
 from web.desk.gradio_hooks import policy, rewritten
 from web.desk.number_box import shown_in_box
-from web.desk.redrawn import KEY, redrawn
+from web.desk.redrawn import KEPT, KEY, redrawn
 from web.pages.answers import is_searched, kind_of, row_id
 from web.pages.assets import takes_gzip
 from web.pages.frame import Banner, Visitor, banner, visitor
@@ -41,6 +41,7 @@ class OnTheDesk:
     banner: Banner | None
     count: str  # of cases that wait for who is logged in
     typed: Markup | None  # JSON
+    carried: Markup | None  # JSON: what was typed before another language was chosen, as the page's script sent it
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ class PageDress:
         typed = None
         if scope.get(KEY) is not None:
             typed = for_script(redrawn(scope[KEY], self._release, self._form_values[language], texts))
-        now = OnTheDesk(visitor(scope, texts, up), banner(scope, texts), count_for(scope), typed)
+        carried = for_script(scope[KEPT]) if isinstance(scope.get(KEPT), dict) else None
+        now = OnTheDesk(visitor(scope, texts, up), banner(scope, texts), count_for(scope), typed, carried)
         return self.heads[language] + render(now, texts)
 
 

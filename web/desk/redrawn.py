@@ -1,4 +1,5 @@
-"""The form drawn anew: the page was drawn for a release that another one has replaced; what was typed comes along.
+"""The form drawn anew, and what was typed comes along: the page was drawn for a release that another one has replaced,
+or, where nobody has to log in, another language was chosen.
 
 The page's script sends it in the body of a POST for the page itself, so that it is in no address and in no storage of
 the browser, and the response has it in the page.
@@ -17,12 +18,12 @@ from inference.numbers import LONGEST
 from inference.release import Release
 from web.desk.form import FormValues, optional, single_line
 from web.pages.answers import labelled, offered
-from web.pages.forms import read_form
+from web.pages.forms import Form, read_form
 from web.pages.languages import page_language
 from web.pages.templates import render
 from web.pages.texts import Texts
 
-KEY = "tenfold.typed"  # of a request's scope
+KEY, KEPT = "tenfold.typed", "tenfold.kept"  # of a request's scope: for another release; in another language
 MOST_FIELDS = 40
 LONGEST_TYPED = 200  # characters of a label or an answer that is shown again
 
@@ -50,16 +51,21 @@ class TypedBefore:
             await self.app(scope, receive, send)
             return
         form = await read_form(Request(scope, receive)) or {}
-        try:
-            typed = orjson.loads((form.get("typed") or ["null"])[0])
-        except ValueError:
-            typed = None
+        sent = {key: json_in(form, name) for key, name in ((KEY, "typed"), (KEPT, "kept"))}
         headers = [(name, value) for name, value in scope["headers"] if not name.startswith(b"content-")]
 
         async def nothing_more() -> Message:
             return {"type": "http.request", "body": b"", "more_body": False}
 
-        await self.app({**as_get, "headers": headers, KEY: typed}, nothing_more, send)
+        await self.app({**as_get, "headers": headers, **sent}, nothing_more, send)
+
+
+def json_in(form: Form, name: str) -> object:
+    """The value of an input that holds JSON; None if it holds none."""
+    try:
+        return orjson.loads((form.get(name) or ["null"])[0])
+    except ValueError:
+        return None
 
 
 def redrawn(typed: object, release: Release, form_values: FormValues, texts: Texts) -> dict[str, object]:

@@ -127,7 +127,7 @@ class DeskRoutes:
         self._lender = lender
         self._form_cases = form_cases
         self._cases = None if recorder.ledger is None else CaseReader(recorder.ledger, recorder.scorer)
-        self.form_drafts = FormDrafts(drafts, self._release, texts, lender.work)
+        self.form_drafts = FormDrafts(drafts, self._release, texts, lender.work, recorder.ledger is not None)
         has_rules = recorder.rules is not None and bool(recorder.rules.book.rules)
         self._searches = {
             field.name: ChoiceSearch(field, texts)
@@ -301,7 +301,11 @@ class DeskRoutes:
 
     async def drafts(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
         """A form that was begun, with the card of its case; or a list of those that the person has begun."""
-        form, others = await self.form_drafts.find(body.get("id"), scope)
+        others = ""
+        if "draft" in body and person_of(scope) is None:
+            form = self.form_drafts.carried(body["draft"])
+        else:
+            form, others = await self.form_drafts.find(body.get("id"), scope)
         if form is None:
             return {"form": None, "html": others}
         correcting = ""

@@ -148,8 +148,8 @@ def banner(scope: Scope, texts: Texts) -> Banner | None:
     key, state = {OPEN: "banner.open", DEMO: "banner.public", "passing": "banner.passing"}.get(kind), said_of(scope)
     if key is None and not state:
         return None
-    said = texts(key, most=MOST_CASES, visits=MOST_VISITS) if key else ""
-    return Banner(kind, said, texts(f"banner.{state}") if state else "")
+    notice = texts(key, most=MOST_CASES, visits=MOST_VISITS) if key else ""
+    return Banner(kind, notice, texts(f"banner.{state}") if state else "")
 
 
 def language_link(language: str, here: str, up: str) -> str:

@@ -44,7 +44,8 @@ class LanguageChoice:
             await send(message)
 
         if language != page or scope["path"] == "/fr":
-            target = scope.get("root_path", "") + HOME[language]
+            # The choice goes along: in another site's frame the cookie may be refused.
+            target = scope.get("root_path", "") + HOME[language] + (f"?lang={chosen}" if chosen else "")
             await RedirectResponse(target, status_code=307)(scope, receive, send_with_choice)
             return
         await self.app(scope, receive, send_with_choice)

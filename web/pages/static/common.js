@@ -82,7 +82,7 @@
 
   // In a demonstration requests carry the visitor's visit; a page in its dialog sends them through the page around it.
   /** @type {() => { send: typeof fetch, again: () => void } | undefined} */
-  const visits = () => /** @type {any} */ (window.frameElement ? parent : window).tenfoldVisits;
+  const visits = () => /** @type {any} */ (window).tenfoldVisits ?? (window.frameElement && /** @type {any} */ (parent).tenfoldVisits);
 
   const PATIENCE = 15000; // ms
   document.addEventListener("submit", async (event) => {

@@ -354,11 +354,21 @@
       const text = kind === "radio" ? within(row, "input:checked")?.closest("label")?.textContent.trim() : now[name];
       return { name, kind, unit, label, value: now[name], text };
     });
+    post(location.pathname, "typed", { rows, reference: reference()?.value, applicant: applicant(), case: of !== "" });
+  };
+  // The page in another language, where no server keeps what is typed: it goes along in the same way.
+  /** @type {(link: HTMLAnchorElement) => void} */
+  const switchTo = (link) => {
+    const carried = { ...JSON.parse(draft()), release: facts.release, language: document.documentElement.lang };
+    post(link.href, "kept", { key, draft: carried, visit: visits?.begun ? visits.token : "" });
+  };
+  /** @type {(target: string, name: string, content: object) => void} leave this page for one that is sent what was typed */
+  const post = (target, name, content) => {
     const form = document.createElement("form");
-    const typed = document.createElement("input");
-    Object.assign(form, { method: "post", action: location.pathname, hidden: true });
-    Object.assign(typed, { name: "typed", value: JSON.stringify({ rows, reference: reference()?.value, applicant: applicant(), case: of !== "" }) });
-    form.append(typed);
+    const input = document.createElement("input");
+    Object.assign(form, { method: "post", action: target, hidden: true });
+    Object.assign(input, { name, value: JSON.stringify(content) });
+    form.append(input);
     document.body.append(form);
     leaving = true;
     form.submit();
@@ -520,6 +530,7 @@
   const draft = () => JSON.stringify({
     answers: contents(), reference: reference()?.value ?? "", applicant: applicant(), touched: [...touched], of, seen, decision: decision(),
     case: within(byId("result"), '[data-state="score"] [data-record]')?.dataset.record.split("/").pop() ?? "",
+    scored: base() !== null,
     stale: differ(contents(), scored),
   });
   const keep = async () => {
@@ -581,6 +592,17 @@
     useKey(id);
     await goOn(found.form);
     return true;
+  };
+  /** @type {(kept: { key: string, draft: any, visit: string }) => Promise<void>} the form as it was in the other language */
+  const goOnWith = async ({ key: name, draft: carried, visit }) => {
+    if (visits) visits.token = visit;
+    const answer = await ask("desk/drafts", { id: name, draft: carried });
+    const form = answer.failed ? null : JSON.parse(answer.text).form;
+    useKey(name);
+    if (!form) return;
+    if (form.correcting) byId("correcting").innerHTML = form.correcting;
+    await goOn({ ...form, stale: carried.stale });
+    if (carried.scored && !form.card && !carried.stale && !carried.case) await score(); // nothing recorded it
   };
   const stopCorrecting = () => {
     of = seen = "";
@@ -757,6 +779,14 @@
       nameApplicant("");
       openedAs(isExample); // Gradio fills the form in a moment
     });
+    if (!person)
+      document.querySelector("#header .languages").addEventListener("click", (event) => {
+        /** @type {HTMLAnchorElement} */
+        const link = targetOf(event).closest("a[hreflang]");
+        if (!link || /** @type {MouseEvent} */ (event).ctrlKey || /** @type {MouseEvent} */ (event).metaKey) return;
+        event.preventDefault();
+        switchTo(link);
+      });
     // Drawn in place of a form for another release.
     const before = byId("desk-typed");
     if (before) {
@@ -766,6 +796,14 @@
       byId("correcting").scrollIntoView({ block: "nearest" });
       nameApplicant(typed.applicant);
       fill(typed.values);
+    }
+    // Drawn in another language than the form was begun in.
+    const kept = byId("desk-kept");
+    if (kept) {
+      const begun = JSON.parse(kept.textContent);
+      kept.remove();
+      history.replaceState(null, "", location.href); // a reload must not send it again
+      await goOnWith(begun);
     }
     // ?of=ID: an earlier case's answers, to be corrected.
     const id = new URLSearchParams(location.search).get("of");
