@@ -67,6 +67,8 @@ def settle(settled: Sequence[Settled]) -> None:
 class Ledger:
     """Appends to one ledger file. Thread-safe; several processes may each have one on the same file."""
 
+    commit_took: Callable[[float], None] | None = None  # is told the time of each commit, ms
+
     def __init__(self, path: Path, clock: Clock | None = None, outbox: Outbox | None = None) -> None:
         """Open or create the file; raises `LedgerUnavailable` if that fails. With `outbox`, the events that it wants
         are written with their records."""
@@ -80,7 +82,6 @@ class Ledger:
                 self.store.close()
                 raise LedgerUnavailable(f"{path}: {errors.cause(error)}{errors.full(self.store.path)}") from error
         self.problem: str | None = None  # why the last write failed; None once one succeeds
-        self.commit_took: Callable[[float], None] | None = None  # is told the time of each commit, ms
         self._cleaner, self._clean_at = Cleaner(self.store, "server", self._clock), 0.0
         self._given_up, self._events = False, 0
         self._drafts: queue.SimpleQueue[tuple[Draft, AnyFuture] | Change | None] = queue.SimpleQueue()
