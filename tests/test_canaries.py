@@ -195,7 +195,7 @@ def case(site: Site, ann: httpx.Client, meg: httpx.Client, core: httpx.Client, w
     texts = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in FORM.example.items()}
     scored = ann.post("/desk/score", json={"answers": texts, "reference": word, "of": None, "seen": None})
     assert scored.status_code == 200
-    found = ann.get("/api/v1/decisions", params={"reference": word}).json()["items"]
+    found = ann.post("/api/v1/decisions", json={"reference": word}).json()["items"]
     assert len(found) == 1, (word, found)
     id = found[0]["id"]
     made = core.post("/api/v1/score:batch", json={"items": [{"answers": FORM.example, "reference": word}]}).json()

@@ -50,7 +50,7 @@ class Lender:
         """Score the first loans over HTTP, and decide each at its page: (reference, what the file says of it)."""
         columns = json.loads((release / "manifest.json").read_text("utf-8"))["fields"]
         with (self.folder / "loans.csv").open(newline="") as stream:
-            loans = list(csv.DictReader(stream))[:SCORED]
+            loans = [loan for loan in csv.DictReader(stream) if all(loan[field["name"]] for field in columns)][:SCORED]
         self.environment["TENFOLD_RELEASE"] = str(release)
         ended = []
         with (
@@ -59,9 +59,7 @@ class Lender:
         ):
             for number, loan in enumerate(loans):
                 answers = {
-                    field["name"]: float(loan[field["name"]])
-                    if field["kind"] == "number" and loan[field["name"]]
-                    else loan[field["name"]] or "not_stated"
+                    field["name"]: float(loan[field["name"]]) if field["kind"] == "number" else loan[field["name"]]
                     for field in columns
                 }
                 reference = f"loan-{number}"

@@ -136,8 +136,10 @@ def test_readme_calls_of_the_api_run(tmp_path: Path) -> None:
         answers = [said(["sh", "-c"], curl[0]) for _ in range(2)]
         assert answers[0] == answers[1]
         assert json.loads(answers[0])["recorded"]["seq"] == 2
-        declined, overridden = said(["sh", "-c"], listing).replace("}{", "}\n{").splitlines()
-        assert json.loads(declined) == json.loads(overridden) == {"items": [], "next": None}
+        lists = said(["sh", "-c"], listing).replace("}{", "}\n{").splitlines()
+        declined, overridden, named = map(json.loads, lists)
+        assert declined == overridden == {"items": [], "next": None}
+        assert [item["seq"] for item in named["items"]] == [2]
         for call in calls:
             assert said([sys.executable, "-c"], call).split()[0] in {"approve", "refer", "decline"}
     with closing(Store(tmp_path / "ledger.sqlite3")) as ledger:

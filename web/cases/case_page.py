@@ -138,7 +138,7 @@ def case_body(
         same=opened.replayed.outcome == SAME,
         answers=answers(opened, lender, texts),
         section=section,
-        letter=letter(forms, case, notices or {}, texts, *((problems, values) if arranging else (None, None))),
+        letter=letter(forms, case, notices, texts, *((problems, values) if arranging else (None, None))),
         objection=objection,
         keeping=keeping(forms, case, person, texts),
         withdrawing=withdrawing(forms, case, texts, *((problems, values) if action == WITHDRAW else (None, None))),

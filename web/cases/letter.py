@@ -84,12 +84,12 @@ def draft(case: Case, form: Form, person: Person) -> Draft:
 
 
 def letter(
-    forms: CaseForms, case: Case, notices: Mapping[str, Notice], texts: Texts,
+    forms: CaseForms, case: Case, notices: Mapping[str, Notice] | None, texts: Texts,
     problems: Problems | None = None, form: Form | None = None,
 ) -> Letter | None:  # fmt: skip
     """The section with the values that were sent and what is wrong with them; None without a decision in force.
-    `notices` by language; empty where the lender's own words are missing."""
-    if case.state not in IN_FORCE:
+    `notices` by language; empty where the lender's own words are missing, None where they cannot be drawn."""
+    if case.state not in IN_FORCE or notices is None:
         return None
     problems, form = problems or {}, form or {}
     path = forms.path(case)

@@ -187,7 +187,7 @@ class CasePages:
         if action in handing_on.ACTIONS:
             return handing_on.draft(action, opened.case, form, person, self.reviewers())
         if action in keeping.ACTIONS:
-            notices = self.notices(opened, logged_in) if action == "notified" else {}
+            notices = (self.notices(opened, logged_in) or {}) if action == "notified" else {}
             return keeping.draft(action, opened.case, form, person, notices, self._lender.work)
         if action == ARRANGE:
             return letter.draft(opened.case, form, person)
@@ -200,14 +200,18 @@ class CasePages:
         up = form_value(form, "up")
         return CaseForms(self._lender, texts, up if up in ("", "../", "../../") else "", person, self.reviewers())
 
-    def notices(self, opened: Opened, logged_in: bool) -> Mapping[str, Notice]:
+    def notices(self, opened: Opened, logged_in: bool) -> Mapping[str, Notice] | None:
         """The notice in each language; empty before a decision is in force, and where people log in but the lender's
-        own words are missing."""
+        own words are missing. None where a record cannot be read: the rest of the page still shows the case."""
         case, decision = opened.case, opened.case.decision
         if case.state not in IN_FORCE or decision is None or (self._lender.is_example and logged_in):
             return {}
         release = self._reader.decided_with(case, decision)
-        return notices(case, release, self._lender, self._state.was_draft(release, case.score_of(decision).seq))
+        try:
+            return notices(case, release, self._lender, self._state.was_draft(release, case.score_of(decision).seq))
+        except (AnswerRefused, *errors.UNREADABLE) as error:
+            logger.error("ledger: no letter: %s", errors.cause(error))
+            return None
 
     def section(
         self, action: str, opened: Opened, texts: Texts, problems: Problems, form: Form, person: Person | None
