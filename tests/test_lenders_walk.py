@@ -50,7 +50,11 @@ class Lender:
         """Score the first loans over HTTP, and decide each at its page: (reference, what the file says of it)."""
         columns = json.loads((release / "manifest.json").read_text("utf-8"))["fields"]
         with (self.folder / "loans.csv").open(newline="") as stream:
-            loans = [loan for loan in csv.DictReader(stream) if all(loan[field["name"]] for field in columns)][:SCORED]
+            loans = [
+                loan
+                for loan in csv.DictReader(stream)
+                if not any(loan[field["name"]] in ("", "not_stated") for field in columns)
+            ][:SCORED]
         self.environment["TENFOLD_RELEASE"] = str(release)
         ended = []
         with (
