@@ -64,16 +64,19 @@ def settle(settled: Sequence[Settled]) -> None:
                 future.set_result(outcome)
 
 
+def first_record(clock: Clock) -> Record:
+    """The record that every ledger begins with."""
+    return seal(Draft(BEGUN, "begun", {"format": FORMAT}), 1, BEFORE_ALL, clock.utc())
+
+
 class Ledger:
     """Appends to one ledger file. Thread-safe; several processes may each have one on the same file."""
-
-    commit_took: Callable[[float], None] | None = None  # is told the time of each commit, ms
 
     def __init__(self, path: Path, clock: Clock | None = None, outbox: Outbox | None = None) -> None:
         """Open or create the file; raises `LedgerUnavailable` if that fails. With `outbox`, the events that it wants
         are written with their records."""
-        self._clock, self._outbox = clock or Clock(), outbox
-        self.store = Store(path, seal(Draft(BEGUN, "begun", {"format": FORMAT}), 1, BEFORE_ALL, self._clock.utc()))
+        clock = clock or Clock()
+        self._begin(Store(path, first_record(clock)), clock, outbox)
         if outbox is not None:
             try:
                 with self.store.writing() as connection:
@@ -81,15 +84,19 @@ class Ledger:
             except errors.DATABASE_ERRORS as error:
                 self.store.close()
                 raise LedgerUnavailable(f"{path}: {errors.cause(error)}{errors.full(self.store.path)}") from error
-        self.problem: str | None = None  # why the last write failed; None once one succeeds
         self._cleaner, self._clean_at = Cleaner(self.store, "server", self._clock), 0.0
-        self._given_up, self._events = False, 0
         self._drafts: queue.SimpleQueue[tuple[Draft, AnyFuture] | Change | None] = queue.SimpleQueue()
-        self._searches = ThreadPoolExecutor(SEARCHES, thread_name_prefix="search")
-        self._closing = threading.Lock()
-        self._closed = False
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
+
+    def _begin(self, store: Store, clock: Clock, outbox: Outbox | None) -> None:
+        """What every ledger has, whatever its store and whichever thread writes to it."""
+        self.store, self._clock, self._outbox = store, clock, outbox
+        self.problem: str | None = None  # why the last write failed; None once one succeeds
+        self.commit_took: Callable[[float], None] | None = None  # is told the time of each commit, ms
+        self._given_up, self._events = False, 0
+        self._searches = ThreadPoolExecutor(SEARCHES, thread_name_prefix="search")
+        self._closing, self._closed = threading.Lock(), False
 
     def submit(self, draft: Draft) -> "Future[Record]":
         """Write a draft. The future gets the record once it is on disk, or `LedgerUnavailable`, `KeyReused` or

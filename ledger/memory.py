@@ -20,9 +20,9 @@ from sqlalchemy.pool import NullPool
 from inference.measure import Clock
 from ledger import queries
 from ledger.errors import LedgerFull, LedgerUnavailable
-from ledger.events import BEGUN, SCORED
-from ledger.ledger import AnyFuture, Change, Ledger, T
-from ledger.records import BEFORE_ALL, FORMAT, Draft, Key, Record, seal, write
+from ledger.events import SCORED
+from ledger.ledger import AnyFuture, Change, Ledger, T, first_record
+from ledger.records import Draft, Key, Record, write
 from ledger.schema import APPLICATION, VERSION, make_tables
 from ledger.sqlite_files import mark, transaction
 from ledger.store import Store, insert
@@ -33,7 +33,6 @@ PAGE = 1024  # bytes: SQLite's own 4096 would leave most of a small database emp
 MOST_BYTES = 128 << 10  # of one visitor's database: 20 decided cases take about half of it
 ROOM = 16 << 10  # bytes that indexes and half-filled pages may take beside a record
 STATEMENTS = 4  # compiled ones that a connection keeps: each takes as much memory as a case
-SEARCHES = 2  # at once
 
 
 class Kept(sqlite3.Connection):
@@ -130,16 +129,12 @@ class MemoryLedgers(Ledger):
     """The ledgers of all visitors. One thread writes for all of them, and a few search."""
 
     def __init__(self, clock: Clock | None = None) -> None:
-        self._clock, self._outbox, self.problem = clock or Clock(), None, None
-        self.store: Store = CurrentStore()
-        self._given_up, self._events = False, 0
-        self._closing, self._closed = threading.Lock(), False
+        self._begin(CurrentStore(), clock or Clock(), None)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="visits")
-        self._searches = ThreadPoolExecutor(SEARCHES, thread_name_prefix="search")
 
     def new_store(self) -> MemoryStore:
         """The store of a new visitor, with the first record of every ledger."""
-        return MemoryStore(seal(Draft(BEGUN, "begun", {"format": FORMAT}), 1, BEFORE_ALL, self._clock.utc()))
+        return MemoryStore(first_record(self._clock))
 
     def _put(self, item: "tuple[Draft, AnyFuture] | Change", future: "AnyFuture | Future[object]") -> None:
         with self._closing:
