@@ -207,10 +207,10 @@ def test_a_guarantee_covers_its_share_of_a_loss() -> None:
 
 @pytest.mark.slow
 def test_every_changed_decision_is_counted_once(lender: tuple[Path, Release, ScoredLoans]) -> None:
-    """The same loans with PDs pushed up by a tenth: whom it moves, counted by hand; the same release moves nobody."""
+    """The same loans with PDs pushed up by 0.03: whom it moves, counted by hand; the same release moves nobody."""
     _, _, scored = lender
     riskier = ScoredLoans(
-        scored.release, scored.source, scored.standing, scored.values, np.minimum(scored.pds + 0.1, 0.999), scored.bad,
+        scored.release, scored.source, scored.standing, scored.values, np.minimum(scored.pds + 0.03, 0.999), scored.bad,
         scored.months, scored.trained_on, None,
     )  # fmt: skip
     assert compare(scored, scored).swap.otherwise == 0
@@ -228,6 +228,8 @@ def test_every_changed_decision_is_counted_once(lender: tuple[Path, Release, Sco
     for moved in found.swap.moved:
         assert moved.decided.rates.loans == pairs.count((moved.old, moved.new))
     only_old = [place for place, pair in zip(judged, pairs, strict=True) if pair[0] == APPROVE != pair[1]]
+    assert (APPROVE, APPROVE) in pairs
+    assert found.swap.only_old.rates.loans == len(only_old) > 0
     assert found.swap.only_old.rates.bad == scored.bad[only_old].sum()
     assert found.swap.only_new.rates.loans == 0
     before, after = found.swap.approved_bad_rates
