@@ -5,7 +5,7 @@ import html
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -186,32 +186,27 @@ def test_what_was_handed_over_is_shown_again(desk: Office, tmp_path: Path) -> No
 
 def test_another_text_than_the_recorded_one_is_told(tmp_path: Path) -> None:
     """Somebody who can write the file changes the text: the page says so, and so does verify."""
-    settings = Settings(release=newest("consumer"), log=None, users=NO_USERS)
-    scorer = open_scorer(settings)
-    with (
-        closing(Ledger(tmp_path / "ledger.sqlite3")) as ledger,
-        visiting(create_app(scorer, settings, ledger, OWN)) as client,
-    ):
-        made = Office(client, scorer, ledger)
+    of_verify = pytest.raises(AssertionError, match="record 4: its personal part was changed")  # at the office's end
+    with of_verify, contextmanager(office)(tmp_path, "consumer", OWN) as made:
         id = declined(made)
         assert made.send(id, "notified", language="en").headers["x-recorded"] == "yes"
-        record = handed_over(made.case(id))
-        assert record is not None
-        with closing(sqlite3.connect(ledger.store.path)) as connection:
+        record = notified(made, id)
+        with closing(sqlite3.connect(made.ledger.store.path)) as connection:
             connection.execute("DROP TRIGGER personal_update")
             connection.execute(
                 "UPDATE personal SET body = replace(body, ?, 'approved') WHERE seq = ?", ("declined", record.seq)
             )
             connection.commit()
-        page = client.get(f"/record/{id}/notice?handed={record.id}").text
+        page = made.client.get(f"/record/{id}/notice?handed={record.id}").text
         assert "approved" in page
-        digest = hashlib.sha256((changed(made, id).text or "").encode()).hexdigest()
+        digest = hashlib.sha256((notified(made, id).text or "").encode()).hexdigest()
         said = EN("notice.handed_other", day=EN.day(record.day), by="Ann", seq=record.seq, digest=digest)
         assert html.escape(said) in page
         assert digest != record.notice
 
 
-def changed(made: Office, id: str) -> Notified:
+def notified(made: Office, id: str) -> Notified:
+    """The record of the letter that was handed over."""
     record = handed_over(made.case(id))
     assert record is not None
     return record
@@ -219,33 +214,26 @@ def changed(made: Office, id: str) -> Notified:
 
 def test_what_was_handed_over_is_erased_with_its_case(tmp_path: Path) -> None:
     """No byte of the text is left, the link is gone, and the address says why."""
-    settings = Settings(release=newest("consumer"), log=None, users=NO_USERS)
-    scorer = open_scorer(settings)
-    with (
-        closing(Ledger(tmp_path / "ledger.sqlite3")) as ledger,
-        visiting(create_app(scorer, settings, ledger, OWN)) as client,
-    ):
-        made = Office(client, scorer, ledger)
+    with contextmanager(office)(tmp_path, "consumer", OWN) as made:
         id = declined(made, "Canary 5521")
         decision = made.case(id).decision
         assert decision is not None
         order = list(reversed(decision.reasons or ()))
         assert made.send(id, "arrange", language="fr", order=order).headers["x-recorded"] == "yes"
         assert made.send(id, "notified", language="fr").headers["x-recorded"] == "yes"
-        record = handed_over(made.case(id))
-        assert record is not None
+        record = notified(made, id)
         canaries = [word.encode() for word in ("Canary 5521", "RGPD", str(record.notice), OWN.address)]
-        before = bytes_of(ledger.store.path)
+        before = bytes_of(made.ledger.store.path)
         assert [word for word in some(canaries) if word not in before] == []
         later = datetime.now(UTC) + timedelta(365 * 4)
-        purge(ledger.store, later - timedelta(1000), clock=clock_at(later))
-        Cleaner(ledger.store, "test", clock_at(later)).clean()
-        left = bytes_of(ledger.store.path)
+        purge(made.ledger.store, later - timedelta(1000), clock=clock_at(later))
+        Cleaner(made.ledger.store, "test", clock_at(later)).clean()
+        left = bytes_of(made.ledger.store.path)
         assert [word for word in some(canaries) if word in left] == []
-        page = client.get(f"/record/{id}").text
+        page = made.client.get(f"/record/{id}").text
         assert "notice?handed=" not in page
         assert html.escape(EN("entry.arranged_erased")) in page
-        answer = client.get(f"/record/{id}/notice?handed={record.id}")
+        answer = made.client.get(f"/record/{id}/notice?handed={record.id}")
         assert answer.status_code == 404
         assert html.escape(EN("no_text.what")) in answer.text
 
@@ -306,8 +294,7 @@ def test_where_people_log_in_the_placeholders_come_first(tmp_path: Path) -> None
         id = declined(made)
         page = client.get(f"/record/{id}").text
         assert made.send(id, "notified", language="en").headers["x-recorded"] == "yes"  # one that was made elsewhere
-        record = handed_over(made.case(id))
-        assert record is not None
+        record = notified(made, id)
         assert (record.text, record.notice) == (None, None)
         assert "notice?handed=" not in client.get(f"/record/{id}").text
     assert html.escape(EN("placeholder.what")) in page

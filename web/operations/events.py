@@ -18,10 +18,10 @@ from ledger.ledger import Ledger
 from ledger.outbox import STATES, Delivery, EndpointState
 from ledger.records import iso_time
 from ledger.webhooks import send_test
-from web.pages.forms import LONGEST_NAME, form_value, read_form
+from web.pages.forms import LONGEST_NAME, form_value, page_with_form, read_form
 from web.pages.frame import HEADERS, Link, frame, page, problem_page, root_from
 from web.pages.languages import HOME
-from web.pages.texts import LANGUAGES, Texts, texts_in
+from web.pages.texts import Texts
 
 HERE = "events"
 LISTED = 50  # deliveries on a page
@@ -76,12 +76,7 @@ class EventsPages:
         self._ledger, self._hooks, self._title = ledger, hooks or Webhooks("", ()), release_title
 
     def routes(self) -> APIRouter:
-        router = APIRouter()
-        for language in LANGUAGES:
-            path, texts = f"{HOME[language]}{HERE}", texts_in(language)
-            router.add_route(path, partial(self.show, texts=texts), methods=["GET"])
-            router.add_route(path, partial(self.act, texts=texts), methods=["POST"])
-        return router
+        return page_with_form(HERE, self.show, self.act)
 
     async def show(self, request: Request, texts: Texts) -> Response:
         """The list."""

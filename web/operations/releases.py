@@ -23,7 +23,7 @@ from ledger.records import Draft
 from ledger.service import Service
 from web.operations.model_card import CARD, model_card, plot
 from web.operations.model_card import HEADERS as CARD_HEADERS
-from web.pages.forms import Form, form_value, read_form
+from web.pages.forms import Form, form_value, page_with_form, read_form
 from web.pages.frame import HEADERS, frame, page, problem_page, root_from
 from web.pages.languages import HOME
 from web.pages.texts import LANGUAGES, Texts, texts_in
@@ -95,12 +95,10 @@ class ReleasePages:
         self._state, self._release, self._ledger = state, release, ledger
 
     def routes(self) -> APIRouter:
-        router = APIRouter()
+        router = page_with_form(HERE, self.show, self.put)
         for language in LANGUAGES:
-            path, texts = f"{HOME[language]}{HERE}", texts_in(language)
-            router.add_route(path, partial(self.show, texts=texts), methods=["GET"])
-            router.add_route(path, partial(self.put, texts=texts), methods=["POST"])
-            router.add_route(path + "/{id}", partial(self.card, texts=texts), methods=["GET"])
+            route = partial(self.card, texts=texts_in(language))
+            router.add_route(f"{HOME[language]}{HERE}/{{id}}", route, methods=["GET"])
         router.add_route(f"/{HERE}/{{id}}/{{name}}", self.plot, methods=["GET"])
         return router
 

@@ -1,14 +1,30 @@
 """HTML forms as a browser sends them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date
+from functools import partial
 from urllib.parse import parse_qs
 
-from fastapi import Request
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from web.pages.languages import HOME
+from web.pages.texts import LANGUAGES, texts_in
 
 LONGEST_NAME = 60  # characters
 LONGEST_TEXT = 2000  # characters
 Form = Mapping[str, Sequence[str]]  # name -> values
+Handler = Callable[..., Awaitable[Response]]  # takes the request, and the texts by name
+
+
+def page_with_form(path: str, show: Handler, send: Handler) -> APIRouter:
+    """The routes of a page with a form of its own, in each language: `show` answers GET, and `send` POST."""
+    router = APIRouter()
+    for language in LANGUAGES:
+        texts = texts_in(language)
+        router.add_route(HOME[language] + path, partial(show, texts=texts), methods=["GET"])
+        router.add_route(HOME[language] + path, partial(send, texts=texts), methods=["POST"])
+    return router
 
 
 async def read_form(request: Request) -> dict[str, list[str]] | None:

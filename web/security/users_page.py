@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import ClassVar
 
 from fastapi import APIRouter, Request
@@ -10,10 +9,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from inference.languages import Text
-from web.pages.forms import Form, form_value, read_form
+from web.pages.forms import Form, form_value, page_with_form, read_form
 from web.pages.frame import HEADERS, frame, page
 from web.pages.languages import HOME
-from web.pages.texts import LANGUAGES, Texts, texts_in
+from web.pages.texts import Texts
 from web.person import CLOSED, ROLES, Person, mode_of, person_of
 from web.security.accounts import LINK_HOURS, NAME, Account, Accounts
 from web.security.accounts_file import AccountError
@@ -79,12 +78,7 @@ class UserPages:
         self._log = security_log or SecurityLog(None, 0)
 
     def routes(self) -> APIRouter:
-        router = APIRouter()
-        for language in LANGUAGES:
-            path, texts = f"{HOME[language]}{HERE}", texts_in(language)
-            router.add_route(path, partial(self.show, texts=texts), methods=["GET"])
-            router.add_route(path, partial(self.change, texts=texts), methods=["POST"])
-        return router
+        return page_with_form(HERE, self.show, self.change)
 
     async def show(self, request: Request, texts: Texts) -> Response:
         """The lists."""
