@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -20,7 +22,8 @@ NOT_FINAL = ("refer", "incomplete")
 T = TypeVar("T", bound=Event)
 
 
-class Case(NamedTuple):
+@dataclass(frozen=True)
+class Case:
     """The records of one application, in ledger order."""
 
     events: tuple[Event, ...]
@@ -33,7 +36,15 @@ class Case(NamedTuple):
         return first
 
     def of_kind(self, kind: type[T]) -> list[T]:
-        return [event for event in self.events if isinstance(event, kind)]
+        return [event for event in self._by_kind.get(kind, ()) if isinstance(event, kind)]
+
+    @cached_property
+    def _by_kind(self) -> dict[type[Event], list[Event]]:
+        """A page asks for events of a kind some forty times, and a case may have hundreds of scores."""
+        by_kind: dict[type[Event], list[Event]] = {}
+        for event in self.events:
+            by_kind.setdefault(type(event), []).append(event)
+        return by_kind
 
     @property
     def last(self) -> Event:
