@@ -338,7 +338,7 @@ def table(efforts: Sequence[Effort]) -> str:
 
 
 def comparison(runs: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
-    """A row for each run and release."""
+    """A row for each run and release; without seconds where the machine had other work meanwhile."""
     lines = [
         "| twelve applications | release | clicks | keys | scrolls | seconds |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
@@ -346,7 +346,8 @@ def comparison(runs: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     for run, releases in runs.items():
         for release, figures in releases.items():
             counted = " | ".join(f"{figures[name]:.1f}" for name in COUNTED)
-            lines.append(f"| {run} | {release} | {counted} | {figures['seconds']:.2f} |")
+            seconds = f"{figures['seconds']:.2f}" if "seconds" in figures else "–"
+            lines.append(f"| {run} | {release} | {counted} | {seconds} |")
     return "\n".join(lines)
 
 
