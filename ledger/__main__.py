@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from inference.errors import TenfoldError
@@ -21,6 +21,7 @@ from ledger.drafts import Drafts
 from ledger.errors import LedgerUnavailable
 from ledger.events import SCORED
 from ledger.export import export
+from ledger.lender_time import zone_in
 from ledger.readonly import ReadOnlyStore
 from ledger.references import key_file
 from ledger.replay import DIFFERENT, SAME, Replayer, folders_of
@@ -128,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
         type=day,
         required=True,
         metavar="DATE",
-        help="erase cases whose notice (or decision, without one) is older",
+        help="erase cases whose notice (or decision, without one) is older; a day in the lender's time zone",
     )
     command.add_argument("--months", type=int, default=MONTHS, help="retention in months (default: %(default)s)")
     command.add_argument(
@@ -165,9 +166,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def day(text: str) -> datetime:
-    """Parse an ISO time, or an ISO date as its first moment in UTC."""
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    """Parse an ISO time, or an ISO date as its first moment; without a time zone it is in the lender's."""
+    return datetime.fromisoformat(text)
 
 
 def hours(text: str) -> float:
@@ -283,18 +283,19 @@ def run_export(ledger: ReadOnlyStore, options: argparse.Namespace) -> int:
 
 
 def run_outcomes(ledger: Store, options: argparse.Namespace) -> int:
-    print("\n".join(outcomes_of(ledger, options)))
+    print("\n".join(outcomes_of(ledger, options, zone_in(Settings.from_environment().lender))))
     return WELL
 
 
 def run_monitor(ledger: ReadOnlyStore, options: argparse.Namespace) -> int:
-    report, status = monitor_of(ledger, options)
+    report, status = monitor_of(ledger, options, zone_in(Settings.from_environment().lender))
     print(report)
     return status
 
 
 def run_purge(ledger: Store, options: argparse.Namespace) -> int:
-    result = purge(ledger, options.before, options.months, by=options.by, undecided=options.undecided)
+    zone = zone_in(Settings.from_environment().lender)
+    result = purge(ledger, options.before, options.months, by=options.by, undecided=options.undecided, zone=zone)
     print(
         f"{result.parts:,} personal parts of {result.cases:,} cases erased"
         + ("" if result.records else ": nothing was due")

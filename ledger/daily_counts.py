@@ -5,6 +5,7 @@ in whole per cent, and so it is from the beginning, lest a purge look like drift
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,11 +21,12 @@ from inference.watch.expected import month
 from inference.watch.series import SCORE, Reference, reference, summed
 from ledger.decisions import rounded
 from ledger.events import SCORED
+from ledger.lender_time import local_day
 from ledger.replay import release_folder
 
 LEAST = 50  # scores, of a reference and of a month: with fewer nothing is said
 SCORES = """
-SELECT substr(e.time, 1, 10), json_extract(e.body, '$.pd'), json_extract(p.body, '$.answers')
+SELECT e.time, json_extract(e.body, '$.pd'), json_extract(p.body, '$.answers')
 FROM entries e LEFT JOIN personal p ON p.seq = e.seq
 WHERE e.kind = ? AND e."of" IS NULL AND json_extract(e.body, '$.release') = ? ORDER BY e.seq"""
 Row = tuple[str, float, tuple[object, ...] | None]  # day, PD, answers in the form's order
@@ -65,13 +67,13 @@ def form_of(folders: Iterable[Path], digest: str) -> Form | None:
         return None
 
 
-def rows_of(connection: sa.Connection, release: str, form: Form | None) -> Iterator[Row]:
-    """The first scores of a release's cases. Not by their events: a page waits for all of them."""
+def rows_of(connection: sa.Connection, release: str, form: Form | None, zone: tzinfo) -> Iterator[Row]:
+    """The first scores of a release's cases, with their days in `zone`. Not by their events: a page waits for all."""
     names = () if form is None else form.names
-    for day, pd, text in connection.exec_driver_sql(SCORES, (SCORED, release)):
+    for time, pd, text in connection.exec_driver_sql(SCORES, (SCORED, release)):
         answers: dict[str, object] = orjson.loads(text) if form is not None and text is not None else {}
         known = bool(answers) and all(name in answers for name in names)
-        yield day, rounded(pd), tuple(answers[name] for name in names) if known else None
+        yield local_day(time, zone), rounded(pd), tuple(answers[name] for name in names) if known else None
 
 
 def encoded(form: Form | None, rows: list[Row]) -> tuple[Floats, Floats]:
@@ -85,18 +87,19 @@ def encoded(form: Form | None, rows: list[Row]) -> tuple[Floats, Floats]:
 
 
 def drifted(
-    connection: sa.Connection, release: str, form: Form | None, months: tuple[int, int], end: int, name: str
-) -> Drifted:
-    """Drift by month, from the end of the reference's `months` to before `end`; months since year 0."""
+    connection: sa.Connection, release: str, form: Form | None, months: tuple[int, int], end: int, name: str,
+    zone: tzinfo = UTC,
+) -> Drifted:  # fmt: skip
+    """Drift by month of `zone`, from the end of the reference's `months` to before `end`; months since year 0."""
     by_day: dict[str, list[Row]] = {}
     try:
-        for row in rows_of(connection, release, form):
+        for row in rows_of(connection, release, form, zone):
             by_day.setdefault(row[0], []).append(row)
         calm = [row for day, rows in by_day.items() if months[0] <= month(day) < months[1] for row in rows]
         against = reference_of(name, form, calm)
         days = {day: counted(against, form, rows) for day, rows in by_day.items() if months[1] <= month(day) < end}
     except InvalidApplication:  # a form that no longer reads its own answers: the release was tampered with
-        return drifted(connection, release, None, months, end, name)
+        return drifted(connection, release, None, months, end, name, zone)
     erased = sum(answers is None for rows in by_day.values() for _, _, answers in rows) if form is not None else 0
     of_months = []
     for calendar in range(months[1], end):

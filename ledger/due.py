@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from ledger import cases, queries
 from ledger.cases import OPEN, PENDING, REVIEW, WAITING, Case
 from ledger.events import CONTESTED
+from ledger.lender_time import local
 from ledger.outbox import DUE, Event, Outbox
 from ledger.records import iso_time
 
@@ -29,7 +30,7 @@ class DueDays(NamedTuple):
 
     def local(self, time: str) -> datetime:
         """A record's time (ISO, UTC) in the lender's time zone."""
-        return datetime.fromisoformat(time).astimezone(self.zone)
+        return local(time, self.zone)
 
     def today(self, now: float) -> date:
         """The lender's date; `now` in seconds since 1970."""

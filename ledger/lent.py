@@ -6,6 +6,7 @@ One SQL statement reads them, as a page for managers waits for it; tests compare
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from inference.watch.expected import Floats, Ints, month
 from ledger.decisions import rounded
 from ledger.events import BAD, REPAID, SCORED
+from ledger.lender_time import local_day
 
 UNKNOWN = -1
 AS_SUGGESTED, UNDECIDED = "as_suggested", "undecided"
@@ -63,22 +65,22 @@ class ScoredBy:
     digest: str
     name: str
     cases: int
-    first_day: str  # ISO date of its first score
+    first_day: str  # ISO date of its first score, in the lender's time zone
 
 
-def releases(connection: sa.Connection) -> list[ScoredBy]:
-    """The releases that scored, the last one that did first."""
+def releases(connection: sa.Connection, zone: tzinfo = UTC) -> list[ScoredBy]:
+    """The releases that scored, the last one that did first; days are those of `zone`."""
     rows = connection.exec_driver_sql(
         "SELECT json_extract(body, '$.release'), json_extract(body, '$.release_name'), count(*), "
-        "min(substr(time, 1, 10)), max(seq) FROM entries "
+        "min(time), max(seq) FROM entries "
         'WHERE kind = ? AND "of" IS NULL GROUP BY 1 ORDER BY 5 DESC',
         (SCORED,),
     )
-    return [ScoredBy(digest, name, count, day) for digest, name, count, day, _ in rows]
+    return [ScoredBy(digest, name, count, local_day(time, zone)) for digest, name, count, time, _ in rows]
 
 
-def lent(connection: sa.Connection, release: str) -> Lent:
-    """The loans that a release scored; `release` is its digest."""
+def lent(connection: sa.Connection, release: str, zone: tzinfo = UTC) -> Lent:
+    """The loans that a release scored; `release` is its digest, months are those of `zone`."""
     rows: list[tuple[int, float, float, int, int, str]] = []
     not_lent: Counter[str] = Counter()
     erased, last_day = 0, ""
@@ -94,7 +96,7 @@ def lent(connection: sa.Connection, release: str) -> Lent:
         last_day = max(last_day, day or "")
         approved = decision is not None and in_force
         rows.append((
-            month(decided if approved else scored), float(exact if exact is not None else in_per_cent),
+            month(local_day(decided if approved else scored, zone)), float(exact if exact is not None else in_per_cent),
             rounded(float(in_per_cent)), {BAD: 1, REPAID: 0}.get(outcome, UNKNOWN), month(day) if day else UNKNOWN,
             direction if approved else UNDECIDED,
         ))  # fmt: skip

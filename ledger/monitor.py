@@ -7,6 +7,7 @@ whatever becomes of the others; below only if it would stay there were all of th
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +56,7 @@ class Monitored:
 
     release: str  # name
     digest: str
+    time_zone: str  # of all months
     other_cases: int  # of other releases
     loans: int
     erased: int  # of these with a PD in whole per cent alone
@@ -104,14 +106,15 @@ class Wanted(NamedTuple):
 
 
 def monitor(
-    connection: sa.Connection, today: str, form_of: Callable[[str], Form | None], wanted: Wanted | None = None
+    connection: sa.Connection, today: str, form_of: Callable[[str], Form | None], wanted: Wanted | None = None,
+    zone: tzinfo = UTC,
 ) -> Monitored:  # fmt: skip
-    """Monitor a release. `today` is an ISO date; `form_of` gives the form of a release by its digest, None if that is
-    not here. Raises `NothingToMonitor`."""
+    """Monitor a release. Months are those of `zone`, the lender's; `today` is its ISO date there. `form_of` gives the
+    form of a release by its digest, None if that is not here. Raises `NothingToMonitor`."""
     wanted = wanted or Wanted()
-    scored = releases(connection)
+    scored = releases(connection, zone)
     chosen = chosen_of(scored, wanted.release)
-    loans = lent(connection, chosen.digest)
+    loans = lent(connection, chosen.digest, zone)
     first = month(chosen.first_day)
     calm = wanted.reference or (first, first + REFERENCE_MONTHS)
     until = wanted.until if wanted.until is not None else complete(loans.last_day)
@@ -119,10 +122,10 @@ def monitor(
     watched, bad = watched_in(loans, calm, until)
     end = month(today)  # this month's scores are not all there yet
     return Monitored(
-        chosen.name, chosen.digest, sum(by.cases for by in scored) - chosen.cases, len(loans), loans.erased,
+        chosen.name, chosen.digest, str(zone), sum(by.cases for by in scored) - chosen.cases, len(loans), loans.erased,
         dict(loans.not_lent), name, "" if until is None else month_name(until),
         tuple(bands(loans)), tuple(quarters(loans)), tuple(overrides(loans)), watched, bad,
-        drifted(connection, chosen.digest, form_of(chosen.digest), calm, end, name),
+        drifted(connection, chosen.digest, form_of(chosen.digest), calm, end, name, zone),
     )  # fmt: skip
 
 

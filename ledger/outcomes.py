@@ -10,12 +10,14 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from datetime import UTC, tzinfo
 from typing import NamedTuple
 
 from inference.measure import Clock
 from ledger import queries, store
 from ledger.decisions import new_id
 from ledger.events import OUTCOME, PURGED, Purged
+from ledger.lender_time import local_day
 from ledger.outcome_file import RUNNING, BadOutcomes, Line, OutcomeFile
 from ledger.records import BEFORE_ALL, Draft, Record, seal
 from ledger.references import digest, erased, key_beside
@@ -28,7 +30,7 @@ FIRST_SCORES = """
 WITH RECURSIVE up(record, id, "of", kind) AS (
   SELECT e.seq, e.id, e."of", e.kind FROM entries e WHERE e.seq IN (SELECT value FROM json_each(?))
   UNION SELECT up.record, e.id, e."of", e.kind FROM up JOIN entries e ON e.id = up."of")
-SELECT record, e.seq, e.id, substr(e.time, 1, 10) FROM up JOIN entries e ON e.id = up.id
+SELECT record, e.seq, e.id, e.time FROM up JOIN entries e ON e.id = up.id
 WHERE up.kind = 'scored' AND up."of" IS NULL"""
 BY_ID = "SELECT id, seq FROM entries WHERE id IN (SELECT value FROM json_each(?))"
 BY_REFERENCE = "SELECT reference, seq FROM personal WHERE reference IN (SELECT value FROM json_each(?))"
@@ -39,7 +41,7 @@ class First(NamedTuple):
 
     seq: int
     id: str
-    day: str  # ISO date, UTC
+    day: str  # ISO date, in the lender's time zone
 
 
 class Recorded(NamedTuple):
@@ -60,10 +62,13 @@ class Joined(NamedTuple):
     by_digest: int
 
 
-def record_outcomes(ledger: Store, outcomes: OutcomeFile, *, by: str, clock: Clock | None = None) -> Recorded:
-    """Record a file. Raises `BadOutcomes` with every bad line; then nothing was recorded."""
+def record_outcomes(
+    ledger: Store, outcomes: OutcomeFile, *, by: str, clock: Clock | None = None, zone: tzinfo = UTC
+) -> Recorded:
+    """Record a file; its dates are days in `zone`, the lender's. Raises `BadOutcomes` with every bad line; then nothing
+    was recorded."""
     clock = clock or Clock()
-    joined = join(ledger, outcomes)
+    joined = join(ledger, outcomes, zone)
     new = changed = before = 0
     running = [first.id for first, line in joined.lines if line.outcome == RUNNING]
     ended = [(first, line) for first, line in joined.lines if line.outcome != RUNNING]
@@ -106,7 +111,7 @@ def recorded_of(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str,
     return known
 
 
-def join(ledger: Store, outcomes: OutcomeFile) -> Joined:
+def join(ledger: Store, outcomes: OutcomeFile, zone: tzinfo) -> Joined:
     """Find the case of each line. Raises `BadOutcomes` with every bad line."""
     key = key_beside(ledger.path)
     with ledger.reading() as connection:
@@ -121,7 +126,7 @@ def join(ledger: Store, outcomes: OutcomeFile) -> Joined:
             gone = digests.get(digest(key, line.reference), set()) if key is not None and line.reference else set()
             named.append((by_id.get(line.id, set()), living | gone))
             by_digest += bool(gone and not living and not line.id)
-        firsts = first_scores(driver, {seq for both in named for seqs in both for seq in seqs})
+        firsts = first_scores(driver, {seq for both in named for seqs in both for seq in seqs}, zone)
     problems, lines = list(outcomes.problems), dict[First, Line]()
     hint = f" ({other_keys:,} erased references have digests under a key that is not here)" if other_keys else ""
     for line, both in zip(outcomes.lines, named, strict=True):
@@ -172,12 +177,12 @@ def seqs_of(connection: sqlite3.Connection, query: str, names: set[str]) -> dict
     return seqs
 
 
-def first_scores(connection: sqlite3.Connection, seqs: set[int]) -> dict[int, First]:
+def first_scores(connection: sqlite3.Connection, seqs: set[int], zone: tzinfo) -> dict[int, First]:
     """Sequence of a record -> the first score of its case, for records that belong to one."""
     firsts: dict[int, First] = {}
     for part in parts(sorted(seqs)):
         with closing(connection.execute(FIRST_SCORES, (json.dumps(part),))) as rows:
-            firsts |= {record: First(seq, id, day) for record, seq, id, day in rows}
+            firsts |= {record: First(seq, id, local_day(time, zone)) for record, seq, id, time in rows}
     return firsts
 
 

@@ -5,20 +5,22 @@ The counts are all that is held; every decision of the period is read once.
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from datetime import UTC, date, tzinfo
 
 import sqlalchemy as sa
 
 from ledger.events import Json
+from ledger.lender_time import day_start, local_day
 
 AS_SUGGESTED = "as_suggested"
 DISTANCES = (0.01, 0.03, 0.1)  # upper edges of bands of |PD - nearest cut-off|
 QUERY = (
-    "SELECT substr(d.time, 1, 7), d.\"by\", d.decision, json_extract(d.body, '$.direction'), "
+    "SELECT d.time, d.\"by\", d.decision, json_extract(d.body, '$.direction'), "
     "json_extract(p.body, '$.pd'), json_extract(s.body, '$.pd'), json_extract(s.body, '$.refer_from'), "
     "json_extract(s.body, '$.decline_from'), "
     "json_extract(p.body, ?), json_extract(d.body, '$.reason_code') FROM entries d INDEXED BY entries_by_direction "
     "JOIN entries s ON s.id = json_extract(d.body, '$.score') LEFT JOIN personal p ON p.seq = s.seq "
-    "WHERE d.kind = 'decided' AND substr(d.time, 1, 7) >= ?"
+    "WHERE d.kind = 'decided' AND substr(d.time, 1, 7) >= ? AND d.time >= ?"
 )
 
 
@@ -52,15 +54,20 @@ class DecisionCounts:
     distances: dict[int | None, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
-def decision_counts(connection: sa.Connection, since: str, amount: str | None) -> DecisionCounts:
-    """Counts of the decisions from a month on (such as 2026-01). `amount` is the field that answers the amount."""
+def decision_counts(
+    connection: sa.Connection, since: str, amount: str | None, zone: tzinfo = UTC
+) -> DecisionCounts:  # fmt: skip
+    """Counts of the decisions from a month in `zone` on (such as 2026-01; empty: all). `amount` is the field that
+    answers the amount."""
     counts = DecisionCounts()
     path = f'$.answers."{amount}"' if amount else "$.nothing"
-    rows = connection.execution_options(yield_per=5000).exec_driver_sql(QUERY, (path, since))
-    for month, by, decision, direction, exact, rounded, refer_from, decline_from, lent, reason in rows:
-        counts.months[month].decisions[decision] += 1
-        counts.months[month].directions[direction] += 1
-        counts.months[month].pd_sum += rounded if exact is None else exact
+    start = day_start(date.fromisoformat(f"{since}-01"), zone) if since else ""
+    rows = connection.execution_options(yield_per=5000).exec_driver_sql(QUERY, (path, start[:7], start))
+    for time, by, decision, direction, exact, rounded, refer_from, decline_from, lent, reason in rows:
+        month = counts.months[local_day(time, zone)[:7]]
+        month.decisions[decision] += 1
+        month.directions[direction] += 1
+        month.pd_sum += rounded if exact is None else exact
         counts.officers[by][direction] += 1
         if reason is not None and direction != AS_SUGGESTED:
             counts.reasons[reason][direction] += 1

@@ -4,11 +4,14 @@ Queries on `sa.Connection` are for readers; those on `sqlite3.Connection` run in
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, date, timedelta, tzinfo
 
 import sqlalchemy as sa
 
 from ledger.events import CLEANED, PURGED, SCORED, WITHDRAWN, Object
+from ledger.lender_time import day_end, day_start
 from ledger.records import Key, Record
 from ledger.schema import CASES, DIRECTION, ENTRIES, PERSONAL, as_text
 
@@ -27,6 +30,10 @@ FIRST_OF = (
 DIRECTIONS = (
     f"SELECT {', '.join(DIRECTION)}, count(*) FROM entries INDEXED BY entries_by_direction "  # noqa: S608
     f"WHERE kind = 'decided' GROUP BY {', '.join(DIRECTION)}"
+)
+BETWEEN = (
+    f"SELECT {', '.join(DIRECTION[1:])}, count(*) FROM entries INDEXED BY entries_by_time "  # noqa: S608
+    f"WHERE kind = 'decided' AND time >= ? AND time < ? GROUP BY {', '.join(DIRECTION[1:])}"
 )
 LAST_OF_KIND = "SELECT seq, hash, body FROM entries WHERE kind = ? ORDER BY seq DESC LIMIT 1"
 
@@ -119,44 +126,49 @@ def cases(
     before: int | None = None,
     filters: Mapping[str, str] | None = None,
     only_of: str | None = None,
+    zone: tzinfo = UTC,
 ) -> list[Record]:
     """A page of cases, newest first, each given by its first score.
 
-    `filters`: `reference` (a part of it), `since` and `until` (ISO dates, inclusive), `by` (who decided), `decision`
-    (a decision, `open`, `waiting` or `withdrawn`), `overridden` (`yes` or `no`). `before` is the sequence of the last
-    score seen. With `only_of`, only cases in which this person wrote a record or has an objection to review.
+    `filters`: `reference` (a part of it), `since` and `until` (ISO dates in `zone`, inclusive), `by` (who decided),
+    `decision` (a decision, `open`, `waiting` or `withdrawn`), `overridden` (`yes` or `no`). `before` is the sequence of
+    the last score seen. With `only_of`, only cases in which this person wrote a record or has an objection to review.
     """
-    seqs = connection.execute(cases_query(limit, before, filters or {}, only_of)).scalars().all()
+    seqs = connection.execute(cases_query(limit, before, filters or {}, only_of, zone)).scalars().all()
     return [
         Record(*row)
         for row in connection.execute(WITH_PERSONAL.where(ENTRIES.c.seq.in_(seqs)).order_by(ENTRIES.c.seq.desc()))
     ]
 
 
-def cases_query(limit: int, before: int | None, filters: Mapping[str, str], only_of: str | None) -> sa.Select[int]:
+def cases_query(
+    limit: int, before: int | None, filters: Mapping[str, str], only_of: str | None, zone: tzinfo = UTC
+) -> sa.Select[int]:
     """The query of `cases`, for sequences of first scores."""
     query = sa.select(CASES.c.seq).where(CASES.c.viewer == (only_of or ""))
     if before is not None:
         query = query.where(CASES.c.seq < before)
     for name, value in filters.items():
-        query = query.where(condition(name, value))
+        query = query.where(condition(name, value, zone))
     return query.order_by(CASES.c.seq.desc()).limit(limit)
 
 
-def case_at(connection: sa.Connection, place: int, filters: Mapping[str, str], only_of: str | None) -> int | None:
+def case_at(
+    connection: sa.Connection, place: int, filters: Mapping[str, str], only_of: str | None, zone: tzinfo = UTC
+) -> int | None:
     """The sequence of the first score of the case at a place, counted from 0, in the list of `cases`; None beyond."""
-    return connection.execute(cases_query(1, None, filters, only_of).offset(place)).scalar()
+    return connection.execute(cases_query(1, None, filters, only_of, zone).offset(place)).scalar()
 
 
-def condition(name: str, value: str) -> sa.ColumnElement[bool]:
+def condition(name: str, value: str, zone: tzinfo = UTC) -> sa.ColumnElement[bool]:
     """The condition of one filter of `cases`."""
     if name == "reference":
         like = "%" + "".join(f"\\{mark}" if mark in "%_\\" else mark for mark in value) + "%"
         return CASES.c.reference.like(like, escape="\\")
     if name == "since":
-        return CASES.c.day >= value
+        return sa.not_(scored_before(day_start(date.fromisoformat(value), zone)))
     if name == "until":
-        return CASES.c.day <= value
+        return scored_before(day_end(date.fromisoformat(value), zone))
     if name == "by":
         return CASES.c.decided_by == value
     if name == "overridden":
@@ -168,6 +180,15 @@ def condition(name: str, value: str) -> sa.ColumnElement[bool]:
     if name == "decision":  # what was decided before a case was withdrawn is not how it ended
         return sa.and_(CASES.c.decision == value, CASES.c.state != WITHDRAWN)
     raise ValueError(f"cases cannot be filtered by {name}")
+
+
+def scored_before(time: str) -> sa.ColumnElement[bool]:
+    """Whether a case's first score has an earlier time. The table has its day in UTC; only on that day itself is the
+    record read, and where a day begins as it does in UTC no record is."""
+    if time[10:].strip("T0:.Z") == "":
+        return CASES.c.day < time[:10]
+    scored = sa.select(ENTRIES.c.time).where(ENTRIES.c.seq == CASES.c.seq).scalar_subquery()
+    return sa.or_(CASES.c.day < time[:10], sa.and_(CASES.c.day == time[:10], scored < time))
 
 
 def work(
@@ -209,10 +230,21 @@ def work_count(connection: sa.Connection, states: Collection[str], viewer: str, 
     return counted
 
 
-def directions(connection: sa.Connection) -> list[tuple[str, str, str | None, int]]:
-    """How decisions differ from suggestions: (month, direction, reason code, count), newest month first."""
-    rows = [(row[0], row[1], row[2], row[3]) for row in connection.exec_driver_sql(DIRECTIONS)]
-    return sorted(rows, key=lambda row: row[0], reverse=True)
+def directions(connection: sa.Connection, zone: tzinfo = UTC) -> list[tuple[str, str, str | None, int]]:
+    """How decisions differ from suggestions: (month in `zone`, direction, reason code, count), newest month first."""
+    counts: Counter[tuple[str, str, str | None]] = Counter()
+    for month, direction, code, count in connection.exec_driver_sql(DIRECTIONS):
+        counts[month, direction, code] = count
+    # The index has months in UTC. What lies between the beginning of a month there and in the zone is moved.
+    firsts = {date.fromisoformat(f"{month}-01") for month, _, _ in counts}
+    for first in firsts | {(first + timedelta(days=31)).replace(day=1) for first in firsts}:
+        utc, start = day_start(first, UTC), day_start(first, zone)
+        month, before = first.isoformat()[:7], (first - timedelta(days=1)).isoformat()[:7]
+        source, target = (before, month) if start < utc else (month, before)
+        for direction, code, count in connection.exec_driver_sql(BETWEEN, (min(utc, start), max(utc, start))):
+            counts[source, direction, code] -= count
+            counts[target, direction, code] += count
+    return sorted(((*names, count) for names, count in counts.items() if count), key=lambda row: row[0], reverse=True)
 
 
 def damage(connection: sa.Connection) -> str | None:

@@ -10,7 +10,7 @@ import pwd
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, tzinfo
 from itertools import groupby
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from ledger import queries, store
 from ledger.cases import DONE, OPEN, PENDING, SETTLED, Case, find
 from ledger.chronology import Chronology, chronology, number
 from ledger.events import PURGED, Held, Notified, Object, Outcome, Released
+from ledger.lender_time import day_start
 from ledger.records import BEFORE_ALL, Draft, Record, seal
 from ledger.references import digests_of, key_beside, key_name
 from ledger.store import Store
@@ -47,9 +48,10 @@ class PurgeResult(NamedTuple):
 
 def purge(
     ledger: Store, before: datetime, months: int = MONTHS, clock: Clock | None = None, *, by: str = "",
-    undecided: bool = False,
+    undecided: bool = False, zone: tzinfo = UTC,
 ) -> PurgeResult:  # fmt: skip
-    """Erase the personal parts of all cases whose retention began before a date.
+    """Erase the personal parts of all cases whose retention began before a date; it and the days of notices are days in
+    `zone`, the lender's.
 
     Raises `TooEarly` for a date within the last `months`. `by` is who requested it. `undecided` includes open cases,
     counted from their last record, for lenders that score here and decide elsewhere. Erased data may remain in the log
@@ -57,8 +59,8 @@ def purge(
     """
     clock = clock or Clock()
     now = clock.utc()
-    floor = months_before(datetime.fromtimestamp(now, UTC), months)
-    before = before if before.tzinfo else before.replace(tzinfo=UTC)
+    floor = months_before(datetime.fromtimestamp(now, zone), months)
+    before = before if before.tzinfo else before.replace(tzinfo=zone)
     if before > floor:
         raise TooEarly(
             f"{before:%Y-%m-%d} is too early: cases are kept for {months} months, so {floor:%Y-%m-%d} at the latest "
@@ -75,7 +77,7 @@ def purge(
     for batch in (firsts[start : start + AT_ONCE] for start in range(0, len(firsts), AT_ONCE)):
         with ledger.reading() as connection:
             statuses = {
-                case.first.seq: purge_status(case, dates, end, undecided)
+                case.first.seq: purge_status(case, dates, end, undecided, zone)
                 for case in read_cases(queries.driver(connection), batch)
             }
         kept_by_reason.update(status for status in statuses.values() if status != DUE)
@@ -85,7 +87,7 @@ def purge(
             ledger.check_version(writer)
             # Check again with the lock held: a case may have changed since.
             cases_now = read_cases(writer, [seq for seq, status in statuses.items() if status == DUE])
-            due = [case for case in cases_now if purge_status(case, dates, end, undecided) == DUE]
+            due = [case for case in cases_now if purge_status(case, dates, end, undecided, zone) == DUE]
             if not due:
                 continue
             seqs = sorted(event.seq for case in due for event in case.events)
@@ -119,16 +121,16 @@ def read_cases(connection: sqlite3.Connection, firsts: Sequence[int]) -> Iterato
         yield Case(tuple(record.event for _, record in records))
 
 
-def purge_status(case: Case, dates: Chronology, end: str, undecided: bool = False) -> str:
+def purge_status(case: Case, dates: Chronology, end: str, undecided: bool, zone: tzinfo) -> str:
     """`due` if a case is to be erased, otherwise why it is kept."""
     if on_hold(case) is not None:
         return HOLD
     if case.state not in DONE and not (undecided and case.state in (OPEN, PENDING)):
         return case.state
-    return DUE if retention_start(case, dates) < number(end) else RECENT
+    return DUE if retention_start(case, dates, zone) < number(end) else RECENT
 
 
-def retention_start(case: Case, dates: Chronology) -> int:
+def retention_start(case: Case, dates: Chronology, zone: tzinfo) -> int:
     """When a case's retention begins: with the notice of its last decision, or else with the decision."""
     if case.state != SETTLED or case.decision is None:
         # An outcome comes long after the case, and would keep it for as long again.
@@ -136,7 +138,7 @@ def retention_start(case: Case, dates: Chronology) -> int:
     notice = handed_over(case)
     # A second person may have agreed much later; and a mistyped day must not lead to early erasure.
     decided = max(dates.of(event.seq) for event in (case.decision, case.second) if event is not None)
-    return decided if notice is None else max(decided, number(notice.day))
+    return decided if notice is None else max(decided, number(day_start(date.fromisoformat(notice.day), zone)))
 
 
 def handed_over(case: Case) -> Notified | None:

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime, tzinfo
 from functools import partial
 from pathlib import Path
 
@@ -51,11 +51,11 @@ def add_watch_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
 
 
-def outcomes_of(ledger: Store, options: argparse.Namespace) -> list[str]:
-    """Record a file; what to say of it. Raises `BadOutcomes` with all bad lines."""
+def outcomes_of(ledger: Store, options: argparse.Namespace, zone: tzinfo) -> list[str]:
+    """Record a file, whose dates are days in `zone`; what to say of it. Raises `BadOutcomes` with all bad lines."""
     words = words_of(options.recipe, options.bad, options.repaid, options.running)
-    outcomes = read_outcomes(options.file, words, datetime.now(UTC).date())
-    recorded = record_outcomes(ledger, outcomes, by=options.by)
+    outcomes = read_outcomes(options.file, words, datetime.now(zone).date())
+    recorded = record_outcomes(ledger, outcomes, by=options.by, zone=zone)
     lines = [f"{options.file}: {recorded.new:,} outcomes recorded"]
     if recorded.changed:
         lines.append(f"{recorded.changed:,} of cases that had another outcome, which stays in the ledger")
@@ -70,10 +70,10 @@ def outcomes_of(ledger: Store, options: argparse.Namespace) -> list[str]:
     return lines
 
 
-def monitor_of(ledger: ReadOnlyStore, options: argparse.Namespace) -> tuple[str, int]:
-    """The report, and the exit status that says whether there is an alarm."""
+def monitor_of(ledger: ReadOnlyStore, options: argparse.Namespace, zone: tzinfo) -> tuple[str, int]:
+    """The report, by months of `zone`, and the exit status that says whether there is an alarm."""
     wanted = Wanted(options.release, options.reference, options.until)
-    today = datetime.now(UTC).date().isoformat()
+    today = datetime.now(zone).date().isoformat()
     with ledger.reading() as connection:
-        monitored = monitor(connection, today, partial(form_of, folders_of(options.releases)), wanted)
+        monitored = monitor(connection, today, partial(form_of, folders_of(options.releases)), wanted, zone)
     return as_json(monitored) if options.json else "\n".join(sentences(monitored)), STATUS[monitored.state]

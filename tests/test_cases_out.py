@@ -7,6 +7,7 @@ import io
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -232,7 +233,7 @@ def test_memory_does_not_grow_with_the_list(
         """The most bytes that were held, and those that were sent."""
         sent = 0
         tracemalloc.start()
-        async for part in exported(cases.ledger, Search({}, None), kind, {}):
+        async for part in exported(cases.ledger, Search({}, None, UTC), kind, {}):
             sent += len(part)
             gc.collect()  # what could be freed does not count
         most = tracemalloc.get_traced_memory()[1]
@@ -251,7 +252,7 @@ def test_memory_does_not_grow_with_the_list(
 
     async def left() -> None:
         log = SecurityLog(tmp_path / "left.jsonl", 30)
-        sending = exported(cases.ledger, Search({}, None), kind, {KEY: log})
+        sending = exported(cases.ledger, Search({}, None, UTC), kind, {KEY: log})
         await anext(sending)
         await sending.aclose()  # type: ignore[attr-defined]
         log.close()

@@ -6,7 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -61,7 +61,7 @@ def test_counts_are_those_of_the_records(cases: Cases, scorer: Scorer) -> None:
     example = scorer.release.form.example
     pd = scorer.score(example).pd
     policy = scorer.score(example)
-    months = last_months(TODAY.timestamp())
+    months = last_months(TODAY)
     with cases.ledger.store.reading() as connection:
         counts = decision_counts(connection, months[0], "amount")
         unknown = decision_counts(connection, months[0], None)
@@ -83,7 +83,7 @@ def test_counts_are_those_of_the_records(cases: Cases, scorer: Scorer) -> None:
 def test_reasons_are_crossed_with_directions(cases: Cases, client: TestClient) -> None:
     """Those of overrides alone, in the lender's words, with their share of all overrides once there are enough."""
     with cases.ledger.store.reading() as connection:
-        counts = decision_counts(connection, last_months(TODAY.timestamp())[0], "amount")
+        counts = decision_counts(connection, last_months(TODAY)[0], "amount")
     assert counts.reasons == {"security": {"more_lenient": 5, "stricter": 4}}
     directions = sum((month.directions for month in counts.months.values()), Counter())
     assert directions == {"as_suggested": 8, "more_lenient": 5, "stricter": 4}
@@ -103,7 +103,7 @@ def test_what_is_erased_is_not_known(cases: Cases) -> None:
     with closing(sqlite3.connect(cases.ledger.store.path)) as writer, writer:
         writer.execute("DELETE FROM personal")
     with cases.ledger.store.reading() as connection:
-        counts = decision_counts(connection, last_months(TODAY.timestamp())[0], "amount")
+        counts = decision_counts(connection, last_months(TODAY)[0], "amount")
     assert counts.amounts.keys() == counts.distances.keys() == {None}
     assert counts.officers["zoe"].total() == 12
     assert [round(month.mean_pd, 2) for month in some(counts.months.values())] == [0.14] * len(counts.months)
@@ -119,7 +119,7 @@ def test_bands_of_amounts() -> None:
 
 def test_months_go_over_the_turn_of_a_year() -> None:
     """The twelve months that end with the one of a time."""
-    assert last_months(1_770_000_000.0, 3) == ["2025-12", "2026-01", "2026-02"]
+    assert last_months(date(2026, 2, 2), 3) == ["2025-12", "2026-01", "2026-02"]
 
 
 def test_the_page_shows_them_and_ranks_nobody(client: TestClient) -> None:

@@ -116,18 +116,18 @@ async def assemble(
     app.include_router(health_routes(scorer, settings, ledger))
     app.include_router(metrics_routes(recorder.metrics))
     app.include_router(model_card_routes(scorer.release, ledger is not None))
-    app.include_router(ReleasePages(recorder.state, scorer.release, ledger).routes())
+    app.include_router(ReleasePages(recorder.state, scorer.release, ledger, lender.work).routes())
     app.include_router(OperationsPages(scorer, settings, minutes, ledger is not None).routes())
     app.include_router(manage_routes(title, has_ledger))
     app.include_router(asset_routes())
     app.include_router(BatchPages(jobs, scorer.release, ledger is not None).routes())
     if ledger is not None:
-        app.include_router(MonitorPages(scorer.release, ledger).routes())
+        app.include_router(MonitorPages(scorer.release, ledger, lender.work).routes())
         app.include_router(CasePages(recorder, lender, accounts).routes())
         app.include_router(HistoryPages(scorer, ledger, lender).routes())
         app.include_router(WorkPages(ledger, lender, scorer.release, drafts).routes())
         app.include_router(
-            EventsPages(ledger, read_webhooks(settings.webhooks), scorer.release.manifest.title).routes()
+            EventsPages(ledger, read_webhooks(settings.webhooks), scorer.release.manifest.title, lender.work).routes()
         )
     endpoint = Endpoint(recorder)
     app.state.minutes = minutes

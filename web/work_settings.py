@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from inference.measure import Clock
 from ledger.due import DueDays
+from ledger.lender_time import zone_of
 from web.pages.texts import LANGUAGES
 
 COLUMNS = ("reference", "applicant", "amount", "age", "pd", "decision", "by", "due")
@@ -62,13 +63,3 @@ def work_settings(table: Mapping[str, Any]) -> WorkSettings:
     return WorkSettings(
         zone_of(values["time_zone"]), values["decision_days"], values["reminder_days"], shown, applicant
     )
-
-
-def zone_of(name: object) -> ZoneInfo:
-    """The time zone of this name. Raises `ValueError`."""
-    try:
-        return ZoneInfo(str(name))
-    except (OSError, KeyError, ValueError):  # ZoneInfoNotFoundError is a KeyError
-        raise ValueError(
-            f"work.time_zone: {name}: this system knows no such zone; one like Europe/Paris is needed"
-        ) from None

@@ -20,6 +20,7 @@ from inference.watch.expected import month_of, months_of
 from ledger import errors
 from ledger.daily_counts import form_of
 from ledger.errors import LedgerUnavailable
+from ledger.lender_time import local_day, zone_in
 from ledger.lent import ScoredBy, releases
 from ledger.monitor import Wanted, chosen_of, monitor
 from ledger.pack import parts
@@ -216,15 +217,16 @@ def packed_of(
             "'tenfold ledger verify' says more, and a backup can be restored"
         )
     sample = draw(connection, release.digest, options.sample, options.seed or verification.head, replayer)
-    wanted = Wanted(release.digest, options.reference, options.until)
+    wanted, zone = Wanted(release.digest, options.reference, options.until), zone_in(Settings.from_environment().lender)
     # As of the last record and not of today, so that the same ledger gives the same pack.
-    monitored = monitor(connection, verification.until[:10], partial(form_of, [release.folder]), wanted)
+    last_day = local_day(verification.until, zone)
+    monitored = monitor(connection, last_day, partial(form_of, [release.folder]), wanted, zone)
     files = [
         *before, *parts.of_evaluation(release, evaluated), *parts.of_sample(sample, options.with_personal),
-        parts.of_overrides(connection, release), *parts.of_monitor(monitored), parts.of_outcomes(connection),
+        parts.of_overrides(connection, release, zone), *parts.of_monitor(monitored), parts.of_outcomes(connection),
         *parts.of_ledger(connection, verification), parts.of_software(),
     ]  # fmt: skip
-    page = index(release, verification, sample, monitored, files, missing(files), options.with_personal)
+    page = index(release, verification, sample, monitored, files, missing(files), options.with_personal, zone)
     contents = {part.name: part.content for part in files} | {INDEX: page.encode()}
     contents[SUMS] = sums(contents)
     return Packed(archive(contents), len(contents), sample, verification)

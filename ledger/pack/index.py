@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from inference.release import Release
 from inference.version import VERSION
+from ledger.lender_time import local_day
 from ledger.monitor import Monitored
 from ledger.monitor_text import conclusion
 from ledger.pack.archive import sha256
@@ -72,14 +74,14 @@ class Index:
 
 def index(
     release: Release, verification: Verification, sample: Sample, monitored: Monitored, parts: Sequence[Part],
-    missing: Sequence[str], personal: bool,
+    missing: Sequence[str], personal: bool, zone: tzinfo,
 ) -> str:  # fmt: skip
-    """The page's HTML."""
+    """The page's HTML. Days of decisions are those of `zone`, the lender's; times name UTC."""
     view = Index(
         release.name, release.digest, VERSION, release.manifest.title["en"], verification.records, verification.head,
         moment(verification.since), moment(verification.until), verification.erased, sample.of, sample.seed,
         sample.there, sample.erased, sample.count(SAME), sample.count(DIFFERENT), sample.count(IMPOSSIBLE),
-        rows_of(sample), conclusion(monitored), missing, personal,
+        rows_of(sample, zone), conclusion(monitored), missing, personal,
         [FileRow(part.name, part.what, len(part.content), sha256(part.content)) for part in parts],
     )  # fmt: skip
     return environment().get_template(INDEX).render(pack=view)
@@ -100,7 +102,7 @@ def moment(time: str) -> str:
     return f"{time[:10]} {time[11:19]} UTC"
 
 
-def rows_of(sample: Sample) -> list[DecisionRow]:
+def rows_of(sample: Sample, zone: tzinfo) -> list[DecisionRow]:
     """A row for each decision of the sample."""
     rows = []
     for number, drawn in enumerate(sample.drawn, 1):
@@ -108,8 +110,8 @@ def rows_of(sample: Sample) -> list[DecisionRow]:
         decided = record.body_json.get("decision") if record.header.kind == "decided" else ""
         rows.append(
             DecisionRow(
-                f"decisions/{number:02d}.json", drawn.id, record.header.time[:10], drawn.scored.suggested, str(decided),
-                drawn.replayed.outcome, drawn.replayed.why,
+                f"decisions/{number:02d}.json", drawn.id, local_day(record.header.time, zone), drawn.scored.suggested,
+                str(decided), drawn.replayed.outcome, drawn.replayed.why,
             )
         )  # fmt: skip
     return rows

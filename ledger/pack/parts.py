@@ -4,6 +4,7 @@ import json
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
+from datetime import tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +24,6 @@ from ledger.verify import Verification, reports
 
 DESCRIPTION = ("MODEL_CARD.md", "*.svg")  # of a release's folder, beside its manifest
 RECIPES = ROOT / "models" / "recipes"  # of embedded releases
-ALL_MONTHS = "0000-00"
 
 
 class Part(NamedTuple):
@@ -104,14 +104,15 @@ def of_sample(sample: Sample, personal: bool) -> list[Part]:
     return parts
 
 
-def of_overrides(connection: sa.Connection, release: Release) -> Part:
-    """Decisions counted."""
+def of_overrides(connection: sa.Connection, release: Release, zone: tzinfo) -> Part:
+    """Decisions counted; months are those of `zone`."""
     amount = release.policy.amount
-    counts = decision_counts(connection, ALL_MONTHS, amount.name if amount else None)
+    counts = decision_counts(connection, "", amount.name if amount else None, zone)
     content = {
+        "time_zone": str(zone),
         "directions": [
             {"month": month, "direction": direction, "reason_code": code, "decisions": count}
-            for month, direction, code, count in queries.directions(connection)
+            for month, direction, code, count in queries.directions(connection, zone)
         ],
         "months": {
             month: {"decisions": dict(of.decisions), "mean_pd": of.mean_pd}

@@ -39,6 +39,8 @@ DECISIONS = ("", "", "refer", "", "approve", "", "decline", "", "", "incomplete"
 SENTENCE = "Two payslips and a bank statement."
 PATIENCE = 60_000  # ms
 STARTS = 600.0  # seconds that the server may take to come up: what is measured comes after
+# What says that somebody else must approve; earlier versions gave it no class, and had no other paragraph without one.
+WAITS = ".decide > .waits, .decide > p:not([class])"
 # Whether an element can be used where it is: in the window, and nothing before it.
 IN_VIEW = """(element) => {
     const box = element.getBoundingClientRect();
@@ -102,7 +104,13 @@ class Hands:
         self.effort.clicks += 2
 
     def follow(self, link: Locator) -> None:
-        self.click(link)
+        """Go where a link leads; on in the new tab, where it opens one, as the desk of earlier versions does."""
+        if link.get_attribute("target"):
+            with self.page.expect_popup() as opened:
+                self.click(link)
+            self.page = opened.value
+        else:
+            self.click(link)
         self.page.wait_for_load_state()
 
 
@@ -146,6 +154,7 @@ def work(browser: Browser, release: Release, checkout: Path) -> list[Effort]:
             hands, approver = Hands(officer), Hands(second)
             started = time.perf_counter()
             one_case(hands, approver, release, url, answers, number)
+            officer, second = hands.page, approver.page
             effort, other = hands.effort, approver.effort
             efforts.append(
                 Effort(
@@ -170,6 +179,8 @@ def settings(folder: Path, release: Release, cases: Sequence[Mapping[str, object
         "TENFOLD_USERS": str(folder / "users.sqlite3"), "TENFOLD_SECURITY_LOG": str(folder / "security.jsonl"),
         "TENFOLD_BATCH": "off", "TENFOLD_LENDER": str(lender), "TENFOLD_RELEASE": str(release.folder.resolve()),
     }  # fmt: skip
+    known = known_settings(checkout)
+    environment = {name: value for name, value in environment.items() if name in known}
     for name, role in ((OFFICER, "officer"), (SECOND, "manager")):
         command = [sys.executable, "-m", "web", "users", "add", name, "--role", role]
         subprocess.run(
@@ -177,6 +188,13 @@ def settings(folder: Path, release: Release, cases: Sequence[Mapping[str, object
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
     return environment
+
+
+def known_settings(checkout: Path) -> frozenset[str]:
+    """The settings of a checkout, which refuses others: an earlier one has none for what it cannot do."""
+    program = "import dataclasses, inference.settings as s; print(*(f.name for f in dataclasses.fields(s.Settings)))"
+    listed = subprocess.run([sys.executable, "-c", program], cwd=checkout, capture_output=True, text=True, check=True)
+    return frozenset(f"TENFOLD_{name.upper()}" for name in listed.stdout.split())
 
 
 def log_in(page: Page, url: str, name: str) -> Page:
@@ -283,16 +301,17 @@ def decide(hands: Hands, decision: str) -> bool:
     if problem:
         raise SystemExit(f"the decision was not recorded: {'; '.join(problem)}")
     hands.reach(hands.page.locator(".decide .decided"))
-    return bool(hands.page.locator(".decide .waits").count())
+    return bool(hands.page.locator(WAITS).count())
 
 
 def agree(hands: Hands, url: str, reference: str) -> None:
-    """The second person finds the case where cases are, and approves it."""
-    page = hands.page
-    work = page.locator("nav.pages a[href$=work]")
-    hands.follow(work if work.count() else page.locator("nav.pages a[href$=history]"))
-    hands.follow(page.get_by_role("link", name=reference, exact=True).first)
-    form = page.locator("[data-action=agree]")
+    """The second person finds the case where cases are, and approves it: on Work, or in the history where there is no
+    such page."""
+    work = hands.page.locator("nav.pages a[href$=work]")
+    hands.follow(work if work.count() else hands.page.locator("nav.pages a[href$=history]"))
+    row = hands.page.get_by_role("row").filter(has=hands.page.get_by_text(reference, exact=True))
+    hands.follow(row.first.get_by_role("link").first)
+    form = hands.page.locator("[data-action=agree]")
     hands.check(form.locator("[value=yes]"))
     hands.click(form.locator("button[type=submit]"))
     form.wait_for(state="detached")
@@ -319,7 +338,7 @@ def table(efforts: Sequence[Effort]) -> str:
 
 
 def comparison(runs: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
-    """A row for each run and release."""
+    """A row for each run and release; without seconds where the machine had other work meanwhile."""
     lines = [
         "| twelve applications | release | clicks | keys | scrolls | seconds |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
@@ -327,7 +346,8 @@ def comparison(runs: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     for run, releases in runs.items():
         for release, figures in releases.items():
             counted = " | ".join(f"{figures[name]:.1f}" for name in COUNTED)
-            lines.append(f"| {run} | {release} | {counted} | {figures['seconds']:.2f} |")
+            seconds = f"{figures['seconds']:.2f}" if "seconds" in figures else "–"
+            lines.append(f"| {run} | {release} | {counted} | {seconds} |")
     return "\n".join(lines)
 
 

@@ -143,7 +143,19 @@ def test_a_full_or_ended_visit_says_so(open_desk: Open, demo_server: Server) -> 
     desk.shoot("73-visit-full", full=False)
     page.click("#result .start-over")
     page.wait_for_selector("#result [data-record]")
-    page.evaluate("tenfoldVisits.token = 'f'.repeat(32)")
+    gone = "tenfoldVisits.token = 'f'.repeat(32)"
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.evaluate(gone)
+    page.locator("nav.pages a[href$=history]").click()  # in place of the page there is the card, laid out as a page is
+    own = page.frame_locator("#visit-page")
+    expect(own.locator("h2")).to_have_text(desk.texts("ended.title"))
+    expect(own.locator(".bar")).to_be_hidden()
+    begins = [place.bounding_box() for place in (own.locator("h2"), page.locator("#visit-title"))]
+    assert [box and box["x"] for box in begins] == [16, 16]
+    desk.shoot("73-visit-ended-phone", full=False)
+    page.locator("#visit .close").click()
+    page.set_viewport_size({"width": 1366, "height": 768})
+    page.evaluate(gone)
     desk.score()
     expect(desk.card("ended")).to_contain_text(desk.texts("ended.title"))
     desk.score()

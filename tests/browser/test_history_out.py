@@ -10,6 +10,11 @@ from python_calamine import CalamineWorkbook
 from test_officer import case_page, decide, fits, scored
 
 Open = Callable[..., Desk]
+LINES = """(cells) => cells.map((cell) => {
+  const text = document.createRange();
+  text.selectNodeContents(cell);
+  return new Set([...text.getClientRects()].map((line) => line.top)).size;
+})"""
 
 
 def downloaded(page: Page, name: str) -> bytes:
@@ -70,5 +75,9 @@ def test_the_overrides_over_time(open_desk: Open, server: Server) -> None:
     phone.page.goto(f"{server.url}/fr/history/overrides")
     expect(phone.page.locator("svg.chart")).to_have_count(2)
     assert fits(phone.page)
+    phone.page.locator("summary").click()
+    for cells in ("details tbody td", "tr.total th"):  # months, numbers and shares each have one line
+        lines = phone.page.eval_on_selector_all(cells, LINES)
+        assert set(lines) == {1}, cells
     assert phone.violations(phone.page) == []
     phone.shoot("overrides-fr-dark")

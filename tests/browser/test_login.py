@@ -73,6 +73,11 @@ def test_login_on_a_phone_in_french_and_in_the_dark(open_desk: Open, closed: Ser
     assert desk.violations(page) == []
     log_in(page)
     page.wait_for_url("**/work")
+    page.goto(f"{closed.url}/fr/sessions")
+    for cell, name in (("th", "sessions.since"), ("td", "users.used")):  # its table has no head to be seen there
+        named = f"getComputedStyle(document.querySelector('table.people tbody {cell}'), '::before').content"
+        assert str(page.evaluate(named)).startswith(f'"{texts_in("fr")(name)}"')
+    assert desk.violations(page) == []
     page.goto(closed.url)
     page.wait_for_selector("html[data-desk=ready]")
     assert page.get_attribute("html", "lang") == "fr"

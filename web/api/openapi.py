@@ -79,7 +79,7 @@ LISTED_UP_TO = 60  # choices; for longer lists see GET /release
 Schema = dict[str, Any]
 
 
-def describe(release: Release, with_ledger: bool) -> Schema:
+def describe(release: Release, with_ledger: bool, time_zone: str = "UTC") -> Schema:
     """The whole document."""
     example = {"answers": release.form.example, "reference": "A-2026-0001"}
     key = {
@@ -111,7 +111,7 @@ def describe(release: Release, with_ledger: bool) -> Schema:
                              parameters=[{"name": "id", "in": "path", "required": True,
                                           "schema": {"type": "string", "minLength": 1}}])
         },
-        "/api/v1/cases": cases_path(),
+        "/api/v1/cases": cases_path(time_zone),
         "/api/v1/ledger/head": {
             "get": operation("head", "The last record's hash, for somebody else to keep", "Head", errors=(404, 503))
         },
@@ -132,21 +132,26 @@ def describe(release: Release, with_ledger: bool) -> Schema:
 
 
 FILTERS: dict[str, Any] = {
-    "since": {"type": "string", "format": "date", "description": "Scored on this day or later, in UTC"},
-    "until": {"type": "string", "format": "date", "description": "Scored on this day or earlier, in UTC"},
     "by": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME, "description": "Who decided last"},
     "decision": {"enum": [*NOT_DECIDED, *DECIDED], "description": "The last decision, or none yet, or withdrawn"},
     "overridden": {"enum": ["yes", "no"], "description": "Whether the last decision departs from the suggestion"},
 }
 
 
-def cases_path() -> Schema:
+def day(meaning: str, time_zone: str) -> Schema:
+    """A day, counted in the lender's time zone, which is named."""
+    return {"type": "string", "format": "date", "description": f"{meaning}, in the lender's time zone: {time_zone}"}
+
+
+def cases_path(time_zone: str) -> Schema:
     """The list of cases: by GET, and by POST where a reference is searched for."""
     listed = list_parameters()[:2]
-    queries = [{"name": name, "in": "query", "schema": schema} for name, schema in FILTERS.items()]
+    days = {"since": "Scored on this day or later", "until": "Scored on this day or earlier"}
+    filters = {**{name: day(meaning, time_zone) for name, meaning in days.items()}, **FILTERS}
+    queries = [{"name": name, "in": "query", "schema": schema} for name, schema in filters.items()]
     pages = {"limit": listed[0]["schema"], "before": listed[1]["schema"]}
     reference = {"type": "string", "minLength": 1, "maxLength": LONGEST_REFERENCE, "description": "A part of it"}
-    body = {"type": "object", "properties": {**FILTERS, "reference": reference, **pages}, "additionalProperties": False}
+    body = {"type": "object", "properties": {**filters, "reference": reference, **pages}, "additionalProperties": False}
     return {
         "get": operation("cases", "Cases, the newest first, as the page History has them", "Cases",
                          parameters=[*listed, *queries], errors=(404, 422, 503)),

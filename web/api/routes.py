@@ -7,6 +7,7 @@ description in web/api/openapi.py is made from it.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, tzinfo
 from typing import Any, TypeAlias
 
 import orjson
@@ -134,12 +135,13 @@ class Api:
 
     def __init__(self, recorder: Recorder, lender: Lender | None = None) -> None:
         self._recorder, self._lender = recorder, lender
+        self._zone: tzinfo = UTC if lender is None else lender.work.zone
         self._release = recorder.scorer.release
         self._unrecorded = {
             "reasons": None, "release_name": self._release.name, "release": self._release.digest,
             "engine": recorder.scorer.engine.name, "recorded": None,
         }  # fmt: skip
-        self._described = describe(self._release, recorder.ledger is not None)
+        self._described = describe(self._release, recorder.ledger is not None, str(self._zone))
 
     async def score(self, request: Request) -> dict[str, Any]:
         """Score one application."""
@@ -246,7 +248,7 @@ class Api:
         viewer = only_of(person_of(request.scope))
         items = await self._read(
             lambda connection: [
-                listed(case) for case in page_of_cases(connection, limit + 1, before_seq, filters, viewer)
+                listed(case) for case in page_of_cases(connection, limit + 1, before_seq, filters, viewer, self._zone)
             ],
             searching=True,
         )

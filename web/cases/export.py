@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import tzinfo
 from io import StringIO
 from typing import NamedTuple, Protocol
 
@@ -22,18 +23,19 @@ Row = tuple[object, ...]
 
 
 class Search(NamedTuple):
-    """Which cases: the filters, and who sees only their own (None: all)."""
+    """Which cases: the filters, who sees only their own (None: all), and the time zone of the filters' days."""
 
     filters: Mapping[str, str]
     viewer: str | None
+    zone: tzinfo
 
     def part(self, connection: sa.Connection, before: int | None) -> list[Row]:
         """The next cases as rows of FIELDS, the newest first."""
-        cases = page_of_cases(connection, CASES_A_PART, before, self.filters, self.viewer)
-        return [tuple(listed(case).values()) for case in cases]
+        cases = page_of_cases(connection, CASES_A_PART, before, *self)
+        return [tuple(listed(case, self.zone).values()) for case in cases]
 
     def fits_a_sheet(self, connection: sa.Connection) -> bool:
-        return queries.case_at(connection, MOST_ROWS - 1, self.filters, self.viewer) is None
+        return queries.case_at(connection, MOST_ROWS - 1, *self) is None
 
 
 class CaseFile(Protocol):

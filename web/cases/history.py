@@ -11,7 +11,6 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
-from inference.measure import Clock
 from inference.number_format import write_number, write_percent
 from inference.scorer import Scorer
 from ledger import cases, queries
@@ -102,16 +101,16 @@ class HistoryPages:
             form = {name: [text] for name, text in request.query_params.items() if name in IN_ADDRESS}
         if form is None:
             return HTMLResponse("", 413, HEADERS)
-        filters, person = filters_from(form), person_of(request.scope)
+        filters, person, zone = filters_from(form), person_of(request.scope), self._lender.work.zone
         before = form_value(form, "before")
         before_seq = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
 
         found_cases = await self._ledger.search(
-            lambda connection: page_of_cases(connection, PAGE + 1, before_seq, filters, only_of(person))
+            lambda connection: page_of_cases(connection, PAGE + 1, before_seq, filters, only_of(person), zone)
         )
         view = HistoryPage(
             questions=questions(form, texts),
-            columns=tuple(texts(f"history.{name}", zone=self._lender.work.zone.key) for name in COLUMNS),
+            columns=tuple(texts(f"history.{name}", zone=zone.key) for name in COLUMNS),
             rows=tuple(row(case, texts, self._lender.work) for case in found_cases[:PAGE]),
             filters=tuple(filters.items()),
             has_newer=before_seq is not None,
@@ -128,7 +127,7 @@ class HistoryPages:
         form = await read_form(request)
         if form is None or (kind := form_value(form, "format")) not in TYPES:
             return HTMLResponse("", 413 if form is None else 422, HEADERS)
-        search = Search(filters_from(form), only_of(person_of(request.scope)))
+        search = Search(filters_from(form), only_of(person_of(request.scope)), self._lender.work.zone)
         # Before anything is sent: a ledger that cannot be read is a page, not a file that ends early.
         fits = kind == CSV or await self._ledger.search(search.fits_a_sheet)
         await self._ledger.search(lambda connection: page_of_cases(connection, 1, None, *search))
@@ -140,10 +139,13 @@ class HistoryPages:
         return StreamingResponse(content_of_file, 200, {**HEADERS, "Content-Disposition": name}, TYPES[kind])
 
     async def overrides(self, request: Request, texts: Texts) -> Response:
-        """What was decided over time, and how often against the suggestion."""
-        months = last_months(Clock().utc())
-        directions = await self._ledger.search(queries.directions)
-        counts = await self._ledger.search(lambda connection: decision_counts(connection, months[0], self._amount))
+        """What was decided over time, and how often against the suggestion, by months of the lender's time zone."""
+        zone = self._lender.work.zone
+        months = last_months(self._lender.work.today())
+        directions = await self._ledger.search(lambda connection: queries.directions(connection, zone))
+        counts = await self._ledger.search(
+            lambda connection: decision_counts(connection, months[0], self._amount, zone)
+        )
         view = overrides_page(directions, counts, months, self._lender, texts)
         return self._page(request, view, texts, "history/overrides")
 

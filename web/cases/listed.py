@@ -4,6 +4,7 @@ A reference identifies an applicant, and URLs end up in logs: a search by refere
 """
 
 from collections.abc import Mapping
+from datetime import UTC, tzinfo
 from urllib.parse import urlencode
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from ledger import cases, queries
 from ledger.cases import Case
 from ledger.decisions import DECISIONS
 from ledger.events import Json
+from ledger.lender_time import local
 from web.pages.answers import LONGEST_REFERENCE
 from web.pages.forms import LONGEST_NAME, Form, day, form_value
 
@@ -49,25 +51,32 @@ def address(filters: Mapping[str, str]) -> str:
 
 
 def page_of_cases(
-    connection: sa.Connection, limit: int, before: int | None, filters: Mapping[str, str], viewer: str | None
-) -> list[Case]:
-    """Up to `limit` cases that `viewer` may see (None: all), the newest first, before a sequence number."""
-    return cases.cases_from(connection, queries.cases(connection, limit, before, filters, viewer))
+    connection: sa.Connection, limit: int, before: int | None, filters: Mapping[str, str], viewer: str | None,
+    zone: tzinfo,
+) -> list[Case]:  # fmt: skip
+    """Up to `limit` cases that `viewer` may see (None: all), the newest first, before a sequence number. The days of
+    filters are days in `zone`, the lender's."""
+    return cases.cases_from(connection, queries.cases(connection, limit, before, filters, viewer, zone))
 
 
-def listed(case: Case) -> dict[str, Json]:
+def listed(case: Case, zone: tzinfo = UTC) -> dict[str, Json]:
     """What a list says of a case, by the names of FIELDS. The score is the one that was decided on, or else the last
-    one; its PD and points are exact until the personal part is erased. Times are in UTC."""
+    one; its PD and points are exact until the personal part is erased. Times are those of `zone`, with its offset."""
     first, score, decision = case.first, case.score, case.decision
     values: tuple[Json, ...] = (
-        first.seq, first.id, first.time, first.reference, score.release_name, score.pd, score.points, score.suggested,
-        case.state,
+        first.seq, first.id, moment(first.time, zone), first.reference, score.release_name, score.pd, score.points,
+        score.suggested, case.state,
     )  # fmt: skip
     if decision is None:
         values += (None,) * 6
     else:
         values += (
-            decision.decision, decision.by, decision.time, decision.direction, decision.overridden,
+            decision.decision, decision.by, moment(decision.time, zone), decision.direction, decision.overridden,
             decision.reason_code,
         )  # fmt: skip
     return dict(zip(FIELDS, values, strict=True))
+
+
+def moment(time: str, zone: tzinfo) -> str:
+    """A record's time as ISO 8601 with the offset of a time zone; Z where that is that of UTC."""
+    return local(time, zone).isoformat(timespec="microseconds").replace("+00:00", "Z")

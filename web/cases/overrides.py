@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import date
 from typing import ClassVar
 
 from inference.intervals import wilson
@@ -69,10 +69,9 @@ def overrides_page(
     )
 
 
-def last_months(utc: float, count: int = MONTHS) -> list[str]:
-    """The month of a time and those before it, such as 2026-11, the oldest first."""
-    now = datetime.fromtimestamp(utc, UTC)
-    numbers = range(now.year * 12 + now.month - count, now.year * 12 + now.month)
+def last_months(today: date, count: int = MONTHS) -> list[str]:
+    """The month of a day and those before it, such as 2026-11, the oldest first."""
+    numbers = range(today.year * 12 + today.month - count, today.year * 12 + today.month)
     return [f"{number // 12:04d}-{number % 12 + 1:02d}" for number in numbers]
 
 

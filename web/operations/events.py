@@ -22,6 +22,7 @@ from web.pages.forms import LONGEST_NAME, form_value, page_with_form, read_form
 from web.pages.frame import HEADERS, Link, frame, page, problem_page, root_from
 from web.pages.languages import HOME
 from web.pages.texts import Texts
+from web.work_settings import WorkSettings
 
 HERE = "events"
 LISTED = 50  # deliveries on a page
@@ -72,8 +73,9 @@ class EventsPage:
 class EventsPages:
     """The pages, in English and French, for a ledger and the endpoints of the settings."""
 
-    def __init__(self, ledger: Ledger, hooks: Webhooks | None, release_title: Words) -> None:
+    def __init__(self, ledger: Ledger, hooks: Webhooks | None, release_title: Words, settings: WorkSettings) -> None:
         self._ledger, self._hooks, self._title = ledger, hooks or Webhooks("", ()), release_title
+        self._settings = settings
 
     def routes(self) -> APIRouter:
         return page_with_form(HERE, self.show, self.act)
@@ -147,7 +149,7 @@ class EventsPages:
         older = {"before": str(deliveries[LISTED - 1].number)} if len(deliveries) > LISTED else {}
         return EventsPage(
             message, went_wrong, tuple(self.endpoint_card(name, states.get(name), texts) for name in names), filters,
-            tuple(delivery_row(delivery, home, texts) for delivery in deliveries[:LISTED]),
+            tuple(self.delivery_row(delivery, home, texts) for delivery in deliveries[:LISTED]),
             f"{HERE}?{urlencode({**({'state': state} if state else {}), **older})}" if older else "",
         )  # fmt: skip
 
@@ -159,41 +161,39 @@ class EventsPages:
             kinds = ", ".join(texts(f"events.kind.{kind}") for kind in endpoint.kinds)
             facts.insert(0, (texts("events.kinds"), kinds))
         if state and state.oldest:
-            facts.append((texts("events.oldest"), moment(state.oldest)))
+            facts.append((texts("events.oldest"), self.moment(state.oldest)))
         facts.append((texts("events.failed"), str(state.failed if state else 0)))
         if state and state.delivered:
-            facts.append((texts("events.last"), moment(state.delivered)))
+            facts.append((texts("events.last"), self.moment(state.delivered)))
         warning = "" if endpoint else texts("events.not_in_settings")
         if endpoint and state and state.rests_until > time.time():
-            again = moment(iso_time(state.rests_until))
+            again = self.moment(iso_time(state.rests_until))
             warning = texts("events.rests", count=state.failures, time=again)
         return EndpointCard(
             name, tuple(facts), warning, endpoint is not None, bool(endpoint and state and state.failed)
         )
 
+    def delivery_row(self, delivery: Delivery, home: str, texts: Texts) -> DeliveryRow:
+        """One delivery as a row."""
+        return DeliveryRow(
+            number=delivery.number,
+            added=self.moment(delivery.added),
+            endpoint=delivery.endpoint,
+            event=texts(f"events.kind.{delivery.kind}"),
+            case=f"{home}record/{delivery.record}",
+            state=texts(f"events.{delivery.state}"),
+            tries=delivery.attempts,
+            status=answered(delivery.status, texts) if delivery.problem else "",
+            problem="" if delivery.status else delivery.problem or "",
+            next=self.moment(iso_time(delivery.next)) if delivery.next is not None and delivery.attempts else "",
+            can_send=delivery.state != "waiting" or delivery.attempts > 0,
+        )
 
-def delivery_row(delivery: Delivery, home: str, texts: Texts) -> DeliveryRow:
-    """One delivery as a row."""
-    return DeliveryRow(
-        number=delivery.number,
-        added=moment(delivery.added),
-        endpoint=delivery.endpoint,
-        event=texts(f"events.kind.{delivery.kind}"),
-        case=f"{home}record/{delivery.record}",
-        state=texts(f"events.{delivery.state}"),
-        tries=delivery.attempts,
-        status=answered(delivery.status, texts) if delivery.problem else "",
-        problem="" if delivery.status else delivery.problem or "",
-        next=moment(iso_time(delivery.next)) if delivery.next is not None and delivery.attempts else "",
-        can_send=delivery.state != "waiting" or delivery.attempts > 0,
-    )
+    def moment(self, time: str) -> str:
+        """A record's time to the minute, in the lender's time zone, which it names."""
+        return f"{self._settings.moment(time)} {self._settings.zone.key}"
 
 
 def answered(status: int | None, texts: Texts) -> str:
     """An HTTP status in words; nothing if there was no answer."""
     return "" if status is None else texts("events.answered", status=status)
-
-
-def moment(time: str) -> str:
-    """A record's time to the minute, in UTC."""
-    return f"{time[:10]} {time[11:16]} UTC"

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar
 
@@ -12,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from inference.application import Form
+from inference.measure import Clock
 from inference.number_format import localised, write_number, write_percent
 from inference.release import Release
 from inference.watch.expected import LEAST_BAD, LIMIT, Month, month_name
@@ -28,6 +28,7 @@ from web.pages.figures import integer
 from web.pages.frame import HEADERS, frame, page, problem_page
 from web.pages.languages import HOME
 from web.pages.texts import LANGUAGES, Texts, texts_in
+from web.work_settings import WorkSettings
 
 HERE = "monitor"
 NEVER = "–"
@@ -52,11 +53,11 @@ class MonitorPage:
 
 
 class MonitorPages:
-    """The page in every language. It is worked out once a day, and anew after outcomes and purges: what was scored and
-    decided today is in no month that is judged yet."""
+    """The page in every language, by months of the lender's time zone. It is worked out once a day, and anew after
+    outcomes and purges: what was scored and decided today is in no month that is judged yet."""
 
-    def __init__(self, release: Release, ledger: Ledger) -> None:
-        self._release, self._ledger = release, ledger
+    def __init__(self, release: Release, ledger: Ledger, settings: WorkSettings, clock: Clock | None = None) -> None:
+        self._release, self._ledger, self._settings, self._clock = release, ledger, settings, clock
         self._known: tuple[object, Monitored | None] = (None, None)
 
     def routes(self) -> APIRouter:
@@ -79,11 +80,11 @@ class MonitorPages:
 
     def monitored(self, connection: sa.Connection) -> Monitored | None:
         """What there is to say of the release; None if it has not scored."""
-        today = datetime.now(UTC).date().isoformat()
+        today = self._settings.today(self._clock).isoformat()
         state = (today, queries.last_of(connection, OUTCOME), queries.last_of(connection, PURGED))
         if self._known[0] != state:
             try:
-                measured = monitor(connection, today, self.form_of, Wanted(self._release.digest))
+                measured = monitor(connection, today, self.form_of, Wanted(self._release.digest), self._settings.zone)
             except NothingToMonitor:
                 measured = None
             self._known = (state, measured)

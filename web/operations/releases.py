@@ -30,6 +30,7 @@ from web.pages.texts import LANGUAGES, Texts, texts_in
 from web.person import CLOSED, Person, mode_of, person_of
 from web.security.security_log import log_event
 from web.service_state import DEMONSTRATION, IN_SERVICE, ServiceState, state_of
+from web.work_settings import WorkSettings
 
 HERE = "releases"
 SHORTEST_NOTE = 10  # a sentence, not a letter
@@ -91,8 +92,10 @@ class ReleasesPage:
 class ReleasePages:
     """The pages, for the folder that the served release lies in."""
 
-    def __init__(self, state: ServiceState, release: Release, ledger: Ledger | None) -> None:
-        self._state, self._release, self._ledger = state, release, ledger
+    def __init__(
+        self, state: ServiceState, release: Release, ledger: Ledger | None, settings: WorkSettings
+    ) -> None:  # fmt: skip
+        self._state, self._release, self._ledger, self._settings = state, release, ledger, settings
 
     def routes(self) -> APIRouter:
         router = page_with_form(HERE, self.show, self.put)
@@ -220,7 +223,7 @@ class ReleasePages:
             problem=texts(f"releases.problem.{problem}") if problem and not at_form else "",
             rows=tuple(rows),
             changes=tuple(
-                (texts("releases.change", name=change.release_name, by=change.by, day=texts.day(change.time[:10]),
+                (texts("releases.change", name=change.release_name, by=change.by, day=self.day(change, texts),
                        seq=change.seq), change.note or "")
                 for change in changes
             ),
@@ -255,7 +258,7 @@ class ReleasePages:
             state=state,
             state_text=texts(f"releases.state.{state}"),
             serves=serves,
-            facts=(*since(last, texts), *facts(listed, manifest, texts)),
+            facts=(*self.since(last, texts), *facts(listed, manifest, texts)),
             warning=warning,
             form=PutForm(
                 label, listed.digest, listed.evidence, form_value(form, "seen") or service.shown,
@@ -264,6 +267,16 @@ class ReleasePages:
             ) if offered and service is not None else None,
             why_not=texts(f"releases.problem.{why}") if why and state not in (DEMONSTRATION, IN_SERVICE) else "",
         )  # fmt: skip
+
+    def since(self, last: Serviced | None, texts: Texts) -> list[tuple[str, str]]:
+        """When a release was put into service last, and by whom."""
+        if last is None:
+            return []
+        return [(texts("releases.since"), texts("releases.since_by", day=self.day(last, texts), by=last.by))]
+
+    def day(self, change: Serviced, texts: Texts) -> str:
+        """The lender's day of a change."""
+        return texts.day(self._settings.local(change.time).date().isoformat())
 
 
 def why_not(listed: ListedRelease, service: Service, person: Person) -> str:
@@ -294,13 +307,6 @@ def look(folder: Path) -> ListedRelease:
         return ListedRelease(folder, digest, read_manifest(content), card)
     except (BadRelease, BadManifest):
         return ListedRelease(folder, "", None, card)
-
-
-def since(last: Serviced | None, texts: Texts) -> list[tuple[str, str]]:
-    """When a release was put into service last, and by whom."""
-    if last is None:
-        return []
-    return [(texts("releases.since"), texts("releases.since_by", day=texts.day(last.time[:10]), by=last.by))]
 
 
 def facts(listed: ListedRelease, manifest: Manifest, texts: Texts) -> list[tuple[str, str]]:

@@ -50,7 +50,7 @@
     base.href = target.split("#")[0];
     page.head.prepend(base);
     if (!page.querySelector("main")) { // no page, but a card of the desk's
-      page.body.innerHTML = `<main id="result" class="plain">${page.body.innerHTML}</main>`;
+      page.body.innerHTML = `<main id="result" class="plain alone">${page.body.innerHTML}</main>`;
       for (const sheet of document.querySelectorAll('head link[href*="desk.css"]')) page.head.append(sheet.cloneNode());
     }
     page.documentElement.dataset.visit = ""; // its own header stays away
