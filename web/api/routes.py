@@ -19,6 +19,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference.errors import InvalidApplication
+from inference.questions import warnings
 from inference.rules import Ruling, ruled
 from ledger import cases, errors, queries
 from ledger.errors import LedgerUnavailable
@@ -197,23 +198,19 @@ class Api:
         if record is None:
             content = {name: getattr(score, name) for name in OF_SCORE}
             content |= {**ruled(answer.ruling, score.decision), **self._unrecorded}
-            content["warnings"] = self._warnings(answer.questions)
+            content["warnings"] = self._warned(answer.questions)
             return {"id": score.request_id, **content, "state": answer.state}
         content = {"reasons": None, **(record.personal_json or {}), **record.exact_json}
         recorded = {"seq": record.seq, "time": content["time"], "hash": record.hash.hex()}
         ruling = content.get("ruling")
         public = {name: content[name] for name in PUBLIC}
-        public["warnings"] = self._warnings(content.get("questions") or {})
+        public["warnings"] = self._warned(content.get("questions") or {})
         public |= ruled(None if ruling is None else convert(ruling, Ruling), content["decision"])
         return {"id": content["id"], **public, "recorded": recorded, "state": answer.state}
 
-    def _warnings(self, raised: Mapping[str, str]) -> list[dict[str, Any]]:
+    def _warned(self, raised: Mapping[str, str]) -> list[dict[str, object]]:
         """The questions that answers raised; a person at the desk would be asked them."""
-        return [
-            {"code": question.name, "fields": [question.field, question.above], "text": to_builtins(question.text)}
-            for question in self._recorder.questions.questions
-            if question.name in raised
-        ]
+        return warnings(question for question in self._recorder.questions.questions if question.name in raised)
 
     async def decisions(self, request: Request) -> dict[str, Any]:
         """Records, the newest first, a page at a time; those with a reference only by POST."""
