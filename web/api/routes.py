@@ -145,14 +145,14 @@ class Api:
             "reasons": None, "release_name": self._release.name, "release": self._release.digest,
             "engine": recorder.scorer.engine.name, "recorded": None,
         }  # fmt: skip
-        self._one, self._several = in_short(self._release), in_short(self._release, several=True)
+        self._body_of_one, self._body_of_several = in_short(self._release), in_short(self._release, several=True)
         self._described = describe(self._release, recorder.ledger is not None)
 
     async def score(self, request: Request) -> dict[str, Any]:
         """Score one application."""
-        body, raw = await read_json(request, self._one)
+        body, raw = await read_json(request, self._body_of_one)
         self._check_expected(body)
-        item = as_item(body, self._one)
+        item = as_item(body, self._body_of_one)
         key = idempotency_key(request, raw)
         by = client(request)
         answer = await self._recorder.score(item.answers, by=by, channel="api", reference=item.reference, key=key)
@@ -160,18 +160,18 @@ class Api:
 
     async def score_batch(self, request: Request) -> dict[str, Any]:
         """Score many; each succeeds or fails on its own."""
-        body, raw = await read_json(request, self._several)
+        body, raw = await read_json(request, self._body_of_several)
         self._check_expected(body)
         if set(body) != {"items"} or not isinstance(body["items"], list) or not body["items"]:
             title = 'A batch is {"items": [ … ]} with at least one item'
-            raise Refusal(422, "invalid-request", title, self._several)
+            raise Refusal(422, "invalid-request", title, self._body_of_several)
         if len(body["items"]) > MOST_ITEMS:
             raise Refusal(422, "invalid-request", f"A batch has at most {MOST_ITEMS:,} items")
         key, by = idempotency_key(request, raw), client(request)
 
         async def score_entry(index: int, entry: object) -> dict[str, Any]:
             try:
-                item = as_item(entry, self._one)
+                item = as_item(entry, self._body_of_one)
                 its_key = key and Key(key.client, f"{key.key}/{index}", key.digest)
                 answer = await self._recorder.score(
                     item.answers, by=by, channel="api", reference=item.reference, key=its_key
