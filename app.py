@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     from web.server import create_app, open_jobs
 
     security_log = SecurityLog(None if settings.public_demo else settings.security_log, settings.log_days)
-    jobs = open_jobs(scorer, settings, lender.rulebook, ledger)
+    jobs = open_jobs(scorer, settings, lender, ledger)
     jobs.recover()
     app = create_app(scorer, settings, ledger, lender, accounts, security_log, jobs)
     for problem in log_problems(settings.log):

@@ -13,29 +13,30 @@ from inference.engines import BinsEngine, golden_differences, open_engine
 from inference.errors import InvalidApplication, TenfoldError
 from inference.extras import MissingExtra, extra
 from inference.fields import shorten
-from inference.lender_option import ReadRules, add_lender
+from inference.lender_option import OfLender, ReadLender, add_lender
 from inference.many_answers import Unreadable, each_once, is_many, opened, read_numbers, rows
 from inference.number_forms import table
 from inference.numbers import DECIMAL
 from inference.pipes import until_closed
+from inference.questions import Questions, warnings
 from inference.reasons import Reasons
 from inference.release import open_release
 from inference.rows import RowBuilder
-from inference.rules import KEPT, LenderRules, Ruling, ruled
+from inference.rules import KEPT, Ruling, ruled
 from inference.scorer import Score, Scorer, open_scorer
 from inference.settings import Settings, current_releases
 
 
-def main(arguments: list[str] | None = None, lender: ReadRules | None = None) -> int:
+def main(arguments: list[str] | None = None, lender: ReadLender | None = None) -> int:
     """Exit status: 0 success, 2 an answer is refused, 1 any other error, 141 nobody reads on; the reason is printed.
 
-    `lender` reads a lender's rules, whose outcome `score` gives beside the decision.
+    `lender` reads a lender's rules and questions, whose outcome and warnings `score` gives beside the decision.
     """
     words = sys.argv[1:] if arguments is None else arguments
     return until_closed(lambda: run(words, lender))
 
 
-def run(words: list[str], lender: ReadRules | None = None) -> int:
+def run(words: list[str], lender: ReadLender | None = None) -> int:
     """`main`, as long as somebody reads what it prints."""
     if words[:1] == ["book"]:
         return book(words[1:])
@@ -97,9 +98,9 @@ def run(words: list[str], lender: ReadRules | None = None) -> int:
             return 0
         scorer = open_scorer(settings)
         form = scorer.release.form
-        rules = None if lender is None else lender(options.lender, scorer.release)
+        beside = OfLender() if lender is None else lender(options.lender, scorer.release)
         if len(options.answers) == 1 and is_many(options.answers[0]):
-            return score_many(scorer, options.answers[0], options.language, rules)
+            return score_many(scorer, options.answers[0], options.language, beside)
         result = scorer.score(
             form.example if options.example else read_answers(options.answers, form, options.language)
         )
@@ -110,9 +111,9 @@ def run(words: list[str], lender: ReadRules | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     if options.json or not sys.stdout.isatty():
-        print(json.dumps(said_of(result, rules), indent=2))
+        print(json.dumps(said_of(scorer, result, beside), indent=2))
     else:
-        print(card(scorer, result, rules))
+        print(card(scorer, result, beside))
     return 0
 
 
@@ -143,21 +144,34 @@ def list_columns(rows: RowBuilder, *, source: bool) -> str:
     return rows.source if source else "\n".join(f"{index:>4}  {name}" for index, name in enumerate(rows.columns))
 
 
-def said_of(score: Score, rules: LenderRules | None) -> dict[str, object]:
-    """A score as JSON values, with what the lender's rules say of it as the API has it; without rules nothing more."""
-    if rules is None:
-        return score.as_dict()
-    return {**score.as_dict(), **ruled(rules.judge(score.application, score.pd, score.decision), score.decision)}
+def said_of(scorer: Scorer, score: Score, beside: OfLender) -> dict[str, object]:
+    """A score as JSON values, with what the lender's rules say of it and the questions that its answers raise, as the
+    API has them."""
+    return {
+        **score.as_dict(), **ruled(ruling_of(score, beside), score.decision),
+        "warnings": warnings(questions_of(scorer, beside).raised_by(score.application)),
+    }  # fmt: skip
 
 
-def score_many(scorer: Scorer, name: str, language: str, rules: LenderRules | None) -> int:
+def ruling_of(score: Score, beside: OfLender) -> Ruling | None:
+    """What the lender's rules say of a score; None where it has none."""
+    rules = beside.rules
+    return None if rules is None else rules.judge(score.application, score.pd, score.decision)
+
+
+def questions_of(scorer: Scorer, beside: OfLender) -> Questions:
+    """What is asked about odd answers: by the release, and by the lender."""
+    return Questions((*scorer.release.manifest.questions, *beside.questions), scorer.release.form)
+
+
+def score_many(scorer: Scorer, name: str, language: str, beside: OfLender) -> int:
     """Print a line of JSON for each application, scored or with every bad answer; status 2 where any was refused."""
     status = 0
     with opened(name) as stream:
         for row in rows(name, stream, scorer.release.form, language):
             line: dict[str, object] = {"line": row.line, **({"columns": row.carried} if row.carried else {})}
             try:
-                line |= said_of(scorer.score(row.answers), rules)
+                line |= said_of(scorer, scorer.score(row.answers), beside)
             except InvalidApplication as error:
                 status = 2
                 line["problems"] = [asdict(problem) for problem in error.problems]
@@ -200,18 +214,21 @@ def read_pairs(words: list[str], form: Form) -> dict[str, object]:
     return answers
 
 
-def card(scorer: Scorer, score: Score, rules: LenderRules | None = None) -> str:
+def card(scorer: Scorer, score: Score, beside: OfLender = OfLender()) -> str:  # noqa: B008 - it never changes
     """Format the score for a terminal."""
     release, form = scorer.release, scorer.release.form
+    ruling = ruling_of(score, beside)
     width = max(len(field.label["en"]) for field in form.fields)
     lines = [
         f"{release.manifest.title['en']}: the model suggests {score.decision.upper()}",
-        *([] if rules is None else lines_of(rules.judge(score.application, score.pd, score.decision))),
+        *([] if ruling is None else lines_of(ruling)),
         f"PD {score.pd:.1%}, {score.points:.0f} points; break-even {score.break_even:.1%}, "
         f"refers from {score.refer_from:.1%} to {score.decline_from:.1%}",
     ]
     if score.unusual:
         lines.append(f"Refer because unusual among the training loans: {', '.join(score.unusual)}")
+    raised = questions_of(scorer, beside).raised_by(score.application)
+    lines += [f"To be confirmed: {question.text['en']}" for question in raised]
     lines.append("")
     for field, value in zip(form.fields, score.application.values, strict=True):
         lines.append(f"  {field.label['en']:<{width}}  {field.show(value, 'en')}")

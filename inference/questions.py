@@ -1,8 +1,10 @@
 """Questions about answers that are possible but odd together, such as an amount above the price. Never a refusal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from msgspec import Struct
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct, to_builtins
 
 from inference.application import Application, Form
 from inference.fields import NumberField
@@ -40,6 +42,21 @@ class Questions:
         """The questions that these answers raise, in their order."""
         values = application.values  # a comparison with NaN, which is not stated, is false
         return tuple(question for question, high, low in self._places if values[high] > values[low])
+
+    def raised_by_many(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Which questions encoded answers (m, n_fields) raise: (m, n_questions)."""
+        raised = np.empty((len(values), len(self._places)), bool)
+        for index, (_, high, low) in enumerate(self._places):
+            raised[:, index] = values[:, high] > values[:, low]
+        return raised
+
+
+def warnings(raised: Iterable[Question]) -> list[dict[str, object]]:
+    """Questions as answers in JSON have them, where nobody can be asked."""
+    return [
+        {"code": question.name, "fields": [question.field, question.above], "text": to_builtins(question.text)}
+        for question in raised
+    ]
 
 
 def position(form: Form, name: str, path: str) -> int:

@@ -18,12 +18,12 @@ from ledger.records import Draft, Key, Record, write
 from ledger.retention import os_user
 
 if TYPE_CHECKING:
-    from inference.lender_option import ReadRules
+    from inference.lender_option import ReadLender
 
 
-def main(words: list[str], lender: "ReadRules | None" = None) -> int:
+def main(words: list[str], lender: "ReadLender | None" = None) -> int:
     """`tenfold book`: exit status as `inference.book.command` has it. Raises `TenfoldError` where the extra is missing
-    or the ledger cannot be opened; nothing is scored then. `lender` reads a lender's rules."""
+    or the ledger cannot be opened; nothing is scored then. `lender` reads a lender's file."""
     with extra("book"):
         from inference.book import command
     path = Settings.from_environment().ledger

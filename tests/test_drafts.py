@@ -193,6 +193,26 @@ def test_the_card_comes_back_with_the_form(app: TestClient) -> None:
     assert begun(ben, OTHER)["form"]["card"] == ""  # another's case
 
 
+def test_a_decided_case_comes_back_to_who_decided(app: TestClient) -> None:
+    """After a reload: its answers, its reference, the decision. Not to anybody else, nor in another form."""
+    form, key = form_of(app), "e" * 32
+    ann = as_person(app, "ann")
+    sent = {"answers": typed(form)["answers"], "reference": "R-2", "key": key}
+    card = ann.post("/desk/score", json=sent).text
+    id = card.split('data-record="record/')[1].split('"')[0]
+    ann.post("/desk/discard", json={"id": key})
+    assert begun(ann, key)["form"] is None  # scored, given up, not decided
+    decision = {"decision": "incomplete", "reason_incomplete": "income", "justification": "x" * 20, "as": "ann",
+                "seen": card.split('data-seen="')[1].split('"')[0]}  # fmt: skip
+    assert ann.post(f"/record/{id}/decide", data=decision).headers["x-recorded"] == "yes"
+    found = begun(ann, key)["form"]
+    assert 'class="decided"' in found["card"]
+    assert (found["values"][-1], found["case"], found["of"]) == ("R-2", id, "")
+    assert dict(zip(form.names, found["values"], strict=False))["job"] == form.example["job"]
+    assert begun(ann, "f" * 32)["form"] is None
+    assert begun(as_person(app, "ben"), key)["form"] is None
+
+
 def test_unfinished_forms_are_listed(app: TestClient) -> None:
     """By reference and time, to go on with or to discard; nobody else's, and none that is open in this tab."""
     form = form_of(app)

@@ -31,7 +31,7 @@ from ledger.store import Store
 from ledger.verify import verify
 from web.arrow import score_in
 from web.desk.form import FormValues
-from web.lender import EXAMPLE, Lender, read_lender, rules_for
+from web.lender import EXAMPLE, Lender, of_lender, read_lender, rules_for
 from web.pages.texts import LANGUAGES, texts_in
 from web.server import create_app
 
@@ -239,19 +239,19 @@ def test_a_score_in_the_shell_knows_the_lender(
     scorer: Scorer, lender: Lender, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By TENFOLD_LENDER as by --lender; the card for a terminal says which rule is broken; without a lender's file the
-    answer is as it was."""
+    outcome is the decision, as the API has it."""
     given = ["--example", "--release", str(newest("consumer"))]
     monkeypatch.setenv("TENFOLD_LOG", "off")
     monkeypatch.delenv("TENFOLD_LENDER", raising=False)
     assert tenfold.main(["score", *given]) == 0
-    assert not {"outcome", "rules", "offer"} & json.loads(capsys.readouterr().out).keys()
+    alone = json.loads(capsys.readouterr().out)
+    assert (alone["outcome"], alone["rules"], alone["offer"]) == (alone["decision"], [], None)
     monkeypatch.setenv("TENFOLD_LENDER", str(lender.file))
     assert tenfold.main(["score", *given]) == 0
     by_environment = json.loads(capsys.readouterr().out)
     assert [rule["code"] for rule in by_environment["rules"]] == [rule.code for rule in lender.rulebook.rules]
     assert by_environment["offer"]["instalment"] > 0
-    rules = rules_for(lender, scorer.release)
-    shown = card(scorer, scorer.score(example(scorer, seniority=0)), rules)
+    shown = card(scorer, scorer.score(example(scorer, seniority=0)), of_lender(lender, scorer.release))
     assert "With the lender's rules: DECLINE" in shown
     assert "rule time_in_job is broken: 0.0, limit 1" in shown
     assert re.search(r"Grade \w, [\d.]+% a year, 24 instalments of [\d.,]+\n", shown)

@@ -1,20 +1,27 @@
 """Questions about answers that are odd together: of a release from its recipe, or of the lender; never a refusal."""
 
+import csv
 import json
 import math
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from book_files import csv_text
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 from lenders import frame, written
 from parts import NAMES, NO_USERS, choice, form_of, newest, number, sealed, some, visiting
+from test_batch import BOOK, send, until
+from test_lender_rules import example, lender_file
 
+import tenfold
 from inference.application import Application
 from inference.errors import BadRelease, BadSetting
 from inference.languages import Words
@@ -27,9 +34,11 @@ from ledger.ledger import Ledger
 from models.own_loans import train_file
 from models.recipe_file import read_recipe
 from models.toml_file import BadFile
+from web.arrow import score_in
+from web.batch.jobs import DONE, FAILED
 from web.desk.form import FormValues
-from web.lender import EXAMPLE, questions_for, read_lender
-from web.server import create_app
+from web.lender import EXAMPLE, of_lender, questions_for, read_lender
+from web.server import create_app, open_jobs
 
 TEXT = {"en": "Is that right?", "fr": "Est-ce exact ?"}
 TOLD = """\
@@ -45,6 +54,12 @@ en = "The expenses are above the income. Is that right?"
 fr = "Les charges dépassent les revenus. Est-ce exact ?"
 """
 KEY = "f" * 32
+EXAMPLE_TEXT = EXAMPLE.read_text("utf-8")
+SHOWN = EXAMPLE_TEXT[EXAMPLE_TEXT.index("# [[questions]]") :].partition("\n\n")[
+    0
+]  # by the file that comes with Tenfold
+ASKED_BY_LENDER = "\n" + "".join(f"{line.removeprefix('# ')}\n" for line in SHOWN.splitlines())
+ASKED = ("amount_above_price", "expenses_above_income")
 
 
 def question(field: str = "a", above: str = "b", name: str = "odd") -> Question:
@@ -182,13 +197,88 @@ def test_a_recipe_says_where_a_question_is_wrong(old: str, new: str, problem: st
     assert problem in str(refused.value)
 
 
+ODD: tuple[dict[str, object], ...] = (
+    {}, {"amount": 1500, "price": 1400}, {"income": 100, "expenses": 120},
+    {"amount": 1500, "price": 1400, "income": 100, "expenses": 120}, {"seniority": 0}, {"assets": 250_000},
+    {"income": "not_stated"},
+)  # fmt: skip
+SAME = ("decision", "outcome", "rules", "offer", "warnings", "unusual", "pd", "points")
+
+
+@pytest.mark.slow
+def test_page_api_shell_files_and_arrow_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of applications that raise a question, break a rule, cannot be judged, or are unusual: outcome, rules, warnings,
+    and what is unusual."""
+    file = lender_file(tmp_path, "new_business")
+    file.write_text(file.read_text("utf-8") + ASKED_BY_LENDER, "utf-8")
+    settings = Settings(release=newest("consumer"), log=None, users=NO_USERS, batch=tmp_path / "files")
+    scorer = open_scorer(settings)
+    rows = [example(scorer, **answers) for answers in ODD]
+    text = csv_text(rows)
+    (tmp_path / "in.csv").write_text(text)
+    (tmp_path / "in.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    lender = read_lender(file)
+    with (
+        closing(Ledger(tmp_path / "ledger.sqlite3")) as ledger,
+        closing(open_jobs(scorer, settings, lender)) as jobs,
+        visiting(create_app(scorer, settings, ledger, lender, jobs=jobs)) as client,
+    ):
+        answers = [client.post("/api/v1/score", json={"answers": row}).json() for row in rows]
+        cards = []
+        for row in rows:
+            values = FormValues(scorer.release.form, "en", with_reference=True).values(row)
+            shown = dict(zip(scorer.release.form.names, values, strict=False))
+            typed = {name: None if row[name] == "not_stated" else value for name, value in shown.items()}
+            cards.append(client.post("/desk/score", json={"answers": typed}).text)
+        id = send(client, "in.csv", text.encode())["id"]
+        assert until(client, id, DONE, FAILED)["state"] == DONE
+        by_api = client.get(f"{BOOK}/{id}/result").content
+    asked = [[warning["code"] for warning in answer["warnings"]] for answer in answers]
+    assert asked == [[], *([name] for name in ASKED), list(ASKED), [], [], []]
+    assert {answer["outcome"] for answer in answers} == {"approve", "refer", "decline"}
+    assert any(answer["unusual"] for answer in answers)
+    assert [re.findall(r'data-confirm="(\w+)"', card) for card in cards] == asked
+    assert [re.findall(r'class="card"[^>]* data-decision="(\w+)"', card) for card in cards] == [
+        [answer["outcome"]] for answer in answers
+    ]
+    given = ["--release", str(newest("consumer")), "--lender", str(file)]
+    capsys.readouterr()
+    assert tenfold.main(["score", str(tmp_path / "in.jsonl"), *given]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [{name: line[name] for name in SAME} for line in lines] == [
+        {name: answer[name] for name in SAME} for answer in answers
+    ]
+    assert tenfold.main(["book", str(tmp_path / "in.csv"), str(tmp_path / "out.csv"), *given]) == 0
+    book = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
+    assert (tmp_path / "out.csv").read_bytes() == by_api
+    texts = [{name: None if value is None else str(value) for name, value in row.items()} for row in rows]
+    (batch,) = pa.Table.from_pylist(texts).to_batches()
+    arrow = score_in(batch, newest("consumer"), file).to_pylist()
+    for answer, names, line, cells in zip(answers, asked, book, arrow, strict=True):
+        unusual = " ".join(answer["unusual"])
+        assert (line["questions"], line["outcome"], line["unusual"]) == (" ".join(names), answer["outcome"], unusual)
+        assert (cells["questions"], cells["outcome"], cells["unusual"]) == (" ".join(names), answer["outcome"], unusual)
+
+
+def test_a_record_of_a_file_knows_the_questions(tmp_path: Path) -> None:
+    """Its digest of the lender's file is another one with a question, and is that of the rules alone without."""
+    release = open_release(newest("consumer"))
+    file = lender_file(tmp_path, "new_business")
+    plain = of_lender(read_lender(file), release)
+    assert plain.rules is not None
+    assert plain.digest == plain.rules.book.digest
+    file.write_text(file.read_text("utf-8") + ASKED_BY_LENDER, "utf-8")
+    asking = of_lender(read_lender(file), release)
+    assert asking.digest not in (None, plain.digest)
+    assert asking._replace(rules=None).digest not in (None, asking.digest)
+    assert asking._replace(rules=None, questions=()).digest is None
+
+
 @pytest.mark.slow
 def test_a_lender_asks_of_a_release_without_questions(tmp_path: Path) -> None:
     """So an embedded release has them, too, as the example file shows; the other release stops the start."""
     file = tmp_path / "lender.toml"
-    text = EXAMPLE.read_text("utf-8")
-    shown = text[text.index("# [[questions]]") :].partition("\n\n")[0]
-    file.write_text(text + "\n" + "\n".join(line.removeprefix("# ") for line in shown.splitlines()), "utf-8")
+    file.write_text(EXAMPLE_TEXT + ASKED_BY_LENDER, "utf-8")
     lender, settings = read_lender(file), Settings(release=newest("consumer"), log=None, users=NO_USERS)
     scorer = open_scorer(settings)
     with visiting(create_app(scorer, settings, None, lender)) as client:

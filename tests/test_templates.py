@@ -170,10 +170,10 @@ PIECES = (
     "# ", "> ", "- ", "1. ", "|a|b|\n|-|:-:|\n|", "|", "\n", "\n\n", "    ", "```\n", "`", "**", "_", "[", "]", "(",
     ")", "![", "](p.svg)", "](../x.svg)", "](//host/x.svg)", "](https://host/)", "](javascript:a())",
     "](data:text/html,x)", "](/logout)", "<https://host/>", "<javascript:a()>", "[x]: /y\n", "[x]", "&lt;",
-    "&#60;script&#62;", "\\", MARKUP, "<img src=x onerror=a()>", "<!--", "words", " ", '"', "'", "style=", "\x00",
+    "&#60;script&#62;", "PD", "\\", MARKUP, "<img src=x onerror=a()>", "<!--", "words", " ", '"', "'", "style=", "\x00",
 )  # fmt: skip
 MADE = frozenset(
-    "h2 h3 h4 h5 h6 p br hr ul ol li blockquote pre code em strong table thead tbody tr th td div a img".split()
+    "h2 h3 h4 h5 h6 p br hr ul ol li blockquote pre code em strong table thead tbody tr th td div a img abbr".split()
 )
 
 
@@ -183,12 +183,13 @@ MADE = frozenset(
 def test_markdown_makes_no_more_than_it_may(source: str) -> None:
     """Elements of a text alone, pictures of one folder, links to other sites, no style, no script."""
     read = Elements()
-    read.feed(markdown(source, "plots/"))
+    read.feed(markdown(source, "plots/", texts_in("en")))
     read.close()
     for tag, its in read.found:
         assert tag in MADE
         assert its.keys() <= {"a": {"href", "title"}, "img": {"src", "alt", "title"}, "ol": {"start"},
-                                 "div": {"class", "tabindex"}, "code": {"class"}}.get(tag, {"class"})  # fmt: skip
+                                 "abbr": {"title"}, "div": {"class", "tabindex"},
+                                 "code": {"class"}}.get(tag, {"class"})  # fmt: skip
         if tag == "img":
             assert re.fullmatch(r"plots/[A-Za-z0-9][A-Za-z0-9._-]*\.(svg|png)", its["src"] or "")
         if tag == "a":

@@ -120,6 +120,59 @@ def test_requests_that_are_none(
     assert answer.json()["status"] == status
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "title"),
+    [
+        (b"", "application/json", "The body is empty"),
+        (b'{"answers": {"amount": 77123,}}', "application/json", "The body is not JSON, from line 1, column 29 on"),
+        (b"amount=77123", "application/x-www-form-urlencoded", "Content-Type: application/json is needed"),
+        (b'{"answers": {"amount": 77123}}', "", "Content-Type: application/json is needed"),
+        (b"[77123]", "application/json", "The body is JSON, but not an object"),
+        (
+            b'{"amount": 77123}',
+            "application/json",
+            'An application is {"answers": {…}}, with a "reference" if you like',
+        ),
+    ],
+)
+@pytest.mark.parametrize("path", ["score", "score:batch"])
+def test_a_refusal_says_what_to_send(
+    client: TestClient, scorer: Scorer, path: str, body: bytes, kind: str, title: str
+) -> None:
+    """With the release's own example, which is scored once it is whole; with nothing of what was sent."""
+    answer = client.post(f"{API}/{path}", content=body, headers={"Content-Type": kind})
+    problem = answer.json()
+    if path == "score" or not title.startswith("An app"):
+        assert problem["title"] == title
+    form = scorer.release.form
+    assert all(name in problem["detail"] for name in some(form.names))
+    assert json.dumps(form.names[0]) + ":" in problem["detail"]
+    shown = problem["detail"].removeprefix("Send ").partition(" as application/json")[0]
+    others = json.dumps(form.example)[1:-1]
+    whole = json.loads(shown.replace(", …]", "]").replace("…", others))
+    assert client.post(f"{API}/{path}", json=whole).status_code == 200
+    assert "77123" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["decisions", "cases"])
+def test_a_list_says_what_it_can_be_asked(client: TestClient, path: str) -> None:
+    """Of a body that cannot be read, and of a parameter that there is not."""
+    for content, headers in ((b"", {"Content-Type": "application/json"}), (b"{}", {"Content-Type": "text/plain"})):
+        assert '{"limit": 50}' in client.post(f"{API}/{path}", content=content, headers=headers).json()["detail"]
+    assert "limit, before" in client.get(f"{API}/{path}?size=3").json()["detail"]
+    assert (
+        client.post(f"{API}/{path}", json={"size": 3})
+        .json()["detail"]
+        .endswith({"decisions": "kind, by, decision, reference", "cases": "decision, overridden"}[path])
+    )
+
+
+def test_invalid_filters_and_paths_say_what_is_valid(client: TestClient) -> None:
+    assert "a day such as 2026-01-31" in client.get(f"{API}/cases?since=yesterday").json()["detail"]
+    for answer in (client.get(f"{API}/scores"), client.delete(f"{API}/score")):
+        assert answer.json()["detail"] == f"{API}/openapi.json describes the whole"
+
+
 @pytest.mark.slow
 def test_each_item_of_a_batch_on_its_own(
     client: TestClient, scorer: Scorer, settings: Settings, item: dict[str, Any]

@@ -1,4 +1,4 @@
-"""`score_in` with a lender's rules: an Arrow batch in, its rows with scores and outcomes out, for other engines."""
+"""`score_in` with a lender's rules and questions: an Arrow batch in, its rows with scores out."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from inference.book.record_batch import both, score_batch
-from inference.rules import LenderRules
-from web.score import rules_of
+from inference.lender_option import OfLender
+from web.score import read_file
 
 
 def score_in(
@@ -16,11 +16,11 @@ def score_in(
     """`score_batch` with a release's folder and a lender's file (else TENFOLD_LENDER), each opened once a process: what
     a worker of another system calls. Raises `BadSetting` where the file names what the release does not have."""
     release, opened = both(str(folder), engine)
-    return score_batch(batch, release, opened, rules_in(str(folder), None if lender is None else str(lender), engine))
+    return score_batch(batch, release, opened, lender_in(str(folder), None if lender is None else str(lender), engine))
 
 
 @lru_cache(4)
-def rules_in(folder: str, lender: str | None, engine: str) -> LenderRules | None:
-    """A lender's rules for a release."""
+def lender_in(folder: str, lender: str | None, engine: str) -> OfLender:
+    """What a lender's file has for a release."""
     release, _ = both(folder, engine)
-    return rules_of(None if lender is None else Path(lender), release)
+    return read_file(None if lender is None else Path(lender), release)

@@ -12,6 +12,7 @@ import msgspec
 from inference.errors import BadSetting
 from inference.fields import ANY, ChoiceField, Field, with_path, without_reason
 from inference.languages import Words
+from inference.lender_option import OfLender
 from inference.questions import Question, Questions
 from inference.release import Release
 from inference.rules import REASON, BadRule, LenderRules, Rulebook
@@ -169,6 +170,12 @@ def rules_for(lender: Lender, release: Release) -> LenderRules | None:
         return LenderRules(lender.rulebook, release.form, release.policy)
     except BadRule as error:
         raise BadSetting(f"TENFOLD_LENDER: {lender.file}: {error}. The release is {release.name}") from None
+
+
+def of_lender(lender: Lender, release: Release) -> OfLender:
+    """The lender's rules and questions, for commands that score. Raises `BadSetting`, as the two above do."""
+    questions_for(lender, release)
+    return OfLender(rules_for(lender, release), lender.questions)
 
 
 def check_reason_texts(lender: Lender, release: Release) -> None:

@@ -47,16 +47,18 @@ def problem_json(problem: Problem) -> dict[str, str]:
     return {name: getattr(problem, name) for name in PROBLEM}
 
 
-async def read_json(request: Request) -> tuple[dict[str, Any], bytes]:
-    """The parsed body, and its raw bytes. web/security/limits.py has limited its size and read it in one piece."""
+async def read_json(request: Request, expected: str = "") -> tuple[dict[str, Any], bytes]:
+    """The parsed body, and its raw bytes. web/security/limits.py has limited its size and read it in one piece.
+    `expected` says what to send; every refusal has it, and nothing of what was sent."""
     kind = request.headers.get("content-type", "")
     if kind != JSON and kind.partition(";")[0].strip().lower() != JSON:
-        raise Refusal(415, "no-json", "Content-Type: application/json is needed")
+        raise Refusal(415, "no-json", f"Content-Type: {JSON} is needed", expected)
     raw = (await request.receive()).get("body", b"")
     try:
         body = orjson.loads(raw)
-    except ValueError:
-        raise Refusal(400, "no-json", "The body is no JSON") from None
+    except orjson.JSONDecodeError as error:
+        where = f"The body is not JSON, from line {error.lineno:,}, column {error.colno:,} on"
+        raise Refusal(400, "no-json", where if raw else "The body is empty", expected) from None
     if not isinstance(body, dict):
-        raise Refusal(422, "invalid-request", "The body is no JSON object")
+        raise Refusal(422, "invalid-request", "The body is JSON, but not an object", expected)
     return body, raw

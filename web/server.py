@@ -9,7 +9,6 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from inference.minutes import MinuteCounts
-from inference.rules import Rulebook
 from inference.scorer import Scorer
 from inference.settings import Settings
 from ledger.drafts import Drafts
@@ -94,7 +93,7 @@ async def assemble(
     check_reason_texts(lender, scorer.release)
     recorder = Recorder(scorer, ledger, rules_for(lender, scorer.release), questions_for(lender, scorer.release))
     accounts = accounts or Accounts(settings.users)
-    jobs = jobs or open_jobs(scorer, settings, lender.rulebook, ledger)
+    jobs = jobs or open_jobs(scorer, settings, lender, ledger)
     # In a demonstration there is no ledger, but one in memory for each visitor of the desk.
     visited = recorder.with_ledger(MemoryLedgers()) if settings.public_demo else None
     minutes = MinuteCounts(scorer.log)
@@ -141,11 +140,11 @@ async def assemble(
     return app
 
 
-def open_jobs(
-    scorer: Scorer, settings: Settings, rulebook: Rulebook | None = None, ledger: Ledger | None = None
-) -> Jobs:
+def open_jobs(scorer: Scorer, settings: Settings, lender: Lender | None = None, ledger: Ledger | None = None) -> Jobs:
     """The files of this server, which its release and engine score by the lender's rules; the ledger records them."""
-    return Jobs(settings, scorer.release.folder, scorer.release.digest, scorer.engine.name, rulebook, ledger)
+    rulebook, questions = (None, ()) if lender is None else (lender.rulebook, lender.questions)
+    release = scorer.release
+    return Jobs(settings, release.folder, release.digest, scorer.engine.name, rulebook, ledger, questions)
 
 
 def middleware(

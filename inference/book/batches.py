@@ -19,6 +19,7 @@ from inference.application import Application
 from inference.calibration import EDGE, HIGHEST, STEEPEST, Calibration
 from inference.engines import BinsEngine, Engine, predict_answers
 from inference.policy import APPROVE, DECISIONS, Points
+from inference.questions import Question, Questions
 from inference.reasons import Reasons
 from inference.release import Release
 from inference.rules import BROKEN_AT, UNKNOWN_AT, LenderRules, Ruling, Rulings, principal_reasons
@@ -74,17 +75,22 @@ class Scored(NamedTuple):
     decisions: npt.NDArray[np.int8]  # (m,): places in policy.DECISIONS
     unusual: pa.Array  # (m,) texts: names of fields with a space between them
     rulings: Rulings | None = None  # where the lender has rules
+    questions: pa.Array | None = None  # (m,) texts: names of those raised; None where nothing is asked
 
 
 class BatchScorer:
     """A release with its engine, for many applications at once. Thread-safe."""
 
     def __init__(
-        self, release: Release, engine: Engine, reasons: str = NO_ROWS, rules: LenderRules | None = None
-    ) -> None:
-        """`reasons`: for which rows the principal reasons stand beside the scores, one of REASONS; `rules`: a lender's,
-        whose outcome stands beside the decision."""
+        self, release: Release, engine: Engine, reasons: str = NO_ROWS, rules: LenderRules | None = None,
+        questions: tuple[Question, ...] = (),
+    ) -> None:  # fmt: skip
+        """`reasons`: for which rows the principal reasons stand beside the scores, one of REASONS; `rules` and
+        `questions`: a lender's, whose outcome, and which of whose questions are raised, stand beside the decision."""
         self.release, self.engine, self.reasons, self.rules = release, engine, reasons, rules
+        self.lender_questions = questions
+        self._questions = Questions((*release.manifest.questions, *questions), release.form)
+        self._question_names = [question.name for question in self._questions.questions]
         self._reasons = None if reasons == NO_ROWS else Reasons(release, engine)
         self._functions = functions()
 
@@ -94,7 +100,14 @@ class BatchScorer:
         flags = policy.unusual_of_many(values)
         decisions = policy.decide_many(pds, values, flags)
         rulings = None if self.rules is None else self.rules.judge_many(values, pds, decisions)
-        return Scored(pds, self.points(pds), decisions, named(flags, policy.watched), rulings)
+        raised = named(self._questions.raised_by_many(values), self._question_names) if self._question_names else None
+        return Scored(pds, self.points(pds), decisions, named(flags, policy.watched), rulings, raised)
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """Columns that no file may have: those of `batch`."""
+        ruled = ADDED_BY_RULES if self.rules is not None else ()
+        return (*ADDED, "reasons", *ruled, *(("questions",) if self._question_names else ()))
 
     def probabilities(self, values: Floats) -> npt.NDArray[np.float32]:
         """The model's, uncalibrated: (m,) float32."""
@@ -129,6 +142,8 @@ class BatchScorer:
         }
         if scored.rulings is not None:
             columns |= self._ruled(scored.rulings)
+        if scored.questions is not None:
+            columns["questions"] = scored.questions
         if self._reasons is not None:
             columns["reasons"] = pa.array(self._explained(values, scored), pa.string())
         return pa.record_batch([*carried.columns, *columns.values()], names=[*carried.schema.names, *columns])

@@ -30,6 +30,7 @@ from inference.book.sources import FORMATS, Source, open_source
 from inference.engines import open_engine
 from inference.errors import TenfoldError
 from inference.extras import extra
+from inference.questions import Question
 from inference.release import open_release
 from inference.rules import LenderRules, Rulebook
 from inference.settings import RELEASES
@@ -255,7 +256,8 @@ def opened(words: tuple[str, str, str, str, int]) -> tuple[Book, dict[int, Part]
     rules = None
     if "lender" in manifest:
         rules = LenderRules(msgspec.convert(manifest["lender"], Rulebook), release.form, release.policy)
-    scorer = BatchScorer(release, open_engine(manifest["engine"], release), output["reasons"], rules)
+    questions = msgspec.convert(manifest.get("questions", []), tuple[Question, ...])
+    scorer = BatchScorer(release, open_engine(manifest["engine"], release), output["reasons"], rules, questions)
     source = open_source(path, release.form, manifest["mapping"], Told(decimal=decimal, rows_a_part=rows_a_part))
     book = Book(scorer, source, manifest["mapping"], RunFolder(Path(folder), output["format"]))
     check_sizes(path, manifest["input"]["files"])

@@ -23,7 +23,7 @@ from inference.book.scored import ScoredBook
 from inference.book.sources import FORMATS, ROWS_A_PART, SEPARATORS, Source, Told, open_source
 from inference.engines import ENGINES, open_engine
 from inference.errors import TenfoldError
-from inference.lender_option import ReadRules, add_lender
+from inference.lender_option import OfLender, ReadLender, add_lender
 from inference.release import open_release
 from inference.settings import Settings
 
@@ -36,10 +36,10 @@ NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 Record = Callable[[ScoredBook], str | None]  # its id, where it is known yet
 
 
-def main(arguments: list[str], record: Record | None = None, lender: ReadRules | None = None) -> int:
+def main(arguments: list[str], record: Record | None = None, lender: ReadLender | None = None) -> int:
     """Exit status: 0 scored, though rows may be refused; 1 it stopped, and why; 130 after Ctrl-C.
 
-    `record` keeps a record of the run; `lender` reads a lender's rules.
+    `record` keeps a record of the run; `lender` reads a lender's file.
     """
     options = parser()
     if lender is not None:
@@ -105,7 +105,7 @@ def use_little_memory() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
-def run(given: argparse.Namespace, record: Record | None = None, lender: ReadRules | None = None) -> int:
+def run(given: argparse.Namespace, record: Record | None = None, lender: ReadLender | None = None) -> int:
     use_little_memory()
     settings = Settings.from_environment()
     if given.release:
@@ -113,7 +113,7 @@ def run(given: argparse.Namespace, record: Record | None = None, lender: ReadRul
     release = open_release(settings.release, settings.release_digest)
     if given.engine:
         settings = replace(settings, engine=given.engine)
-    rules = None if lender is None else lender(given.lender, release)
+    beside = OfLender() if lender is None else lender(given.lender, release)
     mapping = read_mapping(given.map, release.form.names)
     separator = NAMED.get(given.separator, given.separator)
     options = Told(separator, given.encoding, given.decimal, given.sheet, given.rows_a_part)
@@ -130,7 +130,7 @@ def run(given: argparse.Namespace, record: Record | None = None, lender: ReadRul
     source = open_source(given.input, release.form, mapping, options)
     say = print_json if given.json else print_words
     say({"event": "reading", **source.reading()})
-    scorer = BatchScorer(release, open_engine(settings.engine, release), given.reasons, rules)
+    scorer = BatchScorer(release, open_engine(settings.engine, release), given.reasons, *beside)
     book = Book(scorer, source, mapping, folder)
     if given.reasons != REASONS[0]:
         coalitions = 2 ** len(release.form.fields)
@@ -166,7 +166,7 @@ def run(given: argparse.Namespace, record: Record | None = None, lender: ReadRul
 
 def ended(book: Book, totals: Totals, options: tuple[str, ...]) -> ScoredBook:
     """What a record says of a run."""
-    release, rules, files = book.scorer.release, book.scorer.rules, book.source.files()
+    release, files = book.scorer.release, book.source.files()
     return ScoredBook(
         release=release.digest,
         release_name=release.name,
@@ -179,7 +179,7 @@ def ended(book: Book, totals: Totals, options: tuple[str, ...]) -> ScoredBook:
         options=options,
         files=tuple(str(file["name"]) for file in files),
         folder=str(book.folder.folder),
-        lender=None if rules is None else rules.book.digest,
+        lender=OfLender(book.scorer.rules, book.scorer.lender_questions).digest,
     )
 
 

@@ -9,23 +9,24 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from inference.book.batches import ADDED, ADDED_BY_RULES, BatchScorer
+from inference.book.batches import BatchScorer
 from inference.book.columns import check
 from inference.book.errors import BadBook
 from inference.book.pieces import check_columns
 from inference.engines import Engine, open_engine
+from inference.lender_option import OfLender
 from inference.release import Release, open_release
-from inference.rules import LenderRules
 
 PROBLEMS = "problems"
+NO_LENDER = OfLender()
 
 
 def score_batch(
-    batch: pa.RecordBatch, release: Release, engine: Engine, rules: LenderRules | None = None
+    batch: pa.RecordBatch, release: Release, engine: Engine, lender: OfLender | None = None
 ) -> pa.RecordBatch:
     """The batch, n rows, with pd, points, decision, unusual, release, engine and problems beside its columns, in the
-    same order. With a lender's `rules` also outcome, rules_broken, rules_unknown, and grade, rate and instalment where
-    it has them, as `tenfold book` gives them.
+    same order. With a lender's rules also outcome, rules_broken, rules_unknown, and grade, rate and instalment where
+    it has them; with questions, of the release or the lender, also questions: as `tenfold book` gives them.
 
     A row that the form would refuse has nulls and, in `problems`, every bad field; of a good one that is null. Columns
     are named as the form's fields; texts for numbers are read in English. Raises `BadBook` for missing columns and for
@@ -33,11 +34,11 @@ def score_batch(
     """
     form = release.form
     check_columns("the batch", batch.schema, form, {})
-    added_names = (*ADDED, PROBLEMS, *(() if rules is None else ADDED_BY_RULES))
-    if clash := [name for name in batch.schema.names if name in added_names]:
+    book = scorer(release, engine, lender or NO_LENDER)
+    if clash := [name for name in batch.schema.names if name in (*book.added, PROBLEMS) and name != "reasons"]:
         raise BadBook(f"column {clash[0]!r} would be there twice, from the batch and from the scores: rename it")
     checked = check(batch.select(list(form.names)), form)
-    scored = scorer(release, engine, rules).batch(batch.select([]), checked.values[checked.good])
+    scored = book.batch(batch.select([]), checked.values[checked.good])
     places = np.full(batch.num_rows, -1, np.int64)
     places[checked.good] = np.arange(len(scored))
     indices = pa.array(places, mask=~checked.good)
@@ -62,12 +63,12 @@ def both(folder: str, engine: str) -> tuple[Release, Engine]:
     return release, open_engine(engine, release)
 
 
-def scorer(release: Release, engine: Engine, rules: LenderRules | None) -> BatchScorer:
-    """One for each release, engine and rules."""
-    key = (id(release), id(engine), id(rules))
+def scorer(release: Release, engine: Engine, lender: OfLender) -> BatchScorer:
+    """One for each release, engine and lender's file."""
+    key = (id(release), id(engine), id(lender))
     if key not in SCORERS:
         SCORERS.clear()
-        SCORERS[key] = BatchScorer(release, engine, rules=rules)
+        SCORERS[key] = BatchScorer(release, engine, rules=lender.rules, questions=lender.questions)
     return SCORERS[key]
 
 

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from inference.book.batches import ADDED, ADDED_BY_RULES, BatchScorer
+from inference.book.batches import BatchScorer
 from inference.book.columns import check
 from inference.book.errors import BadBook, BookStopped, TooManyBad
 from inference.book.parts import PartLog, RunFolder, Totals, can_hold, rejected_lines
@@ -41,8 +41,7 @@ class Book:
         self._fields = {name: mapping.get(name, name) for name in form.names}
         self.mapping = {name: column for name, column in self._fields.items() if name != column}
         self.carried = [name for name in source.schema.names if name not in self._fields.values()]
-        added = (*ADDED, "reasons", *(ADDED_BY_RULES if scorer.rules is not None else ()))
-        clash = [name for name in self.carried if name in added]
+        clash = [name for name in self.carried if name in scorer.added]
         if clash:
             raise BadBook(f"column {clash[0]!r} would be there twice, from the file and from the scores: rename it")
         for name in self.carried:
@@ -52,7 +51,7 @@ class Book:
 
     def manifest(self) -> dict[str, object]:
         """All that decides what bytes come out."""
-        release, rules = self.scorer.release, self.scorer.rules
+        release, rules, questions = self.scorer.release, self.scorer.rules, self.scorer.lender_questions
         return {
             "format": FORMAT,
             "input": {"reading": self.source.reading(), "files": self.source.files()},
@@ -67,6 +66,7 @@ class Book:
             },
             "versions": versions(self.scorer.engine.name),
             **({} if rules is None else {"lender": msgspec.to_builtins(rules.book)}),
+            **({"questions": msgspec.to_builtins(questions)} if questions else {}),
         }
 
     def score(self, part: Part) -> PartLog:

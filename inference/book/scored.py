@@ -17,4 +17,4 @@ class ScoredBook(Struct, frozen=True, kw_only=True):
     options: tuple[str, ...]  # of the command, all that decide the bytes beside the release and the rules
     files: tuple[str, ...]  # names
     folder: str  # the run's, with _SUCCESS
-    lender: str | None = None  # digest of the lender's rules; None without any
+    lender: str | None = None  # digest of the lender's rules and questions; None without any

@@ -231,5 +231,4 @@ def test_an_abbreviation_is_spelt_out_where_nothing_hovers(browser: Browser, ope
     expect(phone.page.locator("main")).to_contain_text(texts_in("fr")("card.pd"))
     expect(phone.page.locator("nav.pages a[aria-current]")).to_have_text(texts_in("fr")("nav.model"))
     expect(phone.page.locator("html")).to_have_attribute("lang", "fr")
-    assert phone.page.locator("main abbr").count() == 0
     context.close()

@@ -1,34 +1,48 @@
 """The letter to the applicant in a real browser: beside the form and the case, its language and order by keyboard and
 pointer, recorded, handed over and shown again."""
 
+import os
+import re
+import tempfile
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
-from live import Desk
+from live import Desk, Server
 from playwright.sync_api import Locator, Page, expect
 from test_officer import case_page, fits
+from test_view import PASSWORD, log_in
 
+from inference.settings import default_release
+from web.lender import EXAMPLE
 from web.pages.texts import Texts, texts_in
+from web.security.accounts import Accounts
 
 Open = Callable[..., Desk]
 EN, FR = texts_in("en"), texts_in("fr")
 RISKY = {"seniority": "0", "income": "60", "assets": "0"}
 
 
-def declined(desk: Desk, reference: str) -> None:
+def declined(desk: Desk, reference: str, name: str = "Ann") -> None:
     """A decline for all the reasons that the form offers."""
     page = desk.page
     page.locator("#reference input, #reference textarea").fill(reference)
-    for name, number in RISKY.items():
-        desk.box(name).fill(number)
-    for name, code in (("prior_record", "yes"), ("job", "freelance")):
-        desk.option(name, code).check()
+    answers, choices = RISKY, [("prior_record", "yes"), ("job", "freelance")]
+    if not name:  # who is logged in begins with an empty form
+        answers = {"amount": "1000", "price": "1400", "term": "48", "expenses": "51", **RISKY}
+        choices.append(("home", "rent"))
+    for field, answer in answers.items():
+        desk.box(field).fill(answer)
+    for field, code in choices:
+        desk.option(field, code).check()
     desk.score()
     form = page.locator(".deciding[data-action=decide]")
     form.locator("[value=decline]").check()
     for box in form.locator("[name=principal]:visible").all():
         box.check()
-    form.locator("[name=name]").fill("Ann")
+    if name:
+        form.locator("[name=name]").fill(name)
     form.locator("button[type=submit]").click()
     expect(page.locator(".letter")).to_be_visible()
 
@@ -125,6 +139,63 @@ def test_a_letter_that_was_handed_over_is_shown_again(open_desk: Open) -> None:
     expect(page.locator("main")).to_contain_text(EN("notice.decline"))
     assert desk.violations(page) == []
     desk.shoot("83-letter-handed")
+
+
+@pytest.fixture(scope="module")
+def closed(serve: Callable[..., Server]) -> Server:
+    """A server with two officers, whose lender has words of its own."""
+    file = Path(tempfile.mkdtemp(prefix="tenfold-lender-")) / "lender.toml"  # pytest's folders are closed to nobody
+    file.write_text(re.sub(r" ?\(TENFOLD_LENDER\)", "", EXAMPLE.read_text("utf-8")), "utf-8")
+    file.write_text(file.read_text("utf-8").replace("Address and telephone number of the creditor", "1 Main Street"))
+    file.parent.chmod(0o755)
+    file.chmod(0o644)
+    server = serve(default_release(), TENFOLD_LENDER=str(file))
+    if not server.users.exists():
+        with closing(Accounts(server.users)) as accounts:
+            for name in ("anna", "bob"):
+                accounts.add_user(name, "officer", PASSWORD)
+        for users in server.writable.glob("users.sqlite3*"):
+            os.chown(users, server.writable.stat().st_uid, server.writable.stat().st_gid)
+        server.stop()
+        server.start()
+    return server
+
+
+def test_a_reload_shows_the_letter_again(open_desk: Open, closed: Server) -> None:
+    """The decided case is on the desk as it was left: whose decision, the answers, the letter with its order; what is
+    arranged then is recorded. A new application begins with an empty form."""
+    desk = open_desk(at=closed, path=None)
+    page = desk.page
+    log_in(page, closed, "anna")
+    desk.ready()
+    declined(desk, "LETTER-4", name="")
+    headline = page.locator(".decided strong").inner_text()
+    before, sheet = listed(page), page.locator(".letter .sheet:visible").inner_text()
+    page.reload()
+    desk.ready()
+    expect(page.locator(".decided strong")).to_have_text(headline)
+    assert listed(page) == before
+    assert page.locator(".letter .sheet:visible").inner_text() == sheet
+    expect(page.locator("#reference input, #reference textarea")).to_have_value("LETTER-4")
+    expect(desk.box("income")).to_have_value(RISKY["income"])
+    desk.axe()
+    desk.shoot("86-letter-reloaded", full=False)
+    page.get_by_role("button", name=EN("letter.down", reason=before[0])).click()
+    page.locator(".letter button[type=submit]").click()
+    expect(page.locator(".letter")).to_contain_text(EN("letter.by", by="anna"))
+    ordered = listed(page)
+    assert ordered[:2] == [before[1], before[0]]
+    page.reload()
+    desk.ready()
+    assert listed(page) == ordered
+    page.goto(f"{closed.url}/work")
+    page.get_by_role("link", name=EN("decide.new")).click()
+    desk.ready()
+    expect(page.locator(".letter")).to_have_count(0)
+    expect(desk.box("income")).to_have_value("")
+    page.reload()
+    desk.ready()
+    expect(page.locator(".decided")).to_have_count(0)
 
 
 @pytest.mark.parametrize(("path", "colours"), [("/", "light"), ("/fr/", "dark")])

@@ -10,6 +10,7 @@ from typing import Literal
 import lent_ledgers
 import pytest
 from live import Desk, Server
+from test_spelt_out import bare
 
 from inference.release import open_release
 from inference.settings import default_release
@@ -56,3 +57,5 @@ def test_the_monitor_is_read_by_everybody(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     desk.axe()
     desk.shoot(f"monitor-{language}-{size[0]}-{colours}")
+    page.emulate_media(media="print")
+    assert bare(page, texts) == []

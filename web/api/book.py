@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from inference.application import Form
 from inference.extras import how_to_install
-from web.api.openapi import ENCODING, SEPARATOR
+from web.api.openapi import DESCRIBED, ENCODING, SEPARATOR
 from web.batch.access import job_of, owner_of
 from web.batch.exchange import Order
 from web.batch.jobs import DONE, ENDINGS, FAILED, Job, Jobs, NoRoom
@@ -68,12 +68,14 @@ class BookApi:
         """What the query says."""
         given = request.query_params
         if unknown := sorted(given.keys() - {"map", "separator", "encoding", "decimal", "reasons", "for"}):
-            raise Refusal(422, "invalid-request", f"No such parameter: {unknown[0][:40]!r}")
+            raise Refusal(422, "invalid-request", f"No such parameter: {unknown[0][:40]!r}", DESCRIBED)
         mapping = {}
         for pair in given.getlist("map"):
             field, sign, column = pair.partition("=")
             if not sign or not column or field not in self._form.names:
-                raise Refusal(422, "invalid-request", "map: field=column is needed")
+                raise Refusal(
+                    422, "invalid-request", "map: field=column is needed", f"field: {', '.join(self._form.names)}"
+                )
             if field in mapping:
                 raise Refusal(409, "columns-clash", "map: a field has two columns")
             mapping[field] = column

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+import orjson
+
 from inference.fields import NOT_STATED, ChoiceField, Field, NumberField
 from inference.policy import DECISIONS, DECLINE, REFER
 from inference.release import Release
@@ -14,7 +16,7 @@ from web.batch.jobs import STATES as FILE_STATES
 from web.cases.listed import NOT_DECIDED
 from web.pages.answers import LONGEST_REFERENCE
 from web.pages.forms import LONGEST_NAME
-from web.problems import PROBLEM
+from web.problems import JSON, PREFIX, PROBLEM
 from web.service_state import STATES
 
 EACH = {"description": "As the body of /score. One that is not fails on its own, and the others are scored."}
@@ -26,6 +28,8 @@ REASONS: dict[str, Any] = {
     "of releases of format 1 hold fields without a code.",
 }
 MOST_ITEMS = 1000  # a batch
+SHOWN = 2  # answers in an error's example
+DESCRIBED = f"{PREFIX}/openapi.json describes the whole"
 MOST_LISTED, LISTED = 200, 50  # records per page: most, and by default
 LONGEST_KEY = 200  # characters
 RULES: dict[str, Any] = {
@@ -226,6 +230,14 @@ def book_paths(release: Release) -> Schema:
         "/api/v1/book/{id}/result": {"get": result},
         "/api/v1/book/{id}/rejected": {"get": rejected},
     }  # fmt: skip
+
+
+def in_short(release: Release, *, several: bool = False) -> str:
+    """What a body to be scored looks like, for who sent another one: the first answers of the release's example."""
+    first = orjson.dumps(dict(list(release.form.example.items())[:SHOWN])).decode()
+    answers = f'{{"answers": {first[:-1]}, …}}}}'
+    body = f'{{"items": [{answers}, …]}}' if several else answers
+    return f"Send {body} as {JSON}, with all of {', '.join(release.form.names)}; {DESCRIBED}"
 
 
 def behind_login(described: Schema) -> Schema:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 
 from ledger.records import Key
-from web.api.openapi import LISTED, LONGEST_KEY, MOST_LISTED
+from web.api.openapi import DESCRIBED, LISTED, LONGEST_KEY, MOST_LISTED
 from web.cases.listed import REFERENCE
 from web.pages.answers import LONGEST_REFERENCE
 from web.person import person_of
@@ -23,12 +23,15 @@ class Item(NamedTuple):
     reference: str | None
 
 
-def as_item(body: object) -> Item:
-    """An application in a request: `answers`, and the client's own `reference`. Raises `Refusal`."""
+def as_item(body: object, expected: str) -> Item:
+    """An application in a request: `answers`, and the client's own `reference`. Raises `Refusal`, which says what is
+    `expected`."""
     if not isinstance(body, dict) or not isinstance(body.get("answers"), dict):
-        raise Refusal(422, "invalid-request", 'An application is {"answers": {…}}, with a "reference" if you like')
+        title = 'An application is {"answers": {…}}, with a "reference" if you like'
+        raise Refusal(422, "invalid-request", title, expected)
     if unknown := sorted(body.keys() - {"answers", "reference"}):
-        raise Refusal(422, "invalid-request", f"Beside answers and reference, nothing is known: {unknown[0][:40]!r}")
+        title = f"Beside answers and reference, nothing is known: {unknown[0][:40]!r}"
+        raise Refusal(422, "invalid-request", title, expected)
     reference = body.get("reference")
     if reference is not None and not (
         isinstance(reference, str) and 0 < len(reference) <= LONGEST_REFERENCE and reference.isprintable()
@@ -59,10 +62,12 @@ async def list_request(
     """`limit`, `before` and the filters of a request for a list, by name: from the query of a GET, or from the JSON
     object of a POST, which alone may have filters that say something of an applicant. Raises `Refusal`."""
     posted = request.method == "POST"
-    parameters: dict[str, Any] = (await read_json(request))[0] if posted else dict(request.query_params)
+    known = ("limit", "before", *(filters if posted else in_address))
+    expected = f'Send a JSON object such as {{"limit": {LISTED}}}, with any of {", ".join(known)}; {DESCRIBED}'
+    parameters: dict[str, Any] = (await read_json(request, expected))[0] if posted else dict(request.query_params)
     for name in ("limit", "before"):
         if posted and type(parameters.get(name, 1)) is not int:
-            raise Refusal(422, "invalid-request", f"{name} is an integer")
+            raise Refusal(422, "invalid-request", f"{name} is an integer, not in quotes")
     limit = integer_parameter(str(parameters.pop("limit", LISTED)), "limit", 1, MOST_LISTED)
     has_before = "before" in parameters
     before_seq = integer_parameter(str(parameters.pop("before")), "before", 1, 2**53) if has_before else None
@@ -71,7 +76,9 @@ async def list_request(
         way = f'POST {request.url.path} with {{"{REFERENCE}": …}} as JSON'
         raise Refusal(422, "invalid-request", "A reference has no place in an address, which logs keep", f"Send {way}")
     if unknown:
-        raise Refusal(422, "invalid-request", f"No such parameter: {', '.join(unknown)[:200]}")
+        raise Refusal(
+            422, "invalid-request", f"No such parameter: {', '.join(unknown)[:200]}", f"There are {', '.join(known)}"
+        )
     return limit, before_seq, parameters
 
 

@@ -20,17 +20,19 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference.errors import InvalidApplication
+from inference.questions import warnings
 from inference.rules import Ruling, ruled
 from ledger import cases, errors, queries
+from ledger.decisions import DECISIONS
 from ledger.errors import LedgerUnavailable
 from ledger.events import SCORED
 from ledger.ledger import KeyReused
 from ledger.records import Key, Record
 from web.api.book import BookApi
-from web.api.openapi import MOST_ITEMS, behind_login, describe
+from web.api.openapi import DESCRIBED, MOST_ITEMS, behind_login, describe, in_short
 from web.api.requests import as_item, client, idempotency_key, list_request
 from web.batch.jobs import Jobs
-from web.cases.listed import FILTERS, IN_ADDRESS, REFERENCE, filters_from, listed, page_of_cases
+from web.cases.listed import FILTERS, IN_ADDRESS, NOT_DECIDED, REFERENCE, filters_from, listed, page_of_cases
 from web.lender import Lender
 from web.pages.answers import LONGEST_REFERENCE
 from web.pages.forms import LONGEST_NAME
@@ -42,6 +44,10 @@ from web.security.security_log import allowed, log_event
 logger = logging.getLogger(__name__)
 OF_SCORE = ("decision", "pd", "points", "break_even", "refer_from", "decline_from", "unusual")
 PUBLIC = (*OF_SCORE, "reasons", "release_name", "release", "engine")
+VALUES = (
+    "since, until: a day such as 2026-01-31; "
+    f"decision: {', '.join((*NOT_DECIDED, *DECISIONS))}; overridden: yes, no; by, reference: a text"
+)
 RECORD_FILTERS = ("kind", "by", "decision")  # those that say nothing of an applicant
 
 
@@ -93,7 +99,7 @@ class ApiFirst:
         try:
             await self._by_name.get((scope["method"], path), self._router)(scope, receive, send)
         except HTTPException as error:
-            response = Refusal(error.status_code, "no-such-route", error.detail).response()
+            response = Refusal(error.status_code, "no-such-route", error.detail, DESCRIBED).response()
             response.headers.update(error.headers or {})
             await response(scope, receive, send)
 
@@ -141,13 +147,14 @@ class Api:
             "reasons": None, "release_name": self._release.name, "release": self._release.digest,
             "engine": recorder.scorer.engine.name, "recorded": None,
         }  # fmt: skip
+        self._body_of_one, self._body_of_several = in_short(self._release), in_short(self._release, several=True)
         self._described = describe(self._release, recorder.ledger is not None, str(self._zone))
 
     async def score(self, request: Request) -> dict[str, Any]:
         """Score one application."""
-        body, raw = await read_json(request)
+        body, raw = await read_json(request, self._body_of_one)
         self._check_expected(body)
-        item = as_item(body)
+        item = as_item(body, self._body_of_one)
         key = idempotency_key(request, raw)
         by = client(request)
         answer = await self._recorder.score(item.answers, by=by, channel="api", reference=item.reference, key=key)
@@ -155,17 +162,18 @@ class Api:
 
     async def score_batch(self, request: Request) -> dict[str, Any]:
         """Score many; each succeeds or fails on its own."""
-        body, raw = await read_json(request)
+        body, raw = await read_json(request, self._body_of_several)
         self._check_expected(body)
         if set(body) != {"items"} or not isinstance(body["items"], list) or not body["items"]:
-            raise Refusal(422, "invalid-request", 'A batch is {"items": [ … ]} with at least one item')
+            title = 'A batch is {"items": [ … ]} with at least one item'
+            raise Refusal(422, "invalid-request", title, self._body_of_several)
         if len(body["items"]) > MOST_ITEMS:
             raise Refusal(422, "invalid-request", f"A batch has at most {MOST_ITEMS:,} items")
         key, by = idempotency_key(request, raw), client(request)
 
         async def score_entry(index: int, entry: object) -> dict[str, Any]:
             try:
-                item = as_item(entry)
+                item = as_item(entry, self._body_of_one)
                 its_key = key and Key(key.client, f"{key.key}/{index}", key.digest)
                 answer = await self._recorder.score(
                     item.answers, by=by, channel="api", reference=item.reference, key=its_key
@@ -199,29 +207,25 @@ class Api:
         if record is None:
             content = {name: getattr(score, name) for name in OF_SCORE}
             content |= {**ruled(answer.ruling, score.decision), **self._unrecorded}
-            content["warnings"] = self._warnings(answer.questions)
+            content["warnings"] = self._warned(answer.questions)
             return {"id": score.request_id, **content, "state": answer.state}
         content = {"reasons": None, **(record.personal_json or {}), **record.exact_json}
         recorded = {"seq": record.seq, "time": content["time"], "hash": record.hash.hex()}
         ruling = content.get("ruling")
         public = {name: content[name] for name in PUBLIC}
-        public["warnings"] = self._warnings(content.get("questions") or {})
+        public["warnings"] = self._warned(content.get("questions") or {})
         public |= ruled(None if ruling is None else convert(ruling, Ruling), content["decision"])
         return {"id": content["id"], **public, "recorded": recorded, "state": answer.state}
 
-    def _warnings(self, raised: Mapping[str, str]) -> list[dict[str, Any]]:
+    def _warned(self, raised: Mapping[str, str]) -> list[dict[str, object]]:
         """The questions that answers raised; a person at the desk would be asked them."""
-        return [
-            {"code": question.name, "fields": [question.field, question.above], "text": to_builtins(question.text)}
-            for question in self._recorder.questions.questions
-            if question.name in raised
-        ]
+        return warnings(question for question in self._recorder.questions.questions if question.name in raised)
 
     async def decisions(self, request: Request) -> dict[str, Any]:
         """Records, the newest first, a page at a time; those with a reference only by POST."""
         limit, before_seq, parameters = await list_request(request, (*RECORD_FILTERS, REFERENCE), RECORD_FILTERS)
         if odd := sorted(name for name, text in parameters.items() if not isinstance(text, str)):
-            raise Refusal(422, "invalid-request", f"Invalid value of {', '.join(odd)}")
+            raise Refusal(422, "invalid-request", f"Invalid value of {', '.join(odd)}", "Each is a text")
         only = only_of(person_of(request.scope))
         if only is not None and parameters.setdefault("by", only) != only:
             log_event(request.scope, "role_refused", route="decisions", why="own-records")
@@ -244,7 +248,7 @@ class Api:
             for name, text in parameters.items()
             if name not in filters or len(text) > (LONGEST_REFERENCE if name == REFERENCE else LONGEST_NAME)
         ):
-            raise Refusal(422, "invalid-request", f"Invalid value of {', '.join(invalid_filters)}")
+            raise Refusal(422, "invalid-request", f"Invalid value of {', '.join(invalid_filters)}", VALUES)
         viewer = only_of(person_of(request.scope))
         items = await self._read(
             lambda connection: [

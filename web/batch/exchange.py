@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from inference.errors import Problem
+from inference.questions import Question
 from inference.rules import Rulebook
 
 REFUSED = 3  # beside the places in policy.DECISIONS, in `kinds`
@@ -22,6 +23,7 @@ class Order(Struct, frozen=True, kw_only=True):
     decimal: str | None = None
     reasons: str = "none"
     rulebook: Rulebook = Rulebook()  # the lender's rules
+    questions: tuple[Question, ...] = ()  # the lender's, beside those of the release
     lists_rows: bool = False  # whether a page lists the rows afterwards
 
 

@@ -31,6 +31,7 @@ from msgspec import Struct
 from inference.book.scored import ScoredBook
 from inference.confined import run, used
 from inference.extras import is_installed
+from inference.questions import Question
 from inference.rules import Rulebook
 from inference.settings import Settings
 from ledger.books import book_scored
@@ -94,10 +95,11 @@ class Jobs:
         engine: str,
         rulebook: Rulebook | None = None,
         ledger: Ledger | None = None,
+        questions: tuple[Question, ...] = (),
     ) -> None:
-        """Nothing is written before the first file comes. `rulebook`: the lender's rules, for files sent now; `ledger`
-        records each file that was scored, but none of a public demonstration."""
-        self.rulebook = rulebook or Rulebook()
+        """Nothing is written before the first file comes. `rulebook`, `questions`: the lender's, for files sent now;
+        `ledger` records each file that was scored, but none of a public demonstration."""
+        self.rulebook, self.questions = rulebook or Rulebook(), questions
         self._settings, self._release, self._digest, self._engine = settings, release, digest, engine
         self.is_demo = settings.public_demo
         self._ledger = None if self.is_demo else ledger
@@ -310,6 +312,7 @@ class Jobs:
             id = secrets.token_hex(16)
             order = msgspec.structs.replace(
                 order, file=safe_name(name, ending), lists_rows=by_page, rulebook=self.rulebook,
+                questions=self.questions,
                 most_rows=self.page_rows if by_page or self.is_demo else None,
             )  # fmt: skip
             job = Job(id=id, owner=owner, name=name, created=self.now, order=order, by_page=by_page)

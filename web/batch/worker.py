@@ -22,6 +22,7 @@ from inference.book.sources import open_source
 from inference.engines import open_engine
 from inference.errors import Problem, TenfoldError
 from inference.fields import AnswerRefused
+from inference.lender_option import OfLender
 from inference.policy import DECISIONS
 from inference.release import Release, open_release
 from inference.rules import LenderRules
@@ -258,22 +259,23 @@ def score(folder: Path, order: Order, release: Release, engine: str) -> int:
             words += [f"--{name}", value]
     (folder / "result").mkdir()
     status = command.main(
-        words, lambda scored: write(folder / "scored.json", scored), lambda _, release: rules_of(order, release)
+        words, lambda scored: write(folder / "scored.json", scored), lambda _, release: of_lender(order, release)
     )
     if status == 0 and order.lists_rows:
         list_rows(folder, order, release, engine, options)
     return status
 
 
-def rules_of(order: Order, release: Release) -> LenderRules | None:
-    """The lender's rules as they were when the file was sent."""
-    return None if order.rulebook.is_empty else LenderRules(order.rulebook, release.form, release.policy)
+def of_lender(order: Order, release: Release) -> OfLender:
+    """The lender's rules and questions as they were when the file was sent."""
+    rules = None if order.rulebook.is_empty else LenderRules(order.rulebook, release.form, release.policy)
+    return OfLender(rules, order.questions)
 
 
 def list_rows(folder: Path, order: Order, release: Release, engine: str, options: Told) -> None:
     """Write every row with its score or problems (rows.jsonl), where each begins (8 bytes a row), what came of it
     (`kinds`, a byte a row), and the counts of the histogram."""
-    scorer = BatchScorer(release, open_engine(engine, release), rules=rules_of(order, release))
+    scorer = BatchScorer(release, open_engine(engine, release), rules=of_lender(order, release).rules)
     form, mapping = release.form, order.mapping
     source = open_source(str(folder / "input" / order.file), form, renamed(mapping), options)
     histogram = [[0] * len(DECISIONS) for _ in range(BINS)]

@@ -1,8 +1,7 @@
 """The routes of a case, in English and French: its page, its forms, its notice."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from fastapi import APIRouter, Request
@@ -12,7 +11,6 @@ from starlette.concurrency import run_in_threadpool
 
 from inference.fields import AnswerRefused
 from inference.languages import Text
-from inference.policy import DECLINE
 from ledger import errors
 from ledger.cases import CAN_BE_WITHDRAWN, IN_FORCE, Case
 from ledger.errors import LedgerFull, LedgerUnavailable
@@ -20,11 +18,12 @@ from ledger.events import Notified
 from ledger.ledger import CaseMoved
 from ledger.records import Draft
 from web.cases import handing_on, keeping, letter, withdrawing
+from web.cases.case_letters import CaseLetters
 from web.cases.case_page import CaseBody, CasePage, case_body, heading
 from web.cases.decision_form import CaseForms, Problems, Section, typed
 from web.cases.keeping_form import keeping_section
 from web.cases.letter import ARRANGE
-from web.cases.notice import Notice, chosen_language, from_text, notice, notices
+from web.cases.notice import Notice, chosen_language, from_text, notice
 from web.cases.notice_page import handed_over, notice_page
 from web.cases.notice_pdf import notice_pdf
 from web.cases.opened import CaseReader, Opened
@@ -56,6 +55,7 @@ class CasePages:
         self._ledger, self._lender, self._accounts = recorder.ledger, lender, accounts
         self._state, self._title = recorder.state, recorder.scorer.release.manifest.title
         self._reader = CaseReader(recorder.ledger, recorder.scorer)
+        self._letters = CaseLetters(self._reader, lender, recorder.state)
 
     def routes(self) -> APIRouter:
         router = APIRouter()
@@ -108,7 +108,7 @@ class CasePages:
         state = self._state.then(opened.release, opened.case.score.seq)
         return case_body(
             opened, self._reader, self._lender, texts, person, reviewers, action, problems, values, state,
-            self.notices(opened, person is not None),
+            self._letters.notices(opened, person is not None),
         )  # fmt: skip
 
     def sent(self, action: str) -> Handler:
@@ -187,7 +187,7 @@ class CasePages:
         if action in handing_on.ACTIONS:
             return handing_on.draft(action, opened.case, form, person, self.reviewers())
         if action in keeping.ACTIONS:
-            notices = (self.notices(opened, logged_in) or {}) if action == "notified" else {}
+            notices = (self._letters.notices(opened, logged_in) or {}) if action == "notified" else {}
             return keeping.draft(action, opened.case, form, person, notices, self._lender.work)
         if action == ARRANGE:
             return letter.draft(opened.case, form, person)
@@ -199,19 +199,6 @@ class CasePages:
         """The builder of forms for the page that sent one; the form says how far that page is below the app's root."""
         up = form_value(form, "up")
         return CaseForms(self._lender, texts, up if up in ("", "../", "../../") else "", person, self.reviewers())
-
-    def notices(self, opened: Opened, logged_in: bool) -> Mapping[str, Notice] | None:
-        """The notice in each language; empty before a decision is in force, and where people log in but the lender's
-        own words are missing. None where a record cannot be read: the rest of the page still shows the case."""
-        case, decision = opened.case, opened.case.decision
-        if case.state not in IN_FORCE or decision is None or (self._lender.is_example and logged_in):
-            return {}
-        release = self._reader.decided_with(case, decision)
-        try:
-            return notices(case, release, self._lender, self._state.was_draft(release, case.score_of(decision).seq))
-        except (AnswerRefused, *errors.UNREADABLE) as error:
-            logger.error("ledger: no letter: %s", errors.cause(error))
-            return None
 
     def section(
         self, action: str, opened: Opened, texts: Texts, problems: Problems, form: Form, person: Person | None
@@ -228,16 +215,15 @@ class CasePages:
         if action in keeping.ACTIONS and keeping.possible(action, opened.case):
             return keeping_section(forms, action, opened.case, texts, problems, form)
         if action == ARRANGE and opened.case.state in IN_FORCE:
-            shown = letter.letter(forms, opened.case, self.notices(opened, person is not None), texts, problems, form)
+            shown = letter.letter(
+                forms, opened.case, self._letters.notices(opened, person is not None), texts, problems, form
+            )
             assert shown is not None  # noqa: S101 - a decision is in force
             return shown
-        decision = opened.case.decision
         section = forms.section(opened.case, opened.release, opened.drafts, problems, form)
-        if decision is None or decision.decision != DECLINE or form_value(form, "up") == root_from("record/x", texts):
+        if form_value(form, "up") == root_from("record/x", texts):
             return section
-        return replace(
-            section, letter=letter.letter(forms, opened.case, self.notices(opened, person is not None), texts)
-        )
+        return self._letters.below(section, forms, opened, texts, person is not None)
 
     def desk_section(
         self, opened: Opened, seen: Case | None, texts: Texts, problems: Problems, form: Form, person: Person | None

@@ -31,6 +31,7 @@ from web.person import Person, person_of
 AT_ONCE = 10  # cases of each list on the page Work
 PAGE = 50  # cases of a list's own page
 MOST = 1000  # are counted; more are "999+"
+EMPTY_FORM = "./?draft=new"  # of a new application: no form has that key
 AFTER = re.compile(r"(\d{4}-\d\d-\d\d)\.(\d{1,15})")  # queue day and sequence of the last case of the page before
 # Lists by name: the state of their cases, and whether it must be the visitor's turn.
 LISTS: Mapping[str, tuple[str, bool]] = {
@@ -134,7 +135,7 @@ class WorkPages:
     ) -> Response:
         columns = tuple((name, self._heading(name, texts)) for name in self._settings.columns)
         back = here != "work"
-        view = WorkPage(lists[0].title if back else texts("work.title"), columns, lists, drafts, back, "./")
+        view = WorkPage(lists[0].title if back else texts("work.title"), columns, lists, drafts, back, EMPTY_FORM)
         page_frame = frame(self._title[texts.language], texts, here, scope=request.scope)
         return HTMLResponse(page(view, texts, page_frame), headers=HEADERS)
 

@@ -5,6 +5,7 @@ another case. A case that is decided, withdrawn or of another release takes no m
 """
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -45,7 +46,7 @@ class FormCases:
         remembered = self._remembered.get((by, form))
         if remembered is not None and self._goes_on(remembered.case):
             return remembered
-        return await run_in_threadpool(self._read, by, form)
+        return (await run_in_threadpool(self._read, by, form))[-1]
 
     def remember(self, by: str, form: str, form_case: FormCase) -> None:
         """The case as it is after a score of this form."""
@@ -58,24 +59,36 @@ class FormCases:
         """The case has changed: read it anew."""
         self._remembered.pop((by, form), None)
 
+    async def decided(self, by: str, form: str) -> Case | None:
+        """The last case of somebody's form, if it was decided. Raises `LedgerUnavailable`."""
+
+        def read() -> Case | None:
+            *before, last = self._read(by, form)
+            case = last.case or (before[-1].case if before else None)
+            return case if case is not None and case.decision is not None and case.withdrawn is None else None
+
+        return await run_in_threadpool(read)
+
     def _goes_on(self, case: Case | None) -> bool:
         return case is not None and case.state in TO_DECIDE and case.first.release == self._release
 
-    def _read(self, by: str, form: str) -> FormCase:
+    def _read(self, by: str, form: str) -> list[FormCase]:
+        """The cases of a form, one after another; the last one goes on, or is not begun."""
         try:
             with self._ledger.store.reading() as connection:
-                return self._case_of(connection, by, form)
+                return list(self._cases_of(connection, by, form))
         except UNREADABLE as error:
             raise LedgerUnavailable(cause(error)) from None
 
-    def _case_of(self, connection: sa.Connection, by: str, form: str) -> FormCase:
+    def _cases_of(self, connection: sa.Connection, by: str, form: str) -> Iterator[FormCase]:
         name = form
         while True:
             key = Key(f"form {by}", name, SAME_FORM)
             first = queries.kept_keys(queries.driver(connection), [key]).get((key.client, key.key))
             case = None if first is None else cases.find(connection, first[1].header.id)
+            yield FormCase(key, case)
             if case is None or self._goes_on(case):
-                return FormCase(key, case)
+                return
             name = f"{form} after {case.first.id}"  # the next case of the same form
 
 

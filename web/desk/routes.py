@@ -24,13 +24,14 @@ from ledger.records import Key, Record
 from web.cards.notice_card import notice_card
 from web.cards.problem_card import problem_card
 from web.cards.score_card import score_card
+from web.cases.case_letters import CaseLetters
 from web.cases.decision_form import CaseForms
 from web.cases.opened import CaseReader
 from web.cases.rules import case_at, version_of
 from web.desk.choice_search import MOST_SHOWN, ChoiceSearch
 from web.desk.form import FormValues, single_line
 from web.desk.form_case import FORM_KEY, REMEMBERED, FormCase, FormCases, only_own_scores_since
-from web.desk.form_drafts import FormDrafts
+from web.desk.form_drafts import FormDrafts, is_key
 from web.desk.number_box import read_box
 from web.desk.whatif_panel import Panel
 from web.lender import Lender
@@ -127,6 +128,7 @@ class DeskRoutes:
         self._lender = lender
         self._form_cases = form_cases
         self._cases = None if recorder.ledger is None else CaseReader(recorder.ledger, recorder.scorer)
+        self._letters = None if self._cases is None else CaseLetters(self._cases, lender, recorder.state)
         self.form_drafts = FormDrafts(drafts, self._release, texts, lender.work, recorder.ledger is not None)
         has_rules = recorder.rules is not None and bool(recorder.rules.book.rules)
         self._searches = {
@@ -300,22 +302,45 @@ class DeskRoutes:
         }
 
     async def drafts(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
-        """A form that was begun, with the card of its case; or a list of those that the person has begun."""
+        """A form that was begun, with the card of its case; one whose case is decided as it was left, with the letter
+        below a decline; or a list of those that the person has begun."""
         others = ""
         if "draft" in body and person_of(scope) is None:
             form = self.form_drafts.carried(body["draft"])
         else:
             form, others = await self.form_drafts.find(body.get("id"), scope)
+        form = form or await self._left(body.get("id"), scope)
         if form is None:
             return {"form": None, "html": others}
         correcting = ""
         if form["of"] and (case := await self._find(form["of"], scope)):
             lead = self._texts("correct.lead", seq=case.first.seq)
             correcting = render(Correcting(lead, impossible=False), self._texts)
-        card = await run_in_threadpool(self._card_of, form["case"], scope) if form["case"] else ""
+        card = form.get("card") or (await run_in_threadpool(self._card_of, form["case"], scope) if form["case"] else "")
         if card:
             log_event(scope, "record_read", record=form["case"], what="answers")
         return {"form": {**form, "card": card, "correcting": correcting}, "html": ""}
+
+    async def _left(self, id: object, scope: Scope) -> dict[str, Any] | None:
+        """A form that is no longer kept, since its case is decided: the answers and the card of the case; None if
+        somebody else's, or not shown by this release."""
+        person = person_of(scope)
+        if person is None or person.machine or self._form_cases is None or not is_key(id):
+            return None
+        try:
+            case = await self._form_cases.decided(person.name, str(id))
+        except LedgerUnavailable:
+            return None
+        if case is None or case.score.answers is None:
+            return None
+        card = await run_in_threadpool(self._card_of, case.first.id, scope)
+        if not card:
+            return None
+        return {
+            "values": self._form_values.values(case.score.answers, case.score.reference or ""),
+            "applicant": case.score.applicant or "", "touched": list(self._release.form.names),
+            "decision": None, "of": "", "seen": "", "case": case.first.id, "card": card,
+        }  # fmt: skip
 
     def _card_of(self, id: str, scope: Scope) -> str:
         """The card of a case as it is now; empty if it cannot be shown."""
@@ -334,7 +359,10 @@ class DeskRoutes:
             ruling=opened.ruling,
             questions=opened.questions,
         )
-        section = self._form(person).section(case, self._release, opened.drafts)
+        forms = self._form(person)
+        section = forms.section(case, self._release, opened.drafts)
+        if self._letters is not None:
+            section = self._letters.below(section, forms, opened, self._texts, person is not None)
         return score_card(answer, self._release, self._texts, self._lender, section)
 
     async def _find(self, id: object, scope: Scope) -> Case | None:

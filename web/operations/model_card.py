@@ -79,7 +79,7 @@ def model_card(folder: Path, release_title: Text, texts: Texts, pictures: str, r
     """What the page shows of a release's folder; `pictures` is the way to its plots, and ends with a slash."""
     title = f"{release_title[texts.language]} · {texts('footer.model_card')}"
     try:
-        card = markdown((folder / CARD).read_text("utf-8"), pictures)
+        card = markdown((folder / CARD).read_text("utf-8"), pictures, texts_in("en"))
     except (OSError, UnicodeDecodeError):
         return ModelCardPage(title, "", None, releases)
     return ModelCardPage(title, "" if texts.language == "en" else texts("card.in_english"), card, releases)

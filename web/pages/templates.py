@@ -8,7 +8,7 @@ module makes HTML, from Markdown too.
 import json
 import re
 from collections.abc import Iterator, MutableMapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast
 
@@ -25,6 +25,8 @@ from web.pages.texts import Texts
 
 FOLDER = Path(__file__).with_name("templates")
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+# Not in a formula, nor in brackets, where its term would be in brackets within brackets.
+ABBREVIATION = re.compile(r"(?<![\w(])PD(?![\w*])")
 PICTURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.(svg|png)")
 
 
@@ -51,9 +53,21 @@ def for_script(facts: object) -> Markup:
     return Markup(json.dumps(facts).replace("<", r"\u003c"))  # noqa: S704 - escaped
 
 
-def markdown(source: str, pictures: str) -> Markup:
+def spelt(text: str, texts: Texts) -> Markup:
+    """A heading or a label, in HTML, in which the first "PD" is an abbreviation with its term. The term shows when it
+    is pointed at; on paper, and where nothing can point, the page's style shows it beside or below (desk.css)."""
+    return Markup(ABBREVIATION.sub(lambda _: abbreviation(texts), escape(text), 1))  # noqa: S704 - escaped
+
+
+def abbreviation(texts: Texts) -> Markup:
+    """ "PD", with its term."""
+    return Markup('<abbr title="{}">{}</abbr>').format(texts("result.pd_long"), texts("result.pd"))
+
+
+def markdown(source: str, pictures: str, texts: Texts) -> Markup:
     """Render Markdown that anyone may have written. HTML in it is shown as text; pictures come only from the folder
-    `pictures`, which ends with a slash; a link that is not to http or https is reduced to its text.
+    `pictures`, which ends with a slash; a link that is not to http or https is reduced to its text. The first "PD" of
+    each heading, paragraph and cell is spelt out (`spelt`); `texts` are in the language of the source.
 
     Headings are one level lower than in the source, since the page's own heading is the first; wide tables scroll;
     alignment is a class, since the policy forbids inline styles.
@@ -68,7 +82,7 @@ def markdown(source: str, pictures: str) -> Markup:
         elif token.type == "table_open":
             fitted.append(Token("wide_open", "div", 1, {"class": "wide", "tabindex": "0"}, block=True))
         elif token.children:
-            token.children = fitted_words(token.children, pictures)
+            token.children = with_term(fitted_words(token.children, pictures), texts)
         fitted.append(token)
         if token.type == "table_close":
             fitted.append(Token("wide_close", "div", -1, block=True))
@@ -88,6 +102,16 @@ def fitted_words(tokens: list[Token], pictures: str) -> list[Token]:
         if token.type not in ("link_open", "link_close") or not only_words:
             fitted.append(token)
     return fitted
+
+
+def with_term(tokens: list[Token], texts: Texts) -> list[Token]:
+    """The content of a paragraph, cell or heading, with its first "PD" as an abbreviation."""
+    for place, token in enumerate(tokens):
+        if token.type == "text" and (match := ABBREVIATION.search(token.content)):
+            before, after = token.content[: match.start()], token.content[match.end() :]
+            parts = ("text", before), ("html_inline", abbreviation(texts)), ("text", after)
+            return [*tokens[:place], *(Token(kind, "", 0, content=part) for kind, part in parts), *tokens[place + 1 :]]
+    return tokens
 
 
 def fixed(number: float, digits: int) -> str:
@@ -148,7 +172,7 @@ def templates_in(texts: Texts) -> Templates:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    jinja.filters["fixed"] = fixed
+    jinja.filters |= {"fixed": fixed, "spelt": partial(spelt, texts=texts)}
     jinja.globals |= {"texts": texts, "part": part, "asset_path": asset_path}
     jinja.add_extension(TextsInPlace)
     return jinja
