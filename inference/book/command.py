@@ -15,7 +15,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from inference.book.batches import REASONS, BatchScorer
-from inference.book.cluster import Workers, check_parts_can_be_shared, cluster_client
+from inference.book.cluster import Workers, check_parts_can_be_shared
+from inference.book.cluster_client import cluster_client
 from inference.book.errors import BadBook
 from inference.book.parts import PartLog, RunFolder, Totals
 from inference.book.run import Book, score_book
