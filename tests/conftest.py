@@ -26,7 +26,8 @@ from models.recipes import RECIPES
 hypothesis_settings.register_profile(
     "tenfold", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-hypothesis_settings.load_profile("tenfold")
+hypothesis_settings.register_profile("quick", hypothesis_settings.get_profile("tenfold"), max_examples=25)
+hypothesis_settings.load_profile("tenfold")  # make quick takes the other
 
 gc.disable()  # while the tests are imported, of which a third was spent looking for garbage
 

@@ -16,6 +16,8 @@ from parts import some
 
 from models.data import cards, fetch_consumer, fetch_sba, loans, wheel
 
+pytestmark = pytest.mark.slow  # all of them read the loans of both sources
+
 STUDY_FIELDS = (
     "amount guaranteed_share employees new_business jobs_created jobs_retained franchise revolving naics state"
 )
@@ -123,7 +125,6 @@ def test_committed_files_are_small(path: Path) -> None:
     assert path.stat().st_size <= fetch_sba.LIMIT_BYTES == 9_000_000
 
 
-@pytest.mark.slow
 def test_sba_study_rows_answer_every_field(study: pd.DataFrame) -> None:
     """Study rows lie in 2001-01..2007-12, every month has some, and only job counts may be not stated, then both."""
     assert study["approved"].nunique() == 84

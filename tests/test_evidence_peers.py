@@ -4,13 +4,14 @@ import pytest
 from parts import some
 
 from profiling.benchmarks.peers_installed import HOME, PINS
-from profiling.documents.evidence_peers import by_fairlearn, by_optbinning, scored_by
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["consumer"])
 def test_figures_are_optbinnings(name: str) -> None:
     """Gini, information value, KS and the PSI of every series."""
+    from profiling.documents.evidence_peers import by_optbinning, scored_by  # here: optbinning takes a while
+
     scored = scored_by(name)
     rows = some(by_optbinning(name, scored, scored.judging))
     assert len(rows) == 4 + len(scored.release.form.names)
@@ -22,6 +23,8 @@ def test_figures_are_optbinnings(name: str) -> None:
 @pytest.mark.slow
 def test_groups_are_fairlearns() -> None:
     """Approvals of each group, their ratio, and the difference of equal opportunity."""
+    from profiling.documents.evidence_peers import by_fairlearn, scored_by
+
     marker = HOME / "fairlearn" / "installed"
     if not marker.exists() or marker.read_text() != PINS["fairlearn"]:
         pytest.skip("fairlearn is not in build/peers: 'python -m profiling.documents.evidence_peers' installs it there")

@@ -6,12 +6,13 @@ Where a new Gradio fails one of these, its message says which hook to look at; t
 import asyncio
 import inspect
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import gradio as gr
 import gradio.events
 import pytest
 from fastapi import FastAPI
@@ -21,8 +22,9 @@ from parts import NO_USERS, visiting
 from starlette.middleware import Middleware
 
 from inference.scorer import open_scorer
-from inference.settings import Settings, default_release
+from inference.settings import ROOT, Settings, default_release
 from web.desk import gradio_hooks as hooks
+from web.desk.gradio_import import gr
 from web.pages.assets import assets
 from web.server import create_app
 
@@ -87,6 +89,21 @@ def frontend() -> str:
 
 
 # ---- the queue
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("module", "is_read"), [("gradio", True), ("web.desk.gradio_import", False)])
+def test_an_import_reads_and_writes_no_interface_files(module: str, is_read: bool) -> None:
+    """Gradio's own does; where it no longer does, web/desk/gradio_import.py can import it plainly."""
+    program = f"""
+import sys
+opened = []
+sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
+import {module}
+print(any(name.endswith(".pyi") for name in opened), "gradio" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(is_read), "True"]
 
 
 def test_the_queue_waits_as_long_as_it_is_told() -> None:

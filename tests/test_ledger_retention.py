@@ -260,6 +260,7 @@ def test_nothing_erased_is_in_any_byte(file: Path) -> None:
     assert problem(file) is None
 
 
+@pytest.mark.slow
 def test_a_reader_is_told_of_and_the_next_chance_finishes_it(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """While somebody reads, the log cannot be cut: status 3, verify says so, nobody waits; then `clean` finishes it."""
     names = filled(file, 60)

@@ -76,6 +76,7 @@ def free(lock: Path) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_a_write_waits_for_its_turn(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is written while it is another process's turn, and all of it afterwards."""
     monkeypatch.setattr(turns, "PATIENCE", 600.0)
@@ -100,6 +101,7 @@ def test_a_killed_process_gives_its_turn_back(file: Path) -> None:
         assert ledger.append(draft("case")).seq == 2
 
 
+@pytest.mark.slow
 def test_a_stopped_process_holds_nobody_up(file: Path) -> None:
     """After a while the others write without a turn; SQLite's own lock keeps the chain whole."""
     with closing(Ledger(file)) as ledger, held(beside(file)):
@@ -109,6 +111,7 @@ def test_a_stopped_process_holds_nobody_up(file: Path) -> None:
         assert verify(opened).problem is None
 
 
+@pytest.mark.slow
 def test_only_one_write_waits_for_a_stopped_process(file: Path) -> None:
     """The next ones do not wait again, nor stand in line; once the process has ended they take turns as before."""
     with closing(Ledger(file)) as ledger:

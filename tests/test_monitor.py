@@ -81,6 +81,7 @@ def test_a_book_that_holds_is_silent(ledgers: dict[str, Path]) -> None:
     assert {rate.verdict for rate in seen.bands} <= {WITHIN, TOO_EARLY}
 
 
+@pytest.mark.slow
 def test_a_book_that_gets_worse_alarms_within_months(ledgers: dict[str, Path]) -> None:
     """Not before it does, and the newest quarters whose outcomes are known lie above their PD."""
     seen = monitored(ledgers["worse"])

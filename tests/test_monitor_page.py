@@ -25,6 +25,7 @@ from web.pages.texts import LANGUAGES, texts_in
 from web.security.accounts import Accounts
 from web.server import create_app
 
+pytestmark = pytest.mark.slow  # an app is started
 MONTHS = month(datetime.now(UTC).date().isoformat()) - lent_ledgers.FIRST  # up to the last month
 
 
@@ -61,7 +62,6 @@ def seen(client: TestClient, path: str) -> str:
     return html.unescape(re.sub(r"<[^>]+>", " ", answer.text))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_it_says_what_the_ledger_says(bank: tuple[str, TestClient], language: str) -> None:
     """An alarm with its month, the charts, every table; or that nothing was scored."""
@@ -109,7 +109,6 @@ def test_it_is_for_managers_and_leads_from_the_releases(bank: tuple[str, TestCli
         assert client.get(path).status_code == 403
 
 
-@pytest.mark.slow
 def test_a_new_outcome_is_on_the_page_at_once(bank: tuple[str, TestClient]) -> None:
     """It is worked out once a day, and anew after an outcome."""
     kind, client = bank

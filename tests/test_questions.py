@@ -103,6 +103,7 @@ def test_a_recipe_gives_its_questions_to_the_release(release: Path) -> None:
     assert opened.manifest.questions[0].text["fr"].startswith("Le montant dépasse")
 
 
+@pytest.mark.slow
 def test_a_manifest_whose_question_fits_no_field(release: Path, tmp_path: Path) -> None:
     copy = tmp_path / release.name
     copy.mkdir()
@@ -142,6 +143,7 @@ def test_the_api_warns_and_refuses_nothing(server: Any) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_form_asks_and_the_answer_is_recorded(server: Any) -> None:
     """The score is there at once, with the question; the answer belongs to the same case, and to its page."""
     client, ledger, form = server

@@ -86,6 +86,7 @@ def test_a_constraint_is_of_a_column_or_of_a_pattern(column: str, sign: int) -> 
     assert replace(RECIPE, monotone={"a": +1, "b.*": -1}).constraint(column) == sign
 
 
+@pytest.mark.slow
 def test_every_constraint_is_of_a_column_that_is_there(real: Any, release: Any) -> None:
     """No constraint of a recipe is lost to a slip of the pen: each names a column of its release."""
     columns = release.rows.columns

@@ -181,6 +181,7 @@ def test_a_malformed_or_weak_secret_is_refused(tmp_path: Path, secret: str) -> N
     assert not [part for part in secret.split(":") if len(part) > 3 and part in said]
 
 
+@pytest.mark.slow
 def test_the_secret_counts_once(tmp_path: Path) -> None:
     """Then never again: not for another name, not when the manager has another password, not when all were removed."""
     with closing(Accounts(tmp_path / "users.sqlite3")) as accounts:

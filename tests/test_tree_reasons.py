@@ -1,5 +1,7 @@
 """Reasons of forms with more than sixteen fields: from the trees, equal to all coalitions, and summing to the PD."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from inference.engines import BinsEngine, XGBoostEngine
 from inference.reasons import MOST_DIFFERING, MOST_FIELDS, Reasons, coalitions, weights
 from inference.release import Release
 from inference.scorer import Scorer
+from inference.settings import ROOT
 from inference.tree_reasons import TreeReasons, owners, shares
 from inference.trees import read_trees
 from models.own_loans import train_file
@@ -202,3 +205,31 @@ def test_features_of_several_answers_are_refused(tmp_path: Path, wide: tuple[Rel
         read_recipe(written(tmp_path, loans(10), fields=fields(), more=more))
     with pytest.raises(ValueError, match="come from several answers"):
         owners(release)
+
+
+COMPILED = """
+import sys
+from pathlib import Path
+from inference.bins.shapley import add_effects
+from inference.engines import BinsEngine
+from inference.reasons import Reasons
+from inference.release import open_release
+
+release = open_release(Path(sys.argv[1]))
+reasons = Reasons(release, BinsEngine(release))
+counts = [len(add_effects.signatures)]
+reasons.compile()
+counts.append(len(add_effects.signatures))
+answers = dict(release.form.example, **{f"x{at}": 90 for at in range(15)})
+reasons.explain(release.form.parse(answers))
+counts.append(len(add_effects.signatures))
+print(*counts)
+"""
+
+
+@pytest.mark.slow
+def test_compiling_reasons_leaves_nothing_to_the_first_explanation(wide: tuple[Release, Any]) -> None:
+    """In a process of its own: the loop is there once it was asked for, and an explanation adds no other form of it."""
+    command = [sys.executable, "-c", COMPILED, str(wide[0].folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "1", "1"]

@@ -5,7 +5,6 @@ import json
 import re
 from dataclasses import replace
 
-import gradio as gr
 import pytest
 from msgspec import structs
 from parts import NAMES, newest, some
@@ -15,6 +14,7 @@ from inference.number_format import write_percent
 from inference.release import open_release
 from inference.settings import default_release
 from web.desk.form import FormValues, Widgets, build_form, optional, reference_box
+from web.desk.gradio_import import gr
 from web.pages.answers import kind_of, offered, row_id
 from web.pages.texts import FOLDER, LANGUAGES, texts_in
 

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -29,6 +28,7 @@ from ledger import queries
 from ledger.ledger import Ledger
 from web.desk.blocks import build_desk
 from web.desk.gradio_api import Endpoint
+from web.desk.gradio_import import gr
 from web.operations.health import golden_problems, readiness
 from web.operations.model_card import CARD
 from web.pages.texts import texts_in

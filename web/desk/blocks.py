@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import gradio as gr
-
 from inference.release import Release
 from inference.version import VERSION
 from web.cards.notice_card import NoticeCard, notice
@@ -14,6 +12,7 @@ from web.cards.score_card import IntroCard, intro
 from web.desk.form import FormValues, build_form, reference_box
 from web.desk.gradio_api import Endpoint
 from web.desk.gradio_hooks import SHUT_WHILE_TICKED, DeskBlocks
+from web.desk.gradio_import import gr
 from web.pages.answers import LONGEST_REFERENCE
 from web.pages.frame import frame
 from web.pages.languages import UP

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import gradio as gr
-
 from inference.application import Form
 from inference.fields import NOT_STATED, ChoiceField, Field, NumberField
 from inference.manifest import Group
 from inference.number_format import write_number
 from inference.numbers import LONGEST
+from web.desk.gradio_import import gr
 from web.pages.answers import LONGEST_REFERENCE, RADIO_UP_TO, kind_of, offered, row_id
 from web.pages.templates import as_html, render
 from web.pages.texts import Texts

@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from typing import Any
 
-import gradio as gr
 import gradio.events
 import orjson
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from web.desk.gradio_import import gr
 
 # ---- the queue -------------------------------------------------------------------------------------------------------
 IDLE = 0.1  # seconds between two polls of a queue that nothing uses

@@ -9,6 +9,8 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 from starlette.datastructures import Headers
 
+from web.pages.modules import joined
+
 FOLDER = Path(__file__).with_name("static")
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 VARIES = {"Vary": "Accept-Encoding"}
@@ -33,8 +35,10 @@ def asset_routes() -> APIRouter:
 
 @cache
 def assets() -> dict[str, bytes]:
-    """File name -> content."""
-    return {file.name: file.read_bytes() for file in sorted(FOLDER.iterdir()) if file.suffix in KINDS}
+    """File name -> content; a folder of modules is one script."""
+    files = {file.name: file.read_bytes() for file in sorted(FOLDER.iterdir()) if file.suffix in KINDS}
+    scripts = {f"{folder.name}.js": joined(folder).encode() for folder in sorted(FOLDER.iterdir()) if folder.is_dir()}
+    return files | scripts
 
 
 @cache
