@@ -2,11 +2,13 @@
 
 import asyncio
 import importlib
+import multiprocessing
 import os
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from multiprocessing.process import BaseProcess
 from types import ModuleType
 
 from inference.book.cluster_messages import first_line, news_of_dask
@@ -36,6 +38,7 @@ def cluster_client(address: str) -> Iterator[object]:
             server, workers = address, 1
             if address.startswith("local"):
                 workers = int(address.partition(":")[2] or os.cpu_count() or 1)
+                stack.callback(end_others, multiprocessing.active_children())
                 server = stack.enter_context(
                     distributed.LocalCluster(
                         n_workers=workers,
@@ -53,6 +56,14 @@ def cluster_client(address: str) -> Iterator[object]:
             raise BookStopped(no_answer(address, error)) from None
         with news.shown():
             yield client
+
+
+def end_others(before: Sequence[BaseProcess]) -> None:
+    """End the workers that Dask left: one that it began to start again as the run ended would wait for ever. Processes
+    that were there before are not Dask's."""
+    for child in multiprocessing.active_children():
+        if child not in before:
+            child.kill()
 
 
 async def answers(distributed: ModuleType, address: str) -> None:
