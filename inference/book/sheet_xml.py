@@ -73,7 +73,7 @@ class SheetParser:
 
 
 def cells_left_out(stream: BinaryIO, sheet: str) -> LeftOut:
-    """Of the sheet of this name. Raises `KeyError`, `ValueError`, `ExpatError` or `BadZipFile` where there is none."""
+    """Of the sheet of this name. Raises `KeyError`, `ValueError`, `ExpatError` or `BadZipFile` for other files."""
     with ZipFile(stream) as book:
         if min(entry.header_offset for entry in book.infolist()):
             raise ValueError("something stands before the workbook, as when one file is written after another")
