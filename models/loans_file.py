@@ -11,6 +11,8 @@ from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from xml.parsers.expat import ExpatError
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +23,8 @@ import pyarrow.csv
 import pyarrow.parquet
 import python_calamine
 
-from inference.book.workbooks import cell_text, merged_within
+from inference.book.sheet_xml import WITHOUT_VALUE, cells_left_out
+from inference.book.workbooks import cell_text, merged_within, place_name
 from inference.errors import TenfoldError
 
 CSV, EXCEL, PARQUET = "csv", "excel", "parquet"
@@ -143,7 +146,7 @@ def read_loans(file: Path, reading: Reading) -> pd.DataFrame:
         raise BadLoansFile(f"{file}: {error.strerror or 'cannot be read'}") from None
     except (UnicodeError, csv.Error) as error:
         raise BadLoansFile(f"{file} cannot be read with encoding {reading.encoding}: {type(error).__name__}") from None
-    except (pa.ArrowInvalid, python_calamine.CalamineError):
+    except (pa.ArrowInvalid, python_calamine.CalamineError, BadZipFile, ExpatError):
         raise BadLoansFile(f"{file} cannot be read as {reading.format}") from None
     missing = pa.array(reading.missing, pa.string())
     columns = [pc.utf8_trim_whitespace(column) for column in table.columns]
@@ -247,6 +250,7 @@ def excel_table(file: Path, reading: Reading) -> pa.Table:
         if reading.sheet not in book.sheet_names:
             raise BadLoansFile(f"{file}: no sheet {reading.sheet!r}; there are {', '.join(book.sheet_names)}")
         check_merged(file, book.get_sheet_by_name(reading.sheet), reading)
+        check_computed(file, reading.sheet)
         rows = [row for row in excel_rows(book, reading.sheet)[reading.skip :] if any(cell != "" for cell in row)]
     rows = rows[: len(rows) - reading.skip_end]
     if not rows:
@@ -267,6 +271,16 @@ def check_merged(file: Path, sheet: python_calamine.CalamineSheet, reading: Read
         raise BadLoansFile(
             f"{file}: the cells {place} are merged, so that only the first of them has a value: unmerge, and fill them"
         )
+
+
+def check_computed(file: Path, sheet: str) -> None:
+    """A formula without its value would be read as an empty cell. Raises `BadLoansFile`."""
+    if file.suffix.lower() not in (".xlsx", ".xlsm"):  # other kinds of workbooks have no such XML
+        return
+    with file.open("rb") as stream:
+        formula = cells_left_out(stream, sheet).formula
+    if formula is not None:
+        raise BadLoansFile(f"{file}: cell {place_name(*formula)} holds a formula {WITHOUT_VALUE}")
 
 
 def excel_rows(book: python_calamine.CalamineWorkbook, sheet: str) -> list[list[Any]]:

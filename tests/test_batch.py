@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from zipfile import ZipFile
 
 import pyarrow.parquet as pq
 import pytest
@@ -549,6 +551,49 @@ def test_a_file_that_crashes_its_reader_harms_nothing_else(client: TestClient) -
         assert str(ROOT) not in failed["error"]
         assert "/tmp" not in failed["error"]  # noqa: S108 - a text that must not be there
     assert until(client, send(client, "a.parquet", whole)["id"], DONE, FAILED)["state"] == DONE
+
+
+def test_odd_files_are_refused_or_read_as_by_the_command(client: TestClient, tmp_path: Path) -> None:
+    """By API and by the page: several files in one, a formula that nobody computed, an error in a cell, an archive."""
+    rows = applications(40)
+    write_xlsx(tmp_path / "a.xlsx", {"loans": sheet_of(rows)})
+    cells = {"error": 't="e"><v>#N/A</v></c>', "formula": "><f>100+31</f></c>"}
+    for name, cell in cells.items():
+        changed_workbook(tmp_path / "a.xlsx", tmp_path / f"{name}.xlsx", f'<c r="E3" {cell}')
+    for name, content, words in (
+        ("twice.parquet", parquet_bytes() * 2, "several files, one written after another"),
+        ("formula.xlsx", (tmp_path / "formula.xlsx").read_bytes(), "cell E3 holds a formula"),
+        ("archive.csv", tarred(csv_text(rows)), "its first row is no text"),
+    ):
+        for query in ("", "?for=page"):
+            failed = until(client, send(client, name, content, query)["id"], DONE, FAILED, READY)
+            assert failed["state"] == FAILED, name
+            assert words in failed["error"]
+    for query in ("", "?for=page"):
+        id = send(client, "error.xlsx", (tmp_path / "error.xlsx").read_bytes(), query)["id"]
+        if query:
+            assert until(client, id, READY, FAILED)["error"] is None
+            client.post(f"/batch/{id}/score")
+        done = until(client, id, DONE, FAILED)
+        assert (done["state"], done["rows"], done["rejected"]) == (DONE, 40, 1)
+        assert "error.xlsx,3,income,not_a_number," in client.get(f"{BOOK}/{id}/rejected").text
+
+
+def changed_workbook(file: Path, changed: Path, cell: str) -> None:
+    """The same with another cell E3."""
+    with ZipFile(file) as before, ZipFile(changed, "w") as after:
+        for name in before.namelist():
+            content = before.read(name).decode()
+            after.writestr(name, re.sub(r'<c r="E3".*?</c>', cell, content))
+
+
+def tarred(text: str) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        entry = tarfile.TarInfo("a.csv")
+        entry.size = len(text)
+        archive.addfile(entry, io.BytesIO(text.encode()))
+    return stream.getvalue()
 
 
 def parquet_bytes() -> bytes:

@@ -1,7 +1,9 @@
 """Files as people have them, six more kinds: no crash, and no cell that is read as something else than it says."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import messier_loans
 import numpy as np
@@ -105,3 +107,21 @@ def test_merged_cells_within_the_loans_are_refused(tmp_path: Path) -> None:
         looked_at(
             tmp_path, lambda file: messier_loans.report_book(file, ["A1:G1", "F10:F19"]), "Default", ending="xlsx"
         )
+
+
+def test_formulas_that_nobody_computed_are_refused(tmp_path: Path) -> None:
+    """A program that is no spreadsheet wrote them without their values: the loan's cell would be empty."""
+
+    def report(file: Path) -> None:
+        messier_loans.report_book(file, ["A1:G1"])
+        with ZipFile(file) as book:
+            parts = {name: book.read(name).decode() for name in book.namelist()}
+        name = "xl/sheet0.xml"
+        parts[name], count = re.subn(r'<c r="F10".*?</c>', '<c r="F10"><f>D10*2</f></c>', parts[name])
+        assert count == 1
+        with ZipFile(file, "w") as book:
+            for name, content in parts.items():
+                book.writestr(name, content)
+
+    with pytest.raises(BadLoansFile, match="cell F10 holds a formula of which the file does not hold the value"):
+        looked_at(tmp_path, report, "Default", ending="xlsx")

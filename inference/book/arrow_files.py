@@ -1,5 +1,6 @@
 """A file or a stream of Arrow record batches, by its first bytes. A stream must say where it ends."""
 
+import io
 from collections.abc import Collection, Iterator, Mapping
 from typing import BinaryIO
 
@@ -9,7 +10,19 @@ import pyarrow.ipc as ipc
 
 from inference.application import Form
 from inference.book.errors import BadBook
-from inference.book.pieces import LANGUAGES, ROWS_A_BATCH, Part, Piece, Told, check_columns, cut, digest_of, opened
+from inference.book.pieces import (
+    LANGUAGES,
+    ROWS_A_BATCH,
+    Part,
+    Piece,
+    Told,
+    check_columns,
+    check_not_several,
+    cut,
+    digest_of,
+    on_one_line,
+    opened,
+)
 from inference.numbers import DECIMAL
 
 FILE = b"ARROW1"  # what an Arrow file begins with; a stream has no such mark
@@ -32,6 +45,9 @@ class ArrowSource:
             raise BadBook(f"{path}: the file is empty")
         self._is_file = beginning == FILE
         with opened(path) as stream:
+            if self._is_file:
+                check_not_several(path, stream, FILE + FILE, stream.seek(0, io.SEEK_END))
+                stream.seek(0)
             schema = (ipc.open_file if self._is_file else ipc.open_stream)(pa.PythonFile(stream, "r")).schema
         self.schema = schema.remove_metadata()
         check_columns(path, self.schema, form, mapping)
@@ -43,7 +59,7 @@ class ArrowSource:
         return [digest_of(self._path)]
 
     def parts(self, done: Collection[int]) -> Iterator[Part]:
-        none = pa.RecordBatch.from_pylist([], schema=self.schema)
+        none = pa.record_batch([pa.nulls(0, field.type) for field in self.schema], schema=self.schema)
         return cut(self._pieces(), self.rows_a_part, Piece(self._name, none, np.array([], np.int64)), done)
 
     def _pieces(self) -> Iterator[Piece]:
@@ -58,7 +74,7 @@ class ArrowSource:
                         yield Piece(self._name, batch, numbers)
                         first += batch.num_rows
         except pa.ArrowException as error:
-            raise BadBook(f"{self._path}: from row {first:,} on it cannot be read: {error}") from None
+            raise BadBook(f"{self._path}: from row {first:,} on it cannot be read: {on_one_line(error)}") from None
 
     def _batches(self, stream: BinaryIO) -> Iterator[pa.RecordBatch]:
         if self._is_file:

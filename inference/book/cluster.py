@@ -7,14 +7,11 @@ attempt, from where it is renamed: a worker that finishes late writes the same b
 """
 
 import hashlib
-import importlib
 import json
 import os
-import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast
@@ -22,6 +19,7 @@ from typing import NamedTuple, Protocol, cast
 import msgspec
 
 from inference.book.batches import BatchScorer
+from inference.book.cluster_messages import first_line
 from inference.book.errors import BadBook, BookStopped, OtherRun
 from inference.book.parts import PartLog, RunFolder
 from inference.book.pieces import Part, Told
@@ -29,17 +27,15 @@ from inference.book.run import Book, versions
 from inference.book.sources import FORMATS, Source, open_source
 from inference.engines import open_engine
 from inference.errors import TenfoldError
-from inference.extras import extra
 from inference.questions import Question
 from inference.release import open_release
 from inference.rules import LenderRules, Rulebook
 from inference.settings import RELEASES
 
 ATTEMPTS = ".attempts"  # in the run's folder: what workers are writing
-WAIT = 60  # seconds for the first worker, for a scheduler to answer, and for any worker to take a part
+WAIT = 60  # seconds for any worker to take a part
 ASK = 5  # seconds between two looks at the workers
 RESUME = "What is whole stays: the same command with --resume goes on with the rest"
-ADDRESS = re.compile(r"local(:[1-9][0-9]{0,3})?|(tcp|tls|ws|wss)://[^\s]+")
 
 
 class Task(NamedTuple):
@@ -172,10 +168,6 @@ def check_parts_can_be_shared(source: Source, path: str) -> None:
         )
 
 
-def first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0][:300]
-
-
 def advice(name: str) -> str:
     """What to do about an error of Dask's."""
     if name == "KilledWorker":
@@ -277,34 +269,3 @@ def check_sizes(path: str, files: list[Mapping[str, object]]) -> None:
         size = place.stat().st_size if place.exists() else None
         if size != file["bytes"]:
             raise BadBook(f"{place} has {size} bytes here, and {file['bytes']} where the run began")
-
-
-# --- clients ---
-
-
-@contextmanager
-def cluster_client(address: str) -> Iterator[object]:
-    """A `distributed.Client`: of processes of its own for `local` or `local:N`, else of the scheduler at an address.
-
-    TLS and all else is as Dask is configured (`DASK_DISTRIBUTED__COMM__TLS__CA_FILE` and so on, or its YAML files).
-    """
-    if not ADDRESS.fullmatch(address):
-        raise BadBook(f"--cluster {address}: local, local:N, tcp://HOST:PORT or tls://HOST:PORT is needed")
-    with extra("cluster"):
-        distributed = importlib.import_module("distributed")
-    with ExitStack() as stack:
-        try:
-            server, workers = address, 1
-            if address.startswith("local"):
-                workers = int(address.partition(":")[2] or os.cpu_count() or 1)
-                server = stack.enter_context(
-                    distributed.LocalCluster(
-                        n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
-                    )
-                )
-            client = stack.enter_context(distributed.Client(server, timeout=WAIT))
-            client.wait_for_workers(workers, timeout=WAIT)
-        except (OSError, RuntimeError, TimeoutError, TypeError, ValueError) as error:  # TLS that is missing among them
-            why = f"{type(error).__name__}: {first_line(error)}"
-            raise BookStopped(f"--cluster {address}: no workers answer there ({why})") from None
-        yield client

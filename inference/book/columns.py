@@ -81,6 +81,8 @@ def numbers(field: NumberField, column: pa.Array, language: str) -> tuple[Floats
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if is_text(column.type):
+        if pa.types.is_string_view(column.type):  # of which Arrow matches no patterns
+            column = column.cast(pa.string())
         return written_numbers(field, column, language)
     if pa.types.is_decimal(column.type):  # by way of texts: Arrow's own cast to a float is not rounded correctly
         column = column.cast(pa.string()).cast(pa.float64())

@@ -15,7 +15,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from inference.book.batches import REASONS, BatchScorer
-from inference.book.cluster import Workers, check_parts_can_be_shared, cluster_client
+from inference.book.cluster import Workers, check_parts_can_be_shared
+from inference.book.cluster_client import cluster_client
 from inference.book.errors import BadBook
 from inference.book.parts import PartLog, RunFolder, Totals
 from inference.book.run import Book, score_book
@@ -117,7 +118,9 @@ def run(given: argparse.Namespace, record: Record | None = None, lender: ReadLen
     mapping = read_mapping(given.map, release.form.names)
     separator = NAMED.get(given.separator, given.separator)
     options = Told(separator, given.encoding, given.decimal, given.sheet, given.rows_a_part)
-    if options.separator is not None and (len(options.separator) != 1 or not options.separator.isascii()):
+    if options.separator is not None and not (
+        len(options.separator) == 1 and options.separator.isascii() and options.separator not in '\0\r\n"'
+    ):
         raise BadBook(f"--separator {options.separator}: one ASCII character is needed, or {', '.join(NAMED)}")
     if given.workers < 1 or given.rows_a_part < 1:
         raise BadBook("--workers, --rows-a-part: one at least is needed")

@@ -3,9 +3,12 @@
 What is not told (the encoding, the separator, the decimal mark) is found out from the file's beginning and said.
 """
 
+import codecs
 import csv
 import gzip
 import io
+import unicodedata
+import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import BinaryIO, cast
@@ -39,14 +42,21 @@ class CsvSource:
         if not head:
             raise BadBook(f"{path}: the file is empty")
         marked = bom(head)
-        self.encoding = options.encoding or (marked[0] if marked else "utf-8")
+        self.encoding = options.encoding or marked or "utf-8"
         try:
-            text = head[marked[1] if marked else 0 :].decode(self.encoding, errors="ignore")
-        except LookupError:
+            if marked and not fits(marked, self.encoding):
+                raise BadBook(f"{path}: its byte order mark says {marked}, and --encoding {self.encoding}")
+            text = head.decode(self.encoding, errors="ignore").removeprefix("\ufeff")
+        except (LookupError, UnicodeError, ValueError):
             raise BadBook(f"--encoding {options.encoding}: no such encoding") from None
         needed = {mapping.get(name, name) for name in form.names}
         self.separator = options.separator or self._separator(text, needed)
         names = header(text, self.separator)
+        if any(unicodedata.category(mark) == "Cc" and mark not in "\t\r\n" for name in names for mark in name):
+            raise BadBook(
+                f"{path}: its first row is no text: an archive, a workbook, Parquet, or UTF-16 or UTF-32 without "
+                "--encoding? Name it by the ending of what it is"
+            )
         self.schema = pa.schema([(name, pa.string()) for name in names])
         check_columns(path, self.schema, form, mapping)
         numbers = {
@@ -93,7 +103,7 @@ class CsvSource:
                     yield cast(BinaryIO, Unpacked(pa.CompressedInputStream(pa.PythonFile(stream, "r"), "zstd")))
                 else:
                     yield stream
-        except (EOFError, gzip.BadGzipFile, CutOff) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error, CutOff) as error:
             raise BadBook(f"{self._path}: the compressed file is cut off or damaged: {error}") from None
 
     def reading(self) -> dict[str, object]:
@@ -172,6 +182,12 @@ class Unpacked:
         except OSError as error:
             raise CutOff(str(error)) from None
         return content
+
+
+def fits(marked: str, encoding: str) -> bool:
+    """Whether an encoding is the one that a byte order mark says."""
+    name = codecs.lookup(encoding).name
+    return name in (marked, f"{marked}-sig", marked.rpartition("-")[0])
 
 
 def header(text: str, separator: str) -> list[str]:

@@ -1,7 +1,9 @@
 """A Parquet file, or a folder of them: each worker reads its own row groups."""
 
+import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -9,10 +11,23 @@ import pyarrow.parquet as pq
 
 from inference.application import Form
 from inference.book.errors import BadBook
-from inference.book.pieces import LANGUAGES, ROWS_A_BATCH, Part, Piece, Told, check_columns, digest_of, files_of, opened
+from inference.book.pieces import (
+    LANGUAGES,
+    ROWS_A_BATCH,
+    Part,
+    Piece,
+    Told,
+    check_columns,
+    check_not_several,
+    digest_of,
+    files_of,
+    on_one_line,
+    opened,
+)
 from inference.fields import NumberField
 from inference.numbers import DECIMAL
 
+MAGIC = b"PAR1"  # what a Parquet file begins and ends with
 LARGEST_GROUP = 1 << 20  # rows: a larger row group is read in several parts, each of which decodes those before it
 
 
@@ -25,17 +40,18 @@ class ParquetSource:
         self.language, self.rows_a_part = LANGUAGES[options.decimal or "."], options.rows_a_part
         files = files_of(path)
         if files is not None and not files:
-            raise BadBook(f"{path}: no file in it ends in .parquet")
+            raise BadBook(f"{path}: there is no file in it")
         self._paths = files or [path]
         self._choices = [
             mapping.get(field.name, field.name) for field in form.fields if not isinstance(field, NumberField)
         ]
         self._groups: list[tuple[str, list[int]]] = []  # of each file, how many rows each row group has
         for part in self._paths:
-            with self._open(part) as file:
+            with opened(part) as stream, parquet_file(stream) as file:
                 schema = file.schema_arrow.remove_metadata()
                 metadata = file.metadata
                 sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+                check_not_several(part, stream, MAGIC + MAGIC, unaccounted(stream, file, sizes) + len(MAGIC))
             check_columns(part, schema, form, mapping)
             if part == path or part == self._paths[0]:
                 self.schema = schema
@@ -56,11 +72,6 @@ class ParquetSource:
         more = [name for name in schema.names if name not in self.schema.names]
         if more:
             raise BadBook(f"{path}: column {more[0]!r} is not in {first}")
-
-    @contextmanager
-    def _open(self, path: str, dictionaries: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
-        with opened(path) as stream:
-            yield pq.ParquetFile(stream, read_dictionary=list(dictionaries), buffer_size=1 << 20, pre_buffer=False)
 
     def reading(self) -> dict[str, object]:
         return {"format": "parquet", "decimal": DECIMAL[self.language]}
@@ -88,7 +99,7 @@ class ParquetSource:
         kinds = {name: self.schema.field(name).type for name in self._choices}
         texts = [name for name, kind in kinds.items() if pa.types.is_string(kind) or pa.types.is_large_string(kind)]
         name = path.rpartition("/")[2]
-        with self._open(path, texts) as file:
+        with readable(path), opened(path) as stream, parquet_file(stream, texts) as file:
             batches = file.iter_batches(ROWS_A_BATCH, row_groups=groups, columns=self.schema.names, use_threads=False)
             for batch in batches:
                 if skipped >= batch.num_rows:
@@ -102,6 +113,41 @@ class ParquetSource:
                 if rows == 0:
                     return
         raise BadBook(f"{path}: it holds fewer rows than its metadata says")
+
+
+def parquet_file(stream: BinaryIO, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+    """Of pages that have checksums, which Spark writes, these are compared: a damaged page may still be read."""
+    return pq.ParquetFile(
+        stream,
+        read_dictionary=list(dictionaries),
+        buffer_size=1 << 20,
+        pre_buffer=False,
+        page_checksum_verification=True,
+    )
+
+
+@contextmanager
+def readable(path: str) -> Iterator[None]:
+    """What cannot be decoded raises `BadBook`."""
+    try:
+        yield
+    except pa.ArrowException as error:
+        raise BadBook(f"{path}: it cannot be read: {on_one_line(error)}") from None
+
+
+def unaccounted(stream: BinaryIO, file: pq.ParquetFile, sizes: Sequence[int]) -> int:
+    """How many bytes lie between the last row group and the footer: indexes, or files before this one."""
+    end, metadata = len(MAGIC), file.metadata
+    last = max((number for number, rows in enumerate(sizes) if rows), default=None)
+    if last is not None:
+        # Of encrypted columns Arrow's metadata ends the process; reading a row of each column raises an error instead.
+        next(file.iter_batches(1, row_groups=[last], use_threads=False))
+        group = metadata.row_group(last)
+        for column in map(group.column, range(group.num_columns)):
+            start = column.dictionary_page_offset if column.has_dictionary_page else column.data_page_offset
+            end = max(end, start + column.total_compressed_size)
+    size = stream.seek(0, io.SEEK_END)
+    return max(0, int(size - 2 * len(MAGIC) - metadata.serialized_size - end))
 
 
 def plan(sizes: Sequence[int], rows_a_part: int) -> Iterator[tuple[list[int], int, int, int]]:

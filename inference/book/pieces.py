@@ -22,6 +22,7 @@ from inference.numbers import DECIMAL
 
 ROWS_A_PART = 131_072
 ROWS_A_BATCH = 65_536
+PARQUET = (".parquet", ".pq")
 LANGUAGES = {mark: language for language, mark in DECIMAL.items()}
 
 
@@ -134,7 +135,7 @@ def opened(path: str) -> Iterator[BinaryIO]:
         with ExitStack() as stack:
             yield open_address(path, stack) if is_address(path) else stack.enter_context(open(path, "rb"))
     except OSError as error:
-        raise BadBook(f"{path}: {error.strerror or error}") from None
+        raise BadBook(f"{path}: {error.strerror or on_one_line(error)}") from None
 
 
 def open_address(path: str, stack: ExitStack) -> BinaryIO:
@@ -148,11 +149,30 @@ def open_address(path: str, stack: ExitStack) -> BinaryIO:
     return stream
 
 
+def on_one_line(error: BaseException) -> str:
+    """What an exception says, of which Arrow's take several lines."""
+    return " ".join(str(error).split())
+
+
+def check_not_several(path: str, stream: BinaryIO, mark: bytes, size: int) -> None:
+    """Refuse several files written one after another, as `cat` does: the last one's footer would be applied to the
+    bytes of the first. `mark`, which stands where one ends and another begins, is looked for in `size` bytes."""
+    stream.seek(0)
+    before = b""
+    while size > 0 and (block := stream.read(min(size, 1 << 20))):
+        if mark in before + block:
+            raise BadBook(f"{path}: it is several files, one written after another: put them into a folder")
+        before, size = block[-len(mark) :], size - len(block)
+
+
 def files_of(path: str) -> list[str] | None:
-    """The .parquet files of a folder, by their names' order; None where the path is no folder."""
+    """The Parquet files of a folder, by their names' order; None where the path is no folder.
+
+    Names that begin with . or _ are those of other programs. Raises `BadBook` for anything else: rows would be missing.
+    """
     if not is_address(path):
         folder = Path(path)
-        files = [str(file) for file in folder.glob("*.parquet")] if folder.is_dir() else None
+        files = [str(file) for file in folder.iterdir()] if folder.is_dir() else None
     else:
         with extra("book"):
             import fsspec
@@ -164,9 +184,15 @@ def files_of(path: str) -> list[str] | None:
         files = None if listed is None else [system.unstrip_protocol(file) for file in listed]
     if files is None:
         return None
-    names = {file: file.rpartition("/")[2] for file in files}
-    parts = [file for file, name in names.items() if name.endswith(".parquet") and name[0] not in "._"]
-    return sorted(parts, key=lambda file: names[file])
+    # An address may list the folder itself.
+    names = {file: name for file in files if (name := file.rpartition("/")[2]) and name[0] not in "._"}
+    others = sorted(name for name in names.values() if not name.lower().endswith(PARQUET))
+    if others:
+        raise BadBook(
+            f"{path}: {others[0]!r} in it is no file whose name ends in .parquet or .pq: a folder is scored as a "
+            "whole. Move it away, or name the folder that holds the files"
+        )
+    return sorted(names, key=lambda file: names[file])
 
 
 def cut(pieces: Iterator[Piece], rows_a_part: int, empty: Piece, done: Collection[int]) -> Iterator[Part]:

@@ -19,7 +19,13 @@ from inference.book.errors import BadBook
 BLOCK = 4 << 20  # bytes
 LONGEST = 64 << 20  # bytes of one record
 QUOTE, NEWLINE, RETURN = 34, 10, 13
-BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+BOMS = {  # that of UTF-32 begins with one of UTF-16
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +36,9 @@ class Chunk:
     numbers: npt.NDArray[np.int64]  # of each record
 
 
-def bom(head: bytes) -> tuple[str, int] | None:
-    """The encoding that the first bytes of a file say, and how many they are."""
-    return next(((encoding, len(mark)) for mark, encoding in BOMS.items() if head.startswith(mark)), None)
+def bom(head: bytes) -> str | None:
+    """The encoding that the first bytes of a file say."""
+    return next((encoding for mark, encoding in BOMS.items() if head.startswith(mark)), None)
 
 
 def chunks(stream: BinaryIO, encoding: str, separator: str, name: str, block: int = BLOCK) -> Iterator[Chunk]:
@@ -45,8 +51,9 @@ def chunks(stream: BinaryIO, encoding: str, separator: str, name: str, block: in
         if decoder is not None:
             try:
                 text = decoder.decode(read, final=not read).encode()
-            except UnicodeDecodeError as error:
-                raise BadBook(f"{name}: from row {number:,} on it is not {encoding}: {error.reason}") from None
+            except UnicodeError as error:
+                why = getattr(error, "reason", error)
+                raise BadBook(f"{name}: from row {number:,} on it is not {encoding}: {why}") from None
         if not begun and text:
             begun, text = True, text.removeprefix(codecs.BOM_UTF8)
         content = rest + text

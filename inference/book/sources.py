@@ -9,13 +9,23 @@ from inference.book.arrow_files import ArrowSource
 from inference.book.csv_files import SEPARATORS, CsvSource
 from inference.book.errors import BadBook
 from inference.book.parquet_files import ParquetSource
-from inference.book.pieces import ROWS_A_PART, Part, Piece, Source, Told, files_of, is_address
+from inference.book.pieces import (
+    PARQUET,
+    ROWS_A_PART,
+    Part,
+    Piece,
+    Source,
+    Told,
+    files_of,
+    is_address,
+    on_one_line,
+)
 from inference.book.workbooks import WorkbookSource
 
 __all__ = ["FORMATS", "ROWS_A_PART", "SEPARATORS", "CsvSource", "Part", "Piece", "Source", "Told", "open_source"]
 FORMATS = {"csv": "CSV", "parquet": "Parquet", "arrow": "Arrow", "xlsx": "a workbook"}
 KINDS: dict[tuple[str, ...], Callable[[str, Form, Mapping[str, str], Told], Source]] = {
-    (".parquet", ".pq"): ParquetSource,
+    PARQUET: ParquetSource,
     (".csv", ".tsv", ".txt"): CsvSource,
     (".arrow", ".arrows", ".feather", ".ipc"): ArrowSource,
     (".xlsx",): WorkbookSource,
@@ -32,8 +42,8 @@ def open_source(path: str, form: Form, mapping: Mapping[str, str], options: Told
             kind = ParquetSource
         if kind is not None:
             return kind(path, form, mapping, options)
-    except pa.ArrowInvalid as error:
-        raise BadBook(f"{path}: {error}") from None
+    except pa.ArrowException as error:
+        raise BadBook(f"{path}: {on_one_line(error)}") from None
     raise BadBook(
         f"{path}: a folder, or a name ending in .parquet, .csv, .tsv, .txt (.csv also with .gz or .zst), .arrow or "
         ".xlsx is needed"

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from itertools import islice
 from typing import TYPE_CHECKING
+from xml.parsers.expat import ExpatError
+from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +17,7 @@ from inference.application import Form
 from inference.book.columns import raw_answer
 from inference.book.errors import BadBook
 from inference.book.pieces import LANGUAGES, ROWS_A_BATCH, Part, Piece, Told, check_columns, cut, digest_of, opened
+from inference.book.sheet_xml import WITHOUT_VALUE, cells_left_out
 from inference.extras import extra
 from inference.fields import AnswerRefused, NumberField
 from inference.numbers import DECIMAL
@@ -34,7 +37,7 @@ class WorkbookSource:
             raise BadBook(f"{path}: a workbook has no separator and no encoding")
         self._path, self._name, self.rows_a_part = path, path.rpartition("/")[2], options.rows_a_part
         sheet = self._sheet(options.sheet)
-        rows = numbered_rows(sheet)
+        rows = numbered_rows(sheet, self._errors)
         number, header = next(rows, (0, []))
         if not number:
             raise BadBook(f"{path}: sheet {self.sheet!r} is empty")
@@ -67,9 +70,15 @@ class WorkbookSource:
                     problem = f"there is no sheet {wanted!r}" if wanted else "it has several sheets"
                     raise BadBook(f"{self._path}: {problem}: --sheet takes one of {listed}")
                 self.sheet = wanted
-                return book.get_sheet_by_name(wanted)
-        except python_calamine.CalamineError as error:
+                sheet = book.get_sheet_by_name(wanted)
+                stream.seek(0)
+                left_out = cells_left_out(stream, wanted)
+        except (python_calamine.CalamineError, BadZipFile, ExpatError, KeyError, ValueError) as error:
             raise BadBook(f"{self._path} is not a workbook that can be read: {error}") from None
+        if left_out.formula is not None:
+            raise BadBook(f"{self._path}: cell {place_name(*left_out.formula)} holds a formula {WITHOUT_VALUE}")
+        self._errors = left_out.errors
+        return sheet
 
     def _language(self, rows: Iterator[tuple[int, list[Cell]]]) -> str:
         """English unless French refuses fewer of the numbers that are texts."""
@@ -95,7 +104,7 @@ class WorkbookSource:
         return cut(self._pieces(), self.rows_a_part, self._piece([]), done)
 
     def _pieces(self) -> Iterator[Piece]:
-        rows = numbered_rows(self._open)
+        rows = numbered_rows(self._open, self._errors)
         next(rows)  # the header
         while some := list(islice(rows, ROWS_A_BATCH)):
             yield self._piece(some)
@@ -132,7 +141,7 @@ def merged_within(sheet: "CalamineSheet", first: int, last: int) -> Iterator[str
     """The ranges of merged cells that begin in these rows, counted from 0, as a spreadsheet names them: A5:A9."""
     for (top, left), (bottom, right) in sheet.merged_cell_ranges or []:
         if first <= top <= last:
-            yield f"{letters(left)}{top + 1}:{letters(right)}{bottom + 1}"
+            yield f"{place_name(top, left)}:{place_name(bottom, right)}"
 
 
 def letters(place: int) -> str:
@@ -140,10 +149,21 @@ def letters(place: int) -> str:
     return (letters(place // 26 - 1) if place >= 26 else "") + chr(ord("A") + place % 26)
 
 
-def numbered_rows(sheet: "CalamineSheet") -> Iterator[tuple[int, list[Cell]]]:
-    """The rows that hold anything, with their numbers in the spreadsheet."""
+def place_name(row: int, column: int) -> str:
+    """A cell as a spreadsheet names it: E3."""
+    return f"{letters(column)}{row + 1}"
+
+
+def numbered_rows(sheet: "CalamineSheet", errors: Mapping[tuple[int, int], str]) -> Iterator[tuple[int, list[Cell]]]:
+    """The rows that hold anything, with their numbers in the spreadsheet; errors as the texts that it shows."""
     rows: Iterator[list[Cell]] = sheet.iter_rows()  # type: ignore[assignment]  # lists are invariant
+    first = (sheet.start or (0, 0))[1]
+    by_row: dict[int, list[tuple[int, str]]] = {}
+    for (row, column), text in errors.items():
+        by_row.setdefault(row + 1, []).append((column - first, text))
     for number, cells in enumerate(rows, 1):
+        for column, text in by_row.get(number, ()):
+            cells[column] = text
         if any(cell != "" for cell in cells):
             yield number, cells
 
