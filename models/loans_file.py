@@ -23,7 +23,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import python_calamine
 
-from inference.book.sheet_xml import WITHOUT_VALUE, cells_left_out
+from inference.book.sheet_xml import WITHOUT_VALUE, LeftOut, cells_left_out
 from inference.book.workbooks import cell_text, merged_within, place_name
 from inference.errors import TenfoldError
 
@@ -251,7 +251,7 @@ def excel_table(file: Path, reading: Reading) -> pa.Table:
             raise BadLoansFile(f"{file}: no sheet {reading.sheet!r}; there are {', '.join(book.sheet_names)}")
         check_merged(file, book.get_sheet_by_name(reading.sheet), reading)
         check_computed(file, reading.sheet)
-        rows = [row for row in excel_rows(book, reading.sheet)[reading.skip :] if any(cell != "" for cell in row)]
+        rows = [row for row in excel_rows(file, book, reading.sheet)[reading.skip :] if any(cell != "" for cell in row)]
     rows = rows[: len(rows) - reading.skip_end]
     if not rows:
         raise BadLoansFile(f"{file}: sheet {reading.sheet!r} is empty")
@@ -275,17 +275,30 @@ def check_merged(file: Path, sheet: python_calamine.CalamineSheet, reading: Read
 
 def check_computed(file: Path, sheet: str) -> None:
     """A formula without its value would be read as an empty cell. Raises `BadLoansFile`."""
-    if file.suffix.lower() not in (".xlsx", ".xlsm"):  # other kinds of workbooks have no such XML
-        return
-    with file.open("rb") as stream:
-        formula = cells_left_out(stream, sheet).formula
+    formula = left_out(file, sheet).formula
     if formula is not None:
         raise BadLoansFile(f"{file}: cell {place_name(*formula)} holds a formula {WITHOUT_VALUE}")
 
 
-def excel_rows(book: python_calamine.CalamineWorkbook, sheet: str) -> list[list[Any]]:
-    """The rows of a sheet from its first used cell on, all of one length."""
-    return book.get_sheet_by_name(sheet).to_python()
+def left_out(file: Path, sheet: str) -> LeftOut:
+    """What the reader of workbooks leaves out of a sheet; nothing is known of kinds that are no XML."""
+    if file.suffix.lower() not in (".xlsx", ".xlsm"):
+        return LeftOut()
+    try:
+        with file.open("rb") as stream:
+            return cells_left_out(stream, sheet)
+    except (KeyError, ValueError) as error:
+        raise BadLoansFile(f"{file} is not a workbook that can be read: {error}") from None
+
+
+def excel_rows(file: Path, book: python_calamine.CalamineWorkbook, name: str) -> list[list[Any]]:
+    """The rows of a sheet from its first used cell on, all of one length; errors as the texts that it shows."""
+    sheet = book.get_sheet_by_name(name)
+    rows: list[list[Any]] = sheet.to_python()
+    first_row, first_column = sheet.start or (0, 0)
+    for (row, column), text in left_out(file, name).errors.items():
+        rows[row - first_row][column - first_column] = text
+    return rows
 
 
 def excel_text(cell: object, decimal: str) -> str:

@@ -109,19 +109,30 @@ def test_merged_cells_within_the_loans_are_refused(tmp_path: Path) -> None:
         )
 
 
+def with_cell(file: Path, place: str, cell: str) -> None:
+    """A report whose loans have other content in one cell."""
+    messier_loans.report_book(file, ["A1:G1"])
+    with ZipFile(file) as book:
+        parts = {name: book.read(name).decode() for name in book.namelist()}
+    name = "xl/sheet0.xml"
+    parts[name], count = re.subn(rf'<c r="{place}".*?</c>', f'<c r="{place}"{cell}</c>', parts[name])
+    assert count == 1
+    with ZipFile(file, "w") as book:
+        for name, content in parts.items():
+            book.writestr(name, content)
+
+
 def test_formulas_that_nobody_computed_are_refused(tmp_path: Path) -> None:
     """A program that is no spreadsheet wrote them without their values: the loan's cell would be empty."""
-
-    def report(file: Path) -> None:
-        messier_loans.report_book(file, ["A1:G1"])
-        with ZipFile(file) as book:
-            parts = {name: book.read(name).decode() for name in book.namelist()}
-        name = "xl/sheet0.xml"
-        parts[name], count = re.subn(r'<c r="F10".*?</c>', '<c r="F10"><f>D10*2</f></c>', parts[name])
-        assert count == 1
-        with ZipFile(file, "w") as book:
-            for name, content in parts.items():
-                book.writestr(name, content)
-
     with pytest.raises(BadLoansFile, match="cell F10 holds a formula of which the file does not hold the value"):
-        looked_at(tmp_path, report, "Default", ending="xlsx")
+        looked_at(tmp_path, lambda file: with_cell(file, "F10", "><f>D10*2</f>"), "Default", ending="xlsx")
+
+
+@pytest.mark.parametrize("error", ["#N/A", "#DIV/0!"])
+def test_errors_are_words_for_what_is_not_known(tmp_path: Path, error: str) -> None:
+    """As in a CSV file of the sheet; the recipe names the word, so that the analyst sees it."""
+    without = looked_at(tmp_path, lambda file: messier_loans.report_book(file, ["A1:G1"]), "Default", ending="xlsx")
+    found = looked_at(tmp_path, lambda file: with_cell(file, "B11", f' t="e"><v>{error}</v>'), "Default", ending="xlsx")
+    assert set(found.reading.missing) - set(without.reading.missing) == {error}
+    unknown = [np.isnan(each.columns["Income"].clean).sum() for each in (without, found)]
+    assert unknown[1] == unknown[0] + 1

@@ -84,6 +84,8 @@ def no_answer(address: str, error: BaseException) -> str:
         isinstance(cause, ssl.SSLError) or "TLS" in str(cause) or "encryption" in str(cause) for cause in causes
     ):
         return f"{problem} {tls_advice()}"
+    if address.startswith("local"):
+        return f"{problem} Try fewer, such as local:1, or leave --cluster out: this machine scores the file alone."
     return f"{problem} Start a scheduler and workers there, or name their address; is it tls:// instead?"
 
 
