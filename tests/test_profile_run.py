@@ -357,6 +357,24 @@ def test_a_script_runs_in_processes_of_its_own(shop: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not say how much a process has had")
+def test_a_scripts_memory_is_its_own(tmp_path: Path) -> None:
+    """And not that of the profiler which begins it, which has three times as much as a small script."""
+    script = tmp_path / "small.py"
+    script.write_text(
+        "kb = open('/proc/self/status').read().partition('VmHWM:')[2].split()[0]\n"
+        "open('had.txt', 'a').write(kb + '\\n')\n"
+    )
+    command = [sys.executable, "-m", "profiling", "run", "-n", "1", str(script)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=True)
+    had = int((tmp_path / "had.txt").read_text().split()[0]) / 2**10  # without a profiler
+    said = re.search(r"Memory: ([\d.]+) MB resident at most", done.stdout)
+    assert said is not None
+    assert had - 1 < float(said[1]) < had + 2  # Linux counts in batches
+
+
+@pytest.mark.slow
 def test_a_script_is_main_and_its_threads_are_counted(shop: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """What it defines can be pickled, it finds its own modules; what its threads did is said, and how it ended."""
     (shop / "job.py").write_text(

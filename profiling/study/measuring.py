@@ -3,13 +3,13 @@
 import cProfile
 import marshal
 import platform
-import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from inference.errors import TenfoldError
+from profiling.peak_memory import most_resident
 from profiling.study.calls import Call, Target
 from profiling.study.equality import TOLERANCE, equal
 from profiling.study.prof_reader import Profile, entries_from
@@ -104,8 +104,6 @@ def machine() -> str:
 
 def memory(target: Target, calls: Sequence[Call], n: int) -> dict[str, float]:
     """MB: resident before and after, the most so far; KB a call: kept after it, and the most in one."""
-    import resource
-
     import psutil
 
     process = psutil.Process()
@@ -125,7 +123,7 @@ def memory(target: Target, calls: Sequence[Call], n: int) -> dict[str, float]:
     finally:
         tracemalloc.stop()
     at_end = process.memory_info().rss / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    peak = most_resident() / 2**20
     return {
         "rss_before_mb": at_start,
         "rss_after_mb": at_end,

@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -158,16 +157,33 @@ def run_script(options: argparse.Namespace) -> tuple[Timings, list[Profile]]:
     return timings, [profile]
 
 
+# The most memory that a process has had includes what its parent had when it began, on Linux: it begins as a copy. So a
+# script is begun by a process that has next to none.
+LAUNCHER = """
+import os, signal, sys, time
+report = int(sys.argv[1])
+os.set_inheritable(report, False)
+started = time.perf_counter()
+process = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the script
+_, status, used = os.wait4(process, 0)
+took = time.perf_counter() - started
+figures = took, used.ru_utime + used.ru_stime, used.ru_maxrss, os.waitstatus_to_exitcode(status)
+os.write(report, " ".join(map(str, figures)).encode())
+"""
+
+
 def child(command: Sequence[str]) -> tuple[float, float, float, int]:
     """Run a process to its end: seconds, CPU seconds, largest resident memory in MB, exit status."""
     sys.stdout.flush()
-    started = time.perf_counter()
-    process = subprocess.Popen(command)
-    _, status, used = os.wait4(process.pid, 0)
-    took = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    most = used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    return took, used.ru_utime + used.ru_stime, most, process.returncode
+    reading, writing = os.pipe()
+    with open(reading, "rb") as report:
+        launcher = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(writing), *command]
+        process = subprocess.Popen(launcher, pass_fds=[writing])
+        os.close(writing)
+        process.wait()
+        took, cpu, most, status = report.read().split()
+    return float(took), float(cpu), int(most) / (2**20 if sys.platform == "darwin" else 2**10), int(status)
 
 
 def conclude(options: argparse.Namespace, timings: Timings, profiles: Sequence[Profile]) -> int:

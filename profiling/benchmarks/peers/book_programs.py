@@ -11,6 +11,7 @@ from pathlib import Path
 
 from inference.engines import open_engine
 from inference.release import MODEL, open_release
+from profiling.peak_memory import most_resident
 from profiling.workload import embedded
 
 PLAIN = ["amount", "price", "term", "income", "expenses", "assets", "seniority"]
@@ -206,13 +207,12 @@ def main():
     began, cpu = time.perf_counter(), time.process_time()
     program(setting, source, out)
     took, cpu = time.perf_counter() - began, time.process_time() - cpu
-    usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of Dask's workers the largest one
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024  # of Dask's workers the largest one
     lines = sum(bool(line.strip()) for line in inspect.getsource(program).splitlines()[1:])
     lines += sum(bool(line.strip()) for line in inspect.getsource(features).splitlines()) * (
         "features(" in inspect.getsource(program)
     )
-    figures = {"seconds": took, "cpu_seconds": cpu, "peak_mb": max(usage, children) * 1024 / 1e6, "lines": lines}
+    figures = {"seconds": took, "cpu_seconds": cpu, "peak_mb": max(most_resident(), children) / 1e6, "lines": lines}
     print("\n" + json.dumps(figures), flush=True)
     assert Path(out).exists() or name == "opened"  # noqa: S101
 
