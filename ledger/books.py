@@ -65,7 +65,7 @@ def how_to_repeat(record: Record) -> dict[str, str]:
     words, expected = [*event.options], f"with an input of SHA-256 {event.input}"
     if event.lender is not None:
         words += ["--lender", "FILE"]
-        expected += f" and lender's rules of SHA-256 {event.lender} in FILE"
+        expected += f" and lender's rules and questions of SHA-256 {event.lender} in FILE"
     command = shlex.join(["tenfold", "book", file, "OUT", "--release", release, *words])
     expected += f", OUT/_SUCCESS says the sha256 {event.output}"
     return {"repeat": command, "expected": f"{expected}, by the same versions on the same platform"}

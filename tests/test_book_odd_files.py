@@ -464,3 +464,9 @@ def test_an_error_is_carried_as_the_spreadsheet_shows_it(tmp_path: Path) -> None
     file = workbook(tmp_path / "in.xlsx", "A3", '<c r="A3" t="e"><v>#NAME?</v></c>')
     assert score(file, tmp_path / "out") == 0
     assert scores(tmp_path / "out")["loan_id"][1].as_py() == "#NAME?"
+
+
+def test_an_error_without_a_value_is_an_empty_cell(tmp_path: Path, expected: pa.Table) -> None:
+    """As the reader of workbooks has it, for which the sheet begins right of this one: no other cell is overwritten."""
+    id = f'<c r="B7" t="inlineStr"><is><t>{ROWS[1]["loan_id"]}</t></is></c>'
+    check_equal(workbook(tmp_path / "in.xlsx", "B7", f'<c r="A7" t="e"/>{id}', above=4), expected)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 from book_files import csv_text
@@ -23,6 +24,12 @@ from test_lender_rules import example, lender_file
 
 import tenfold
 from inference.application import Application
+from inference.book.batches import BatchScorer
+from inference.book.errors import OtherRun
+from inference.book.parts import RunFolder
+from inference.book.run import Book
+from inference.book.sources import Told, open_source
+from inference.engines import open_engine
 from inference.errors import BadRelease, BadSetting
 from inference.languages import Words
 from inference.questions import CONFIRMED, OPEN, Question, Questions
@@ -272,6 +279,23 @@ def test_a_record_of_a_file_knows_the_questions(tmp_path: Path) -> None:
     assert asking.digest not in (None, plain.digest)
     assert asking._replace(rules=None).digest not in (None, asking.digest)
     assert asking._replace(rules=None, questions=()).digest is None
+
+
+def test_a_run_begun_before_files_had_questions_is_another_run(tmp_path: Path) -> None:
+    """Of a release that asks: the parts that are whole lack the column, and the rest would have it."""
+    release = open_release(newest("consumer"))
+    asks = question("amount", "price")
+    asking = replace(release, manifest=msgspec.structs.replace(release.manifest, questions=(asks,)))
+    (tmp_path / "in.csv").write_text(csv_text([release.form.example]))
+    source, folder = open_source(str(tmp_path / "in.csv"), release.form, {}, Told()), RunFolder(tmp_path / "out", "csv")
+    before, now = (
+        Book(BatchScorer(one, open_engine("xgboost", one)), source, {}, folder).manifest() for one in (release, asking)
+    )
+    folder.begin(before, resume=False)
+    folder.close()
+    with pytest.raises(OtherRun, match=r"output\.questions"):
+        folder.begin(now, resume=True)
+    folder.close()
 
 
 @pytest.mark.slow

@@ -9,6 +9,8 @@ from inference.book.errors import BadBook
 from inference.book.record_batch import score_batch, score_in
 from inference.engines import XGBoostEngine
 from inference.errors import InvalidApplication
+from inference.lender_option import OfLender
+from inference.questions import Question
 from inference.release import Release, open_release
 from inference.scorer import Scorer
 
@@ -54,6 +56,29 @@ def test_no_rows_give_no_rows_with_the_same_columns(consumer: Release) -> None:
     rows = batch_of(applications(3))
     engine = XGBoostEngine(consumer)
     assert score_batch(rows.slice(0, 0), consumer, engine).schema == score_batch(rows, consumer, engine).schema
+
+
+def test_a_lender_in_the_place_of_another_has_its_own_questions(consumer: Release) -> None:
+    """Nobody holds what was given to the call before: its place in memory is soon another lender's."""
+    rows, engine = (
+        batch_of([{**row, "amount": 1500, "price": 1400} for row in applications(2)]),
+        XGBoostEngine(consumer),
+    )
+
+    def asked(lender: OfLender) -> list[object]:
+        return list(score_batch(rows, consumer, engine, lender).column("questions").to_pylist())
+
+    above, below = (
+        (Question(name=field, field=field, above=other, text={"en": "?", "fr": "?"}),)
+        for field, other in (("amount", "price"), ("price", "amount"))
+    )
+    lender = OfLender(questions=above)
+    place, first = id(lender), asked(lender)
+    del lender
+    others = [OfLender(questions=below)]
+    while id(others[-1]) != place and len(others) < 10_000:
+        others.append(OfLender(questions=below))
+    assert (first, asked(others[-1])) == (["amount"] * 2, [""] * 2)
 
 
 def test_columns_that_are_missing_or_there_twice_are_named(consumer: Release) -> None:

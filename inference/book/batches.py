@@ -90,7 +90,7 @@ class BatchScorer:
         self.release, self.engine, self.reasons, self.rules = release, engine, reasons, rules
         self.lender_questions = questions
         self._questions = Questions((*release.manifest.questions, *questions), release.form)
-        self._question_names = [question.name for question in self._questions.questions]
+        self.question_names = [question.name for question in self._questions.questions]
         self._reasons = None if reasons == NO_ROWS else Reasons(release, engine)
         self._functions = functions()
 
@@ -100,14 +100,14 @@ class BatchScorer:
         flags = policy.unusual_of_many(values)
         decisions = policy.decide_many(pds, values, flags)
         rulings = None if self.rules is None else self.rules.judge_many(values, pds, decisions)
-        raised = named(self._questions.raised_by_many(values), self._question_names) if self._question_names else None
+        raised = named(self._questions.raised_by_many(values), self.question_names) if self.question_names else None
         return Scored(pds, self.points(pds), decisions, named(flags, policy.watched), rulings, raised)
 
     @property
     def added(self) -> tuple[str, ...]:
         """Columns that no file may have: those of `batch`."""
         ruled = ADDED_BY_RULES if self.rules is not None else ()
-        return (*ADDED, "reasons", *ruled, *(("questions",) if self._question_names else ()))
+        return (*ADDED, "reasons", *ruled, *(("questions",) if self.question_names else ()))
 
     def probabilities(self, values: Floats) -> npt.NDArray[np.float32]:
         """The model's, uncalibrated: (m,) float32."""

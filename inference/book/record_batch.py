@@ -64,15 +64,15 @@ def both(folder: str, engine: str) -> tuple[Release, Engine]:
 
 
 def scorer(release: Release, engine: Engine, lender: OfLender) -> BatchScorer:
-    """One for each release, engine and lender's file."""
-    key = (id(release), id(engine), id(lender))
+    """One for each release, engine and lender's file. It holds what the key names: no id becomes another's."""
+    key = (id(release), id(engine), id(lender.rules), id(lender.questions))
     if key not in SCORERS:
         SCORERS.clear()
         SCORERS[key] = BatchScorer(release, engine, rules=lender.rules, questions=lender.questions)
     return SCORERS[key]
 
 
-SCORERS: dict[tuple[int, int, int], BatchScorer] = {}
+SCORERS: dict[tuple[int, int, int, int], BatchScorer] = {}
 
 
 def plain(column: pa.Array) -> pa.Array:

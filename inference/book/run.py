@@ -63,6 +63,7 @@ class Book:
                 "format": self.folder.form,
                 "rows_a_part": self.source.rows_a_part,
                 "reasons": self.scorer.reasons,
+                **({"questions": names} if (names := self.scorer.question_names) else {}),
             },
             "versions": versions(self.scorer.engine.name),
             **({} if rules is None else {"lender": msgspec.to_builtins(rules.book)}),

@@ -68,8 +68,8 @@ class SheetParser:
                 has_value = self._value is not None if self._kind == "str" else bool(self._value)
                 if self._has_formula and (self._stale or not has_value) and self.left_out.formula is None:
                     self.left_out.formula = place
-                if self._kind == "e":
-                    self.left_out.errors[place] = self._value or "#ERROR"
+                if self._kind == "e" and self._value:  # without one the cell is empty, and may lie outside of all rows
+                    self.left_out.errors[place] = self._value
 
 
 def cells_left_out(stream: BinaryIO, sheet: str) -> LeftOut:
