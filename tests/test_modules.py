@@ -49,6 +49,13 @@ def test_modules_run_once_each_after_what_they_import(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["once", "Hello, Ada", "2"]
 
 
+def test_code_after_a_comment_in_its_line_stays(tmp_path: Path) -> None:
+    """A cast at the start of a line: what follows it is no part of the next comment."""
+    cast = "/** @type {any} */ (globalThis).first = 1;\nglobalThis.second = 2;\n/** three */\nglobalThis.third = 3;\n"
+    script = joined(written(tmp_path / "cast", state=MODULES["state.js"] + cast))
+    assert re.findall(r"(first|second|three|third)", script) == ["first", "second", "third"]
+
+
 def test_circles_and_what_is_not_known_are_refused(tmp_path: Path) -> None:
     circle = 'import { greet } from "./greeting.js";\nexport const state = { said: greet("Bo") };\n'
     with pytest.raises(ValueError, match=r"main\.js → greeting\.js → state\.js → greeting\.js"):

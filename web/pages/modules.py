@@ -10,7 +10,7 @@ from pathlib import Path
 
 IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./([\w-]+\.js)";$', re.MULTILINE)
 EXPORT = re.compile(r"^export const ([\w$]+)", re.MULTILINE)
-COMMENT = re.compile(r"^[ ]*(?://.*|/\*\*(?s:.*?)\*/)\n", re.MULTILINE)
+COMMENT = re.compile(r"^[ ]*(?://.*|/\*\*(?:(?!\*/)(?s:.))*\*/)\n", re.MULTILINE)
 OTHER = re.compile(r"^(?:import|export)\b.*$", re.MULTILINE)
 
 
