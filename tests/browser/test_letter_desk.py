@@ -198,6 +198,26 @@ def test_a_reload_shows_the_letter_again(open_desk: Open, closed: Server) -> Non
     expect(page.locator(".decided")).to_have_count(0)
 
 
+def test_a_correction_that_is_given_up_leaves_an_empty_form(open_desk: Open, closed: Server) -> None:
+    """Though the server keeps what was typed, and would bring it back after a reload."""
+    desk = open_desk(at=closed, path=None)
+    page = desk.page
+    log_in(page, closed, "anna")
+    desk.ready()
+    declined(desk, "LETTER-5", name="")
+    id = str(page.locator("#result [data-record]").first.get_attribute("data-record")).rpartition("/")[2]
+    page.goto(f"{closed.url}/?of={id}")
+    desk.ready()
+    expect(page.locator(".correcting")).to_be_visible()
+    with page.expect_response("**/desk/keep"):
+        desk.box("income").fill("77")
+    with page.expect_navigation():
+        page.get_by_role("link", name=EN("correct.stop")).click()
+    desk.ready()
+    expect(page.locator(".correcting")).to_have_count(0)
+    expect(desk.box("income")).to_have_value("")
+
+
 @pytest.mark.parametrize(("path", "colours"), [("/", "light"), ("/fr/", "dark")])
 def test_on_a_phone(open_desk: Open, path: str, colours: str) -> None:
     """Nothing lies beyond the edge, in French and in the dark too; touch reaches the buttons."""

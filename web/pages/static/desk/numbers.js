@@ -25,7 +25,7 @@ export const rewrite = (input, text) => {
 const edit = (input) => {
   const fact = numberOf(input);
   const found = fact && read(fact, input.value);
-  if (found?.shown !== input.value) return;
+  if (!found || found.shown !== input.value) return; // a link has the focus, or a text that nobody has read
   const plain = found.shown.replaceAll(facts.thousands, "");
   know(fact, plain, found);
   rewrite(input, plain);
