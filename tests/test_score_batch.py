@@ -9,6 +9,7 @@ from inference.book.errors import BadBook
 from inference.book.record_batch import score_batch, score_in
 from inference.engines import XGBoostEngine
 from inference.errors import InvalidApplication
+from inference.languages import Words
 from inference.lender_option import OfLender
 from inference.questions import Question
 from inference.release import Release, open_release
@@ -68,8 +69,9 @@ def test_a_lender_in_the_place_of_another_has_its_own_questions(consumer: Releas
     def asked(lender: OfLender) -> list[object]:
         return list(score_batch(rows, consumer, engine, lender).column("questions").to_pylist())
 
+    text: Words = {"en": "?", "fr": "?"}
     above, below = (
-        (Question(name=field, field=field, above=other, text={"en": "?", "fr": "?"}),)
+        (Question(name=field, field=field, above=other, text=text),)
         for field, other in (("amount", "price"), ("price", "amount"))
     )
     lender = OfLender(questions=above)
