@@ -69,7 +69,7 @@ def test_a_lender_in_the_place_of_another_has_its_own_questions(consumer: Releas
     def asked(lender: OfLender) -> list[object]:
         return list(score_batch(rows, consumer, engine, lender).column("questions").to_pylist())
 
-    text: Words = {"en": "?", "fr": "?"}
+    text = Words(en="?", fr="?")
     above, below = (
         (Question(name=field, field=field, above=other, text=text),)
         for field, other in (("amount", "price"), ("price", "amount"))
