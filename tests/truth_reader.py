@@ -13,8 +13,8 @@ from typing import NamedTuple
 from web.pages.texts import LANGUAGES, texts_in
 
 BLOCKS = {"h2", "h3", "h4", "p", "li", "dt", "dd", "th", "td", "caption", "summary", "title", "desc", "text", "option",
-          "button", "strong", "b", "abbr"}  # fmt: skip
-SPANS = {"fresh", "stale-note", "figure"}  # that stand alone too
+          "button", "strong", "b"}  # fmt: skip
+SPANS = {"fresh", "stale-note", "figure"}  # that stand alone too, and abbreviations in them
 SPOKEN = ("result.", "reason.", "why.", "stand.", "scale.", "policy.", "whatif.", "decision.")
 NUMBER = r"[-+\u2212]?\d[\d.,\u202f\u00a0]*"
 PERCENT = NUMBER + r"\s*%"
@@ -74,7 +74,8 @@ class Reader(HTMLParser):
         text = "".join(texts)
         if not text.strip():
             return
-        if tag in BLOCKS or given.get("class") in SPANS or not self._open:
+        in_span = bool(self._open) and self._open[-1][1].get("class") in SPANS
+        if tag in BLOCKS or given.get("class") in SPANS or not self._open or (tag == "abbr" and in_span):
             within = tuple(f"{name}.{at.get('class', '')}" for name, at, _ in self._open)
             self.blocks.append(Block(tag, within, " ".join(re.split(r"[ \n]+", text.strip(" \n"))), given))
         else:  # a span within a sentence
