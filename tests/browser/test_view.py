@@ -6,8 +6,10 @@ import re
 import signal
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+from book_files import applications, csv_text
 from live import Desk, Server, releases
 from playwright.sync_api import Browser, Dialog, Page, Playwright, Response, expect
 from test_officer import decide, scored
@@ -20,6 +22,7 @@ from web.security.accounts import Accounts
 
 Open = Callable[..., Desk]
 PASSWORD = "canary-Passw0rd-7f3a91"  # noqa: S105
+A_FILE = 240_000  # ms that a file may take on a busy machine
 IN_VIEW = """(element) => {
   const { left, top, width, height, bottom } = element.getBoundingClientRect();
   const hit = document.elementFromPoint(left + width / 2, top + height / 2);
@@ -367,6 +370,27 @@ def test_a_reload_while_deciding_loses_nothing(open_desk: Open, closed: Server) 
     desk.ready()
     expect(page.locator(".decided")).to_contain_text("anna")
     expect(page.locator("#unfinished")).not_to_contain_text("LOST-2")
+
+
+def test_a_row_of_a_file_is_a_case_of_its_own(open_desk: Open, closed: Server, tmp_path: Path) -> None:
+    """Opened in a tab that holds another application's form: its score is none of that one's."""
+    desk = logged_in(open_desk, closed)
+    page = desk.page
+    page.click("#example")
+    scored(desk, "ROW-0")
+    typed = page.locator(".decide").get_attribute("data-record")
+    file = tmp_path / "rows.csv"
+    file.write_text(csv_text(applications(3)))
+    page.goto(f"{closed.url}/batch")
+    page.set_input_files("#file", file)
+    page.locator(".main-button").click(timeout=A_FILE)
+    row = page.locator("table.scored tbody a").first
+    row.wait_for(timeout=A_FILE)
+    page.goto(str(row.evaluate("(link) => link.href")))
+    desk.ready()
+    expect(page.locator("#correcting")).to_contain_text("rows.csv")
+    expect(page.locator(".deciding")).to_be_visible()
+    assert page.locator(".decide").get_attribute("data-record") != typed
 
 
 def test_a_crash_of_the_browser_loses_nothing(open_desk: Open, closed: Server, playwright: Playwright) -> None:

@@ -46,6 +46,7 @@ const start = async () => {
   refresh();
 };
 
+const NEW = "new"; // no form's key: an empty form
 // What the form opens with.
 const open = async () => {
   const asked = new URLSearchParams(location.search);
@@ -60,16 +61,17 @@ const open = async () => {
   if (begun) await goOnWith(begun);
   const id = asked.get("of"); // ?of=ID: an earlier case's answers, to be corrected
   if (id) await take(id);
-  const draft = asked.get("draft"); // ?draft=KEY: a form that was begun, from the page Work
-  if (draft) history.replaceState(null, "", location.pathname);
-  if (!before && person && !(await findDraft(draft ?? keyOfTab(), id ?? "")) && !id) {
+  const [file, place] = (asked.get("row") ?? "").split("."); // ?row=FILE.PLACE: a row of a file, a case of its own
+  const isRow = /^[0-9a-f]{32}$/.test(file) && /^[0-9]+$/.test(place ?? "");
+  const draft = asked.get("draft") ?? (isRow ? NEW : keyOfTab()); // ?draft=KEY: a form that was begun, from the page Work
+  if (asked.has("draft")) history.replaceState(null, "", location.pathname);
+  if (!before && person && !(await findDraft(draft, id ?? "")) && !id) {
     byId("reset").click();
     await openedEmpty();
     state.scored = contents();
   }
   if (!state.key) useNewKey();
-  const [file, place] = (asked.get("row") ?? "").split("."); // ?row=FILE.PLACE: a row of a file
-  if (/^[0-9a-f]{32}$/.test(file) && /^[0-9]+$/.test(place ?? "")) scoreRow(file, place);
+  if (isRow) scoreRow(file, place);
 };
 /** @type {(id: string) => any} what was sent to this page, once: a reload must not send it again */
 const read = (id) => {
