@@ -139,7 +139,7 @@ def content(out: Path) -> dict[str, bytes]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m profiling.benchmarks.cluster", description=__doc__)
-    parser.add_argument("--rows", type=int, default=4_000_000)
+    parser.add_argument("--rows", type=int, default=16_000_000)
     parser.add_argument("--tape", type=Path, help="a Parquet file to score instead of one that is made")
     parser.add_argument("--turns", type=int, default=TURNS)
     parser.add_argument("--json", action="store_true", help="write the figures into bench.json")
