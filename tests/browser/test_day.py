@@ -17,6 +17,8 @@ from web.security.accounts import Accounts
 Open = Callable[..., Desk]
 PASSWORD = "a kettle on the blue stove"  # noqa: S105
 EN, FR = texts_in("en"), texts_in("fr")
+IN_ONE_LINE = """() => [...document.querySelectorAll(".work tbody a")]
+  .filter((link) => link.getClientRects().length !== 1).map((link) => link.textContent)"""
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +117,9 @@ def test_a_case_goes_its_way(open_desk: Open, bank: Server) -> None:
     expect(page.locator(".status")).to_contain_text(EN("status.pending"))
     page.goto(f"{bank.url}/work")
     expect(page.locator("section.work", has_text=EN("work.list_referred"))).to_contain_text("W-1")
+    for width in (360, 640, 683, 800, 919, 920, 1366):  # 683: a window of 1366 at twice the size
+        page.set_viewport_size({"width": width, "height": 768})
+        assert page.evaluate(IN_ONE_LINE) == [], f"{width} px wide: a reference is broken"
     leave(page)
 
 
