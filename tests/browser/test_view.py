@@ -373,7 +373,7 @@ def test_a_reload_while_deciding_loses_nothing(open_desk: Open, closed: Server) 
 
 
 def test_a_row_of_a_file_is_a_case_of_its_own(open_desk: Open, closed: Server, tmp_path: Path) -> None:
-    """Opened in a tab that holds another application's form: its score is none of that one's."""
+    """Opened in a tab that holds another application's form, its score does not belong to that application."""
     desk = logged_in(open_desk, closed)
     page = desk.page
     page.click("#example")
