@@ -111,7 +111,7 @@ def run(words: list[str], lender: ReadLender | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     if options.json or not sys.stdout.isatty():
-        print(json.dumps(said_of(scorer, result, beside), indent=2))
+        print(json.dumps(said_of(result, beside, questions_of(scorer, beside)), indent=2))
     else:
         print(card(scorer, result, beside))
     return 0
@@ -144,12 +144,12 @@ def list_columns(rows: RowBuilder, *, source: bool) -> str:
     return rows.source if source else "\n".join(f"{index:>4}  {name}" for index, name in enumerate(rows.columns))
 
 
-def said_of(scorer: Scorer, score: Score, beside: OfLender) -> dict[str, object]:
+def said_of(score: Score, beside: OfLender, questions: Questions) -> dict[str, object]:
     """A score as JSON values, with what the lender's rules say of it and the questions that its answers raise, as the
     API has them."""
     return {
         **score.as_dict(), **ruled(ruling_of(score, beside), score.decision),
-        "warnings": warnings(questions_of(scorer, beside).raised_by(score.application)),
+        "warnings": warnings(questions.raised_by(score.application)),
     }  # fmt: skip
 
 
@@ -166,12 +166,12 @@ def questions_of(scorer: Scorer, beside: OfLender) -> Questions:
 
 def score_many(scorer: Scorer, name: str, language: str, beside: OfLender) -> int:
     """Print a line of JSON for each application, scored or with every bad answer; status 2 where any was refused."""
-    status = 0
+    status, questions = 0, questions_of(scorer, beside)
     with opened(name) as stream:
         for row in rows(name, stream, scorer.release.form, language):
             line: dict[str, object] = {"line": row.line, **({"columns": row.carried} if row.carried else {})}
             try:
-                line |= said_of(scorer, scorer.score(row.answers), beside)
+                line |= said_of(scorer.score(row.answers), beside, questions)
             except InvalidApplication as error:
                 status = 2
                 line["problems"] = [asdict(problem) for problem in error.problems]

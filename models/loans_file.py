@@ -250,8 +250,9 @@ def excel_table(file: Path, reading: Reading) -> pa.Table:
         if reading.sheet not in book.sheet_names:
             raise BadLoansFile(f"{file}: no sheet {reading.sheet!r}; there are {', '.join(book.sheet_names)}")
         check_merged(file, book.get_sheet_by_name(reading.sheet), reading)
-        check_computed(file, reading.sheet)
-        rows = [row for row in excel_rows(file, book, reading.sheet)[reading.skip :] if any(cell != "" for cell in row)]
+        lost = left_out(file, reading.sheet)
+        check_computed(file, lost)
+        rows = [row for row in excel_rows(book, reading.sheet, lost)[reading.skip :] if any(cell != "" for cell in row)]
     rows = rows[: len(rows) - reading.skip_end]
     if not rows:
         raise BadLoansFile(f"{file}: sheet {reading.sheet!r} is empty")
@@ -273,11 +274,10 @@ def check_merged(file: Path, sheet: python_calamine.CalamineSheet, reading: Read
         )
 
 
-def check_computed(file: Path, sheet: str) -> None:
+def check_computed(file: Path, lost: LeftOut) -> None:
     """A formula without its value would be read as an empty cell. Raises `BadLoansFile`."""
-    formula = left_out(file, sheet).formula
-    if formula is not None:
-        raise BadLoansFile(f"{file}: cell {place_name(*formula)} holds a formula {WITHOUT_VALUE}")
+    if lost.formula is not None:
+        raise BadLoansFile(f"{file}: cell {place_name(*lost.formula)} holds a formula {WITHOUT_VALUE}")
 
 
 def left_out(file: Path, sheet: str) -> LeftOut:
@@ -291,12 +291,13 @@ def left_out(file: Path, sheet: str) -> LeftOut:
         raise BadLoansFile(f"{file} is not a workbook that can be read: {error}") from None
 
 
-def excel_rows(file: Path, book: python_calamine.CalamineWorkbook, name: str) -> list[list[Any]]:
-    """The rows of a sheet from its first used cell on, all of one length; errors as the texts that it shows."""
+def excel_rows(book: python_calamine.CalamineWorkbook, name: str, lost: LeftOut) -> list[list[Any]]:
+    """The rows of a sheet from its first used cell on, all of one length; errors, which the reader of workbooks has
+    `lost`, as the texts that the sheet shows."""
     sheet = book.get_sheet_by_name(name)
     rows: list[list[Any]] = sheet.to_python()
     first_row, first_column = sheet.start or (0, 0)
-    for (row, column), text in left_out(file, name).errors.items():
+    for (row, column), text in lost.errors.items():
         rows[row - first_row][column - first_column] = text
     return rows
 

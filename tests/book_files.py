@@ -55,6 +55,12 @@ def scores(folder: Path) -> pa.Table:
     return pa.concat_tables([pq.read_table(file) for file in files])
 
 
+def scores_from_parquet(folder: Path, rows: Sequence[Mapping[str, object]]) -> pa.Table:
+    """What the scores of these applications must be, however their file is written."""
+    assert score(parquet(folder / "in.parquet", rows), folder / "out") == 0
+    return scores(folder / "out")
+
+
 def rejected(folder: Path) -> list[dict[str, str]]:
     """What the file of refused rows says."""
     with (folder / "rejected.csv").open(encoding="utf-8", newline="") as stream:

@@ -15,7 +15,7 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 import pytest
 import python_calamine
-from book_files import applications, csv_text, form_of_release, parquet, rejected, score, scores
+from book_files import applications, csv_text, form_of_release, parquet, rejected, score, scores, scores_from_parquet
 from workbooks import sheet_of, write_xlsx
 
 from inference.book import parquet_files
@@ -31,9 +31,7 @@ FORM = form_of_release()
 @pytest.fixture(scope="session")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
     """The scores of ROWS, read from Parquet."""
-    folder = tmp_path_factory.mktemp("expected")
-    assert score(parquet(folder / "in.parquet", ROWS), folder / "out") == 0
-    return scores(folder / "out")
+    return scores_from_parquet(tmp_path_factory.mktemp("expected"), ROWS)
 
 
 def check_text(tmp_path: Path, expected: pa.Table, content: bytes, *words: str, name: str = "in.csv") -> pa.Table:

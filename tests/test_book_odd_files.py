@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 import pytest
 import python_calamine
-from book_files import applications, csv_text, form_of_release, parquet, rejected, score, scores
+from book_files import applications, csv_text, form_of_release, rejected, score, scores, scores_from_parquet
 from workbooks import LINKS, MAIN, PARTS, sheet_of, write_xlsx
 
 from inference.book.errors import BadBook
@@ -36,9 +36,7 @@ FORM = form_of_release()
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
     """The scores of ROWS, read from Parquet."""
-    folder = tmp_path_factory.mktemp("expected")
-    assert score(parquet(folder / "in.parquet", ROWS), folder / "out") == 0
-    return scores(folder / "out")
+    return scores_from_parquet(tmp_path_factory.mktemp("expected"), ROWS)
 
 
 def check_equal(file: Path, expected: pa.Table, *words: str) -> None:

@@ -28,6 +28,7 @@ from models.loans_file import (
     column_names,
     excel_rows,
     excel_text,
+    left_out,
     read_loans,
     without_quotes,
 )  # fmt: skip
@@ -137,7 +138,7 @@ def workbook(file: Path) -> tuple[Reading, list[str]]:
     """The sheet with most cells, and the position of its header."""
     try:
         with python_calamine.CalamineWorkbook.from_path(file) as book:
-            sheets = {name: excel_rows(file, book, name) for name in book.sheet_names}
+            sheets = {name: excel_rows(book, name, left_out(file, name)) for name in book.sheet_names}
     except (python_calamine.CalamineError, OSError):
         raise BadLoansFile(f"{file} cannot be opened as a workbook") from None
     sheet = max(sheets, key=lambda name: sum(sum(cell != "" for cell in row) for row in sheets[name]), default="")

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from playwright.sync_api import Locator, Page, Request
 from inference.release import Release
 from inference.settings import current_releases
 from web.pages.texts import texts_in
+from web.security.accounts import Accounts
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCREENSHOTS = ROOT / "tests" / "screenshots"
@@ -201,3 +203,16 @@ class Desk:
 
 
 GRAVE = ("serious", "critical")
+
+
+def add_officers(server: Server, password: str, *names: str) -> None:
+    """Users of a server, who exist from its first start on."""
+    if server.users.exists():
+        return
+    with closing(Accounts(server.users)) as accounts:
+        for name in names:
+            accounts.add_user(name, "officer", password)
+    for file in server.writable.glob("users.sqlite3*"):
+        os.chown(file, server.writable.stat().st_uid, server.writable.stat().st_gid)
+    server.stop()
+    server.start()

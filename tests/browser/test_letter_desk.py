@@ -1,15 +1,13 @@
 """The letter to the applicant in a real browser: beside the form and the case, its language and order by keyboard and
 pointer, recorded, handed over and shown again."""
 
-import os
 import re
 import tempfile
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
-from live import Desk, Server
+from live import Desk, Server, add_officers
 from playwright.sync_api import Locator, Page, expect
 from test_officer import case_page, fits
 from test_view import PASSWORD, log_in
@@ -17,7 +15,6 @@ from test_view import PASSWORD, log_in
 from inference.settings import default_release
 from web.lender import EXAMPLE
 from web.pages.texts import Texts, texts_in
-from web.security.accounts import Accounts
 
 Open = Callable[..., Desk]
 EN, FR = texts_in("en"), texts_in("fr")
@@ -150,14 +147,7 @@ def closed(serve: Callable[..., Server]) -> Server:
     file.parent.chmod(0o755)
     file.chmod(0o644)
     server = serve(default_release(), TENFOLD_LENDER=str(file))
-    if not server.users.exists():
-        with closing(Accounts(server.users)) as accounts:
-            for name in ("anna", "bob"):
-                accounts.add_user(name, "officer", PASSWORD)
-        for users in server.writable.glob("users.sqlite3*"):
-            os.chown(users, server.writable.stat().st_uid, server.writable.stat().st_gid)
-        server.stop()
-        server.start()
+    add_officers(server, PASSWORD, "anna", "bob")
     return server
 
 

@@ -5,12 +5,11 @@ import os
 import re
 import signal
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from book_files import applications, csv_text
-from live import Desk, Server, releases
+from live import Desk, Server, add_officers, releases
 from playwright.sync_api import Browser, Dialog, Page, Playwright, Response, expect
 from test_officer import decide, scored
 
@@ -18,7 +17,6 @@ from inference.fields import NumberField
 from inference.scorer import open_scorer
 from inference.settings import Settings, default_release
 from profiling.benchmarks.chromium import launch
-from web.security.accounts import Accounts
 
 Open = Callable[..., Desk]
 PASSWORD = "canary-Passw0rd-7f3a91"  # noqa: S105
@@ -35,14 +33,7 @@ IN_VIEW = """(element) => {
 def closed(serve: Callable[..., Server]) -> Server:
     """A server of its own with two officers."""
     server = serve(default_release(), TENFOLD_DRAFT_DAYS="3")
-    if not server.users.exists():
-        with closing(Accounts(server.users)) as accounts:
-            for name in ("anna", "bob"):
-                accounts.add_user(name, "officer", PASSWORD)
-        for file in server.writable.glob("users.sqlite3*"):
-            os.chown(file, server.writable.stat().st_uid, server.writable.stat().st_gid)
-        server.stop()
-        server.start()
+    add_officers(server, PASSWORD, "anna", "bob")
     return server
 
 

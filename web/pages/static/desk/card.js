@@ -50,8 +50,7 @@ export const busy = (on) => {
 // ---- stale: the form is not what was scored ----------------------------------------------------------------
 
 let last = "";
-onRefresh(() => {
-  const now = contents();
+onRefresh((now) => {
   const changed = JSON.stringify(now);
   const stale = differ(now, state.scored);
   if (changed !== last && base()) compare(stale ? 100 : 0);

@@ -1,4 +1,5 @@
 // What the page remembers of its form beside what stands in it, in this tab's memory alone.
+import { contents } from "./form.js";
 
 /** @typedef {import("./page.js").Contents} Contents */
 
@@ -25,11 +26,14 @@ export const state = {
 
 // ---- looking again, soon after something may have changed --------------------------------------------------
 
-/** @type {(() => void)[]} */
+/** @type {((now: Contents) => void)[]} */
 const watchers = [];
-/** @type {(look: () => void) => void} */
+/** @type {(look: (now: Contents) => void) => void} */
 export const onRefresh = (look) => { watchers.push(look); };
-export const refresh = () => { for (const look of watchers) look(); };
+export const refresh = () => {
+  const now = contents();
+  for (const look of watchers) look(now);
+};
 let waiting = false;
 export const refreshSoon = () => {
   if (waiting) return;

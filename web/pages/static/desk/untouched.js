@@ -19,7 +19,7 @@ const markUntouched = (now) => {
   const left = facts.rows.length - touched.size;
   byId("untouched").textContent = touched.size && left ? facts.untouched.replace("{count}", String(left)) : "";
 };
-onRefresh(() => markUntouched(contents()));
+onRefresh(markUntouched);
 /** @type {(names?: unknown) => void} the form as it is now is how it was opened; `names` were touched before */
 export const openedNow = (names) => {
   opened = contents();
