@@ -278,7 +278,10 @@ def test_the_history_and_its_files_search_the_day_that_they_show(visitor: TestCl
     asked = {"since": "2026-08-01", "until": "2026-08-01"}
     for page in (visitor.post("/history", data=asked).text, visitor.get("/history", params=asked).text):
         assert re.findall(r"R-\d\d-\w+", page) == OF_DAY
-        assert some(re.findall(r"<td>(\d{4}-\d\d-\d\d) \d\d:\d\d</td>", page)) == ["2026-08-01"] * 2
+        assert (
+            some(re.findall(r'<td><span class="day">(\d{4}-\d\d-\d\d)</span> \d\d:\d\d</td>', page))
+            == ["2026-08-01"] * 2
+        )
     answer = visitor.post("/history/export", data={"format": "csv", **asked})
     rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
     assert [row["reference"] for row in rows] == OF_DAY
