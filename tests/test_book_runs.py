@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pcsv
-import pyarrow.parquet as pq
 import pytest
-from book_files import applications, contents, csv_text, form_of_release, parquet, rejected, score, scores
+from book_files import applications, contents, csv_text, form_of_release, parquet, rejected, score, scores, scores_in
 from parts import newest, some
 
 import tenfold
