@@ -224,7 +224,7 @@ def test_a_decided_correction_comes_back(app: TestClient, settings: Settings) ->
     is corrected neither shows nor reads what this tab decided before."""
     form, key = form_of(app), "9" * 32
     ann = as_person(app, "ann")
-    answers = typed(form)["answers"]
+    answers: Any = typed(form)["answers"]
     first = ann.post("/desk/score", json={"answers": answers, "key": key}).text
     id = first.split('data-record="record/')[1].split('"')[0]
     taken = ann.post("/desk/take", json={"of": id}).json()

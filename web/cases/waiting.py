@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -25,7 +25,8 @@ LISTS: Mapping[str, tuple[str, bool]] = {
 }  # fmt: skip
 
 
-class Waiting(NamedTuple):
+@dataclass(frozen=True)
+class Waiting:
     """A page of a list, due first: its cases, how many there are in all (up to MOST), and where the next page begins;
     empty if this is the last."""
 
