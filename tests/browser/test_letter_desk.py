@@ -196,6 +196,8 @@ def correcting(desk: Desk, closed: Server, reference: str) -> str:
     page.click("#example")
     scored(desk, reference)
     id = str(page.locator("#result [data-record]").first.get_attribute("data-record")).rpartition("/")[2]
+    with page.expect_response("**/desk/discard"):  # the form that it was scored in is no unfinished one
+        page.click("#reset")
     page.goto(f"{closed.url}/?of={id}")
     desk.ready()
     expect(page.locator(".correcting")).to_be_visible()
