@@ -1,6 +1,8 @@
 """A batch has the scores of its applications, to the last bit."""
 
+import itertools
 import math
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +20,7 @@ from inference.book.batches import (
     Function,
     Functions,
     functions,
+    named,
     same,
 )
 from inference.engines import open_engine
@@ -116,3 +119,17 @@ def test_no_applications(release: Release, scorer: Scorer) -> None:
         pa.record_batch({"id": pa.array([], pa.string())}), np.zeros((0, len(release.form.fields)))
     )
     assert (none.num_rows, none.schema.names) == (0, ["id", *ADDED])
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 16, 17, 32, 33, 40, 63, 64, 65, 130])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_flags_are_named_as_a_loop_names_them(count: int, order: Literal["C", "F"]) -> None:
+    """Of as many names as fit one byte, two, four, eight, and more: rare flags, half of them, none and all."""
+    chance, names = np.random.default_rng(count), [f"name_{place}" for place in range(count)]
+    for rows, share in itertools.product((0, 1, 3, 700), (0.0, 0.03, 0.5, 1.0)):
+        flags = np.asarray(chance.random((rows, count)) < share, order=order)
+        found = named(flags, names)
+        assert found.null_count == 0
+        assert found.to_pylist() == [
+            " ".join(name for name, flag in zip(names, row, strict=True) if flag) for row in flags.tolist()
+        ]

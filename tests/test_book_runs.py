@@ -130,6 +130,11 @@ def test_a_run_resumes_only_its_own(book: Path, tmp_path: Path, capsys: pytest.C
     assert score(book, out, "--resume") == 1
     assert "input.files[0].bytes is" in capsys.readouterr().err
     assert contents(out) == before
+    manifest = out / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"format": 2,', '"format": 1,', 1))
+    assert score(book, out, "--resume") == 1
+    says = f"{out} was begun by another version of Tenfold, whose parts differ. Name another folder"
+    assert says in capsys.readouterr().err
 
 
 def test_a_part_that_was_altered_is_done_again(book: Path, tmp_path: Path) -> None:

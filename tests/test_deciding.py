@@ -260,7 +260,9 @@ def test_the_notice_gives_confirmed_reasons_only(desk: Office) -> None:
     """Of a confirmed decline its reasons; of an override the officer's own, and none of the model's."""
     id = decline(desk)
     drafts = desk.case(id).score.reasons or ()
-    assert desk.client.get(f"/record/{id}/notice").status_code == 404  # not decided yet
+    early = desk.client.get(f"/record/{id}/notice")
+    assert early.status_code == 404  # not decided yet
+    assert f'<a href="../{id}">' in early.text
     desk.decide(id, "decline", justification="", principal=drafts[:1])
     page = desk.client.get(f"/record/{id}/notice").text
     listed = re.findall(r"<li>(.*?)</li>", page)

@@ -251,6 +251,44 @@ def test_a_decided_correction_comes_back(app: TestClient, settings: Settings) ->
     assert as_person(app, "ben").post("/desk/take", json={"of": id}).json()["values"] is None
 
 
+def test_a_correction_goes_on_after_the_case_has_moved(app: TestClient) -> None:
+    """While its answers are the same, from the case as it is now, by a reload that shows it; if they are other ones, or
+    the case is over, nothing is scored, and the page does not promise that the next score belongs to it."""
+    form, key, texts = form_of(app), "7" * 32, texts_in("en")
+    ann = as_person(app, "ann")
+    answers: Any = typed(form)["answers"]
+    first = ann.post("/desk/score", json={"answers": answers, "key": "6" * 32}).text
+    id = first.split('data-record="record/')[1].split('"')[0]
+
+    def reloaded() -> dict[str, Any]:
+        found: dict[str, Any] = ann.post("/desk/drafts", json={"id": key, "of": id}).json()["form"]
+        return found
+
+    def corrected(seen: str, amount: str) -> bool:
+        sent = {"answers": {**answers, "amount": amount}, "of": id, "seen": seen, "key": key}
+        return 'data-state="score"' in ann.post("/desk/score", json=sent).text
+
+    def send(action: str, **form: str) -> None:
+        seen = ann.post("/desk/take", json={"of": id}).json()["seen"]
+        answer = ann.post(f"/record/{id}/{action}", data={"seen": seen, "as": "ann", **form})
+        assert answer.headers["x-recorded"] == "yes"
+
+    seen = ann.post("/desk/take", json={"of": id}).json()["seen"]
+    assert keep(ann, key, {**typed(form, amount="950"), "of": id, "seen": seen})
+    send("note", case_note="The applicant called.")
+    assert not corrected(seen, "950")
+    assert begun(ann, key)["form"]["seen"] == seen  # from the page Work, which does not show the case
+    assert corrected(reloaded()["seen"], "950")
+    assert not corrected(reloaded()["seen"], "940")  # the answers have changed since
+    assert texts("correct.stop") in reloaded()["correcting"]
+    send("withdraw", withdrawal="duplicate")
+    says = reloaded()["correcting"]
+    assert "can no longer be corrected" in says
+    assert "The next score" not in says
+    assert keep(ann, key, {**typed(form), "of": "gone"})
+    assert texts("correct.impossible") in begun(ann, key)["form"]["correcting"]
+
+
 def test_unfinished_forms_are_listed(app: TestClient) -> None:
     """By reference and time, to go on with or to discard; nobody else's, and none that is open in this tab."""
     form = form_of(app)

@@ -4,7 +4,7 @@ import ast
 import math
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import pairwise, product
 from threading import Barrier
 from typing import Any, get_args
 
@@ -19,7 +19,16 @@ from parts import RealLoans
 from inference import row_compiler
 from inference.__main__ import main
 from inference.application import Application, Form
-from inference.blocks import OPERATIONS, Feature, Table, features_from_json
+from inference.blocks import (
+    OPERATIONS,
+    SMALLEST_DIVISOR,
+    Feature,
+    KeyPart,
+    KeyPartSpec,
+    Plan,
+    Table,
+    features_from_json,
+)
 from inference.fields import ChoiceField, Field, NumberField
 from inference.release import Release
 from inference.rows import RowBuilder
@@ -222,12 +231,47 @@ def test_a_feature_that_does_not_fit_is_an_error(form: Form, spec: dict[str, Any
 # --- one and many, bit for bit ---
 
 
-@given(st.sampled_from(list(OPERATIONS)), *[st.floats(-1e9, 1e9) | st.sampled_from([0.0, 1e-7, math.nan])] * 2)
+BELOW, ABOVE = np.nextafter(SMALLEST_DIVISOR, [0.0, 1.0]).tolist()  # the floats beside the smallest divisor
+ODD = [0.0, 5e-324, 1e-300, 1e-7, BELOW, SMALLEST_DIVISOR, ABOVE, 1.0, 3.0, 1e300, 1.7e308, math.inf, math.nan]
+ODD += [-number for number in ODD[:-1]]
+
+
+def same_bits(sign: str, left: list[float], right: list[float]) -> None:
+    """An operation of columns has the bits of its values one by one; NaN is NaN, whatever its sign."""
+    expression, many = OPERATIONS[sign]
+    code = compile(expression.format("left", "right"), sign, "eval")
+    ones = [eval(code, {"left": a, "right": b, "nan": math.nan}) for a, b in zip(left, right, strict=True)]  # noqa: S307 - our own
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = many(np.array(left), np.array(right))
+    one, found = np.array(ones), np.asarray(found)
+    undefined = np.isnan(one)
+    assert np.isnan(found).tolist() == undefined.tolist()
+    assert found[~undefined].tobytes() == one[~undefined].tobytes()
+
+
+@pytest.mark.parametrize("sign", OPERATIONS)
+def test_odd_numbers_are_the_same_for_one_and_for_many(sign: str) -> None:
+    """Zeros of both signs, divisors at the smallest and a float beside it, quotients that are infinite, NaN: each with
+    each, by bits."""
+    left, right = zip(*product(ODD, ODD), strict=True)
+    same_bits(sign, list(left), list(right))
+
+
+@given(st.sampled_from(list(OPERATIONS)), *[st.floats(-1e9, 1e9) | st.sampled_from(ODD)] * 2)
 def test_each_operation_is_the_same_for_one_and_for_many(sign: str, left: float, right: float) -> None:
     """+ - x and / of two floats and of two columns are the same float64, or undefined in both."""
-    expression, many = OPERATIONS[sign]
-    one = eval(expression.format("left", "right"), {"left": left, "right": right, "nan": math.nan})  # noqa: S307 - our own
-    np.testing.assert_array_equal(many(np.array([left] * 9), np.array([right] * 9)), [one] * 9)
+    same_bits(sign, [left] * 9, [right] * 9)
+
+
+@given(st.lists(st.floats(-100, 100) | st.integers(-5, 5).map(float), max_size=300, unique=True).map(sorted))
+def test_bands_are_the_same_for_one_and_for_many(form: Form, edges: list[float]) -> None:
+    """None, few and many edges; values on an edge, a float beside it, far out, infinite and not stated."""
+    part = KeyPart(KeyPartSpec(of="staff", edges=tuple(edges)), Plan(form, {}))
+    beside = [np.nextafter(edge, way) for edge in edges for way in (-np.inf, np.inf)]
+    values = np.array([*edges, *beside, 0.0, -0.0, 1e300, -1e300, math.inf, -math.inf, math.nan])
+    unset = part.size - 1
+    assert part.many(values).tolist() == [part.group(value, unset) for value in values.tolist()]
+    assert part.many(np.array([math.nan])).tolist() == [unset]
 
 
 def encoded(field: Field) -> st.SearchStrategy[float]:

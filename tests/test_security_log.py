@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -281,4 +282,7 @@ def test_a_ledger_of_people_who_logged_in_is_not_opened_to_everybody(scorer: Sco
                 assert client.post("/api/v1/score", json=sent, headers={"Origin": HERE}).status_code == 200
         with pytest.raises(BadSetting, match="TENFOLD_NO_LOGIN"):
             check_ledger_may_be_open(ledger, settings)
+        for users, way in ((None, "Name the file of users in TENFOLD_USERS,"), (tmp_path / "gone", "gone) back,")):
+            with pytest.raises(BadSetting, match=re.escape(way)):
+                check_ledger_may_be_open(ledger, replace(settings, users=users))
         check_ledger_may_be_open(ledger, Settings(release=settings.release, no_login=True))

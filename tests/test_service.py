@@ -142,6 +142,7 @@ def test_a_draft_becomes_a_release_in_service(bank: Bank) -> None:
     """Until then every page says so, in both languages; from then on none does, and the record says who, what and on
     which evidence."""
     bank.enter("meg")
+    assert "validation croisée 5 × 5)" in bank.page("/fr/releases")
     pages = ("/", "/fr/", "/releases", "/fr/releases", "/model-card", "/history")
     for path in pages:
         assert texts_in("fr" if path.startswith("/fr") else "en")("banner.draft") in bank.page(path), path

@@ -288,8 +288,14 @@ def test_the_api_refuses_lists_that_are_not_there(visitor: TestClient) -> None:
     for path in ("all", "nothing"):
         answer = visitor.get(f"/api/v1/work/{path}")
         assert (answer.status_code, answer.json()["type"]) == (404, "urn:tenfold:no-such-list")
-    for query in ("work?list=mine", "work/mine?before=3", "work/mine?limit=0", "work/mine?after=x", "work/mine?after="):
-        assert visitor.get(f"/api/v1/{query}").status_code == 422, query
+    for query in (
+        "work?list=mine", "work/mine?before=3", "work/mine?limit=0", "work/mine?after=x", "work/mine?after=",
+        "work/mine?after=2026-02-30.1", "work/mine?after=٢٠٢٦-01-01.5", "work/mine?limit=1&limit=5",
+        "work?list=1&list=2", "cases?decision=refer&decision=decline", "decisions?limit=1&limit=5",
+    ):  # fmt: skip
+        answer = visitor.get(f"/api/v1/{query}")
+        assert (answer.status_code, answer.json()["type"]) == (422, "urn:tenfold:invalid-request"), query
+    assert visitor.get("/api/v1/work?list=1").json()["detail"] == "This address takes no parameters"
     visitor.cookies.clear()
     assert visitor.get("/api/v1/work").status_code == 401
 

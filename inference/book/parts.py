@@ -89,6 +89,10 @@ class RunFolder:
             left.unlink()
         if file.exists():
             log = json.loads(file.read_bytes())
+            if log.get("format") != manifest.get("format"):
+                raise OtherRun(
+                    f"{self.folder} was begun by another version of Tenfold, whose parts differ. Name another folder"
+                )
             different = first_difference(log, json.loads(json.dumps(manifest)))
             if different:
                 raise OtherRun(f"{self.folder} holds another run: {different}. Name another folder")

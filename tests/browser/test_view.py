@@ -23,6 +23,11 @@ from profiling.benchmarks.chromium import launch
 Open = Callable[..., Desk]
 PASSWORD = "canary-Passw0rd-7f3a91"  # noqa: S105
 A_FILE = 240_000  # ms that a file may take on a busy machine
+LINES = """(element) => {
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  return new Set([...range.getClientRects()].map(({ top }) => top)).size;
+}"""
 IN_VIEW = """(element) => {
   const { left, top, width, height, bottom } = element.getBoundingClientRect();
   const hit = document.elementFromPoint(left + width / 2, top + height / 2);
@@ -186,6 +191,18 @@ def test_a_change_shows_on_a_phone(open_desk: Open) -> None:
     assert desk.page.evaluate("document.documentElement.scrollWidth") <= 390
     desk.shoot("52-changed-phone", full=False)
     desk.axe()
+
+
+def test_a_reference_stays_on_one_line_on_a_phone(open_desk: Open) -> None:
+    """In the list of cases; a browser breaks a text after a hyphen."""
+    desk = open_desk(size=(390, 844))
+    scored(desk, "A-2026-0001")
+    page = desk.page
+    page.goto(f"{desk.server.url}/history")
+    cell = page.locator(".cases td", has_text="A-2026-0001").first
+    assert cell.evaluate(LINES) == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    desk.shoot("59-history-phone", full=False)
 
 
 def test_the_headline_is_a_persons(open_desk: Open) -> None:

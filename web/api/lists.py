@@ -11,9 +11,9 @@ from ledger.overrides import DISTANCES, WAYS, DecisionCounts, Month, decision_co
 from ledger.queries import directions
 from web.api.openapi_lists import LISTED, MOST_LISTED
 from web.api.reading import read
-from web.api.requests import integer_parameter
+from web.api.requests import integer_parameter, once
 from web.cases.overrides import in_order, last_months
-from web.cases.waiting import AFTER, count, listed_waiting, lists_of, waiting
+from web.cases.waiting import count, last_case, listed_waiting, lists_of, waiting
 from web.lender import Lender
 from web.person import person_of
 from web.problems import Refusal
@@ -49,7 +49,7 @@ class ListApi:
         only_known(request, ("limit", "after"))
         limit = integer_parameter(request.query_params.get("limit", str(LISTED)), "limit", 1, MOST_LISTED)
         after = request.query_params.get("after")
-        if after is not None and not AFTER.fullmatch(after):
+        if after is not None and last_case(after) is None:
             raise Refusal(422, "invalid-request", "after: the `next` of an earlier page is needed")
         page = await read(
             self._recorder.ledger,
@@ -108,6 +108,7 @@ def by_way(directions: Counter[str]) -> dict[str, int]:
 
 def only_known(request: Request, known: Iterable[str]) -> None:
     """Refuse parameters that there are not: a filter that is ignored would say too much."""
-    if unknown := sorted(request.query_params.keys() - set(known)):
+    if unknown := sorted(once(request).keys() - set(known)):
         title = f"No such parameter: {', '.join(unknown)[:200]}"
-        raise Refusal(422, "invalid-request", title, f"There are {', '.join(known) or 'none'}")
+        detail = f"There are {', '.join(known)}" if known else "This address takes no parameters"
+        raise Refusal(422, "invalid-request", title, detail)

@@ -65,7 +65,7 @@ async def list_request(
     posted = request.method == "POST"
     known = ("limit", "before", *(filters if posted else in_address))
     expected = f'Send a JSON object such as {{"limit": {LISTED}}}, with any of {", ".join(known)}; {DESCRIBED}'
-    parameters: dict[str, Any] = (await read_json(request, expected))[0] if posted else dict(request.query_params)
+    parameters: dict[str, Any] = (await read_json(request, expected))[0] if posted else once(request)
     for name in ("limit", "before"):
         if posted and type(parameters.get(name, 1)) is not int:
             raise Refusal(422, "invalid-request", f"{name} is an integer, not in quotes")
@@ -81,6 +81,14 @@ async def list_request(
             422, "invalid-request", f"No such parameter: {', '.join(unknown)[:200]}", f"There are {', '.join(known)}"
         )
     return limit, before_seq, parameters
+
+
+def once(request: Request) -> dict[str, str]:
+    """The parameters of the query. Raises `Refusal` if one is there twice: one of its values would be ignored."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise Refusal(422, "invalid-request", f"More than once: {', '.join(twice)[:200]}")
+    return dict(request.query_params)
 
 
 def integer_parameter(text: str, name: str, low: int, high: int) -> int:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -85,10 +86,11 @@ class CasePages:
         return HTMLResponse(await run_in_threadpool(render_page), headers=HEADERS)
 
     def _problem(self, request: Request, texts: Texts, path: str, key: str) -> Response:
-        """A page that says why the requested one cannot be shown."""
+        """A page that says why the requested one cannot be shown; of a letter it leads back to the case."""
         status = {"missing": 404, "no_notice": 404, "no_text": 404, "placeholder": 409}.get(key, 503)
+        back = f"../{quote(request.path_params['id'])}" if key in ("no_notice", "no_text", "placeholder") else ""
         return HTMLResponse(
-            problem_page(key, texts, path, self._title[texts.language], request.scope), status, HEADERS
+            problem_page(key, texts, path, self._title[texts.language], request.scope, back), status, HEADERS
         )  # fmt: skip
 
     async def requested_case(self, request: Request) -> Opened | str:

@@ -17,7 +17,9 @@ from web.person import Person
 from web.work_settings import WorkSettings
 
 MOST = 1000  # are counted
-AFTER = re.compile(r"(\d{4}-\d\d-\d\d)\.(\d{1,15})")  # queue day and sequence of the last case of the page before
+AFTER = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.([0-9]{1,15})"
+)  # queue day and sequence of the last case of the page before
 # Lists by name: the state of their cases, and whether it must be the visitor's turn.
 LISTS: Mapping[str, tuple[str, bool]] = {
     "mine": (OPEN, True), "waiting": (WAITING, False), "objections": (REVIEW, False), "referred": (PENDING, False),
@@ -52,13 +54,20 @@ def waiting(
 ) -> Waiting:  # fmt: skip
     """A page of a list as this visitor sees it: up to `most` cases, from the beginning or `after` an earlier page."""
     state, mine = LISTS[name]
-    match = AFTER.fullmatch(after)
-    last = (match[1], int(match[2])) if match else None
-    rows = queries.work(connection, state, viewer(person, mine), most + 1, last, mine)
+    rows = queries.work(connection, state, viewer(person, mine), most + 1, last_case(after), mine)
     firsts = [record for _, record in rows[:most]]
     by_seq = {case.first.seq: case for case in cases.cases_from(connection, firsts)} if firsts else {}
     more = f"{rows[most - 1][0]}.{rows[most - 1][1].seq}" if len(rows) > most else ""
     return Waiting([by_seq[record.seq] for record in firsts], count(connection, name, person), more)
+
+
+def last_case(after: str) -> tuple[str, int] | None:
+    """Queue day and sequence of the case that a page begins after; None if `after` is no text of ours."""
+    match = AFTER.fullmatch(after)
+    try:
+        return None if match is None else (date.fromisoformat(match[1]).isoformat(), int(match[2]))
+    except ValueError:  # there is no such day
+        return None
 
 
 def viewer(person: Person | None, mine: bool) -> str:

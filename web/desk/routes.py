@@ -319,13 +319,22 @@ class DeskRoutes:
         if form is None:
             return {"form": None, "html": others}
         correcting = ""
-        if form["of"] and (case := await self._find(form["of"], scope)):
-            lead = self._texts("correct.lead", seq=case.first.seq)
-            correcting = render(Correcting(lead, impossible=False), self._texts)
+        if form["of"]:
+            case = await self._find(form["of"], scope)
+            correcting = render(self._correcting(case), self._texts)
+            if of and case is not None:
+                form = {**form, "seen": seen_again(case, form["seen"])}
         card = form.get("card") or (await run_in_threadpool(self._card_of, form["case"], scope) if form["case"] else "")
         if card:
             log_event(scope, "record_read", record=form["case"], what="answers")
         return {"form": {**form, "card": card, "correcting": correcting}, "html": ""}
+
+    def _correcting(self, case: Case | None) -> Correcting:
+        """What stands above a correction that was begun: whether the next score can still belong to its case."""
+        if case is None or case.score.answers is None or case.score.release != self._release.digest:
+            return Correcting(self._texts("correct.impossible"), impossible=True)
+        key = "correct.lead" if case.state in TO_DECIDE else "correct.ended"
+        return Correcting(self._texts(key, seq=case.first.seq), impossible=False)
 
     async def _left(self, id: object, scope: Scope) -> dict[str, Any] | None:
         """A form that is no longer kept, since its case is decided: the answers and the card of the case; None if
@@ -392,6 +401,14 @@ def with_score(case: Case | None, record: Record) -> Case:
     """A case with one more score, or the new case that begins with it: as shown here, not as the ledger may have it by
     now, since the decision is about what is shown."""
     return Case((*(case.events if case else ()), record.event))
+
+
+def seen_again(case: Case, seen: object) -> object:
+    """The version of a case that a correction goes on from after a reload, which shows the case as it is now: the
+    latest, if the answers that are corrected are still the same; else the one that was seen, and nothing is scored."""
+    earlier = case_at(case, seen)
+    same = earlier is not None and earlier.score.id == case.score.id and case.state in TO_DECIDE
+    return version_of(case) if same else seen
 
 
 def last_answers(ledger: Ledger, by: str, field: str) -> list[str]:

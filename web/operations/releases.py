@@ -1,6 +1,7 @@
 """For managers: the releases there are, what each is, how good it is, and the form that puts it into service."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -320,6 +321,24 @@ def facts(listed: ListedRelease, manifest: Manifest, texts: Texts) -> list[tuple
     return rows
 
 
+SAMPLES = {  # as models/evaluation.py names them in manifests
+    "calibration folds": "calibration_folds", "calibration window": "calibration_window",
+    "last part of the training window": "end_of_window", "frozen tables": "frozen", "refreshed tables": "refreshed",
+}  # fmt: skip
+FOLDS = re.compile(r"([0-9]+ × [0-9]+) folds")
+
+
+def sample_name(sample: str, texts: Texts) -> str:
+    """On which loans a figure was measured, in words of the page; a period's name is the recipe's own."""
+
+    def part(name: str) -> str:
+        if folds := FOLDS.fullmatch(name):
+            return texts("releases.sample.folds", folds=folds[1])
+        return texts(f"releases.sample.{SAMPLES[name]}") if name in SAMPLES else name
+
+    return ", ".join(map(part, sample.split(", ")))
+
+
 def auc(training: Mapping[str, object], texts: Texts) -> str:
     """The AUC of this release with its 95 % interval, and on which loans; or that nobody measured it."""
     metrics: Any = training.get("metrics")
@@ -329,6 +348,6 @@ def auc(training: Mapping[str, object], texts: Texts) -> str:
         low, high = (own or {})["intervals"]["auc"]
         figures = {name: localised(f"{float(value):.3f}", texts.language)
                    for name, value in (("auc", (own or {})["auc"]), ("low", low), ("high", high))}  # fmt: skip
-        return texts("releases.auc_figure", **figures, sample=str((own or {})["sample"]))
+        return texts("releases.auc_figure", **figures, sample=sample_name(str((own or {})["sample"]), texts))
     except (KeyError, TypeError, ValueError):
         return texts("releases.not_measured")

@@ -90,6 +90,7 @@ class ProblemPage:
     template: ClassVar[str] = "problem.html"
     title: str
     what: str
+    back: str = ""  # the way to the case that it is about
 
 
 def frame(
@@ -167,7 +168,7 @@ def page(view: View, texts: Texts, page_frame: Frame) -> Markup:
     return render(view, texts, frame=page_frame)
 
 
-def problem_page(key: str, texts: Texts, here: str, release_title: str, scope: Scope) -> Markup:
-    """A page that says why the requested one cannot be shown; `key` names its texts."""
-    view = ProblemPage(texts(f"{key}.title"), texts(f"{key}.what"))
+def problem_page(key: str, texts: Texts, here: str, release_title: str, scope: Scope, back: str = "") -> Markup:
+    """A page that says why the requested one cannot be shown; `key` names its texts, `back` leads to the case."""
+    view = ProblemPage(texts(f"{key}.title"), texts(f"{key}.what"), back)
     return page(view, texts, frame(release_title, texts, here, scope=scope))

@@ -64,10 +64,15 @@ def check_ledger_may_be_open(ledger: Ledger, settings: Settings) -> None:
         return
     with ledger.store.reading() as connection:
         if queries.scored_by_others_than(connection, RESERVED):
+            back = (
+                f"Put the file of users ({settings.users}) back"
+                if settings.users
+                else "Name the file of users in TENFOLD_USERS"
+            )
             raise BadSetting(
-                f"nobody has to log in, and {ledger.store.path} holds records of people who did. Put the file of users "
-                f"({settings.users}) back, name another TENFOLD_LEDGER, or set TENFOLD_NO_LOGIN=on to open it to "
-                "everybody on this computer all the same"
+                f"nobody has to log in, and {ledger.store.path} holds records of people who did. {back}, name "
+                "another TENFOLD_LEDGER, or set TENFOLD_NO_LOGIN=on to open it to everybody on this computer all the "
+                "same"
             )
 
 
