@@ -19,6 +19,13 @@ WAIT = 60  # seconds for a scheduler to answer, and for the first worker
 ADDRESS = re.compile(r"local(:[1-9][0-9]{0,3})?|(tcp|tls|ws|wss)://[^\s]+")
 TLS = {"ca-file": "CA_FILE", "client.cert": "CLIENT__CERT", "client.key": "CLIENT__KEY"}  # as Dask and its variables
 VARIABLE = "DASK_DISTRIBUTED__COMM__TLS__"
+# Dask's processes look at themselves 50 times a second, and at what a worker executes 100 times: beside parts of seconds
+# that is half of what scheduler and client cost. Defaults: what a user configures counts before them.
+SELDOM: dict[str, str | bool] = {
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.worker.profile.enabled": False,
+}
 
 
 @contextmanager
@@ -32,6 +39,7 @@ def cluster_client(address: str) -> Iterator[object]:
         raise BadBook(f"--cluster {address}: local, local:N, tcp://HOST:PORT or tls://HOST:PORT is needed")
     with extra("cluster"):
         distributed = importlib.import_module("distributed")
+        importlib.import_module("dask").config.update_defaults(SELDOM)
     with ExitStack() as stack:
         news = stack.enter_context(news_of_dask())
         try:
