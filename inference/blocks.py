@@ -122,14 +122,15 @@ class Numbers:
 
     def __init__(self, spec: NumbersSpec, plan: Plan) -> None:
         self.columns = spec.of
-        self.pairs = list(enumerate([plan.number(name) for name in self.columns], plan.take(self.columns).start))
+        slots = [plan.number(name) for name in self.columns]
+        self.span = plan.take(self.columns)
+        self.pairs = list(enumerate(slots, self.span.start))
 
     def source(self, constant: Callable[[object], str]) -> list[str]:
         return [unless_nan(column, slot) for column, slot in self.pairs]
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
-        for column, slot in self.pairs:
-            write(rows, column, quantities[slot])
+        write(rows, self.span, [quantities[slot] for _, slot in self.pairs])
 
 
 class NotStatedSpec(Spec, frozen=True, tag="not_stated"):
@@ -172,7 +173,8 @@ class Arithmetic:
         borrowed = [name for name in plan.columns if name in operands and name not in plan.slots]
         self.borrowed = [(plan.append(name), plan.columns.index(name)) for name in borrowed]
         self.steps: list[tuple[int, int, str, int, int]] = []  # (slot, column, sign, left slot, right slot)
-        for column, (name, left, sign, right) in enumerate(spec.columns, plan.take(self.columns).start):
+        self.span = plan.take(self.columns)
+        for column, (name, left, sign, right) in enumerate(spec.columns, self.span.start):
             operand_slots = self._slot(left, plan), self._slot(right, plan)
             self.steps.append((plan.append(name), column, sign, *operand_slots))
 
@@ -191,10 +193,10 @@ class Arithmetic:
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
         quantities.extend(rows[:, column].astype(np.float64) for _, column in self.borrowed)
-        for _, column, sign, left, right in self.steps:
+        for _, _, sign, left, right in self.steps:
             _, operation = OPERATIONS[sign]
             quantities.append(operation(quantities[left], quantities[right]))
-            write(rows, column, quantities[-1])
+        write(rows, self.span, quantities[len(quantities) - len(self.steps) :])
 
 
 class OneHotSpec(Spec, frozen=True, tag="one_hot"):
@@ -332,7 +334,7 @@ class Placed:
 
     def build(self, quantities: list[Column], rows: Matrix) -> None:
         for column, slot in self.pairs:
-            write(rows, column, quantities[slot])
+            write(rows, slice(column, column + 1), [quantities[slot]])
         for column, slot, number in self.unstated:
             rows[np.isnan(quantities[slot]), column] = number
         for column, slot, choice in self.flags:
@@ -446,8 +448,11 @@ class KeyPart:
     def many(self, values: Column) -> npt.NDArray[np.intp]:
         if self.group_of is not None:
             return self.group_of[indices(values)]
-        bands = np.searchsorted(self.edges, values, side="right")
-        return np.where(np.isnan(values), self.size - 1, bands)
+        bands = np.zeros(len(values), np.intp)
+        for edge in self.edges:  # they are few: a search through them takes six times as long
+            bands += values >= edge
+        bands[np.isnan(values)] = self.size - 1
+        return bands
 
 
 def find_row(row_of: Mapping[str, int], key: list[str], otherwise: int, shortest: int | None) -> int:
@@ -469,16 +474,22 @@ def unless_nan(column: int, slot: int) -> str:
 
 
 def indices(values: Column) -> npt.NDArray[np.intp]:
-    return np.where(np.isnan(values), -1.0, values).astype(np.intp)
+    """Places of choices; -1, the last one, where nothing is stated."""
+    return np.fmax(values, -1.0).astype(np.intp)  # NaN gives way
 
 
-def write(rows: Matrix, column: int, values: Column) -> None:
-    rows[:, column] = np.where(np.isnan(values), 0.0, values)
+def write(rows: Matrix, span: slice, columns: Sequence[Column]) -> None:
+    """Write quantities to columns that stand side by side, 0 for NaN: a row's cells are in the cache once, and not once
+    a column."""
+    cells = np.empty((len(columns), len(rows)), np.float32)
+    for place, column in enumerate(columns):
+        cells[place] = column
+    cells[np.isnan(cells)] = 0.0
+    rows[:, span] = cells.T
 
 
 def divide_columns(left: Column, right: Column) -> Column:
-    quotient: Column = np.full(len(left), np.nan)
-    return np.divide(left, right, out=quotient, where=np.abs(right) >= SMALLEST_DIVISOR)
+    return left / np.where(np.abs(right) >= SMALLEST_DIVISOR, right, np.nan)  # what is divided by NaN is NaN
 
 
 # Sign -> expression for two quantities, and the function for two columns.

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -130,6 +131,8 @@ class OneDalEngine:
             self._model = convert_model(booster)
         except Exception as error:  # it parses XGBoost's text dump and raises whatever its parser does
             raise BadRelease(release.folder / MODEL, "a model that oneDAL can convert", first_line(error)) from None
+        with suppress(MissingExtra):  # it predicts a row in little more time than NumPy takes to build one
+            release.rows.compile_loop()
 
     def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return self._model.predict_proba(rows)[:, 1].astype(np.float32)  # type: ignore[no-any-return]

@@ -191,7 +191,9 @@ class Policy:
         """The suggestions of `decide` as places in DECISIONS: PDs (m,), encoded answers (m, n_fields) and their
         `unusual_of_many` -> (m,)."""
         refer_from, decline_from = self.cutoffs_of_many(values)
-        decisions = np.where(pds < refer_from, 0, np.where(pds > decline_from, 2, 1)).astype(np.int8)
+        decisions = np.add(
+            pds >= refer_from, pds > decline_from, dtype=np.int8
+        )  # as a band does not end before it begins
         decisions[unusual.any(axis=1)] = 1
         return decisions
 

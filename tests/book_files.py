@@ -52,7 +52,14 @@ def scores(folder: Path) -> pa.Table:
     """All parts of a folder, in order."""
     files = sorted((folder / "parts").glob("*.parquet"))
     assert files
-    return pa.concat_tables([pq.read_table(file) for file in files])
+    return pa.concat_tables([scores_in(file) for file in files])
+
+
+def scores_in(file: Path) -> pa.Table:
+    """A file of scores, its texts written out: two dictionaries may number equal texts otherwise."""
+    table = pq.read_table(file)
+    kinds = [field.type.value_type if pa.types.is_dictionary(field.type) else field.type for field in table.schema]
+    return table.cast(pa.schema([field.with_type(kind) for field, kind in zip(table.schema, kinds, strict=True)]))
 
 
 def scores_from_parquet(folder: Path, rows: Sequence[Mapping[str, object]]) -> pa.Table:

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pcsv
-import pyarrow.parquet as pq
 import pytest
-from book_files import applications, contents, csv_text, form_of_release, parquet, rejected, score, scores
+from book_files import applications, contents, csv_text, form_of_release, parquet, rejected, score, scores, scores_in
 from parts import newest, some
 
 import tenfold
@@ -178,7 +177,7 @@ def test_one_parquet_file(book: Path, tmp_path: Path) -> None:
     """Joined from parts."""
     assert score(book, tmp_path / "out", "--rows-a-part", 100) == 0
     assert score(book, tmp_path / "scores.parquet", "--rows-a-part", 100) == 0
-    assert pq.read_table(tmp_path / "scores.parquet").equals(scores(tmp_path / "out"))
+    assert scores_in(tmp_path / "scores.parquet").equals(scores(tmp_path / "out"))
 
 
 def test_columns_by_other_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

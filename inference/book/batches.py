@@ -1,6 +1,6 @@
 """Scores whole batches: PD, points, decision and what is unusual, equal to `Scorer.score` to the last bit.
 
-Rows are built a few thousand at a time, so that they stay in the processor's cache. NumPy's own log and exp differ from
+Rows are built some thousand at a time, so that they stay in the processor's cache. NumPy's own log and exp differ from
 the C library's, which Python's `math` calls, in a part of all values; Arrow's call the C library too. Whether they do
 in this installation is tried once a process, and where they do not, `math` is called for each value.
 """
@@ -26,7 +26,7 @@ from inference.rules import BROKEN_AT, UNKNOWN_AT, LenderRules, Ruling, Rulings,
 
 Floats = npt.NDArray[np.float64]
 Function = Callable[[Floats], Floats]
-ROWS_AT_ONCE = 4096
+BYTES_AT_ONCE = 3 << 20  # of rows: with fewer the engine is called too often, more leave the cache
 NO_ROWS, NOT_APPROVED, ALL_ROWS = REASONS = ("none", "not-approved", "all")
 TRIED = 65_536  # values: NumPy's exp differs in 4.6 % of them, its log in 0.2 %, where it uses AVX-512
 
@@ -112,8 +112,9 @@ class BatchScorer:
     def probabilities(self, values: Floats) -> npt.NDArray[np.float32]:
         """The model's, uncalibrated: (m,) float32."""
         probabilities = np.empty(len(values), np.float32)
-        for start in range(0, len(values), ROWS_AT_ONCE):
-            some = slice(start, start + ROWS_AT_ONCE)
+        at_once = rows_at_once(self.release)
+        for start in range(0, len(values), at_once):
+            some = slice(start, start + at_once)
             probabilities[some] = predict_answers(self.engine, self.release, values[some])
         return probabilities
 
@@ -146,7 +147,9 @@ class BatchScorer:
             columns["questions"] = scored.questions
         if self._reasons is not None:
             columns["reasons"] = pa.array(self._explained(values, scored), pa.string())
-        return pa.record_batch([*carried.columns, *columns.values()], names=[*carried.schema.names, *columns])
+        # Columns without nulls are said to have none: a file then keeps no account of them.
+        fields = [pa.field(name, column.type, nullable=name in MAY_BE_NULL) for name, column in columns.items()]
+        return pa.record_batch([*carried.columns, *columns.values()], schema=pa.schema([*carried.schema, *fields]))
 
     def _ruled(self, rulings: Rulings) -> dict[str, pa.Array]:
         """The columns of `ADDED_BY_RULES`: codes of rules with a space between them, null where there is no figure."""
@@ -191,6 +194,7 @@ class BatchScorer:
         return [self._reasons.principal(self._reasons.explain(alone), alone) for alone in applications]
 
 
+MAY_BE_NULL = ("instalment",)
 ADDED_BY_RULES = ("outcome", "rules_broken", "rules_unknown", "grade", "rate", "instalment")
 ADDED = (
     "pd",
@@ -202,21 +206,31 @@ ADDED = (
 )  # columns of `BatchScorer.batch`; `reasons` where asked for
 
 
+def rows_at_once(release: Release) -> int:
+    """How many rows are built and predicted at once: a power of two, so that a batch has whole ones."""
+    fit = BYTES_AT_ONCE // (np.dtype(np.float32).itemsize * len(release.rows.columns))
+    return 1 << max(fit.bit_length() - 1, 10)
+
+
 def constant(text: str, m: int) -> pa.Array:
     """One text m times, kept once."""
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(m, np.int8)), pa.array([text]))
 
 
-def named(flags: npt.NDArray[np.bool_], names: Sequence[str]) -> pa.Array:
+def named(flags: npt.NDArray[np.bool_], names: Sequence[str]) -> pa.DictionaryArray:
     """(m, n) flags -> (m,) texts: of each row the names that are flagged."""
-    width = -(-len(names) // 8) or 1
+    least = -(-len(names) // 8)
+    width = next((size for size in (1, 2, 4, 8) if size >= least), least)  # bytes
     by_byte = np.zeros((width, len(flags)), np.uint8)  # eight flags a byte, column by column: flags lie so
     for position in range(len(names)):
         by_byte[position // 8] |= flags[:, position].view(np.uint8) << np.uint8(position % 8)
+    kind = (
+        pa.binary(width) if width > 8 else pa.from_numpy_dtype(f"u{width}")
+    )  # whole numbers are quicker to tell apart
     buffers = [None, pa.py_buffer(np.ascontiguousarray(by_byte.T))]
-    kinds = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(flags), buffers)
-    encoded = kinds.dictionary_encode()
-    distinct = np.frombuffer(b"".join(encoded.dictionary.to_pylist()), np.uint8).reshape(-1, width)
+    encoded = pa.Array.from_buffers(kind, len(flags), buffers).dictionary_encode()
+    distinct = np.frombuffer(encoded.dictionary.buffers()[1], np.uint8)[: width * len(encoded.dictionary)]
+    distinct = distinct.reshape(-1, width)
     flagged = np.unpackbits(distinct, axis=1, count=len(names), bitorder="little").astype(bool)
     texts = [" ".join(name for name, flag in zip(names, row, strict=True) if flag) for row in flagged.tolist()]
-    return pa.DictionaryArray.from_arrays(encoded.indices, pa.array(texts, pa.string())).dictionary_decode()
+    return pa.DictionaryArray.from_arrays(encoded.indices, pa.array(texts, pa.string()))

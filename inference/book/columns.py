@@ -99,11 +99,12 @@ def in_bounds(field: NumberField, column: pa.Array) -> tuple[Floats, Flags]:
     numbers = (stated.fill_null(np.nan) if missing is not None else stated).to_numpy(zero_copy_only=False)
     low, high = max(float(field.minimum), -EXACT), min(float(field.maximum), EXACT)
     passed = (numbers >= low) & (numbers <= high)
-    if field.whole:
+    written_whole = pa.types.is_integer(column.type)
+    if field.whole and not written_whole:
         passed &= numbers == np.floor(numbers)
     if missing is not None and field.optional:
         passed |= missing
-    return numbers + 0.0, passed  # + 0.0 turns -0.0 into 0.0
+    return numbers if written_whole else numbers + 0.0, passed  # + 0.0 turns -0.0 into 0.0
 
 
 def written_numbers(field: NumberField, column: pa.Array, language: str) -> tuple[Floats, Flags]:

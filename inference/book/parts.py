@@ -29,9 +29,11 @@ import pyarrow.parquet as pq
 from msgspec import Struct
 
 from inference.book.errors import BookStopped, OtherRun
+from inference.book.pieces import ROWS_A_BATCH
 from inference.book.sheets import sheet_writer
 from inference.errors import Problem
 
+UNPACKED = ("pd", "points")
 REJECTED = ("file", "row", "field", "problem", "allowed", "got", "hint")
 
 
@@ -220,8 +222,18 @@ def batch_writer(file: Path | pa.NativeFile, schema: pa.Schema, form: str) -> It
             yield sheet
         return
     few = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+    # The digits of probabilities are noise: Zstandard takes a quarter of all writing to save a fifteenth of the bytes.
+    packed = [name for name in schema.names if name not in UNPACKED]
+    integers = [field.name for field in schema if pa.types.is_integer(field.type)]  # ids, which rise, above all
     with pq.ParquetWriter(
-        file, schema, compression="zstd", compression_level=1, use_dictionary=few or False, write_statistics=False
+        file,
+        schema,
+        compression={name: "zstd" if name in packed else "none" for name in schema.names},
+        compression_level=dict.fromkeys(packed, 1),
+        use_dictionary=few or False,
+        column_encoding=dict.fromkeys(integers, "DELTA_BINARY_PACKED") or None,
+        write_statistics=False,
+        write_batch_size=ROWS_A_BATCH,
     ) as batches:
         yield ParquetBatches(batches)
 

@@ -21,7 +21,7 @@ from inference.book.parts import PartLog, RunFolder, Totals, can_hold, rejected_
 from inference.book.sources import Part, Source
 from inference.policy import DECISIONS
 
-FORMAT = 1
+FORMAT = 2  # since `unusual` and its like are dictionaries, and PDs and points not compressed
 NAMES = {"csv": "CSV", "parquet": "Parquet"}  # of parts
 MODULES = {  # what makes a book's bits, by engine; beside NumPy and pyarrow
     "xgboost": ("xgboost",),

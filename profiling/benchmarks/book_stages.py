@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from inference.application import Application
-from inference.book.batches import ALL_ROWS, BatchScorer
+from inference.book.batches import ALL_ROWS, BatchScorer, rows_at_once
 from inference.book.columns import check
 from inference.book.command import use_little_memory
 from inference.book.parts import RunFolder
@@ -31,7 +31,7 @@ from inference.reasons import Reasons
 from inference.release import Release, open_release
 from inference.scorer import Scorer
 from profiling import results
-from profiling.benchmarks.book import ALIKE, TAPES, values_of
+from profiling.benchmarks.book import TAPES, predict_ready, values_of
 from profiling.benchmarks.tapes import write_tape
 from profiling.workload import embedded
 
@@ -95,8 +95,7 @@ def bare(release: Release, values: Floats) -> float:
     """ns a row of XGBoost alone on rows that are ready, as many at once as a book has."""
     engine, rows = open_engine("xgboost", release), release.rows.build(values)
     began = time.process_time()
-    for start in range(0, len(rows), ALIKE):
-        engine.predict_proba(rows[start : start + ALIKE])
+    predict_ready(engine, rows, rows_at_once(release))
     return 1e9 * (time.process_time() - began) / len(rows)
 
 
