@@ -344,14 +344,15 @@ def beside(checkout: Path, release: Release, pd: float, rounds: int, seconds: fl
     rows = ["| at 8 connections | /s here | there | here / there | CPU ms here | there | here / there |"]
     rows.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     body = json.dumps({"answers": release.form.example})
-    for engine in (engine for engine in ENGINES if engine in engines_of(checkout)):
+    known = engines_of(checkout)
+    for engine in (engine for engine in ENGINES if engine in known):
         with tempfile.TemporaryDirectory() as folder:
             pairs = {
-                f"API, {engine}{', ledger' if ledger else ''}": [
-                    ours(f"{engine} {ledger} {side}", engine, release, Path(folder), ledger, SCORE, body, place)
+                name: [
+                    ours(f"{name}, {side}", engine, release, Path(folder), ledger, SCORE, body, place)
                     for side, place in (("here", ROOT), ("there", checkout))
                 ]
-                for ledger in (False, True)
+                for name, ledger in ((f"API, {engine}", False), (f"API, {engine}, ledger", True))
             }
             figures = measure([target for pair in pairs.values() for target in pair], pd, rounds, seconds, (8,))
         for name, pair in pairs.items():
