@@ -17,6 +17,7 @@ ALL = (OPEN, WAITING, PENDING, SETTLED, REVIEW, WITHDRAWN)
 TO_DECIDE = (OPEN, PENDING, REVIEW)
 CAN_BE_WITHDRAWN = (OPEN, PENDING, WAITING)
 DONE = (SETTLED, WITHDRAWN)  # nothing more is expected of anybody
+WAITING_STATES = tuple(state for state in ALL if state not in DONE)
 IN_FORCE = (PENDING, SETTLED)
 NOT_FINAL = ("refer", "incomplete")
 T = TypeVar("T", bound=Event)

@@ -13,6 +13,7 @@ from ledger.events import Json
 from ledger.lender_time import day_start, local_day
 
 AS_SUGGESTED = "as_suggested"
+WAYS = (AS_SUGGESTED, "more_lenient", "stricter", "incomplete")  # of a decision beside its suggestion
 DISTANCES = (0.01, 0.03, 0.1)  # upper edges of bands of |PD - nearest cut-off|
 QUERY = (
     "SELECT d.time, d.\"by\", d.decision, json_extract(d.body, '$.direction'), "

@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from ledger_cases import bytes_of, clock_at
 from parts import NO_USERS, newest, visiting
 from test_accounts import PASSWORD, QUICK
+from test_security_log import events
 
 from inference.fields import NOT_STATED
 from inference.scorer import open_scorer
@@ -24,6 +25,7 @@ from ledger.ledger import Ledger
 from web.desk.form import optional
 from web.pages.texts import texts_in
 from web.security.accounts import Accounts
+from web.security.security_log import SecurityLog
 from web.server import create_app
 
 pytestmark = pytest.mark.slow  # an app is started
@@ -120,7 +122,10 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         for name in ("ann", "ben"):
             accounts.add_user(name, "officer", PASSWORD)
         (folder / "token").write_text(accounts.add_token("robot", "officer", 1))
-    return Settings(release=newest("consumer"), log=None, ledger=folder / "ledger.sqlite3", users=users)
+    return Settings(
+        release=newest("consumer"), log=None, ledger=folder / "ledger.sqlite3", users=users,
+        security_log=folder / "security.jsonl",
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +134,8 @@ def app(settings: Settings) -> Iterator[TestClient]:
     with (
         closing(Ledger(settings.ledger)) as ledger,
         closing(Accounts(settings.users, hasher=QUICK)) as accounts,
-        visiting(create_app(open_scorer(settings), settings, ledger, accounts=accounts)) as client,
+        closing(SecurityLog(settings.security_log, 1)) as log,
+        visiting(create_app(open_scorer(settings), settings, ledger, accounts=accounts, security_log=log)) as client,
     ):
         yield client
 
@@ -211,6 +217,38 @@ def test_a_decided_case_comes_back_to_who_decided(app: TestClient) -> None:
     assert dict(zip(form.names, found["values"], strict=False))["job"] == form.example["job"]
     assert begun(ann, "f" * 32)["form"] is None
     assert begun(as_person(app, "ben"), key)["form"] is None
+
+
+def test_a_decided_correction_comes_back(app: TestClient, settings: Settings) -> None:
+    """Its card and its answers, to who may see the case, and it can no longer be corrected; a reload while another case
+    is corrected neither shows nor reads what this tab decided before."""
+    form, key = form_of(app), "9" * 32
+    ann = as_person(app, "ann")
+    answers: Any = typed(form)["answers"]
+    first = ann.post("/desk/score", json={"answers": answers, "key": key}).text
+    id = first.split('data-record="record/')[1].split('"')[0]
+    taken = ann.post("/desk/take", json={"of": id}).json()
+    assert (taken["card"], bool(taken["seen"])) == ("", True)
+    assert 'class="stop"' in taken["html"]
+    changed = {"answers": {**answers, "amount": "950"}, "of": id, "seen": taken["seen"], "key": "8" * 32}
+    card = ann.post("/desk/score", json=changed).text
+    decision = {"decision": "incomplete", "reason_incomplete": "income", "justification": "x" * 20, "as": "ann",
+                "seen": card.split('data-seen="')[1].split('"')[0]}  # fmt: skip
+    assert ann.post(f"/record/{id}/decide", data=decision).headers["x-recorded"] == "yes"
+    taken = ann.post("/desk/take", json={"of": id}).json()
+    assert 'class="decided"' in taken["card"]
+    assert taken["seen"]  # incomplete: answers can still come
+    decline = {**decision, "decision": "decline", "reason_stricter": "policy", "seen": taken["seen"]}
+    assert ann.post(f"/record/{id}/decide", data=decline).headers["x-recorded"] == "yes"
+    taken = ann.post("/desk/take", json={"of": id}).json()
+    assert 'class="decided"' in taken["card"]
+    assert (taken["html"], taken["seen"]) == ("", "")
+    assert dict(zip(form.names, taken["values"], strict=False))["amount"] == "950"
+    assert begun(ann, key)["form"]["case"] == id  # the tab's own, decided
+    before = len(events(settings.security_log))
+    assert ann.post("/desk/drafts", json={"id": key, "of": "another"}).json() == {"form": None, "html": ""}
+    assert events(settings.security_log, before) == []
+    assert as_person(app, "ben").post("/desk/take", json={"of": id}).json()["values"] is None
 
 
 def test_unfinished_forms_are_listed(app: TestClient) -> None:

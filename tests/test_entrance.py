@@ -39,7 +39,7 @@ EXAMPLE = open_release(default_release()).form.example
 LISTED = {
     NOBODY: "/livez /readyz /login /fr/login /invitation /fr/invitation /desk/{digest}/{name}",
     METERING: "/metrics",
-    ALL_SEEING: """/history/overrides /fr/history/overrides /api/v1/ledger/head
+    ALL_SEEING: """/history/overrides /fr/history/overrides /api/v1/ledger/head /api/v1/overrides
         /users /fr/users
         /events /fr/events /monitor /fr/monitor
         /releases /fr/releases /releases/{id} /fr/releases/{id} /releases/{id}/{name}
@@ -65,7 +65,7 @@ LISTED = {
         /record/{id}/notice.pdf /fr/record/{id} /fr/record/{id}/decide /fr/record/{id}/agree /fr/record/{id}/contest
         /fr/record/{id}/notice /fr/record/{id}/notice.pdf
         /api/v1/score /api/v1/score:batch /api/v1/release /api/v1/decisions /api/v1/decisions/{id} /api/v1/cases
-        /api/v1/openapi.json
+        /api/v1/work /api/v1/work/{list} /api/v1/openapi.json
         /config /theme.css /fr/theme.css /static/{path:path} /fr/static/{path:path} /assets/{path:path}
         /fr/assets/{path:path} /gradio_api/info /gradio_api/queue/join /gradio_api/queue/data
         /gradio_api/run/predict_credit_score /gradio_api/call/predict_credit_score

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from book_files import applications, csv_text
 from fastapi.testclient import TestClient
+from lenders import CHOICES, NUMBERS, field, frame, written
 from parts import NAMES, NO_USERS, newest, send, some, visiting
 
 import tenfold
@@ -29,6 +30,7 @@ from ledger.ledger import Ledger
 from ledger.replay import DIFFERENT, SAME, Replayer
 from ledger.store import Store
 from ledger.verify import verify
+from models.own_loans import train_file
 from web.arrow import score_in
 from web.desk.form import FormValues
 from web.lender import EXAMPLE, Lender, of_lender, read_lender, rules_for
@@ -36,6 +38,16 @@ from web.pages.texts import LANGUAGES, texts_in
 from web.server import create_app
 
 EXAMPLE_RULES = re.search(r"# \[instalment\].*?\n\n", EXAMPLE.read_text("utf-8"), re.DOTALL)
+BUSINESS_AGE = """
+[[rules]]
+code = "business_age"
+kind = "number"
+field = "business_age"
+at_least = 2
+outcome = "decline"
+en = "Business younger than two years"
+fr = "Entreprise de moins de deux ans"
+"""
 OF_SBA = "new_business"  # the example's rule that names a field of the other release
 
 
@@ -345,3 +357,44 @@ def test_a_file_that_cannot_be_read(line: str, problem: str, tmp_path: Path) -> 
         read_lender(file)
     assert str(refused.value).startswith(f"TENFOLD_LENDER: {file}: ")
     assert problem in str(refused.value)
+
+
+@pytest.mark.slow
+def test_a_minimum_age_of_the_business(tmp_path: Path) -> None:
+    """A lender's own release asks for it: the form asks, the rule of its file judges, and page, API and file have one
+    outcome beside the model's decision."""
+    age = field("seniority").replace("[fields.seniority]", "[fields.business_age]")
+    asked = [field(name) for name in (*NUMBERS, *CHOICES) if name != "seniority"]
+    recipe = written(tmp_path, frame(), fields=[*asked, age.replace("Years in the job", "Age of the business")])
+    release = train_file(recipe, tmp_path / "out").release.folder
+    file = tmp_path / "lender.toml"
+    file.write_text(f"{EXAMPLE.read_text('utf-8')}\n{BUSINESS_AGE}", "utf-8")
+    settings = Settings(release=release, log=None, users=NO_USERS)
+    scorer = open_scorer(settings)
+    rows: list[dict[str, Any]] = [
+        {**scorer.release.form.example, "home": "owner", "income": 300, "assets": 5000, "amount": 600, "term": 24,
+         "prior_record": record, "business_age": years}
+        for record in ("no", "yes") for years in (0, 1, 2, 3, 40)
+    ]  # fmt: skip
+    with (
+        closing(Ledger(tmp_path / "ledger.sqlite3")) as ledger,
+        visiting(create_app(scorer, settings, ledger, read_lender(file))) as client,
+    ):
+        assert "Age of the business" in client.get("/").text
+        answers = [client.post("/api/v1/score", json={"answers": row}).json() for row in rows]
+        cards = [client.post("/desk/score", json={"answers": {**row, "term": "24"}}).text for row in rows]
+        page = words(client.get(f"/record/{answers[1]['id']}").text)
+    (tmp_path / "in.csv").write_text(csv_text(rows))
+    given = ["--release", str(release), "--lender", str(file)]
+    assert tenfold.main(["book", str(tmp_path / "in.csv"), str(tmp_path / "out.csv"), *given]) == 0
+    with (tmp_path / "out.csv").open(newline="") as stream:
+        book = list(csv.DictReader(stream))
+    decisions = [scorer.score(row).decision for row in rows]
+    assert "approve" in decisions
+    expected = ["decline" if row["business_age"] < 2 else said for row, said in zip(rows, decisions, strict=True)]
+    assert [answer["decision"] for answer in answers] == [line["decision"] for line in book] == decisions
+    assert [answer["outcome"] for answer in answers] == [line["outcome"] for line in book] == expected
+    shown = [re.findall(r'class="card"[^>]* data-decision="(\w+)"', card) for card in cards]
+    assert shown == [[outcome] for outcome in expected]
+    assert [line["rules_broken"] for line in book] == ["business_age", "business_age", "", "", ""] * 2
+    assert "Business younger than two years" in page

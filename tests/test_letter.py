@@ -153,6 +153,22 @@ def test_the_desk_shows_the_letter_below_a_decline(desk: Office) -> None:
         assert ('<article class="sheet"' in answer.text) == there
 
 
+@pytest.mark.parametrize("decision", ["approve", "approve_changed", "refer", "incomplete"])
+def test_any_other_decision_has_its_letter_one_click_away(desk: Office, decision: str) -> None:
+    """A lower amount or missing papers must be told to the applicant too: the desk leads to the letter, and the case's
+    page shows it, with the sentence for that decision."""
+    id = desk.score(**RISKY)
+    answer = desk.decide(id, decision, up="", conditions="At most 500.")
+    assert answer.headers["x-recorded"] == "yes"
+    assert f'href="record/{id}/notice"' in answer.text
+    page = html.unescape(desk.client.get(f"/record/{id}").text)
+    for language in LANGUAGES:
+        assert texts_in(language)(f"notice.{decision}") in page
+        assert texts_in(language)(f"notice.{decision}") in html.unescape(
+            desk.client.get(f"/record/{id}/notice?lang={language}").text
+        )
+
+
 def test_what_was_handed_over_is_shown_again(desk: Office, tmp_path: Path) -> None:
     """Word for word, whatever the lender's words are by now, and with the SHA-256 that the record holds."""
     id = declined(desk, "L-again")

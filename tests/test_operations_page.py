@@ -221,7 +221,7 @@ def rows_of(page: str) -> dict[str, list[str]]:
     """Rows of tables by their first cell."""
     rows: dict[str, list[str]] = {}
     for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL):
-        cells = [html.unescape(cell) for cell in re.findall(r"<td>(.*?)</td>", row)]
+        cells = [html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)]
         if cells:
             rows.setdefault(cells[0], cells[1:])
     return rows

@@ -230,6 +230,7 @@ def test_without_login_the_page_says_how_to_begin(scorer: Scorer) -> None:
     settings = Settings(release=scorer.release.folder, log=None, ledger=None, users=NO_USERS)
     with visiting(create_app(scorer, settings, None)) as client:
         assert "python -m web users add NAME --role manager" in client.get("/users").text
+        assert "python -m web users add NOM --role manager" in client.get("/fr/users").text
         assert change(client, "add", "cyd", "manager").status_code == 403
         assert client.post("/password", data={}, headers=ORIGIN).status_code == 403
 

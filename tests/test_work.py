@@ -15,11 +15,13 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from ledger_cases import bytes_of, case_of, purged
+from openapi_fits import misfits
 from parts import NO_USERS, newest, seen, send, visiting
 from test_accounts import PASSWORD, three_people
 
 from inference.errors import BadSetting
 from inference.measure import Clock
+from inference.number_format import write_number, write_percent
 from inference.scorer import Scorer, open_scorer
 from inference.settings import Settings
 from ledger.cleaning import Cleaner
@@ -215,6 +217,81 @@ def test_a_list_is_read_page_by_page(visitor: TestClient, written: Cases) -> Non
         way = following[1] if following else ""
     assert found[:1] == ["old-of-ann"]
     assert sorted(found) == sorted(["old-of-ann", "new-of-ann", *(f"more-{number}" for number in range(120))])
+
+
+def cells(page: str) -> dict[str, list[list[str]]]:
+    """By name of a list, what stands in the cells of its rows."""
+
+    def plain(cell: str) -> str:
+        return " ".join(re.sub(r"<[^>]+>", " ", html.unescape(cell)).split())
+
+    return {
+        name: [
+            [plain(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)]
+            for row in re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)
+        ]
+        for name, body in re.findall(r'<h3 id="(\w+)">.*?<tbody>(.*?)</tbody>', page, re.DOTALL)
+    }
+
+
+def as_on_the_page(item: dict[str, Any]) -> list[str]:
+    """An item of the API as the cells of its row, column by column."""
+    left = item["days_left"]
+    words = TEXTS(("due.late" if left < 0 else "due.left") + ("_one" if abs(left) == 1 else ""), days=abs(left))
+    decided = TEXTS(f"decided.{item['decision']}") if item["decision"] else ""
+    suggested = TEXTS("work.suggested", decision=TEXTS(f"decision.{item['suggested']}"))
+    turn = TEXTS("work.turn", name=item["turn"]) if item["turn"] not in (None, item["by"]) else ""
+    return [
+        item["reference"], item["applicant"] or "", write_number(item["amount"], "en"),
+        TEXTS("age.day" if item["days"] == 1 else "age.days", days=item["days"]),
+        f"{TEXTS('result.pd_long')} {write_percent(item['pd'], 'en')}".replace("\N{NARROW NO-BREAK SPACE}", " "),
+        decided or suggested, f"{item['by']} {turn}".strip(), f"{TEXTS.day(item['due'])} {words}",
+    ]  # fmt: skip
+
+
+def test_the_api_has_the_lists_of_the_page(visitor: TestClient, written: Cases) -> None:
+    """For an officer, a reviewer and a manager the same lists, cases and cells, page by page."""
+    written.score(1, "with-a-name", applicant="Jeanne Müller")
+    enter(visitor, "ann")
+    schemas = visitor.get("/api/v1/openapi.json").json()["components"]["schemas"]
+    for name in ("ann", "bob", "meg"):
+        enter(visitor, name)
+        shown = cells(visitor.get("/work").text)
+        lists = visitor.get("/api/v1/work").json()
+        assert misfits(lists, schemas["Work"], schemas) == []
+        counts = {one["name"]: one["count"] for one in lists["lists"]}
+        assert {name: count for name, count in counts.items() if count} == {
+            name: len(rows) for name, rows in shown.items()
+        }
+        for listed in counts:
+            found = visitor.get(f"/api/v1/work/{listed}").json()
+            assert misfits(found, schemas["WorkList"], schemas) == []
+            assert [as_on_the_page(item) for item in found["items"]] == shown.get(listed, [])
+            assert (found["count"], found["next"]) == (counts[listed], None)
+    assert "Jeanne Müller" in str(shown["all"])
+    paged: list[str] = []
+    after: str | None = ""
+    for _ in shown["all"]:
+        part = visitor.get(f"/api/v1/work/all?limit=2{after and f'&after={after}'}").json()
+        paged += [item["reference"] for item in part["items"]]
+        assert part["count"] == len(shown["all"])
+        after = part["next"]
+        if after is None:
+            break
+    assert after is None
+    assert paged == [row[0] for row in shown["all"]]
+
+
+def test_the_api_refuses_lists_that_are_not_there(visitor: TestClient) -> None:
+    """Those of managers to an officer, unknown ones to everybody; and a parameter that would be ignored."""
+    enter(visitor, "ann")
+    for path in ("all", "nothing"):
+        answer = visitor.get(f"/api/v1/work/{path}")
+        assert (answer.status_code, answer.json()["type"]) == (404, "urn:tenfold:no-such-list")
+    for query in ("work?list=mine", "work/mine?before=3", "work/mine?limit=0", "work/mine?after=x", "work/mine?after="):
+        assert visitor.get(f"/api/v1/{query}").status_code == 422, query
+    visitor.cookies.clear()
+    assert visitor.get("/api/v1/work").status_code == 401
 
 
 def count(page: str) -> str:

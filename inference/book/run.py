@@ -173,7 +173,9 @@ def score_book(
                 try:
                     for part in book.source.parts(logs.keys()):
                         pending.append(pool.submit(score, part) if client is None else client.submit(part))
-                        while len(pending) > (workers + 1 if client is None else client.at_once):
+                        while len(pending) > (
+                            workers if client is None else client.at_once
+                        ):  # one is ready for the next thread
                             finished(pending.popleft())
                     while pending:
                         finished(pending.popleft())

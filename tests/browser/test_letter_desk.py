@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from live import Desk, Server, add_officers
 from playwright.sync_api import Locator, Page, expect
-from test_officer import case_page, fits
+from test_officer import case_page, fits, scored
 from test_view import PASSWORD, log_in
 
 from inference.settings import default_release
@@ -188,24 +188,64 @@ def test_a_reload_shows_the_letter_again(open_desk: Open, closed: Server) -> Non
     expect(page.locator(".decided")).to_have_count(0)
 
 
-def test_a_correction_that_is_given_up_leaves_an_empty_form(open_desk: Open, closed: Server) -> None:
-    """Though the server keeps what was typed, and would bring it back after a reload."""
-    desk = open_desk(at=closed, path=None)
+def correcting(desk: Desk, closed: Server, reference: str) -> str:
+    """The address under which anna corrects the answers of a case that she has scored."""
     page = desk.page
     log_in(page, closed, "anna")
     desk.ready()
-    declined(desk, "LETTER-5", name="")
+    page.click("#example")
+    scored(desk, reference)
     id = str(page.locator("#result [data-record]").first.get_attribute("data-record")).rpartition("/")[2]
+    with page.expect_response("**/desk/discard"):  # the form that it was scored in is no unfinished one
+        page.click("#reset")
     page.goto(f"{closed.url}/?of={id}")
     desk.ready()
     expect(page.locator(".correcting")).to_be_visible()
+    return page.url
+
+
+def test_a_correction_that_is_given_up_leaves_an_empty_form(open_desk: Open, closed: Server) -> None:
+    """What was typed is no unfinished form either; until then a reload brings it back."""
+    desk = open_desk(at=closed, path=None)
+    page = desk.page
+    correcting(desk, closed, "LETTER-5")
     with page.expect_response("**/desk/keep"):
         desk.box("income").fill("77")
-    with page.expect_navigation():
-        page.get_by_role("link", name=EN("correct.stop")).click()
+    page.reload()
     desk.ready()
+    expect(page.locator(".correcting")).to_be_visible()
+    expect(desk.box("income")).to_have_value("77")
+    with page.expect_response("**/desk/discard"):
+        page.get_by_role("link", name=EN("correct.stop")).click()
     expect(page.locator(".correcting")).to_have_count(0)
     expect(desk.box("income")).to_have_value("")
+    assert "of=" not in page.url
+    page.goto(f"{closed.url}/?draft=new")
+    desk.ready()
+    expect(desk.box("income")).to_have_value("")
+    expect(page.locator("#unfinished")).not_to_contain_text("LETTER-5")
+
+
+def test_a_decided_correction_is_shown_again(open_desk: Open, closed: Server) -> None:
+    """After a reload as any decided case: whose decision, the corrected answers, the letter. What is scored then is
+    another case."""
+    desk = open_desk(at=closed, path=None)
+    page = desk.page
+    address = correcting(desk, closed, "LETTER-6")
+    declined(desk, "LETTER-6", name="")
+    headline, case = (page.locator(one).first.inner_text() for one in (".decided strong", ".decide .number"))
+    page.reload()
+    assert page.url == address
+    desk.ready()
+    expect(page.locator(".decided strong")).to_have_text(headline)
+    expect(page.locator(".letter .sheet:visible")).to_be_visible()
+    expect(page.locator(".decide .number")).to_have_text(case)
+    expect(page.locator(".correcting")).to_have_count(0)
+    expect(desk.box("income")).to_have_value(RISKY["income"])
+    assert not desk.is_stale()
+    desk.axe()
+    scored(desk)
+    assert page.locator(".decide").get_attribute("data-record") != f"record/{address.rpartition('=')[2]}"
 
 
 @pytest.mark.parametrize(("path", "colours"), [("/", "light"), ("/fr/", "dark")])

@@ -1,6 +1,7 @@
 """The work stays in view: the application beside the decision, what a change would do, whose decision it is; nothing
 typed is lost, everything works by the keyboard, and nobody acts under another's name."""
 
+import io
 import os
 import re
 import signal
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 from book_files import applications, csv_text
 from live import Desk, Server, add_officers, releases
-from playwright.sync_api import Browser, Dialog, Page, Playwright, Response, expect
+from PIL import Image
+from playwright.sync_api import Browser, Dialog, FloatRect, Page, Playwright, Response, expect
 from test_officer import decide, scored
 
 from inference.fields import NumberField
@@ -89,6 +91,40 @@ def test_from_the_suggestion_to_record_without_scrolling(
     page.wait_for_function("scrollY > 100")
     assert in_view(page, "#score")
     assert in_view(page, "#field-" + first_number(desk).name)
+
+
+def shade(page: Page) -> tuple[int, ...]:
+    """The colour at the foot of the fields, beside them."""
+    box = page.locator("#fields").bounding_box()
+    assert box is not None
+    clip: FloatRect = {"x": round(box["x"]) + 2, "y": round(box["y"] + box["height"]) - 3, "width": 1, "height": 1}
+    return Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB").getpixel((0, 0))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("name", sorted(releases()))
+@pytest.mark.parametrize("path", ["/", "/fr/"])
+def test_the_whole_form_is_seen_or_a_shade_says_that_there_is_more(
+    open_desk: Open, serve: Callable[..., Server], name: str, path: str
+) -> None:
+    """On 1366 × 768, below the banner and beside the mark of the example, before the first score."""
+    page = open_desk(path, at=serve(releases()[name]), size=(1366, 768)).page
+    hidden = page.evaluate(
+        "(({ scrollHeight, clientHeight }) => scrollHeight - clientHeight)(document.querySelector('#fields'))"
+    )
+    if (name, path) == ("consumer", "/"):
+        assert hidden == 0
+    before = shade(page)
+    page.evaluate(
+        "(() => { const fields = document.querySelector('#fields'); fields.scrollTop = fields.scrollHeight; })()"
+    )
+    page.wait_for_timeout(100)
+    ground = tuple(
+        int(part) for part in page.evaluate("getComputedStyle(document.body).backgroundColor").strip("rgb()").split(",")
+    )
+    assert shade(page) == ground
+    assert (before != ground) == (hidden > 0)
+    if hidden:
+        assert sum(before) < sum(ground) - 30
 
 
 def test_nothing_is_pressed_through_another(open_desk: Open) -> None:

@@ -10,12 +10,10 @@ from inference.policy import DECISIONS, DECLINE, REFER
 from inference.release import Release
 from inference.rules import VERDICTS
 from inference.version import VERSION
-from ledger.cases import ALL
-from ledger.decisions import DECISIONS as DECIDED
+from web.api.openapi_lists import list_paths, list_schemas
+from web.api.openapi_parts import Schema, closed, operation, ref
 from web.batch.jobs import STATES as FILE_STATES
-from web.cases.listed import NOT_DECIDED
 from web.pages.answers import LONGEST_REFERENCE
-from web.pages.forms import LONGEST_NAME
 from web.problems import JSON, PREFIX, PROBLEM
 from web.service_state import STATES
 
@@ -30,7 +28,6 @@ REASONS: dict[str, Any] = {
 MOST_ITEMS = 1000  # a batch
 SHOWN = 2  # answers in an error's example
 DESCRIBED = f"{PREFIX}/openapi.json describes the whole"
-MOST_LISTED, LISTED = 200, 50  # records per page: most, and by default
 LONGEST_KEY = 200  # characters
 RULES: dict[str, Any] = {
     "type": "array",
@@ -80,7 +77,6 @@ STATE = {
     "service, or replaced by another one",
 }
 LISTED_UP_TO = 60  # choices; for longer lists see GET /release
-Schema = dict[str, Any]
 
 
 def describe(release: Release, with_ledger: bool, time_zone: str = "UTC") -> Schema:
@@ -103,19 +99,12 @@ def describe(release: Release, with_ledger: bool, time_zone: str = "UTC") -> Sch
                               errors=(400, 409, 413, 415, 422, 503))
         },
         "/api/v1/release": {"get": operation("release", "The release: fields, bounds, metrics, model card", "Release")},
-        "/api/v1/decisions": {
-            "get": operation("decisions", "Records, the newest first", "Records", parameters=list_parameters(),
-                             errors=(404, 422, 503)),
-            "post": operation("search_decisions", "The same, also by reference, which no address may hold", "Records",
-                              request=records_body(), example={"kind": "scored"},
-                              errors=(400, 404, 413, 415, 422, 503)),
-        },
         "/api/v1/decisions/{id}": {
             "get": operation("decision", "One record, with all that refers to it", "Record", errors=(404, 503),
                              parameters=[{"name": "id", "in": "path", "required": True,
                                           "schema": {"type": "string", "minLength": 1}}])
         },
-        "/api/v1/cases": cases_path(time_zone),
+        **list_paths(time_zone),
         "/api/v1/ledger/head": {
             "get": operation("head", "The last record's hash, for somebody else to keep", "Head", errors=(404, 503))
         },
@@ -133,42 +122,6 @@ def describe(release: Release, with_ledger: bool, time_zone: str = "UTC") -> Sch
         "paths": paths,
         "components": {"schemas": schemas(release)},
     }
-
-
-FILTERS: dict[str, Any] = {
-    "by": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME, "description": "Who decided last"},
-    "decision": {"enum": [*NOT_DECIDED, *DECIDED], "description": "The last decision, or none yet, or withdrawn"},
-    "overridden": {"enum": ["yes", "no"], "description": "Whether the last decision departs from the suggestion"},
-}
-
-
-def day(meaning: str, time_zone: str) -> Schema:
-    """A day, counted in the lender's time zone, which is named."""
-    return {"type": "string", "format": "date", "description": f"{meaning}, in the lender's time zone: {time_zone}"}
-
-
-def cases_path(time_zone: str) -> Schema:
-    """The list of cases: by GET, and by POST where a reference is searched for."""
-    listed = list_parameters()[:2]
-    days = {"since": "Scored on this day or later", "until": "Scored on this day or earlier"}
-    filters = {**{name: day(meaning, time_zone) for name, meaning in days.items()}, **FILTERS}
-    queries = [{"name": name, "in": "query", "schema": schema} for name, schema in filters.items()]
-    pages = {"limit": listed[0]["schema"], "before": listed[1]["schema"]}
-    reference = {"type": "string", "minLength": 1, "maxLength": LONGEST_REFERENCE, "description": "A part of it"}
-    body = {"type": "object", "properties": {**filters, "reference": reference, **pages}, "additionalProperties": False}
-    return {
-        "get": operation("cases", "Cases, the newest first, as the page History has them", "Cases",
-                         parameters=[*listed, *queries], errors=(404, 422, 503)),
-        "post": operation("search_cases", "The same, also by reference, which no address may hold", "Cases",
-                          request=body, example={"decision": "decline"}, errors=(400, 404, 413, 415, 422, 503)),
-    }  # fmt: skip
-
-
-def records_body() -> Schema:
-    """What a search for records asks by."""
-    parameters = {parameter["name"]: parameter["schema"] for parameter in list_parameters()}
-    return {"type": "object", "properties": {**parameters, "reference": {"type": "string", "description": "All of it"}},
-            "additionalProperties": False}  # fmt: skip
 
 
 BINARY = {"type": "string", "format": "binary", "minLength": 1}
@@ -256,35 +209,6 @@ def behind_login(described: Schema) -> Schema:
     return {**described, "paths": paths, "components": components}
 
 
-def operation(
-    name: str, summary: str, answer: str, *, request: Schema | None = None, example: Any = None,
-    parameters: list[Schema] | None = None, errors: tuple[int, ...] = (),
-) -> Schema:  # fmt: skip
-    """One method of one path."""
-    responses: Schema = {"200": {"description": "Done", "content": {"application/json": {"schema": ref(answer)}}}}
-    for status in sorted({*errors, 429, 503}):  # web/security/limits.py may answer any request with these
-        problem = {"application/problem+json": {"schema": ref("Problem")}}
-        responses[str(status)] = {"description": "See the problem's title", "content": problem}
-    spec: Schema = {"operationId": name, "summary": summary, "responses": responses}
-    if parameters:
-        spec["parameters"] = parameters
-    if request:
-        content = {"application/json": {"schema": request, "example": example}}
-        spec["requestBody"] = {"required": True, "content": content}
-    return spec
-
-
-def list_parameters() -> list[Schema]:
-    texts = ("kind", "by", "decision")
-    return [
-        {"name": "limit", "in": "query",
-         "schema": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": LISTED}},
-        {"name": "before", "in": "query", "description": "`next` of the page before",
-         "schema": {"type": "integer", "minimum": 1, "maximum": 2**53}},
-        *({"name": name, "in": "query", "schema": {"type": "string"}} for name in texts),
-    ]  # fmt: skip
-
-
 def schemas(release: Release) -> Schema:
     """Every named schema."""
     probability = {"type": "number", "minimum": 0, "maximum": 1}
@@ -353,14 +277,7 @@ def schemas(release: Release) -> Schema:
                     "lender": {"type": ["object", "null"], "description": "Its rules with their texts, and its grades"},
                     "model_card": text},
                     "required": ["name", "digest", "fields"]},
-        "Records": closed({"items": {"type": "array", "items": {"type": "object"}},
-                           "next": {"type": ["integer", "null"]}}),
-        "Cases": closed({"items": {"type": "array", "items": closed({
-            "seq": {"type": "integer"}, "id": text, "time": text, "reference": maybe, "release": text,
-            "pd": probability, "points": number, "suggested": {"enum": list(DECISIONS)}, "state": {"enum": list(ALL)},
-            "decision": {"enum": [*DECIDED, None]}, "decided_by": maybe, "decided": maybe, "direction": maybe,
-            "overridden": {"type": ["boolean", "null"]}, "reason": maybe,
-        })}, "next": {"type": ["integer", "null"]}}),
+        **list_schemas(),
         "Record": {"type": "object", "properties": {"id": text, "seq": {"type": "integer"}, "hash": digest},
                    "required": ["id", "seq", "hash", "kind", "time"]},
         "File": closed({
@@ -376,15 +293,6 @@ def schemas(release: Release) -> Schema:
         "Files": closed({"items": {"type": "array", "items": ref("File")}}),
         "Head": closed({"seq": {"type": "integer"}, "hash": digest}),
     }  # fmt: skip
-
-
-def closed(properties: Schema) -> Schema:
-    """An object with exactly these properties."""
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-
-
-def ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def field_schema(field: Field) -> Schema:

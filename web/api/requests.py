@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 
 from ledger.records import Key
-from web.api.openapi import DESCRIBED, LISTED, LONGEST_KEY, MOST_LISTED
+from web.api.openapi import DESCRIBED, LONGEST_KEY
+from web.api.openapi_lists import LISTED, MOST_LISTED
 from web.cases.listed import REFERENCE
 from web.pages.answers import LONGEST_REFERENCE
 from web.person import person_of

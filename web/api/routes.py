@@ -22,18 +22,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from inference.errors import InvalidApplication
 from inference.questions import warnings
 from inference.rules import Ruling, ruled
-from ledger import cases, errors, queries
+from ledger import cases, queries
 from ledger.decisions import DECISIONS
 from ledger.errors import LedgerUnavailable
 from ledger.events import SCORED
 from ledger.ledger import KeyReused
 from ledger.records import Key, Record
 from web.api.book import BookApi
+from web.api.lists import ListApi
 from web.api.openapi import DESCRIBED, MOST_ITEMS, behind_login, describe, in_short
+from web.api.reading import read
 from web.api.requests import as_item, client, idempotency_key, list_request
 from web.batch.jobs import Jobs
 from web.cases.listed import FILTERS, IN_ADDRESS, NOT_DECIDED, REFERENCE, filters_from, listed, page_of_cases
-from web.lender import Lender
+from web.lender import Lender, read_lender
 from web.pages.answers import LONGEST_REFERENCE
 from web.pages.forms import LONGEST_NAME
 from web.person import CLOSED, mode_of, only_of, person_of
@@ -58,12 +60,16 @@ AS_JSON = [(b"content-type", JSON.encode()), (b"cache-control", b"no-store")]
 def api_router(recorder: Recorder, jobs: Jobs, lender: Lender | None = None) -> Router:
     """All routes. `lender` has the texts of the rules that the recorder judges by."""
     api, book = Api(recorder, lender), BookApi(jobs, recorder.scorer.release.form)
+    lists = ListApi(recorder, lender or read_lender(None))
     functions: dict[str, dict[str, Function]] = {
         "/score": {"POST": api.score},
         "/score:batch": {"POST": api.score_batch},
         "/decisions": {"GET": api.decisions, "POST": api.decisions},
         "/decisions/{id}": {"GET": api.decision},
         "/cases": {"GET": api.cases, "POST": api.cases},
+        "/work": {"GET": lists.work},
+        "/work/{list}": {"GET": lists.work_list},
+        "/overrides": {"GET": lists.overrides},
         "/release": {"GET": api.release},
         "/ledger/head": {"GET": api.head},
         "/openapi.json": {"GET": api.openapi},
@@ -232,7 +238,8 @@ class Api:
         if only is not None and parameters.setdefault("by", only) != only:
             log_event(request.scope, "role_refused", route="decisions", why="own-records")
             raise Refusal(403, "refused", "Officers see their own records")
-        rows = await self._read(
+        rows = await read(
+            self._recorder.ledger,
             lambda connection: [
                 (record.seq, list_item(record))
                 for record in queries.newest(connection, limit, before_seq, **parameters)
@@ -252,7 +259,8 @@ class Api:
         ):
             raise Refusal(422, "invalid-request", f"Invalid value of {', '.join(invalid_filters)}", VALUES)
         viewer = only_of(person_of(request.scope))
-        items = await self._read(
+        items = await read(
+            self._recorder.ledger,
             lambda connection: [
                 listed(case) for case in page_of_cases(connection, limit + 1, before_seq, filters, viewer, self._zone)
             ],
@@ -263,12 +271,13 @@ class Api:
     async def decision(self, request: Request) -> dict[str, Any]:
         """A complete record, with all records that refer to it."""
         id = request.path_params["id"]
-        records, after, case = await self._read(
+        records, after, case = await read(
+            self._recorder.ledger,
             lambda connection: (
                 [full_record(record) for record in queries.by_id(connection, [id])],
                 [full_record(record) for record in queries.following(connection, id)],
                 cases.find(connection, id),
-            )
+            ),
         )
         # Records that belong to no case, such as the ledger's first, are only for people who see all.
         if not records or not (allowed(request.scope, case) if case else only_of(person_of(request.scope)) is None):
@@ -301,27 +310,11 @@ class Api:
             seq, digest = queries.last(connection) or (0, b"")
             return {"seq": seq, "hash": digest.hex()}
 
-        return await self._read(last)  # type: ignore[no-any-return]
+        return await read(self._recorder.ledger, last)  # type: ignore[no-any-return]
 
     async def openapi(self, request: Request) -> dict[str, Any]:
         """The description of this API."""
         return behind_login(self._described) if mode_of(request.scope) == CLOSED else self._described
-
-    async def _read(self, query: Any, searching: bool = False) -> Any:
-        """Query the ledger in another thread; searches run one at a time. 404 without a ledger."""
-        ledger = self._recorder.ledger
-        if ledger is None:
-            raise Refusal(404, "no-ledger", "This server keeps no ledger")
-
-        def ask() -> Any:
-            with ledger.store.reading() as connection:
-                return query(connection)
-
-        try:
-            return await (ledger.search(query) if searching else run_in_threadpool(ask))
-        except errors.UNREADABLE as error:
-            logger.error("ledger: %s", errors.cause(error))
-            raise LedgerUnavailable(errors.cause(error)) from None
 
 
 def rules_in_words(lender: Lender) -> dict[str, Any]:

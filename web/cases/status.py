@@ -31,9 +31,14 @@ def due(case: Case, settings: WorkSettings, texts: Texts, today: date) -> Due:
     return Due(texts.day(last.isoformat()), words, mark)
 
 
-def age(case: Case, settings: WorkSettings, texts: Texts, today: date) -> str:
+def days_old(case: Case, settings: WorkSettings, today: date) -> int:
     """Days since the first score."""
-    days = (today - settings.local(case.first.time).date()).days
+    return max(0, (today - settings.local(case.first.time).date()).days)
+
+
+def age(case: Case, settings: WorkSettings, texts: Texts, today: date) -> str:
+    """Days since the first score, in words."""
+    days = days_old(case, settings, today)
     return texts("age.today" if days < 1 else "age.day" if days == 1 else "age.days", days=days)
 
 

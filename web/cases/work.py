@@ -1,7 +1,5 @@
 """The page Work: what waits to be decided, approved or looked at again, due first; and forms that were begun."""
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import ClassVar
@@ -15,13 +13,13 @@ from starlette.concurrency import run_in_threadpool
 
 from inference.number_format import write_number, write_percent
 from inference.release import Release
-from ledger import cases, queries
-from ledger.cases import OPEN, PENDING, REVIEW, WAITING, Case
+from ledger.cases import Case
 from ledger.drafts import Drafts
 from ledger.errors import LedgerUnavailable
 from ledger.ledger import Ledger
 from web.cases.routes import readable
 from web.cases.status import age, due
+from web.cases.waiting import MOST, amount, lists_of, waiting
 from web.lender import Lender
 from web.pages.frame import HEADERS, frame, page
 from web.pages.languages import HOME
@@ -30,14 +28,7 @@ from web.person import Person, person_of
 
 AT_ONCE = 10  # cases of each list on the page Work
 PAGE = 50  # cases of a list's own page
-MOST = 1000  # are counted; more are "999+"
 EMPTY_FORM = "./?draft=new"  # of a new application: no form has that key
-AFTER = re.compile(r"(\d{4}-\d\d-\d\d)\.(\d{1,15})")  # queue day and sequence of the last case of the page before
-# Lists by name: the state of their cases, and whether it must be the visitor's turn.
-LISTS: Mapping[str, tuple[str, bool]] = {
-    "mine": (OPEN, True), "waiting": (WAITING, False), "objections": (REVIEW, False), "referred": (PENDING, False),
-    "all": (OPEN, False),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,10 +101,9 @@ class WorkPages:
     async def all_lists(self, request: Request, texts: Texts) -> Response:
         """The first cases of every list."""
         person = person_of(request.scope)
-        names = [name for name in LISTS if name != ("all" if person and not person.sees_all else "")]
-        names = [name for name in names if person is not None or name != "mine"]
+        names = lists_of(person)
         lists = await self._ledger.search(
-            lambda connection: [self._list(connection, name, person, texts, AT_ONCE, None, "work/") for name in names]
+            lambda connection: [self._list(connection, name, person, texts, AT_ONCE, "", "work/") for name in names]
         )
         drafts = await run_in_threadpool(self._begun, person, texts)
         return self._page(request, texts, "work", tuple(lists), drafts)
@@ -121,10 +111,9 @@ class WorkPages:
     async def one_list(self, request: Request, texts: Texts) -> Response:
         """A page of one list."""
         name, person = request.path_params["name"], person_of(request.scope)
-        match = AFTER.fullmatch(request.query_params.get("after", ""))
-        if name not in LISTS or (name == "all" and person is not None and not person.sees_all):
+        after = request.query_params.get("after", "")
+        if name not in lists_of(person):
             raise HTTPException(404, "no such list")
-        after = (match[1], int(match[2])) if match else None
         listed = await self._ledger.search(
             lambda connection: self._list(connection, name, person, texts, PAGE, after, "")
         )
@@ -146,25 +135,17 @@ class WorkPages:
 
     def _list(
         self, connection: sa.Connection, name: str, person: Person | None, texts: Texts, most: int,
-        after: tuple[str, int] | None, way: str,
+        after: str, way: str,
     ) -> WorkList:  # fmt: skip
         """One list as this visitor sees it, from `after` on."""
-        state, mine = LISTS[name]
-        viewer = "" if person is None or (person.sees_all and not mine) else person.name
-        waiting = queries.work(connection, state, viewer, most + 1, after, mine)
-        count = queries.work_count(connection, [state], viewer, MOST, mine)
-        firsts, today = [record for _, record in waiting[:most]], self._settings.today()
-        by_seq = {case.first.seq: case for case in cases.cases_from(connection, firsts)} if firsts else {}
-        up = "" if way else "../"
-        more = ""
-        if len(waiting) > most:
-            day, last = waiting[most - 1]
-            more = f"{way}{name}" if way else f"{name}?after={day}.{last.seq}"
+        shown, today = waiting(connection, name, person, most, after), self._settings.today()
+        more = "" if not shown.after else f"{way}{name}" if way else f"{name}?after={shown.after}"
+        count = shown.count
         return WorkList(
             name=name,
             title=texts(f"work.list_{name}"),
             count=write_number(count, texts.language) if count < MOST else f"{write_number(MOST - 1, texts.language)}+",
-            rows=tuple(self._row(by_seq[record.seq], up, texts, today) for record in firsts),
+            rows=tuple(self._row(case, "" if way else "../", texts, today) for case in shown.cases),
             more=more,
         )
 
@@ -181,7 +162,8 @@ class WorkPages:
             case "applicant":
                 return Cell(column, score.applicant or "")
             case "amount":
-                return Cell(column, self._amount(case, texts))
+                lent = amount(case, self._release)
+                return Cell(column, "" if lent is None else write_number(lent, texts.language))
             case "age":
                 return Cell(column, age(case, self._settings, texts, today))
             case "pd":
@@ -194,12 +176,6 @@ class WorkPages:
                 return Cell(column, by, "" if turn in (None, by) else texts("work.turn", name=turn))
         when = due(case, self._settings, texts, today)
         return Cell(column, when.day, when.left, when.mark)
-
-    def _amount(self, case: Case, texts: Texts) -> str:
-        """The amount of the loan, in the release's unit; empty if it was erased or is not asked."""
-        place, answers = self._release.policy.amount_at, case.score.answers
-        raw = None if place is None or answers is None else answers.get(self._release.form.names[place])
-        return write_number(float(raw), texts.language) if isinstance(raw, (int, float)) else ""
 
     def _begun(self, person: Person | None, texts: Texts) -> tuple[DraftRow, ...]:
         """Forms that this person has begun and not scored as they are now, for the release that serves."""

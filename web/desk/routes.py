@@ -15,7 +15,7 @@ from inference.fields import ChoiceField, NumberField
 from inference.policy import APPROVE
 from inference.release import Release
 from ledger import cases, queries
-from ledger.cases import TO_DECIDE, Case
+from ledger.cases import IN_FORCE, TO_DECIDE, Case
 from ledger.drafts import Drafts
 from ledger.errors import UNREADABLE, LedgerFull, LedgerUnavailable, cause
 from ledger.events import SCORED
@@ -284,7 +284,8 @@ class DeskRoutes:
         return "" if view is None else render(view, self._texts)
 
     async def take(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
-        """The form's values for an earlier case's answers (None if they are not available), and a message."""
+        """The form's values for an earlier case's answers (None if they are not available), a message, and the case's
+        card once it was decided or ended. `seen` is empty if its answers can no longer be corrected."""
         texts = self._texts
         try:
             case = await self._find(body.get("of"), scope)
@@ -293,22 +294,27 @@ class DeskRoutes:
         score = case.score if case else None
         if case is None or score is None or score.answers is None or score.release != self._release.digest:
             return {"values": None, "html": render(Correcting(texts("correct.impossible"), impossible=True), texts)}
+        correctable = case.state in TO_DECIDE
         correcting = Correcting(texts("correct.lead", seq=case.first.seq), impossible=False)
+        shows_card = not correctable or case.state in IN_FORCE
         return {
             "values": self._form_values.values(score.answers, score.reference or ""),
-            "html": render(correcting, texts),
+            "html": render(correcting, texts) if correctable else "",
             "applicant": score.applicant or "",
-            "seen": version_of(case),
+            "seen": version_of(case) if correctable else "",
+            "card": await run_in_threadpool(self._card_of, case.first.id, scope) if shows_card else "",
         }
 
     async def drafts(self, body: dict[str, Any], scope: Scope) -> dict[str, Any]:
         """A form that was begun, with the card of its case; one whose case is decided as it was left, with the letter
-        below a decline; or a list of those that the person has begun."""
-        others = ""
+        below a decline; or a list of those that the person has begun. With `of`, only a correction of that case."""
+        others, of = "", body.get("of")
         if "draft" in body and person_of(scope) is None:
             form = self.form_drafts.carried(body["draft"])
         else:
             form, others = await self.form_drafts.find(body.get("id"), scope)
+        if of and (form is None or form["of"] != of):
+            return {"form": None, "html": ""}
         form = form or await self._left(body.get("id"), scope)
         if form is None:
             return {"form": None, "html": others}

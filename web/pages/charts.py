@@ -1,11 +1,13 @@
 """Small bar charts over time as inline SVG. All x are per cent of the width, so that text keeps its size on a phone."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 HEIGHT, TOP, FOOT = 120, 18, 18  # px: the plot, above it, below it
 BASE = TOP + HEIGHT
+FIGURE = re.compile(r"–?|[-−]?\d[\d.,\s]*(?:%|[kMG]?B|[mµn]?s)?")  # a number, maybe with its unit; a dash; nothing
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,11 @@ class Table:
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def right(self) -> tuple[bool, ...]:
+        """Which columns hold figures alone, and so end at the same place on the right."""
+        return tuple(all(FIGURE.fullmatch(cell) for cell in column) for column in zip(*self.rows, strict=True))
 
 
 @dataclass(frozen=True)

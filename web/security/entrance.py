@@ -46,7 +46,7 @@ RULES = [
         (PAGES + r"releases(?:/[\w.-]+(?:/[\w.-]+)?)?", ALL_SEEING),
         (PAGES + r"monitor", ALL_SEEING),
         (r"/metrics", METERING),
-        (r"/api/v1/ledger/head", ALL_SEEING),
+        (r"/api/v1/(?:ledger/head|overrides)", ALL_SEEING),
         (PAGES + r"logout", LOGGED_IN),
         (r"/api/v1/.+", LOGGED_IN),
         (r"/|/fr|/fr/", LOGGED_IN),
@@ -83,7 +83,7 @@ READS = [
         (PAGES + r"work(?:/[a-z]{1,20})?()", "work"),
         (PAGES + r"batch/(?!columns\.csv)([^/]+)(?:/(?:result|rejected|row))?", "file"),
         (r"/api/v1/book/([^/]+)/(?:result|rejected)", "file"),
-        (r"/api/v1/(?:decisions|cases)()", "list"),
+        (r"/api/v1/(?:decisions|cases|work/[a-z]{1,20})()", "list"),
     )
 ]
 DEFAULTS = [
@@ -94,7 +94,7 @@ DEFAULTS = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 READING = re.compile(
-    PAGES + r"(?:record|history|work|batch)|/api/v1/(?:decisions|cases|book)"
+    PAGES + r"(?:record|history|work|batch)|/api/v1/(?:decisions|cases|work|book)"
 )  # a quick test, since most requests read nothing
 BEHIND_TLS = [*DEFAULTS, (b"strict-transport-security", b"max-age=31536000")]
 DEFAULT_NAMES = frozenset(name for name, _ in BEHIND_TLS)

@@ -86,11 +86,11 @@ export const goOn = async (id, form) => {
 /** @type {(id: string, correcting?: string) => Promise<boolean>} whether there was such a form, and not of another case
     than the one that is being corrected; otherwise the others are listed */
 export const findDraft = async (id, correcting = "") => {
-  const answer = await ask("desk/drafts", { id });
+  const answer = await ask("desk/drafts", { id, of: correcting });
   if (answer.failed) return false;
   const found = JSON.parse(answer.text);
-  if (!correcting) byId("unfinished").innerHTML = found.html;
-  if (!found.form || (correcting && found.form.of !== correcting)) return false;
+  byId("unfinished").innerHTML = found.html;
+  if (!found.form) return false;
   await goOn(id, found.form);
   return true;
 };

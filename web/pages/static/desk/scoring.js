@@ -41,10 +41,11 @@ export const take = async (id) => {
   const found = JSON.parse(answer.text);
   byId("correcting").innerHTML = found.html;
   if (!found.values) return;
-  state.of = id;
+  state.of = found.seen && id; // once it is decided, what is scored next is another case
   state.seen = found.seen;
   nameApplicant(found.applicant);
   await openWith(found.values);
+  if (found.card) show(found.card, contents());
 };
 /** @type {(file: string, place: string) => Promise<void>} a row of a file, scored at once; again only if somebody asks */
 export const scoreRow = async (file, place) => {
@@ -78,6 +79,11 @@ export const listenToButtons = (form, intro) => {
     show(intro, contents());
     openedEmpty().then(() => { state.scored = contents(); refresh(); inputOf(rowOf(facts.rows[0])).focus(); });
   });
+  byId("correcting").addEventListener("click", (event) => { // given up: what was typed is no unfinished form
+    if (!targetOf(event).closest("a.stop")) return;
+    event.preventDefault();
+    byId("reset").click();
+  });
   byId("example").addEventListener("click", () => {
     discard();
     useNewKey();
@@ -101,6 +107,5 @@ export const listenToVisit = () => {
     const link = targetOf(event).closest?.("a");
     if (!link || link.target || link.hreflang || new URL(link.href).pathname !== location.pathname || link.hash) return;
     event.preventDefault();
-    if (link.closest("#correcting")) byId("reset").click();
   });
 };
