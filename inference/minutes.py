@@ -31,7 +31,9 @@ class MinuteCounts:
         bucket = bucket_of(ms)
         with self._lock:
             self._turn()
-            counts = self._took.setdefault(what, {})
+            counts = self._took.get(what)
+            if counts is None:
+                counts = self._took[what] = {}
             counts[bucket] = counts.get(bucket, 0) + 1
 
     def problem(self, kind: str) -> None:

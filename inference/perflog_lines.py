@@ -55,7 +55,8 @@ class Line(TypedDict, total=False):
 
 def bucket_of(ms: float) -> int:
     """The number of the bucket that counts a time."""
-    return min(SLOWEST, max(FASTEST, math.floor(PER_DOUBLING * math.log2(ms)))) if ms > 0 else FASTEST
+    bucket = math.floor(PER_DOUBLING * math.log2(ms)) if ms > 0 else FASTEST
+    return FASTEST if bucket < FASTEST else SLOWEST if bucket > SLOWEST else bucket
 
 
 def time_in(bucket: int) -> float:

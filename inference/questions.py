@@ -41,7 +41,7 @@ class Questions:
     def raised_by(self, application: Application) -> tuple[Question, ...]:
         """The questions that these answers raise, in their order."""
         values = application.values  # a comparison with NaN, which is not stated, is false
-        return tuple(question for question, high, low in self._places if values[high] > values[low])
+        return tuple([question for question, high, low in self._places if values[high] > values[low]])
 
     def raised_by_many(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         """Which questions encoded answers (m, n_fields) raise: (m, n_questions)."""

@@ -9,6 +9,7 @@ from ledger.schema import CASE_ROWS, HOLDING, IN_RANGE
 
 CASES_AT_ONCE = 10_000  # records per statement when all cases are derived
 LIST_CASES = "INSERT OR REPLACE INTO cases " + CASE_ROWS
+LISTED = "SELECT 1 FROM entries e JOIN cases c ON c.seq = e.seq AND c.viewer = ? WHERE e.id = ?"
 WRONG_CASES = f"""
 SELECT r.seq, (r.day, r.decision, r.decided_by, r.overridden, r.state, r.mine, r.queue_day, r.reference)
   IS (c.day, c.decision, c.decided_by, c.overridden, c.state, c.mine, c.queue_day, c.reference) AND c.seq IS NOT NULL
@@ -20,6 +21,11 @@ def list_cases_of(connection: sqlite3.Connection, seqs: Sequence[int]) -> None:
     """Update the rows of the cases to which some records belong."""
     if seqs:
         connection.execute(LIST_CASES.format(which=HOLDING), (json.dumps(list(seqs)),))
+
+
+def is_listed(connection: sqlite3.Connection, first: str, viewer: str) -> bool:
+    """Whether the case that began with the score `first` has a row for somebody."""
+    return connection.execute(LISTED, (viewer, first)).fetchone() is not None
 
 
 def list_all_cases(connection: sqlite3.Connection) -> None:

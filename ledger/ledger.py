@@ -30,7 +30,7 @@ from ledger.store import Store
 
 logger = logging.getLogger(__name__)
 MOST = 500  # drafts per commit
-MOST_DELAY, LOOK_AGAIN = 0.004, 0.0003  # seconds: longest wait of a commit for more drafts, time between checks
+MOST_DELAY = 0.004  # seconds: longest wait of a commit for more drafts
 CLEANING = 5.0  # seconds between checks for a purge that another program could not finish
 IN_DOUBT = (*errors.DATABASE_ERRORS, LedgerUnavailable)  # other errors occur before anything is written
 AnyFuture: TypeAlias = "Future[Record] | asyncio.Future[Record]"
@@ -86,6 +86,7 @@ class Ledger:
                 raise LedgerUnavailable(f"{path}: {errors.cause(error)}{errors.full(self.store.path)}") from error
         self._cleaner, self._clean_at = Cleaner(self.store, "server", self._clock), 0.0
         self._drafts: queue.SimpleQueue[tuple[Draft, AnyFuture] | Change | None] = queue.SimpleQueue()
+        self._wanted, self._enough = 0, threading.Event()  # drafts that the next commit waits for; 0 while none does
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
@@ -125,6 +126,8 @@ class Ledger:
                 future.set_exception(LedgerUnavailable(f"{self.store.path}: closed"))
             else:
                 self._drafts.put(item)
+                if self._wanted and self._drafts.qsize() >= self._wanted:
+                    self._enough.set()
 
     def append(self, draft: Draft) -> Record:
         """Write a draft and wait for its record; raises what `submit` does."""
@@ -184,9 +187,7 @@ class Ledger:
                 continue
             # Clients of one commit tend to write again soon, and sharing the next commit saves them more time than
             # waiting for each other costs. A single writer never waits.
-            until = time.monotonic() + MOST_DELAY
-            while last > 1 and self._drafts.qsize() < last - 1 and time.monotonic() < until:
-                time.sleep(LOOK_AGAIN)
+            self._wait_for(last - 1)
             while item is not None:
                 if isinstance(item, Change):
                     changes.append(item)
@@ -199,6 +200,14 @@ class Ledger:
             last = len(waiting)
             if waiting or changes:
                 self._answer(waiting, changes)
+
+    def _wait_for(self, drafts: int) -> None:
+        """Wait until so many drafts have come, but not for long."""
+        self._enough.clear()
+        self._wanted = drafts
+        if self._drafts.qsize() < drafts:
+            self._enough.wait(MOST_DELAY)
+        self._wanted = 0
 
     def _clean(self) -> None:
         """From time to time, finish a purge that was delayed by readers."""

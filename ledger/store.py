@@ -20,7 +20,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
 from ledger import queries
-from ledger.case_rows import list_all_cases, list_cases_of
+from ledger.case_rows import is_listed, list_all_cases, list_cases_of
 from ledger.cases import OPEN
 from ledger.errors import DATABASE_ERRORS, LedgerUnavailable, another_version, cause, full, no_ledger
 from ledger.events import SCORED
@@ -72,6 +72,7 @@ class Store:
         except LedgerUnavailable:
             self.close()
             raise
+        self._names = [str(self.path), f"{self.path}-wal"]  # as `os.stat` takes them, at every commit
         self._files = self._identities()
 
     def _connect(self) -> sqlite3.Connection:
@@ -130,9 +131,9 @@ class Store:
     def _identities(self) -> list[tuple[int, int]]:
         """Device and inode of the database and of its write-ahead log."""
         identities = []
-        for name in (self.path, self.path.with_name(f"{self.path.name}-wal")):
+        for name in self._names:
             try:
-                status = name.stat()
+                status = os.stat(name)
             except OSError:
                 identities.append((0, 0))
             else:
@@ -197,13 +198,16 @@ def insert(connection: sqlite3.Connection, records: Sequence[Record], keys: Sequ
     case_rows: list[tuple[Cell, ...]] = []
     followers = []
     for record in records:
-        header = record.header
-        if header.of:
-            followers.append(record.seq)
-        elif header.kind == SCORED:  # same result as CASE_ROWS, in a tenth of the time
-            day = header.time[:10]
+        body = record.body_json  # not its header, whose checks a record made here does not need
+        by, of, is_score = str(body.get("by", "")), body.get("of"), body["kind"] == SCORED
+        if of:
+            # One more score of somebody who takes part in the case already changes no row of it.
+            if not (is_score and is_listed(connection, str(of), by)):
+                followers.append(record.seq)
+        elif is_score:  # same result as CASE_ROWS, in a tenth of the time
+            day = str(body["time"])[:10]
             case_rows += [
-                (viewer, record.seq, day, OPEN, int(viewer != ""), day, record.reference) for viewer in {"", header.by}
+                (viewer, record.seq, day, OPEN, int(viewer != ""), day, record.reference) for viewer in {"", by}
             ]
     insert_rows(connection, "cases (viewer, seq, day, state, mine, queue_day, reference)", case_rows)
     list_cases_of(connection, followers)

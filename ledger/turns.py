@@ -6,6 +6,7 @@ the process that has just written comes after it. This adds only fairness: after
 a turn, and SQLite's lock decides. The operating system releases a lock when its holder ends, however that happens.
 """
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -17,6 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PATIENCE = 1.0  # seconds; the process whose turn it is may be suspended
+# `fcntl.flock` lets go of the interpreter, and a writer then waits until other threads let go of it. This does not: it
+# is for calls that never wait.
+FLOCK = ctypes.PyDLL(None, use_errno=True).flock
 
 
 class Turns:
@@ -40,7 +44,7 @@ class Turns:
             yield
         finally:
             if taken:
-                fcntl.flock(self._turn, fcntl.LOCK_UN)
+                unlock(self._turn)
 
     def _take(self) -> bool:
         if self._in_line is not None and self._in_line.is_alive():
@@ -60,17 +64,12 @@ class Turns:
 
     def _take_at_once(self) -> bool:
         """Take the turn if nobody has it or stands in line."""
-        try:
-            fcntl.flock(self._next, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock_at_once(self._next):
             return False
         try:
-            fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
+            return lock_at_once(self._turn)
         finally:
-            fcntl.flock(self._next, fcntl.LOCK_UN)
-        return True
+            unlock(self._next)
 
     def _stand_in_line(self, turn: "Future[None]") -> None:
         """Wait for the place next in line, then for the turn; give it back if it is no longer wanted."""
@@ -94,6 +93,27 @@ class Turns:
         if self._in_line is None or not self._in_line.is_alive():
             os.close(self._turn)
             os.close(self._next)
+
+
+def lock_at_once(lock: int) -> bool:
+    """Lock a file, if nobody has locked it; returns whether that was possible. Raises `OSError` for anything else."""
+    return call_flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def unlock(lock: int) -> None:
+    """Give a lock back."""
+    call_flock(lock, fcntl.LOCK_UN)
+
+
+def call_flock(lock: int, operation: int) -> bool:
+    """Whether an operation that never waits succeeded; False if somebody else has the lock."""
+    while FLOCK(lock, operation):
+        number = ctypes.get_errno()
+        if number == errno.EWOULDBLOCK:
+            return False
+        if number != errno.EINTR:
+            raise OSError(number, os.strerror(number))
+    return True
 
 
 def open_lock(file: Path) -> int:

@@ -30,6 +30,7 @@ from ledger.ledger import Ledger
 from ledger.retention import ranges
 from ledger.store import Store
 from ledger.verify import verify
+from web.cases.rules import version_of
 from web.lender import EXAMPLE, Lender, read_lender, reason_text
 from web.pages.texts import LANGUAGES, texts_in
 from web.server import create_app
@@ -375,9 +376,11 @@ def moved(answer: Any, language: str = "en", how: str = "moved") -> bool:
 
 
 def corrected(desk: Office, id: str, answers: dict[str, Any], seen: str | None = None, path: str = "") -> Any:
-    """What the desk says to other answers for a case, which it took at once or when it was `seen`."""
+    """What the desk says to other answers for a case, which it took at once or when it was `seen`; of a case whose
+    answers cannot be corrected any more its form says nothing, and somebody else may all the same."""
     taken = desk.client.post(f"{path}/desk/take", json={"of": id}).json()
-    asked = {"answers": texts_of(answers), "reference": "", "of": id, "seen": seen or taken["seen"]}
+    asked = {"answers": texts_of(answers), "reference": "", "of": id}
+    asked["seen"] = seen or taken["seen"] or version_of(desk.case(id))
     return desk.client.post(f"{path}/desk/score", json=asked)
 
 

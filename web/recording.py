@@ -86,16 +86,12 @@ class Recorder:
         """
         score = self.make(answers)
         ruling = None if self.rules is None else self.rules.judge(score.application, score.pd, score.decision)
-        raised = {
-            question.name: CONFIRMED if question.name in confirmed else OPEN
-            for question in self.questions.raised_by(score.application)
-        }
+        questions = self.questions.raised_by(score.application)
+        raised = {question.name: CONFIRMED if question.name in confirmed else OPEN for question in questions}
         state = self.state.known or await run_in_threadpool(self.state.now)
         explanation = principal = None
         if explain:  # a thousand predictions, so not on the event loop's thread
-            explanation = await run_in_threadpool(self.reasons.explain, score.application)
-            principal = [] if score.decision == APPROVE else self.reasons.principal(explanation, score.application)
-            principal = principal_reasons(ruling, principal)
+            explanation, principal = await run_in_threadpool(self._explained, score, ruling)
         if self.ledger is None:
             return ScoredAnswer(score, None, explanation, principal, None, state, ruling, raised)
         draft = scored(
@@ -116,6 +112,12 @@ class Recorder:
             draft = corrects.continued(draft)
         record = await self.ledger.submit_in_loop(draft)
         return ScoredAnswer(score, record.seq, explanation, principal, record, state, ruling, raised)
+
+    def _explained(self, score: Score, ruling: Ruling | None) -> tuple[Explanation, list[str]]:
+        """What moved the PD of a score, and the principal reasons; of an approval only those of the lender's rules."""
+        explanation = self.reasons.explain(score.application)
+        principal = [] if score.decision == APPROVE else self.reasons.principal(explanation, score.application)
+        return explanation, principal_reasons(ruling, principal)
 
     def make(self, answers: Mapping[str, object]) -> Score:
         """The score, counted but not recorded."""

@@ -128,6 +128,7 @@ def serve(app: ASGIApp, settings: Settings, release: str, place: Listening, carr
         http=Guarded,
         log_config=None,  # configured by web/operations/server_log.py
         log_level="warning",
+        access_log=False,  # uvicorn would put together a line for every request, which that level leaves out
         timeout_graceful_shutdown=GRACE,
     )
     # Uvicorn raises the signal again after its shutdown, and the default handler would kill the process.

@@ -34,6 +34,8 @@ class ServiceState:
 
     def __init__(self, release: Release, ledger: Ledger | None) -> None:
         self._release, self._ledger = release, ledger
+        # The state where no ledger has to be asked; else nothing.
+        self.known = DEMONSTRATION if release.manifest.is_demonstration else DRAFT if ledger is None else ""
 
     def service(self) -> Service | None:
         """All that was put into service; None without a ledger."""
@@ -41,13 +43,6 @@ class ServiceState:
             return None
         with self._ledger.store.reading() as connection:
             return service(connection)
-
-    @property
-    def known(self) -> str:
-        """The state where no ledger has to be asked; else nothing."""
-        if self._release.manifest.is_demonstration:
-            return DEMONSTRATION
-        return DRAFT if self._ledger is None else ""
 
     def now(self) -> str:
         """One of `STATES`, asked of the ledger each time: another process may have written. Where the ledger cannot be

@@ -19,6 +19,13 @@ WAIT = 60  # seconds for a scheduler to answer, and for the first worker
 ADDRESS = re.compile(r"local(:[1-9][0-9]{0,3})?|(tcp|tls|ws|wss)://[^\s]+")
 TLS = {"ca-file": "CA_FILE", "client.cert": "CLIENT__CERT", "client.key": "CLIENT__KEY"}  # as Dask and its variables
 VARIABLE = "DASK_DISTRIBUTED__COMM__TLS__"
+# Dask's processes look at themselves 50 times a second, and at what a worker executes 100 times: beside parts that take
+# seconds that is half of what scheduler and client cost.
+SELDOM: dict[str, str | bool] = {
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.worker.profile.enabled": False,
+}
 
 
 @contextmanager
@@ -32,6 +39,7 @@ def cluster_client(address: str) -> Iterator[object]:
         raise BadBook(f"--cluster {address}: local, local:N, tcp://HOST:PORT or tls://HOST:PORT is needed")
     with extra("cluster"):
         distributed = importlib.import_module("distributed")
+        look_seldom(importlib.import_module("dask.config"))
     with ExitStack() as stack:
         news = stack.enter_context(news_of_dask())
         try:
@@ -56,6 +64,13 @@ def cluster_client(address: str) -> Iterator[object]:
             raise BookStopped(no_answer(address, error)) from None
         with news.shown():
             yield client
+
+
+def look_seldom(settings: ModuleType) -> None:
+    """Make SELDOM the defaults, before which counts what a user configures."""
+    nested: dict[str, object] = {}
+    settings.set(SELDOM, config=nested)
+    settings.update_defaults(nested)
 
 
 def end_others(before: Sequence[BaseProcess]) -> None:

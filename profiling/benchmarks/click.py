@@ -2,24 +2,28 @@
 
 The real app stands beside bare Gradio pages (ten numbers, one HTML output, a function that adds them up) in the
 same browser and the same run, clicked in turn. Of the app a case has five scores, each of which is recorded, and then
-the next case begins. Quote the ratio: absolute times drift with the machine.
+the next case begins. Quote the ratio: absolute times drift with the machine. `--folder CHECKOUT` opens the desk of
+another checkout too, such as an earlier version.
 """
 
 import argparse
 import os
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
+from inference.settings import ROOT
 from profiling import results
 from profiling.benchmarks.chromium import launch
 from profiling.benchmarks.serving import served
 
 DESK = "Tenfold's desk"
+OTHER_DESK = "the other checkout's desk"
 BARE = "bare Gradio, async, without the queue"
 PAGES = {BARE: "/"}
 A_CASE = 5  # scores
@@ -77,13 +81,22 @@ def measure(pages: dict[str, Page], clicks: int) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in pages}
     for click in range(-10, clicks):
         for name, page in pages.items():
-            if name == DESK and click % A_CASE == 0:
+            if name in (DESK, OTHER_DESK) and click % A_CASE == 0:
                 page.click("#example")  # another case; what follows a score by itself is awaited
                 page.wait_for_load_state("networkidle")
             took = page.evaluate(CLICK)
             if click >= 0:
                 times[name].append(took)
     return times
+
+
+@contextmanager
+def served_desk(checkout: Path) -> Iterator[str]:
+    """The address of a checkout's desk, with a log and a ledger of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"TENFOLD_LOG": f"{folder}/predictions.jsonl", "TENFOLD_LEDGER": f"{folder}/ledger.sqlite3"}
+        with served([sys.executable, "app.py"], "/readyz", files, checkout) as url:
+            yield f"{url}/"
 
 
 def main() -> int:
@@ -93,27 +106,28 @@ def main() -> int:
     parser.add_argument(
         "--all", action="store_true", help="also measure other kinds of bare Gradio pages (open pages slow each other)"
     )
+    parser.add_argument("--folder", type=Path, help="another checkout to compare with; the figures are only printed")
     parser.add_argument("--serve-bare", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve_bare:
         serve_bare(options.serve_bare)
         return 0
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        files = {"TENFOLD_LOG": str(folder / "predictions.jsonl"), "TENFOLD_LEDGER": str(folder / "ledger.sqlite3")}
         bare = stack.enter_context(
             served([sys.executable, "-m", "profiling.benchmarks.click", "--serve-bare", "PORT"], "/queued/", {})
         )
-        desk = stack.enter_context(served([sys.executable, "app.py"], "/readyz", files))
+        desks = {DESK: ROOT, **({OTHER_DESK: options.folder} if options.folder else {})}
+        urls = {name: stack.enter_context(served_desk(checkout)) for name, checkout in desks.items()}
         playwright = stack.enter_context(sync_playwright())
         browser = launch(playwright)
         pages, bare_pages = {}, PAGES | (OTHERS if options.all else {})
-        for name, url in {DESK: desk + "/", **{name: bare + path for name, path in bare_pages.items()}}.items():
+        for name, url in {**urls, **{name: bare + path for name, path in bare_pages.items()}}.items():
             pages[name] = page = browser.new_page()
             page.goto(url)
             page.wait_for_selector("#score")
             page.wait_for_selector("#result p, #result .card")
-        pages[DESK].wait_for_selector("html[data-desk=ready]")
+        for name in desks:
+            pages[name].wait_for_selector("html[data-desk=ready]")
         times = measure(pages, options.clicks)
         browser.close()
     figures = {
@@ -125,6 +139,9 @@ def main() -> int:
         print(f"| {name} | {row['p50_ms']:.1f} | {row['p95_ms']:.1f} |")
     ratio = figures[DESK]["p50_ms"] / figures[BARE]["p50_ms"]
     print(f"\nThe desk takes {ratio:.2f} times as long as the quickest bare page, p50 of {options.clicks} clicks.")
+    if options.folder:
+        print(f"Here over there: {figures[DESK]['p50_ms'] / figures[OTHER_DESK]['p50_ms']:.2f}")
+        return 0
     results.merge("click", {"clicks": options.clicks, **figures}, {"click_over_bare_gradio": ratio})
     return 0
 

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inference.application import Application
+from inference.book.cluster_client import SELDOM
 from inference.release import open_release
 from inference.settings import ROOT, default_release
 from models.recipes import RECIPES
@@ -30,6 +31,10 @@ from profiling.results import merge
 
 ROWS_A_PART = 131_072
 TURNS = 3
+# As docs/scale.md has scheduler and workers started.
+VARIABLES = {
+    f"DASK_{setting.upper().replace('.', '__').replace('-', '_')}": str(value) for setting, value in SELDOM.items()
+}
 
 
 class Turn(NamedTuple):
@@ -84,7 +89,7 @@ def run(commands: Sequence[list[str]]) -> tuple[float, float]:
 def dask(*words: str) -> Iterator[tuple[int, str]]:
     """A program of Dask's: its process and, of a scheduler, its address."""
     with tempfile.NamedTemporaryFile("w+") as log:
-        process = subprocess.Popen([sys.executable, "-m", *words], cwd=ROOT, stderr=log)
+        process = subprocess.Popen([sys.executable, "-m", *words], cwd=ROOT, stderr=log, env=os.environ | VARIABLES)
         try:
             match = None
             while "dask_scheduler" in words[0] and match is None:

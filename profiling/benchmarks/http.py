@@ -5,6 +5,9 @@ with the ledger off and on, Gradio's API without and with its queue, and the sam
 BentoML, MLServer and LitServe, each in a virtual environment of its own under build/peers. All do the same work: ten
 fields in, validated, a PD out; ours also writes its performance log. wrk makes the load where it is installed, else
 a client in Python, which is slower than the servers; the table names the client.
+
+`--folder CHECKOUT` measures our API alone, beside that of another checkout, such as an earlier version, with the same
+release: requests a second and the server's CPU time for one, which is nearly the same however busy the machine is.
 """
 
 import argparse
@@ -18,7 +21,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,6 +38,7 @@ from profiling.benchmarks.serving import free_port, running
 from profiling.workload import embedded
 
 CONNECTIONS = (1, 8, 64)
+SCORE = "/api/v1/score"
 PEER_MODULES = "profiling.benchmarks.peers"
 PEERS = ("bentoml", "mlserver", "litserve")
 PEER_ENGINE = "onnx"  # the quickest for one row
@@ -44,12 +48,14 @@ LUA = 'wrk.method="POST"; wrk.headers["Content-Type"]="application/json"; wrk.bo
 
 
 class Load(NamedTuple):
-    """What one load found: milliseconds, requests a second, answers that were none."""
+    """What one load found: milliseconds, requests a second, answers that were none; and the server's CPU time for one
+    request, ms."""
 
     p50: float
     p99: float
     rate: float
     errors: int
+    cpu: float = 0.0
 
 
 class Target(NamedTuple):
@@ -62,16 +68,19 @@ class Target(NamedTuple):
     path: str
     body: str
     load: "Callable[[str, Target, int, float], Load]"
+    checkout: Path = ROOT
 
 
-def ours(name: str, engine: str, release: Release, folder: Path, ledger: bool, path: str, body: str) -> Target:
-    """The app itself."""
+def ours(
+    name: str, engine: str, release: Release, folder: Path, ledger: bool, path: str, body: str, checkout: Path = ROOT
+) -> Target:
+    """The app itself, or that of another checkout."""
     file = folder / f"{name.replace(' ', '-')}.sqlite3"
     environment = {
         "TENFOLD_RELEASE": str(release.folder), "TENFOLD_ENGINE": engine, "TENFOLD_LOG": str(folder / f"{name}.jsonl"),
         "TENFOLD_LEDGER": str(file) if ledger else "off",
     }  # fmt: skip
-    return Target(name, [sys.executable, "app.py"], environment, "/readyz", path, body, loaded)
+    return Target(name, [sys.executable, "app.py"], environment, "/readyz", path, body, loaded, checkout)
 
 
 def targets(release: Release, folder: Path) -> tuple[list[Target], dict[str, str]]:
@@ -88,7 +97,7 @@ def targets(release: Release, folder: Path) -> tuple[list[Target], dict[str, str
     for engine in ENGINES:
         for ledger in (False, True):
             name = f"API, {engine}{', ledger' if ledger else ''}"
-            targets_found.append(ours(name, engine, release, folder, ledger, "/api/v1/score", body))
+            targets_found.append(ours(name, engine, release, folder, ledger, SCORE, body))
     path = "/gradio_api/run/predict_credit_score"
     targets_found.append(ours(UNQUEUED, PEER_ENGINE, release, folder, False, path, listed))
     for name, load in ((QUEUED, queued), (CLIENT, by_client)):
@@ -261,21 +270,32 @@ def memory(process: psutil.Process) -> float:
     return float(sum(child.memory_info().rss for child in (process, *process.children(recursive=True)))) / 2**20
 
 
-def measure(all_targets: list[Target], pd: float, rounds: int, seconds: float) -> dict[str, Any]:
+def cpu_time(process: psutil.Process) -> float:
+    """Seconds of CPU that a process has used, with all its children."""
+    times = [child.cpu_times() for child in (process, *process.children(recursive=True))]
+    return float(sum(spent.user + spent.system for spent in times))
+
+
+def measure(
+    all_targets: list[Target], pd: float, rounds: int, seconds: float, counts: Sequence[int] = CONNECTIONS
+) -> dict[str, Any]:
     """Every target at every number of connections, in turn; of several rounds the median by rate."""
     loads: dict[tuple[str, int], list[Load]] = {}
     with ExitStack() as stack:
         servers = {
-            target.name: stack.enter_context(running(target.command, target.ready, target.environment))
+            target.name: stack.enter_context(running(target.command, target.ready, target.environment, target.checkout))
             for target in all_targets
         }
         for target in all_targets:
             check(target, servers[target.name][0], pd)
             target.load(servers[target.name][0], target, 8, 1.0)  # warms up
         for round_number in range(rounds):
-            for connections in CONNECTIONS:
+            for connections in counts:
                 for target in all_targets:
-                    load = target.load(servers[target.name][0], target, connections, seconds)
+                    url, process = servers[target.name]
+                    began = cpu_time(process)
+                    load = target.load(url, target, connections, seconds)
+                    load = load._replace(cpu=(cpu_time(process) - began) * 1e3 / (load.rate * seconds))
                     loads.setdefault((target.name, connections), []).append(load)
                     print(
                         f"round {round_number + 1}, {connections} connections, {target.name}: {load.rate:,.0f}/s",
@@ -284,7 +304,7 @@ def measure(all_targets: list[Target], pd: float, rounds: int, seconds: float) -
         rss = {name: memory(process) for name, (_, process) in servers.items()}
     figures: dict[str, Any] = {}
     for target in all_targets:
-        by_connections = {str(count): middle(loads[target.name, count])._asdict() for count in CONNECTIONS}
+        by_connections = {str(count): middle(loads[target.name, count])._asdict() for count in counts}
         figures[target.name] = {"connections": by_connections, "rss_mb": rss[target.name]}
     return figures
 
@@ -318,16 +338,52 @@ def ratios(figures: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
+def beside(checkout: Path, release: Release, pd: float, rounds: int, seconds: float) -> str:
+    """A table of our API here and in another checkout, at 8 connections: each engine that both have, without and with
+    a ledger. The servers of one engine are up together, and take turns."""
+    rows = ["| at 8 connections | /s here | there | here / there | CPU ms here | there | here / there |"]
+    rows.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    body = json.dumps({"answers": release.form.example})
+    known = engines_of(checkout)
+    for engine in (engine for engine in ENGINES if engine in known):
+        with tempfile.TemporaryDirectory() as folder:
+            pairs = {
+                name: [
+                    ours(f"{name}, {side}", engine, release, Path(folder), ledger, SCORE, body, place)
+                    for side, place in (("here", ROOT), ("there", checkout))
+                ]
+                for name, ledger in ((f"API, {engine}", False), (f"API, {engine}, ledger", True))
+            }
+            figures = measure([target for pair in pairs.values() for target in pair], pd, rounds, seconds, (8,))
+        for name, pair in pairs.items():
+            here, there = (figures[target.name]["connections"]["8"] for target in pair)
+            rates = f"{here['rate']:,.0f} | {there['rate']:,.0f} | {here['rate'] / there['rate']:.3f}"
+            spent = f"{here['cpu']:.3f} | {there['cpu']:.3f} | {here['cpu'] / there['cpu']:.3f}"
+            rows.append(f"| {name} | {rates} | {spent} |")
+    return "\n".join(rows)
+
+
+def engines_of(checkout: Path) -> list[str]:
+    """The engines that a checkout has."""
+    program = "from inference.engines import ENGINES; print(*ENGINES)"
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.split()
+
+
 def main() -> int:
-    """Print and keep the table."""
+    """Print and keep the table; of two checkouts it is only printed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--folder", type=Path, help="another checkout to compare with; the figures are only printed")
     options = parser.parse_args()
     release = max((open_release(folder) for folder in embedded()), key=lambda release: len(release.rows.columns))
+    pd = next(row.pd for row in release.manifest.golden if row.answers == release.form.example)
+    if options.folder:
+        print(beside(options.folder, release, pd, options.rounds, options.seconds))
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         all_targets, missing = targets(release, Path(folder))
-        pd = next(row.pd for row in release.manifest.golden if row.answers == release.form.example)
         figures = measure(all_targets, pd, options.rounds, options.seconds)
     compared = ratios(figures)
     section = {"client": "wrk" if shutil.which("wrk") else "Python", "missing": missing, "targets": figures}

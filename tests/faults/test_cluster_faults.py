@@ -27,6 +27,7 @@ from inference.book import cluster_client
 from inference.book.errors import BookStopped
 from inference.errors import TenfoldError
 from inference.settings import ROOT
+from profiling.benchmarks.cluster import VARIABLES
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.slow
@@ -438,3 +439,21 @@ def worker_of(parent: int) -> int:
             if is_child and b"spawn_main" in file.with_name("cmdline").read_bytes():
                 return int(file.parent.name)
     raise AssertionError("no worker")
+
+
+def test_dasks_processes_look_at_themselves_seldom_unless_a_user_says_otherwise() -> None:
+    """As the documents have schedulers and workers started; in a process of its own, since settings are a process's."""
+    text = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    documented = dict(re.findall(r"\b(DASK_DISTRIBUTED__(?:ADMIN|WORKER)__\w+)=(\S+)", text))
+    program = (
+        "import dask.config\nfrom inference.book.cluster_client import SELDOM, cluster_client\n"
+        "with cluster_client('local:1') as client:\n"
+        "    print([dask.config.get(name) for name in SELDOM], client.run(\n"
+        "        lambda dask_worker: dask_worker.periodic_callbacks['tick'].callback_time))\n"
+    )
+    for more, tick in (({}, "'1s'"), ({"DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "70ms"}, "'70ms'")):
+        done = run_to_its_end([sys.executable, "-c", program], **more)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f"[{tick}, '5s', False]"), done.stdout
+        assert f": {1000 if not more else 70}" in done.stdout, done.stdout
+    assert documented == VARIABLES

@@ -225,6 +225,8 @@ class Api:
 
     def _warned(self, raised: Mapping[str, str]) -> list[dict[str, object]]:
         """The questions that answers raised; a person at the desk would be asked them."""
+        if not raised:
+            return []
         return warnings(question for question in self._recorder.questions.questions if question.name in raised)
 
     async def decisions(self, request: Request) -> dict[str, Any]:
