@@ -727,7 +727,7 @@ def test_the_history_is_searched(alone: Office) -> None:
 
     def listed(**asked: str) -> list[str]:
         text = alone.client.post("/history", data=asked).text
-        return re.findall(r"<td>(H-\d+)</td>", text)
+        return re.findall(r'<td><span class="reference">(H-\d+)</span></td>', text)
 
     assert listed() == [f"H-{at:03d}" for at in range(119, 69, -1)]
     first = alone.client.get("/history").text
