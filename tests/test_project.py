@@ -123,7 +123,7 @@ def test_readme_calls_of_the_api_run(tmp_path: Path) -> None:
     environment = {"TENFOLD_LOG": str(tmp_path / "p.jsonl"), "TENFOLD_LEDGER": str(tmp_path / "ledger.sqlite3")}
     curl, calls = snippets("sh"), snippets("python", ROOT / "docs" / "api.md")
     assert (len(curl), len(calls)) == (1, 2)
-    first, listing = snippets("sh", ROOT / "docs" / "api.md")
+    first, listing, waiting = snippets("sh", ROOT / "docs" / "api.md")
     assert [first] == curl
     with served([sys.executable, "app.py"], "/readyz", environment) as url:
 
@@ -140,6 +140,9 @@ def test_readme_calls_of_the_api_run(tmp_path: Path) -> None:
         declined, overridden, named = map(json.loads, lists)
         assert declined == overridden == {"items": [], "next": None}
         assert [item["seq"] for item in named["items"]] == [2]
+        referred, counts = map(json.loads, said(["sh", "-c"], waiting).replace("}{", "}\n{").splitlines())
+        assert (referred["items"], referred["count"]) == ([], 0)
+        assert len(counts["months"]) == 12
         for call in calls:
             assert said([sys.executable, "-c"], call).split()[0] in {"approve", "refer", "decline"}
     with closing(Store(tmp_path / "ledger.sqlite3")) as ledger:
