@@ -191,9 +191,8 @@ class Policy:
         """The suggestions of `decide` as places in DECISIONS: PDs (m,), encoded answers (m, n_fields) and their
         `unusual_of_many` -> (m,)."""
         refer_from, decline_from = self.cutoffs_of_many(values)
-        decisions = np.add(
-            pds >= refer_from, pds > decline_from, dtype=np.int8
-        )  # as a band does not end before it begins
+        # A sum, as the band never ends before it begins.
+        decisions = np.add(pds >= refer_from, pds > decline_from, dtype=np.int8)
         decisions[unusual.any(axis=1)] = 1
         return decisions
 

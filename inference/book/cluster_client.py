@@ -20,7 +20,7 @@ ADDRESS = re.compile(r"local(:[1-9][0-9]{0,3})?|(tcp|tls|ws|wss)://[^\s]+")
 TLS = {"ca-file": "CA_FILE", "client.cert": "CLIENT__CERT", "client.key": "CLIENT__KEY"}  # as Dask and its variables
 VARIABLE = "DASK_DISTRIBUTED__COMM__TLS__"
 # Dask's processes look at themselves 50 times a second, and at what a worker executes 100 times: beside parts that take
-# seconds that is half of what scheduler and client cost.
+# seconds that is much of what scheduler and client cost.
 SELDOM: dict[str, str | bool] = {
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "5s",

@@ -173,9 +173,8 @@ def score_book(
                 try:
                     for part in book.source.parts(logs.keys()):
                         pending.append(pool.submit(score, part) if client is None else client.submit(part))
-                        while len(pending) > (
-                            workers if client is None else client.at_once
-                        ):  # one is ready for the next thread
+                        # Of threads: one part more than they score, ready for the next that ends.
+                        while len(pending) > (workers if client is None else client.at_once):
                             finished(pending.popleft())
                     while pending:
                         finished(pending.popleft())
