@@ -62,12 +62,12 @@ def waiting(
 
 
 def last_case(after: str) -> tuple[str, int] | None:
-    """Queue day and sequence of the case that a page begins after; None if `after` is no text of ours."""
+    """Queue day and sequence of the case that a page begins after; None if `after` is no text of ours.
+
+    A day that the calendar does not have is a place in the list like any other: what AFTER says is the whole rule, as
+    the API's description has it."""
     match = AFTER.fullmatch(after)
-    try:
-        return None if match is None else (date.fromisoformat(match[1]).isoformat(), int(match[2]))
-    except ValueError:  # there is no such day
-        return None
+    return None if match is None else (match[1], int(match[2]))
 
 
 def viewer(person: Person | None, mine: bool) -> str:
