@@ -3,8 +3,6 @@
 from math import ceil
 from typing import Any
 
-from inference.book.pieces import ROWS_A_PART
-
 BILLION = 1e9
 NOT_YET = "`make {command}` has not run here yet."
 ROW = "| {} | {} |"
@@ -59,19 +57,19 @@ def scale(results: dict[str, Any]) -> str:
         ("CPU a row, two workers", f"{row:,.0f} ns, {figures['two_workers_over_one_cpu']:.2f} times one worker's"),
         ("wall time of two processes that share nothing, over that of two workers",
          f"{figures['wall_share_of_two_processes']:.2f}"),
-        ("scheduler and client, CPU a million rows", f"{overhead:.3f} s"),
+        ("scheduler and client, CPU a million rows, beyond what any run takes before its first part", f"{overhead:.3f} s"),
         ("memory of a worker", f"{figures['megabytes_a_worker']:,.0f} MB"),
     ]  # fmt: skip
     derived = [
-        ("parts of a billion rows", f"{BILLION / ROWS_A_PART:,.0f}"),
+        ("parts of a billion rows", f"{BILLION / figures['rows_a_part']:,.0f}"),
         ("a billion rows, work", f"{hours:.1f} core hours"),
         ("cores that score a billion rows within an hour", f"{ceil(hours):,}"),
         ("a billion rows, scheduler and client", f"{overhead * BILLION / 1e6:,.0f} CPU s"),
         ("a core of theirs hands out", f"{rows_a_second / 1e6:,.1f} million rows a second"),
-        ("workers that it keeps busy, with parts as they are by default", f"{rows_a_second * row / 1e9:,.0f}"),
+        ("workers that it keeps busy, with such parts", f"{rows_a_second * row / 1e9:,.0f}"),
     ]  # fmt: skip
     return "\n".join([
-        ROW.format("measured", f"{figures['rows']:,} rows"), "| --- | --- |",
+        ROW.format("measured", f"{figures['rows']:,} rows, {figures['rows_a_part']:,} a part"), "| --- | --- |",
         *(ROW.format(*pair) for pair in measured), "",
         ROW.format("follows", ""), "| --- | --- |", *(ROW.format(*pair) for pair in derived), "",
         f"Measured on {figures['machine']}.",
