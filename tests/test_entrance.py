@@ -12,6 +12,8 @@ import pytest
 from fastapi.testclient import TestClient
 from parts import NO_USERS, Time, seen, send, visiting
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount, Route
 from test_accounts import PASSWORD, QUICK, three_people
 
@@ -164,7 +166,7 @@ def all_routes(client: TestClient) -> dict[str, set[str]]:
     application: Any = client.app
     for path, methods in routes_of(application.routes):
         found.setdefault(path, set()).update(methods)
-    for middleware in application.user_middleware:
+    for middleware in application.around:
         if "router" in middleware.kwargs:
             for path, methods in routes_of(middleware.kwargs["router"].routes):
                 found.setdefault(path, set()).update(methods)
@@ -627,6 +629,21 @@ def test_safe_headers_are_on_every_answer(visitor: TestClient) -> None:
         policy = headers["content-security-policy"]
         assert "frame-ancestors" in policy, path
         assert "'unsafe-inline'" not in policy.partition("script-src")[2].partition(";")[0], path
+
+
+def test_safe_headers_are_on_the_answer_about_a_fault(scorer: Scorer, settings: Settings) -> None:
+    """A page that raises: FastAPI answers for it, and says nothing of the fault."""
+
+    async def faulty(request: Request) -> Response:
+        raise RuntimeError("the text of a fault")
+
+    own = create_app(scorer, replace(settings, ledger=None, users=None))
+    own.router.routes.insert(0, Route("/model-card/faulty", faulty))
+    with visiting(own, raise_server_exceptions=False) as client:
+        answer = client.get("/model-card/faulty", headers=BROWSER)
+    assert (answer.status_code, answer.text) == (500, "Internal Server Error")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors" in answer.headers["content-security-policy"]
 
 
 def test_scripts_in_the_page_are_named_by_their_hash(visitor: TestClient) -> None:

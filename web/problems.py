@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from inference.errors import InvalidApplication, Problem, TenfoldError
 from inference.release import Release
@@ -50,7 +51,7 @@ def problem_json(problem: Problem) -> dict[str, str]:
 async def read_json(request: Request, expected: str = "") -> tuple[dict[str, Any], bytes]:
     """The parsed body, and its raw bytes. web/security/limits.py has limited its size and read it in one piece.
     `expected` says what to send; every refusal has it, and nothing of what was sent."""
-    kind = request.headers.get("content-type", "")
+    kind = header(request.scope, b"content-type") or ""
     if kind != JSON and kind.partition(";")[0].strip().lower() != JSON:
         raise Refusal(415, "no-json", f"Content-Type: {JSON} is needed", expected)
     raw = (await request.receive()).get("body", b"")
@@ -62,3 +63,12 @@ async def read_json(request: Request, expected: str = "") -> tuple[dict[str, Any
     if not isinstance(body, dict):
         raise Refusal(422, "invalid-request", "The body is JSON, but not an object", expected)
     return body, raw
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The first header of a request with this name, which is in lower case. It looks at no more of them than it must,
+    since every request for a score passes here."""
+    for other, value in scope["headers"]:
+        if other == name:
+            return str(value, "latin-1")
+    return None

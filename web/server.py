@@ -1,12 +1,14 @@
 """The FastAPI app: API, health, metrics, model card, operations, cases, and the desk: English at /, French at /fr."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from inference.minutes import MinuteCounts
 from inference.scorer import Scorer
@@ -61,6 +63,22 @@ SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "a
 CORS = ["Authorization", "Content-Type", "Idempotency-Key"]
 
 
+class App(FastAPI):
+    """FastAPI within our middlewares. As it takes them itself they would stand within some of its own, so that the API,
+    which needs none of those, would pass them, and an answer about an exception would pass none of ours."""
+
+    def __init__(self, around: Sequence[Middleware]) -> None:
+        super().__init__(title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT)
+        self.around = around  # outermost first
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """What Starlette calls for each request; it is built once."""
+        app = super().build_middleware_stack()
+        for cls, args, kwargs in reversed(self.around):
+            app = cls(app, *args, **kwargs)
+        return app
+
+
 def create_app(
     scorer: Scorer,
     settings: Settings,
@@ -99,10 +117,7 @@ async def assemble(
     minutes = MinuteCounts(scorer.log)
     if ledger is not None:
         ledger.commit_took = partial(minutes.took, COMMIT)
-    app = FastAPI(
-        title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT,
-        middleware=middleware(scorer, settings, recorder, accounts, jobs, security_log, lender, minutes, visited),
-    )  # fmt: skip
+    app = App(middleware(scorer, settings, recorder, accounts, jobs, security_log, lender, minutes, visited))
     drafts = None if ledger is None else Drafts(ledger.store.path, settings.draft_days)
     app.include_router(desk_routes(recorder, lender, drafts))  # routes are tried in this order: the busiest first
     throttle = Throttle()

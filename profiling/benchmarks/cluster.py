@@ -202,8 +202,8 @@ def main() -> None:
 
 
 def run_start(book: Path) -> float:
-    """CPU seconds of any run before its first part: it imports what it needs, opens the release, and reads the input for
-    its digest."""
+    """CPU seconds of any run before its first part: it imports what it needs, opens the release, and reads the input
+    for its digest."""
     program = "from inference.book.command import main; import distributed, xgboost; from inference.release import *; "
     program += "from inference.settings import *; from inference.book.pieces import digest_of; "
     program += f"open_release(default_release()); digest_of({str(book)!r})"

@@ -12,8 +12,9 @@ from web.api.openapi_lists import LISTED, MOST_LISTED
 from web.cases.listed import REFERENCE
 from web.pages.answers import LONGEST_REFERENCE
 from web.person import person_of
-from web.problems import Refusal, read_json
+from web.problems import Refusal, header, read_json
 
+OF_ITEM = frozenset({"answers", "reference"})
 NOBODY = "api"  # the name in records if no login is needed
 
 
@@ -30,7 +31,8 @@ def as_item(body: object, expected: str) -> Item:
     if not isinstance(body, dict) or not isinstance(body.get("answers"), dict):
         title = 'An application is {"answers": {…}}, with a "reference" if you like'
         raise Refusal(422, "invalid-request", title, expected)
-    if unknown := sorted(body.keys() - {"answers", "reference"}):
+    if not body.keys() <= OF_ITEM:
+        unknown = sorted(body.keys() - OF_ITEM)
         title = f"Beside answers and reference, nothing is known: {unknown[0][:40]!r}"
         raise Refusal(422, "invalid-request", title, expected)
     reference = body.get("reference")
@@ -43,7 +45,7 @@ def as_item(body: object, expected: str) -> Item:
 
 def idempotency_key(request: Request, raw: bytes) -> Key | None:
     """The request's Idempotency-Key with the digest of the body it belongs to."""
-    key = request.headers.get("idempotency-key")
+    key = header(request.scope, b"idempotency-key")
     if key is None:
         return None
     if not 0 < len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, tzinfo
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 import orjson
@@ -45,6 +46,7 @@ from web.security.security_log import allowed, log_event
 
 logger = logging.getLogger(__name__)
 OF_SCORE = ("decision", "pd", "points", "break_even", "refer_from", "decline_from", "unusual")
+from_score = attrgetter(*OF_SCORE)
 PUBLIC = (*OF_SCORE, "reasons", "release_name", "release", "engine")
 VALUES = (
     "since, until: a day such as 2026-01-31; "
@@ -211,11 +213,12 @@ class Api:
         the release is that serves now."""
         score, record = answer.score, answer.record
         if record is None:
-            content = {name: getattr(score, name) for name in OF_SCORE}
-            content |= {**ruled(answer.ruling, score.decision), **self._unrecorded}
-            content["warnings"] = self._warned(answer.questions)
-            return {"id": score.request_id, **content, "state": answer.state}
-        content = {"reasons": None, **(record.personal_json or {}), **record.exact_json}
+            return {
+                "id": score.request_id, **dict(zip(OF_SCORE, from_score(score), strict=True)),
+                **ruled(answer.ruling, score.decision), **self._unrecorded,
+                "warnings": self._warned(answer.questions), "state": answer.state,
+            }  # fmt: skip
+        content: dict[str, Any] = {"reasons": None, **(record.personal_json or {}), **record.exact_json}
         recorded = {"seq": record.seq, "time": content["time"], "hash": record.hash.hex()}
         ruling = content.get("ruling")
         public = {name: content[name] for name in PUBLIC}

@@ -1,6 +1,7 @@
 """Counts how long requests take until their answer begins, and the errors answered; nothing of a request is kept."""
 
 import re
+from collections.abc import Awaitable
 from functools import lru_cache
 
 import orjson
@@ -36,7 +37,7 @@ class Timed:
         status = 0  # of an answer that has begun
         is_problem = False
 
-        async def send_timed(message: Message) -> None:
+        def send_timed(message: Message) -> Awaitable[None]:  # without a coroutine of its own
             nonlocal status, is_problem
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -47,7 +48,7 @@ class Timed:
             elif is_problem:
                 is_problem = False
                 self._minutes.problem(problem_kind(message.get("body", b""), status))
-            await send(message)
+            return send(message)
 
         try:
             await self.app(scope, receive, send_timed)

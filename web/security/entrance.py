@@ -7,7 +7,7 @@ There are three modes. The mode is chosen when the app starts, and every page sh
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from functools import lru_cache
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote, urlsplit
@@ -162,7 +162,7 @@ class Entrance:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"] if name in ASKED}
         safe = BEHIND_TLS if scope["scheme"] == "https" else DEFAULTS
 
-        async def send_with_headers(message: Message) -> None:
+        def send_with_headers(message: Message) -> Awaitable[None]:  # without a coroutine of its own
             if message["type"] == "http.response.start":
                 if message["status"] == 200 and scope["method"] in SHOWING and (read := what_is_read(path)):
                     self._log.write_for(scope, "record_read", what=read[0], record=read[1] or None, mode=self._mode)
@@ -171,7 +171,7 @@ class Entrance:
                 message["headers"] = [*message["headers"], *missing]
                 if self._frames and self._mode != CLOSED:
                     message["headers"] = [self._framed(*pair) for pair in message["headers"]]
-            await send(message)
+            return send(message)
 
         try:
             refused = self._refused(scope, path, headers)
