@@ -157,8 +157,11 @@ class Sender(NamedTuple):
         if person is not None:
             return cls(person.name, True)
         if mode_of(scope) == OPEN:
-            return cls("", True, everybody=True)
+            return EVERYBODY
         return cls(network(client[0]) if client else "", False)
+
+
+EVERYBODY = Sender("", True, everybody=True)
 
 
 def body_size(headers: list[tuple[bytes, bytes]]) -> int | None:
