@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import psutil
 
@@ -276,11 +276,14 @@ def cpu_time(process: psutil.Process) -> float:
     return float(sum(spent.user + spent.system for spent in times))
 
 
-def measure(
-    all_targets: list[Target], pd: float, rounds: int, seconds: float, counts: Sequence[int] = CONNECTIONS
-) -> dict[str, Any]:
-    """Every target at every number of connections, in turn; of several rounds the median by rate."""
-    loads: dict[tuple[str, int], list[Load]] = {}
+Loads: TypeAlias = dict[tuple[str, int], list[Load]]  # by target's name and number of connections, a load a round
+
+
+def take_turns(
+    all_targets: list[Target], pd: float, rounds: int, seconds: float, counts: Sequence[int]
+) -> tuple[Loads, dict[str, float]]:
+    """Every target at every number of connections, in turn; and the memory of each, MB."""
+    loads: Loads = {}
     with ExitStack() as stack:
         servers = {
             target.name: stack.enter_context(running(target.command, target.ready, target.environment, target.checkout))
@@ -301,10 +304,15 @@ def measure(
                         f"round {round_number + 1}, {connections} connections, {target.name}: {load.rate:,.0f}/s",
                         flush=True,
                     )
-        rss = {name: memory(process) for name, (_, process) in servers.items()}
+        return loads, {name: memory(process) for name, (_, process) in servers.items()}
+
+
+def measure(all_targets: list[Target], pd: float, rounds: int, seconds: float) -> dict[str, Any]:
+    """Of several rounds the median by rate."""
+    loads, rss = take_turns(all_targets, pd, rounds, seconds, CONNECTIONS)
     figures: dict[str, Any] = {}
     for target in all_targets:
-        by_connections = {str(count): middle(loads[target.name, count])._asdict() for count in counts}
+        by_connections = {str(count): middle(loads[target.name, count])._asdict() for count in CONNECTIONS}
         figures[target.name] = {"connections": by_connections, "rss_mb": rss[target.name]}
     return figures
 
@@ -340,7 +348,8 @@ def ratios(figures: Mapping[str, Any]) -> dict[str, float]:
 
 def beside(checkout: Path, release: Release, pd: float, rounds: int, seconds: float) -> str:
     """A table of our API here and in another checkout, at 8 connections: each engine that both have, without and with
-    a ledger. The servers of one engine are up together, and take turns."""
+    a ledger. The servers of one engine are up together, and take turns; ratios are medians of the rounds' ratios, since
+    both sides of a round have nearly the same machine."""
     rows = ["| at 8 connections | /s here | there | here / there | CPU ms here | there | here / there |"]
     rows.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     body = json.dumps({"answers": release.form.example})
@@ -354,12 +363,15 @@ def beside(checkout: Path, release: Release, pd: float, rounds: int, seconds: fl
                 ]
                 for name, ledger in ((f"API, {engine}", False), (f"API, {engine}, ledger", True))
             }
-            figures = measure([target for pair in pairs.values() for target in pair], pd, rounds, seconds, (8,))
+            loads, _ = take_turns([target for pair in pairs.values() for target in pair], pd, rounds, seconds, (8,))
         for name, pair in pairs.items():
-            here, there = (figures[target.name]["connections"]["8"] for target in pair)
-            rates = f"{here['rate']:,.0f} | {there['rate']:,.0f} | {here['rate'] / there['rate']:.3f}"
-            spent = f"{here['cpu']:.3f} | {there['cpu']:.3f} | {here['cpu'] / there['cpu']:.3f}"
-            rows.append(f"| {name} | {rates} | {spent} |")
+            here, there = (loads[target.name, 8] for target in pair)
+            cells = []
+            for figure, form in (("rate", ",.0f"), ("cpu", ".3f")):
+                own, other = ([getattr(load, figure) for load in side] for side in (here, there))
+                share = statistics.median(a / b for a, b in zip(own, other, strict=True))
+                cells += [f"{statistics.median(own):{form}}", f"{statistics.median(other):{form}}", f"{share:.3f}"]
+            rows.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
