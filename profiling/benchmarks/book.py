@@ -1,8 +1,8 @@
 """A whole book, side by side with other programs: `python -m profiling.benchmarks.book` (make bench-book).
 
 Every program runs in a process of its own on the same processors, in turn, over the same tape; the best of the rounds
-counts, and beside the engine's bare predict on ready rows the median of the rounds' ratios. PDs are compared before
-anything is timed. Also: the memory of 1 and 10 million rows over a process that has only opened the release and its
+counts. PDs are compared before anything is timed. Also: a book beside the engine's bare predict on ready rows, part by
+part in one process; the memory of 1 and 10 million rows over a process that has only opened the release and its
 engine, and every row of a million beside `Scorer.score`. Peers score the consumer book, each program written as its
 users write it. With `--only` what was measured before of as many rows stays.
 """
@@ -28,8 +28,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inference.blocks import Matrix
-from inference.book.batches import rows_at_once
+from inference.book.batches import BatchScorer, rows_at_once
 from inference.book.columns import check
+from inference.book.command import use_little_memory
+from inference.book.parts import RunFolder
+from inference.book.run import Book
+from inference.book.sources import Told, open_source
 from inference.engines import ENGINES, TOLERANCE, Engine, open_engine
 from inference.release import Release, open_release
 from inference.scorer import Scorer
@@ -69,15 +73,36 @@ def scores_in(out: Path) -> pa.Table:
     return pa.concat_tables([pq.read_table(file, columns=["loan_id", "pd"]) for file in files])
 
 
-def bare_rate(release: Release, source: Path, engine: str) -> float:
-    """Rows a second of the engine alone on rows that are ready, on one processor: half as many rows as the book has, as
-    many at once, since the best of short turns is above what any program holds for long."""
-    opened, values = open_engine(engine, release), values_of(release, source)
-    rows, turns = release.rows.build(values), max(1, round(pq.read_metadata(source).num_rows / len(values) / 2))
+def beside_engine(release: Release, source: Path, engine: str, folder: Path) -> Figures:
+    """A book on one processor, and after each part the engine alone on as many rows that are ready: the median of the
+    pairs' ratios, since a pair has the same machine, however its speed changes. What comes before the first part and
+    after the last is shared out among all."""
+    use_little_memory()
+    opened, at_once = open_engine(engine, release), rows_at_once(release)
+    rows = release.rows.build(values_of(release, source))
+    predict_ready(opened, rows, at_once)
+    tape = open_source(str(source), release.form, {}, Told())
+    book = Book(BatchScorer(release, opened), tape, {}, RunFolder(folder, "parquet"))
     began = time.perf_counter()
-    for _ in range(turns):
-        predict_ready(opened, rows, rows_at_once(release))
-    return float(len(values) * turns / (time.perf_counter() - began))
+    logs = dict(book.folder.begin(book.manifest(), resume=False))
+    around, parts, alone, each = time.perf_counter() - began, [], [], []
+    for part in tape.parts(()):
+        began = time.perf_counter()
+        log = logs[part.number] = book.score(part)
+        scored = time.perf_counter()
+        predict_ready(opened, rows[: log.rows], at_once)
+        parts.append(scored - began)
+        alone.append(time.perf_counter() - scored)
+        each.append(log.rows / alone[-1])
+    began = time.perf_counter()
+    book.folder.end(logs, None)
+    around += time.perf_counter() - began
+    book.folder.close()
+    pairs = zip(alone, parts, strict=True)
+    return {
+        "bare_rows_per_second": statistics.median(each),
+        "over_engine": statistics.median(bare / (taken + around / len(parts)) for bare, taken in pairs),
+    }
 
 
 def predict_ready(engine: Engine, rows: Matrix, at_once: int) -> None:
@@ -92,31 +117,25 @@ def values_of(release: Release, source: Path) -> np.ndarray[tuple[int, int], np.
     return check(batch, release.form).values
 
 
-def bare(name: str, source: Path, engine: str) -> float:
-    """`bare_rate` in a process of its own, on the processor that books have."""
-    command = [sys.executable, "-m", "profiling.benchmarks.book", "--bare", name, str(source), engine]
+def measured_beside(name: str, source: Path, engine: str, folder: Path) -> Figures:
+    """`beside_engine` in a process of its own, on the processor that books have."""
+    shutil.rmtree(folder, ignore_errors=True)
+    command = [sys.executable, "-m", "profiling.benchmarks.book", "--beside", name, str(source), engine, str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return float(done.stdout.splitlines()[-1])
+    figures: Figures = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 def engines_table(
     name: str, tape: Path, rows: int, rounds: int, folder: Path
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """Our rate by engine beside the engine's own: half of its rows before the book and half after it, so that both have
-    the same machine, however its speed changes. The ratio is the median of the rounds'."""
+    """Our rate by engine, the best of the rounds, and beside the engine's own."""
     figures: dict[str, Any] = {}
     for engine in ENGINES:
-        shares, own, least = [], [], None
-        for _ in range(rounds):
-            before = bare(name, tape, engine)
-            taken = run("ours", name, tape, folder / f"{name}-{engine}", engine, 1)
-            own.append(statistics.harmonic_mean([before, bare(name, tape, engine)]))
-            shares.append(rows / taken["seconds"] / own[-1])
-            least = taken if least is None or taken["seconds"] < least["seconds"] else least
-        figures[engine] = {
-            **(least or {}), "rows_per_second": rows / least["seconds"] if least else 0.0,
-            "bare_rows_per_second": max(own), "over_engine": statistics.median(shares),
-        }  # fmt: skip
+        out = folder / f"{name}-{engine}"
+        taken = min((run("ours", name, tape, out, engine, 1) for _ in range(rounds)), key=lambda took: took["seconds"])
+        rate = {"rows_per_second": rows / taken["seconds"]}
+        figures[engine] = {**taken, **rate, **measured_beside(name, tape, engine, out)}
     reference = figures["xgboost"]["bare_rows_per_second"]
     ratios = {f"book_rate_over_engine_{name}_{e}": f["over_engine"] for e, f in figures.items()}
     ratios[f"book_bins_over_xgboost_bare_{name}"] = figures["bins"]["rows_per_second"] / reference
@@ -232,13 +251,13 @@ def main() -> int:
     parser.add_argument("--equal-rows", type=int, default=1_000_000, help="compared with Scorer.score (%(default)s)")
     parser.add_argument("--memory-rows", type=int, nargs=2, default=[1_000_000, 10_000_000], metavar=("FEW", "MANY"))
     parser.add_argument("--only", choices=["engines", "peers", "memory", "equal"], nargs="*")
-    parser.add_argument("--bare", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--beside", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
     folders = {folder.name.rpartition("-")[0]: folder for folder in embedded()}
-    if given.bare:
+    if given.beside:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
-        name, source, engine = given.bare
-        print(bare_rate(open_release(folders[name]), Path(source), engine))
+        name, source, engine, folder = given.beside
+        print(json.dumps(beside_engine(open_release(folders[name]), Path(source), engine, Path(folder))))
         return 0
     wanted = given.only or ["engines", "peers", "memory", "equal"]
     figures: dict[str, Any] = {"rows": given.rows}
