@@ -23,7 +23,7 @@ define install
 	@{ $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV) \
 		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1); } >.venv/uv.log 2>&1 \
 		|| { echo "uv cannot install here (.venv/uv.log says why): pip does, which takes longer …"; \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1); }
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(1); }
 endef
 
 setup: .venv/everything  ## create .venv and install everything: training, profiling, tests
