@@ -8,6 +8,8 @@ CLUSTER = {
     "rows": 4_000_000, "rows_a_part": 500_000, "cpu_ns_a_row_one_process": 2000.0, "cpu_ns_a_row_one_worker": 2050.0,
     "cpu_ns_a_row_two_workers": 2100.0, "two_workers_over_one_cpu": 1.0244, "wall_share_of_two_processes": 0.95,
     "overhead_cpu_seconds_a_million_rows": 0.04, "megabytes_a_worker": 415.2, "machine": "2 cores",
+    "lengths": {"50000000": {"rows_per_second": 8e5, "cpu_ns_a_row": 2345.0, "megabytes_a_worker": 420.0,
+                             "overhead_cpu_seconds_a_million_rows": 0.0312}},
 }  # fmt: skip
 ENGINE = {"rows_per_second": 450_000.0, "over_engine": 0.9, "peak_mb": 301.0, "lines": 1.0}
 BOOK = {
@@ -32,6 +34,7 @@ def test_before_anything_was_measured() -> None:
         "| CPU a row, two workers | 2,100 ns, 1.02 times one worker's |",
         "| scheduler and client, CPU a million rows, beyond what any run takes before its first part | 0.040 s |",
         "| memory of a worker | 415 MB |",
+        "| 50,000,000 | 800,000 | 2,345 ns | 0.031 s | 420 MB |",
         "| parts of a billion rows | 2,000 |",
         "| a billion rows, work | 0.6 core hours |",  # 2,100 s
         "| cores that score a billion rows within an hour | 1 |",

@@ -4,7 +4,7 @@ Every program runs in a process of its own on the same processors, in turn, over
 counts. PDs are compared before anything is timed. Also: a book beside the engine's bare predict on ready rows, part by
 part in one process; the memory of 1 and 10 million rows over a process that has only opened the release and its
 engine, and every row of a million beside `Scorer.score`. Peers score the consumer book, each program written as its
-users write it. With `--only` what was measured before of as many rows stays.
+users write it. What is not wanted (`--only`, `--engines`) stays as it was measured before, of as many rows.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from multiprocessing import get_context
@@ -127,19 +127,25 @@ def measured_beside(name: str, source: Path, engine: str, folder: Path) -> Figur
 
 
 def engines_table(
-    name: str, tape: Path, rows: int, rounds: int, folder: Path
-) -> tuple[dict[str, Any], dict[str, float]]:
+    name: str, tape: Path, rows: int, rounds: int, folder: Path, engines: Sequence[str]
+) -> dict[str, Any]:
     """Our rate by engine, the best of the rounds, and beside the engine's own."""
     figures: dict[str, Any] = {}
-    for engine in ENGINES:
+    for engine in engines:
         out = folder / f"{name}-{engine}"
         taken = min((run("ours", name, tape, out, engine, 1) for _ in range(rounds)), key=lambda took: took["seconds"])
         rate = {"rows_per_second": rows / taken["seconds"]}
         figures[engine] = {**taken, **rate, **measured_beside(name, tape, engine, out)}
-    reference = figures["xgboost"]["bare_rows_per_second"]
-    ratios = {f"book_rate_over_engine_{name}_{e}": f["over_engine"] for e, f in figures.items()}
-    ratios[f"book_bins_over_xgboost_bare_{name}"] = figures["bins"]["rows_per_second"] / reference
-    return figures, ratios
+    return figures
+
+
+def engine_ratios(name: str, figures: dict[str, Any]) -> dict[str, float]:
+    """Of our rate by engine over the engine's own; and of bits over XGBoost's own."""
+    ratios = {f"book_rate_over_engine_{name}_{engine}": row["over_engine"] for engine, row in figures.items()}
+    if {"bins", "xgboost"} <= figures.keys():
+        bits = figures["bins"]["rows_per_second"] / figures["xgboost"]["bare_rows_per_second"]
+        ratios[f"book_bins_over_xgboost_bare_{name}"] = bits
+    return ratios
 
 
 def compared(expected: pa.Table, out: Path) -> float:
@@ -251,6 +257,7 @@ def main() -> int:
     parser.add_argument("--equal-rows", type=int, default=1_000_000, help="compared with Scorer.score (%(default)s)")
     parser.add_argument("--memory-rows", type=int, nargs=2, default=[1_000_000, 10_000_000], metavar=("FEW", "MANY"))
     parser.add_argument("--only", choices=["engines", "peers", "memory", "equal"], nargs="*")
+    parser.add_argument("--engines", choices=ENGINES, nargs="*", default=ENGINES)
     parser.add_argument("--beside", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
     folders = {folder.name.rpartition("-")[0]: folder for folder in embedded()}
@@ -270,8 +277,8 @@ def main() -> int:
         out = Path(temporary)
         for name, folder in folders.items():
             if "engines" in wanted:
-                by_engine, more = engines_table(name, tape(name, given.rows), given.rows, given.rounds, out)
-                figures[name], ratios = by_engine, ratios | more
+                by_engine = engines_table(name, tape(name, given.rows), given.rows, given.rounds, out, given.engines)
+                figures[name], ratios = by_engine, ratios | engine_ratios(name, by_engine)
                 print(table(f"{name}, {given.rows:,} rows, one processor", by_engine), flush=True)
             if "equal" in wanted:
                 source = tape(name, given.equal_rows)
@@ -297,8 +304,9 @@ def main() -> int:
             print(f"\nmemory: {json.dumps(figures['memory'])}")
     print("\n" + ", ".join(f"{name} {value:.3g}" for name, value in ratios.items()))
     earlier = results.read().get("book", {})
-    if given.only and earlier.get("rows") == given.rows:
-        figures = {**earlier, **figures}
+    if earlier.get("rows") == given.rows:
+        engines = {name: {**earlier.get(name, {}), **figures[name]} for name in folders if name in figures}
+        figures = {**earlier, **figures, **engines}
     results.merge("book", figures, ratios)
     return int(ratios.get("book_rows_differing", 0) > 0)
 

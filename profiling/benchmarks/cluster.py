@@ -3,7 +3,7 @@
 CPU a row with two workers over one; wall time of two workers over two independent processes, each with half of the
 rows, in the same run; CPU of scheduler and client a million rows, beyond what any run takes before its first part;
 memory of a worker. All ways take turns; the best of each counts, and of ratios the median of the turns'. All bytes are
-compared with one process's.
+compared with one process's. Then two workers score books of other lengths (`--lengths`), once each.
 """
 
 import argparse
@@ -21,19 +21,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psutil
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from inference.application import Application
 from inference.book.cluster_client import SELDOM
 from inference.release import open_release
 from inference.settings import ROOT, default_release
-from models.recipes import RECIPES
+from profiling.benchmarks.book import TAPES
+from profiling.benchmarks.tapes import ROWS_A_GROUP, write_tape
 from profiling.results import merge
 
-GROUP = 131_072  # rows of a row group of the tape
 ROWS_A_PART = 524_288  # as docs/scale.md advises: scheduler and client work by the part, whatever its rows
 TURNS = 5
+LENGTHS = (1_000_000, 50_000_000)  # rows
 # As docs/scale.md has scheduler and workers started.
 VARIABLES = {
     f"DASK_{setting.upper().replace('.', '__').replace('-', '_')}": str(value) for setting, value in SELDOM.items()
@@ -49,19 +48,10 @@ class Turn(NamedTuple):
     memory: int  # bytes of the largest worker
 
 
-def tape(file: Path, release_folder: Path, rows: int) -> None:
-    """Real applications, repeated with an id of their own: the costs outside of the model do not depend on them."""
-    release = open_release(release_folder)
-    loans, form = RECIPES[release.manifest.name].load(), release.form
-    values = form.encode({name: loans.answers[name] for name in form.names})
-    answers = [form.answers(Application(tuple(row))) for row in values.tolist()]
-    table = pa.Table.from_pylist(answers)
-    with pq.ParquetWriter(file, table.schema.append(pa.field("id", pa.int64()))) as writer:
-        for start in range(0, rows, GROUP):
-            n = min(GROUP, rows - start)
-            some = table.take(pa.array([(start + place) % len(table) for place in range(n)]))
-            ids = pa.array(range(start, start + n), pa.int64())
-            writer.write_table(some.append_column("id", ids), row_group_size=GROUP)
+def tape(rows: int) -> Path:
+    """Jittered applications of the release that serves; one that is there already is left alone."""
+    release = open_release(default_release())
+    return write_tape(release, rows, TAPES / f"{release.manifest.name}-{rows}.parquet")
 
 
 def cpu(pid: int) -> float:
@@ -137,7 +127,7 @@ def halves(book: Path, folder: Path) -> list[Path]:
         for number, file in enumerate(files):
             with pq.ParquetWriter(file, source.schema_arrow) as writer:
                 for group in range(number * groups // 2, (number + 1) * groups // 2):
-                    writer.write_table(source.read_row_group(group), row_group_size=GROUP)
+                    writer.write_table(source.read_row_group(group), row_group_size=ROWS_A_GROUP)
     return files
 
 
@@ -149,17 +139,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m profiling.benchmarks.cluster", description=__doc__)
     parser.add_argument("--rows", type=int, default=16 * ROWS_A_PART, help="%(default)s")
     parser.add_argument("--tape", type=Path, help="a Parquet file to score instead of one that is made")
+    parser.add_argument("--lengths", type=int, nargs="*", default=LENGTHS, help="rows of other books (%(default)s)")
     parser.add_argument("--turns", type=int, default=TURNS)
     parser.add_argument("--json", action="store_true", help="write the figures into bench.json")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         book = folder / "book.parquet"
-        if given.tape:
-            book.symlink_to(given.tape.resolve())
-        else:
-            tape(book, default_release(), given.rows)
-        tape(folder / "warm.parquet", default_release(), 4 * 4096)
+        book.symlink_to(given.tape.resolve() if given.tape else tape(given.rows))
+        (folder / "warm.parquet").symlink_to(tape(4 * 4096))
         with pq.ParquetFile(book) as file:
             rows = file.metadata.num_rows
         parts = halves(book, folder)
@@ -178,6 +166,18 @@ def main() -> None:
             for left in folder.glob(f"*-{number}"):
                 shutil.rmtree(left)
         start = run_start(book)
+        lengths = {}
+        for length in given.lengths:
+            long = folder / f"{length}.parquet"
+            long.symlink_to(tape(length))
+            turn = cluster(long, folder / f"out-{length}", 2)
+            lengths[str(length)] = {
+                "rows_per_second": length / turn.wall, "cpu_ns_a_row": 1e9 * turn.work / length,
+                "overhead_cpu_seconds_a_million_rows": (turn.overhead - run_start(long)) / (length / 1e6),
+                "megabytes_a_worker": turn.memory / 2**20,
+            }  # fmt: skip
+            print(f"{length:,} rows, two workers: {lengths[str(length)]}", flush=True)
+            shutil.rmtree(folder / f"out-{length}")
     work = {workers: min(turn.work for turn in several) / rows for workers, several in turns.items()}
     overhead = (min(turn.overhead for turn in turns[2]) - start) / (rows / 1e6)
     pairs = list(zip(turns[1], turns[2], independent, strict=True))
@@ -199,7 +199,7 @@ def main() -> None:
     if given.json:
         merge(
             "cluster",
-            figures,
+            {**figures, "lengths": lengths},
             {"book_two_workers_speedup": statistics.median(one.wall / two.wall for one, two, _ in pairs)},
         )
 

@@ -61,6 +61,11 @@ def scale(results: dict[str, Any]) -> str:
          f"{overhead:.3f} s"),
         ("memory of a worker", f"{figures['megabytes_a_worker']:,.0f} MB"),
     ]  # fmt: skip
+    others = [
+        f"| {int(length):,} | {row['rows_per_second']:,.0f} | {row['cpu_ns_a_row']:,.0f} ns "
+        f"| {row['overhead_cpu_seconds_a_million_rows']:.3f} s | {row['megabytes_a_worker']:,.0f} MB |"
+        for length, row in figures["lengths"].items()
+    ]
     derived = [
         ("parts of a billion rows", f"{BILLION / figures['rows_a_part']:,.0f}"),
         ("a billion rows, work", f"{hours:.1f} core hours"),
@@ -72,6 +77,9 @@ def scale(results: dict[str, Any]) -> str:
     return "\n".join([
         ROW.format("measured", f"{figures['rows']:,} rows, {figures['rows_a_part']:,} a part"), "| --- | --- |",
         *(ROW.format(*pair) for pair in measured), "",
+        "| rows, with two workers | rows a second | CPU a row | scheduler and client, CPU a million rows "
+        "| memory of a worker |",
+        "| ---: | ---: | ---: | ---: | ---: |", *others, "",
         ROW.format("follows", ""), "| --- | --- |", *(ROW.format(*pair) for pair in derived), "",
         f"Measured on {figures['machine']}.",
     ])  # fmt: skip
