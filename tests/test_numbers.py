@@ -347,7 +347,7 @@ def test_a_message_names_the_trouble_and_shows_an_example_of_the_field(served: R
             said = explain(problem, field, texts)
             assert field.show(field.typical_answer, language) in said
             assert problem.extra in said
-            if problem.kind == "in_full":  # 1e5 is a number for whoever wrote it, so they must see which are allowed
+            if problem.kind == "in_full":  # to its writer 1e5 is a number: it must be seen which are allowed
                 assert all(write_number(bound, language) in said for bound in (field.minimum, field.maximum))
             tried += 1
         if field.unit["en"] != "%":

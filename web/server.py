@@ -68,7 +68,10 @@ class App(FastAPI):
     which needs none of those, would pass them, and an answer about an exception would pass none of ours."""
 
     def __init__(self, around: Sequence[Middleware]) -> None:
-        super().__init__(title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT)
+        super().__init__(
+            title="Tenfold", docs_url=None, redoc_url=None, openapi_url=None, telemetry=SILENT,
+            middleware=[NO_OTHER_ORIGIN],  # Gradio looks for it here
+        )  # fmt: skip
         self.around = around  # outermost first
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -189,7 +192,6 @@ def middleware(
         Middleware(Limits),
         # The API, before everything that only pages need.
         Middleware(ApiFirst, router=api_router(recorder, jobs, lender)),
-        *(() if settings.origins else [NO_OTHER_ORIGIN]),
         # The state of the release, for pages.
         Middleware(TellState, state=recorder.state),
         # How many cases wait for the visitor, for pages too.

@@ -181,14 +181,14 @@ def main() -> None:
     work = {workers: min(turn.work for turn in several) / rows for workers, several in turns.items()}
     overhead = (min(turn.overhead for turn in turns[2]) - start) / (rows / 1e6)
     pairs = list(zip(turns[1], turns[2], independent, strict=True))
-    wall = statistics.median(apart / two.wall for _, two, apart in pairs)
+    wall = statistics.median(separate / second.wall for _, second, separate in pairs)
     figures = {
         "rows": rows,
         "rows_a_part": ROWS_A_PART,
         "cpu_ns_a_row_one_process": 1e9 * min(used for _, used in single) / rows,
         "cpu_ns_a_row_one_worker": 1e9 * work[1],
         "cpu_ns_a_row_two_workers": 1e9 * work[2],
-        "two_workers_over_one_cpu": statistics.median(two.work / one.work for one, two, _ in pairs),
+        "two_workers_over_one_cpu": statistics.median(second.work / first.work for first, second, _ in pairs),
         "wall_share_of_two_processes": wall,
         "overhead_cpu_seconds_a_million_rows": overhead,
         "megabytes_a_worker": max(turn.memory for turn in turns[2]) / 2**20,
@@ -200,7 +200,7 @@ def main() -> None:
         merge(
             "cluster",
             {**figures, "lengths": lengths},
-            {"book_two_workers_speedup": statistics.median(one.wall / two.wall for one, two, _ in pairs)},
+            {"book_two_workers_speedup": statistics.median(first.wall / second.wall for first, second, _ in pairs)},
         )
 
 
