@@ -64,8 +64,8 @@ CORS = ["Authorization", "Content-Type", "Idempotency-Key"]
 
 
 class App(FastAPI):
-    """FastAPI within our middlewares. As it takes them itself they would stand within some of its own, so that the API,
-    which needs none of those, would pass them, and an answer about an exception would pass none of ours."""
+    """FastAPI inside our middlewares. FastAPI itself would put them inside some layers of its own: requests of the API
+    would go through layers that they do not need, and the answer about an exception through none of ours."""
 
     def __init__(self, around: Sequence[Middleware]) -> None:
         super().__init__(

@@ -143,7 +143,7 @@ def test_a_full_or_ended_visit_says_so(open_desk: Open, demo_server: Server) -> 
     desk.shoot("73-visit-full", full=False)
     page.click("#result .start-over")
     page.wait_for_selector("#result [data-record]")
-    page.wait_for_selector("#tried:not(:empty)")  # else this is the request that is told of the end, which nobody sees
+    page.wait_for_selector("#tried:not(:empty)")  # its request would be answered with 410 in place of the next score's
     gone = "tenfoldVisits.token = 'f'.repeat(32)"
     page.set_viewport_size({"width": 390, "height": 844})
     page.evaluate(gone)
