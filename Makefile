@@ -66,7 +66,7 @@ proxies:  # for tests/test_proxies.py: Debian's packages, where we are root
 test: setup browser  ## run all tests, in a real browser too
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-core test-browser
 
-quick: setup  ## half a minute: what needs no server, no browser and no training
+quick: setup  ## half a minute: what needs no app, no server, no browser and no training
 	$(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/faults -m "not slow" -n 2 --dist loadfile --hypothesis-profile=quick
 
 coverage: setup  ## which lines the tests reach that need no browser

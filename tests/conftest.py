@@ -41,6 +41,13 @@ os.environ["TENFOLD_USERS"] = "off"
 LOANS = 3000  # of each source, for the tests that go through real loans
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file that is slow as a whole is not even imported where slow tests are left out."""
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None
+    return "\npytestmark = pytest.mark.slow" in collection_path.read_text("utf-8") or None
+
+
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()

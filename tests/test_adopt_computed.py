@@ -21,6 +21,8 @@ from models.adoption.unpickle import Parts, booster_of, folded, inputs_before
 from profiling.documents.adopt_kinds import ARITHMETIC, BANDS, banded, computed_frame, label_codes
 from profiling.documents.adopt_loans import classifier, raw_table, table
 
+pytestmark = pytest.mark.slow  # classifiers are trained
+
 TOP = 'name = "computed"\ntitle = "Computed"\ndate = 2026-11-01\nthreshold = 0.3\n'
 
 
@@ -55,7 +57,6 @@ def served(model: Any, form: FieldsFile, features: list[str], answers: pd.DataFr
     return found
 
 
-@pytest.mark.slow
 def test_arithmetic_by_pandas_is_the_rows_own(tmp_path: Path) -> None:
     """Ratios of ratios and differences; undefined without income, and missing there as in training."""
     frame = computed_frame().drop(columns=["job", "home"])
@@ -85,7 +86,6 @@ def test_a_number_that_only_arithmetic_takes_has_no_column(tmp_path: Path) -> No
     assert (served(model, form, list(frame.columns), raw_table()[0]) == model.predict_proba(frame)[:, 1]).all()
 
 
-@pytest.mark.slow
 def test_bands_and_logarithms_need_no_column(tmp_path: Path) -> None:
     """pandas.cut as a column a band and as a number, and NumPy's log: the trees read the answer itself."""
     frame, bad = banded()
@@ -118,7 +118,6 @@ def test_bands_closed_on_the_left_as_numpy_has_them(tmp_path: Path) -> None:
     assert (served(model, form, ["band", "amount"], answers) == model.predict_proba(frame)[:, 1]).all()
 
 
-@pytest.mark.slow
 def test_answers_left_open_are_missing_as_in_training(tmp_path: Path) -> None:
     """Trained with NaN, and `if_not_stated = "missing"`: the row holds a number below the range, and the trees know."""
     frame, bad = table()
@@ -141,7 +140,6 @@ def test_answers_left_open_are_missing_as_in_training(tmp_path: Path) -> None:
     assert (served(model, zeros, list(frame.columns), holes) != model.predict_proba(holes)[:, 1]).any()
 
 
-@pytest.mark.slow
 def test_scaled_decimals_lose_nothing() -> None:
     """A threshold is a value of the training loans: 1234.56 is on the same side as float32 and as float64."""
     frame, bad = table()

@@ -45,6 +45,7 @@ def is_never_empty(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "some"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", sorted(TESTS.rglob("*.py")), ids=lambda file: str(file.relative_to(TESTS)))
 def test_every_assertion_looks_at_something(file: Path) -> None:
     """Each line that is named asserts over what may be empty: put it into `some(…)` of tests/parts.py, or count."""

@@ -16,7 +16,6 @@ from inference.release import Release, open_release
 from inference.settings import current_releases
 from models.data.loans import DATA
 from models.evaluation import Report, Result
-from models.model_card import plots
 from models.model_card.captions import percent
 from models.model_card.decision_outcomes import SUGGESTIONS, Book, Group, by_band
 
@@ -142,6 +141,8 @@ def made_up() -> tuple[list[Result], list[Book]]:
 @pytest.mark.slow
 def test_plots_are_the_same_twice() -> None:
     """The same figures give the same bytes, also where no loan was declined."""
+    from models.model_card import plots  # here: it brings Matplotlib, which make quick does without
+
     results, books = made_up()
 
     def draw() -> list[str]:

@@ -19,7 +19,6 @@ from web.desk.choice_search import MOST_SHOWN, ChoiceSearch, stem
 from web.pages.answers import offered
 from web.pages.texts import LANGUAGES, texts_in
 from web.security.accounts import Accounts
-from web.server import create_app
 
 HERE = "http://127.0.0.1"
 
@@ -118,6 +117,8 @@ def codes(answer: Any) -> list[str]:
 @pytest.mark.slow
 def test_without_login_only_this_tab_is_remembered(settings: Settings, tmp_path: Path) -> None:
     """What the tab sends, in its order; the ledger's scores belong to nobody in particular."""
+    from web.server import create_app  # here: it brings Gradio, which make quick does without
+
     scorer = open_scorer(settings)
     with (
         closing(Ledger(tmp_path / "ledger.sqlite3")) as ledger,
@@ -152,6 +153,8 @@ def people(tmp_path: Path) -> Iterator[Accounts]:
 @pytest.mark.slow
 def test_who_is_logged_in_has_their_own(settings: Settings, people: Accounts, tmp_path: Path) -> None:
     """From the scores that the ledger holds by them, the newest first, and not those of others."""
+    from web.server import create_app  # here: it brings Gradio, which make quick does without
+
     scorer = open_scorer(settings)
     with closing(Ledger(tmp_path / "ledger.sqlite3")) as ledger:
         app = create_app(scorer, settings, ledger, accounts=people)

@@ -146,6 +146,7 @@ def test_a_folder_made_as_the_image_is_serves_as_one(image: Path, tmp_path: Path
     assert contents(image) == before
 
 
+@pytest.mark.slow
 def test_a_copy_that_serves_names_what_it_lacks(tmp_path: Path) -> None:
     """Commands that train or profile need a checkout, and say so."""
     copied = subprocess.run([sys.executable, "-m", "web.shipping.files", tmp_path / "copy"], cwd=ROOT)

@@ -15,6 +15,8 @@ from parts import some
 import tenfold
 from inference.settings import DERIVED, ROOT, WITHOUT_PREFIX, Settings
 
+pytestmark = pytest.mark.slow  # each starts programs or reads every module
+
 # Set here for Gradio, before it is imported; nobody else sets them.
 FOR_GRADIO = {"GRADIO_ANALYTICS_ENABLED", "GRADIO_ANALYTICS_MAX_EVENTS"}
 SERVING = ("app.py", "tenfold.py", "inference", "ledger", "web")
@@ -24,20 +26,21 @@ OF_OTHERS = {"LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "NOTIFY_SOCKET", "TMP
 LISTS = {"CHANGELOG.md", "docs/architecture.md"}
 
 
-def parsed() -> Iterator[ast.Module]:
+@cache
+def trees() -> tuple[ast.Module, ...]:
     """Every module that serves, as its syntax tree."""
-    for name in SERVING:
-        for file in some([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py")):
-            yield ast.parse(file.read_text("utf-8"))
-
-
-TREES = list(parsed())
+    files = [
+        file
+        for name in SERVING
+        for file in some([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py"))
+    ]
+    return tuple(ast.parse(file.read_text("utf-8")) for file in files)
 
 
 def variables() -> set[str]:
     """Environment variables that the code reads: what it takes out of an environment by name, and the settings'."""
     read = {f"TENFOLD_{field.name.upper()}" for field in fields(Settings) if field.name not in WITHOUT_PREFIX + DERIVED}
-    for tree in TREES:
+    for tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and re.fullmatch(r"TENFOLD_[A-Z_]*[A-Z]", str(node.value)):
                 read.add(str(node.value))
@@ -52,7 +55,6 @@ def variables() -> set[str]:
     return {name for name in read - OF_OTHERS - FOR_GRADIO if name.isupper()}
 
 
-@pytest.mark.slow
 def test_every_setting_is_in_operate() -> None:
     """In its table, one row or part of a row each; and the table has no other."""
     page = (ROOT / "docs" / "operate.md").read_text("utf-8")
@@ -93,7 +95,6 @@ def documents() -> str:
     return " ".join(" ".join((ROOT / name).read_text("utf-8") for name in names).split())
 
 
-@pytest.mark.slow
 def test_every_command_is_in_a_document() -> None:
     """As one types it; of `make` it is the Makefile's own list that tells."""
     missing = [
@@ -102,7 +103,6 @@ def test_every_command_is_in_a_document() -> None:
     assert missing == []
 
 
-@pytest.mark.slow
 def test_no_document_has_a_command_that_is_not_there() -> None:
     """`tenfold WORD` in code style is a command."""
     named = set(re.findall(r"`tenfold ([a-z]+)\b", documents()))
@@ -114,7 +114,7 @@ def problem_kinds() -> dict[str, set[int]]:
     """Kind of each refusal in the code -> its statuses."""
     kinds: dict[str, set[int]] = defaultdict(set)
     others = set()
-    for tree in TREES:
+    for tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Refusal", "RequestRefused"):
                 status, kind = node.args[:2]
@@ -131,7 +131,6 @@ def problem_kinds() -> dict[str, set[int]]:
     return kinds
 
 
-@pytest.mark.slow
 def test_every_kind_of_error_is_in_api() -> None:
     """With its status, once; and no other."""
     page = (ROOT / "docs" / "api.md").read_text("utf-8")

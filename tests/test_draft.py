@@ -51,6 +51,7 @@ def written(made: Draft, folder: Path) -> Path:
 # --- reading
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "suffix", "reading"),
     [
@@ -227,6 +228,7 @@ def test_outcomes_that_are_none() -> None:
     assert "decision" in find_outcome("approved", pd.Series(["yes", "no"] * 9)).warning
 
 
+@pytest.mark.slow
 def test_a_column_of_numbers_is_refused_as_an_outcome() -> None:
     """With as many values as loans, which were once counted anew for each value: minutes, and now no time."""
     amounts = pd.Series(np.arange(200_000).astype(str))

@@ -183,6 +183,7 @@ def test_an_engine_predicts_a_batch_as_its_rows(release: Release, real: RealLoan
     np.testing.assert_allclose(together, singles, rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_threads_share_an_engine(release: Release, real: RealLoans, other: Engine) -> None:
     """8 threads on one engine get exactly what one thread gets."""
     rows = real_rows(release, real)[:400]
@@ -193,6 +194,7 @@ def test_threads_share_an_engine(release: Release, real: RealLoans, other: Engin
             assert together == serial
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_an_engine_that_is_off_is_refused(release: Release, name: str) -> None:
     """An engine must give the release's golden PDs within 1e-6, else it is refused with the difference."""

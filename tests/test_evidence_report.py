@@ -182,6 +182,7 @@ def test_the_answers_tell_a_group_that_follows_from_one_of_them(lender: tuple[Pa
     assert all(0.4 < group.telling < 0.6 for group in some(untold.groups))
 
 
+@pytest.mark.slow
 def test_decisions_and_money_are_the_policys_one_by_one(by_folds: ScoredLoans) -> None:
     """Each loan's suggestion by `decide`, its amount, margin and loss added up by hand."""
     release = by_folds.release

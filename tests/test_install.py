@@ -95,6 +95,7 @@ def test_profiles_are_compared_where_nothing_is_installed(tmp_path: Path, profil
     assert not (tmp_path / "report.html").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["ours", "standard"])
 def test_profiling_goes_with_the_standard_package_of_that_name(tmp_path: Path, profiles: list[str], first: str) -> None:
     """Python 3.15's `profiling.tracing` is found beside ours, whichever folder comes first on the path."""

@@ -172,6 +172,7 @@ def test_threads_and_processes_share_a_ledger(file: Path) -> None:
     assert problem(file) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lock", ["IMMEDIATE", "EXCLUSIVE"])
 def test_a_new_file_that_another_process_opens_too(file: Path, lock: str) -> None:
     """SQLite's own time-out knows no waiting for the turn to the write-ahead log."""

@@ -171,6 +171,7 @@ def test_a_stamp_finds_a_chain_that_was_written_anew(
     assert f"{stamps}:1: not a stamp" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_head_at_a_url(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Sent by POST; what is not kept there is said, with status 2."""
     with serving(Keeper) as url:
@@ -210,6 +211,7 @@ def test_a_head_signed_by_an_authority(
     assert f"{later.name} does not prove it" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_authority_that_stamps_something_else(
     file: Path, tmp_path: Path, authority: tuple[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,6 +37,8 @@ from web.lender import EXAMPLE, Lender, of_lender, read_lender, rules_for
 from web.pages.texts import LANGUAGES, texts_in
 from web.server import create_app
 
+pytestmark = pytest.mark.slow  # most train a release or ask an app
+
 EXAMPLE_RULES = re.search(r"# \[instalment\].*?\n\n", EXAMPLE.read_text("utf-8"), re.DOTALL)
 BUSINESS_AGE = """
 [[rules]]
@@ -111,7 +113,6 @@ APPLICATIONS: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.slow
 def test_page_api_file_shell_and_arrow_have_one_outcome(
     server: Any, scorer: Scorer, lender: Lender, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -246,7 +247,6 @@ def test_the_release_gives_the_texts_of_the_rules(server: Any, lender: Lender) -
     assert [grade["grade"] for grade in told["grades"]] == [grade.grade for grade in lender.rulebook.grades]
 
 
-@pytest.mark.slow
 def test_a_score_in_the_shell_knows_the_lender(
     scorer: Scorer, lender: Lender, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,7 +269,6 @@ def test_a_score_in_the_shell_knows_the_lender(
     assert re.search(r"Grade \w, [\d.]+% a year, 24 instalments of [\d.,]+\n", shown)
 
 
-@pytest.mark.slow
 def test_without_rules_nothing_is_added(scorer: Scorer, tmp_path: Path) -> None:
     """The outcome is the decision, records are as they were, and a file has no columns more."""
     settings = Settings(release=newest("consumer"), log=None, users=NO_USERS)
@@ -359,7 +358,6 @@ def test_a_file_that_cannot_be_read(line: str, problem: str, tmp_path: Path) -> 
     assert problem in str(refused.value)
 
 
-@pytest.mark.slow
 def test_a_minimum_age_of_the_business(tmp_path: Path) -> None:
     """A lender's own release asks for it: the form asks, the rule of its file judges, and page, API and file have one
     outcome beside the model's decision."""

@@ -37,7 +37,6 @@ from web.lender import EXAMPLE, read_lender
 from web.operations.events import EventsPages
 from web.operations.releases import ReleasePages
 from web.pages.texts import texts_in
-from web.server import create_app
 from web.service_state import ServiceState
 from web.work_settings import work_settings
 
@@ -81,6 +80,7 @@ def day_of(moment: str, zone: tzinfo) -> str:
     return datetime.fromisoformat(moment).astimezone(zone).strftime("%Y-%m-%d")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ZONES, ids=str)
 def test_a_search_by_day_finds_what_the_wall_clock_says(store: Store, zone: tzinfo) -> None:
     """From a day, up to a day, and one day alone; days of 23 and 25 hours too."""
@@ -258,6 +258,8 @@ def scorer() -> Scorer:
 @pytest.fixture(scope="module")
 def visitor(scorer: Scorer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """A server in Auckland, without login, with a case at each of these times, decided then."""
+    from web.server import create_app  # here: it brings Gradio, which make quick does without
+
     file = tmp_path_factory.mktemp("auckland") / "ledger.sqlite3"
     example = scorer.release.form.example
     with writing_to(file) as write:

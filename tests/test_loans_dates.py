@@ -17,6 +17,7 @@ from models.recipe_file import read_recipe
 from models.toml_file import BadFile
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cells", "form", "month"),
     [

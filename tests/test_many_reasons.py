@@ -52,6 +52,7 @@ def test_real_and_jittered_applications(release: Release, bins: Reasons, real: R
     assert compare(bins, values) > 2000
 
 
+@pytest.mark.slow
 def test_unset_and_unusual_answers_and_the_reference_itself(release: Release, bins: Reasons) -> None:
     """Bounds, not stated, every field at once or none; the reference applicant has no reasons."""
     drawn = np.random.default_rng(8)

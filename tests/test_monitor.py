@@ -97,6 +97,7 @@ def test_a_book_that_gets_worse_alarms_within_months(ledgers: dict[str, Path]) -
         assert rate.at_least == rate.bad / rate.loans
 
 
+@pytest.mark.slow
 def test_overrides_are_told_by_their_direction(ledgers: dict[str, Path]) -> None:
     """Every tenth was lent against a suggestion to refer."""
     seen = monitored(ledgers["holds"])

@@ -73,6 +73,7 @@ def test_the_runner_tells_killed_from_survived(tmp_path: Path) -> None:
     assert (tree / "doubling.py").read_text() == code
 
 
+@pytest.mark.slow
 def test_a_copy_is_the_tree(tmp_path: Path) -> None:
     """What git knows or does not ignore, byte for byte, and nothing of an environment."""
     made = copy(tmp_path / "copy")

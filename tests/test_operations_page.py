@@ -26,7 +26,6 @@ from web.operations.operations_page import OperationsPage, OperationsPages
 from web.operations.timed import kind_of
 from web.operations.timeline import MOST, PERIODS, timeline
 from web.pages.texts import texts_in
-from web.server import create_app
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 EN = texts_in("en")
@@ -208,6 +207,8 @@ def test_every_chart_has_its_figures_as_a_table(tmp_path: Path, scorer: Scorer) 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
     """The app with a ledger and a log."""
+    from web.server import create_app  # here: it brings Gradio, which make quick does without
+
     settings = Settings(
         release=default_release(), log=tmp_path / "log" / "scores.jsonl", ledger=tmp_path / "ledger.sqlite3",
         users=NO_USERS,
@@ -265,6 +266,8 @@ def test_the_former_path_leads_here(client: TestClient) -> None:
 @pytest.mark.slow
 def test_counts_outlive_the_server(tmp_path: Path, scorer: Scorer) -> None:
     """What one has written at its end the next one shows."""
+    from web.server import create_app  # here: it brings Gradio, which make quick does without
+
     settings = Settings(release=scorer.release.folder, log=tmp_path / "log.jsonl", users=NO_USERS)
     app = create_app(open_scorer(settings), settings)
     with visiting(app) as client:

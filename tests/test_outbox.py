@@ -213,6 +213,7 @@ def test_the_same_request_again_is_no_second_event(file: Path) -> None:
 # --- what is sent ---
 
 
+@pytest.mark.slow
 def test_a_webhook_is_signed_and_holds_ids_and_links(file: Path, receiver: Receiver) -> None:
     """Headers and signature by the specification, by hmac; every id is a record's; nothing personal is in it."""
     with sending(file, hooks(receiver.url)) as ledger:
@@ -276,6 +277,7 @@ def no_http(handler: BaseHTTPRequestHandler) -> None:
     handler.close_connection = True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
@@ -304,6 +306,7 @@ def test_of_an_answer_only_the_status_is_kept(
         assert hidden not in "\n".join(record.getMessage() for record in caplog.records if record.name != "httpcore")
 
 
+@pytest.mark.slow
 def test_a_long_answer_is_not_read(file: Path, receiver: Receiver) -> None:
     """A terabyte after 200: the event is delivered, and the connection ends."""
     receiver.answer = flood
@@ -338,6 +341,7 @@ def test_a_slow_answer_ends(file: Path, receiver: Receiver, monkeypatch: pytest.
         assert rows(ledger)[0].problem == "no answer within 0.5 s"
 
 
+@pytest.mark.slow
 def test_tls_is_checked(file: Path, receiver: Receiver) -> None:
     """A server that speaks no TLS where https was asked for gets nothing."""
     secure = hooks(receiver.url.replace("http:", "https:"))
@@ -348,6 +352,7 @@ def test_tls_is_checked(file: Path, receiver: Receiver) -> None:
     assert receiver.got == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "says"),
     [
@@ -367,6 +372,7 @@ def test_a_receiver_that_is_not_there(file: Path, url: str, says: str, caplog: p
         assert hidden not in problem + caplog.text
 
 
+@pytest.mark.slow
 def test_a_receiver_that_refuses_is_left_alone(file: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of twenty events that wait one is tried; then the endpoint rests, and the others count no try."""
     monkeypatch.setattr(outbox, "RESTS", (3_600,))
@@ -380,6 +386,7 @@ def test_a_receiver_that_refuses_is_left_alone(file: Path, receiver: Receiver, m
             assert sum(row.attempts for row in rows(ledger)) == len(receiver.got) == 1
 
 
+@pytest.mark.slow
 def test_one_endpoint_holds_up_no_other(file: Path, receiver: Receiver) -> None:
     """While one says nothing, the other gets all; one that refuses one event gets the others."""
     going = threading.Event()
@@ -767,6 +774,7 @@ def test_the_command(
     assert SECRET not in said.out + said.err
 
 
+@pytest.mark.slow
 def test_a_test_event(file: Path, receiver: Receiver, webhooks_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Sent at once, without a ledger; the command says how it went."""
     assert command(file, "test", "core") == 0

@@ -215,6 +215,7 @@ def run_writers(path: Path, kills: int, each: int, pad: int) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_processes_share_a_log(tmp_path: Path) -> None:
     """4 processes x 2,000 entries in one file: every line whole, none lost, none twice."""
     acknowledged = run_writers(tmp_path / "scores.jsonl", 0, 2000, 350)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, get_origin, get_type_hints
 
 import pytest
 from jinja2 import StrictUndefined
-from test_templates import MARKUP, Planted, sample
+from planted_markup import MARKUP, Planted, sample
 
 from inference.settings import ROOT
 from profiling.__main__ import main

@@ -47,6 +47,8 @@ from web.desk.form import FormValues
 from web.lender import EXAMPLE, of_lender, questions_for, read_lender
 from web.server import create_app, open_jobs
 
+pytestmark = pytest.mark.slow  # most train a release or ask an app
+
 TEXT = {"en": "Is that right?", "fr": "Est-ce exact ?"}
 TOLD = """\
 [questions.amount_above_price]
@@ -115,7 +117,6 @@ def server(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield client, ledger, scorer.release.form
 
 
-@pytest.mark.slow
 def test_a_recipe_gives_its_questions_to_the_release(release: Path) -> None:
     """In the manifest, which the digest covers; a manifest with a question that fits no field is refused."""
     opened = open_release(release)
@@ -125,7 +126,6 @@ def test_a_recipe_gives_its_questions_to_the_release(release: Path) -> None:
     assert opened.manifest.questions[0].text["fr"].startswith("Le montant dépasse")
 
 
-@pytest.mark.slow
 def test_a_manifest_whose_question_fits_no_field(release: Path, tmp_path: Path) -> None:
     copy = tmp_path / release.name
     copy.mkdir()
@@ -146,7 +146,6 @@ def test_embedded_releases_are_what_they_were(name: str) -> None:
     assert "questions" not in json.loads((release.folder / "manifest.json").read_bytes())
 
 
-@pytest.mark.slow
 def test_the_api_warns_and_refuses_nothing(server: Any) -> None:
     """In both languages; the same request again, by its key, warns again; a good application raises nothing."""
     client, _, form = server
@@ -165,7 +164,6 @@ def test_the_api_warns_and_refuses_nothing(server: Any) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.slow
 def test_the_form_asks_and_the_answer_is_recorded(server: Any) -> None:
     """The score is there at once, with the question; the answer belongs to the same case, and to its page."""
     client, ledger, form = server
@@ -212,7 +210,6 @@ ODD: tuple[dict[str, object], ...] = (
 SAME = ("decision", "outcome", "rules", "offer", "warnings", "unusual", "pd", "points")
 
 
-@pytest.mark.slow
 def test_page_api_shell_files_and_arrow_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of applications that raise a question, break a rule, cannot be judged, or are unusual: outcome, rules, warnings,
     and what is unusual."""
@@ -298,7 +295,6 @@ def test_a_run_begun_before_files_had_questions_is_another_run(tmp_path: Path) -
     folder.close()
 
 
-@pytest.mark.slow
 def test_a_lender_asks_of_a_release_without_questions(tmp_path: Path) -> None:
     """So an embedded release has them, too, as the example file shows; the other release stops the start."""
     file = tmp_path / "lender.toml"

@@ -90,6 +90,7 @@ def test_special_codes_and_not_stated_have_bins_of_their_own() -> None:
     assert roc_auc_score(bad, told.pds(values)) > roc_auc_score(bad, untold.pds(values)) + 0.01
 
 
+@pytest.mark.slow
 def test_choices_have_bins_and_unknown_ones_are_average() -> None:
     """A choice that no training loan gave is scored, between the others."""
     form = form_of(choice("home", "owner", "rent", "boat"))

@@ -20,6 +20,7 @@ def form() -> Form:
     return Form(tuple(field_from_json(spec) for spec in counted(RECIPE, RECIPE.load())))
 
 
+@pytest.mark.slow
 def test_blur_moves_answers_and_nothing_else(form: Form) -> None:
     """Evenly within its width, 0 and not stated as they are, and the same each time."""
     recipe = replace(RECIPE, blur={"amount": (0.1, 0), "term": (0.2, 6), "assets": (0, 5)}, window=(0, 0, 1))

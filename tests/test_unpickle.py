@@ -17,6 +17,8 @@ from xgboost import XGBClassifier, XGBRanker, XGBRegressor
 
 from models.adoption.unpickle import BadPickle, PickleRefused, booster_of, convert, probabilities, taken_apart
 
+pytestmark = pytest.mark.slow  # classifiers are trained
+
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(600, 5)).astype(np.float32)
 Y = (X[:, 0] + RANDOM.normal(size=600) > 0).astype(int)
@@ -49,7 +51,6 @@ def read(booster: Any) -> XGBClassifier:
     return model
 
 
-@pytest.mark.slow
 def test_a_pickle_is_converted_in_a_child(stopped: XGBClassifier, tmp_path: Path) -> None:
     """Compressed by joblib: the native model predicts what the pickled one does, to the bit, and says whence."""
     joblib.dump(stopped, tmp_path / "model.pkl", compress=3)
@@ -73,7 +74,6 @@ def test_an_early_stopped_classifier_is_cut_at_its_best(stopped: XGBClassifier) 
     assert probabilities(stopped, ROWS).tobytes() == expected.tobytes()  # itself as it was
 
 
-@pytest.mark.slow
 def test_an_early_stopped_booster_keeps_all_trees() -> None:
     """A Booster predicts with all its trees, whatever its best iteration: so does what is made of it."""
     train, later = xgboost.DMatrix(X[:400], Y[:400]), xgboost.DMatrix(X[400:], Y[400:])
@@ -112,7 +112,6 @@ def test_what_is_no_plain_classifier_is_refused_by_name(told: str) -> None:
         booster_of(taken_apart(unfit()[told]).model)
 
 
-@pytest.mark.slow
 def test_code_in_a_pickle_is_not_told_what_the_environment_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """It runs in another process, which has a few variables alone."""
     monkeypatch.setenv("PASSWORD_OF_THIS_TEST", "secret")
@@ -123,7 +122,6 @@ def test_code_in_a_pickle_is_not_told_what_the_environment_holds(monkeypatch: py
     assert "PASSWORD_OF_THIS_TEST" not in str(told.value)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -146,7 +144,6 @@ def test_a_pickle_that_gives_no_model_is_a_clear_error(content: bytes, told: str
         convert(content, ROWS, 60)
 
 
-@pytest.mark.slow
 def test_a_pickle_that_never_ends_is_ended() -> None:
     """After its time; tests/test_confined.py looks for what it started."""
     with pytest.raises(BadPickle, match=r"not loaded within 3 s; --timeout allows more"):

@@ -17,7 +17,6 @@ from ledger import queries
 from ledger.events import Scored
 from ledger.ledger import Ledger
 from ledger.readonly import ReadOnlyStore
-from web.server import create_app
 
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text("utf-8")
 
@@ -64,6 +63,8 @@ def test_the_command_says_it_without_a_package() -> None:
 @pytest.mark.slow
 def test_a_server_says_it(default_scorer: Scorer, settings: Settings, tmp_path: Path) -> None:
     """`/readyz`, the foot of the desk in both languages, the API's description, and the record of a score."""
+    from web.server import create_app  # here: it brings Gradio, which make quick does without
+
     file = tmp_path / "ledger.sqlite3"
     with closing(Ledger(file)) as kept:
         app = create_app(default_scorer, settings, kept)

@@ -36,6 +36,7 @@ def test_quantiles_of_chi_squared_are_those_of_the_tables(probability: float, fr
     assert chi_squared(probability, freedom) == pytest.approx(quantile, abs=0.001)
 
 
+@pytest.mark.slow
 def test_the_psi_is_jeffreys_divergence() -> None:
     """optbinning has it under that name; and two shares that are worked out by hand: 0.2 ln 2 + 0.2 ln 1.5."""
     from optbinning.binning.metrics import jeffrey  # takes two seconds: not while the tests are collected

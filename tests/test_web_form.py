@@ -18,6 +18,8 @@ from web.desk.gradio_import import gr
 from web.pages.answers import kind_of, offered, row_id
 from web.pages.texts import FOLDER, LANGUAGES, texts_in
 
+pytestmark = pytest.mark.slow  # the form brings Gradio
+
 
 def test_percentages() -> None:
     """One digit; two below 1 %."""
