@@ -215,6 +215,12 @@ def missing(name: str) -> EngineUnavailable:
     )
 
 
+def check_name(name: str) -> None:
+    """Raises `EngineUnavailable` if there is no such engine."""
+    if name not in KINDS:
+        raise EngineUnavailable(f"engine {name!r} is not known; TENFOLD_ENGINE takes one of {', '.join(ENGINES)}")
+
+
 def open_engine(name: str, release: Release, threads: int = 1) -> Engine:
     """Open the engine of this name with the release's model.
 
@@ -222,8 +228,7 @@ def open_engine(name: str, release: Release, threads: int = 1) -> Engine:
     TOLERANCE. Raises `EngineUnavailable` if the engine is unknown, not installed or off, `BadRelease` if it cannot read
     the model.
     """
-    if name not in KINDS:
-        raise EngineUnavailable(f"engine {name!r} is not known; TENFOLD_ENGINE takes one of {', '.join(ENGINES)}")
+    check_name(name)
     engine = KINDS[name](release, threads)
     try:
         differences = golden_differences(engine, release)

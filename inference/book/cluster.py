@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from inference.book.batches import BatchScorer
 from inference.book.cluster_messages import first_line
@@ -25,7 +27,7 @@ from inference.book.parts import PartLog, RunFolder
 from inference.book.pieces import Part, Told
 from inference.book.run import Book, versions
 from inference.book.sources import FORMATS, Source, open_source
-from inference.engines import open_engine
+from inference.engines import check_name, open_engine
 from inference.errors import TenfoldError
 from inference.questions import Question
 from inference.release import open_release
@@ -67,6 +69,18 @@ class Client(Protocol):
     def nthreads(self) -> Mapping[str, int]: ...
 
     def scheduler_info(self, *, n_workers: int) -> Mapping[str, Mapping[str, Mapping[str, object]]]: ...
+
+
+class WorkersEngine:
+    """An engine by its name. Only workers predict, and open it then: to load it would be most of a client's start."""
+
+    def __init__(self, name: str) -> None:
+        """Raises `EngineUnavailable` if there is no such engine."""
+        check_name(name)
+        self.name = name
+
+    def predict_proba(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        raise NotImplementedError("only workers predict")
 
 
 class Workers:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from inference.book.batches import REASONS, BatchScorer
-from inference.book.cluster import Workers, check_parts_can_be_shared
+from inference.book.cluster import Workers, WorkersEngine, check_parts_can_be_shared
 from inference.book.cluster_client import cluster_client
 from inference.book.errors import BadBook
 from inference.book.parts import PartLog, RunFolder, Totals
@@ -135,7 +135,8 @@ def run(given: argparse.Namespace, record: Record | None = None, lender: ReadLen
     source = open_source(given.input, release.form, mapping, options)
     say = print_json if given.json else print_words
     say({"event": "reading", **source.reading()})
-    scorer = BatchScorer(release, open_engine(settings.engine, release), given.reasons, *beside)
+    engine = WorkersEngine(settings.engine) if given.cluster else open_engine(settings.engine, release)
+    scorer = BatchScorer(release, engine, given.reasons, *beside)
     book = Book(scorer, source, mapping, folder)
     if given.reasons != REASONS[0]:
         coalitions = 2 ** len(release.form.fields)

@@ -4,7 +4,8 @@ import sys
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from pathlib import Path
 from threading import Event
@@ -19,6 +20,7 @@ from inference.book.columns import check
 from inference.book.errors import BadBook, BookStopped, TooManyBad
 from inference.book.parts import PartLog, RunFolder, Totals, can_hold, rejected_lines
 from inference.book.sources import Part, Source
+from inference.engines import missing
 from inference.policy import DECISIONS
 
 FORMAT = 2  # since `unusual` and its like are dictionaries, and PDs and points not compressed
@@ -29,6 +31,8 @@ MODULES = {  # what makes a book's bits, by engine; beside NumPy and pyarrow
     "onedal": ("xgboost", "daal4py"),
     "bins": ("xgboost", "numba"),
 }
+# Of modules, where they have other names. daal4py itself states no version.
+PACKAGES = {"daal4py": ("scikit-learn-intelex",), "xgboost": ("xgboost-cpu", "xgboost")}
 
 
 class Book:
@@ -193,10 +197,16 @@ def score_book(
 
 
 def versions(engine: str) -> dict[str, str]:
-    """Of all that makes a book's bits, whatever else is loaded, as each module states it.
+    """Of all that makes a book's bits. Raises `EngineUnavailable` where it is not installed."""
+    return {name: version_of(name, engine) for name in ("numpy", "pyarrow", *MODULES[engine])}
 
-    daal4py states none, and comes in a package of another name.
-    """
-    modules = ("numpy", "pyarrow", *MODULES[engine])
-    stated = {name: getattr(sys.modules[name], "__version__", None) for name in modules}
-    return {name: str(module_version or version("scikit-learn-intelex")) for name, module_version in stated.items()}
+
+def version_of(module: str, engine: str) -> str:
+    """As a module that is loaded states it, else as its package does: a cluster's client loads no engine."""
+    stated = getattr(sys.modules.get(module), "__version__", None)
+    if stated is not None:
+        return str(stated)
+    for package in PACKAGES.get(module, (module,)):
+        with suppress(PackageNotFoundError):
+            return version(package)
+    raise missing(engine)

@@ -1,9 +1,9 @@
 """A book on a Dask cluster of this machine: `python -m profiling.benchmarks.cluster`.
 
 CPU a row with two workers over one; wall time of two workers over two independent processes, each with half of the
-rows, in the same run; CPU of scheduler and client a million rows, beyond what any run takes before its first part;
-memory of a worker. All ways take turns; the best of each counts, and of ratios the median of the turns'. All bytes are
-compared with one process's. Then two workers score books of other lengths (`--lengths`), once each.
+rows, in the same run; CPU of scheduler and client a million rows, beyond what a client takes before its first part;
+memory of a worker. All ways take turns; the best of each counts, of ratios and differences the median of the turns'. All
+bytes are compared with one process's. Then two workers score books of other lengths (`--lengths`), once each.
 """
 
 import argparse
@@ -154,6 +154,7 @@ def main() -> None:
         single: list[tuple[float, float]] = []
         independent: list[float] = []
         turns: dict[int, list[Turn]] = {1: [], 2: []}
+        starts: list[float] = []
         for number in range(given.turns):
             single.append(run([command(book, folder / f"one-{number}", "--workers", "1")]))
             independent.append(
@@ -163,9 +164,9 @@ def main() -> None:
                 turns[workers].append(cluster(book, folder / f"cluster-{workers}-{number}", workers))
                 same = content(folder / f"cluster-{workers}-{number}") == content(folder / f"one-{number}")
                 assert same, "the bytes differ from one process's"  # noqa: S101 - nothing to be measured then
+            starts.append(client_start(book))
             for left in folder.glob(f"*-{number}"):
                 shutil.rmtree(left)
-        start = run_start(book)
         lengths = {}
         for length in given.lengths:
             long = folder / f"{length}.parquet"
@@ -173,13 +174,14 @@ def main() -> None:
             turn = cluster(long, folder / f"out-{length}", 2)
             lengths[str(length)] = {
                 "rows_per_second": length / turn.wall, "cpu_ns_a_row": 1e9 * turn.work / length,
-                "overhead_cpu_seconds_a_million_rows": (turn.overhead - run_start(long)) / (length / 1e6),
+                "overhead_cpu_seconds_a_million_rows": (turn.overhead - client_start(long)) / (length / 1e6),
                 "megabytes_a_worker": turn.memory / 2**20,
             }  # fmt: skip
             print(f"{length:,} rows, two workers: {lengths[str(length)]}", flush=True)
             shutil.rmtree(folder / f"out-{length}")
     work = {workers: min(turn.work for turn in several) / rows for workers, several in turns.items()}
-    overhead = (min(turn.overhead for turn in turns[2]) - start) / (rows / 1e6)
+    beyond = [turn.overhead - start for turn, start in zip(turns[2], starts, strict=True)]
+    overhead = statistics.median(beyond) / (rows / 1e6)
     pairs = list(zip(turns[1], turns[2], independent, strict=True))
     wall = statistics.median(separate / second.wall for _, second, separate in pairs)
     figures = {
@@ -204,13 +206,13 @@ def main() -> None:
         )
 
 
-def run_start(book: Path) -> float:
-    """CPU seconds of any run before its first part: it imports what it needs, opens the release, and reads the input
-    for its digest."""
-    program = "from inference.book.command import main; import distributed, xgboost; from inference.release import *; "
+def client_start(book: Path) -> float:
+    """CPU seconds of a client before its first part: it imports what it needs, opens the release, and reads the input
+    for its digest. The median of several."""
+    program = "from inference.book.command import main; import distributed; from inference.release import *; "
     program += "from inference.settings import *; from inference.book.pieces import digest_of; "
     program += f"open_release(default_release()); digest_of({str(book)!r})"
-    return min(run([[sys.executable, "-c", program]])[1] for _ in range(TURNS))
+    return statistics.median(run([[sys.executable, "-c", program]])[1] for _ in range(3))
 
 
 if __name__ == "__main__":

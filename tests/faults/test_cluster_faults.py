@@ -25,6 +25,7 @@ from workbooks import sheet_of, write_xlsx
 
 from inference.book import cluster_client
 from inference.book.errors import BookStopped
+from inference.engines import ENGINES
 from inference.errors import TenfoldError
 from inference.settings import ROOT
 from profiling.benchmarks.cluster import VARIABLES
@@ -258,6 +259,31 @@ def test_workers_refuse_another_release_and_another_input(book: Path, tmp_path: 
     changed = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
     with pytest.raises(TenfoldError, match="install the same"):
         score_part(tuple(task._replace(manifest=changed)))
+
+
+def test_a_client_loads_no_engine(cluster: Cluster, tmp_path: Path) -> None:
+    """It states the versions that an engine which is loaded states: the manifest and all else is one machine's."""
+    program = (
+        "import sys\nfrom inference.book.command import main\nstatus = main(sys.argv[1:])\n"
+        "assert not {'xgboost', 'onnxruntime', 'daal4py', 'numba'} & sys.modules.keys()\nsys.exit(status)"
+    )
+    short = tmp_path / "short.parquet"
+    pq.write_table(pa.Table.from_pylist(applications(ROWS_A_PART)), short)
+    for engine in ENGINES:
+        far, here = tmp_path / f"far-{engine}", tmp_path / f"here-{engine}"
+        words = command(short, far, "--engine", engine, "--cluster", cluster.address)
+        done = run_to_its_end([sys.executable, "-c", program, *words[4:]])
+        assert done.returncode == 0, done.stderr
+        done = run_to_its_end(command(short, here, "--engine", engine))
+        assert done.returncode == 0, done.stderr
+        assert content(far) == content(here)
+
+
+def test_an_engine_that_there_is_not_is_said_before_workers_are_asked(book: Path, tmp_path: Path) -> None:
+    words = command(book, tmp_path / "out", "--cluster", "tcp://127.0.0.1:1")
+    done = run_to_its_end(words, TENFOLD_ENGINE="steam")
+    assert done.returncode == 1
+    assert "engine 'steam' is not known; TENFOLD_ENGINE takes one of xgboost" in done.stderr.splitlines()[-1]
 
 
 def run_to_its_end(words: list[str], **more: str) -> "subprocess.CompletedProcess[str]":
