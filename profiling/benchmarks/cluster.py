@@ -2,8 +2,8 @@
 
 CPU a row with two workers over one; wall time of two workers over two independent processes, each with half of the
 rows, in the same run; CPU of scheduler and client a million rows, beyond what a client takes before its first part;
-memory of a worker. All ways take turns; the best of each counts, of ratios and differences the median of the turns'. All
-bytes are compared with one process's. Then two workers score books of other lengths (`--lengths`), once each.
+memory of a worker. All ways take turns; the best of each counts, and of ratios and differences the median. All bytes
+are compared with one process's. Then two workers score books of other lengths (`--lengths`), once each.
 """
 
 import argparse
