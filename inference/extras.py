@@ -36,6 +36,13 @@ def is_installed(name: str) -> bool:
     return all(find_spec(module) is not None for module in EXTRAS[name])
 
 
+def install_commands(name: str) -> tuple[str, str]:
+    """The commands of which each installs an extra, run in the project's folder: for who has `make run`, and for who
+    has an environment of their own."""
+    return "make setup", f"pip install -e '.[{name}]'"
+
+
 def how_to_install(name: str) -> str:
-    """The command that installs an extra, run in the project's folder."""
-    return f"pip install -e '.[{name}]' (or 'make setup', which installs all extras)"
+    """Both commands, in a sentence."""
+    ours, theirs = install_commands(name)
+    return f"'{ours}', which installs all extras (or {theirs})"

@@ -452,12 +452,13 @@ def test_a_public_demonstration_takes_few_rows_and_keeps_nothing(scorer: Scorer,
 def test_without_its_packages_the_page_says_what_to_install(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The page is there, in both languages, with the command; the API answers with a problem."""
+    """The page is there, in both languages, with the two commands alone; the API answers with a problem."""
     monkeypatch.setattr(jobs_module, "is_installed", lambda name: False)
     for path in ("/batch", "/fr/batch"):
         page = client.get(path)
         assert page.status_code == 200
-        assert "pip install -e &#39;.[book]&#39;" in page.text
+        commands = re.findall(r"<code>(.*?)</code>", page.text)
+        assert commands == ["make setup", "pip install -e &#39;.[book]&#39;"]
         assert 'type="file"' not in page.text
     answer = client.post(BOOK, content=b"x", headers=named("a.csv"))
     assert (answer.status_code, answer.json()["type"]) == (501, "urn:tenfold:no-files")

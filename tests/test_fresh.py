@@ -56,7 +56,10 @@ def test_serves_from_a_fresh_environment(tmp_path: Path, monkeypatch: pytest.Mon
             [python, "-m", *words], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True
         )
         assert done.returncode in (1, 2)
-        assert f"is not installed: run pip install -e '.[{name}]'" in done.stderr
+        assert (
+            f"is not installed: run 'make setup', which installs all extras (or pip install -e '.[{name}]')"
+            in done.stderr
+        )
         assert "Traceback" not in done.stderr
     plot = [python, "-m", "profiling", "log", str(log), "--plot", str(tmp_path / "log.svg")]
     subprocess.run(plot, cwd=ROOT, check=True, capture_output=True)  # what serving needs is enough for this one

@@ -91,7 +91,9 @@ def test_profiles_are_compared_where_nothing_is_installed(tmp_path: Path, profil
     assert "Biggest movers" in said(command)
     told = said([*command, "--html", str(tmp_path / "report.html")], 1)
     assert "Biggest movers" in told
-    assert "jinja2 is not installed: run pip install -e '.[profile]'" in told
+    assert (
+        "jinja2 is not installed: run 'make setup', which installs all extras (or pip install -e '.[profile]')" in told
+    )
     assert not (tmp_path / "report.html").exists()
 
 

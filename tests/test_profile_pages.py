@@ -191,7 +191,10 @@ def test_reports_need_no_package_but_templates(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     done = subprocess.run([*bare, "--html", str(tmp_path / "a.html")], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "jinja2 is not installed: run pip install -e '.[profile]'" in done.stderr
+    assert (
+        "jinja2 is not installed: run 'make setup', which installs all extras (or pip install -e '.[profile]')"
+        in done.stderr
+    )
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse
 
-from inference.extras import how_to_install
+from inference.extras import install_commands
 from inference.release import Release
 from web.batch.access import job_of, owner_of
 from web.batch.jobs import DONE, ENDINGS, READY, Job, Jobs
@@ -81,7 +81,7 @@ class BatchPages:
 
         def view() -> View:
             mine = [] if self._jobs.missing else self._jobs.of(owner_of(request.scope))
-            return files_page(self._jobs, mine, how_to_install("book"), upload, texts)
+            return files_page(self._jobs, mine, install_commands("book"), upload, texts)
 
         return self._page(request, await run_in_threadpool(view), texts, HERE)
 

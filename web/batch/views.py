@@ -40,7 +40,7 @@ class FilesPage:
 
     template: ClassVar[str] = "batch/files.html"
     problem: str  # why none can be taken, or nothing
-    install: str  # the command that installs what is missing
+    install: Sequence[str]  # commands of which each installs what is missing
     upload: str  # URL
     lead: str
     limits: str
@@ -170,8 +170,8 @@ class FilePage:
     summary: Summary | None
 
 
-def files_page(jobs: Jobs, mine: Sequence[Job], install: str, upload: str, texts: Texts) -> FilesPage:
-    """The list. `install` is the command that installs what is missing."""
+def files_page(jobs: Jobs, mine: Sequence[Job], install: Sequence[str], upload: str, texts: Texts) -> FilesPage:
+    """The list. Each command of `install` installs what is missing."""
     missing = jobs.missing
     rows = []
     for job in mine:
@@ -187,7 +187,7 @@ def files_page(jobs: Jobs, mine: Sequence[Job], install: str, upload: str, texts
         )  # fmt: skip
     return FilesPage(
         problem=texts(f"batch.missing_{missing}") if missing else "",
-        install=install if missing == "extra" else "",
+        install=install if missing == "extra" else (),
         upload=upload,
         lead=texts("batch.lead"),
         limits=texts(
