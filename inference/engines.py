@@ -244,11 +244,14 @@ def open_engine(name: str, release: Release, threads: int = 1) -> Engine:
     return engine
 
 
-def predict_answers(engine: Engine, release: Release, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    """The engine's probabilities for many applications: encoded answers, (m, n_fields) float64 -> (m,) float32."""
+def predict_answers(
+    engine: Engine, release: Release, values: npt.NDArray[np.float64], into: npt.NDArray[np.float32] | None = None
+) -> npt.NDArray[np.float32]:
+    """The engine's probabilities for many applications: encoded answers, (m, n_fields) float64 -> (m,) float32. Where
+    the engine needs rows, they are built `into` the caller's, if there are."""
     if isinstance(engine, BinsEngine):
         return engine.predict_answers(values)
-    return engine.predict_proba(release.rows.build(values))
+    return engine.predict_proba(release.rows.build(values, into))
 
 
 def golden_differences(engine: Engine, release: Release) -> npt.NDArray[np.float64]:

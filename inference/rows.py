@@ -70,14 +70,18 @@ class RowBuilder:
         self._write(application.values, flat, raw)
         return row  # type: ignore[no-any-return]  # thread-local attributes are untyped
 
-    def build(self, values: npt.NDArray[np.float64]) -> Matrix:
-        """Encoded answers, (m, n_fields) float64 -> new rows, (m, n_features) float32.
+    def build(self, values: npt.NDArray[np.float64], into: Matrix | None = None) -> Matrix:
+        """Encoded answers, (m, n_fields) float64 -> rows, (m, n_features) float32: new ones, or the first m of `into`.
 
         Each row equals what `fill` writes for the same answers, bit for bit.
         """
-        rows = np.zeros((len(values), len(self.columns)), np.float32)
+        if into is None:
+            rows = np.zeros((len(values), len(self.columns)), np.float32)
+        else:
+            rows = into[: len(values)]
+            rows[:] = 0.0
         if self._write_many is not None:
-            self._write_many(np.ascontiguousarray(values), rows)
+            self._write_many(np.ascontiguousarray(values.T), rows)
             return rows
         quantities = [np.ascontiguousarray(values[:, position]) for position in range(values.shape[1])]
         for block in self._blocks:

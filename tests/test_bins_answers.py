@@ -221,7 +221,10 @@ def test_the_loop_for_rows_computes_in_float64() -> None:
     by_arrays, by_loop = RowBuilder(form, ALL_KINDS, tables(3)), RowBuilder(form, ALL_KINDS, tables(3))
     by_loop.compile_loop()
     values = answers_of(form, 2000, 4)
-    assert by_loop.build(values).tobytes() == by_arrays.build(values).tobytes()
+    expected = by_arrays.build(values)
+    assert by_loop.build(values).tobytes() == expected.tobytes()
+    used = np.full_like(expected, 7)
+    assert by_loop.build(values, used).tobytes() == expected.tobytes()
 
 
 @pytest.mark.slow

@@ -332,6 +332,11 @@ def test_fill_equals_build_over_whole_ranges(release: Release) -> None:
     rows = release.rows.build(values)
     for value, row in zip(values.tolist(), rows, strict=True):
         assert release.rows.fill(Application(tuple(value))).tobytes() == row.tobytes()
+    used = np.full((20_001, rows.shape[1]), np.float32(7))
+    again = release.rows.build(values, used)
+    assert again.base is used
+    assert again.tobytes() == rows.tobytes()
+    assert (used[20_000] == 7).all()
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ in this installation is tried once a process, and where they do not, `math` is c
 """
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inference.application import Application
+from inference.blocks import Matrix
 from inference.calibration import EDGE, HIGHEST, STEEPEST, Calibration
 from inference.engines import BinsEngine, Engine, predict_answers
 from inference.policy import APPROVE, DECISIONS, Points
@@ -93,6 +95,7 @@ class BatchScorer:
         self.question_names = [question.name for question in self._questions.questions]
         self._reasons = None if reasons == NO_ROWS else Reasons(release, engine)
         self._functions = functions()
+        self._thread = threading.local()
 
     def score(self, values: Floats) -> Scored:
         """Encoded answers (m, n_fields) float64."""
@@ -112,11 +115,23 @@ class BatchScorer:
     def probabilities(self, values: Floats) -> npt.NDArray[np.float32]:
         """The model's, uncalibrated: (m,) float32."""
         probabilities = np.empty(len(values), np.float32)
-        at_once = rows_at_once(self.release)
+        at_once, into = rows_at_once(self.release), self._rows()
         for start in range(0, len(values), at_once):
             some = slice(start, start + at_once)
-            probabilities[some] = predict_answers(self.engine, self.release, values[some])
+            probabilities[some] = predict_answers(self.engine, self.release, values[some], into)
         return probabilities
+
+    def _rows(self) -> Matrix | None:
+        """This thread's own rows, `rows_at_once`. New ones each time would mostly be pages that nothing was written to
+        yet: to touch these takes longer than to build the rows. None for an engine that needs no rows."""
+        if isinstance(self.engine, BinsEngine):
+            return None
+        try:
+            rows: Matrix = self._thread.rows
+        except AttributeError:
+            shape = rows_at_once(self.release), len(self.release.rows.columns)
+            rows = self._thread.rows = np.empty(shape, np.float32)
+        return rows
 
     def pds(self, probabilities: npt.NDArray[np.float32]) -> Floats:
         """`Calibration.pd` of each, (m,) float32 -> (m,) float64."""
