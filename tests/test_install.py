@@ -50,7 +50,9 @@ def test_a_missing_package_names_its_extra() -> None:
     """A package of the extra, or a part of it; what is missing for another reason stays what it is."""
     for missing in ("pyarrow", "pyarrow.parquet"):
         with (
-            pytest.raises(MissingExtra, match=r"pyarrow is not installed: run 'make setup', .* \(or pip install -e '\.\[book\]'"),
+            pytest.raises(
+                MissingExtra, match=r"pyarrow is not installed: run 'make setup', .* \(or pip install -e '\.\[book\]'"
+            ),
             extra("book"),
         ):
             raise ModuleNotFoundError(name=missing)
