@@ -84,6 +84,7 @@ def thresholds_of(form: Form, columns: tuple[str, ...], conditions: Conditions) 
     return at
 
 
+@pytest.mark.slow
 def test_at_every_threshold_of_a_number_and_beside_it(both: Any, release: Release, real: RealLoans) -> None:
     """Each threshold ± one unit in the last place, in the answers of several real applicants each."""
     rows, forest, _ = both
@@ -99,6 +100,7 @@ def test_at_every_threshold_of_a_number_and_beside_it(both: Any, release: Releas
     assert compared > 2000
 
 
+@pytest.mark.slow
 def test_every_choice_and_every_unset_one(both: Any, release: Release, real: RealLoans) -> None:
     """Each code of each list, and none, in the answers of several real applicants: so every key of every table."""
     values = release.form.encode(real.loans.answers)
@@ -126,6 +128,7 @@ def test_unusual_and_missing_answers(both: Any, release: Release) -> None:
     assert compare(both, np.column_stack(columns)) == 20_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 64 * SMALL + 1, 32 * LARGE + 1, 64 * LARGE, 4 * 64 * LARGE + 7])
 def test_any_number_of_answers(both: Any, release: Release, real: RealLoans, count: int) -> None:
     """Around the sizes at which another loop takes over, and after larger ones: nothing is left of those."""
@@ -133,6 +136,7 @@ def test_any_number_of_answers(both: Any, release: Release, real: RealLoans, cou
     assert compare(both, np.resize(values, (count, values.shape[1]))) == count
 
 
+@pytest.mark.slow
 def test_threads_do_not_disturb_each_other(both: Any, release: Release, real: RealLoans) -> None:
     """Eight threads through one door give what one gives."""
     values = release.form.encode(real.loans.answers)
@@ -295,6 +299,7 @@ def test_the_engine_refuses_a_door_that_gives_other_margins(release: Release, mo
         engine.predict_answers(np.zeros((1, len(release.form.fields))))
 
 
+@pytest.mark.slow
 def test_pds_and_reasons_come_through_the_door(release: Release, scorer: Scorer, real: RealLoans) -> None:
     """`Scorer.pds` and explanations of the engine on bits, with the bits of XGBoost's."""
     bins = open_engine("bins", release)

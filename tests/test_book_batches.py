@@ -102,6 +102,7 @@ def test_a_function_of_other_bits_is_noticed(changed: str) -> None:
     assert not same(PYTHON._replace(**{changed: off}), TRIED)
 
 
+@pytest.mark.slow
 def test_without_arrows_the_scores_are_the_same(release: Release, scorer: Scorer, real: RealLoans) -> None:
     """The map over Python's own functions is the fall-back."""
     book, plain = BatchScorer(release, scorer.engine), BatchScorer(release, scorer.engine)

@@ -73,6 +73,7 @@ def test_unset_and_unusual_answers_and_the_reference_itself(release: Release, bi
     assert bins.effects_of_many(values[:0]).shape == (0, len(release.form.fields))
 
 
+@pytest.mark.slow
 def test_a_reason_of_two_answers_is_chosen_as_for_one_row(release: Release, bins: Reasons, real: RealLoans) -> None:
     """Among the real loans' reasons are those about a combination, in both ways the same."""
     values = release.form.encode(real.loans.answers)[:800]

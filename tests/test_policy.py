@@ -123,6 +123,7 @@ def test_a_higher_pd_is_never_less_severe(guaranteed: Form, one: float, two: flo
     assert SEVERITY[mild] <= SEVERITY[severe]
 
 
+@pytest.mark.slow
 def test_real_loans_reach_every_decision(scorer: Scorer, real: RealLoans) -> None:
     """Of a release's own loans at least 2 % each are approved, referred and declined."""
     values = scorer.release.form.encode(real.loans.answers)
@@ -135,6 +136,7 @@ def test_real_loans_reach_every_decision(scorer: Scorer, real: RealLoans) -> Non
     assert min(found.values()) > 0.02 * len(values)
 
 
+@pytest.mark.slow
 def test_decisions_sort_the_real_loans(scorer: Scorer, real: RealLoans) -> None:
     """Approved loans went bad less often than referred ones, and those less often than declined ones."""
     values = scorer.release.form.encode(real.loans.answers)
@@ -183,6 +185,7 @@ def test_the_anchor_has_its_odds_and_20_points_double_them() -> None:
     assert [points.of(1 / (1 + odds)) for odds in (2.5, 5, 10)] == pytest.approx([580, 600, 620])
 
 
+@pytest.mark.slow
 def test_points_of_real_loans_rank_as_their_pds(scorer: Scorer, real: RealLoans) -> None:
     """On each release's scale the points of its loans, by rising PD, fall strictly."""
     pds = np.unique(scorer.pds(scorer.release.form.encode(real.loans.answers)))

@@ -26,6 +26,7 @@ def reasons(scorer: Scorer) -> Reasons:
     return Reasons(scorer.release, scorer.engine)
 
 
+@pytest.mark.slow
 def test_effects_add_up_to_the_score(scorer: Scorer, reasons: Reasons, real: RealLoans) -> None:
     """For real loans: from the reference's log-odds to the applicant's, and that PD is the scorer's own."""
     for at in range(LOANS):
@@ -36,6 +37,7 @@ def test_effects_add_up_to_the_score(scorer: Scorer, reasons: Reasons, real: Rea
         assert sum(found.effects) == pytest.approx(moved, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_effects_are_those_of_the_definition(scorer: Scorer, reasons: Reasons, real: RealLoans) -> None:
     """The mean over every order in which the fields that differ could have come in, by single scores."""
     form = scorer.release.form
@@ -55,6 +57,7 @@ def test_effects_are_those_of_the_definition(scorer: Scorer, reasons: Reasons, r
     assert np.array(found.effects) == pytest.approx(sums / 24, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_field_at_its_reference_has_no_effect(scorer: Scorer, reasons: Reasons, real: RealLoans) -> None:
     """Exactly 0, for each field in turn; and the reference applicant has none at all."""
     form = scorer.release.form

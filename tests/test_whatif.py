@@ -37,6 +37,7 @@ def not_approved(scorer: Scorer, real: RealLoans) -> list[Score]:
     return [score for score in scores if score.decision != APPROVE][:LOANS]
 
 
+@pytest.mark.slow
 def test_a_curve_is_made_of_scores(scorer: Scorer, whatif: WhatIf, real: RealLoans) -> None:
     """Every point of every field's curve is what a score of its own says; the application's own point is there."""
     for loan in range(3):
@@ -111,6 +112,7 @@ def test_a_proposal_holds_in_its_neighbourhood(scorer: Scorer, whatif: WhatIf, r
     assert pairs or scorer.release.manifest.name != "consumer"
 
 
+@pytest.mark.slow
 def test_an_approval_at_one_number_alone_is_not_proposed(scorer: Scorer, real: RealLoans) -> None:
     """Of a policy that approves one amount and a far range, the range is proposed, and both are told as approved."""
     at = scorer.release.policy.amount_at
