@@ -51,7 +51,9 @@ def test_a_missing_package_names_its_extra() -> None:
     for missing in ("pyarrow", "pyarrow.parquet"):
         with (
             pytest.raises(
-                MissingExtra, match=r"pyarrow is not installed: run 'make setup', .* \(or pip install -e '\.\[book\]'"
+                MissingExtra,
+                match=r"pyarrow is not installed: run 'make setup', which installs all extras "
+                r"\(or pip install -e '\.\[book\]'\)",
             ),
             extra("book"),
         ):

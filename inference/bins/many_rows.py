@@ -48,7 +48,7 @@ from inference.bins.many_rows import band, copy, look_up
 def many_writer(blocks: Sequence[Block], n_answers: int) -> ManyWriter:
     """A function of answers by field, (n_answers, m) float64, and of zeros (m, n_features) float32, which it fills.
 
-    A book has its answers by field; to turn them takes as long as half of the loop.
+    By field, since a book has its answers so.
     """
     lines, arrays = looked_up(blocks)
     body = [f"q{slot} = values[{slot}, at_row]" for slot in range(n_answers)]

@@ -121,11 +121,9 @@ class BatchScorer:
             probabilities[some] = predict_answers(self.engine, self.release, values[some], into)
         return probabilities
 
-    def _rows(self) -> Matrix | None:
-        """This thread's own rows, `rows_at_once`. New ones each time would mostly be pages that nothing was written to
-        yet: to touch these takes longer than to build the rows. None for an engine that needs no rows."""
-        if isinstance(self.engine, BinsEngine):
-            return None
+    def _rows(self) -> Matrix:
+        """This thread's own rows, `rows_at_once`. New ones each time would mostly be pages of memory that nothing was
+        written to yet, which takes time of its own. An engine that needs no rows never touches these."""
         try:
             rows: Matrix = self._thread.rows
         except AttributeError:

@@ -72,7 +72,7 @@ class Client(Protocol):
 
 
 class WorkersEngine:
-    """An engine by its name. Only workers predict, and open it then: to load it would be most of a client's start."""
+    """An engine by its name. Only workers predict and open it; a client would load it for its name alone."""
 
     def __init__(self, name: str) -> None:
         """Raises `EngineUnavailable` if there is no such engine."""
