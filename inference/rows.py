@@ -80,10 +80,10 @@ class RowBuilder:
         else:
             rows = into[: len(values)]
             rows[:] = 0.0
-        if self._write_many is not None:
-            self._write_many(np.ascontiguousarray(values.T), rows)
-            return rows
         quantities = [np.ascontiguousarray(values[:, position]) for position in range(values.shape[1])]
+        if self._write_many is not None:
+            self._write_many(quantities, rows)
+            return rows
         for block in self._blocks:
             block.build(quantities, rows)
         return rows

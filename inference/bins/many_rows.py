@@ -27,7 +27,7 @@ from inference.blocks import Block, KeyPart
 from inference.row_compiler import statements
 
 Writer: TypeAlias = Callable[..., None]
-ManyWriter: TypeAlias = Callable[[npt.NDArray[np.float64], npt.NDArray[np.float32]], None]
+ManyWriter: TypeAlias = Callable[[Sequence[npt.NDArray[np.float64]], npt.NDArray[np.float32]], None]
 Array: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 LOOK_UP = re.compile(r"\b(c\d+)\(")  # c1(q3, -1)
 READ = re.compile(r"= row\[(\d+)\]$")  # q15 = row[79]
@@ -46,12 +46,12 @@ from inference.bins.many_rows import band, copy, look_up
 
 
 def many_writer(blocks: Sequence[Block], n_answers: int) -> ManyWriter:
-    """A function of answers by field, (n_answers, m) float64, and of zeros (m, n_features) float32, which it fills.
+    """A function of answers, n_answers arrays (m,) float64, and of zeros (m, n_features) float32, which it fills.
 
-    By field, since a book has its answers so.
+    An array a field, since a book has its answers so: some rows of them are then not copied.
     """
     lines, arrays = looked_up(blocks)
-    body = [f"q{slot} = values[{slot}, at_row]" for slot in range(n_answers)]
+    body = [f"q{slot} = values[{slot}][at_row]" for slot in range(n_answers)]
     for line in lines:
         if copied := COPY.match(line):
             begin, end, name, key = copied.groups()
@@ -60,7 +60,7 @@ def many_writer(blocks: Sequence[Block], n_answers: int) -> ManyWriter:
     text = f"{HEAD}def write(values, rows, {''.join(f'{name}, ' for name in arrays)}):\n"
     text += " for at_row in range(rows.shape[0]):\n  row = rows[at_row]\n  " + "\n  ".join(body) + "\n"
     write = compiled(text)
-    return lambda values, rows: write(values, rows, *arrays.values())
+    return lambda values, rows: write(tuple(values), rows, *arrays.values())
 
 
 def looked_up(blocks: Sequence[Block]) -> tuple[list[str], dict[str, Array]]:

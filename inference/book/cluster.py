@@ -8,7 +8,6 @@ attempt, from where it is renamed: a worker that finishes late writes the same b
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -207,36 +206,15 @@ def score_part(words: tuple[object, ...]) -> dict[str, object]:
     try:
         log = Book(book.scorer, book.source, book.mapping, own).score(parts[task.part])
         check_manifest(folder, task.manifest)  # another run may have begun meanwhile
-        publish(own, RunFolder(folder, book.folder.form), log)
-    except FileNotFoundError as error:
-        raise OtherRun(f"{folder}: this run has ended, or another one began ({error.filename})") from None
+        own.settle(log, RunFolder(folder, book.folder.form))
+    except (FileNotFoundError, BookStopped):
+        if attempt.is_dir():
+            raise
+        raise OtherRun(f"{folder}: this run has ended, or another one began") from None
     finally:
         shutil.rmtree(attempt, ignore_errors=True)
     builtins: dict[str, object] = msgspec.to_builtins(log)
     return builtins
-
-
-def publish(own: RunFolder, run: RunFolder, log: PartLog) -> None:
-    """Rename the files of an attempt to those of the run, the log last: a part with a log is whole. Twice the same part
-    has twice the same bytes."""
-    if log.rejected_sha256 is None:
-        run.rejected(log.part).unlink(missing_ok=True)
-    else:
-        own.rejected(log.part).replace(run.rejected(log.part))
-    own.part(log.part).replace(run.part(log.part))
-    for file in (run.part(log.part), run.rejected(log.part)):
-        sync(file.parent)
-    own.log(log.part).replace(run.log(log.part))
-    sync(run.log(log.part).parent)
-
-
-def sync(folder: Path) -> None:
-    """The names in a folder are on disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def check_manifest(folder: Path, digest: str) -> bytes:

@@ -37,21 +37,21 @@ class Checked:
     refused: tuple[tuple[int, tuple[Problem, ...]], ...]  # the other rows, each with every bad field
 
 
-def check(batch: pa.RecordBatch, form: Form, language: str = "en") -> Checked:
+def check(batch: pa.RecordBatch, form: Form, language: str = "en", into: Floats | None = None) -> Checked:
     """Validate the columns of a batch that are named as the form's fields; others are not looked at.
 
-    Numbers that are texts are read by the page's grammar in `language`, null is not stated, NaN is not finite.
+    Numbers that are texts are read by the page's grammar in `language`, null is not stated, NaN is not finite. The
+    values are new ones, or the first m rows of `into`.
     """
     columns = [batch.column(name) for name in form.names]
-    values = np.empty((len(columns), batch.num_rows)).T  # column by column
+    values = room(batch.num_rows, form) if into is None else into[: batch.num_rows]
     good = np.ones(batch.num_rows, bool)
     for position, (field, column) in enumerate(zip(form.fields, columns, strict=True)):
         match field:
             case NumberField():
-                values[:, position], passed = numbers(field, column, language)
+                good &= numbers(field, column, language, values[:, position])
             case ChoiceField():
-                values[:, position], passed = choices(field, column)
-        good &= passed
+                good &= choices(field, column, values[:, position])
     refused = []
     doubtful = np.flatnonzero(~good)
     raw = [column.take(pa.array(doubtful)).to_pylist() for column in columns] if len(doubtful) else []
@@ -67,6 +67,11 @@ def check(batch: pa.RecordBatch, form: Form, language: str = "en") -> Checked:
     return Checked(values, good, tuple(refused))
 
 
+def room(rows: int, form: Form) -> Floats:
+    """For the values of so many rows, field by field: each is then read as a whole."""
+    return np.empty((len(form.names), rows)).T
+
+
 def raw_answer(field: Field, cell: object, language: str) -> object:
     """A cell of a file as a raw answer for `field.parse`: a text for a number is read first, a decimal is a float."""
     if isinstance(cell, Decimal) and isinstance(field, NumberField):
@@ -76,64 +81,65 @@ def raw_answer(field: Field, cell: object, language: str) -> object:
     return cell
 
 
-def numbers(field: NumberField, column: pa.Array, language: str) -> tuple[Floats, Flags]:
-    """Values (m,), and which of them the field is certain to accept as they are."""
+def numbers(field: NumberField, column: pa.Array, language: str, out: Floats) -> Flags:
+    """Write values (m,); which of them the field is certain to accept as they are."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if is_text(column.type):
         if pa.types.is_string_view(column.type):  # of which Arrow matches no patterns
             column = column.cast(pa.string())
-        return written_numbers(field, column, language)
+        return written_numbers(field, column, language, out)
     if pa.types.is_decimal(column.type):  # by way of texts: Arrow's own cast to a float is not rounded correctly
         column = column.cast(pa.string()).cast(pa.float64())
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         return nothing_passes(column)
-    return in_bounds(field, column)
+    return in_bounds(field, column, out)
 
 
-def in_bounds(field: NumberField, column: pa.Array) -> tuple[Floats, Flags]:
+def in_bounds(field: NumberField, column: pa.Array, out: Floats) -> Flags:
     """Of a column of integers or floats."""
-    stated = column.cast(pa.float64(), safe=False)
-    # A null must not become the NaN that a file may hold itself: NaN is refused, null may be allowed.
-    missing = column.is_null().to_numpy(zero_copy_only=False) if column.null_count else None
-    numbers = (stated.fill_null(np.nan) if missing is not None else stated).to_numpy(zero_copy_only=False)
+    out[:] = column.to_numpy(zero_copy_only=False)  # NaN for null
     low, high = max(float(field.minimum), -EXACT), min(float(field.maximum), EXACT)
-    passed = (numbers >= low) & (numbers <= high)
-    written_whole = pa.types.is_integer(column.type)
-    if field.whole and not written_whole:
-        passed &= numbers == np.floor(numbers)
-    if missing is not None and field.optional:
-        passed |= missing
-    return numbers if written_whole else numbers + 0.0, passed  # + 0.0 turns -0.0 into 0.0
+    passed: Flags = out >= low
+    passed &= out <= high
+    if not pa.types.is_integer(column.type):
+        if field.whole:
+            passed &= out == np.floor(out)
+        out += 0.0  # turns -0.0 into 0.0
+    if column.null_count and field.optional:
+        # A null must not become the NaN that a file may hold itself: NaN is refused, null may be allowed.
+        passed |= column.is_null().to_numpy(zero_copy_only=False)
+    return passed
 
 
-def written_numbers(field: NumberField, column: pa.Array, language: str) -> tuple[Floats, Flags]:
+def written_numbers(field: NumberField, column: pa.Array, language: str, out: Floats) -> Flags:
     """Of a column of texts: plain digits at once, each distinct text of another form through the grammar."""
     mark = DECIMAL[language]
     simple = pc.fill_null(pc.match_substring_regex(column, SIMPLE % mark), True)
     pointed = pc.replace_substring(column, mark, ".") if mark != "." else column
     if pc.all(simple).as_py() is not False:
-        return in_bounds(field, pointed.cast(pa.float64()))
-    values, passed = in_bounds(field, pc.if_else(simple, pointed, None).cast(pa.float64()))
+        return in_bounds(field, pointed.cast(pa.float64()), out)
+    passed = in_bounds(field, pc.if_else(simple, pointed, None).cast(pa.float64()), out)
     others = np.flatnonzero(~simple.to_numpy(zero_copy_only=False))
-    values, passed = values.copy(), passed.copy()
-    values[others], passed[others] = distinct(
-        lambda text: field.parse(raw_answer(field, text, language)), column.take(pa.array(others))
+    values = np.empty(len(others))
+    passed[others] = distinct(
+        lambda text: field.parse(raw_answer(field, text, language)), column.take(pa.array(others)), values
     )
-    return values, passed
+    out[others] = values
+    return passed
 
 
-def choices(field: ChoiceField, column: pa.Array) -> tuple[Floats, Flags]:
-    """Values (m,), and which of them are choices of the field."""
+def choices(field: ChoiceField, column: pa.Array, out: Floats) -> Flags:
+    """Write values (m,); which of them are choices of the field."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if not is_text(kind):
         return nothing_passes(column)
-    return distinct(field.parse, column, field.listed)
+    return distinct(field.parse, column, out, field.listed)
 
 
 def distinct(
-    parse: Callable[[object], float], column: pa.Array, known: Mapping[str, float] = MappingProxyType({})
-) -> tuple[Floats, Flags]:
+    parse: Callable[[object], float], column: pa.Array, out: Floats, known: Mapping[str, float] = MappingProxyType({})
+) -> Flags:
     """Each distinct text of a column parsed once, or not at all where its value is known."""
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     texts: list[str | None] = [*encoded.dictionary.to_pylist(), None]
@@ -147,12 +153,14 @@ def distinct(
                 values[place], good[place] = np.nan, False
     indices = encoded.indices.fill_null(len(values) - 1) if encoded.indices.null_count else encoded.indices
     places = indices.to_numpy(zero_copy_only=False)
-    return np.array(values, np.float64).take(places), np.array(good).take(places)
+    out[:] = np.array(values, np.float64).take(places)
+    passed: Flags = np.array(good).take(places)
+    return passed
 
 
-def nothing_passes(column: pa.Array) -> tuple[Floats, Flags]:
+def nothing_passes(column: pa.Array) -> Flags:
     """Of a type that the quick check does not know: every row goes to `Form.parse`."""
-    return np.full(len(column), np.nan), np.zeros(len(column), bool)
+    return np.zeros(len(column), bool)
 
 
 def is_text(kind: pa.DataType) -> bool:

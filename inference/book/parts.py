@@ -129,33 +129,43 @@ class RunFolder:
 
     @contextmanager
     def writer(self, number: int, schema: pa.Schema) -> Iterator[Writer]:
-        """What takes the batches of a part; the part is there when the block ends, and not before."""
-        with hidden(self.part(number)) as file, batch_writer(file, schema, self.form) as writer:
+        """What takes the batches of a part, under its hidden name."""
+        with writing(self.part(number)) as file, batch_writer(file, schema, self.form) as writer:
             yield writer
 
     def finish(
         self, number: int, rows: int, decisions: Mapping[str, int], problems: list[tuple[object, ...]]
     ) -> PartLog:
-        """Write the rejected rows of a part, and its log."""
+        """Write the rejected rows of a part, under their hidden name; what its log is to say, for `settle`."""
         bad = len({row[:2] for row in problems})
         file = self.rejected(number)
         if problems:
-            with hidden(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+            with writing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
                 lines = csv.writer(stream, lineterminator="\n")
                 lines.writerow(REJECTED)
                 lines.writerows(problems)
-        else:
-            file.unlink(missing_ok=True)
-        log = PartLog(
+        return PartLog(
             part=number,
             rows=rows,
             scored=rows - bad,
             rejected=bad,
             decisions=dict(decisions),
-            sha256=sha256(self.part(number)) or "",
-            rejected_sha256=sha256(file),
+            sha256=sha256(hidden(self.part(number))) or "",
+            rejected_sha256=sha256(hidden(file)) if problems else None,
         )
-        write_text(self.log(number), msgspec.json.encode(log).decode() + "\n")
+
+    def settle(self, log: PartLog, run: "RunFolder | None" = None) -> PartLog:
+        """Sync the files of a part and rename them to those of the run, this one or another, the log last: a part with
+        a log is whole. Twice the same part has twice the same bytes. It waits for the disk and computes nothing."""
+        run, number = run or self, log.part
+        if log.rejected_sha256 is None:
+            run.rejected(number).unlink(missing_ok=True)
+        else:
+            publish(hidden(self.rejected(number)), run.rejected(number))
+        publish(hidden(self.part(number)), run.part(number))
+        with writing(self.log(number)) as temporary:
+            temporary.write_bytes(msgspec.json.encode(log) + b"\n")
+        publish(hidden(self.log(number)), run.log(number))
         return log
 
     def end(self, logs: Mapping[int, PartLog], joined: Path | None) -> Totals:
@@ -185,13 +195,13 @@ class RunFolder:
         return totals
 
     def _join_rejected(self, logs: Mapping[int, PartLog]) -> None:
-        with hidden(self.folder / "rejected.csv") as temporary, temporary.open("wb") as stream:
+        with written(self.folder / "rejected.csv") as temporary, temporary.open("wb") as stream:
             stream.write((",".join(REJECTED) + "\n").encode())
             for number in sorted(number for number, log in logs.items() if log.rejected_sha256):
                 append(self.rejected(number), stream, skip=len(",".join(REJECTED)) + 1)
 
     def _join_parts(self, logs: Mapping[int, PartLog], joined: Path) -> None:
-        with hidden(joined) as temporary:
+        with written(joined) as temporary:
             parts = [self.part(number) for number in sorted(logs)]
             if self.form == "parquet":
                 with batch_writer(temporary, pq.read_schema(parts[0]), joined.suffix.removeprefix(".")) as writer:
@@ -281,32 +291,63 @@ def rejected_lines(file: str, row: int, problems: Iterable[Problem]) -> list[tup
     ]
 
 
+def hidden(file: Path) -> Path:
+    """The name of a file that is not whole yet."""
+    return file.with_name(f".{file.name}.tmp")
+
+
 @contextmanager
-def hidden(file: Path) -> Iterator[Path]:
-    """A hidden file to write; it is synced and gets its name when the block ends without an error."""
-    temporary = file.with_name(f".{file.name}.tmp")
+def writing(file: Path) -> Iterator[Path]:
+    """The hidden file to write; it is removed where that fails. Raises `BookStopped`."""
     try:
-        yield temporary
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(file)
-        folder = os.open(file.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        why = "there is no room left: make room, then --resume goes on" if full else error.strerror or error
-        raise BookStopped(f"{file} cannot be written: {why}") from None
+        with stopped_by_disk(file):
+            yield hidden(file)
+    except BaseException:
+        hidden(file).unlink(missing_ok=True)
+        raise
+
+
+def publish(temporary: Path, file: Path) -> None:
+    """Sync what was written, and give it its name. Raises `BookStopped`."""
+    try:
+        with stopped_by_disk(file):
+            sync(temporary)
+            temporary.replace(file)
+            sync(file.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
+@contextmanager
+def written(file: Path) -> Iterator[Path]:
+    """`writing` and `publish`: the file is there when the block ends without an error, and not before."""
+    with writing(file) as temporary:
+        yield temporary
+    publish(temporary, file)
+
+
+@contextmanager
+def stopped_by_disk(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        why = "there is no room left: make room, then --resume goes on" if full else error.strerror or error
+        raise BookStopped(f"{file} cannot be written: {why}") from None
+
+
+def sync(path: Path) -> None:
+    """What a file holds, or the names in a folder, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_text(file: Path, text: str) -> None:
-    with hidden(file) as temporary:
+    with written(file) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

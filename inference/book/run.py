@@ -1,24 +1,26 @@
 """Scores a book: parts read, checked, scored and written by a few threads, each part whole or not there."""
 
 import sys
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from pathlib import Path
 from threading import Event
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
 from inference.book.batches import BatchScorer
-from inference.book.columns import check
+from inference.book.columns import Floats, check, room
 from inference.book.errors import BadBook, BookStopped, TooManyBad
 from inference.book.parts import PartLog, RunFolder, Totals, can_hold, rejected_lines
+from inference.book.pieces import ROWS_A_BATCH
 from inference.book.sources import Part, Source
 from inference.engines import missing
 from inference.policy import DECISIONS
@@ -41,6 +43,7 @@ class Book:
     def __init__(self, scorer: BatchScorer, source: Source, mapping: Mapping[str, str], folder: RunFolder) -> None:
         """`mapping`: field -> the column that holds it, where it has another name. Raises `BadBook`."""
         self.scorer, self.source, self.folder = scorer, source, folder
+        self._thread = threading.local()
         form = scorer.release.form
         self._fields = {name: mapping.get(name, name) for name in form.names}
         self.mapping = {name: column for name, column in self._fields.items() if name != column}
@@ -75,7 +78,7 @@ class Book:
         }
 
     def score(self, part: Part) -> PartLog:
-        """Read, check, score and write one part."""
+        """Read, check, score and write one part, which is there once its folder has settled the log that this gives."""
         form, rows = self.scorer.release.form, 0
         decisions: Counter[str] = Counter(dict.fromkeys(DECISIONS, 0))
         rejected: list[tuple[object, ...]] = []
@@ -85,7 +88,7 @@ class Book:
         with self.folder.writer(part.number, empty.schema) as writer:
             for piece in chain([first], pieces):
                 answers = piece.batch.select(list(self._fields.values())).rename_columns(list(self._fields))
-                checked = check(answers, form, self.source.language)
+                checked = check(answers, form, self.source.language, self._room(len(answers)))
                 carried, values = piece.batch.select(self.carried), checked.values
                 if checked.refused:
                     carried, values = carried.filter(pa.array(checked.good)), values[checked.good]
@@ -100,6 +103,13 @@ class Book:
                 rows += piece.batch.num_rows + len(piece.ragged)
         return self.folder.finish(part.number, rows, decisions, rejected)
 
+    def _room(self, rows: int) -> Floats:
+        """For the values of a piece: this thread's own, since new memory of this size takes time before it is used."""
+        values: Floats | None = getattr(self._thread, "values", None)
+        if values is None or len(values) < rows:
+            values = self._thread.values = room(max(rows, ROWS_A_BATCH), self.scorer.release.form)
+        return values
+
 
 class PendingLog(Protocol):
     """A part that is being scored."""
@@ -109,6 +119,18 @@ class PendingLog(Protocol):
 
     def cancel(self) -> object:
         """It is not wanted."""
+
+
+class OnDisk(NamedTuple):
+    """A part that a thread scores and another one then settles: the next part is scored while the disk works."""
+
+    scored: Future[Future[PartLog]]
+
+    def result(self) -> PartLog:
+        return self.scored.result().result()
+
+    def cancel(self) -> bool:
+        return self.scored.cancel()
 
 
 class Elsewhere(Protocol):
@@ -161,10 +183,10 @@ def score_book(
             allowed = f"more than --max-bad {max_bad:,}: see {rejected}"
             raise TooManyBad(f"{bad:,} rows are refused, {allowed}")
 
-    def score(part: Part) -> PartLog:
+    def score(part: Part) -> Future[PartLog]:
         if stopped.is_set():
             raise BookStopped("stopped")
-        return book.score(part)
+        return disk.submit(folder.settle, book.score(part))
 
     try:
         logs |= folder.begin(book.manifest(), resume=resume)
@@ -173,10 +195,10 @@ def score_book(
             pending: deque[PendingLog] = deque()
             if client is not None:
                 client.begin()
-            with ThreadPoolExecutor(workers) as pool:
+            with ThreadPoolExecutor(1) as disk, ThreadPoolExecutor(workers) as pool:
                 try:
                     for part in book.source.parts(logs.keys()):
-                        pending.append(pool.submit(score, part) if client is None else client.submit(part))
+                        pending.append(OnDisk(pool.submit(score, part)) if client is None else client.submit(part))
                         # Of threads: one part more than they score, ready for the next that ends.
                         while len(pending) > (workers if client is None else client.at_once):
                             finished(pending.popleft())

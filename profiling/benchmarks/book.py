@@ -18,8 +18,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import cache
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ PROGRAMS = "profiling.benchmarks.peers.book_programs"
 PEERS = ("pandas_whole", "pandas_chunks", "polars_whole", "onnx_batches", "xgboost_dask", "duckdb_function")
 LIBRARIES = {"polars_whole": "polars", "duckdb_function": "duckdb"}  # installed under build/peers
 WANTED = ("engines", "peers", "pandas", "memory", "equal")
+TOGETHER = 4  # parts: the disk settles one while the next is scored
 SOME = 262_144  # ready rows for the bare predict
 Figures = dict[str, float]
 
@@ -76,9 +78,9 @@ def scores_in(out: Path) -> pa.Table:
 
 
 def beside_engine(release: Release, source: Path, engine: str, folder: Path) -> Figures:
-    """A book on one processor, and after each part the engine alone on as many rows that are ready: the median of the
-    pairs' ratios, since a pair has the same machine, however its speed changes. What comes before the first part and
-    after the last is shared out among all."""
+    """A book on one processor, and after every `TOGETHER` parts the engine alone on as many rows that are ready: the
+    median of the pairs' ratios, since a pair has the same machine, however its speed changes. What comes before the
+    first part and after the last is shared out among all."""
     use_little_memory()
     opened, at_once = open_engine(engine, release), rows_at_once(release)
     rows = release.rows.build(values_of(release, source))
@@ -87,23 +89,26 @@ def beside_engine(release: Release, source: Path, engine: str, folder: Path) -> 
     book = Book(BatchScorer(release, opened), tape, {}, RunFolder(folder, "parquet"))
     began = time.perf_counter()
     logs = dict(book.folder.begin(book.manifest(), resume=False))
-    around, parts, alone, each = time.perf_counter() - began, [], [], []
-    for part in tape.parts(()):
-        began = time.perf_counter()
-        log = logs[part.number] = book.score(part)
-        scored = time.perf_counter()
-        predict_ready(opened, rows[: log.rows], at_once)
-        parts.append(scored - began)
-        alone.append(time.perf_counter() - scored)
-        each.append(log.rows / alone[-1])
+    around, pairs = time.perf_counter() - began, []
+    parts = tape.parts(())
+    with ThreadPoolExecutor(1) as disk:  # as `score_book` does
+        while some := list(islice(parts, TOGETHER)):
+            began = time.perf_counter()
+            settling = [disk.submit(book.folder.settle, book.score(part)) for part in some]
+            logs |= {log.part: log for log in (future.result() for future in settling)}
+            scored = time.perf_counter()
+            for part in some:
+                predict_ready(opened, rows[: logs[part.number].rows], at_once)
+            n = sum(logs[part.number].rows for part in some)
+            pairs.append((n, scored - began, time.perf_counter() - scored))
     began = time.perf_counter()
     book.folder.end(logs, None)
     around += time.perf_counter() - began
     book.folder.close()
-    pairs = zip(alone, parts, strict=True)
+    around /= sum(n for n, _, _ in pairs)
     return {
-        "bare_rows_per_second": statistics.median(each),
-        "over_engine": statistics.median(bare / (taken + around / len(parts)) for bare, taken in pairs),
+        "bare_rows_per_second": statistics.median(n / bare for n, _, bare in pairs),
+        "over_engine": statistics.median(bare / (taken + n * around) for n, taken, bare in pairs),
     }
 
 

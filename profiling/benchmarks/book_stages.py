@@ -86,7 +86,8 @@ def stages(release: Release, engine: Engine, tape: Path, folder: Path) -> dict[s
                 timed("write", partial(writer.write, scored))
                 rows += len(scored)
             timed("write", stack.close)
-        timed("write", partial(book.folder.finish, part.number, rows, {}, []))
+        log = timed("write", partial(book.folder.finish, part.number, rows, {}, []))
+        timed("write", partial(book.folder.settle, log))
     book.folder.close()
     return {stage: 1e9 * seconds / rows for stage, seconds in timed.seconds.items()}
 
