@@ -8,7 +8,7 @@ in this installation is tried once a process, and where they do not, `math` is c
 import math
 import threading
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -94,7 +94,6 @@ class BatchScorer:
         self._questions = Questions((*release.manifest.questions, *questions), release.form)
         self.question_names = [question.name for question in self._questions.questions]
         self._reasons = None if reasons == NO_ROWS else Reasons(release, engine)
-        self._functions = functions()
         self._thread = threading.local()
 
     def score(self, values: Floats) -> Scored:
@@ -105,6 +104,11 @@ class BatchScorer:
         rulings = None if self.rules is None else self.rules.judge_many(values, pds, decisions)
         raised = named(self._questions.raised_by_many(values), self.question_names) if self.question_names else None
         return Scored(pds, self.points(pds), decisions, named(flags, policy.watched), rulings, raised)
+
+    @cached_property
+    def _functions(self) -> Functions:
+        """Not tried before they are needed: the client of a cluster needs none."""
+        return functions()
 
     @property
     def added(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ attempt, from where it is renamed: a worker that finishes late writes the same b
 import hashlib
 import json
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -92,11 +93,15 @@ class Workers:
         self._book, self._input = book, path if "://" in path else str(Path(path).resolve())
         self._folder = book.folder.folder.resolve()
         self._digest = ""
+        self._threads, self._asked = 0, 0.0
 
     @property
     def at_once(self) -> int:
-        """How many parts are on their way: two for each thread, so that none waits."""
-        return 2 * max(1, sum(self._client.nthreads().values()))
+        """How many parts are on their way: two for each thread, so that none waits. Threads are counted every `ASK`
+        seconds, since each time the scheduler is asked."""
+        if self._threads == 0 or time.monotonic() - self._asked > ASK:
+            self._threads, self._asked = sum(self._client.nthreads().values()), time.monotonic()
+        return 2 * max(1, self._threads)
 
     def begin(self) -> None:
         """Once the manifest is written: what earlier attempts left is removed, and fails where it is still written."""

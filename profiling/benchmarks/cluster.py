@@ -40,7 +40,8 @@ VARIABLES = {
 
 
 class Turn(NamedTuple):
-    """What one way took: seconds, and CPU seconds of the processes that score, and of those that hand out."""
+    """What one way took: seconds, and CPU seconds of the processes that score, and of those that hand out, beyond what
+    a client takes before its first part."""
 
     wall: float
     work: float
@@ -115,8 +116,8 @@ def cluster(book: Path, out: Path, workers: int) -> Turn:
         scheduler_before = cpu(scheduler)
         wall, client = run([command(book, out, "--cluster", address)])
         work = sum(cpu(pid) - start for pid, start in zip(pids, before, strict=True))
-        memory = max(psutil.Process(pid).memory_info().rss for pid in pids)
-        return Turn(wall, work, cpu(scheduler) - scheduler_before + client, memory)
+        overhead = cpu(scheduler) - scheduler_before + client - client_start(book, address)
+        return Turn(wall, work, overhead, max(psutil.Process(pid).memory_info().rss for pid in pids))
 
 
 def halves(book: Path, folder: Path) -> list[Path]:
@@ -154,7 +155,6 @@ def main() -> None:
         single: list[tuple[float, float]] = []
         independent: list[float] = []
         turns: dict[int, list[Turn]] = {1: [], 2: []}
-        starts: list[float] = []
         for number in range(given.turns):
             single.append(run([command(book, folder / f"one-{number}", "--workers", "1")]))
             independent.append(
@@ -164,7 +164,6 @@ def main() -> None:
                 turns[workers].append(cluster(book, folder / f"cluster-{workers}-{number}", workers))
                 same = content(folder / f"cluster-{workers}-{number}") == content(folder / f"one-{number}")
                 assert same, "the bytes differ from one process's"  # noqa: S101 - nothing to be measured then
-            starts.append(client_start(book))
             for left in folder.glob(f"*-{number}"):
                 shutil.rmtree(left)
         lengths = {}
@@ -174,14 +173,13 @@ def main() -> None:
             turn = cluster(long, folder / f"out-{length}", 2)
             lengths[str(length)] = {
                 "rows_per_second": length / turn.wall, "cpu_ns_a_row": 1e9 * turn.work / length,
-                "overhead_cpu_seconds_a_million_rows": (turn.overhead - client_start(long)) / (length / 1e6),
+                "overhead_cpu_seconds_a_million_rows": turn.overhead / (length / 1e6),
                 "megabytes_a_worker": turn.memory / 2**20,
             }  # fmt: skip
             print(f"{length:,} rows, two workers: {lengths[str(length)]}", flush=True)
             shutil.rmtree(folder / f"out-{length}")
     work = {workers: min(turn.work for turn in several) / rows for workers, several in turns.items()}
-    beyond = [turn.overhead - start for turn, start in zip(turns[2], starts, strict=True)]
-    overhead = statistics.median(beyond) / (rows / 1e6)
+    overhead = statistics.median(turn.overhead for turn in turns[2]) / (rows / 1e6)
     pairs = list(zip(turns[1], turns[2], independent, strict=True))
     wall = statistics.median(separate / second.wall for _, second, separate in pairs)
     figures = {
@@ -206,12 +204,13 @@ def main() -> None:
         )
 
 
-def client_start(book: Path) -> float:
-    """CPU seconds of a client before its first part: it imports what it needs, opens the release, and reads the input
-    for its digest. The median of several."""
-    program = "from inference.book.command import main; import distributed; from inference.release import *; "
-    program += "from inference.settings import *; from inference.book.pieces import digest_of; "
-    program += f"open_release(default_release()); digest_of({str(book)!r})"
+def client_start(book: Path, address: str) -> float:
+    """CPU seconds of a client before its first part: it imports what it needs, opens the release, reads the input for
+    its digest, and connects. The median of several."""
+    program = "from inference.book.command import main; from inference.book.cluster_client import cluster_client; "
+    program += "import inference.book.cluster; from inference.release import *; from inference.settings import *; "
+    program += f"from inference.book.pieces import digest_of; open_release(default_release()); digest_of({str(book)!r})"
+    program += f"\nwith cluster_client({address!r}): pass"
     return statistics.median(run([[sys.executable, "-c", program]])[1] for _ in range(3))
 
 
