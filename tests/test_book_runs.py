@@ -10,14 +10,22 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
 import pytest
 from book_files import applications, contents, csv_text, form_of_release, parquet, rejected, score, scores, scores_in
 from parts import newest, some
 
 import tenfold
 from inference.application import Form
+from inference.book.batches import BatchScorer
+from inference.book.columns import check
+from inference.book.parts import RunFolder
+from inference.book.pieces import Piece
+from inference.book.run import Book
+from inference.book.sources import Told, open_source
 from inference.engines import XGBoostEngine
 from inference.reasons import Reasons
 from inference.release import open_release
@@ -55,6 +63,21 @@ def test_each_row_has_the_score_of_the_desk(book: Path, tmp_path: Path, form: Fo
             got = found[row["loan_id"]]
             assert (got["pd"], got["points"], got["decision"]) == (one.pd, one.points, one.decision)
             assert (got["unusual"], got["release"], got["engine"]) == (" ".join(one.unusual), one.release, "xgboost")
+
+
+def test_pieces_of_any_size_are_checked_in_a_threads_own_memory(book: Path, tmp_path: Path) -> None:
+    """Larger than any before, or smaller than the last: what was there before is in none of them."""
+    release = open_release(newest("consumer"))
+    source, folder = open_source(str(book), release.form, {}, Told()), RunFolder(tmp_path / "out", "parquet")
+    of_run = Book(BatchScorer(release, XGBoostEngine(release)), source, {}, folder)
+    batch = next(pq.ParquetFile(book).iter_batches(400))
+    for rows in (400, 3, 70_000, 399):
+        some_rows = batch.take(np.arange(rows) % 400)
+        checked = of_run.checked(Piece("in.parquet", some_rows, np.arange(rows)))
+        expected = check(some_rows, release.form)
+        assert checked.good.tolist() == expected.good.tolist()
+        assert checked.refused == expected.refused
+        np.testing.assert_array_equal(checked.values[checked.good], expected.values[expected.good])
 
 
 @pytest.mark.parametrize(

@@ -93,14 +93,14 @@ class Workers:
         self._book, self._input = book, path if "://" in path else str(Path(path).resolve())
         self._folder = book.folder.folder.resolve()
         self._digest = ""
-        self._threads, self._asked = 0, 0.0
+        self._threads, self._count_again = 0, 0.0  # the second: a time
 
     @property
     def at_once(self) -> int:
         """How many parts are on their way: two for each thread, so that none waits. Threads are counted every `ASK`
         seconds, since each time the scheduler is asked."""
-        if self._threads == 0 or time.monotonic() - self._asked > ASK:
-            self._threads, self._asked = sum(self._client.nthreads().values()), time.monotonic()
+        if self._threads == 0 or time.monotonic() >= self._count_again:
+            self._threads, self._count_again = sum(self._client.nthreads().values()), time.monotonic() + ASK
         return 2 * max(1, self._threads)
 
     def begin(self) -> None:

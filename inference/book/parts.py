@@ -1,7 +1,7 @@
 """The folder of a run: manifest first, then parts with a log each, `_SUCCESS` last. What is whole survives any kill.
 
     manifest.json                the input's digest, release, engine, mapping and reading: a run resumes only its own
-    parts/part-000012.parquet    written under a hidden name, synced, renamed
+    parts/part-000012.parquet    written under a hidden name; synced and renamed while the next part is scored
     rejected/part-000012.csv     the rows that were refused, with every bad field; not there where none was
     logs/part-000012.json        counts and digests of both; written last, so that a part with a log is whole
     rejected.csv                 all of rejected/

@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 
 from inference.book.batches import BatchScorer
-from inference.book.columns import Floats, check, room
+from inference.book.columns import Checked, Floats, check, room
 from inference.book.errors import BadBook, BookStopped, TooManyBad
 from inference.book.parts import PartLog, RunFolder, Totals, can_hold, rejected_lines
-from inference.book.pieces import ROWS_A_BATCH
+from inference.book.pieces import ROWS_A_BATCH, Piece
 from inference.book.sources import Part, Source
 from inference.engines import missing
 from inference.policy import DECISIONS
@@ -87,8 +87,7 @@ class Book:
         empty = self.scorer.batch(first.batch.slice(0, 0).select(self.carried), np.zeros((0, len(form.fields))))
         with self.folder.writer(part.number, empty.schema) as writer:
             for piece in chain([first], pieces):
-                answers = piece.batch.select(list(self._fields.values())).rename_columns(list(self._fields))
-                checked = check(answers, form, self.source.language, self._room(len(answers)))
+                checked = self.checked(piece)
                 carried, values = piece.batch.select(self.carried), checked.values
                 if checked.refused:
                     carried, values = carried.filter(pa.array(checked.good)), values[checked.good]
@@ -103,12 +102,14 @@ class Book:
                 rows += piece.batch.num_rows + len(piece.ragged)
         return self.folder.finish(part.number, rows, decisions, rejected)
 
-    def _room(self, rows: int) -> Floats:
-        """For the values of a piece: this thread's own, since new memory of this size takes time before it is used."""
+    def checked(self, piece: Piece) -> Checked:
+        """The answers of a piece, whose values the next piece of this thread overwrites: new memory of that size takes
+        time before it is used."""
+        answers, form = piece.batch.select(list(self._fields.values())), self.scorer.release.form
         values: Floats | None = getattr(self._thread, "values", None)
-        if values is None or len(values) < rows:
-            values = self._thread.values = room(max(rows, ROWS_A_BATCH), self.scorer.release.form)
-        return values
+        if values is None or len(values) < len(answers):
+            values = self._thread.values = room(max(len(answers), ROWS_A_BATCH), form)
+        return check(answers.rename_columns(list(self._fields)), form, self.source.language, values)
 
 
 class PendingLog(Protocol):

@@ -21,7 +21,6 @@ import pyarrow as pa
 
 from inference.application import Application
 from inference.book.batches import ALL_ROWS, BatchScorer, rows_at_once
-from inference.book.columns import check
 from inference.book.command import use_little_memory
 from inference.book.parts import RunFolder
 from inference.book.run import Book
@@ -79,7 +78,7 @@ def stages(release: Release, engine: Engine, tape: Path, folder: Path) -> dict[s
         with ExitStack() as stack:
             writer = None
             while (piece := timed("read", partial(next, pieces, None))) is not None:
-                checked = timed("check", partial(check, piece.batch.select(list(release.form.names)), release.form))
+                checked = timed("check", partial(book.checked, piece))
                 carried = piece.batch.select(book.carried)
                 scored = timed("decide", partial(scorer.batch, carried, checked.values))
                 writer = writer or stack.enter_context(book.folder.writer(part.number, scored.schema))

@@ -302,6 +302,7 @@ FAULTS = {
     "server_kills": "the whole server killed (-9) under load, every open request sent again",
     "book_parquet": "a run of tenfold book on Parquet killed (-9) at random moments and resumed, until its end",
     "book_csv": "the same on CSV",
+    "book_fsync_eio": "the n-th fsync of a thread of it fails, for every n of four parts",
     "stops": "stopped (SIGTERM) under load, with clients that hold half a request open",
     "restart": "replaced under load by a server of another release",
     "restart_killed": "replaced by one that is killed or stopped before it answers, at random moments",
