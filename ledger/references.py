@@ -14,10 +14,10 @@ import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from inference.disk import sync
 from ledger.cases import Case
 from ledger.errors import LedgerUnavailable
 from ledger.events import Json, Purged
-from ledger.sqlite_files import sync_folder
 
 KEY_BYTES, DIGEST_BYTES = 32, 16
 
@@ -62,7 +62,7 @@ def _write(file: Path, text: str) -> None:
         os.link(new, file)  # unlike a rename, this never replaces the key that another process made
     finally:
         new.unlink()
-    sync_folder(file.parent)
+    sync(file.parent)
 
 
 def key_name(key: bytes | None) -> str:

@@ -1,6 +1,5 @@
 """SQLite files shared by several processes: opening, identifying and writing them."""
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -68,12 +67,3 @@ def write_ahead(connection: sqlite3.Connection, seconds: float) -> None:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
         time.sleep(0.01)
-
-
-def sync_folder(folder: Path) -> None:
-    """Sync a folder, so that a new name in it is on disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

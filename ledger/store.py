@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
+from inference.disk import sync
 from ledger import queries
 from ledger.case_rows import is_listed, list_all_cases, list_cases_of
 from ledger.cases import OPEN
@@ -26,7 +27,7 @@ from ledger.errors import DATABASE_ERRORS, LedgerUnavailable, another_version, c
 from ledger.events import SCORED
 from ledger.records import Key, Record
 from ledger.schema import APPLICATION, READABLE, VERSION, make_tables, raise_tables, version_of
-from ledger.sqlite_files import file_identity, mark, open_file, sync_folder, transaction, write_ahead
+from ledger.sqlite_files import file_identity, mark, open_file, transaction, write_ahead
 from ledger.turns import Turns
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Store:
             with self.writing() as connection:
                 self._prepare(connection, first)
             if first:
-                sync_folder(self.path.parent)
+                sync(self.path.parent)
         except DATABASE_ERRORS as error:
             self.close()
             raise LedgerUnavailable(f"{self.path}: {cause(error)}{full(self.path)}") from error

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from inference.disk import sync
 from inference.errors import TenfoldError
 from ledger import queries
 from ledger.errors import LedgerUnavailable, cause
-from ledger.sqlite_files import sync_folder
 
 SUFFIXES = ("", "-wal", "-shm", "-journal")
 
@@ -34,11 +34,10 @@ def replacing(target: Path, ledger: Path) -> Iterator[Path]:
     os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
     try:
         yield new
-        with new.open("rb") as stream:
-            os.fsync(stream.fileno())
+        sync(new)
         check(target, ledger)
         os.replace(new, target)
-        sync_folder(target.absolute().parent)
+        sync(target.absolute().parent)
     finally:
         remove(new)
 

@@ -18,6 +18,7 @@ from xgboost import XGBClassifier
 
 from inference.application import Form
 from inference.blocks import Table
+from inference.disk import sync
 from inference.errors import BadRelease
 from inference.fields import ChoiceField, NumberField
 from inference.manifest import FORMAT
@@ -73,7 +74,7 @@ def write_release(
         except OSError:  # of several kinds: POSIX replaces an empty folder, and refuses any other
             if not folder.exists():
                 raise
-    sync_folder(releases)
+    sync(releases)
     try:
         release = open_release(folder, digest)
     except BadRelease as error:
@@ -97,18 +98,7 @@ def put_file(file: Path, content: bytes) -> None:
             os.replace(new, file)
         finally:
             new.unlink(missing_ok=True)
-    sync_folder(file.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Sync a folder, so that a new name in it is on disk."""
-    if os.name == "nt":  # where folders cannot be opened
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(file.parent)
 
 
 def as_onnx(model: XGBClassifier) -> bytes:

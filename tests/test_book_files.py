@@ -20,6 +20,7 @@ from workbooks import sheet_of, write_xlsx
 
 from inference.book import parquet_files
 from inference.book.errors import BadBook
+from inference.book.pieces import Piece, Ragged
 from inference.book.records import chunks
 from inference.book.sources import CsvSource, Told, open_source
 
@@ -161,6 +162,31 @@ def test_ragged_rows_are_refused_one_by_one(tmp_path: Path, expected: pa.Table) 
         ("21", "columns", f"{columns} columns", "2 columns"),
         ("304", "columns", f"{columns} columns", "1 columns"),
     ]
+
+
+@pytest.mark.parametrize("block", [300, 5_000, 1 << 20])
+@pytest.mark.parametrize("rows_a_part", [1, 7, 100, 1000])
+def test_parts_of_a_csv_have_that_many_rows(tmp_path: Path, block: int, rows_a_part: int) -> None:
+    """Wherever blocks end, each row is in one part, in order: blank lines do not count, refused rows do."""
+    noted = [row | {"note": "two\nlines" if at % 9 == 0 else "one"} for at, row in enumerate(ROWS)]
+    lines = csv_text(noted).split("\n")
+    lines[40:40] = ["", "1,2", "", ""]
+    (tmp_path / "in.csv").write_text("\n".join([*lines, "3"]))
+
+    def parts(options: Told, block: int) -> list[list[Piece]]:
+        source = CsvSource(str(tmp_path / "in.csv"), FORM, {}, options, block=block)
+        return [list(part.read()) for part in source.parts(())]
+
+    def everything(parts: list[list[Piece]]) -> tuple[list[int], list[Ragged], list[dict[str, object]]]:
+        pieces = [piece for part in parts for piece in part]
+        batches = pa.Table.from_batches([piece.batch for piece in pieces])
+        numbers = [int(number) for piece in pieces for number in piece.rows]
+        return numbers, [record for piece in pieces for record in piece.ragged], batches.to_pylist()
+
+    cut = parts(Told(rows_a_part=rows_a_part), block)
+    sizes = [sum(len(piece.rows) + len(piece.ragged) for piece in part) for part in cut]
+    assert sizes == [rows_a_part] * (302 // rows_a_part) + [302 % rows_a_part] * (302 % rows_a_part > 0)
+    assert everything(cut) == everything(parts(Told(), 1 << 20))
 
 
 def test_na_is_a_text_and_empty_is_not_stated(tmp_path: Path) -> None:

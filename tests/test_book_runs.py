@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import resource
 import signal
@@ -24,7 +25,7 @@ from inference.book.batches import BatchScorer
 from inference.book.columns import check
 from inference.book.parts import RunFolder
 from inference.book.pieces import Piece
-from inference.book.run import Book
+from inference.book.run import FORMAT, Book
 from inference.book.sources import Told, open_source
 from inference.engines import XGBoostEngine
 from inference.reasons import Reasons
@@ -154,10 +155,21 @@ def test_a_run_resumes_only_its_own(book: Path, tmp_path: Path, capsys: pytest.C
     assert "input.files[0].bytes is" in capsys.readouterr().err
     assert contents(out) == before
     manifest = out / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"format": 2,', '"format": 1,', 1))
+    manifest.write_text(manifest.read_text().replace(f'"format": {FORMAT},', '"format": 1,', 1))
     assert score(book, out, "--resume") == 1
     says = f"{out} was begun by another version of Tenfold, whose parts differ. Name another folder"
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("chosen", "pool"), [({}, "system"), ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, "mimalloc")])
+def test_arrow_gives_back_what_was_freed(chosen: dict[str, str], pool: str) -> None:
+    """Its memory is the system's in a program that scores books, unless the user chose another."""
+    words = "import inference.book.command, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    without = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    done = subprocess.run(
+        [sys.executable, "-c", words], env=without | chosen, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == pool
 
 
 def test_a_part_that_was_altered_is_done_again(book: Path, tmp_path: Path) -> None:

@@ -12,8 +12,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
-
 from inference.book.batches import REASONS, BatchScorer
 from inference.book.cluster import Workers, WorkersEngine, check_parts_can_be_shared
 from inference.book.cluster_client import cluster_client
@@ -100,9 +98,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def use_little_memory() -> None:
-    """Give back what was freed: Arrow's own pools and one arena a thread keep some 40 MB, and so does what lies freed
-    between arrays of a megabyte or more; scoring is no faster with them."""
-    pa.set_memory_pool(pa.system_memory_pool())
+    """Give back what was freed: one arena a thread and what lies freed between arrays of a megabyte or more keep some
+    40 MB, and scoring is no faster with them. Arrow's own pool: inference/book/__init__.py."""
     with suppress(AttributeError):  # another C library than glibc
         for setting, number in MALLOC.items():
             ctypes.CDLL(None).mallopt(setting, number)

@@ -11,6 +11,7 @@ import unicodedata
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -20,13 +21,15 @@ import pyarrow.csv as pcsv
 from inference.application import Form
 from inference.book.columns import raw_answer
 from inference.book.errors import BadBook
-from inference.book.pieces import LANGUAGES, Part, Piece, Ragged, Told, check_columns, cut, digest_of, opened
-from inference.book.records import BLOCK, bom, chunks, record_ends
+from inference.book.pieces import LANGUAGES, Part, Piece, Ragged, Stretch, Told, check_columns, cut, digest_of, opened
+from inference.book.records import BLOCK, Chunk, bom, chunks
 from inference.fields import AnswerRefused, NumberField
 from inference.numbers import DECIMAL
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 TRIED = 1000  # rows that the decimal mark is found out from
+RELEASE = 4  # chunks: what lies freed between columns' texts, 15 MB within ten seconds, is given back
+NONE = np.array([], np.int64)
 
 
 class CsvSource:
@@ -78,11 +81,12 @@ class CsvSource:
 
     def _language(self, numbers: Mapping[str, NumberField]) -> str:
         """English, with a decimal point, unless French, with a comma, refuses fewer of the first rows' numbers."""
-        first = next(self._pieces(), None)
+        first = next((stretch for stretch in self._stretches() if stretch.rows), None)
         refused = dict.fromkeys(DECIMAL, 0)
         if first is not None:
+            tried = first.read(0, min(first.rows, TRIED)).batch
             for name, field in numbers.items():
-                for text in first.batch.column(name)[:TRIED].to_pylist():
+                for text in tried.column(name).to_pylist():
                     for language in refused:
                         try:
                             field.parse(raw_answer(field, text, language))
@@ -118,26 +122,30 @@ class CsvSource:
         return [digest_of(self._path)]
 
     def parts(self, done: Collection[int]) -> Iterator[Part]:
-        empty = Piece(self._name, self._parse(b"", 0)[0], np.array([], np.int64))
-        return cut(self._pieces(), self.rows_a_part, empty, done)
+        return cut(self._stretches(), self.rows_a_part, self._piece(Chunk(b"", NONE, NONE), 0, 0), done)
 
-    def _pieces(self) -> Iterator[Piece]:
+    def _stretches(self) -> Iterator[Stretch]:
         """The file chunk by chunk."""
         with self._bytes() as stream:
-            first = True
-            for chunk in chunks(stream, self.encoding, self.separator, self._path, self._block):
-                content, numbers = chunk.content, chunk.numbers
-                if first and len(numbers):
-                    content, numbers, first = without_header(content), numbers[1:], False
-                if not len(numbers):
-                    continue
-                batch, ragged = self._parse(content, len(numbers))
-                complete = np.ones(len(numbers), bool)
-                complete[[record.row for record in ragged]] = False
-                left_out = tuple(record._replace(row=int(numbers[record.row])) for record in ragged)
-                yield Piece(self._name, batch, numbers[complete], left_out)
+            header = True
+            several = chunks(stream, self.encoding, self.separator, self._path, self._block)
+            for count, chunk in enumerate(several, 1):
+                if count % RELEASE == 0:
+                    pa.default_memory_pool().release_unused()
+                if header and len(chunk.numbers):
+                    chunk, header = chunk.without_header(), False
+                yield Stretch(len(chunk.numbers), partial(self._piece, chunk))
 
-    def _parse(self, content: bytes, n: int) -> tuple[pa.RecordBatch, list[Ragged]]:
+    def _piece(self, chunk: Chunk, start: int, end: int) -> Piece:
+        """Some records of a chunk."""
+        numbers = chunk.numbers[start:end]
+        batch, ragged = self._parse(chunk.records(start, end), len(numbers))
+        complete = np.ones(len(numbers), bool)
+        complete[[record.row for record in ragged]] = False
+        left_out = tuple(record._replace(row=int(numbers[record.row])) for record in ragged)
+        return Piece(self._name, batch, numbers[complete], left_out)
+
+    def _parse(self, content: memoryview, n: int) -> tuple[pa.RecordBatch, list[Ragged]]:
         """n whole records -> the batch of those with the right number of columns, and the others by their places."""
         ragged: list[Ragged] = []
 
@@ -146,8 +154,9 @@ class CsvSource:
             return "skip"
 
         names = self.schema.names
+        none = pa.record_batch([pa.array([], self._types[name]) for name in names], names=names)
         if n == 0:
-            return pa.record_batch([pa.array([], self._types[name]) for name in names], names=names), ragged
+            return none, ragged
         table = pcsv.read_csv(
             pa.BufferReader(content),
             pcsv.ReadOptions(use_threads=False, block_size=len(content) + 1, column_names=names),
@@ -163,7 +172,7 @@ class CsvSource:
         )
         if table.num_rows + len(ragged) != n:
             raise BadBook(f"{self._path}: {n:,} rows became {table.num_rows + len(ragged):,} in reading: it is refused")
-        return pa.record_batch([column.combine_chunks() for column in table.columns], names=names), ragged
+        return next(iter(table.combine_chunks().to_batches()), none), ragged
 
 
 class CutOff(Exception):
@@ -193,8 +202,3 @@ def fits(marked: str, encoding: str) -> bool:
 def header(text: str, separator: str) -> list[str]:
     """The first record that is not blank."""
     return next((row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if row), [])
-
-
-def without_header(content: bytes) -> bytes:
-    """Whole records without the first."""
-    return content[int(record_ends(content)[0]) + 1 :]

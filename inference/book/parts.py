@@ -15,7 +15,6 @@ import errno
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ from msgspec import Struct
 from inference.book.errors import BookStopped, OtherRun
 from inference.book.pieces import ROWS_A_BATCH
 from inference.book.sheets import sheet_writer
+from inference.disk import sync
 from inference.errors import Problem
 
 UNPACKED = ("pd", "points")
@@ -335,15 +335,6 @@ def stopped_by_disk(file: Path) -> Iterator[None]:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         why = "there is no room left: make room, then --resume goes on" if full else error.strerror or error
         raise BookStopped(f"{file} cannot be written: {why}") from None
-
-
-def sync(path: Path) -> None:
-    """What a file holds, or the names in a folder, are on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_text(file: Path, text: str) -> None:

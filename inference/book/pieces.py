@@ -2,10 +2,11 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -41,6 +42,13 @@ class Piece(NamedTuple):
     batch: pa.RecordBatch
     rows: npt.NDArray[np.int64]  # their numbers in the file
     ragged: tuple[Ragged, ...] = ()
+
+
+class Stretch(NamedTuple):
+    """Rows that follow one another in a file; the thread that scores a part makes a piece of those it needs."""
+
+    rows: int  # how many, ragged ones among them
+    read: Callable[[int, int], Piece]  # from a row of these and up to another
 
 
 class Part(NamedTuple):
@@ -195,28 +203,30 @@ def files_of(path: str) -> list[str] | None:
     return sorted(names, key=lambda file: names[file])
 
 
-def cut(pieces: Iterator[Piece], rows_a_part: int, empty: Piece, done: Collection[int]) -> Iterator[Part]:
+def cut(stretches: Iterable[Stretch], rows_a_part: int, empty: Piece, done: Collection[int]) -> Iterator[Part]:
     """Parts of a file that is read from its beginning to its end; those that are done are read and left out."""
-    number, filled, some = 0, 0, list[Piece]()
-    for piece in pieces:
+    number, room, some = 0, rows_a_part, list[Callable[[], Piece]]()
+    for stretch in stretches:
         start = 0
-        while start < piece.batch.num_rows or (start == 0 and piece.ragged):
-            end = min(piece.batch.num_rows, start + rows_a_part - filled)
-            some.append(sliced(piece, start, end))
-            filled, start = filled + end - start, end
-            if filled == rows_a_part:
+        while start < stretch.rows:
+            end = min(stretch.rows, start + room)
+            some.append(partial(stretch.read, start, end))
+            room, start = room - (end - start), end
+            if room == 0:
                 if number not in done:
-                    yield Part(number, lambda read=some: iter(read))  # type: ignore[misc]
-                number, filled, some = number + 1, 0, []
-            elif end == 0:
-                break
+                    yield Part(number, partial(read_all, some))
+                number, room, some = number + 1, rows_a_part, []
     if (some or number == 0) and number not in done:
-        yield Part(number, lambda: iter(some or [empty]))
+        yield Part(number, partial(read_all, some or [lambda: empty]))
 
 
-def sliced(piece: Piece, start: int, end: int) -> Piece:
-    """Some rows of a piece, with the ragged ones between them."""
-    low = -1 if start == 0 else int(piece.rows[start])
-    high = int(piece.rows[end]) if end < len(piece.rows) else np.iinfo(np.int64).max
-    ragged = tuple(record for record in piece.ragged if low <= record.row < high)
-    return Piece(piece.file, piece.batch.slice(start, end - start), piece.rows[start:end], ragged)
+def read_all(some: Iterable[Callable[[], Piece]]) -> Iterator[Piece]:
+    return (read() for read in some)
+
+
+def stretch_of(piece: Piece) -> Stretch:
+    """Of a file whose reader makes pieces anyway."""
+    return Stretch(
+        len(piece.rows),
+        lambda start, end: Piece(piece.file, piece.batch.slice(start, end - start), piece.rows[start:end]),
+    )

@@ -19,6 +19,7 @@ from inference.book.errors import BadBook
 BLOCK = 4 << 20  # bytes
 LONGEST = 64 << 20  # bytes of one record
 QUOTE, NEWLINE, RETURN = 34, 10, 13
+Places = npt.NDArray[np.int64]  # in some bytes
 BOMS = {  # that of UTF-32 begins with one of UTF-16
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32-le",
@@ -33,7 +34,18 @@ class Chunk:
     """Whole records, without blank ones, in UTF-8 with a line end after each."""
 
     content: bytes
+    ends: Places  # where each record's line end is
     numbers: npt.NDArray[np.int64]  # of each record
+
+    def records(self, start: int, end: int) -> memoryview:
+        """The bytes of those from `start` up to `end`, which is not among them."""
+        first, behind = (int(self.ends[place - 1]) + 1 if place else 0 for place in (start, end))
+        return memoryview(self.content)[first:behind]
+
+    def without_header(self) -> "Chunk":
+        """All but the first record."""
+        behind = int(self.ends[0]) + 1
+        return Chunk(self.content[behind:], self.ends[1:] - behind, self.numbers[1:])
 
 
 def bom(head: bytes) -> str | None:
@@ -59,36 +71,37 @@ def chunks(stream: BinaryIO, encoding: str, separator: str, name: str, block: in
         content = rest + text
         if not read and content and not content.endswith(b"\n"):
             content += b"\n"
-        ends = record_ends(content)
+        quotes = quote_marks(content)
+        ends = record_ends(content, quotes)
         cut = int(ends[-1]) + 1 if len(ends) else 0
-        rest = content[cut:]
+        complete, rest, is_last = content[:cut], content[cut:], not read
+        check_bytes(complete, ends, quotes[: np.searchsorted(quotes, cut)], separator, number, name)
+        del read, text, content, quotes  # megabytes, which would wait with this generator
         if cut:
-            complete = content[:cut]
-            check_bytes(complete, ends, separator, number, name)
             yield without_blanks(complete, ends, number)
             number += len(ends)
-        if rest and (not read or len(rest) > LONGEST):
+        if rest and (is_last or len(rest) > LONGEST):
             raise BadBook(
                 f"{name}: row {number:,} does not end: a quote mark that opens a value has no other one that closes it"
                 if b'"' in rest
                 else f"{name}: row {number:,} is longer than {LONGEST >> 20} MB: are its line ends carriage returns?"
             )
-        if not read:
+        if is_last:
             return
 
 
-def record_ends(content: bytes) -> npt.NDArray[np.int64]:
+def quote_marks(content: bytes) -> Places:
+    """Where the quote marks are."""
+    return np.flatnonzero(np.frombuffer(content, np.uint8) == QUOTE) if b'"' in content else np.array([], np.int64)
+
+
+def record_ends(content: bytes, quotes: Places) -> Places:
     """Where the line ends are that end a record: those with an even number of quote marks before them."""
-    array = np.frombuffer(content, np.uint8)
-    newlines = np.flatnonzero(array == NEWLINE)
-    if b'"' not in content:
-        return newlines
-    quotes = np.flatnonzero(array == QUOTE)
-    outside: npt.NDArray[np.int64] = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
-    return outside
+    newlines = np.flatnonzero(np.frombuffer(content, np.uint8) == NEWLINE)
+    return newlines[np.searchsorted(quotes, newlines) % 2 == 0] if len(quotes) else newlines
 
 
-def check_bytes(content: bytes, ends: npt.NDArray[np.int64], separator: str, number: int, name: str) -> None:
+def check_bytes(content: bytes, ends: Places, quotes: Places, separator: str, number: int, name: str) -> None:
     """Refuse what readers of CSV files do not agree on, in whole records of which the first has this number."""
 
     def refuse(row: int, why: str) -> None:
@@ -100,8 +113,7 @@ def check_bytes(content: bytes, ends: npt.NDArray[np.int64], separator: str, num
         except UnicodeDecodeError as error:
             refuse(error.start, "this is not UTF-8: say --encoding cp1252, latin-1 or what it is")
     array = np.frombuffer(content, np.uint8)
-    quotes = np.flatnonzero(array == QUOTE) if b'"' in content else np.array([], np.int64)
-    if content.count(b"\r") != content.count(b"\r\n"):
+    if b"\r" in content and content.count(b"\r") != content.count(b"\r\n"):
         returns = np.flatnonzero(array == RETURN)
         lone = returns[array[returns + 1] != NEWLINE]
         lone = lone[np.searchsorted(quotes, lone) % 2 == 0]
@@ -111,8 +123,11 @@ def check_bytes(content: bytes, ends: npt.NDArray[np.int64], separator: str, num
         return
     opening, closing = quotes[::2], quotes[1::2]
     before, after = array[opening - 1], array[closing + 1]  # the last byte, a line end, is before the first one
-    beside = [QUOTE, NEWLINE, ord(separator)]
-    wrong = np.concatenate([opening[~np.isin(before, beside)], closing[~np.isin(after, [*beside, RETURN])]])
+    beside = np.zeros(256, bool)  # by byte: whether it may stand there
+    beside[[QUOTE, NEWLINE, ord(separator)]] = True
+    wrong_before = opening[~beside[before]]
+    beside[RETURN] = True
+    wrong = np.concatenate([wrong_before, closing[~beside[after]]])
     if len(wrong):
         refuse(
             wrong.min(),
@@ -120,7 +135,7 @@ def check_bytes(content: bytes, ends: npt.NDArray[np.int64], separator: str, num
         )
 
 
-def without_blanks(content: bytes, ends: npt.NDArray[np.int64], number: int) -> Chunk:
+def without_blanks(content: bytes, ends: Places, number: int) -> Chunk:
     """The records that hold anything, with their numbers."""
     array = np.frombuffer(content, np.uint8)
     starts = np.concatenate([[0], ends[:-1] + 1])
@@ -128,6 +143,6 @@ def without_blanks(content: bytes, ends: npt.NDArray[np.int64], number: int) -> 
     blank = (length == 0) | ((length == 1) & (array[starts] == RETURN))
     numbers = np.arange(number, number + len(ends), dtype=np.int64)
     if not blank.any():
-        return Chunk(content, numbers)
+        return Chunk(content, ends, numbers)
     keep = np.repeat(~blank, length + 1)
-    return Chunk(array[keep].tobytes(), numbers[~blank])
+    return Chunk(array[keep].tobytes(), np.cumsum(length[~blank] + 1) - 1, numbers[~blank])

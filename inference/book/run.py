@@ -25,7 +25,7 @@ from inference.book.sources import Part, Source
 from inference.engines import missing
 from inference.policy import DECISIONS
 
-FORMAT = 2  # since `unusual` and its like are dictionaries, and PDs and points not compressed
+FORMAT = 3  # since parts count ragged records of CSV
 NAMES = {"csv": "CSV", "parquet": "Parquet"}  # of parts
 MODULES = {  # what makes a book's bits, by engine; beside NumPy and pyarrow
     "xgboost": ("xgboost",),
@@ -84,9 +84,12 @@ class Book:
         rejected: list[tuple[object, ...]] = []
         pieces = part.read()
         first = next(pieces)
-        empty = self.scorer.batch(first.batch.slice(0, 0).select(self.carried), np.zeros((0, len(form.fields))))
-        with self.folder.writer(part.number, empty.schema) as writer:
-            for piece in chain([first], pieces):
+        no_values = np.zeros((0, len(form.fields)))
+        schema = self.scorer.batch(first.batch.slice(0, 0).select(self.carried), no_values).schema
+        pieces = chain([first], pieces)
+        del first
+        with self.folder.writer(part.number, schema) as writer:
+            for piece in pieces:
                 checked = self.checked(piece)
                 carried, values = piece.batch.select(self.carried), checked.values
                 if checked.refused:
@@ -95,11 +98,12 @@ class Book:
                 lines = [(row, rejected_lines(piece.file, row, problems)) for row, problems in bad]
                 lines += [(ragged.row, [ragged_line(piece.file, *ragged)]) for ragged in piece.ragged]
                 rejected += [line for _, several in sorted(lines, key=lambda row: row[0]) for line in several]
+                rows += piece.batch.num_rows + len(piece.ragged)
+                del piece  # its answers take as much memory as the scores will
                 scored = self.scorer.batch(carried, values)
                 writer.write(scored)
                 counted = np.bincount(scored["decision"].indices.to_numpy(), minlength=len(DECISIONS))
                 decisions.update(dict(zip(DECISIONS, counted.tolist(), strict=True)))
-                rows += piece.batch.num_rows + len(piece.ragged)
         return self.folder.finish(part.number, rows, decisions, rejected)
 
     def checked(self, piece: Piece) -> Checked:

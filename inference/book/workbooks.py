@@ -16,7 +16,18 @@ import pyarrow as pa
 from inference.application import Form
 from inference.book.columns import raw_answer
 from inference.book.errors import BadBook
-from inference.book.pieces import LANGUAGES, ROWS_A_BATCH, Part, Piece, Told, check_columns, cut, digest_of, opened
+from inference.book.pieces import (
+    LANGUAGES,
+    ROWS_A_BATCH,
+    Part,
+    Piece,
+    Told,
+    check_columns,
+    cut,
+    digest_of,
+    opened,
+    stretch_of,
+)
 from inference.book.sheet_xml import WITHOUT_VALUE, cells_left_out
 from inference.extras import extra
 from inference.fields import AnswerRefused, NumberField
@@ -101,7 +112,7 @@ class WorkbookSource:
         return [digest_of(self._path)]
 
     def parts(self, done: Collection[int]) -> Iterator[Part]:
-        return cut(self._pieces(), self.rows_a_part, self._piece([]), done)
+        return cut(map(stretch_of, self._pieces()), self.rows_a_part, self._piece([]), done)
 
     def _pieces(self) -> Iterator[Piece]:
         rows = numbered_rows(self._open, self._errors)
