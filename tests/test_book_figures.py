@@ -32,7 +32,7 @@ def test_before_anything_was_measured() -> None:
     [
         "| measured | 4,000,000 rows, 500,000 a part |",
         "| CPU a row, two workers | 2,100 ns, 1.02 times one worker's |",
-        "| scheduler and client, CPU a million rows, beyond what a client takes before its first part | 0.040 s |",
+        "| scheduler and client, CPU a million rows, beyond a run of one small part | 0.040 s |",
         "| memory of a worker | 415 MB |",
         "| 50,000,000 | 800,000 | 2,345 ns | 0.031 s | 420 MB |",
         "| parts of a billion rows | 2,000 |",

@@ -1,9 +1,10 @@
 """A book on a Dask cluster of this machine: `python -m profiling.benchmarks.cluster`.
 
 CPU a row with two workers over one; wall time of two workers over two independent processes, each with half of the
-rows, in the same run; CPU of scheduler and client a million rows, beyond what a client takes before its first part;
-memory of a worker. All ways take turns; the best of each counts, and of ratios and differences the median. All bytes
-are compared with one process's. Then two workers score books of other lengths (`--lengths`), once each.
+rows, in the same run; CPU of scheduler and client a million rows, beyond what a client takes for one small part and to
+read the input for its digest; memory of a worker. All ways take turns; the best of each counts, and of ratios and
+differences the median. All bytes are compared with one process's. Then two workers score books of other lengths
+(`--lengths`), once each.
 """
 
 import argparse
@@ -24,6 +25,7 @@ import psutil
 import pyarrow.parquet as pq
 
 from inference.book.cluster_client import SELDOM
+from inference.book.pieces import digest_of
 from inference.release import open_release
 from inference.settings import ROOT, default_release
 from profiling.benchmarks.book import TAPES
@@ -32,6 +34,7 @@ from profiling.results import merge
 
 ROWS_A_PART = 524_288  # as docs/scale.md advises: scheduler and client work by the part, whatever its rows
 TURNS = 5
+STARTS = 3
 LENGTHS = (1_000_000, 50_000_000)  # rows
 # As docs/scale.md has scheduler and workers started.
 VARIABLES = {
@@ -40,8 +43,8 @@ VARIABLES = {
 
 
 class Turn(NamedTuple):
-    """What one way took: seconds, and CPU seconds of the processes that score, and of those that hand out, beyond what
-    a client takes before its first part."""
+    """What one way took: seconds, and CPU seconds of the processes that score, and of those that hand out, beyond
+    `client_start`."""
 
     wall: float
     work: float
@@ -116,7 +119,7 @@ def cluster(book: Path, out: Path, workers: int) -> Turn:
         scheduler_before = cpu(scheduler)
         wall, client = run([command(book, out, "--cluster", address)])
         work = sum(cpu(pid) - start for pid, start in zip(pids, before, strict=True))
-        overhead = cpu(scheduler) - scheduler_before + client - client_start(book, address)
+        overhead = cpu(scheduler) - scheduler_before + client - client_start(book, address, Path(folder))
         return Turn(wall, work, overhead, max(psutil.Process(pid).memory_info().rss for pid in pids))
 
 
@@ -204,14 +207,16 @@ def main() -> None:
         )
 
 
-def client_start(book: Path, address: str) -> float:
-    """CPU seconds of a client before its first part: it imports what it needs, opens the release, reads the input for
-    its digest, and connects. The median of several."""
-    program = "from inference.book.command import main; from inference.book.cluster_client import cluster_client; "
-    program += "import inference.book.cluster; from inference.release import *; from inference.settings import *; "
-    program += f"from inference.book.pieces import digest_of; open_release(default_release()); digest_of({str(book)!r})"
-    program += f"\nwith cluster_client({address!r}): pass"
-    return statistics.median(run([[sys.executable, "-c", program]])[1] for _ in range(3))
+def client_start(book: Path, address: str, folder: Path) -> float:
+    """CPU seconds of a client whatever the rows: a whole run of one small part, and reading the book for its digest.
+    Each the median of several."""
+    small, runs, digests = book.with_name("warm.parquet"), [], []
+    for number in range(STARTS):
+        runs.append(run([command(small, folder / f"start-{number}", "--cluster", address)])[1])
+        before = time.process_time()
+        digest_of(str(book))
+        digests.append(time.process_time() - before)
+    return statistics.median(runs) + statistics.median(digests)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def scale(results: dict[str, Any]) -> str:
         ("CPU a row, two workers", f"{row:,.0f} ns, {figures['two_workers_over_one_cpu']:.2f} times one worker's"),
         ("wall time of two processes that share nothing, over that of two workers",
          f"{figures['wall_share_of_two_processes']:.2f}"),
-        ("scheduler and client, CPU a million rows, beyond what a client takes before its first part",
+        ("scheduler and client, CPU a million rows, beyond a run of one small part",
          f"{overhead:.3f} s"),
         ("memory of a worker", f"{figures['megabytes_a_worker']:,.0f} MB"),
     ]  # fmt: skip
