@@ -2,5 +2,5 @@
 
 import os
 
-# Read by Arrow when it is imported. Its own pool keeps 50 MB that were freed, and saves 2 % of the time at most.
+# Arrow reads this when it is imported. Its own pool keeps what was freed.
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")

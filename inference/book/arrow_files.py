@@ -18,11 +18,10 @@ from inference.book.pieces import (
     Told,
     check_columns,
     check_not_several,
-    cut,
+    cut_pieces,
     digest_of,
     on_one_line,
     opened,
-    stretch_of,
 )
 from inference.numbers import DECIMAL
 
@@ -61,9 +60,7 @@ class ArrowSource:
 
     def parts(self, done: Collection[int]) -> Iterator[Part]:
         none = pa.record_batch([pa.nulls(0, field.type) for field in self.schema], schema=self.schema)
-        return cut(
-            map(stretch_of, self._pieces()), self.rows_a_part, Piece(self._name, none, np.array([], np.int64)), done
-        )
+        return cut_pieces(self._pieces(), self.rows_a_part, Piece(self._name, none, np.array([], np.int64)), done)
 
     def _pieces(self) -> Iterator[Piece]:
         first = 1

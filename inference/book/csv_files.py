@@ -28,7 +28,7 @@ from inference.numbers import DECIMAL
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 TRIED = 1000  # rows that the decimal mark is found out from
-RELEASE = 4  # chunks: what lies freed between columns' texts, 15 MB within ten seconds, is given back
+RELEASE = 4  # chunks, after which what lies freed between columns' texts is given back: else it grows for seconds
 NONE = np.array([], np.int64)
 
 

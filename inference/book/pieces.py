@@ -224,8 +224,12 @@ def read_all(some: Iterable[Callable[[], Piece]]) -> Iterator[Piece]:
     return (read() for read in some)
 
 
+def cut_pieces(pieces: Iterable[Piece], rows_a_part: int, empty: Piece, done: Collection[int]) -> Iterator[Part]:
+    """`cut` for a file whose reader makes pieces anyway."""
+    return cut(map(stretch_of, pieces), rows_a_part, empty, done)
+
+
 def stretch_of(piece: Piece) -> Stretch:
-    """Of a file whose reader makes pieces anyway."""
     return Stretch(
         len(piece.rows),
         lambda start, end: Piece(piece.file, piece.batch.slice(start, end - start), piece.rows[start:end]),

@@ -23,10 +23,9 @@ from inference.book.pieces import (
     Piece,
     Told,
     check_columns,
-    cut,
+    cut_pieces,
     digest_of,
     opened,
-    stretch_of,
 )
 from inference.book.sheet_xml import WITHOUT_VALUE, cells_left_out
 from inference.extras import extra
@@ -112,7 +111,7 @@ class WorkbookSource:
         return [digest_of(self._path)]
 
     def parts(self, done: Collection[int]) -> Iterator[Part]:
-        return cut(map(stretch_of, self._pieces()), self.rows_a_part, self._piece([]), done)
+        return cut_pieces(self._pieces(), self.rows_a_part, self._piece([]), done)
 
     def _pieces(self) -> Iterator[Piece]:
         rows = numbered_rows(self._open, self._errors)
